@@ -1,0 +1,160 @@
+//! Generated JSON -> [`Catalogue`]. The shape is `docs/catalogue.md`'s.
+
+use serde::Deserialize;
+
+use super::tree::{Catalogue, CommandNode, CommandPath, Flag, FlagKind, Tool};
+
+/// The catalogues that this build carries.
+const CARRIED: &[&str] = &[include_str!("../../policy/catalogue/kubectl-1.37.json")];
+
+/// Why a catalogue does not load.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogueError {
+    /// Not the JSON of a catalogue.
+    #[error("a catalogue is not readable")]
+    Json(#[from] serde_json::Error),
+    /// A command whose parent is missing.
+    #[error("the catalogue of {tool} {version} has `{path}` but not its parent")]
+    Orphan {
+        /// The tool.
+        tool: Tool,
+        /// Its version.
+        version: String,
+        /// The command without a parent.
+        path: CommandPath,
+    },
+}
+
+#[derive(Deserialize)]
+struct File {
+    tool: Tool,
+    version: String,
+    commands: Vec<Command>,
+}
+
+#[derive(Deserialize)]
+struct Command {
+    #[serde(default)]
+    path: Vec<String>,
+    #[serde(default)]
+    aliases: Vec<String>,
+    #[serde(default)]
+    hidden: bool,
+    #[serde(default)]
+    flags: Vec<RawFlag>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawFlag {
+    name: String,
+    #[serde(default)]
+    shorthand: String,
+    r#type: String,
+    #[serde(default)]
+    go_type: String,
+    no_opt_def_val: Option<String>,
+    #[serde(default)]
+    repeatable: bool,
+    #[serde(default)]
+    persistent: bool,
+    #[serde(default)]
+    hidden: bool,
+}
+
+impl Catalogue {
+    /// The catalogues that this build carries, one per tool version.
+    ///
+    /// # Errors
+    /// A [`CatalogueError`] when a generated file was edited into something else.
+    pub fn carried() -> Result<Vec<Self>, CatalogueError> {
+        CARRIED.iter().map(|json| Self::from_json(json)).collect()
+    }
+
+    /// Reads one generated catalogue.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] when it is not JSON of the right shape, or a command has no parent.
+    pub fn from_json(json: &str) -> Result<Self, CatalogueError> {
+        let file: File = serde_json::from_str(json)?;
+        let mut root = CommandNode::default();
+        let mut commands = file.commands;
+        commands.sort_by(|a, b| a.path.cmp(&b.path)); // parents sort before their children
+        for command in commands {
+            let node = CommandNode {
+                path: CommandPath::new(command.path),
+                aliases: command.aliases,
+                hidden: command.hidden,
+                flags: command.flags.into_iter().map(Flag::from).collect(),
+                children: Vec::new(),
+            };
+            if node.path.words().is_empty() {
+                root.flags = node.flags;
+                continue;
+            }
+            let path = node.path.clone();
+            insert(&mut root, node).map_err(|()| CatalogueError::Orphan { tool: file.tool, version: file.version.clone(), path })?;
+        }
+        Ok(Self { tool: file.tool, version: file.version, root })
+    }
+}
+
+fn insert(root: &mut CommandNode, node: CommandNode) -> Result<(), ()> {
+    let (_, parents) = node.path.words().split_last().ok_or(())?;
+    let mut parent = root;
+    for word in parents {
+        parent = parent.children.iter_mut().find(|child| child.name() == word).ok_or(())?;
+    }
+    parent.children.push(node);
+    Ok(())
+}
+
+impl From<RawFlag> for Flag {
+    fn from(raw: RawFlag) -> Self {
+        let kind = match raw.r#type.as_str() {
+            "bool" => FlagKind::Bool,
+            "duration" => FlagKind::Duration,
+            "int" | "int32" | "int64" => FlagKind::Int,
+            "uint" | "uint32" | "uint64" => FlagKind::Uint,
+            "float32" | "float64" => FlagKind::Float,
+            // klog's Level is a number; istioctl's is a word and stays text.
+            "Level" if raw.go_type.contains("klog") => FlagKind::Int,
+            _ => FlagKind::Text,
+        };
+        Self {
+            name: raw.name,
+            shorthand: raw.shorthand.chars().next(),
+            kind,
+            value_if_bare: raw.no_opt_def_val.filter(|value| !value.is_empty()),
+            repeatable: raw.repeatable,
+            persistent: raw.persistent,
+            hidden: raw.hidden,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_carried_kubectl_has_its_known_shape() {
+        let carried = Catalogue::carried().unwrap();
+        let kubectl = carried.iter().find(|catalogue| catalogue.tool() == Tool::Kubectl).unwrap();
+        assert_eq!(kubectl.version(), "1.37.2");
+        assert_eq!(kubectl.commands().count(), 109, "nodes with the root, counted on the real tree");
+        let get = kubectl.root().child("get").unwrap();
+        let output = get.flags.iter().find(|flag| flag.name == "output").unwrap();
+        assert_eq!((output.shorthand, output.kind, output.repeatable), (Some('o'), FlagKind::Text, false));
+        let delete = kubectl.root().child("delete").unwrap();
+        let dry_run = delete.flags.iter().find(|flag| flag.name == "dry-run").unwrap();
+        assert_eq!(dry_run.value_if_bare.as_deref(), Some("unchanged"));
+        assert_eq!(kubectl.root().child("top").unwrap().child("po").unwrap().path.to_string(), "top pod");
+    }
+
+    #[test]
+    fn a_command_without_its_parent_is_refused() {
+        let json = r#"{"tool":"kubectl","version":"1","commands":[{"path":["rollout","status"]}]}"#;
+        assert!(matches!(Catalogue::from_json(json), Err(CatalogueError::Orphan { path, .. }) if path.to_string() == "rollout status"));
+    }
+}

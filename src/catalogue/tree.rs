@@ -1,0 +1,190 @@
+//! The shape of a catalogue: [`Catalogue`], [`CommandNode`], [`Flag`], as cobra and pflag see them.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// One of the four tools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Tool {
+    /// `argocd`
+    Argocd,
+    /// `helm`
+    Helm,
+    /// `istioctl`
+    Istioctl,
+    /// `kubectl`
+    Kubectl,
+}
+
+impl Tool {
+    /// All tools, in the order in which they are listed to people.
+    pub const ALL: [Self; 4] = [Self::Kubectl, Self::Helm, Self::Istioctl, Self::Argocd];
+
+    /// The tool's name: its argv[0], its route and its MCP tool name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Argocd => "argocd",
+            Self::Helm => "helm",
+            Self::Istioctl => "istioctl",
+            Self::Kubectl => "kubectl",
+        }
+    }
+}
+
+impl fmt::Display for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Tool {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|tool| tool.as_str() == name).ok_or(())
+    }
+}
+
+/// The words that choose a command, canonical (no alias), the tool's name not included.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct CommandPath(Vec<String>);
+
+impl CommandPath {
+    /// The path of these words.
+    pub fn new(words: Vec<String>) -> Self {
+        Self(words)
+    }
+
+    /// The words.
+    pub fn words(&self) -> &[String] {
+        &self.0
+    }
+}
+
+/// As operators write it: `rollout restart`; the root is the empty text.
+impl fmt::Display for CommandPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join(" "))
+    }
+}
+
+/// How a flag's value is written and checked (pflag's `Value.Type()`, folded to what differs).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlagKind {
+    /// `--flag`, `--flag=true`; never takes the next word.
+    Bool,
+    /// Go's `time.ParseDuration`.
+    Duration,
+    /// A signed integer.
+    Int,
+    /// An unsigned integer.
+    Uint,
+    /// A decimal number.
+    Float,
+    /// Any text; lists and maps too, whose inner grammar is the tool's.
+    Text,
+}
+
+/// One flag of one command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flag {
+    /// The long name, without dashes.
+    pub name: String,
+    /// The one-letter form.
+    pub shorthand: Option<char>,
+    /// What its value may be.
+    pub kind: FlagKind,
+    /// pflag's `NoOptDefVal`: the value of the bare flag, which then never takes the next word.
+    pub value_if_bare: Option<String>,
+    /// Whether a repetition adds a value; a scalar keeps only the last one, so it is refused.
+    pub repeatable: bool,
+    /// Whether the commands below have it too.
+    pub persistent: bool,
+    /// Hidden from the tool's help.
+    pub hidden: bool,
+}
+
+/// One command: a verb, or a group of verbs.
+#[derive(Clone, Debug, Default)]
+pub struct CommandNode {
+    /// The canonical path.
+    pub path: CommandPath,
+    /// Other names of the last word.
+    pub aliases: Vec<String>,
+    /// Hidden from the tool's help.
+    pub hidden: bool,
+    /// The flags declared here, persistent ones included.
+    pub flags: Vec<Flag>,
+    /// The commands below.
+    pub children: Vec<CommandNode>,
+}
+
+impl CommandNode {
+    /// The last word of the path; empty for the root.
+    pub fn name(&self) -> &str {
+        self.path.words().last().map_or("", String::as_str)
+    }
+
+    /// The child that `word` chooses, by name or alias, as cobra does: exact and case-sensitive.
+    pub fn child(&self, word: &str) -> Option<&Self> {
+        self.children.iter().find(|child| child.name() == word || child.aliases.iter().any(|alias| alias == word))
+    }
+}
+
+/// All that one version of one tool can do.
+#[derive(Debug)]
+pub struct Catalogue {
+    pub(super) tool: Tool,
+    pub(super) version: String,
+    pub(super) root: CommandNode,
+}
+
+impl Catalogue {
+    /// The tool this describes.
+    pub fn tool(&self) -> Tool {
+        self.tool
+    }
+
+    /// The version it was generated from, without a leading `v`: `1.37.2`.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The root command.
+    pub fn root(&self) -> &CommandNode {
+        &self.root
+    }
+
+    /// The nodes from the root to `path`, or `None` when there is no such command.
+    pub fn lineage(&self, path: &CommandPath) -> Option<Vec<&CommandNode>> {
+        let mut lineage = vec![&self.root];
+        let mut node = &self.root;
+        for word in path.words() {
+            node = node.children.iter().find(|child| child.name() == word)?;
+            lineage.push(node);
+        }
+        Some(lineage)
+    }
+
+    /// Every command, parents before children.
+    pub fn commands(&self) -> impl Iterator<Item = &CommandNode> {
+        let mut waiting = vec![&self.root];
+        std::iter::from_fn(move || {
+            let node = waiting.pop()?;
+            waiting.extend(node.children.iter().rev());
+            Some(node)
+        })
+    }
+}
+
+/// The flags that a command accepts: its own, then its ancestors' persistent ones, nearest first.
+/// That is cobra's answer on every command of the four tools (`docs/catalogue.md`).
+pub(crate) fn flags_in_scope<'a>(lineage: &[&'a CommandNode]) -> impl Iterator<Item = &'a Flag> + use<'a> {
+    let mut nodes: Vec<&'a CommandNode> = lineage.to_vec();
+    let own = nodes.pop();
+    let inherited = nodes.into_iter().rev().flat_map(|node| node.flags.iter().filter(|flag| flag.persistent));
+    own.into_iter().flat_map(|node| node.flags.iter()).chain(inherited)
+}

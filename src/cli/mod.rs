@@ -1,0 +1,61 @@
+//! The command line: one file per sub-command. May not reach past the gate.
+
+#![forbid(unsafe_code)]
+
+mod policy_check;
+mod serve;
+
+use std::{io::Write, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Options;
+
+/// Lets untrusted agents run kubectl, helm, istioctl and argocd, confined and checked against a policy.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about,
+    after_help = "Start here: `make run` in a checkout starts the server beside a demo cluster and prints a first call."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve REST (POST /tools/{tool}) and MCP (/mcp) over HTTP
+    Serve(Options),
+    /// Serve MCP on standard input and output; the kubeconfig is $KUBECONFIG, else ~/.kube/config
+    Stdio(Options),
+    /// Work with policy files
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum PolicyCommand {
+    /// Load policy files and run their examples and tests
+    Check {
+        /// The files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+/// Runs the command line of this process. Call it while there is one thread: `serve` forks.
+pub fn run() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Serve(options) => serve::http(options),
+        Command::Stdio(options) => serve::stdio(options),
+        Command::Policy(PolicyCommand::Check { files }) => policy_check::run(&files),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! `kube-airlock serve` and `kube-airlock stdio`.
+//!
+//! The order matters: everything that needs root or a single thread (policy files, the workspace
+//! folder, the spawner, the port) comes before root is dropped and the runtime starts.
+
+use std::{env, error::Error, fs, io, net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    audit::Audit,
+    catalogue::Catalogue,
+    config::{LogFormat, Options, Settings},
+    gate::{Admission, Gate, Rooms},
+    http::{self, Hosts},
+    inventory::Inventory,
+    mcp, metrics,
+    policy::Policy,
+    sandbox::{Identity, Limits, Sandbox, SpawnerLink, fork_spawner, harden_server},
+    secret::SecretString,
+    workspace::Workspaces,
+};
+
+/// How long a call may wait for a place.
+const LONGEST_QUEUE: Duration = Duration::from_secs(10);
+
+type Done = Result<(), Box<dyn Error>>;
+
+/// Serves HTTP until SIGTERM or SIGINT.
+pub fn http(options: Options) -> Done {
+    let settings = Settings::load(options)?;
+    log_to_stderr(settings.log_format)?;
+    let prepared = Prepared::new(&settings)?;
+    // After the fork: the spawner must not hold the port open.
+    let listener = TcpListener::bind(settings.listen).map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
+    listener.set_nonblocking(true)?;
+    drop_root(&settings)?;
+    let metrics = metrics::install()?;
+    let stop = CancellationToken::new();
+    runtime()?.block_on(async {
+        let (gate, workspaces) = prepared.open(&settings, Audit::new(io::stdout()))?;
+        tokio::spawn(stop_on_signal(stop.clone()));
+        let spawner = watch_spawner(&gate, &stop);
+        tracing::info!(address = %settings.listen, "listening");
+        http::serve(listener, gate, metrics, Hosts::new(settings.allowed_hosts.clone()), stop.clone()).await?;
+        drop(workspaces);
+        if spawner.is_finished() { Err("the spawner has ended; no command can run".into()) } else { Ok(()) }
+    })
+}
+
+/// Serves one MCP client on standard input and output.
+pub fn stdio(options: Options) -> Done {
+    let settings = Settings::load(options)?;
+    log_to_stderr(settings.log_format)?;
+    let kubeconfig = own_kubeconfig()?;
+    let prepared = Prepared::new(&settings)?;
+    drop_root(&settings)?;
+    runtime()?.block_on(async {
+        let stop = CancellationToken::new();
+        // Standard output is the conversation.
+        let (gate, workspaces) = prepared.open(&settings, Audit::new(io::stderr()))?;
+        tokio::spawn(stop_on_signal(stop.clone()));
+        let _spawner = watch_spawner(&gate, &stop);
+        // A client asks at once; kubectl is found in the time of one `version`.
+        tokio::select! {
+            ended = mcp::serve_stdio(gate, kubeconfig) => ended?,
+            () = stop.cancelled() => {}
+        }
+        drop(workspaces);
+        Ok(())
+    })
+}
+
+/// What is made before the runtime starts.
+struct Prepared {
+    catalogues: Vec<Catalogue>,
+    policy: Policy,
+    workspaces: Workspaces,
+    link: SpawnerLink,
+}
+
+impl Prepared {
+    fn new(settings: &Settings) -> Result<Self, Box<dyn Error>> {
+        let catalogues = Catalogue::carried()?;
+        let policy = Policy::load(&settings.policy, &catalogues)
+            .map_err(|error| format!("the policy does not load, and without one nothing is served\nerror[policy_invalid]: {error}"))?;
+        let is_root = nix::unistd::geteuid().is_root();
+        let workspaces = Workspaces::create(settings.work_dir.as_deref(), is_root.then_some(settings.server_user))
+            .map_err(|error| format!("no folder for requests can be made: {error}\n  fix: name one with --work-dir"))?;
+        if !workspaces.in_memory() {
+            tracing::warn!(path = %workspaces.path().display(), "kubeconfigs are written to a disk; a tmpfs named with --work-dir keeps them in memory");
+        }
+        let link = fork_spawner(settings.tools.clone(), is_root.then(|| Identity::new(settings.first_child_user)))?;
+        Ok(Self { catalogues, policy, workspaces, link })
+    }
+
+    /// Opens the gate, and starts to look for the tools.
+    fn open(self, settings: &Settings, audit: Audit) -> Result<(Gate, Arc<Workspaces>), Box<dyn Error>> {
+        // Places for callers, and one for the inventory's own questions.
+        let sandbox = Sandbox::new(self.link, settings.concurrency + 1)?;
+        for status in sandbox.layers() {
+            tracing::debug!(layer = %status.layer, state = ?status.state, "layer");
+        }
+        let workspaces = Arc::new(self.workspaces);
+        let inventory = Arc::new(Inventory::new(self.catalogues, settings.tools.clone()));
+        let limits = Limits { memory_bytes: settings.bounds.memory_bytes, cpu_seconds: 30 };
+        tokio::spawn(Arc::clone(&inventory).watch(sandbox.clone(), Arc::clone(&workspaces), limits));
+        let gate = Gate::new(Rooms {
+            inventory,
+            policy: self.policy,
+            allowed: settings.egress.clone(),
+            workspaces: Arc::clone(&workspaces),
+            sandbox,
+            admission: Admission::new(settings.concurrency.into(), settings.queue, LONGEST_QUEUE),
+            audit,
+            bounds: settings.bounds,
+        });
+        Ok((gate, workspaces))
+    }
+}
+
+/// The network-facing process gives up root for good, and nobody may look into it.
+fn drop_root(settings: &Settings) -> Done {
+    if nix::unistd::geteuid().is_root() {
+        Identity::new(settings.server_user).assume().map_err(|error| {
+            format!("the server was started as root and cannot become user {}: {error}\n  fix: give the container the capabilities SETUID, SETGID, SETPCAP, KILL and CHOWN, or start it as another user", settings.server_user)
+        })?;
+    }
+    harden_server()?;
+    Ok(())
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// Without its spawner the server can only refuse: it stops, and whatever supervises it restarts it.
+fn watch_spawner(gate: &Gate, stop: &CancellationToken) -> tokio::task::JoinHandle<()> {
+    let (sandbox, stop) = (gate.sandbox().clone(), stop.clone());
+    tokio::spawn(async move {
+        sandbox.gone().await;
+        tracing::error!("the spawner has ended; stopping");
+        stop.cancel();
+    })
+}
+
+/// Stops on the first signal; a second one ends the process at once, and the spawner every child.
+async fn stop_on_signal(stop: CancellationToken) {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else { return };
+    for asked in 0.. {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        if asked > 0 {
+            std::process::exit(130);
+        }
+        tracing::info!("stopping; a second signal stops at once");
+        stop.cancel();
+    }
+}
+
+/// The kubeconfig of a stdio server: it runs as its user, beside its client.
+fn own_kubeconfig() -> Result<Option<SecretString>, Box<dyn Error>> {
+    let named = env::var_os("KUBECONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let default = env::var_os("HOME").map(|home| PathBuf::from(home).join(".kube/config")).filter(|path| path.exists());
+    match named.or(default) {
+        None => Ok(None),
+        Some(path) => {
+            let bytes = zeroize::Zeroizing::new(
+                fs::read(&path).map_err(|error| format!("the kubeconfig {} cannot be read: {error}", path.display()))?,
+            );
+            Ok(Some(SecretString::new(BASE64_STANDARD.encode(&*bytes))))
+        }
+    }
+}
+
+/// rmcp prints arguments and results at its debug level, so it never gets that far.
+fn log_to_stderr(format: LogFormat) -> Done {
+    let filter = env::var("AIRLOCK_LOG").unwrap_or_else(|_| "warn,kube_airlock=info".into());
+    let filter = EnvFilter::try_new(format!("{filter},rmcp=error")).map_err(|error| format!("AIRLOCK_LOG: {error}"))?;
+    let log = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter);
+    match format {
+        LogFormat::Json => log.json().try_init(),
+        LogFormat::Text => log.with_ansi(false).try_init(),
+    }
+    .map_err(|error| error.to_string().into())
+}

@@ -1,0 +1,124 @@
+//! [`Invocation`]: what one command line means, and its one rendering.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{CString, NulError},
+};
+
+use crate::catalogue::{CommandPath, Tool};
+
+/// One value of one flag, as the tool will read it.
+pub type FlagValue = String;
+
+/// A parsed command: canonical verb, checked flags, typed operands. Only [`super::parse`] makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invocation {
+    pub(super) tool: Tool,
+    pub(super) path: CommandPath,
+    pub(super) flags: BTreeMap<String, Vec<FlagValue>>,
+    pub(super) operands: Vec<String>,
+    pub(super) resources: Vec<String>,
+    pub(super) after_dash: Option<Vec<String>>,
+}
+
+impl Invocation {
+    /// The question `TOOL version` that `inventory` asks of a binary; it contacts nobody.
+    pub(crate) fn version_probe(tool: Tool) -> Self {
+        let (flags, path): (&[(&str, &str)], &str) = match tool {
+            Tool::Kubectl | Tool::Argocd => (&[("client", "true"), ("output", "json")], "version"),
+            Tool::Helm => (&[("short", "true")], "version"),
+            Tool::Istioctl => (&[("output", "json"), ("remote", "false")], "version"),
+        };
+        Self {
+            tool,
+            path: CommandPath::new(vec![path.to_owned()]),
+            flags: flags.iter().map(|&(name, value)| (name.to_owned(), vec![value.to_owned()])).collect(),
+            operands: Vec::new(),
+            resources: Vec::new(),
+            after_dash: None,
+        }
+    }
+
+    /// The tool that runs it.
+    pub fn tool(&self) -> Tool {
+        self.tool
+    }
+
+    /// The canonical verb.
+    pub fn path(&self) -> &CommandPath {
+        &self.path
+    }
+
+    /// The flags by long name, each with its values in order.
+    pub fn flags(&self) -> &BTreeMap<String, Vec<FlagValue>> {
+        &self.flags
+    }
+
+    /// The operands before any `--`, resource tokens in canonical form.
+    pub fn operands(&self) -> &[String] {
+        &self.operands
+    }
+
+    /// The canonical resources that the operands name.
+    pub fn resources(&self) -> &[String] {
+        &self.resources
+    }
+
+    /// What stands behind `--`, when there is one.
+    pub fn after_dash(&self) -> Option<&[String]> {
+        self.after_dash.as_deref()
+    }
+
+    /// The single value of a flag.
+    pub fn flag(&self, name: &str) -> Option<&str> {
+        self.flags.get(name).and_then(|values| values.last()).map(String::as_str)
+    }
+
+    /// Whether the tool will only print its help.
+    pub fn is_help(&self) -> bool {
+        self.flag("help") == Some("true")
+    }
+
+    /// Whether the command never contacts a server, so that it needs no kubeconfig and no network.
+    pub fn is_offline(&self) -> bool {
+        let verb = self.path.to_string();
+        self.is_help()
+            || match self.tool {
+                Tool::Kubectl => verb == "help" || verb == "options" || verb == "version" && self.flag("client") == Some("true"),
+                Tool::Helm => verb == "help" || verb == "version",
+                Tool::Istioctl => verb == "help" || verb == "options" || verb == "version" && self.flag("remote") == Some("false"),
+                Tool::Argocd => verb == "help" || verb == "version" && self.flag("client") == Some("true"),
+            }
+    }
+
+    /// The argument vector, from these types alone: argv\[0\], the verb, each flag as one
+    /// `--long=value` word, the operands, and `--` with the rest last.
+    ///
+    /// No flag can swallow a word and no value can be read as a flag. kubectl also looks for
+    /// `-v=` and `--kuberc=` anywhere in its words before it parses them (threat model, 0.3): a
+    /// first `--v=0` ends that search, `KUBECTL_KUBERC=false` in the child's environment the other.
+    pub fn argv(&self) -> Vec<String> {
+        let mut argv = vec![self.tool.as_str().to_owned()];
+        if self.tool == Tool::Kubectl {
+            argv.push(super::parse::QUIET.to_owned());
+        }
+        argv.extend(self.path.words().iter().cloned());
+        for (name, values) in &self.flags {
+            argv.extend(values.iter().map(|value| format!("--{name}={value}")));
+        }
+        argv.extend(self.operands.iter().cloned());
+        if let Some(rest) = &self.after_dash {
+            argv.push("--".into());
+            argv.extend(rest.iter().cloned());
+        }
+        argv
+    }
+
+    /// [`Self::argv`] as `execve` takes it.
+    ///
+    /// # Errors
+    /// When a word holds a NUL, which [`super::split`] refuses.
+    pub fn argv_c(&self) -> Result<Vec<CString>, NulError> {
+        self.argv().into_iter().map(CString::new).collect()
+    }
+}

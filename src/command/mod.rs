@@ -1,0 +1,17 @@
+//! Text -> one [`Invocation`] -> the argv that the tool gets.
+//!
+//! Pure. May not know policy. The caller's text ends here: what leaves is typed, and `argv()` is
+//! rendered from the types alone (design, invariant 1).
+
+#![forbid(unsafe_code)]
+
+mod duration;
+mod invocation;
+mod parse;
+mod words;
+
+pub use duration::go_duration;
+pub use invocation::{FlagValue, Invocation};
+pub(crate) use parse::is_dns_label;
+pub use parse::{CommandError, parse};
+pub use words::{WordsError, split};

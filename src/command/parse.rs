@@ -1,0 +1,644 @@
+//! Words + [`Catalogue`] -> [`Invocation`], by cobra's and pflag's own rules, and stricter where
+//! those surprise (cobra v1.10.2 command.go, pflag v1.0.10 flag.go).
+//!
+//! cobra looks for the verb with a cruder scan than pflag parses with: a flag that the root does not
+//! know eats the next word, and another verb runs. So before the verb only root-persistent flags are
+//! accepted, a command with sub-commands takes no operand, and a lone `-` or an empty word, which
+//! that scan does not see, is no operand at all.
+
+use std::{collections::BTreeMap, vec};
+
+use super::{duration::go_duration, invocation::Invocation};
+use crate::{
+    catalogue::{Catalogue, CommandNode, CommandPath, Flag, FlagKind, Tool, flags_in_scope, resource},
+    excerpt::Excerpt,
+};
+
+/// The word that ends kubectl's early scan for verbosity; `argv()` puts it first, `parse` drops it.
+pub(super) const QUIET: &str = "--v=0";
+
+/// Why words are not an [`Invocation`]. Every variant names the offending word.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// No such command.
+    #[error("{tool} {version} has no command {word}{}", under(.path))]
+    UnknownVerb {
+        /// The tool.
+        tool: Tool,
+        /// Its version.
+        version: String,
+        /// The group that was searched; empty for the root.
+        path: CommandPath,
+        /// The word.
+        word: Excerpt,
+        /// The nearest name there.
+        nearest: Option<String>,
+    },
+    /// No verb at all.
+    #[error("the command names no verb of {tool}")]
+    MissingVerb {
+        /// The tool.
+        tool: Tool,
+    },
+    /// No such flag.
+    #[error("`{tool} {path}` has no flag {flag}")]
+    UnknownFlag {
+        /// The tool.
+        tool: Tool,
+        /// The command.
+        path: CommandPath,
+        /// The flag as written.
+        flag: Excerpt,
+        /// The nearest flag.
+        nearest: Option<String>,
+    },
+    /// A flag before the verb that is not persistent on the root.
+    #[error("{flag} stands before the verb {verb}, where {tool} accepts only flags of every command")]
+    FlagBeforeVerb {
+        /// The tool.
+        tool: Tool,
+        /// The flag as written.
+        flag: Excerpt,
+        /// The word that would have been the verb.
+        verb: Excerpt,
+    },
+    /// A flag at the end of the line that needs a value.
+    #[error("{flag} needs a value")]
+    MissingValue {
+        /// The flag as written.
+        flag: Excerpt,
+    },
+    /// A value of the wrong type.
+    #[error("--{flag} takes {expected}, not {value}")]
+    Value {
+        /// The flag's long name.
+        flag: String,
+        /// What it takes.
+        expected: &'static str,
+        /// The value.
+        value: Excerpt,
+    },
+    /// A scalar flag given twice; pflag would keep the last one.
+    #[error("--{flag} is given twice, and only the last one would count")]
+    RepeatedFlag {
+        /// The flag's long name.
+        flag: String,
+    },
+    /// A word that may not be an operand.
+    #[error("{word} cannot be an argument of `{tool} {path}`: {why}")]
+    Operand {
+        /// The tool.
+        tool: Tool,
+        /// The command.
+        path: CommandPath,
+        /// The word.
+        word: Excerpt,
+        /// Why not.
+        why: &'static str,
+    },
+    /// A resource that the table does not hold.
+    #[error("{token} is not a resource that this server knows")]
+    UnknownResource {
+        /// The token as written.
+        token: Excerpt,
+        /// The nearest name.
+        nearest: Option<String>,
+    },
+    /// The request's namespace and the command's differ.
+    #[error("the request names the namespace {request} and the command {command}")]
+    NamespaceConflict {
+        /// The request's.
+        request: Excerpt,
+        /// The command's.
+        command: Excerpt,
+    },
+    /// A namespace for a command that has none.
+    #[error("`{tool} {path}` takes no namespace")]
+    NamespaceNotAccepted {
+        /// The tool.
+        tool: Tool,
+        /// The command.
+        path: CommandPath,
+    },
+}
+
+fn under(path: &CommandPath) -> String {
+    if path.words().is_empty() { String::new() } else { format!(" under `{path}`") }
+}
+
+impl CommandError {
+    /// What to do instead, in one sentence.
+    pub fn help(&self) -> String {
+        match self {
+            Self::UnknownVerb { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
+            Self::UnknownVerb { tool, .. } => format!("`{tool} --help` lists the commands; plugins are not run here"),
+            Self::MissingVerb { tool } => format!("name one, for example `{}`; `{tool} --help` lists them", example(*tool)),
+            Self::UnknownFlag { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`? Flags are spelled in full, with hyphens and in lower case"),
+            Self::UnknownFlag { tool, path, .. } => format!("`{tool} {path} --help` lists its flags"),
+            Self::FlagBeforeVerb { verb, flag, .. } => format!("put {flag} behind {verb}"),
+            Self::MissingValue { .. } => "give the value, or leave the flag out".into(),
+            Self::Value { expected, .. } => format!("give {expected}"),
+            Self::RepeatedFlag { flag } => format!("give --{flag} once"),
+            Self::Operand { .. } => "leave it out, or write the name itself".into(),
+            Self::UnknownResource { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
+            Self::UnknownResource { .. } => "name one resource type of the Kubernetes API, or a custom one in full (`virtualservices.networking.istio.io`); categories like `all` are not expanded".into(),
+            Self::NamespaceConflict { .. } => "give it once, in the request or in the command".into(),
+            Self::NamespaceNotAccepted { .. } => "leave the request's `namespace` out".into(),
+        }
+    }
+}
+
+fn example(tool: Tool) -> &'static str {
+    match tool {
+        Tool::Argocd => "app list",
+        Tool::Helm => "list -A",
+        Tool::Istioctl => "proxy-status",
+        Tool::Kubectl => "get pods -n default",
+    }
+}
+
+/// Reads `words` (without the tool's name) as the tool of `catalogue` would.
+///
+/// `namespace` is the request's own; it becomes the command's `--namespace`.
+///
+/// # Errors
+/// A [`CommandError`] that names the first word it does not accept.
+pub fn parse(catalogue: &Catalogue, words: Vec<String>, namespace: Option<&str>) -> Result<Invocation, CommandError> {
+    let mut reading = Reading { catalogue, lineage: vec![catalogue.root()], flags: BTreeMap::new(), operands: Vec::new(), sealed: None };
+    let mut words = words.into_iter();
+    let mut after_dash = None;
+    let mut first = true;
+    while let Some(word) = words.next() {
+        let is_first = std::mem::take(&mut first);
+        if is_first && catalogue.tool() == Tool::Kubectl && word == QUIET {
+            continue;
+        }
+        if word == "--" {
+            after_dash = Some(words.collect::<Vec<_>>());
+            break;
+        } else if let Some(long) = word.strip_prefix("--") {
+            reading.long_flag(&word, long, &mut words)?;
+        } else if word.len() > 1 && word.starts_with('-') {
+            reading.short_flags(&word, &mut words)?;
+        } else {
+            reading.word(word)?;
+        }
+    }
+    reading.finish(after_dash, namespace)
+}
+
+struct Reading<'a> {
+    catalogue: &'a Catalogue,
+    /// From the root to the command found so far.
+    lineage: Vec<&'a CommandNode>,
+    flags: BTreeMap<String, Vec<String>>,
+    operands: Vec<String>,
+    /// The first flag that is not persistent on the root: behind it no verb is looked for.
+    sealed: Option<Excerpt>,
+}
+
+impl<'a> Reading<'a> {
+    fn node(&self) -> &'a CommandNode {
+        self.lineage.last().copied().unwrap_or_else(|| self.catalogue.root())
+    }
+
+    fn tool(&self) -> Tool {
+        self.catalogue.tool()
+    }
+
+    /// A word that is no flag: the next word of the verb, or an operand.
+    fn word(&mut self, word: String) -> Result<(), CommandError> {
+        let node = self.node();
+        match (node.child(&word), &self.sealed) {
+            (Some(child), None) => {
+                self.lineage.push(child);
+                return Ok(());
+            }
+            (Some(_), Some(flag)) => {
+                return Err(CommandError::FlagBeforeVerb { tool: self.tool(), flag: flag.clone(), verb: Excerpt::new(&word) });
+            }
+            (None, _) => {}
+        }
+        let why = match word.as_str() {
+            "" => Some("it is empty"),
+            "-" => Some("there is no standard input behind it"),
+            word if word.starts_with('@') => Some("response files do not exist here"),
+            _ => None,
+        };
+        if let Some(why) = why {
+            return Err(CommandError::Operand { tool: self.tool(), path: node.path.clone(), word: Excerpt::new(&word), why });
+        }
+        if !node.children.is_empty() {
+            // The tool would look for a plugin, or print help.
+            let names = node.children.iter().filter(|child| !child.hidden).map(CommandNode::name);
+            return Err(CommandError::UnknownVerb {
+                tool: self.tool(),
+                version: self.catalogue.version().to_owned(),
+                path: node.path.clone(),
+                word: Excerpt::new(&word),
+                nearest: nearest(&word, names).map(str::to_owned),
+            });
+        }
+        self.operands.push(word);
+        Ok(())
+    }
+
+    fn long_flag(&mut self, word: &str, long: &str, rest: &mut vec::IntoIter<String>) -> Result<(), CommandError> {
+        let (name, attached) = match long.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (long, None),
+        };
+        let shown = format!("--{name}");
+        let flag = flags_in_scope(&self.lineage).find(|flag| flag.name == name).ok_or_else(|| self.unknown_flag(&shown))?;
+        let value = match (attached, &flag.value_if_bare) {
+            (Some(value), _) => value,
+            (None, Some(bare)) => bare.clone(),
+            (None, None) => rest.next().ok_or_else(|| CommandError::MissingValue { flag: Excerpt::new(word) })?,
+        };
+        self.accept(flag, &shown, value)
+    }
+
+    /// `-Aojson`, `-o json`, `-o=json`: every letter is a flag until one takes the rest as its value.
+    fn short_flags(&mut self, word: &str, rest: &mut vec::IntoIter<String>) -> Result<(), CommandError> {
+        let mut letters = word.strip_prefix('-').unwrap_or(word);
+        while let Some(letter) = letters.chars().next() {
+            let shown = format!("-{letter}");
+            let flag = flags_in_scope(&self.lineage)
+                .find(|flag| flag.shorthand == Some(letter))
+                .ok_or_else(|| self.unknown_flag(if letters.len() + 1 == word.len() { word } else { &shown }))?;
+            letters = letters.get(letter.len_utf8()..).unwrap_or_default();
+            let value = match (letters.strip_prefix('='), &flag.value_if_bare) {
+                // pflag reads `-o=` as the value `=`.
+                (Some(""), _) => return Err(CommandError::MissingValue { flag: Excerpt::new(word) }),
+                (Some(value), _) => std::mem::take(&mut letters).strip_prefix('=').unwrap_or(value).to_owned(),
+                (None, Some(bare)) => bare.clone(),
+                (None, None) if letters.is_empty() => rest.next().ok_or_else(|| CommandError::MissingValue { flag: Excerpt::new(word) })?,
+                (None, None) => std::mem::take(&mut letters).to_owned(),
+            };
+            self.accept(flag, &shown, value)?;
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, flag: &Flag, shown: &str, value: String) -> Result<(), CommandError> {
+        let root = self.catalogue.root();
+        // What stood before the verb must mean the same behind it: one flag, not two of one name.
+        let on_root = root.flags.iter().any(|known| known.persistent && known == flag);
+        if !on_root && self.sealed.is_none() {
+            self.sealed = Some(Excerpt::new(shown));
+        }
+        let value = typed_value(flag, value)?;
+        let values = self.flags.entry(flag.name.clone()).or_default();
+        if !values.is_empty() && !flag.repeatable {
+            return Err(CommandError::RepeatedFlag { flag: flag.name.clone() });
+        }
+        values.push(value);
+        Ok(())
+    }
+
+    fn unknown_flag(&self, shown: &str) -> CommandError {
+        let wanted = shown.trim_start_matches('-').replace('_', "-").to_ascii_lowercase();
+        let names: Vec<&str> = flags_in_scope(&self.lineage).filter(|flag| !flag.hidden).map(|flag| flag.name.as_str()).collect();
+        let nearest = if shown.starts_with("--") { nearest(&wanted, names.into_iter()).map(|name| format!("--{name}")) } else { None };
+        CommandError::UnknownFlag { tool: self.tool(), path: self.node().path.clone(), flag: Excerpt::new(shown), nearest }
+    }
+
+    fn finish(mut self, after_dash: Option<Vec<String>>, namespace: Option<&str>) -> Result<Invocation, CommandError> {
+        let node = self.node();
+        let help = self.flags.get("help").is_some_and(|values| values.iter().any(|value| value == "true"));
+        if node.path.words().is_empty() && !help {
+            return Err(CommandError::MissingVerb { tool: self.tool() });
+        }
+        // The verb is known: every flag, wherever it stood, must be this verb's flag of that name.
+        for name in self.flags.keys() {
+            let own = flags_in_scope(&self.lineage).find(|flag| flag.name == *name);
+            let given = self.catalogue.root().flags.iter().find(|flag| flag.name == *name && flag.persistent);
+            if own.is_none() || given.is_some_and(|given| own.is_some_and(|own| own != given && self.sealed.is_none())) {
+                return Err(self.unknown_flag(&format!("--{name}")));
+            }
+        }
+        if let Some(namespace) = namespace {
+            self.take_namespace(namespace)?;
+        }
+        let mut resources = Vec::new();
+        if self.tool() == Tool::Kubectl {
+            self.no_early_scan_bait()?;
+            if !help {
+                let selects = ["selector", "field-selector", "all-namespaces"].iter().any(|name| self.flags.contains_key(*name));
+                resources = kubectl_operands(&node.path, &mut self.operands, selects)?;
+            }
+        }
+        Ok(Invocation { tool: self.tool(), path: node.path.clone(), flags: self.flags, operands: self.operands, resources, after_dash })
+    }
+
+    /// kubectl looks for `--kuberc=` and `-v=` inside any word before it parses (threat model, 0.3).
+    /// The rendering and the child's environment disarm both; no honest word holds them.
+    fn no_early_scan_bait(&self) -> Result<(), CommandError> {
+        let values = self.flags.values().flatten();
+        match values.chain(&self.operands).find(|word| word.contains("--kuberc") || word.contains("-v=")) {
+            Some(word) => Err(CommandError::Operand {
+                tool: self.tool(),
+                path: self.node().path.clone(),
+                word: Excerpt::new(word),
+                why: "kubectl would read a flag of its own inside it",
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn take_namespace(&mut self, namespace: &str) -> Result<(), CommandError> {
+        let path = self.node().path.clone();
+        let flag = flags_in_scope(&self.lineage).find(|flag| flag.name == "namespace" && flag.persistent);
+        let Some(flag) = flag else { return Err(CommandError::NamespaceNotAccepted { tool: self.tool(), path }) };
+        let value = typed_value(flag, namespace.to_owned())?;
+        match self.flags.get("namespace").and_then(|values| values.first()) {
+            Some(given) if *given != value => {
+                Err(CommandError::NamespaceConflict { request: Excerpt::new(namespace), command: Excerpt::new(given) })
+            }
+            Some(_) => Ok(()),
+            None => {
+                self.flags.insert("namespace".into(), vec![value]);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Checks a value against its flag's type; the result is what the tool will read.
+fn typed_value(flag: &Flag, value: String) -> Result<String, CommandError> {
+    let wrong = |expected, value: &str| CommandError::Value { flag: flag.name.clone(), expected, value: Excerpt::new(value) };
+    let digits = |text: &str| !text.is_empty() && text.len() <= 18 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let unsigned = |text: &str| text.strip_prefix('-').unwrap_or(text).to_owned();
+    match flag.kind {
+        FlagKind::Bool => match value.as_str() {
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok("true".into()),
+            "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok("false".into()),
+            _ => Err(wrong("true or false", &value)),
+        },
+        FlagKind::Int if digits(&unsigned(&value)) => Ok(value),
+        FlagKind::Int => Err(wrong("a whole number", &value)),
+        FlagKind::Uint if digits(&value) => Ok(value),
+        FlagKind::Uint => Err(wrong("a whole number from 0", &value)),
+        FlagKind::Float if value.parse::<f32>().is_ok_and(f32::is_finite) => Ok(value),
+        FlagKind::Float => Err(wrong("a number", &value)),
+        FlagKind::Duration if go_duration(&unsigned(&value)).is_some() => Ok(value),
+        FlagKind::Duration => Err(wrong("a duration like 30s or 5m", &value)),
+        // All four tools mean the same by it, and all of them put it into the URL that they ask for.
+        FlagKind::Text if flag.name == "namespace" && !is_dns_label(&value) => {
+            Err(wrong("a namespace name (lower-case letters, digits and hyphens)", &value))
+        }
+        FlagKind::Text => Ok(value),
+    }
+}
+
+/// RFC 1123: what a namespace may be called.
+pub(crate) fn is_dns_label(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+/// What the operands of a kubectl verb are.
+enum Operands {
+    /// `TYPE[,TYPE] [NAME…]` or `TYPE/NAME…`
+    Resources,
+    /// `NAME [CONTAINER]` or `TYPE/NAME [CONTAINER]`, where a bare name is a pod's
+    Pod,
+    /// Anything, as it stands
+    Words,
+}
+
+fn operands_of(path: &CommandPath) -> Operands {
+    let words: Vec<&str> = path.words().iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["get" | "describe" | "delete" | "wait" | "label" | "annotate" | "scale" | "patch" | "edit" | "expose" | "autoscale"]
+        | ["rollout", _] => Operands::Resources,
+        ["logs" | "exec" | "attach" | "debug" | "port-forward"] => Operands::Pod,
+        _ => Operands::Words,
+    }
+}
+
+/// Last path segments of the API that are no objects.
+const SUBRESOURCES: [&str; 10] =
+    ["attach", "binding", "ephemeralcontainers", "eviction", "exec", "log", "portforward", "proxy", "status", "token"];
+
+/// Rewrites resource tokens to their canonical names and returns these. The API server is never
+/// asked what a token means: it could answer with a category that holds secrets.
+///
+/// `selects` says that a selector or `--all-namespaces` is given, which excludes names.
+fn kubectl_operands(path: &CommandPath, operands: &mut [String], selects: bool) -> Result<Vec<String>, CommandError> {
+    let refused = |word: &str, why| CommandError::Operand { tool: Tool::Kubectl, path: path.clone(), word: Excerpt::new(word), why };
+    let name = |word: &str| if is_object_name(word) { Ok(()) } else { Err(refused(word, "it is not the name of an object")) };
+    let mut resources = Vec::new();
+    match operands_of(path) {
+        Operands::Words => {}
+        Operands::Pod => {
+            if let Some(target) = operands.first_mut() {
+                if let Some((token, object)) = target.split_once('/') {
+                    name(object)?;
+                    let resource = canonical(token)?;
+                    *target = format!("{resource}/{object}");
+                    resources.push(resource);
+                } else {
+                    name(target)?;
+                    resources.push("pods".into());
+                }
+            }
+        }
+        Operands::Resources if operands.iter().any(|word| word.contains('/')) => {
+            for word in operands.iter_mut() {
+                let Some((token, object)) = word.split_once('/') else {
+                    return Err(refused(word, "some arguments are TYPE/NAME and this one is not"));
+                };
+                name(object)?;
+                if SUBRESOURCES.contains(&object) {
+                    return Err(refused(word, "it reads like a sub-resource; write TYPE NAME if an object is really called that"));
+                }
+                let resource = canonical(token)?;
+                *word = format!("{resource}/{object}");
+                resources.push(resource);
+            }
+        }
+        Operands::Resources => {
+            if let Some((types, names)) = operands.split_first_mut() {
+                resources = types.split(',').map(canonical).collect::<Result<_, _>>()?;
+                *types = resources.join(",");
+                names.iter().try_for_each(|word| name(word))?;
+                if let (true, Some(word)) = (selects, names.first()) {
+                    return Err(refused(word, "a name and a selector or --all-namespaces exclude each other"));
+                }
+            }
+        }
+    }
+    resources.sort();
+    resources.dedup();
+    Ok(resources)
+}
+
+/// The canonical name of a token: the table's, or a custom resource that is named in full.
+fn canonical(token: &str) -> Result<String, CommandError> {
+    if let Some(name) = resource::canonical(token) {
+        return Ok(name);
+    }
+    let custom = token.split_once('.').is_some_and(|(plural, group)| {
+        // A group with a dot of its own cannot be a version of a built-in group (`pods.v1`).
+        is_dns_label(plural) && group.contains('.') && group.split('.').all(is_dns_label) && !is_versioned(group)
+    });
+    if custom && resource::canonical(token.split_once('.').map_or(token, |(plural, _)| plural)).is_none() {
+        return Ok(token.to_owned());
+    }
+    let lower = token.to_ascii_lowercase();
+    let names: Vec<String> = resource::all().collect();
+    let nearest = nearest(&lower, names.iter().map(String::as_str)).map(str::to_owned);
+    Err(CommandError::UnknownResource { token: Excerpt::new(token), nearest })
+}
+
+/// Whether `type.GROUP` could be read as `type.VERSION.GROUP`, which the table does not know.
+fn is_versioned(group: &str) -> bool {
+    let first = group.split('.').next().unwrap_or_default();
+    first.strip_prefix('v').is_some_and(|rest| rest.starts_with(|digit: char| digit.is_ascii_digit()))
+}
+
+/// Names of objects: path segments of the API, so no `/`, `%`, `.` or `..`; RBAC has colons.
+fn is_object_name(word: &str) -> bool {
+    (1..=253).contains(&word.len())
+        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:_-".contains(&byte))
+        && word.starts_with(|first: char| first.is_ascii_alphanumeric())
+}
+
+/// The known name that is nearest to `word`, when it is near enough to be meant.
+fn nearest<'n>(word: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    known
+        .map(|name| (strsim::jaro_winkler(word, name), name))
+        .filter(|(likeness, _)| *likeness > 0.85)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::split;
+
+    fn read(text: &str) -> Result<Invocation, CommandError> {
+        let catalogue = Catalogue::carried().unwrap().into_iter().find(|catalogue| catalogue.tool() == Tool::Kubectl).unwrap();
+        parse(&catalogue, split(Tool::Kubectl, text).unwrap(), None)
+    }
+
+    fn argv(text: &str) -> String {
+        read(text).unwrap().argv().join(" ")
+    }
+
+    #[test]
+    fn every_spelling_renders_to_the_same_argv() {
+        let one = "kubectl --v=0 get --all-namespaces=true --output=wide pods";
+        for text in [
+            "get pods -A -o wide",
+            "get pods -Aowide",
+            "get po -Ao=wide",
+            "get -A --output wide pod",
+            "get --output=wide pods --all-namespaces",
+            "get pods.v1. -A=true -owide",
+        ] {
+            assert_eq!(argv(text), one, "{text}");
+        }
+        assert_eq!(argv("-n web get pods"), "kubectl --v=0 get --namespace=web pods");
+        assert_eq!(argv("rollout -n web status deploy/web"), "kubectl --v=0 rollout status --namespace=web deployments.apps/web");
+        assert_eq!(argv("get po,svc"), "kubectl --v=0 get pods,services");
+        assert_eq!(argv("logs deploy/web -p"), "kubectl --v=0 logs --previous=true deployments.apps/web");
+    }
+
+    #[test]
+    fn rendering_and_reading_again_changes_nothing() {
+        for text in [
+            "get pods -A -o wide",
+            "logs web-0 -c app --tail=5",
+            "get pods -L a -L b",
+            "exec web-0 -- ls -la",
+            "--help",
+            "delete pod web --dry-run",
+        ] {
+            let invocation = read(text).unwrap();
+            let catalogue = Catalogue::carried().unwrap().remove(0);
+            let again = parse(&catalogue, invocation.argv().split_off(1), None).unwrap();
+            assert_eq!(again, invocation, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_flag_before_the_verb_must_be_persistent_on_the_root() {
+        // cobra takes `get` for the flag's value and runs `delete` (cobra v1.10.2 command.go, stripFlags).
+        assert!(
+            matches!(read("--recursive get delete pods web"), Err(CommandError::UnknownFlag { flag, .. }) if flag == "--recursive".into())
+        );
+        assert!(matches!(read("rollout -R status deploy/web"), Err(CommandError::UnknownFlag { .. })));
+        assert!(matches!(read("--help get pods"), Err(CommandError::FlagBeforeVerb { .. })));
+        assert!(matches!(read("apply --filename=x view-last-applied secret/db"), Err(CommandError::FlagBeforeVerb { .. })));
+    }
+
+    #[test]
+    fn what_is_not_in_the_catalogue_does_not_exist() {
+        assert!(matches!(read("gett pods"), Err(CommandError::UnknownVerb { nearest: Some(name), .. }) if name == "get"));
+        assert!(matches!(read("__complete get pods"), Err(CommandError::UnknownVerb { .. })));
+        assert!(matches!(read("get pods --outpu=name"), Err(CommandError::UnknownFlag { nearest: Some(name), .. }) if name == "--output"));
+        for text in
+            ["get pods --NO-HEADERS", "get pods --no_headers", "get pods -Z", "get pods -test.v", "get pods --kuberc=/x", "create foo"]
+        {
+            assert!(
+                matches!(read(text), Err(CommandError::UnknownFlag { .. } | CommandError::UnknownVerb { .. })),
+                "{text}: {:?}",
+                read(text)
+            );
+        }
+    }
+
+    #[test]
+    fn values_have_their_flags_type() {
+        assert!(matches!(read("get pods -o="), Err(CommandError::MissingValue { .. })));
+        assert!(matches!(read("get pods -o"), Err(CommandError::MissingValue { .. })));
+        assert!(matches!(read("logs web-0 --tail=many"), Err(CommandError::Value { .. })));
+        assert!(matches!(read("wait pod/x --for=delete --timeout=30"), Err(CommandError::Value { .. })));
+        assert!(matches!(read("get pods --watch=maybe"), Err(CommandError::Value { .. })));
+        assert!(matches!(read("get pods -n ''"), Err(CommandError::Value { .. })));
+        assert!(matches!(read("get pods -n ../secrets"), Err(CommandError::Value { .. })));
+        assert!(matches!(read("get pods --namespace=a -n b"), Err(CommandError::RepeatedFlag { .. })));
+        // A flag with a bare value never takes the next word: `client` is a name here, as for kubectl.
+        assert_eq!(argv("delete pod web --dry-run client"), "kubectl --v=0 delete --dry-run=unchanged pods web client");
+    }
+
+    #[test]
+    fn operands_are_names_and_known_resources() {
+        for text in [
+            "get pods ''",
+            "get pods -",
+            "get pods 'web 0'",
+            "get pods ../secrets/db",
+            "get pods a%2f..%2fsecrets",
+            "get pods .",
+            "get pods @x",
+            "get pods/a b",
+        ] {
+            assert!(
+                matches!(read(text), Err(CommandError::Operand { .. } | CommandError::UnknownResource { .. })),
+                "{text}: {:?}",
+                read(text)
+            );
+        }
+        for text in ["get all", "get sneaky", "get pods,all", "get networ\u{212a}policies", "get secrets.v1.apps"] {
+            assert!(matches!(read(text), Err(CommandError::UnknownResource { .. })), "{text}: {:?}", read(text));
+        }
+        assert_eq!(read("get SECRETS,po db").unwrap().resources(), ["pods", "secrets"]);
+        assert_eq!(read("get widgets.example.com").unwrap().resources(), ["widgets.example.com"]);
+    }
+
+    #[test]
+    fn the_requests_namespace_is_the_commands_or_an_error() {
+        let catalogue = Catalogue::carried().unwrap().remove(0);
+        let of =
+            |text: &str| parse(&catalogue, split(Tool::Kubectl, text).unwrap(), Some("web")).map(|invocation| invocation.argv().join(" "));
+        assert_eq!(of("get pods").unwrap(), "kubectl --v=0 get --namespace=web pods");
+        assert_eq!(of("get pods -n web").unwrap(), "kubectl --v=0 get --namespace=web pods");
+        assert!(matches!(of("get pods -n other"), Err(CommandError::NamespaceConflict { .. })));
+    }
+}

@@ -1,0 +1,276 @@
+//! Bytes -> words: size, characters and shell syntax are refused, then shlex splits.
+//!
+//! shlex keeps `|`, `;` and `$(` as literal words and drops what follows `#`; a model that writes
+//! them expects a shell. All of it is refused by name before shlex sees the text.
+
+use crate::{catalogue::Tool, excerpt::Excerpt};
+
+/// The longest command line, in bytes. The longest useful ones (jsonpath, selectors) are under 2 KiB.
+pub const LONGEST_COMMAND: usize = 8 * 1024;
+/// The most words in one command line.
+pub const MOST_WORDS: usize = 128;
+
+/// Why a text is not a list of words.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WordsError {
+    /// Nothing but blanks.
+    #[error("the command is empty")]
+    Empty,
+    /// Longer than [`LONGEST_COMMAND`].
+    #[error("the command is {length} bytes long; at most {LONGEST_COMMAND} are accepted")]
+    TooLong {
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// More than [`MOST_WORDS`].
+    #[error("the command has {count} words; at most {MOST_WORDS} are accepted")]
+    TooManyWords {
+        /// How many.
+        count: usize,
+    },
+    /// A control character, a line break, or a blank or invisible character outside ASCII.
+    #[error("the command has the character U+{code:04X} at byte {at}")]
+    Character {
+        /// The character's code point.
+        code: u32,
+        /// Where it stands.
+        at: usize,
+    },
+    /// Unquoted shell syntax.
+    #[error("the command has the shell syntax {operator} at byte {at}, and there is no shell here")]
+    Shell {
+        /// What stands there: `;`, `|`, `$(` …
+        operator: &'static str,
+        /// Where it stands.
+        at: usize,
+    },
+    /// A quote that does not end, or a backslash at the very end.
+    #[error("the command ends inside a quote that was opened at byte {at}")]
+    Unterminated {
+        /// Where the quote or the backslash stands.
+        at: usize,
+    },
+    /// The text begins with something else than this tool.
+    #[error("the command begins with {word}, which is not {tool}")]
+    OtherProgram {
+        /// The first word.
+        word: Excerpt,
+        /// The tool that was asked for.
+        tool: Tool,
+    },
+}
+
+impl WordsError {
+    /// What to do instead, in one sentence.
+    pub fn help(&self) -> String {
+        match self {
+            Self::Empty => "write one command, for example `get pods -n default`".into(),
+            Self::TooLong { .. } | Self::TooManyWords { .. } => "ask for less in one command, or split it into several calls".into(),
+            Self::Character { code: 0x0A | 0x0D, .. } => "send one command on one line; make another call for the next one".into(),
+            Self::Character { .. } => "use plain spaces between words and quote text that needs other characters".into(),
+            Self::Shell { operator: "|", .. } => {
+                "send the command alone, and narrow its output with its own flags (-l, --field-selector, -o name, --tail)".into()
+            }
+            Self::Shell { operator: "<" | ">", .. } => {
+                "leave redirections out: the output comes back in the reply; a placeholder like <name> must be filled in".into()
+            }
+            Self::Shell { operator: ";" | "&", .. } => "send one command per call".into(),
+            Self::Shell { operator: "#", .. } => "leave the comment out, or quote the word".into(),
+            Self::Shell { operator: "~" | "*" | "?", .. } => {
+                "there are no local files to expand to; quote the word if it is meant literally".into()
+            }
+            Self::Shell { .. } => "write the value itself; nothing is expanded here. Put literal text in single quotes".into(),
+            Self::Unterminated { .. } => "close the quote".into(),
+            Self::OtherProgram { tool, .. } => format!("send the arguments of {tool} only, with or without a leading `{tool}`"),
+        }
+    }
+}
+
+/// Splits a command line into words; a leading tool name is dropped.
+///
+/// # Errors
+/// A [`WordsError`] that says what stands where.
+pub fn split(tool: Tool, text: &str) -> Result<Vec<String>, WordsError> {
+    if text.len() > LONGEST_COMMAND {
+        return Err(WordsError::TooLong { length: text.len() });
+    }
+    let text = text.strip_suffix('\n').unwrap_or(text).trim_matches([' ', '\t']);
+    if text.is_empty() {
+        return Err(WordsError::Empty);
+    }
+    scan(text)?;
+    let mut words = shlex::split(text).ok_or(WordsError::Unterminated { at: 0 })?;
+    if words.len() > MOST_WORDS {
+        return Err(WordsError::TooManyWords { count: words.len() });
+    }
+    if words.first().is_some_and(|word| word == tool.as_str()) {
+        words.remove(0);
+    }
+    if let Some(word) = words.first()
+        && (Tool::ALL.iter().any(|tool| tool.as_str() == word) || is_program_like(word))
+    {
+        return Err(WordsError::OtherProgram { word: Excerpt::new(word), tool });
+    }
+    Ok(words)
+}
+
+/// `./kubectl`, `/usr/bin/kubectl`, `KUBECONFIG=/x`: what stands before a command in a shell.
+fn is_program_like(word: &str) -> bool {
+    !word.starts_with('-') && (word.contains('/') || word.contains('='))
+}
+
+/// Where the scan is, by the rules of a POSIX shell, which are shlex's.
+#[derive(Clone, Copy, PartialEq)]
+enum Quote {
+    None,
+    Single,
+    Double,
+}
+
+/// Refuses characters and shell syntax. Everything it accepts, shlex and a POSIX shell read alike.
+fn scan(text: &str) -> Result<(), WordsError> {
+    let mut quote = Quote::None;
+    let mut opened = 0;
+    let mut word_start = true;
+    let mut characters = text.char_indices().peekable();
+    while let Some((at, character)) = characters.next() {
+        plain_character(character, at)?;
+        let next = characters.peek().map(|&(_, next)| next);
+        match (quote, character) {
+            (Quote::None, '\'' | '"') => {
+                quote = if character == '\'' { Quote::Single } else { Quote::Double };
+                opened = at;
+            }
+            (Quote::Single, '\'') | (Quote::Double, '"') => quote = Quote::None,
+            (Quote::Single, _) => {}
+            (Quote::None | Quote::Double, '\\') => {
+                let Some((at, escaped)) = characters.next() else { return Err(WordsError::Unterminated { at }) };
+                plain_character(escaped, at)?;
+            }
+            (Quote::None | Quote::Double, '`') => return Err(WordsError::Shell { operator: "`", at }),
+            (Quote::None | Quote::Double, '$') => expansion(next, quote, at)?,
+            (Quote::Double, _) => {}
+            (Quote::None, _) => unquoted(character, word_start, next, at)?,
+        }
+        word_start = quote == Quote::None && matches!(character, ' ' | '\t');
+    }
+    if quote == Quote::None { Ok(()) } else { Err(WordsError::Unterminated { at: opened }) }
+}
+
+/// Characters that no command needs, quoted or not.
+fn plain_character(character: char, at: usize) -> Result<(), WordsError> {
+    let invisible = matches!(character,
+        '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}' | '\u{180B}'..='\u{180F}'
+        | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}'
+        | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}');
+    let blank = character.is_whitespace() && character != ' ' && character != '\t';
+    if character.is_control() && character != '\t' || invisible || blank {
+        return Err(WordsError::Character { code: character.into(), at });
+    }
+    Ok(())
+}
+
+/// `$x`, `${x}`, `$(x)`, `$'x'`: a shell would put something else there. A `$` before anything
+/// else is itself in every shell (`^app-[0-9]+$`).
+fn expansion(next: Option<char>, quote: Quote, at: usize) -> Result<(), WordsError> {
+    let operator = match next {
+        Some('(') => "$(",
+        Some('{') => "${",
+        Some('\'' | '"') if quote == Quote::None => "$'",
+        Some(name) if name.is_ascii_alphanumeric() || "_@*#?$!-".contains(name) => "$",
+        _ => return Ok(()),
+    };
+    Err(WordsError::Shell { operator, at })
+}
+
+fn unquoted(character: char, word_start: bool, next: Option<char>, at: usize) -> Result<(), WordsError> {
+    let operator = match character {
+        '|' => "|",
+        '&' => "&",
+        ';' => ";",
+        '<' => "<",
+        '>' => ">",
+        '(' | ')' => "(",
+        '#' if word_start => "#",
+        '~' if word_start => "~",
+        // A glob is only a glob where a file could be meant; inside `{.items[*].x}` it is data.
+        '*' if word_start && next.is_none_or(|next| next == ' ' || next == '\t' || next == '.') => "*",
+        '?' if word_start => "?",
+        _ => return Ok(()),
+    };
+    Err(WordsError::Shell { operator, at })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        split(Tool::Kubectl, text).unwrap()
+    }
+
+    #[test]
+    fn the_leading_tool_name_is_optional_and_blanks_are_trimmed() {
+        assert_eq!(words("kubectl get pods"), words("  get   pods\n"));
+        assert_eq!(split(Tool::Kubectl, "kubectl"), Ok(vec![]));
+    }
+
+    #[test]
+    fn data_that_looks_like_shell_syntax_is_data_inside_quotes() {
+        assert_eq!(words(r#"get po -o jsonpath='{.items[?(@.a>3)].b}'"#)[3], "jsonpath={.items[?(@.a>3)].b}");
+        assert_eq!(words(r#"get po -o jsonpath="{.items[?(@.p==\"R\")].b}""#)[3], r#"jsonpath={.items[?(@.p=="R")].b}"#);
+        assert_eq!(words("get po -o=jsonpath={.items[*].metadata.name}")[2], "-o=jsonpath={.items[*].metadata.name}");
+        assert_eq!(words("get po -l 'environment in (production, qa)'")[3], "environment in (production, qa)");
+        assert_eq!(words("list --filter '^app-[0-9]+$'")[2], "^app-[0-9]+$");
+    }
+
+    #[test]
+    fn shell_syntax_is_refused_by_name() {
+        for (text, operator) in [
+            ("get pods; id", ";"),
+            ("get pods | head", "|"),
+            ("get pods && id", "&"),
+            ("get pods > /tmp/x", ">"),
+            ("get pods -n <namespace>", "<"),
+            ("get pods $(id)", "$("),
+            ("get pods `id`", "`"),
+            ("get pods -l app=\"$(id)\"", "$("),
+            ("get pods # x", "#"),
+            ("get pods ~/x", "~"),
+            ("get pods *", "*"),
+            ("get pods $HOME", "$"),
+            ("get pods ${x}", "${"),
+            (r"get pods -o $'\x6a'son", "$'"),
+        ] {
+            assert!(matches!(split(Tool::Kubectl, text), Err(WordsError::Shell { operator: found, .. }) if found == operator), "{text}");
+        }
+    }
+
+    #[test]
+    fn control_blank_and_invisible_characters_are_refused_even_in_quotes() {
+        for (text, code) in [
+            ("get pods\ndelete pod web", 0x0A),
+            ("get pods\0", 0),
+            ("get pods '\u{1b}[2J'", 0x1B),
+            ("get\u{a0}pods", 0xA0),
+            ("get secret\u{200b}s", 0x200B),
+            ("get pods \\\n -A", 0x0A),
+            ("get 'a\u{e0041}'", 0xE0041),
+        ] {
+            assert!(matches!(split(Tool::Kubectl, text), Err(WordsError::Character { code: found, .. }) if found == code), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn another_program_in_front_is_refused() {
+        for text in ["helm list", "kubectl kubectl get pods", "./kubectl get pods", "KUBECONFIG=/x kubectl get pods"] {
+            assert!(matches!(split(Tool::Kubectl, text), Err(WordsError::OtherProgram { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_open_quote_says_where_it_was_opened() {
+        assert_eq!(split(Tool::Kubectl, "get pods -l 'a"), Err(WordsError::Unterminated { at: 12 }));
+        assert_eq!(split(Tool::Kubectl, "get pods \\"), Err(WordsError::Unterminated { at: 9 }));
+    }
+}

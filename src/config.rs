@@ -1,0 +1,377 @@
+//! Settings: defaults < file < environment < flags.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    collections::BTreeMap,
+    env, fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+use crate::{
+    catalogue::Tool,
+    command::go_duration,
+    egress::{AllowRule, Allowed},
+    gate::Bounds,
+    policy::PolicyFile,
+};
+
+/// Where an image or package puts the tools.
+const TOOLS_DIR: &str = "/usr/lib/kube-airlock/tools";
+/// The policy in force when none is named.
+const READ_ONLY: &str = include_str!("../policy/read-only.toml");
+
+/// Options of `serve` and `stdio`. Each is also a variable and a key of the file.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Options {
+    /// A TOML file with settings; flags and AIRLOCK_* variables win over it
+    #[arg(long, env = "AIRLOCK_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The address to listen on [default: 127.0.0.1:9096]
+    #[arg(long, env = "AIRLOCK_LISTEN", value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// A policy file; several must all allow a command [default: read-only, built in]
+    #[arg(long, env = "AIRLOCK_POLICY", value_name = "FILE", value_delimiter = ',')]
+    pub policy: Vec<PathBuf>,
+    /// The folder that holds kubectl, helm, istioctl and argocd [default: /usr/lib/kube-airlock/tools]
+    #[arg(long, env = "AIRLOCK_TOOLS_DIR", value_name = "DIR")]
+    pub tools_dir: Option<PathBuf>,
+    /// Opens loopback addresses for API servers, like 127.0.0.1:6443; all others but metadata are open
+    #[arg(long, env = "AIRLOCK_EGRESS_ALLOW", value_name = "CIDR[:PORT,..]")]
+    pub egress_allow: Vec<AllowRule>,
+    /// Where requests' private directories are made [default: /dev/shm where it is a tmpfs]
+    #[arg(long, env = "AIRLOCK_WORK_DIR", value_name = "DIR")]
+    pub work_dir: Option<PathBuf>,
+    /// A name under which clients call this server, besides the loopback ones
+    #[arg(long = "allowed-host", env = "AIRLOCK_ALLOWED_HOSTS", value_name = "HOST", value_delimiter = ',')]
+    pub allowed_hosts: Vec<String>,
+    /// Listens beyond loopback although callers are not identified; put an authenticating proxy before it
+    #[arg(long, env = "AIRLOCK_INSECURE_NO_AUTH")]
+    pub insecure_no_auth: bool,
+    /// How the log on standard error is written [default: text]
+    #[arg(long, env = "AIRLOCK_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// JSON lines.
+    Json,
+    /// For people.
+    #[default]
+    Text,
+}
+
+/// Settings, complete and checked.
+#[derive(Debug)]
+pub struct Settings {
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// The policy files, read.
+    pub policy: Vec<PolicyFile>,
+    /// Where each tool is expected.
+    pub tools: Vec<(Tool, PathBuf)>,
+    /// Address rules.
+    pub egress: Allowed,
+    /// Where workspaces are made.
+    pub work_dir: Option<PathBuf>,
+    /// Names of this server besides loopback.
+    pub allowed_hosts: Vec<String>,
+    /// Bounds of each call.
+    pub bounds: Bounds,
+    /// Children at once.
+    pub concurrency: u16,
+    /// Calls that may wait.
+    pub queue: usize,
+    /// Who the server becomes when it is started as root.
+    pub server_user: u32,
+    /// The first of the children's users then.
+    pub first_child_user: u32,
+    /// How the log is written.
+    pub log_format: LogFormat,
+}
+
+/// Why settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file that cannot be read.
+    #[error("{} cannot be read: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file that is not one of settings.
+    #[error("{}: {message}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the line.
+        message: String,
+    },
+    /// A value that cannot be.
+    #[error("{key}: {problem}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A public address without authentication.
+    #[error(
+        "{0} can be reached from other hosts, and callers are not identified\n  fix:    listen on 127.0.0.1, behind a proxy that authenticates\n  accept: --insecure-no-auth; everyone who reaches the port can then run what the policy allows"
+    )]
+    PublicWithoutAuth(SocketAddr),
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    listen: Option<SocketAddr>,
+    policy: Vec<PathBuf>,
+    tools_dir: Option<PathBuf>,
+    work_dir: Option<PathBuf>,
+    allowed_hosts: Vec<String>,
+    insecure_no_auth: bool,
+    log_format: Option<LogFormat>,
+    tools: BTreeMap<Tool, ToolTable>,
+    egress: Egress,
+    limits: LimitsTable,
+    sandbox: SandboxTable,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ToolTable {
+    path: PathBuf,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Egress {
+    allow: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct LimitsTable {
+    timeout: String,
+    longest_timeout: String,
+    output: String,
+    longest_output: String,
+    memory: String,
+    concurrency: u16,
+    queue: usize,
+}
+
+impl Default for LimitsTable {
+    fn default() -> Self {
+        Self {
+            timeout: "30s".into(),
+            longest_timeout: "2m".into(),
+            output: "64KiB".into(),
+            longest_output: "64MiB".into(),
+            memory: "1GiB".into(),
+            concurrency: 8,
+            queue: 64,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SandboxTable {
+    server_user: u32,
+    first_child_user: u32,
+}
+
+impl Default for SandboxTable {
+    fn default() -> Self {
+        // Unprivileged, and below 65536: a container's user namespace often ends there.
+        Self { server_user: 65532, first_child_user: 64000 }
+    }
+}
+
+impl Settings {
+    /// Puts settings together.
+    ///
+    /// # Errors
+    /// The first key or file that cannot be used.
+    pub fn load(options: Options) -> Result<Self, ConfigError> {
+        let file = match &options.config {
+            Some(path) => File::read(path)?,
+            None => File::default(),
+        };
+        let listen = options
+            .listen
+            .or_else(listen_of_the_original_service)
+            .or(file.listen)
+            .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 9096)));
+        if !listen.ip().is_loopback() && !options.insecure_no_auth && !file.insecure_no_auth {
+            return Err(ConfigError::PublicWithoutAuth(listen));
+        }
+        let policy = if options.policy.is_empty() { file.policy } else { options.policy };
+        let tools_dir = options.tools_dir.or(file.tools_dir).unwrap_or_else(|| PathBuf::from(TOOLS_DIR));
+        let path_of = |tool: Tool| file.tools.get(&tool).map_or_else(|| tools_dir.join(tool.as_str()), |table| table.path.clone());
+        let mut allow = options.egress_allow;
+        for rule in &file.egress.allow {
+            allow.push(
+                rule.parse()
+                    .map_err(|error: crate::egress::AllowError| ConfigError::Value { key: "egress.allow", problem: error.to_string() })?,
+            );
+        }
+        let mut allowed_hosts = options.allowed_hosts;
+        allowed_hosts.extend(file.allowed_hosts);
+        if !listen.ip().is_unspecified() {
+            allowed_hosts.push(SocketAddr::new(listen.ip(), 0).to_string().trim_end_matches(":0").to_owned());
+        }
+        let limits = file.limits;
+        let bounds = Bounds {
+            timeout: duration("limits.timeout", &limits.timeout)?,
+            longest_timeout: duration("limits.longest_timeout", &limits.longest_timeout)?,
+            kept_output: usize::try_from(size("limits.output", &limits.output)?).unwrap_or(usize::MAX),
+            read_output: size("limits.longest_output", &limits.longest_output)?,
+            memory_bytes: size("limits.memory", &limits.memory)?,
+        };
+        if bounds.timeout > bounds.longest_timeout {
+            return Err(ConfigError::Value { key: "limits.timeout", problem: "it is longer than limits.longest_timeout".into() });
+        }
+        if bounds.memory_bytes < 256 << 20 {
+            return Err(ConfigError::Value { key: "limits.memory", problem: "the tools need at least 256MiB".into() });
+        }
+        if !(1..=1000).contains(&limits.concurrency) {
+            return Err(ConfigError::Value { key: "limits.concurrency", problem: "give 1 to 1000".into() });
+        }
+        Ok(Self {
+            listen,
+            policy: read_policies(&policy)?,
+            tools: Tool::ALL.into_iter().map(|tool| (tool, path_of(tool))).collect(),
+            egress: Allowed::new(allow),
+            work_dir: options.work_dir.or(file.work_dir),
+            allowed_hosts,
+            bounds,
+            concurrency: limits.concurrency,
+            queue: limits.queue,
+            server_user: file.sandbox.server_user,
+            first_child_user: file.sandbox.first_child_user,
+            log_format: options.log_format.or(file.log_format).unwrap_or_default(),
+        })
+    }
+}
+
+impl File {
+    fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        toml::from_str(&text).map_err(|error| ConfigError::File { path: path.to_owned(), message: error.to_string() })
+    }
+}
+
+/// Reads policy files; none means the built-in read-only one.
+///
+/// # Errors
+/// The file that cannot be read.
+pub fn read_policies(paths: &[PathBuf]) -> Result<Vec<PolicyFile>, ConfigError> {
+    if paths.is_empty() {
+        return Ok(vec![PolicyFile { name: "read-only.toml".into(), text: READ_ONLY.into() }]);
+    }
+    paths
+        .iter()
+        .map(|path| {
+            let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+            Ok(PolicyFile { name, text })
+        })
+        .collect()
+}
+
+/// `HOST` and `PORT`, which the service that this one replaces reads.
+fn listen_of_the_original_service() -> Option<SocketAddr> {
+    let (host, port) = (env::var("HOST").ok(), env::var("PORT").ok());
+    if host.is_none() && port.is_none() {
+        return None;
+    }
+    let host = host.unwrap_or_else(|| "127.0.0.1".into()).parse().ok()?;
+    Some(SocketAddr::new(host, port.unwrap_or_else(|| "9096".into()).parse().ok()?))
+}
+
+fn duration(key: &'static str, text: &str) -> Result<Duration, ConfigError> {
+    go_duration(text)
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| ConfigError::Value { key, problem: format!("`{text}` is not a duration like 30s or 2m") })
+}
+
+fn size(key: &'static str, text: &str) -> Result<u64, ConfigError> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit.trim() {
+        "" | "B" => Some(1),
+        "KiB" => Some(1 << 10),
+        "MiB" => Some(1 << 20),
+        "GiB" => Some(1_u64 << 30),
+        _ => None,
+    };
+    let bytes = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+    bytes
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| ConfigError::Value { key, problem: format!("`{text}` is not a size like 64KiB or 1GiB") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_address_needs_an_explicit_word() {
+        let options = Options { listen: Some("0.0.0.0:9096".parse().unwrap()), ..Options::default() };
+        assert!(matches!(Settings::load(options.clone()), Err(ConfigError::PublicWithoutAuth(_))));
+        assert!(Settings::load(Options { insecure_no_auth: true, ..options }).is_ok());
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("airlock.toml");
+        fs::write(&path, "listen = \"127.0.0.1:1111\"\ntools_dir = \"/from/file\"\n[limits]\ntimeout = \"10s\"\nmemory = \"512MiB\"\n[tools.helm]\npath = \"/opt/helm\"\n").unwrap();
+        let settings =
+            Settings::load(Options { config: Some(path), listen: Some("127.0.0.1:2222".parse().unwrap()), ..Options::default() }).unwrap();
+        assert_eq!(settings.listen.port(), 2222);
+        assert_eq!(
+            (settings.bounds.timeout, settings.bounds.memory_bytes, settings.bounds.kept_output),
+            (Duration::from_secs(10), 512 << 20, 64 << 10)
+        );
+        assert_eq!(
+            settings.tools,
+            [
+                (Tool::Kubectl, "/from/file/kubectl".into()),
+                (Tool::Helm, "/opt/helm".into()),
+                (Tool::Istioctl, "/from/file/istioctl".into()),
+                (Tool::Argocd, "/from/file/argocd".into())
+            ]
+        );
+    }
+
+    #[test]
+    fn a_file_with_an_unknown_key_or_an_impossible_value_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("airlock.toml");
+        for text in [
+            "listn = 1",
+            "[limits]\ntimeout = \"0s\"",
+            "[limits]\nmemory = \"1MiB\"",
+            "[limits]\nconcurrency = 0",
+            "[egress]\nallow = [\"localhost\"]",
+            "[tools.kustomize]\npath = \"/x\"",
+        ] {
+            fs::write(&path, text).unwrap();
+            assert!(Settings::load(Options { config: Some(path.clone()), ..Options::default() }).is_err(), "{text}");
+        }
+    }
+}

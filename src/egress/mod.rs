@@ -1,0 +1,13 @@
+//! Where a child may connect to: an [`Endpoint`] and the operator's rules -> a [`Pinned`] address.
+//!
+//! The only room that resolves names. May not resolve twice: a second answer is how DNS rebinding
+//! gets in. If one address of an answer is refused, the whole answer is, so that a resolver cannot
+//! hide a bad address among good ones.
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod pin;
+
+pub use address::{AllowError, AllowRule, Allowed, Forbidden};
+pub use pin::{EgressError, Pinned, pin};

@@ -1,0 +1,97 @@
+//! Resolves once, vets every address. The only maker of [`Pinned`].
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use super::address::{Allowed, Forbidden};
+use crate::endpoint::{Endpoint, EndpointHost};
+
+/// The one address that a child may connect to.
+#[must_use]
+#[derive(Debug)]
+pub struct Pinned(Option<SocketAddr>);
+
+/// A resolver that does not answer within this is down; kubectl itself waits 5 s per attempt.
+const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Why an endpoint is not pinned.
+#[derive(Debug, thiserror::Error)]
+pub enum EgressError {
+    /// An address that may not be dialled.
+    #[error("the server {endpoint} is at {address}, and {}", .why.as_str())]
+    Forbidden {
+        /// The server.
+        endpoint: String,
+        /// Its address.
+        address: IpAddr,
+        /// Why not.
+        why: Forbidden,
+    },
+    /// A name without an address.
+    #[error("the name {name} does not resolve")]
+    Unresolved {
+        /// The name.
+        name: String,
+        /// The resolver's error.
+        source: Option<io::Error>,
+    },
+}
+
+impl EgressError {
+    /// What to do instead, in one sentence.
+    pub fn help(&self) -> String {
+        match self {
+            Self::Forbidden { address, why: Forbidden::Loopback, .. } => {
+                format!("an operator can open it with `--egress-allow {address}:PORT`")
+            }
+            Self::Forbidden { .. } => "use the address that the API server has in its network".into(),
+            Self::Unresolved { .. } => "check the `server` of the kubeconfig; the name has to resolve where this server runs".into(),
+        }
+    }
+}
+
+impl Pinned {
+    /// For a child that connects nowhere.
+    pub fn nowhere() -> Self {
+        Self(None)
+    }
+
+    /// The address.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.0
+    }
+}
+
+/// Resolves the host of `endpoint` and vets every answer.
+///
+/// # Errors
+/// [`EgressError`] when nothing answers, or when any of the addresses may not be dialled.
+pub async fn pin(endpoint: &Endpoint, allowed: &Allowed) -> Result<Pinned, EgressError> {
+    let port = endpoint.port();
+    let addresses = match endpoint.host() {
+        EndpointHost::Address(address) => vec![*address],
+        EndpointHost::Name(name) => resolve(name, port).await?,
+    };
+    for &address in &addresses {
+        allowed.vet(address, port).map_err(|why| EgressError::Forbidden { endpoint: endpoint.to_string(), address, why })?;
+    }
+    // IPv4 first: a host without IPv6 connectivity still gets AAAA answers, and there is one try.
+    let chosen = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
+    match chosen {
+        Some(&address) => Ok(Pinned(Some(SocketAddr::new(address, port)))),
+        None => Err(EgressError::Unresolved { name: endpoint.host().to_string(), source: None }),
+    }
+}
+
+async fn resolve(name: &str, port: u16) -> Result<Vec<IpAddr>, EgressError> {
+    let unresolved = |source| EgressError::Unresolved { name: name.to_owned(), source };
+    #[expect(clippy::disallowed_methods, reason = "this is the room that resolves names")]
+    let lookup = tokio::net::lookup_host((name, port));
+    let answer =
+        tokio::time::timeout(RESOLVE_WITHIN, lookup).await.map_err(|_| unresolved(None))?.map_err(|error| unresolved(Some(error)))?;
+    let addresses: Vec<IpAddr> = answer.map(|address| address.ip()).collect();
+    if addresses.is_empty() { Err(unresolved(None)) } else { Ok(addresses) }
+}

@@ -1,0 +1,45 @@
+//! What a caller sends, the same over every door.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::Request;
+use crate::{catalogue::Tool, secret::SecretString};
+
+/// A command and where to run it.
+#[derive(Debug, Deserialize, JsonSchema, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Arguments {
+    /// The command line, with or without the leading tool name: `get pods -n default`. There is no
+    /// shell: no pipes, redirections or variables.
+    #[schema(example = "get pods -n default")]
+    pub command: String,
+    /// The namespace, like `--namespace`; a different one in the command is an error.
+    pub namespace: Option<String>,
+    /// A kubeconfig in base64. The header X-Kubeconfig wins, and keeps it out of a model's sight.
+    #[schemars(with = "Option<String>")]
+    #[schema(value_type = Option<String>)]
+    pub kubeconfig: Option<SecretString>,
+    /// A context of the kubeconfig, instead of its current one.
+    pub context: Option<String>,
+    /// A deadline like `30s` or `1m30s`.
+    #[schema(example = "30s")]
+    pub timeout: Option<String>,
+}
+
+impl Arguments {
+    /// The request for `tool`; a kubeconfig from the header wins over the one in the arguments.
+    pub fn request(self, tool: Tool, header: Option<SecretString>) -> Request {
+        let conflict = matches!((&header, &self.kubeconfig), (Some(header), Some(body)) if header.expose() != body.expose());
+        Request {
+            tool,
+            command: self.command,
+            namespace: self.namespace,
+            kubeconfig: header.or(self.kubeconfig),
+            kubeconfig_conflict: conflict,
+            context: self.context,
+            timeout: self.timeout,
+        }
+    }
+}

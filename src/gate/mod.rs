@@ -1,0 +1,385 @@
+//! The whole journey of a request on one screen, the same for every door: [`Gate::run`].
+//!
+//! Nothing else can start a child for a caller. May not differ between doors.
+
+#![forbid(unsafe_code)]
+
+mod admission;
+mod arguments;
+mod outcome;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{sync::watch, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+pub use admission::Admission;
+pub use arguments::Arguments;
+pub use outcome::{Body, Confinement, Outcome, Ran};
+
+use crate::{
+    audit::{Audit, DecisionRecord, EndRecord, Who, milliseconds},
+    caller::Caller,
+    catalogue::Tool,
+    command::{Invocation, go_duration, parse, split},
+    egress::{Allowed, Pinned, pin},
+    excerpt::Excerpt,
+    inventory::Inventory,
+    kubeconfig::{Kubeconfig, decode},
+    metrics,
+    output::{Caps, Captured, capture},
+    policy::{Approved, Decision, Policy},
+    refusal::Refusal,
+    sandbox::{Child, LayerState, Limits, Run, Sandbox},
+    secret::{SecretBytes, SecretString},
+    workspace::Workspaces,
+};
+
+/// A request as a door hands it in.
+#[derive(Debug)]
+pub struct Request {
+    /// The tool.
+    pub tool: Tool,
+    /// The command line, with or without the leading tool name.
+    pub command: String,
+    /// Like `--namespace`.
+    pub namespace: Option<String>,
+    /// Base64 of a kubeconfig.
+    pub kubeconfig: Option<SecretString>,
+    /// Whether another place of the request held a different one, which is not used.
+    pub kubeconfig_conflict: bool,
+    /// A context of the kubeconfig, instead of its current one.
+    pub context: Option<String>,
+    /// A shorter or longer deadline, as Go writes durations.
+    pub timeout: Option<String>,
+}
+
+/// What bounds each call.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// The deadline of a call that names none.
+    pub timeout: Duration,
+    /// The longest deadline that a request may name.
+    pub longest_timeout: Duration,
+    /// Text of each stream that the caller gets, in bytes.
+    pub kept_output: usize,
+    /// Bytes of each stream past which the child is ended.
+    pub read_output: u64,
+    /// RLIMIT_DATA of a child, in bytes.
+    pub memory_bytes: u64,
+}
+
+/// How long a child may take to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The one enforcement point. Cheap to clone.
+#[derive(Clone)]
+pub struct Gate(Arc<Rooms>);
+
+/// What the journey needs.
+pub struct Rooms {
+    /// The tools.
+    pub inventory: Arc<Inventory>,
+    /// The rules.
+    pub policy: Policy,
+    /// The operator's address rules.
+    pub allowed: Allowed,
+    /// Where requests' directories are made.
+    pub workspaces: Arc<Workspaces>,
+    /// The way to the spawner.
+    pub sandbox: Sandbox,
+    /// Places and queue.
+    pub admission: Admission,
+    /// Records.
+    pub audit: Audit,
+    /// Bounds of each call.
+    pub bounds: Bounds,
+}
+
+impl Gate {
+    /// The gate to these rooms.
+    pub fn new(rooms: Rooms) -> Self {
+        Self(Arc::new(rooms))
+    }
+
+    /// The tools.
+    pub fn inventory(&self) -> &Inventory {
+        &self.0.inventory
+    }
+
+    /// The sandbox.
+    pub fn sandbox(&self) -> &Sandbox {
+        &self.0.sandbox
+    }
+
+    /// Runs one request to its end. Dropping the future cancels it: the child is ended and what it
+    /// had is removed, whoever still listens.
+    pub async fn run(&self, caller: Caller, request: Request) -> Outcome {
+        let started = Instant::now();
+        let request_id = uuid::Uuid::new_v4().simple().to_string();
+        let cancel = CancellationToken::new();
+        let guard = cancel.clone().drop_guard();
+        let (tool, door) = (request.tool, caller.door());
+        // A task of its own: a door's future may be dropped at any await, and the end still has to be
+        // recorded. A panic ends this call and no other.
+        let rooms = Arc::clone(&self.0);
+        let call = tokio::spawn({
+            let request_id = request_id.clone();
+            async move { Call { rooms: &rooms, caller: &caller, request: &request, request_id: &request_id, started }.run(&cancel).await }
+        });
+        let (ran, refusal) = match call.await {
+            Ok(Ok(ran)) => (Some(ran), None),
+            Ok(Err(stopped)) => (stopped.ran, Some(stopped.refusal)),
+            Err(error) => {
+                (None, Some(Refusal::Fault { what: "the call ended in a fault of this server", source: std::io::Error::other(error) }))
+            }
+        };
+        drop(guard.disarm());
+        let outcome = Outcome { request_id, took: started.elapsed(), ran, refusal };
+        if let Some(refusal @ (Refusal::Fault { .. } | Refusal::Sandbox(_))) = &outcome.refusal {
+            tracing::error!(request_id = outcome.request_id, error = %told_with_causes(refusal), "fault");
+        }
+        metrics::call(tool, door, outcome.label(), outcome.took);
+        outcome
+    }
+}
+
+/// An error and its causes, on one line.
+fn told_with_causes(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        told = format!("{told}: {error}");
+        cause = error.source();
+    }
+    told
+}
+
+/// A journey that was stopped, with what had run by then.
+struct Stopped {
+    ran: Option<Ran>,
+    refusal: Refusal,
+}
+
+impl<T: Into<Refusal>> From<T> for Stopped {
+    fn from(refusal: T) -> Self {
+        Self { ran: None, refusal: refusal.into() }
+    }
+}
+
+struct Call<'a> {
+    rooms: &'a Rooms,
+    caller: &'a Caller,
+    request: &'a Request,
+    request_id: &'a str,
+    started: Instant,
+}
+
+impl Call<'_> {
+    /// Every room, in order. A room's proof is the next one's argument, so none can be skipped.
+    async fn run(self, cancel: &CancellationToken) -> Result<Ran, Stopped> {
+        let judged = self.judge().await;
+        self.record_decision(&judged)?;
+        let Judged { approved, kubeconfig, pinned, deadline, .. } = judged.map_err(|(refusal, _)| refusal)?;
+        let place = tokio::select! {
+            place = self.rooms.admission.enter() => place?,
+            () = cancel.cancelled() => return Err(Refusal::Cancelled.into()),
+        };
+        let workspace = self
+            .rooms
+            .workspaces
+            .open(&kubeconfig)
+            .map_err(|source| Refusal::Fault { what: "no directory could be made for the request", source })?;
+        drop(kubeconfig);
+        let rule = approved.rule();
+        let limits = Limits { memory_bytes: self.rooms.bounds.memory_bytes, cpu_seconds: deadline.as_secs() + 5 };
+        let spawning = Instant::now();
+        let child = self.rooms.sandbox.start(Run::Approved(approved), pinned, workspace, limits).await.map_err(Refusal::from)?;
+        metrics::spawn(self.request.tool, spawning.elapsed());
+        let ended = self.watch(child, rule, deadline, cancel).await;
+        drop(place);
+        self.record_end(&ended);
+        ended
+    }
+
+    /// Everything that is decided before anything starts.
+    async fn judge(&self) -> Result<Judged, (Refusal, Option<Invocation>)> {
+        let Self { rooms, request, .. } = self;
+        let deadline = self.deadline().map_err(|refusal| (refusal, None))?;
+        let catalogue = rooms.inventory.catalogue(request.tool).map_err(|state| {
+            let (reason, hint) = state.refusal(request.tool).unwrap_or_default();
+            (Refusal::Tool { reason, hint }, None)
+        })?;
+        let words = split(request.tool, &request.command).map_err(|error| (error.into(), None))?;
+        let invocation = parse(catalogue, words, request.namespace.as_deref()).map_err(|error| (error.into(), None))?;
+        let seen = Some(invocation.clone());
+        // Help prints the environment's tokens as defaults; a command that contacts nobody gets none.
+        let kubeconfig = if invocation.is_offline() { None } else { Some(self.kubeconfig().map_err(|refusal| (refusal, seen.clone()))?) };
+        let approved = match rooms.policy.decide(invocation) {
+            Decision::Allow(approved) => approved,
+            Decision::Deny(denied) => return Err((Refusal::Denied(denied), seen)),
+        };
+        let (kubeconfig, pinned, target) = match kubeconfig {
+            None => (Kubeconfig::nowhere(), Pinned::nowhere(), None),
+            Some(kubeconfig) => {
+                let pinned = pin(kubeconfig.endpoint(), &rooms.allowed).await.map_err(|error| (error.into(), seen.clone()))?;
+                let address = pinned.address().map(|address| address.ip());
+                let target = Some(kubeconfig.endpoint().to_string());
+                (address.map_or_else(Kubeconfig::nowhere, |address| kubeconfig.render(address)), pinned, target)
+            }
+        };
+        Ok(Judged { approved, kubeconfig, pinned, target, deadline })
+    }
+
+    fn kubeconfig(&self) -> Result<Kubeconfig, Refusal> {
+        let text = self.request.kubeconfig.as_ref().ok_or(Refusal::NoKubeconfig)?;
+        Ok(Kubeconfig::parse(&decode(text.expose())?, self.request.context.as_deref())?)
+    }
+
+    fn deadline(&self) -> Result<Duration, Refusal> {
+        let Some(text) = &self.request.timeout else { return Ok(self.rooms.bounds.timeout) };
+        let longest = self.rooms.bounds.longest_timeout;
+        let wrong = |reason: String| Refusal::Request {
+            reason,
+            hint: format!("give a duration like 30s, at most {}", humantime::format_duration(longest)),
+        };
+        match go_duration(text) {
+            Some(timeout) if timeout.is_zero() || timeout > longest => {
+                Err(wrong(format!("the timeout {} is out of range", Excerpt::new(text))))
+            }
+            Some(timeout) => Ok(timeout),
+            None => Err(wrong(format!("the timeout {} is not a duration", Excerpt::new(text)))),
+        }
+    }
+
+    /// Reads the child's output until it ends, its deadline passes, or nobody waits any more.
+    async fn watch(&self, mut child: Child, rule: String, deadline: Duration, cancel: &CancellationToken) -> Result<Ran, Stopped> {
+        let bounds = self.rooms.bounds;
+        let caps = Caps { kept: bounds.kept_output, read: bounds.read_output };
+        let (stop, stopped) = watch::channel(false);
+        let layers = child.layers().to_vec();
+        let Some(streams) = child.take_streams() else {
+            return Err(Refusal::Fault { what: "the child's streams are gone", source: std::io::ErrorKind::NotFound.into() }.into());
+        };
+        let reading =
+            async { tokio::join!(capture(streams.stdout, caps, stopped.clone()), capture(streams.stderr, caps, stopped.clone())) };
+        tokio::pin!(reading);
+        let mut refusal = None;
+        // A stream that stays open after its child has ended belongs to nobody: stop reading it.
+        let captured = tokio::select! {
+            captured = &mut reading => Some(captured),
+            status = async { child.wait().await } => { let _ = status; None },
+            () = tokio::time::sleep(deadline.saturating_sub(self.started.elapsed())) => { refusal = Some(Refusal::Timeout { after: deadline }); None },
+            () = cancel.cancelled() => { refusal = Some(Refusal::Cancelled); None },
+        };
+        let overflowed = captured.as_ref().is_some_and(|(out, err): &(Captured, Captured)| out.overflowed || err.overflowed);
+        if overflowed {
+            refusal = Some(Refusal::TooMuchOutput { limit: bounds.read_output });
+        }
+        match &refusal {
+            None => {}
+            Some(Refusal::Timeout { .. }) => {
+                child.terminate();
+                let _ = timeout(GRACE, child.wait()).await; // killed below if it is still there
+                child.kill();
+            }
+            Some(_) => child.kill(),
+        }
+        // The streams are closed, but the child may still run (`exec >&-`): it keeps its deadline.
+        let left = deadline.saturating_sub(self.started.elapsed());
+        let status = match timeout(left, child.wait()).await {
+            Ok(status) => status,
+            Err(_) => {
+                child.kill();
+                refusal.get_or_insert(Refusal::Timeout { after: deadline });
+                child.wait().await
+            }
+        };
+        let (stdout, stderr) = match captured {
+            Some(captured) => captured,
+            None => {
+                // What is still in the pipes is read; then reading stops even if a writer is left.
+                match timeout(Duration::from_millis(200), &mut reading).await {
+                    Ok(captured) => captured,
+                    Err(_) => {
+                        let _ = stop.send(true);
+                        reading.await
+                    }
+                }
+            }
+        };
+        let ran = Ran { status, stdout, stderr, rule, layers };
+        match refusal {
+            None => Ok(ran),
+            Some(refusal) => Err(Stopped { ran: Some(ran), refusal }),
+        }
+    }
+
+    fn record_decision(&self, judged: &Result<Judged, (Refusal, Option<Invocation>)>) -> Result<(), Refusal> {
+        let mut record = DecisionRecord {
+            request_id: self.request_id,
+            who: Who::of(self.caller),
+            tool: self.request.tool,
+            argv: None,
+            target: None,
+            effect: "deny",
+            code: None,
+            rule: None,
+            reason: None,
+            kubeconfig_conflict: self.request.kubeconfig_conflict,
+        };
+        match judged {
+            Ok(judged) => {
+                record.effect = "allow";
+                record.argv = Some(judged.approved.invocation().argv());
+                record.rule = Some(judged.approved.rule());
+                record.target.clone_from(&judged.target);
+            }
+            Err((refusal, invocation)) => {
+                record.argv = invocation.as_ref().map(Invocation::argv);
+                record.code = Some(refusal.code().as_str());
+                record.rule = refusal.rule();
+                record.reason = Some(refusal.to_string());
+            }
+        }
+        self.rooms.audit.decision(&record).map_err(|source| Refusal::Fault { what: "the call could not be recorded", source })
+    }
+
+    fn record_end(&self, ended: &Result<Ran, Stopped>) {
+        let (ran, code) = match ended {
+            Ok(ran) => (Some(ran), None),
+            Err(stopped) => (stopped.ran.as_ref(), Some(stopped.refusal.code().as_str())),
+        };
+        let Some(ran) = ran else { return };
+        let record = EndRecord {
+            request_id: self.request_id,
+            tool: self.request.tool,
+            exit_code: ran.status.code(),
+            code,
+            output_bytes: ran.stdout.written + ran.stderr.written,
+            truncated: ran.stdout.truncated || ran.stderr.truncated,
+            duration_ms: milliseconds(self.started.elapsed()),
+            layers_missing: ran
+                .layers
+                .iter()
+                .filter(|status| status.state == LayerState::Missing)
+                .map(|status| status.layer.as_str())
+                .collect(),
+        };
+        if let Err(error) = self.rooms.audit.end(&record) {
+            tracing::error!(request_id = self.request_id, %error, "the end of a call could not be recorded");
+        }
+    }
+}
+
+/// A request that may run, and with what.
+struct Judged {
+    approved: Approved,
+    kubeconfig: SecretBytes,
+    pinned: Pinned,
+    target: Option<String>,
+    deadline: Duration,
+}

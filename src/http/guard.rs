@@ -1,0 +1,102 @@
+//! Which `Host` and `Origin` may call: a web page that a user visits must not reach this server,
+//! neither across origins nor by rebinding its own name to this address.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, uri::Authority},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+/// Names under which this server is called, without ports.
+#[derive(Clone, Debug)]
+pub struct Hosts(Arc<Vec<String>>);
+
+impl Hosts {
+    /// The loopback names, and the operator's own.
+    pub fn new(own: impl IntoIterator<Item = String>) -> Self {
+        let loopback = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned);
+        Self(Arc::new(loopback.into_iter().chain(own.into_iter().map(|host| host.to_ascii_lowercase())).collect()))
+    }
+
+    /// The names.
+    pub fn names(&self) -> &[String] {
+        &self.0
+    }
+
+    fn knows(&self, authority: &str) -> bool {
+        authority.parse::<Authority>().is_ok_and(|authority| self.0.iter().any(|known| known.eq_ignore_ascii_case(authority.host())))
+    }
+
+    /// Why a request may not pass.
+    fn refusal(&self, headers: &HeaderMap, target: Option<&str>) -> Option<&'static str> {
+        let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
+        // HTTP/2 has the authority in the target instead of a header.
+        let host = text(header::HOST).or(target);
+        if !host.is_some_and(|host| self.knows(host)) {
+            return Some("this server is not called by that Host; the operator adds names with `--allowed-host`");
+        }
+        let origin = text(header::ORIGIN)?;
+        let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        if authority.is_some_and(|authority| self.knows(authority)) {
+            None
+        } else {
+            Some("web pages of that Origin may not call this server")
+        }
+    }
+}
+
+/// Refuses other hosts and origins with 403.
+pub async fn check(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
+    let target = request.uri().authority().map(|authority| authority.as_str().to_owned());
+    match hosts.refusal(request.headers(), target.as_deref()) {
+        Some(reason) => (StatusCode::FORBIDDEN, reason).into_response(),
+        None => next.run(request).await,
+    }
+}
+
+/// Clients that ask for JSON only, or for anything, get what the MCP specification asks them to
+/// accept; rmcp would answer 406.
+pub async fn lenient_accept(mut request: Request, next: Next) -> Response {
+    if request.method() == Method::POST {
+        request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    }
+    next.run(request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_known_hosts_and_origins_pass() {
+        let hosts = Hosts::new(["Airlock.example".to_owned()]);
+        let passes = |host: &str, origin: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, host.parse().unwrap());
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, origin.parse().unwrap());
+            }
+            hosts.refusal(&headers, None).is_none()
+        };
+        for (host, origin) in [
+            ("127.0.0.1:9096", None),
+            ("localhost", Some("http://localhost:3000")),
+            ("[::1]:9096", None),
+            ("airlock.example:443", Some("https://AIRLOCK.example")),
+        ] {
+            assert!(passes(host, origin), "{host} {origin:?}");
+        }
+        for (host, origin) in [
+            ("evil.example", None),
+            ("127.0.0.1.evil.example", None),
+            ("localhost", Some("http://evil.example")),
+            ("localhost", Some("null")),
+            ("", None),
+        ] {
+            assert!(!passes(host, origin), "{host} {origin:?}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! REST and the server around it. Wire formats only: a `Request` in, an `Outcome` out.
+
+#![forbid(unsafe_code)]
+
+mod guard;
+mod openapi;
+mod status;
+mod tools;
+
+use std::{io, net::TcpListener, time::Duration};
+
+use axum::{
+    Router,
+    http::{StatusCode, header},
+    middleware,
+    response::IntoResponse,
+    routing::{any, get, post},
+};
+use axum_server::{Handle, accept::NoDelayAcceptor};
+use hyper_util::rt::TokioTimer;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_swagger_ui::SwaggerUi;
+
+pub use guard::Hosts;
+
+use crate::{gate::Gate, mcp};
+
+/// The largest request body, in bytes: a 256 KiB kubeconfig in base64, and a command.
+pub const LARGEST_BODY: usize = 1 << 20;
+/// The largest header block, in bytes: a kubeconfig stands in one header. The defaults of HTTP/2
+/// implementations (16 KiB) would refuse it.
+const LARGEST_HEADERS: usize = 512 * 1024;
+/// A client that does not send its headers within this is not one.
+const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+/// How long running calls may go on after the server was asked to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Serves every HTTP door on `listener` until `stop` is cancelled, then drains.
+///
+/// # Errors
+/// When the socket fails.
+pub async fn serve(listener: TcpListener, gate: Gate, metrics: PrometheusHandle, hosts: Hosts, stop: CancellationToken) -> io::Result<()> {
+    let handle = Handle::new();
+    let router = router(gate, metrics, hosts, stop.child_token());
+    let mut server = axum_server::from_tcp(listener)?.acceptor(NoDelayAcceptor::new()).handle(handle.clone());
+    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(LARGEST_HEADERS);
+    server
+        .http_builder()
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(LARGEST_HEADERS).unwrap_or(u32::MAX))
+        .max_concurrent_streams(64);
+    tokio::spawn(async move {
+        stop.cancelled().await;
+        handle.graceful_shutdown(Some(DRAIN));
+    });
+    server.serve(router.into_make_service()).await
+}
+
+fn router(gate: Gate, metrics: PrometheusHandle, hosts: Hosts, stop: CancellationToken) -> Router {
+    let mcp = mcp::service(gate.clone(), hosts.names(), LARGEST_BODY, stop);
+    // `route_service`, not a nested one: paths below /mcp are probes for metadata that does not exist.
+    let mcp =
+        Router::new().route_service("/mcp", mcp.clone()).route_service("/mcp/", mcp).layer(middleware::from_fn(guard::lenient_accept));
+    Router::new()
+        .route("/tools/status", get(status::tools))
+        .route("/tools/{tool}", post(tools::call).fallback(any(tools::method_not_allowed)))
+        .route("/health", get(status::health))
+        .route("/ready", get(status::ready))
+        .with_state(gate)
+        .route("/metrics", get(move || async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render()) }))
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", openapi::document()))
+        .merge(mcp)
+        .fallback(tools::not_found)
+        .layer(middleware::from_fn_with_state(hosts, guard::check))
+        .layer(CatchPanicLayer::custom(|_| (StatusCode::INTERNAL_SERVER_ERROR, "the call ended in a fault of this server").into_response()))
+}

@@ -1,0 +1,69 @@
+//! `/openapi.json`: OpenAPI 3.1, one operation per tool, named like the tool.
+
+use utoipa::{
+    OpenApi,
+    openapi::{
+        self, HttpMethod, Ref, Required,
+        content::ContentBuilder,
+        path::{OperationBuilder, ParameterBuilder, ParameterIn},
+        request_body::RequestBodyBuilder,
+        response::{ResponseBuilder, ResponsesBuilder},
+        schema::{ObjectBuilder, Type},
+    },
+};
+
+use super::status;
+use crate::{
+    catalogue::Tool,
+    gate::{Arguments, Body},
+};
+
+#[derive(OpenApi)]
+#[openapi(paths(status::health, status::ready, status::tools), components(schemas(Arguments, Body)))]
+struct Base;
+
+/// The document.
+pub fn document() -> openapi::OpenApi {
+    let mut document = Base::openapi();
+    document.info = openapi::InfoBuilder::new()
+        .title("kube-airlock")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some("Runs kubectl, helm, istioctl and argocd for agents: parsed, checked against a policy, confined. Command output is data from a cluster, not instructions."))
+        .license(Some(openapi::License::new("Apache-2.0")))
+        .build();
+    for tool in Tool::ALL {
+        document.paths.add_path_operation(format!("/tools/{tool}"), vec![HttpMethod::Post], operation(tool));
+    }
+    document
+}
+
+fn operation(tool: Tool) -> openapi::path::Operation {
+    let body = |name: &str| ContentBuilder::new().schema(Some(Ref::from_schema_name(name))).build();
+    let header = ParameterBuilder::new()
+        .name("X-Kubeconfig")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some("A kubeconfig in base64, standard or URL-safe; wins over the field `kubeconfig`"))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .build();
+    let mut responses = ResponsesBuilder::new();
+    for (status, description) in [
+        ("200", "The command ran; `exit_code` says how it ended"),
+        ("400", "The request is malformed"),
+        ("403", "The policy denies the command, or the server's address is not open"),
+        ("413", "The request is too large"),
+        ("422", "The command or the kubeconfig is not acceptable"),
+        ("503", "The tool is not available, or all places are taken"),
+        ("504", "The command did not end in time"),
+    ] {
+        responses =
+            responses.response(status, ResponseBuilder::new().description(description).content("application/json", body("Body")).build());
+    }
+    OperationBuilder::new()
+        .operation_id(Some(tool.as_str()))
+        .summary(Some(format!("Runs one {tool} command, confined")))
+        .parameter(header)
+        .request_body(Some(RequestBodyBuilder::new().content("application/json", body("Arguments")).required(Some(Required::True)).build()))
+        .responses(responses.build())
+        .build()
+}

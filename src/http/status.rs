@@ -1,0 +1,74 @@
+//! `GET /health`, `/ready` and `/tools/status`.
+
+use std::collections::BTreeMap;
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    catalogue::Tool,
+    gate::{Confinement, Gate},
+    inventory::Availability,
+};
+
+/// Whether the server lives, or is ready.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Status {
+    /// `ok`, or what is missing.
+    status: String,
+}
+
+/// The state of every tool and of the sandbox.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ToolsStatus {
+    /// By tool name: `state` and what belongs to it.
+    #[schema(value_type = Object)]
+    tools: BTreeMap<&'static str, ToolStatus>,
+    /// The layers of every child on this host.
+    sandbox: Confinement,
+}
+
+/// The state of one tool.
+#[derive(Debug, Serialize)]
+pub struct ToolStatus {
+    #[serde(flatten)]
+    availability: Availability,
+    /// Why calls are refused, when they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// What changes that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+/// The process lives.
+#[utoipa::path(get, path = "/health", operation_id = "health", responses((status = 200, body = Status)))]
+pub async fn health() -> Json<Status> {
+    Json(Status { status: "ok".into() })
+}
+
+/// Calls of kubectl run.
+#[utoipa::path(get, path = "/ready", operation_id = "ready", responses((status = 200, body = Status), (status = 503, body = Status)))]
+pub async fn ready(State(gate): State<Gate>) -> (StatusCode, Json<Status>) {
+    let missing = if gate.sandbox().is_alive() {
+        gate.inventory().availability(Tool::Kubectl).refusal(Tool::Kubectl).map(|(reason, _)| reason)
+    } else {
+        Some("the spawner has ended".into())
+    };
+    match missing {
+        None => (StatusCode::OK, Json(Status { status: "ok".into() })),
+        Some(status) => (StatusCode::SERVICE_UNAVAILABLE, Json(Status { status })),
+    }
+}
+
+/// What each tool's state is, and the layers that confine its children.
+#[utoipa::path(get, path = "/tools/status", operation_id = "tools_status", responses((status = 200, body = ToolsStatus)))]
+pub async fn tools(State(gate): State<Gate>) -> Json<ToolsStatus> {
+    let status = |tool| {
+        let availability = gate.inventory().availability(tool);
+        let (reason, hint) = availability.refusal(tool).unzip();
+        (tool.as_str(), ToolStatus { availability, reason, hint })
+    };
+    Json(ToolsStatus { tools: Tool::ALL.into_iter().map(status).collect(), sandbox: Confinement::of(&gate.sandbox().layers()) })
+}

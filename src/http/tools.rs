@@ -1,0 +1,152 @@
+//! `POST /tools/{tool}`.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    body::{Body as HttpBody, to_bytes},
+    extract::{Path, Request as HttpRequest, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use tokio::time::timeout;
+
+use super::LARGEST_BODY;
+use crate::{
+    caller::{Caller, Door},
+    catalogue::Tool,
+    excerpt::Excerpt,
+    gate::{Arguments, Gate, Outcome},
+    refusal::{Code, Refusal},
+    secret::SecretString,
+};
+
+/// A client that does not send its body within this is not one.
+const BODY_WITHIN: Duration = Duration::from_secs(15);
+
+/// Runs one command.
+pub async fn call(State(gate): State<Gate>, Path(tool): Path<String>, request: HttpRequest) -> Response {
+    let tool: Tool = match tool.parse() {
+        Ok(tool) => tool,
+        Err(()) => return refused(Refusal::UnknownTool(Excerpt::new(&tool))),
+    };
+    let (parts, body) = request.into_parts();
+    let arguments = match read(&parts.headers, body).await {
+        Ok(arguments) => arguments,
+        Err(refusal) => return refused(refusal),
+    };
+    let kubeconfig = match kubeconfig_header(&parts.headers) {
+        Ok(kubeconfig) => kubeconfig,
+        Err(refusal) => return refused(refusal),
+    };
+    rendered(&gate.run(Caller::anonymous(Door::Rest), arguments.request(tool, kubeconfig)).await)
+}
+
+/// The header that carries a kubeconfig.
+pub fn kubeconfig_header(headers: &HeaderMap) -> Result<Option<SecretString>, Refusal> {
+    let Some(value) = headers.get("x-kubeconfig") else { return Ok(None) };
+    match value.to_str() {
+        Ok(text) => Ok(Some(SecretString::new(text.to_owned()))),
+        Err(_) => Err(crate::kubeconfig::KubeconfigError::NotBase64.into()),
+    }
+}
+
+async fn read(headers: &HeaderMap, body: HttpBody) -> Result<Arguments, Refusal> {
+    // Asking for this type makes a browser ask first, and there is nobody who answers it.
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let wrong = |reason: &str| Refusal::Request {
+        reason: reason.to_owned(),
+        hint: r#"send JSON like {"command": "get pods -n default"} with Content-Type: application/json"#.to_owned(),
+    };
+    if content_type.split(';').next().map(str::trim) != Some("application/json") {
+        return Err(wrong("the Content-Type is not application/json"));
+    }
+    let too_large = Refusal::RequestTooLarge { limit: LARGEST_BODY };
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > LARGEST_BODY) {
+        return Err(too_large);
+    }
+    let bytes = match timeout(BODY_WITHIN, to_bytes(body, LARGEST_BODY)).await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(error)) if std::error::Error::source(&error).is_some_and(|source| source.to_string().contains("length limit")) => {
+            return Err(too_large);
+        }
+        Ok(Err(_)) => return Err(wrong("the body broke off")),
+        Err(_) => return Err(wrong("the body did not arrive in time")),
+    };
+    // serde_json's messages name fields and places, and quote no value of ours to hide.
+    serde_json::from_slice(&bytes).map_err(|error| wrong(&format!("the body is not a request: {}", without_values(&error))))
+}
+
+/// serde's sentence, but never the caller's text: a value may be a kubeconfig.
+fn without_values(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!("line {} column {}", error.line(), error.column());
+    match error.classify() {
+        serde_json::error::Category::Data
+            if text.starts_with("unknown field") || text.starts_with("missing field") || text.starts_with("duplicate field") =>
+        {
+            Excerpt::new(text.split(", expected").next().unwrap_or_default()).to_string().trim_matches('`').to_owned()
+        }
+        serde_json::error::Category::Data => format!("a field has the wrong type, at {place}"),
+        _ => format!("it is no JSON, at {place}"),
+    }
+}
+
+/// Any other path.
+pub async fn not_found() -> Response {
+    let refusal = Refusal::Request {
+        reason: "there is nothing at this path".into(),
+        hint: "POST /tools/kubectl runs a command; /docs describes the rest".into(),
+    };
+    with_status(StatusCode::NOT_FOUND, refusal)
+}
+
+/// Any other method.
+pub async fn method_not_allowed() -> Response {
+    let refusal = Refusal::Request {
+        reason: "this path takes POST only".into(),
+        hint: r#"POST {"command": "get pods"} with Content-Type: application/json"#.into(),
+    };
+    let mut response = with_status(StatusCode::METHOD_NOT_ALLOWED, refusal);
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+    response
+}
+
+/// A refusal of a request that never reached the gate.
+fn refused(refusal: Refusal) -> Response {
+    let status = status(refusal.code());
+    with_status(status, refusal)
+}
+
+fn with_status(status: StatusCode, refusal: Refusal) -> Response {
+    let outcome =
+        Outcome { request_id: uuid::Uuid::new_v4().simple().to_string(), took: Duration::ZERO, ran: None, refusal: Some(refusal) };
+    let mut response = rendered(&outcome);
+    *response.status_mut() = status;
+    response
+}
+
+fn rendered(outcome: &Outcome) -> Response {
+    let code = outcome.refusal.as_ref().map_or(StatusCode::OK, |refusal| status(refusal.code()));
+    let mut response = (code, Json(outcome.body())).into_response();
+    if let Some(seconds) = outcome.refusal.as_ref().and_then(Refusal::retry_after) {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// The status of a code.
+fn status(code: Code) -> StatusCode {
+    match code {
+        Code::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
+        Code::EgressDenied | Code::PolicyDenied => StatusCode::FORBIDDEN,
+        Code::InvalidCommand | Code::InvalidKubeconfig => StatusCode::UNPROCESSABLE_ENTITY,
+        Code::InvalidRequest => StatusCode::BAD_REQUEST,
+        Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Code::Overloaded | Code::SandboxUnavailable | Code::ToolUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        Code::UnknownTool => StatusCode::NOT_FOUND,
+    }
+}

@@ -1,0 +1,243 @@
+//! Which tools are here: path, version, digest, matching catalogue. May not run them for callers.
+//!
+//! A tool is available when its binary is trusted (the spawner opened it), says a version that a
+//! catalogue describes, and is enabled. Until then every call of it is refused with the reason. A
+//! tool that is still being built becomes available without a restart.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{self, Read},
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use tokio::{sync::watch, time::timeout};
+
+use crate::{
+    catalogue::{Catalogue, Tool},
+    egress::Pinned,
+    kubeconfig::Kubeconfig,
+    output::{Caps, capture},
+    sandbox::{Limits, Run, Sandbox, ToolAbsence},
+    workspace::Workspaces,
+};
+
+/// How often a tool that is not there yet is looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// `TOOL version` takes 50 to 120 ms; under a build beside it, seconds.
+const PROBE_WITHIN: Duration = Duration::from_secs(30);
+
+/// A tool's state, as `/tools/status` tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Availability {
+    /// Calls run.
+    Available {
+        /// What the binary says of itself.
+        version: String,
+        /// `sha256:` and 64 digits, of the file that children execute.
+        digest: String,
+        /// The version of the catalogue in use.
+        catalogue: String,
+    },
+    /// `tools/build` is at work on it.
+    Building,
+    /// The server has just started and looks at it.
+    Checking,
+    /// No such file.
+    Missing,
+    /// The binary is there, and this build has no catalogue of its version.
+    NoCatalogue {
+        /// What the binary says of itself.
+        version: String,
+    },
+    /// The binary is there and may not be used.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Availability {
+    /// The reason and the remedy, for a call that is refused; `None` when calls run.
+    pub fn refusal(&self, tool: Tool) -> Option<(String, String)> {
+        let told = |reason: String, hint: &str| Some((reason, hint.to_owned()));
+        match self {
+            Self::Available { .. } => None,
+            Self::Building => told(format!("{tool} is still being built"), "ask again in a few minutes; /tools/status shows the state"),
+            Self::Checking => told(format!("{tool} is being checked"), "ask again in a second"),
+            Self::Missing => told(
+                format!("{tool} is not installed here"),
+                "the operator runs `tools/build` or names a binary with `[tools.<name>] path`",
+            ),
+            Self::NoCatalogue { version } => told(
+                format!("{tool} {version} is not enabled: this server has no catalogue of that version"),
+                "kubectl is enabled; /tools/status shows the state of each tool",
+            ),
+            Self::Refused { reason } => told(format!("{tool} may not be used: {reason}"), "the operator sees the reason in /tools/status"),
+        }
+    }
+}
+
+/// The tools of this server.
+#[derive(Debug)]
+pub struct Inventory {
+    catalogues: Vec<Catalogue>,
+    paths: Vec<(Tool, PathBuf)>,
+    states: RwLock<HashMap<Tool, Availability>>,
+}
+
+impl Inventory {
+    /// An inventory in which no tool has been looked at.
+    pub fn new(catalogues: Vec<Catalogue>, paths: Vec<(Tool, PathBuf)>) -> Self {
+        Self { catalogues, paths, states: RwLock::default() }
+    }
+
+    /// The state of a tool.
+    pub fn availability(&self, tool: Tool) -> Availability {
+        self.states.read().unwrap_or_else(PoisonError::into_inner).get(&tool).cloned().unwrap_or(Availability::Checking)
+    }
+
+    /// The catalogue of a tool that is available.
+    ///
+    /// # Errors
+    /// The state of a tool that is not.
+    pub fn catalogue(&self, tool: Tool) -> Result<&Catalogue, Availability> {
+        match self.availability(tool) {
+            Availability::Available { version, .. } => self.catalogue_of(tool, &version).ok_or(Availability::NoCatalogue { version }),
+            other => Err(other),
+        }
+    }
+
+    /// Where a tool's binary is expected.
+    pub fn path(&self, tool: Tool) -> Option<&PathBuf> {
+        self.paths.iter().find(|(known, _)| *known == tool).map(|(_, path)| path)
+    }
+
+    /// Looks for the tools until all of them are there. kubectl first: it is what most calls need.
+    pub async fn watch(self: Arc<Self>, sandbox: Sandbox, workspaces: Arc<Workspaces>, limits: Limits) {
+        loop {
+            let mut waiting = false;
+            for &(tool, _) in &self.paths {
+                if matches!(self.availability(tool), Availability::Building | Availability::Checking | Availability::Missing) {
+                    let found = self.look(tool, &sandbox, &workspaces, limits).await;
+                    waiting |= matches!(found, Availability::Building | Availability::Missing);
+                    self.set(tool, found);
+                }
+            }
+            if !waiting {
+                return;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn set(&self, tool: Tool, found: Availability) {
+        let before = self.states.write().unwrap_or_else(PoisonError::into_inner).insert(tool, found.clone());
+        if before.as_ref() != Some(&found) {
+            let state = found.refusal(tool).map_or_else(|| "available".to_owned(), |(reason, _)| reason);
+            tracing::info!(%tool, state, "tool");
+        }
+    }
+
+    async fn look(&self, tool: Tool, sandbox: &Sandbox, workspaces: &Workspaces, limits: Limits) -> Availability {
+        let refused = |reason: String| Availability::Refused { reason };
+        let file = match sandbox.open(tool).await {
+            Ok(Ok(file)) => file,
+            Ok(Err(ToolAbsence::Building)) => return Availability::Building,
+            Ok(Err(ToolAbsence::Missing)) => return Availability::Missing,
+            Ok(Err(ToolAbsence::Untrusted(why))) => return refused(why),
+            Err(error) => return refused(error.to_string()),
+        };
+        let digest = match tokio::task::spawn_blocking(move || digest(file)).await {
+            Ok(Ok(digest)) => digest,
+            _ => return refused("it cannot be read".into()),
+        };
+        let version = match self.version(tool, sandbox, workspaces, limits).await {
+            Ok(version) => version,
+            Err(why) => return refused(why),
+        };
+        match self.catalogue_of(tool, &version) {
+            Some(catalogue) => Availability::Available { catalogue: catalogue.version().to_owned(), version, digest },
+            None => Availability::NoCatalogue { version },
+        }
+    }
+
+    /// Asks the binary itself, confined like any call and with no network.
+    async fn version(&self, tool: Tool, sandbox: &Sandbox, workspaces: &Workspaces, limits: Limits) -> Result<String, String> {
+        let workspace = workspaces.open(&Kubeconfig::nowhere()).map_err(|error| format!("no workspace: {error}"))?;
+        let mut child =
+            sandbox.start(Run::VersionProbe(tool), Pinned::nowhere(), workspace, limits).await.map_err(|error| error.to_string())?;
+        let (_stop, stopped) = watch::channel(false);
+        let caps = Caps { kept: 16 * 1024, read: 64 * 1024 };
+        let Some(streams) = child.take_streams() else { return Err("its output is gone".into()) };
+        let told = async { tokio::join!(capture(streams.stdout, caps, stopped.clone()), capture(streams.stderr, caps, stopped.clone())) };
+        let Ok((out, err)) = timeout(PROBE_WITHIN, told).await else { return Err(format!("`{tool} version` did not end in time")) };
+        let status = child.wait().await;
+        version_in(tool, &out.text).ok_or_else(|| {
+            let first = err.text.lines().next().unwrap_or("nothing on standard error");
+            format!("`{tool} version` ended with {} and told no version: {first}", status.code())
+        })
+    }
+
+    /// A catalogue describes one patch version; the tools' grammars do not change within a minor one.
+    fn catalogue_of(&self, tool: Tool, version: &str) -> Option<&Catalogue> {
+        let minor = |version: &str| version.splitn(3, '.').take(2).map(str::to_owned).collect::<Vec<_>>();
+        self.catalogues.iter().find(|catalogue| catalogue.tool() == tool && minor(catalogue.version()) == minor(version))
+    }
+}
+
+/// The version in what `TOOL version` printed, without a leading `v`.
+fn version_in(tool: Tool, text: &str) -> Option<String> {
+    let json = || serde_json::from_str::<serde_json::Value>(text).ok();
+    let version = match tool {
+        Tool::Kubectl => json()?.pointer("/clientVersion/gitVersion")?.as_str()?.to_owned(),
+        Tool::Istioctl => json()?.pointer("/clientVersion/version")?.as_str()?.to_owned(),
+        Tool::Argocd => json()?.pointer("/client/Version")?.as_str()?.to_owned(),
+        Tool::Helm => text.trim().split('+').next()?.to_owned(),
+    };
+    let version = version.trim_start_matches('v');
+    let plain = version.len() <= 64
+        && version.starts_with(|first: char| first.is_ascii_digit())
+        && version.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+-".contains(&byte));
+    plain.then(|| version.to_owned())
+}
+
+fn digest(mut file: File) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            read => hash.update(buffer.get(..read).unwrap_or_default()),
+        }
+    }
+    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("sha256:{hex}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_tool_tells_its_version_in_its_own_words() {
+        for (tool, text, version) in [
+            (Tool::Kubectl, r#"{"clientVersion":{"gitVersion":"v1.37.2"}}"#, Some("1.37.2")),
+            (Tool::Helm, "v4.3.1\n", Some("4.3.1")),
+            (Tool::Helm, "v4.3.1+gabc\n", Some("4.3.1")),
+            (Tool::Istioctl, r#"{"clientVersion":{"version":"1.31.0"}}"#, Some("1.31.0")),
+            (Tool::Argocd, r#"{"client":{"Version":"v3.6.1"}}"#, Some("3.6.1")),
+            (Tool::Kubectl, "error: x", None),
+            (Tool::Helm, "version unknown", None),
+        ] {
+            assert_eq!(version_in(tool, text).as_deref(), version, "{text}");
+        }
+    }
+}

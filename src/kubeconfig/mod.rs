@@ -1,0 +1,15 @@
+//! Untrusted bytes -> a kubeconfig that we wrote from what we understood.
+//!
+//! Comes in: the caller's text. Goes out: a [`Kubeconfig`] with one cluster, one user and one
+//! context, and the [`Endpoint`](crate::endpoint::Endpoint) it points to. Pure; may not keep a byte
+//! of the caller's text. A kubeconfig is a program (it can run commands, read files, redirect
+//! traffic and impersonate), so every key that this room does not know is refused, in every cluster
+//! and user of the file, chosen or not.
+
+#![forbid(unsafe_code)]
+
+mod canonical;
+mod scan;
+mod schema;
+
+pub use canonical::{Credential, Kubeconfig, KubeconfigError, decode};

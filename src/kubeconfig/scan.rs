@@ -1,0 +1,171 @@
+//! YAML or JSON events -> a tree with line numbers; what two parsers could read differently is
+//! refused before any meaning is looked for.
+//!
+//! Refused: anchors, aliases, tags, directives, merge keys, duplicate keys, a second document, keys
+//! that are not plain scalars, depth and node budgets (threat model, section 4). The event level is
+//! used because a deserialiser has already resolved all of these.
+
+use std::collections::HashSet;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
+
+use zeroize::Zeroizing;
+
+use super::canonical::KubeconfigError;
+use crate::excerpt::Excerpt;
+
+/// The largest kubeconfig, in bytes. A file of 64 contexts with certificates is about 200 KiB.
+pub const LARGEST: usize = 256 * 1024;
+const DEEPEST: usize = 16;
+const MOST_NODES: usize = 16 * 1024;
+
+/// A value and where it stands.
+pub struct Node {
+    /// The line, from 1.
+    pub line: usize,
+    /// The value.
+    pub value: Value,
+}
+
+/// A YAML value, scalars still as text.
+pub enum Value {
+    /// A scalar; `plain` when it was written without quotes, so that YAML gives it a type.
+    Scalar {
+        /// The text.
+        text: String,
+        /// Written without quotes or block style.
+        plain: bool,
+    },
+    /// A list.
+    List(Vec<Node>),
+    /// A mapping, in the file's order, without duplicates.
+    Map(Vec<(String, Node)>),
+}
+
+/// Reads one document.
+///
+/// # Errors
+/// A [`KubeconfigError`] that says what stands on which line.
+pub fn scan(bytes: &[u8]) -> Result<Node, KubeconfigError> {
+    let text = characters(bytes)?;
+    if let Some((index, _)) = text.lines().enumerate().find(|(_, line)| line.starts_with('%')) {
+        return Err(KubeconfigError::Yaml { line: index + 1, what: "a YAML directive" });
+    }
+    let mut events = Events { parser: Parser::new_from_str(&text), nodes: 0 };
+    let mut documents = 0;
+    let mut root = None;
+    while let Some((event, line)) = events.next()? {
+        match event {
+            Event::DocumentStart(_) if documents == 1 => return Err(KubeconfigError::Yaml { line, what: "a second YAML document" }),
+            Event::DocumentStart(_) => documents = 1,
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+            event => root = Some(events.node(event, line, 0)?),
+        }
+    }
+    root.ok_or(KubeconfigError::Empty)
+}
+
+/// Byte checks: UTF-8 without a byte-order mark, no control character but newline and tab, and none
+/// of the characters that YAML 1.1 takes for a line break and YAML 1.2 for text.
+fn characters(bytes: &[u8]) -> Result<Zeroizing<String>, KubeconfigError> {
+    if bytes.len() > LARGEST {
+        return Err(KubeconfigError::TooLarge { bytes: bytes.len() });
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| KubeconfigError::NotUtf8)?;
+    let text = Zeroizing::new(text.replace("\r\n", "\n"));
+    for (index, line) in text.split('\n').enumerate() {
+        let refused = |c: char| c.is_control() && c != '\t' || matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}');
+        if let Some(character) = line.chars().find(|&c| refused(c)) {
+            return Err(KubeconfigError::Character { line: index + 1, code: character.into() });
+        }
+    }
+    Ok(text)
+}
+
+struct Events<'t> {
+    parser: Parser<'t, StrInput<'t>>,
+    nodes: usize,
+}
+
+impl<'t> Events<'t> {
+    /// The next event and its line.
+    fn next(&mut self) -> Result<Option<(Event<'t>, usize)>, KubeconfigError> {
+        match self.parser.next_event() {
+            None => Ok(None),
+            Some(Ok((event, span))) => Ok(Some((event, line_of(span)))),
+            Some(Err(error)) => Err(KubeconfigError::Syntax { line: error.marker().line() }),
+        }
+    }
+
+    /// The next event inside a value that began on `line`.
+    fn inside(&mut self, line: usize) -> Result<(Event<'t>, usize), KubeconfigError> {
+        self.next()?.ok_or(KubeconfigError::Syntax { line })
+    }
+
+    /// The value that begins with `event`.
+    fn node(&mut self, event: Event<'t>, line: usize, depth: usize) -> Result<Node, KubeconfigError> {
+        let refused = |what| KubeconfigError::Yaml { line, what };
+        self.nodes += 1;
+        if self.nodes > MOST_NODES {
+            return Err(refused("more values than any kubeconfig has"));
+        }
+        if depth > DEEPEST {
+            return Err(refused("deeper nesting than any kubeconfig has"));
+        }
+        let (anchor, tagged) = match &event {
+            Event::Alias(_) => return Err(refused("a YAML alias")),
+            Event::Scalar(_, _, anchor, tag) => (*anchor, tag.is_some()),
+            Event::SequenceStart(anchor, tag) | Event::MappingStart(anchor, tag) => (*anchor, tag.is_some()),
+            _ => (0, false),
+        };
+        if anchor != 0 {
+            return Err(refused("a YAML anchor"));
+        }
+        if tagged {
+            return Err(refused("a YAML tag"));
+        }
+        let value = match event {
+            Event::Scalar(text, style, ..) => Value::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain },
+            Event::SequenceStart(..) => Value::List(self.list(line, depth)?),
+            Event::MappingStart(..) => Value::Map(self.map(line, depth)?),
+            _ => return Err(KubeconfigError::Syntax { line }),
+        };
+        Ok(Node { line, value })
+    }
+
+    fn list(&mut self, line: usize, depth: usize) -> Result<Vec<Node>, KubeconfigError> {
+        let mut items = Vec::new();
+        loop {
+            match self.inside(line)? {
+                (Event::SequenceEnd, _) => return Ok(items),
+                (event, line) => items.push(self.node(event, line, depth + 1)?),
+            }
+        }
+    }
+
+    fn map(&mut self, line: usize, depth: usize) -> Result<Vec<(String, Node)>, KubeconfigError> {
+        let mut entries: Vec<(String, Node)> = Vec::new();
+        let mut seen = HashSet::new();
+        loop {
+            let (event, line) = match self.inside(line)? {
+                (Event::MappingEnd, _) => return Ok(entries),
+                key => key,
+            };
+            let refused = |what| KubeconfigError::Yaml { line, what };
+            let key = match self.node(event, line, depth + 1)?.value {
+                Value::Scalar { text, plain } if plain && text == "<<" => return Err(refused("a YAML merge key")),
+                Value::Scalar { text, .. } => text,
+                Value::List(_) | Value::Map(_) => return Err(refused("a key that is not a plain name")),
+            };
+            if !seen.insert(key.clone()) {
+                return Err(KubeconfigError::DuplicateKey { line, key: Excerpt::new(&key) });
+            }
+            let (event, line) = self.inside(line)?;
+            entries.push((key, self.node(event, line, depth + 1)?));
+        }
+    }
+}
+
+fn line_of(span: Span) -> usize {
+    span.start.line()
+}

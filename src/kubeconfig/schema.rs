@@ -1,0 +1,264 @@
+//! A tree of values -> the strict structs of the accepted fields.
+//!
+//! Every key has to be known where it stands; a key that a client would act on (`exec`, a file
+//! path, a proxy) is refused with what to do instead, and any other unknown key is refused too,
+//! since a future client may give it a meaning.
+
+use super::{
+    canonical::KubeconfigError,
+    scan::{Node, Value},
+};
+use crate::{excerpt::Excerpt, secret::SecretString};
+
+/// A kubeconfig with only the fields that this server accepts.
+pub struct Config {
+    pub clusters: Vec<(String, Cluster)>,
+    pub users: Vec<(String, User)>,
+    pub contexts: Vec<(String, Context)>,
+    pub current_context: Option<String>,
+}
+
+/// `clusters[].cluster`
+pub struct Cluster {
+    pub server: String,
+    pub server_line: usize,
+    pub certificate_authority_data: Option<(String, usize)>,
+}
+
+/// `users[].user`
+pub struct User {
+    pub line: usize,
+    pub token: Option<(SecretString, usize)>,
+    pub client_certificate_data: Option<(String, usize)>,
+    pub client_key_data: Option<(SecretString, usize)>,
+}
+
+/// `contexts[].context`
+pub struct Context {
+    pub line: usize,
+    pub cluster: String,
+    pub user: String,
+    pub namespace: Option<String>,
+}
+
+/// More than any person's kubeconfig has.
+const MOST_ENTRIES: usize = 64;
+
+impl Config {
+    /// Reads the whole file, all clusters, users and contexts included.
+    pub fn read(root: Node) -> Result<Self, KubeconfigError> {
+        let mut config = Self { clusters: Vec::new(), users: Vec::new(), contexts: Vec::new(), current_context: None };
+        let (mut version, mut kind) = (None, None);
+        for (key, node) in root.map("the kubeconfig")? {
+            match key.as_str() {
+                "apiVersion" => version = node.text("apiVersion")?,
+                "kind" => kind = node.text("kind")?,
+                "clusters" => config.clusters = node.entries("clusters", "cluster", Cluster::read)?,
+                "users" => config.users = node.entries("users", "user", User::read)?,
+                "contexts" => config.contexts = node.entries("contexts", "context", Context::read)?,
+                "current-context" => config.current_context = node.text("current-context")?.filter(|name| !name.is_empty()),
+                "preferences" | "extensions" => {} // what minikube and old kubectl write; never passed on
+                _ => return Err(unknown("", &key, node.line)),
+            }
+        }
+        if version.as_deref() != Some("v1") || kind.as_deref() != Some("Config") {
+            return Err(KubeconfigError::NotConfig);
+        }
+        Ok(config)
+    }
+}
+
+impl Cluster {
+    fn read(node: Node) -> Result<Self, KubeconfigError> {
+        let line = node.line;
+        let (mut server, mut authority) = (None, None);
+        for (key, node) in node.map("cluster")? {
+            let at = node.line;
+            match key.as_str() {
+                "server" => server = node.text("server")?.map(|text| (text, at)),
+                "certificate-authority-data" => authority = node.text("certificate-authority-data")?.map(|text| (text, at)),
+                "extensions" => {}
+                // Off is the default, and off is what the child gets.
+                "insecure-skip-tls-verify" if node.is_plain("false") => {}
+                "disable-compression" if node.is_plain("true") || node.is_plain("false") => {}
+                _ => return Err(unknown("clusters[].cluster.", &key, at)),
+            }
+        }
+        let (server, server_line) = server.ok_or(KubeconfigError::Missing { line, key: "server" })?;
+        Ok(Self { server, server_line, certificate_authority_data: authority })
+    }
+}
+
+impl User {
+    fn read(node: Node) -> Result<Self, KubeconfigError> {
+        let mut user = Self { line: node.line, token: None, client_certificate_data: None, client_key_data: None };
+        for (key, node) in node.map("user")? {
+            let at = node.line;
+            match key.as_str() {
+                "token" => user.token = node.text("token")?.map(|text| (SecretString::new(text), at)),
+                "client-certificate-data" => user.client_certificate_data = node.text("client-certificate-data")?.map(|text| (text, at)),
+                "client-key-data" => user.client_key_data = node.text("client-key-data")?.map(|text| (SecretString::new(text), at)),
+                "extensions" => {}
+                _ => return Err(unknown("users[].user.", &key, at)),
+            }
+        }
+        Ok(user)
+    }
+}
+
+impl Context {
+    fn read(node: Node) -> Result<Self, KubeconfigError> {
+        let line = node.line;
+        let (mut cluster, mut user, mut namespace) = (None, None, None);
+        for (key, node) in node.map("context")? {
+            match key.as_str() {
+                "cluster" => cluster = node.text("cluster")?,
+                "user" => user = node.text("user")?,
+                "namespace" => namespace = node.text("namespace")?.filter(|name| !name.is_empty()),
+                "extensions" => {}
+                _ => return Err(unknown("contexts[].context.", &key, node.line)),
+            }
+        }
+        let missing = |key| KubeconfigError::Missing { line, key };
+        Ok(Self { line, cluster: cluster.ok_or(missing("cluster"))?, user: user.ok_or(missing("user"))?, namespace })
+    }
+}
+
+/// A refused key, with what to do instead where that is known.
+fn unknown(place: &str, key: &str, line: usize) -> KubeconfigError {
+    let name = key.strip_suffix("-data").unwrap_or(key);
+    let fix = match name {
+        "exec" => {
+            "credential plugins are not run; put a short-lived token there instead (`kubectl create token NAME`, or your cloud's command: `aws eks get-token`, `gcloud auth print-access-token`, `kubelogin get-token`)"
+        }
+        "auth-provider" => "auth providers are not run; put a short-lived token there instead (`kubectl create token NAME`)",
+        "tokenFile" => "files are not read; put the token itself under `token`",
+        "client-certificate" | "client-key" | "certificate-authority" => {
+            "files are not read; `kubectl config view --raw --flatten --minify` puts their content into the kubeconfig"
+        }
+        "proxy-url" => "proxies are not used; remove the key",
+        "insecure-skip-tls-verify" => "certificates are always verified; give the cluster's `certificate-authority-data`",
+        "tls-server-name" => "the operator has not allowed it; use the name in the server's certificate as the host of `server`",
+        "username" | "password" => "passwords are not accepted; use a token or a client certificate",
+        "as" | "as-uid" | "as-groups" | "as-user-extra" => "impersonation is not accepted; use a kubeconfig of that identity",
+        _ => "remove it: this server accepts only keys that it knows",
+    };
+    KubeconfigError::Key { line, key: format!("{place}{}", Excerpt::new(key).to_string().trim_matches('`')), fix }
+}
+
+impl Node {
+    fn map(self, what: &'static str) -> Result<Vec<(String, Node)>, KubeconfigError> {
+        match self.value {
+            Value::Map(entries) => Ok(entries),
+            _ => Err(KubeconfigError::Shape { line: self.line, key: what, expected: "a mapping" }),
+        }
+    }
+
+    /// A text; `None` for null, which client-go reads as absent.
+    fn text(self, key: &'static str) -> Result<Option<String>, KubeconfigError> {
+        match self.value {
+            Value::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL") => Ok(None),
+            Value::Scalar { text, plain: true } if has_a_type(&text) => {
+                Err(KubeconfigError::Shape { line: self.line, key, expected: "a text; quote it" })
+            }
+            Value::Scalar { text, .. } => Ok(Some(text)),
+            _ => Err(KubeconfigError::Shape { line: self.line, key, expected: "a text" }),
+        }
+    }
+
+    fn is_plain(&self, wanted: &str) -> bool {
+        matches!(&self.value, Value::Scalar { text, plain: true } if text == wanted)
+    }
+
+    /// `[{name: …, <inner>: {…}}]`, names unique.
+    fn entries<T>(
+        self,
+        list: &'static str,
+        inner: &'static str,
+        read: fn(Node) -> Result<T, KubeconfigError>,
+    ) -> Result<Vec<(String, T)>, KubeconfigError> {
+        let line = self.line;
+        let items = match self.value {
+            Value::List(items) => items,
+            Value::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null") => Vec::new(),
+            _ => return Err(KubeconfigError::Shape { line, key: list, expected: "a list" }),
+        };
+        if items.len() > MOST_ENTRIES {
+            return Err(KubeconfigError::TooMany { line, key: list, most: MOST_ENTRIES });
+        }
+        let mut entries: Vec<(String, T)> = Vec::new();
+        for item in items {
+            let line = item.line;
+            let (mut name, mut value) = (None, None);
+            for (key, node) in item.map(list)? {
+                match key.as_str() {
+                    "name" => name = node.text("name")?,
+                    key if key == inner => value = Some(read(node)?),
+                    _ => return Err(unknown(&format!("{list}[]."), &key, node.line)),
+                }
+            }
+            let name = name.filter(|name| !name.is_empty()).ok_or(KubeconfigError::Missing { line, key: "name" })?;
+            let value = value.ok_or(KubeconfigError::Missing { line, key: inner })?;
+            if entries.iter().any(|(known, _)| *known == name) {
+                return Err(KubeconfigError::DuplicateName { line, list, name: Excerpt::new(&name) });
+            }
+            entries.push((name, value));
+        }
+        Ok(entries)
+    }
+}
+
+/// Whether an unquoted scalar is a boolean, a number or a date to a YAML 1.1 reader, as Go's is.
+fn has_a_type(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    if matches!(
+        lower.as_str(),
+        "y" | "n" | "yes" | "no" | "on" | "off" | "true" | "false" | "~" | "null" | ".inf" | "-.inf" | "+.inf" | ".nan"
+    ) {
+        return true;
+    }
+    let number = lower.trim_start_matches(['+', '-']).replace('_', "");
+    if !number.starts_with(|first: char| first.is_ascii_digit() || first == '.') {
+        return false;
+    }
+    let based = |prefix: &str, base: fn(&u8) -> bool| {
+        number.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty() && rest.as_bytes().iter().all(base))
+    };
+    let date = || {
+        let mut parts = number.splitn(3, '-');
+        parts.next().is_some_and(|year| year.len() == 4 && year.bytes().all(|b| b.is_ascii_digit()))
+            && parts.next().is_some_and(|month| (1..=2).contains(&month.len()) && month.bytes().all(|b| b.is_ascii_digit()))
+            && parts.next().is_some_and(|day| day.starts_with(|first: char| first.is_ascii_digit()))
+    };
+    number.parse::<f64>().is_ok()
+        || based("0x", u8::is_ascii_hexdigit)
+        || based("0o", |b| (b'0'..=b'7').contains(b))
+        || based("0b", |b| matches!(b, b'0' | b'1'))
+        || number.contains(':') && number.split(':').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
+        || date()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unquoted_scalars_that_go_would_not_read_as_text_are_told_from_those_it_would() {
+        for text in ["0123", "1e5", "0x1f", "1_000", "yes", "Off", "1:30", "2024-01-01", ".5", "-3", "true"] {
+            assert!(has_a_type(text), "{text}");
+        }
+        for text in [
+            "31ada4fd-adec-460c-809a-9e56ceb75269",
+            "abc",
+            "0a1b2c",
+            "v1",
+            "arn:aws:eks:eu:1:cluster/x",
+            "10.0.0.1",
+            "1.2.3",
+            "kind-kind",
+            "2024-xx",
+        ] {
+            assert!(!has_a_type(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! kube-airlock: lets untrusted agents run kubectl, helm, istioctl and argocd, and nothing else.
+//!
+//! The rooms, in the order a request travels through them. A room uses only rooms above it
+//! (`tests/rooms.rs` holds that); `docs/design.md` says what each takes, gives and may not do.
+
+pub mod excerpt;
+pub mod secret;
+
+pub mod caller;
+pub mod endpoint;
+
+pub mod catalogue;
+pub mod command;
+pub mod kubeconfig;
+pub mod policy;
+
+pub mod egress;
+pub mod inventory;
+pub mod output;
+#[allow(unsafe_code, reason = "in `sandbox::sys` alone")]
+pub mod sandbox;
+pub mod workspace;
+
+pub mod audit;
+pub mod gate;
+pub mod metrics;
+pub mod refusal;
+
+pub mod cli;
+pub mod config;
+pub mod http;
+pub mod mcp;

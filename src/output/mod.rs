@@ -1,0 +1,12 @@
+//! A child's stream -> bounded, valid UTF-8 text without escapes.
+//!
+//! May not buffer without bound: what is over the cap is read and thrown away, so that the child
+//! does not block, until a hard cap ends it.
+
+#![forbid(unsafe_code)]
+
+mod capture;
+mod clean;
+
+pub use capture::{Caps, Captured, capture};
+pub use clean::clean;

@@ -1,0 +1,217 @@
+//! Deny > allow > nothing, which is deny. The only maker of [`Approved`].
+
+use super::{
+    Policy,
+    rule::{Effect, Rule, RuleId},
+};
+use crate::{command::Invocation, excerpt::Excerpt};
+
+/// An invocation that the policy in force allows, and the rules that allowed it.
+///
+/// Only [`Policy::decide`] makes one. Not `Clone`: one approval starts one child.
+///
+/// ```compile_fail,E0451
+/// let forged = kube_airlock::policy::Approved { invocation: todo!(), rules: todo!() };
+/// ```
+#[must_use = "an approval that is dropped starts nothing"]
+#[derive(Debug)]
+pub struct Approved {
+    invocation: Invocation,
+    rules: Vec<RuleId>,
+}
+
+impl Approved {
+    /// What may run.
+    pub fn invocation(&self) -> &Invocation {
+        &self.invocation
+    }
+
+    /// The ids of the rules that allowed it, one per policy file.
+    pub fn rule(&self) -> String {
+        self.rules.iter().map(|rule| rule.id.as_str()).collect::<Vec<_>>().join("+")
+    }
+}
+
+/// The policy's answer.
+#[derive(Debug)]
+pub enum Decision {
+    /// It may run.
+    Allow(Approved),
+    /// It may not.
+    Deny(Denied),
+}
+
+/// Why a command is denied.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// The deny rule, or the allow rule that came nearest.
+    pub rule: Option<RuleId>,
+    /// The reason in the operator's words, or what no rule allows.
+    pub reason: String,
+    /// What to do instead.
+    pub hint: String,
+}
+
+/// The first field of a rule that a command does not fit.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Mismatch {
+    /// Words behind `--`.
+    AfterDash,
+    /// A flag that the rule does not list.
+    Flag {
+        /// The flag.
+        flag: String,
+    },
+    /// A resource rule, and a command that names no resource.
+    NoResource,
+    /// Too many operands.
+    Operands {
+        /// The most that the rule accepts.
+        most: usize,
+    },
+    /// A flag that the rule requires.
+    Required {
+        /// The flag.
+        flag: String,
+        /// Its accepted values, when they are listed.
+        values: Vec<String>,
+    },
+    /// A resource that the rule does not list.
+    Resource {
+        /// The resource.
+        resource: String,
+    },
+    /// A value that the rule does not accept.
+    Value {
+        /// The flag.
+        flag: String,
+        /// The value.
+        value: Excerpt,
+        /// The accepted values.
+        values: Vec<String>,
+    },
+    /// Another tool or verb.
+    Verb,
+}
+
+impl Policy {
+    /// Decides about one command.
+    pub fn decide(&self, invocation: Invocation) -> Decision {
+        let mut rules = Vec::new();
+        for file in &self.files {
+            match file.verdict(&invocation) {
+                Ok(rule) => rules.push(rule.id.clone()),
+                Err(denied) => return Decision::Deny(denied),
+            }
+        }
+        if rules.is_empty() {
+            return Decision::Deny(Denied { rule: None, reason: "no policy file is loaded".into(), hint: "ask the operator".into() });
+        }
+        Decision::Allow(Approved { invocation, rules })
+    }
+}
+
+impl super::Rules {
+    /// The allow rule that accepts the command, or why none does.
+    pub(super) fn verdict(&self, invocation: &Invocation) -> Result<&Rule, Denied> {
+        let path = invocation.path();
+        if let Some(rule) = self.rules.iter().find(|rule| rule.effect == Effect::Deny && rule.forbids(invocation)) {
+            let hint = rule.hint.clone().unwrap_or_else(|| "ask the operator if this is needed".into());
+            return Err(Denied { rule: Some(rule.id.clone()), reason: rule.reason.clone(), hint });
+        }
+        let mut nearest: Option<(&Rule, Mismatch)> = None;
+        for rule in self.rules.iter().filter(|rule| rule.effect == Effect::Allow) {
+            match rule.accepts(invocation) {
+                Ok(()) => return Ok(rule),
+                Err(Mismatch::Verb) => {}
+                // Between two rules for one verb, the one that gets further is the one that was meant.
+                Err(mismatch) => {
+                    if nearest.as_ref().is_none_or(|(_, known)| mismatch.depth() > known.depth()) {
+                        nearest = Some((rule, mismatch));
+                    }
+                }
+            }
+        }
+        Err(match nearest {
+            Some((rule, mismatch)) => {
+                let (reason, hint) = mismatch.told(&path.to_string(), rule);
+                Denied { rule: Some(rule.id.clone()), reason, hint }
+            }
+            None => Denied {
+                rule: None,
+                reason: format!("no rule of {} allows `{} {path}`", self.name, invocation.tool()),
+                hint: self.verbs_hint(invocation),
+            },
+        })
+    }
+
+    /// The verbs that some rule allows, for a caller who asked for another one.
+    fn verbs_hint(&self, invocation: &Invocation) -> String {
+        let mut verbs: Vec<&str> = Vec::new();
+        for rule in self.rules.iter().filter(|rule| rule.effect == Effect::Allow && rule.tool == invocation.tool()) {
+            if let super::rule::Verbs::These(paths) = &rule.verbs {
+                verbs.extend(paths.iter().map(String::as_str).filter(|path| !path.is_empty()));
+            }
+        }
+        verbs.sort_unstable();
+        verbs.dedup();
+        if verbs.is_empty() {
+            format!("this policy allows nothing of {}", invocation.tool())
+        } else {
+            format!("allowed here: {}", verbs.join(", "))
+        }
+    }
+}
+
+impl Mismatch {
+    /// How far the match got.
+    fn depth(&self) -> u8 {
+        match self {
+            Self::Verb => 0,
+            Self::Required { .. } => 1,
+            Self::Flag { .. } => 2,
+            Self::Value { .. } => 3,
+            Self::NoResource => 4,
+            Self::Resource { .. } => 5,
+            Self::AfterDash => 6,
+            Self::Operands { .. } => 7,
+        }
+    }
+
+    /// The reason and the hint.
+    fn told(&self, verb: &str, rule: &Rule) -> (String, String) {
+        let tool = rule.tool;
+        match self {
+            Self::Verb => (format!("no rule allows `{tool} {verb}`"), "ask the operator".into()),
+            Self::Required { flag, values } if values.is_empty() => {
+                (format!("`{tool} {verb}` is allowed only with --{flag}"), format!("add --{flag}"))
+            }
+            Self::Required { flag, values } => {
+                (format!("`{tool} {verb}` is allowed only with --{flag}"), format!("add --{flag}={}", values.join("|")))
+            }
+            Self::Flag { flag } => (format!("--{flag} is not allowed with `{tool} {verb}`"), allowed_flags(rule)),
+            Self::Value { flag, value, values } => {
+                (format!("--{flag} may not be {value} here"), format!("allowed for --{flag}: {}", values.join(", ")))
+            }
+            Self::NoResource => (format!("`{tool} {verb}` names no resource"), format!("name one, for example `{verb} pods`")),
+            Self::Resource { resource } => (format!("{resource} may not be read with `{tool} {verb}`"), allowed_resources(rule)),
+            Self::AfterDash => {
+                (format!("words behind `--` are not allowed with `{tool} {verb}`"), "leave `--` and what follows it out".into())
+            }
+            Self::Operands { most } => (format!("`{tool} {verb}` takes at most {most} arguments here"), "make several calls".into()),
+        }
+    }
+}
+
+fn allowed_flags(rule: &Rule) -> String {
+    let flags: Vec<String> = rule.flags.iter().map(|flag| format!("--{flag}")).collect();
+    if flags.is_empty() {
+        "leave it out; only --namespace is allowed here".into()
+    } else {
+        format!("leave it out; allowed here: --namespace, {}", flags.join(", "))
+    }
+}
+
+fn allowed_resources(rule: &Rule) -> String {
+    format!("allowed here: {}", rule.resources.as_deref().unwrap_or_default().join(", "))
+}

@@ -1,0 +1,214 @@
+//! Every room's error under one roof, with its stable [`Code`] and what to do instead.
+//!
+//! A refusal is the caller's to fix and is shown in full. A fault is ours: the caller gets its code
+//! and the request id, the log gets the cause.
+
+#![forbid(unsafe_code)]
+
+use std::{io, time::Duration};
+
+use serde::Serialize;
+
+use crate::{
+    command::{CommandError, WordsError},
+    egress::EgressError,
+    excerpt::Excerpt,
+    kubeconfig::KubeconfigError,
+    policy::Denied,
+    sandbox::SandboxError,
+};
+
+/// The stable name of a kind of refusal. Clients may match on it; it never changes its meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, schemars::JsonSchema, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// The caller ended the call.
+    Cancelled,
+    /// The kubeconfig's server may not be reached from here.
+    EgressDenied,
+    /// The command line is not one of the tool's.
+    InvalidCommand,
+    /// The kubeconfig is not acceptable.
+    InvalidKubeconfig,
+    /// The request itself is malformed.
+    InvalidRequest,
+    /// A fault of this server.
+    Internal,
+    /// Too many calls at once.
+    Overloaded,
+    /// The policy does not allow the command.
+    PolicyDenied,
+    /// The request is larger than is accepted.
+    RequestTooLarge,
+    /// A layer of the sandbox could not be applied.
+    SandboxUnavailable,
+    /// The command did not end in time.
+    Timeout,
+    /// The tool is not here, not yet, or not enabled.
+    ToolUnavailable,
+    /// There is no such tool.
+    UnknownTool,
+}
+
+impl Code {
+    /// The code's text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            Self::EgressDenied => "egress_denied",
+            Self::InvalidCommand => "invalid_command",
+            Self::InvalidKubeconfig => "invalid_kubeconfig",
+            Self::InvalidRequest => "invalid_request",
+            Self::Internal => "internal",
+            Self::Overloaded => "overloaded",
+            Self::PolicyDenied => "policy_denied",
+            Self::RequestTooLarge => "request_too_large",
+            Self::SandboxUnavailable => "sandbox_unavailable",
+            Self::Timeout => "timeout",
+            Self::ToolUnavailable => "tool_unavailable",
+            Self::UnknownTool => "unknown_tool",
+        }
+    }
+}
+
+/// Why a request was not answered with a command's output.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The caller went away or cancelled.
+    #[error("the call was cancelled")]
+    Cancelled,
+    /// Not a command of the tool.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// Denied by the policy.
+    #[error("{}", .0.reason)]
+    Denied(Denied),
+    /// The server may not be reached.
+    #[error(transparent)]
+    Egress(#[from] EgressError),
+    /// Not an acceptable kubeconfig.
+    #[error(transparent)]
+    Kubeconfig(#[from] KubeconfigError),
+    /// A command that needs a cluster, and no kubeconfig.
+    #[error("the request has no kubeconfig")]
+    NoKubeconfig,
+    /// Too many calls at once.
+    #[error("all {running} places are taken and {waiting} calls are waiting")]
+    Overloaded {
+        /// Calls that run.
+        running: usize,
+        /// Calls that wait.
+        waiting: usize,
+    },
+    /// The request is malformed.
+    #[error("{reason}")]
+    Request {
+        /// What is wrong.
+        reason: String,
+        /// What to do.
+        hint: String,
+    },
+    /// The request is too large.
+    #[error("the request is larger than {limit} bytes")]
+    RequestTooLarge {
+        /// The most bytes that are accepted.
+        limit: usize,
+    },
+    /// The sandbox could not be built.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// The command did not end in time.
+    #[error("the command did not end within {}", humantime::format_duration(*.after))]
+    Timeout {
+        /// Its deadline.
+        after: Duration,
+    },
+    /// The command printed more than is read at all.
+    #[error("the command printed more than {limit} bytes and was ended")]
+    TooMuchOutput {
+        /// The most bytes that are read.
+        limit: u64,
+    },
+    /// The tool is not available.
+    #[error("{reason}")]
+    Tool {
+        /// Why not.
+        reason: String,
+        /// What to do.
+        hint: String,
+    },
+    /// No such tool.
+    #[error("there is no tool {0}")]
+    UnknownTool(Excerpt),
+    /// Not a list of words.
+    #[error(transparent)]
+    Words(#[from] WordsError),
+    /// No directory for the request could be made, or no audit record written.
+    #[error("{what}")]
+    Fault {
+        /// What could not be done.
+        what: &'static str,
+        /// Why, for the log.
+        source: io::Error,
+    },
+}
+
+impl Refusal {
+    /// The stable code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Cancelled => Code::Cancelled,
+            Self::Command(_) | Self::Words(_) => Code::InvalidCommand,
+            Self::Denied(_) => Code::PolicyDenied,
+            Self::Egress(_) => Code::EgressDenied,
+            Self::Kubeconfig(_) | Self::NoKubeconfig => Code::InvalidKubeconfig,
+            Self::Overloaded { .. } => Code::Overloaded,
+            Self::Request { .. } => Code::InvalidRequest,
+            Self::RequestTooLarge { .. } => Code::RequestTooLarge,
+            Self::Sandbox(_) => Code::SandboxUnavailable,
+            Self::Timeout { .. } | Self::TooMuchOutput { .. } => Code::Timeout,
+            Self::Tool { .. } => Code::ToolUnavailable,
+            Self::UnknownTool(_) => Code::UnknownTool,
+            Self::Fault { .. } => Code::Internal,
+        }
+    }
+
+    /// The rule of the policy that it comes from.
+    pub fn rule(&self) -> Option<String> {
+        match self {
+            Self::Denied(denied) => denied.rule.as_ref().map(ToString::to_string),
+            _ => None,
+        }
+    }
+
+    /// What to do instead, in one sentence.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Cancelled => "call again if the answer is still wanted".into(),
+            Self::Command(error) => error.help(),
+            Self::Denied(denied) => denied.hint.clone(),
+            Self::Egress(error) => error.help(),
+            Self::Fault { .. } | Self::Sandbox(_) => {
+                "this is not yours to fix: tell the operator the request id; `/tools/status` shows the state".into()
+            }
+            Self::Kubeconfig(error) => error.help(),
+            Self::NoKubeconfig => "send `base64 -w0 < kubeconfig` in the header X-Kubeconfig, or in the field `kubeconfig`".into(),
+            Self::Overloaded { .. } => "call again in a second".into(),
+            Self::Request { hint, .. } | Self::Tool { hint, .. } => hint.clone(),
+            Self::RequestTooLarge { .. } => "send one command and one kubeconfig of one context".into(),
+            Self::Timeout { .. } => "ask for less (-l, --field-selector, --tail), or give a longer `timeout`".into(),
+            Self::TooMuchOutput { .. } => "narrow the query: -l, --field-selector, -o name, --tail".into(),
+            Self::UnknownTool(_) => "the tools are kubectl, helm, istioctl and argocd".into(),
+            Self::Words(error) => error.help(),
+        }
+    }
+
+    /// After how many seconds the same call may succeed.
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Overloaded { .. } => Some(1),
+            Self::Tool { .. } => Some(30),
+            _ => None,
+        }
+    }
+}

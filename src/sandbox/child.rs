@@ -1,0 +1,109 @@
+//! The fixed sequence from fork to exec: one line per call, in the one order that works.
+//!
+//! Why this order (sandbox notes, 2.4): setresuid clears the parent-death signal and makes the
+//! process unreadable to itself, so the first comes after it; the bounding set needs a capability
+//! that the uid drop takes; Landlock comes last, when nothing has to be opened any more.
+
+use std::{
+    ffi::CString,
+    fs,
+    io::{self, Write},
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+    path::Path,
+};
+
+use ::landlock::{RulesetCreated, RulesetStatus};
+use nix::{
+    errno::Errno,
+    fcntl::AtFlags,
+    sys::{
+        prctl,
+        signal::Signal,
+        stat::{Mode, umask},
+    },
+    unistd::{Pid, dup2_stderr, dup2_stdin, dup2_stdout, execveat, getppid, setsid},
+};
+
+use super::{layer::Step, message::Limits, privilege, privilege::Identity, rlimit, sys};
+
+/// All that a child needs, prepared before the fork.
+pub(super) struct Plan {
+    pub(super) tool: OwnedFd,
+    pub(super) argv: Vec<CString>,
+    pub(super) environment: Vec<CString>,
+    pub(super) stdin: OwnedFd,
+    pub(super) stdout: OwnedFd,
+    pub(super) stderr: OwnedFd,
+    pub(super) ruleset: RulesetCreated,
+    pub(super) limits: Limits,
+    /// The user to become, when the spawner is root.
+    pub(super) identity: Option<Identity>,
+    pub(super) spawner: Pid,
+}
+
+/// The byte that stands for "applied, but this kernel has no W^X".
+pub(super) const WITHOUT_WRITE_EXECUTE: u8 = b'w';
+/// The byte before a failed step and its errno.
+pub(super) const FAILED: u8 = b'f';
+
+/// A step that failed, and how.
+type Failure = (Step, Errno);
+
+/// Confines this process and becomes the tool. What it could not do goes into `report`, which exec
+/// closes; so an end of file without a failure says that the tool runs.
+pub(super) fn become_tool(plan: Plan, mut report: fs::File) -> ! {
+    let Err((step, errno)) = confine(plan, &mut report);
+    let mut record = vec![FAILED, step as u8];
+    record.extend((errno as i32).to_ne_bytes());
+    let _ = report.write_all(&record); // when even this fails, the spawner sees a child that exited 125
+    sys::exit_now(125)
+}
+
+fn confine(plan: Plan, report: &mut fs::File) -> Result<std::convert::Infallible, Failure> {
+    let at = |step: Step| move |errno: Errno| (step, errno);
+    let by = |step: Step| move |error: io::Error| (step, Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)));
+
+    setsid().map_err(at(Step::SetSession))?;
+    sys::default_signals().map_err(by(Step::DefaultSignals))?;
+    nix::unistd::chdir(Path::new("/")).map_err(at(Step::EnterRoot))?;
+    umask(Mode::from_bits_truncate(0o077));
+    rlimit::apply(plan.limits, plan.identity.is_some()).map_err(at(Step::SetLimits))?;
+
+    if let Some(identity) = plan.identity {
+        privilege::drop_bounding_set().map_err(by(Step::DropBounding))?;
+        nix::unistd::setgroups(&[]).map_err(at(Step::SetGroups))?;
+        nix::unistd::setresgid(identity.gid(), identity.gid(), identity.gid()).map_err(at(Step::SetGid))?;
+        nix::unistd::setresuid(identity.uid(), identity.uid(), identity.uid()).map_err(at(Step::SetUid))?;
+        identity.read_back().map_err(at(Step::ReadBackUser))?;
+    }
+    privilege::drop_capabilities().map_err(by(Step::DropCapabilities))?;
+    if !sys::capabilities_are_empty().map_err(by(Step::ReadBackCapabilities))? {
+        return Err((Step::ReadBackCapabilities, Errno::EPERM));
+    }
+
+    prctl::set_pdeathsig(Signal::SIGKILL).map_err(at(Step::SetParentDeath))?;
+    if getppid() != plan.spawner {
+        return Err((Step::ParentIsGone, Errno::ESRCH)); // it died before the line above
+    }
+    prctl::set_no_new_privs().map_err(at(Step::SetNoNewPrivileges))?;
+    match sys::deny_write_execute() {
+        Ok(()) => {}
+        // Linux before 6.3 does not know it: reported, not required.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            report.write_all(&[WITHOUT_WRITE_EXECUTE]).map_err(by(Step::DenyWriteExecute))?
+        }
+        Err(error) => return Err(by(Step::DenyWriteExecute)(error)),
+    }
+
+    dup2_stdin(plan.stdin.as_fd()).map_err(at(Step::Streams))?;
+    dup2_stdout(plan.stdout.as_fd()).map_err(at(Step::Streams))?;
+    dup2_stderr(plan.stderr.as_fd()).map_err(at(Step::Streams))?;
+    sys::close_on_exec_from_three().map_err(by(Step::CloseRange))?;
+
+    let status = plan.ruleset.restrict_self().map_err(|_| (Step::RestrictSelf, Errno::last()))?;
+    if status.ruleset == RulesetStatus::NotEnforced {
+        return Err((Step::RestrictSelf, Errno::ENOSYS));
+    }
+    debug_assert!(plan.tool.as_raw_fd() > 2);
+    execveat(plan.tool.as_fd(), c"", &plan.argv, &plan.environment, AtFlags::AT_EMPTY_PATH).map_err(at(Step::Execute))
+}

@@ -1,0 +1,381 @@
+//! The server's side: [`Sandbox::start`] asks the spawner, [`Child`] is what it answers.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fs::File,
+    io,
+    os::fd::{AsFd, OwnedFd},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use nix::{errno::Errno, fcntl::OFlag, sys::socket::MsgFlags, unistd::pipe2};
+use tokio::{
+    io::unix::AsyncFd,
+    net::unix::pipe,
+    sync::{Notify, oneshot, watch},
+};
+
+use super::{
+    environment::environment,
+    landlock,
+    layer::{Layer, LayerState, LayerStatus},
+    message::{ExitStatus, LARGEST, Limits, Reply, Request, Start, Stop, ToolAbsence},
+    spawner::{SpawnerLink, receive, send},
+    sys,
+};
+use crate::{catalogue::Tool, command::Invocation, egress::Pinned, policy::Approved, workspace::Workspace};
+
+/// What may be started: what a policy approved, or the server's own question for a tool's version.
+#[must_use]
+#[derive(Debug)]
+pub enum Run {
+    /// A caller's command.
+    Approved(Approved),
+    /// `TOOL version`, for the inventory.
+    VersionProbe(Tool),
+}
+
+impl Run {
+    fn invocation(&self) -> Invocation {
+        match self {
+            Self::Approved(approved) => approved.invocation().clone(),
+            Self::VersionProbe(tool) => Invocation::version_probe(*tool),
+        }
+    }
+}
+
+/// Why no child runs.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// A layer could not be applied.
+    #[error("layer `{layer}` could not be applied: {call}: {source}")]
+    Layer {
+        /// The layer.
+        layer: String,
+        /// The call.
+        call: String,
+        /// Its error.
+        source: io::Error,
+    },
+    /// A pipe or message could not be made.
+    #[error("the sandbox could not be asked: {0}")]
+    Asking(#[from] io::Error),
+    /// All users of the pool are taken.
+    #[error("no user is free for another child")]
+    NoSlot,
+    /// The spawner is gone.
+    #[error("the spawner has ended")]
+    SpawnerGone,
+}
+
+/// A child that runs its tool. Dropping it kills it; its workspace goes once it is dead.
+#[derive(Debug)]
+pub struct Child {
+    number: u64,
+    inner: Arc<Inner>,
+    ended: watch::Receiver<Option<ExitStatus>>,
+    layers: Vec<LayerStatus>,
+    streams: Option<Streams>,
+}
+
+/// A child's standard output and standard error.
+#[derive(Debug)]
+pub struct Streams {
+    /// Standard output.
+    pub stdout: pipe::Receiver,
+    /// Standard error.
+    pub stderr: pipe::Receiver,
+}
+
+/// The way to the spawner. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Sandbox(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    socket: AsyncFd<OwnedFd>,
+    has_own_users: bool,
+    /// What this kernel's Landlock enforces, read once.
+    landlock: Vec<LayerStatus>,
+    next: AtomicU64,
+    gone: AtomicBool,
+    told_gone: Notify,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    opening: VecDeque<(Tool, oneshot::Sender<Result<File, ToolAbsence>>)>,
+    starting: HashMap<u64, oneshot::Sender<Result<bool, SandboxError>>>,
+    running: HashMap<u64, oneshot::Sender<ExitStatus>>,
+    /// Users that are free, by their distance from the first.
+    slots: Vec<u16>,
+}
+
+impl Sandbox {
+    /// Takes the link to a spawner; `slots` is the most children at once. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// When the socket cannot be watched.
+    pub fn new(link: SpawnerLink, slots: u16) -> io::Result<Self> {
+        nix::fcntl::fcntl(&link.socket, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        let inner = Arc::new(Inner {
+            socket: sys::watch(link.socket)?,
+            has_own_users: link.has_own_users,
+            landlock: landlock::statuses(),
+            next: AtomicU64::new(1),
+            gone: AtomicBool::new(false),
+            told_gone: Notify::new(),
+            waiting: Mutex::new(Waiting { slots: (0..slots).rev().collect(), ..Waiting::default() }),
+        });
+        tokio::spawn(Arc::clone(&inner).listen());
+        Ok(Self(inner))
+    }
+
+    /// Whether the spawner lives.
+    pub fn is_alive(&self) -> bool {
+        !self.0.gone.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the spawner has ended. It never should before the server does.
+    pub async fn gone(&self) {
+        let told = self.0.told_gone.notified();
+        if self.is_alive() {
+            told.await;
+        }
+    }
+
+    /// The layers that this host's kernel and user give every child, before one has run.
+    pub fn layers(&self) -> Vec<LayerStatus> {
+        self.0.layers(false)
+    }
+
+    /// Opens a tool, so that later children run exactly that file; the copy is for its digest.
+    ///
+    /// # Errors
+    /// Why it is not there, or [`SandboxError`] when the spawner cannot be asked.
+    pub async fn open(&self, tool: Tool) -> Result<Result<File, ToolAbsence>, SandboxError> {
+        let (sender, receiver) = oneshot::channel();
+        self.0.waiting().opening.push_back((tool, sender));
+        self.0.ask(&Request::Open { tool }, &[]).await?;
+        receiver.await.map_err(|_| SandboxError::SpawnerGone)
+    }
+
+    /// Starts a confined child.
+    ///
+    /// # Errors
+    /// The layer that could not be applied; nothing runs then.
+    pub async fn start(&self, run: Run, pinned: Pinned, workspace: Workspace, limits: Limits) -> Result<Child, SandboxError> {
+        let invocation = run.invocation();
+        let (stdout, stdout_writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(io::Error::from)?;
+        let (stderr, stderr_writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(io::Error::from)?;
+        // The readers stay non-blocking for the runtime; the child's ends must block as tools expect.
+        for writer in [&stdout_writer, &stderr_writer] {
+            nix::fcntl::fcntl(writer, nix::fcntl::FcntlArg::F_SETFL(OFlag::empty())).map_err(io::Error::from)?;
+        }
+        let directory = workspace.directory()?;
+        let number = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let (started_sender, started) = oneshot::channel();
+        let (ended_sender, ended) = oneshot::channel();
+        let slot = {
+            let mut waiting = self.0.waiting();
+            let slot = waiting.slots.pop().ok_or(SandboxError::NoSlot)?;
+            waiting.starting.insert(number, started_sender);
+            waiting.running.insert(number, ended_sender);
+            slot
+        };
+        let request = Request::Start(Start {
+            child: number,
+            tool: invocation.tool(),
+            argv: invocation.argv(),
+            environment: environment(invocation.tool(), &workspace.kubeconfig(), &workspace.home(), limits),
+            limits,
+            port: pinned.address().map(|address| address.port()),
+            slot,
+            workspace: workspace.path().to_owned(),
+        });
+        let (told, watched) = watch::channel(None);
+        let asked = self.0.ask(&request, &[stdout_writer.as_fd(), stderr_writer.as_fd(), directory.as_fd()]).await;
+        // From here on the child may exist; whatever becomes of this future, it is cleaned up after.
+        tokio::spawn(clean_up(Arc::clone(&self.0), number, slot, workspace, ended, told));
+        if let Err(error) = asked {
+            self.0.waiting().forget(number);
+            return Err(error);
+        }
+        drop((stdout_writer, stderr_writer));
+        let streams = Streams { stdout: pipe::Receiver::from_owned_fd(stdout)?, stderr: pipe::Receiver::from_owned_fd(stderr)? };
+        let mut child = Child { number, inner: Arc::clone(&self.0), ended: watched, layers: Vec::new(), streams: Some(streams) };
+        let without_write_execute = started.await.map_err(|_| SandboxError::SpawnerGone)??;
+        child.layers = self.0.layers(without_write_execute);
+        Ok(child)
+    }
+}
+
+/// Waits for a child's end, whoever else still does, and removes what it had.
+async fn clean_up(
+    inner: Arc<Inner>,
+    number: u64,
+    slot: u16,
+    workspace: Workspace,
+    ended: oneshot::Receiver<ExitStatus>,
+    told: watch::Sender<Option<ExitStatus>>,
+) {
+    let status = ended.await.unwrap_or(ExitStatus::Signal(libc::SIGKILL));
+    inner.waiting().starting.remove(&number);
+    // Removing may wait for a disk; nobody's answer waits for it but the next user of the slot.
+    let _ = tokio::task::spawn_blocking(move || drop(workspace)).await;
+    inner.waiting().slots.push(slot);
+    let _ = told.send(Some(status));
+}
+
+impl Child {
+    /// The layers that it runs under.
+    pub fn layers(&self) -> &[LayerStatus] {
+        &self.layers
+    }
+
+    /// Its streams, once.
+    pub fn take_streams(&mut self) -> Option<Streams> {
+        self.streams.take()
+    }
+
+    /// Asks it to end (SIGTERM), with all that it started.
+    pub fn terminate(&self) {
+        self.inner.signal(self.number, Stop::Term);
+    }
+
+    /// Ends it (SIGKILL), with all that it started.
+    pub fn kill(&self) {
+        self.inner.signal(self.number, Stop::Kill);
+    }
+
+    /// Waits until it is dead, reaped, and its workspace removed.
+    pub async fn wait(&mut self) -> ExitStatus {
+        match self.ended.wait_for(Option::is_some).await {
+            Ok(status) => status.unwrap_or(ExitStatus::Signal(libc::SIGKILL)),
+            Err(_) => ExitStatus::Signal(libc::SIGKILL), // the runtime is going down
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.ended.borrow().is_none() {
+            self.kill();
+        }
+    }
+}
+
+impl Inner {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        // Nothing panics while it holds the lock; if it did, the maps are still whole.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn layers(&self, without_write_execute: bool) -> Vec<LayerStatus> {
+        let landlock = |layer| self.landlock.iter().find(|status| status.layer == layer).map(|status| status.state);
+        let state = |layer| match layer {
+            Layer::User if !self.has_own_users => LayerState::NotApplicable,
+            Layer::WriteXorExecute if without_write_execute => LayerState::Missing,
+            layer => landlock(layer).unwrap_or(LayerState::Enforced),
+        };
+        Layer::ALL.into_iter().map(|layer| LayerStatus { layer, state: state(layer) }).collect()
+    }
+
+    async fn ask(&self, request: &Request, descriptors: &[std::os::fd::BorrowedFd<'_>]) -> Result<(), SandboxError> {
+        let bytes = serde_json::to_vec(request).map_err(io::Error::from)?;
+        if bytes.len() > LARGEST {
+            return Err(io::Error::from(io::ErrorKind::InvalidInput).into());
+        }
+        loop {
+            if self.gone.load(Ordering::Relaxed) {
+                return Err(SandboxError::SpawnerGone);
+            }
+            let mut ready = self.socket.writable().await?;
+            match ready.try_io(|socket| send(socket.as_fd(), &bytes, descriptors, MsgFlags::MSG_DONTWAIT).map_err(io::Error::from)) {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) if error.raw_os_error() == Some(libc::EPIPE) => return Err(SandboxError::SpawnerGone),
+                Ok(Err(error)) => return Err(error.into()),
+                Err(_would_block) => {}
+            }
+        }
+    }
+
+    /// Sends a signal now if the socket takes it, else as soon as it does: callers may be `drop`.
+    fn signal(self: &Arc<Self>, child: u64, signal: Stop) {
+        let inner = Arc::clone(self);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { inner.ask(&Request::Signal { child, signal }, &[]).await });
+        }
+        // Without a runtime the process is ending, and the spawner ends every child with it.
+    }
+
+    /// Reads the spawner's replies until it is gone.
+    async fn listen(self: Arc<Self>) {
+        while let Ok(mut ready) = self.socket.readable().await {
+            match ready.try_io(|socket| receive(socket.as_fd())) {
+                Err(_would_block) => {}
+                Ok(Ok(Some((bytes, descriptors)))) => match serde_json::from_slice(&bytes) {
+                    Ok(reply) => self.take(reply, descriptors),
+                    Err(_) => break,
+                },
+                Ok(Ok(None)) => break,
+                Ok(Err(error)) if error.raw_os_error() == Some(Errno::EAGAIN as i32) => {}
+                Ok(Err(_)) => break,
+            }
+        }
+        self.gone.store(true, Ordering::Relaxed);
+        self.told_gone.notify_waiters();
+        let mut waiting = self.waiting();
+        waiting.opening.clear(); // dropping a sender tells its receiver
+        waiting.starting.clear();
+        waiting.running.clear();
+    }
+
+    fn take(&self, reply: Reply, descriptors: Vec<OwnedFd>) {
+        let mut waiting = self.waiting();
+        match reply {
+            Reply::Opened { tool } => {
+                if let (Some(sender), Some(descriptor)) = (waiting.opener(tool), descriptors.into_iter().next()) {
+                    let _ = sender.send(Ok(File::from(descriptor)));
+                }
+            }
+            Reply::NotOpened { tool, absence } => {
+                if let Some(sender) = waiting.opener(tool) {
+                    let _ = sender.send(Err(absence));
+                }
+            }
+            Reply::Started { child, without_write_execute } => {
+                if let Some(sender) = waiting.starting.remove(&child) {
+                    let _ = sender.send(Ok(without_write_execute));
+                }
+            }
+            Reply::NotStarted { child, layer, call, errno } => {
+                if let Some(sender) = waiting.starting.remove(&child) {
+                    let _ = sender.send(Err(SandboxError::Layer { layer, call, source: io::Error::from_raw_os_error(errno) }));
+                }
+                waiting.running.remove(&child); // it is reaped, if it ever was
+            }
+            Reply::Exited { child, status } => {
+                if let Some(sender) = waiting.running.remove(&child) {
+                    let _ = sender.send(status);
+                }
+            }
+        }
+    }
+}
+
+impl Waiting {
+    fn opener(&mut self, tool: Tool) -> Option<oneshot::Sender<Result<File, ToolAbsence>>> {
+        let at = self.opening.iter().position(|(waiting, _)| *waiting == tool)?;
+        self.opening.remove(at).map(|(_, sender)| sender)
+    }
+
+    fn forget(&mut self, child: u64) {
+        self.starting.remove(&child);
+        self.running.remove(&child);
+    }
+}

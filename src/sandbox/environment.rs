@@ -1,0 +1,42 @@
+//! The child's environment, built from nothing (threat model, section 3, right-hand column).
+
+use std::path::Path;
+
+use super::message::Limits;
+use crate::catalogue::Tool;
+
+/// `NAME=value` for each variable. Nothing of ours is inherited.
+pub(super) fn environment(tool: Tool, kubeconfig: &Path, home: &Path, limits: Limits) -> Vec<String> {
+    let home = home.display();
+    let mut variables = vec![
+        format!("KUBECONFIG={}", kubeconfig.display()),
+        format!("HOME={home}"),
+        // An empty folder: tools look for plugins and helpers in every folder of PATH.
+        format!("PATH={home}"),
+        format!("TMPDIR={home}"),
+        "LANG=C.UTF-8".into(),
+        "TZ=UTC".into(),
+        "TERM=dumb".into(),
+        "NO_COLOR=1".into(),
+        // A crash prints goroutine stacks, which hold tokens.
+        "GOTRACEBACK=none".into(),
+        "GOMAXPROCS=2".into(),
+        // Collecting only near the limit saves a sixth of the time; the limit is the memory's, less a quarter.
+        "GOGC=off".into(),
+        format!("GOMEMLIMIT={}", limits.memory_bytes / 4 * 3),
+    ];
+    let own: &[&str] = match tool {
+        // kuberc files hold aliases and default flags, and kubectl looks for `--kuberc=` in any word.
+        Tool::Kubectl => &["KUBECTL_KUBERC=false", "KUBERC=off"],
+        Tool::Helm => &["HELM_NO_PLUGINS=1"],
+        Tool::Istioctl => &[],
+        Tool::Argocd => &[],
+    };
+    variables.extend(own.iter().map(|variable| (*variable).to_owned()));
+    match tool {
+        Tool::Helm => variables.push(format!("HELM_PLUGINS={home}/none")),
+        Tool::Argocd => variables.push(format!("ARGOCD_CONFIG_DIR={home}")),
+        Tool::Kubectl | Tool::Istioctl => {}
+    }
+    variables
+}

@@ -1,0 +1,40 @@
+//! The ruleset of one child: the tool, its own directory, one port; nothing to write.
+
+use std::os::fd::BorrowedFd;
+
+use ::landlock::{
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, NetPort, PathBeneath, Ruleset, RulesetAttr, RulesetCreated,
+    RulesetCreatedAttr, RulesetError, Scope,
+};
+
+use super::{
+    layer::{Layer, LayerState, LayerStatus},
+    sys,
+};
+
+/// What this kernel's Landlock can do: the layers that every child will report.
+pub(super) fn statuses() -> Vec<LayerStatus> {
+    let abi = sys::landlock_abi();
+    let since = |layer, needed| LayerStatus { layer, state: if abi >= needed { LayerState::Enforced } else { LayerState::Missing } };
+    // Files since ABI 2 (Linux 5.19: links across directories too), TCP since 4, scopes since 6.
+    vec![since(Layer::LandlockFs, 2), since(Layer::LandlockNet, 4), since(Layer::LandlockScope, 6)]
+}
+
+/// Builds the ruleset. What is required fails when the kernel lacks it; what newer kernels add
+/// (truncation, device ioctls, TCP, scopes) is taken where it is.
+pub(super) fn ruleset(tool: BorrowedFd<'_>, workspace: BorrowedFd<'_>, port: Option<u16>) -> Result<RulesetCreated, RulesetError> {
+    let mut ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(ABI::V2))?
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(ABI::V5))?
+        .handle_access(AccessNet::from_all(ABI::V4))?
+        .scope(Scope::from_all(ABI::V6))?
+        .create()?
+        .add_rule(PathBeneath::new(tool, AccessFs::Execute | AccessFs::ReadFile))?
+        .add_rule(PathBeneath::new(workspace, AccessFs::ReadFile | AccessFs::ReadDir))?;
+    if let Some(port) = port {
+        ruleset = ruleset.add_rule(NetPort::new(port, AccessNet::ConnectTcp))?;
+    }
+    Ok(ruleset)
+}

@@ -1,0 +1,192 @@
+//! The words of every report about confinement: which layer, in which state, and the steps that
+//! apply it.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// One layer of a child's confinement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layer {
+    /// Its own session, default signals, no controlling terminal.
+    Session,
+    /// Limits on memory, processor time, descriptors and file sizes.
+    Rlimits,
+    /// A user and group of its own, when the server was started as root.
+    User,
+    /// Every capability set empty.
+    Capabilities,
+    /// It dies with the spawner.
+    ParentDeath,
+    /// No program that it starts gains privileges.
+    NoNewPrivileges,
+    /// Memory is writable or executable, never both.
+    WriteXorExecute,
+    /// Nothing is open but its three streams.
+    Descriptors,
+    /// Files: the tool, its own directory, nothing else; no writing anywhere.
+    LandlockFs,
+    /// TCP: connections to the pinned port only, no listening.
+    LandlockNet,
+    /// No signals and no abstract sockets out of the sandbox.
+    LandlockScope,
+}
+
+impl Layer {
+    /// All of them, in the order in which they are applied.
+    pub const ALL: [Self; 11] = [
+        Self::Session,
+        Self::Rlimits,
+        Self::User,
+        Self::Capabilities,
+        Self::ParentDeath,
+        Self::NoNewPrivileges,
+        Self::WriteXorExecute,
+        Self::Descriptors,
+        Self::LandlockFs,
+        Self::LandlockNet,
+        Self::LandlockScope,
+    ];
+
+    /// Whether a child runs without it. What only newer kernels have is taken where it is.
+    pub fn is_required(self) -> bool {
+        !matches!(self, Self::WriteXorExecute | Self::LandlockNet | Self::LandlockScope)
+    }
+
+    /// The layer's name in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Rlimits => "rlimits",
+            Self::User => "user",
+            Self::Capabilities => "capabilities",
+            Self::ParentDeath => "parent-death",
+            Self::NoNewPrivileges => "no-new-privileges",
+            Self::WriteXorExecute => "write-xor-execute",
+            Self::Descriptors => "descriptors",
+            Self::LandlockFs => "landlock-fs",
+            Self::LandlockNet => "landlock-net",
+            Self::LandlockScope => "landlock-scope",
+        }
+    }
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What became of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LayerState {
+    /// Applied and read back.
+    Enforced,
+    /// This kernel does not have it.
+    Missing,
+    /// There is nothing to apply: the server was not started as root.
+    NotApplicable,
+}
+
+/// A layer and its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LayerStatus {
+    /// The layer.
+    pub layer: Layer,
+    /// Its state.
+    pub state: LayerState,
+}
+
+/// One call of the fixed sequence from fork to exec; a failure names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Step {
+    SetSession,
+    DefaultSignals,
+    EnterRoot,
+    SetLimits,
+    DropBounding,
+    SetGroups,
+    SetGid,
+    SetUid,
+    ReadBackUser,
+    DropCapabilities,
+    ReadBackCapabilities,
+    SetParentDeath,
+    ParentIsGone,
+    SetNoNewPrivileges,
+    DenyWriteExecute,
+    Streams,
+    CloseRange,
+    RestrictSelf,
+    Execute,
+}
+
+impl Step {
+    const ALL: [Self; 19] = [
+        Self::SetSession,
+        Self::DefaultSignals,
+        Self::EnterRoot,
+        Self::SetLimits,
+        Self::DropBounding,
+        Self::SetGroups,
+        Self::SetGid,
+        Self::SetUid,
+        Self::ReadBackUser,
+        Self::DropCapabilities,
+        Self::ReadBackCapabilities,
+        Self::SetParentDeath,
+        Self::ParentIsGone,
+        Self::SetNoNewPrivileges,
+        Self::DenyWriteExecute,
+        Self::Streams,
+        Self::CloseRange,
+        Self::RestrictSelf,
+        Self::Execute,
+    ];
+
+    /// The step that a child reported as one byte.
+    pub(super) fn from_byte(byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|step| *step as u8 == byte)
+    }
+
+    /// The layer that it belongs to, and the call.
+    pub(super) fn told(self) -> (&'static str, &'static str) {
+        match self {
+            Self::SetSession => ("session", "setsid"),
+            Self::DefaultSignals => ("session", "sigaction"),
+            Self::EnterRoot => ("session", "chdir"),
+            Self::SetLimits => ("rlimits", "setrlimit"),
+            Self::DropBounding => ("capabilities", "prctl(PR_CAPBSET_DROP)"),
+            Self::SetGroups => ("user", "setgroups"),
+            Self::SetGid => ("user", "setresgid"),
+            Self::SetUid => ("user", "setresuid"),
+            Self::ReadBackUser => ("user", "getresuid"),
+            Self::DropCapabilities => ("capabilities", "capset"),
+            Self::ReadBackCapabilities => ("capabilities", "capget"),
+            Self::SetParentDeath => ("parent-death", "prctl(PR_SET_PDEATHSIG)"),
+            Self::ParentIsGone => ("parent-death", "getppid"),
+            Self::SetNoNewPrivileges => ("no-new-privileges", "prctl(PR_SET_NO_NEW_PRIVS)"),
+            Self::DenyWriteExecute => ("write-xor-execute", "prctl(PR_SET_MDWE)"),
+            Self::Streams => ("descriptors", "dup2"),
+            Self::CloseRange => ("descriptors", "close_range"),
+            Self::RestrictSelf => ("landlock-fs", "landlock_restrict_self"),
+            Self::Execute => ("exec", "execveat"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_survives_its_byte() {
+        for step in Step::ALL {
+            assert_eq!(Step::from_byte(step as u8), Some(step));
+        }
+        assert_eq!(Step::from_byte(200), None);
+    }
+}

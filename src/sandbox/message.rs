@@ -1,0 +1,108 @@
+//! What the server and the spawner say to each other, one JSON object per datagram.
+//!
+//! The spawner trusts the server with nothing but this: it names a tool, never a path; it has no
+//! message that reads or writes a file of its choice.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue::Tool;
+
+/// The largest message. argv and environment of an 8 KiB command, escaped as JSON, are under 64 KiB.
+pub(super) const LARGEST: usize = 128 * 1024;
+
+/// Limits of one child; bytes and seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// RLIMIT_DATA: what bounds a Go program's memory (RLIMIT_AS would count 740 MiB of reservations).
+    pub memory_bytes: u64,
+    /// RLIMIT_CPU.
+    pub cpu_seconds: u64,
+}
+
+/// The server asks.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Request {
+    /// Opens a tool, so that later children run exactly that file.
+    Open { tool: Tool },
+    /// Starts a child. Descriptors: standard output, standard error, the workspace's directory.
+    Start(Start),
+    /// Sends a signal to a child and its group.
+    Signal { child: u64, signal: Stop },
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Start {
+    pub(super) child: u64,
+    pub(super) tool: Tool,
+    pub(super) argv: Vec<String>,
+    pub(super) environment: Vec<String>,
+    pub(super) limits: Limits,
+    /// The only TCP port that it may connect to.
+    pub(super) port: Option<u16>,
+    /// Which uid it gets, counted from the spawner's first, when the spawner is root.
+    pub(super) slot: u16,
+    /// Where the workspace is, for the Landlock rule's error message only.
+    pub(super) workspace: PathBuf,
+}
+
+/// How to end a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Stop {
+    /// SIGTERM.
+    Term,
+    /// SIGKILL.
+    Kill,
+}
+
+/// The spawner answers.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Reply {
+    /// The tool is open; its descriptor comes along.
+    Opened { tool: Tool },
+    /// The tool is not there, or not to be trusted.
+    NotOpened { tool: Tool, absence: ToolAbsence },
+    /// The child runs the tool now.
+    Started { child: u64, without_write_execute: bool },
+    /// The child never ran the tool; it is gone.
+    NotStarted { child: u64, layer: String, call: String, errno: i32 },
+    /// The child is gone, and so is all that it started.
+    Exited { child: u64, status: ExitStatus },
+}
+
+/// Why a tool cannot be opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolAbsence {
+    /// `tools/build` is at work on it.
+    Building,
+    /// No such file.
+    Missing,
+    /// A file that others than its owner may change, or that is no plain file.
+    Untrusted(String),
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitStatus {
+    /// It exited.
+    Code(i32),
+    /// A signal ended it.
+    Signal(i32),
+}
+
+impl ExitStatus {
+    /// The status as a shell shows it: 128 + n for a signal.
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! An approved invocation -> a confined child; a failure that names the layer.
+//!
+//! Comes in: [`Approved`](crate::policy::Approved), [`Pinned`](crate::egress::Pinned),
+//! [`Workspace`](crate::workspace::Workspace) and limits. May not parse or decide. A **spawner**,
+//! forked before the server has a second thread, starts, confines, reaps and kills the children;
+//! the server only asks it for "this tool, with these words and limits". All `unsafe` is in `sys`.
+//!
+//! Held by `tests/escape/`.
+
+mod child;
+mod client;
+mod environment;
+mod landlock;
+mod layer;
+mod message;
+mod privilege;
+mod rlimit;
+mod spawner;
+mod sys;
+
+pub use client::{Child, Run, Sandbox, SandboxError, Streams};
+pub use layer::{Layer, LayerState, LayerStatus};
+pub use message::{ExitStatus, Limits};
+pub use privilege::Identity;
+pub use spawner::{SpawnerLink, ToolPaths, fork_spawner};
+pub use sys::harden_server;
+
+pub use message::ToolAbsence;

@@ -1,0 +1,424 @@
+//! The process that starts, confines, reaps and kills the children.
+//!
+//! Forked before the server has a second thread. It holds the tools' descriptors and, when it was
+//! started as root, root; the server, which talks to the network, holds neither. It reads only
+//! [`message`](super::message) and ends, with every child, when the server does.
+
+use std::{
+    collections::HashMap,
+    ffi::CString,
+    fs,
+    io::{self, IoSlice, IoSliceMut, Read},
+    os::{
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+        unix::fs::MetadataExt,
+    },
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{AtFlags, OFlag},
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::{
+        prctl,
+        signal::{Signal, kill, killpg},
+        socket::{AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, socketpair},
+        wait::{WaitPidFlag, WaitStatus, waitpid},
+    },
+    unistd::{Pid, fchownat, getpid, pipe2},
+};
+
+use super::{
+    child::{FAILED, Plan, WITHOUT_WRITE_EXECUTE, become_tool},
+    landlock,
+    layer::Step,
+    message::{ExitStatus, LARGEST, Reply, Request, Start, Stop, ToolAbsence},
+    privilege::Identity,
+    sys,
+};
+use crate::catalogue::Tool;
+
+/// Where each tool's binary is expected.
+pub type ToolPaths = Vec<(Tool, PathBuf)>;
+
+/// The server's end of the conversation with its spawner.
+pub struct SpawnerLink {
+    pub(super) socket: OwnedFd,
+    pub(super) has_own_users: bool,
+}
+
+/// Forks the spawner. Call it while the process has one thread.
+///
+/// With `children` given (the spawner is root) each child gets its own user, counted from there.
+///
+/// # Errors
+/// When the kernel refuses a socket or a process.
+pub fn fork_spawner(tools: ToolPaths, children: Option<Identity>) -> io::Result<SpawnerLink> {
+    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
+    let server = getpid();
+    match sys::fork()? {
+        sys::Forked::Parent(_) => Ok(SpawnerLink { socket: ours, has_own_users: children.is_some() }),
+        sys::Forked::Child => {
+            drop(ours);
+            let code = match Spawner::new(theirs, tools, children, server).and_then(Spawner::serve) {
+                Ok(()) => 0,
+                Err(_) => 1, // the server sees the closed socket
+            };
+            sys::exit_now(code)
+        }
+    }
+}
+
+struct Spawner {
+    socket: OwnedFd,
+    tools: ToolPaths,
+    open: HashMap<Tool, OwnedFd>,
+    children: HashMap<u64, Running>,
+    first_user: Option<Identity>,
+    server: Pid,
+    null: OwnedFd,
+}
+
+/// A child between fork and reaping.
+struct Running {
+    pid: Pid,
+    /// Readable once it has ended.
+    ended: OwnedFd,
+    /// Its report, until it runs the tool or fails.
+    report: Option<fs::File>,
+    /// Its workspace, to be given back to the server.
+    workspace: OwnedFd,
+    /// What kept it from running the tool; told once it is reaped.
+    failure: Option<Failure>,
+}
+
+/// The layer, the call and its error.
+type Failure = (String, String, Errno);
+
+/// What lies in a workspace and belongs to the child while it lives.
+const WORKSPACE_ENTRIES: [&str; 3] = [".", "kubeconfig", "home"];
+
+impl Spawner {
+    fn new(socket: OwnedFd, tools: ToolPaths, first_user: Option<Identity>, server: Pid) -> io::Result<Self> {
+        sys::ignore_terminal_signals()?;
+        prctl::set_name(c"airlock-spawner")?;
+        // Children inherit it, through exec too: RLIMIT_CORE does not stop a core pipe handler (core(5)).
+        fs::write("/proc/self/coredump_filter", "0")?;
+        prctl::set_dumpable(false)?;
+        // What a child leaves behind becomes ours, so that it can be found and ended.
+        prctl::set_child_subreaper(true)?;
+        let null = fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
+        // Standard input and output may be an MCP conversation, which is the server's alone.
+        nix::unistd::dup2_stdin(&null)?;
+        nix::unistd::dup2_stdout(&null)?;
+        Ok(Self { socket, tools, open: HashMap::new(), children: HashMap::new(), first_user, server, null: null.into() })
+    }
+
+    /// Serves until the server is gone; then ends every child.
+    fn serve(mut self) -> io::Result<()> {
+        loop {
+            let ready = self.wait_for_something()?;
+            // A report first: a child that ran and ended is told as started, then as ended.
+            for child in ready.reports.into_iter().chain(ready.ended.iter().copied()) {
+                self.read_report(child)?;
+            }
+            for child in ready.ended {
+                self.reap(child)?;
+            }
+            if ready.socket && !self.answer()? {
+                return self.end();
+            }
+        }
+    }
+
+    fn wait_for_something(&self) -> io::Result<Ready> {
+        let mut watched = vec![PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+        let mut meanings = Vec::new();
+        for (&child, running) in &self.children {
+            watched.push(PollFd::new(running.ended.as_fd(), PollFlags::POLLIN));
+            meanings.push((child, true));
+            if let Some(report) = &running.report {
+                watched.push(PollFd::new(report.as_fd(), PollFlags::POLLIN));
+                meanings.push((child, false));
+            }
+        }
+        match poll(&mut watched, PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let mut ready = Ready::default();
+        let mut watched = watched.iter().map(|watched| watched.any().unwrap_or(false));
+        ready.socket = watched.next().unwrap_or(false);
+        for ((child, is_end), is_ready) in meanings.into_iter().zip(watched) {
+            if is_ready {
+                if is_end { &mut ready.ended } else { &mut ready.reports }.push(child);
+            }
+        }
+        Ok(ready)
+    }
+
+    /// Reads one request; `false` when the server is gone.
+    fn answer(&mut self) -> io::Result<bool> {
+        let Some((bytes, descriptors)) = receive(self.socket.as_fd())? else { return Ok(false) };
+        // What is no message of ours comes from a server that is not ours any more: end.
+        let Ok(request) = serde_json::from_slice::<Request>(&bytes) else { return Ok(false) };
+        match request {
+            Request::Open { tool } => self.open_tool(tool)?,
+            Request::Start(start) => {
+                let child = start.child;
+                if let Err((layer, call, errno)) = self.start(start, descriptors) {
+                    self.say(&Reply::NotStarted { child, layer, call, errno: errno as i32 }, None)?;
+                }
+            }
+            Request::Signal { child, signal } => {
+                if let Some(running) = self.children.get(&child) {
+                    let signal = match signal {
+                        Stop::Term => Signal::SIGTERM,
+                        Stop::Kill => Signal::SIGKILL,
+                    };
+                    let _ = killpg(running.pid, signal); // it may have ended, which is told by itself
+                    let _ = kill(running.pid, signal);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn open_tool(&mut self, tool: Tool) -> io::Result<()> {
+        let path = self.tools.iter().find(|(known, _)| *known == tool).map(|(_, path)| path.clone());
+        match path.ok_or(ToolAbsence::Missing).and_then(|path| open_trusted(&path)) {
+            Ok(file) => {
+                let copy = file.try_clone()?;
+                self.open.insert(tool, file.into());
+                self.say(&Reply::Opened { tool }, Some(copy.as_fd()))
+            }
+            Err(absence) => self.say(&Reply::NotOpened { tool, absence }, None),
+        }
+    }
+
+    fn start(&mut self, start: Start, descriptors: Vec<OwnedFd>) -> Result<(), Failure> {
+        let failed = |layer: &'static str, call: &'static str| move |errno: Errno| (layer.to_owned(), call.to_owned(), errno);
+        let Ok([stdout, stderr, workspace]) = <[OwnedFd; 3]>::try_from(descriptors) else {
+            return Err(failed("descriptors", "recvmsg")(Errno::EBADF));
+        };
+        let tool = self.open.get(&start.tool).ok_or(Errno::ENOENT).map_err(failed("exec", "open"))?;
+        let tool = tool.try_clone().map_err(|error| failed("descriptors", "dup")(of(&error)))?;
+        let c_strings = |words: Vec<String>| {
+            words.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>().map_err(|_| failed("exec", "argv")(Errno::EINVAL))
+        };
+        let ruleset = landlock::ruleset(tool.as_fd(), workspace.as_fd(), start.port)
+            .map_err(|_| failed("landlock-fs", "landlock_create_ruleset")(Errno::last()))?;
+        let identity = self.first_user.map(|first| Identity::new(first.uid().as_raw() + u32::from(start.slot)));
+        let plan = Plan {
+            tool,
+            argv: c_strings(start.argv)?,
+            environment: c_strings(start.environment)?,
+            stdin: self.null.try_clone().map_err(|error| failed("descriptors", "dup")(of(&error)))?,
+            stdout,
+            stderr,
+            ruleset,
+            limits: start.limits,
+            identity,
+            spawner: getpid(),
+        };
+        let (report, theirs) = pipe2(OFlag::O_CLOEXEC).map_err(failed("session", "pipe2"))?;
+        if let Some(identity) = identity {
+            give(workspace.as_fd(), identity).map_err(failed("user", "fchownat"))?;
+        }
+        let forked = sys::fork().map_err(|error| failed("session", "fork")(of(&error)));
+        let pid = match forked {
+            Ok(sys::Forked::Parent(pid)) => pid,
+            Ok(sys::Forked::Child) => become_tool(plan, theirs.into()),
+            Err(failure) => {
+                self.give_back(workspace.as_fd());
+                return Err(failure);
+            }
+        };
+        drop((plan, theirs));
+        let ended = match sys::pidfd_open(pid) {
+            Ok(ended) => ended,
+            Err(error) => {
+                let _ = kill(pid, Signal::SIGKILL);
+                let _ = waitpid(pid, None);
+                self.give_back(workspace.as_fd());
+                return Err(failed("session", "pidfd_open")(of(&error)));
+            }
+        };
+        self.children.insert(start.child, Running { pid, ended, report: Some(report.into()), workspace, failure: None });
+        Ok(())
+    }
+
+    /// Reads what a child had to say before it became the tool, or failed to.
+    fn read_report(&mut self, child: u64) -> io::Result<()> {
+        let Some(report) = self.children.get_mut(&child).and_then(|running| running.report.as_mut()) else { return Ok(()) };
+        let mut record = Vec::new();
+        report.read_to_end(&mut record)?; // exec or exit has closed the other end, or is about to
+        let Some(running) = self.children.get_mut(&child) else { return Ok(()) };
+        running.report = None;
+        let without_write_execute = record.first() == Some(&WITHOUT_WRITE_EXECUTE);
+        if let [FAILED, step, errno @ ..] = record.strip_prefix(&[WITHOUT_WRITE_EXECUTE]).unwrap_or(&record) {
+            let (layer, call) = Step::from_byte(*step).map_or(("session", "unknown"), Step::told);
+            let errno = Errno::from_raw(errno.try_into().map_or(libc::EIO, i32::from_ne_bytes));
+            running.failure = Some((layer.into(), call.into(), errno));
+            return Ok(());
+        }
+        self.say(&Reply::Started { child, without_write_execute }, None)
+    }
+
+    /// Collects a child that has ended, and ends what it left.
+    fn reap(&mut self, child: u64) -> io::Result<()> {
+        let Some(running) = self.children.remove(&child) else { return Ok(()) };
+        let _ = killpg(running.pid, Signal::SIGKILL); // its group outlives it until it is reaped
+        let status = match waitpid(running.pid, None) {
+            Ok(WaitStatus::Exited(_, code)) => ExitStatus::Code(code),
+            Ok(WaitStatus::Signaled(_, signal, _)) => ExitStatus::Signal(signal as i32),
+            _ => ExitStatus::Signal(libc::SIGKILL),
+        };
+        self.end_orphans();
+        self.give_back(running.workspace.as_fd());
+        let reply = match running.failure {
+            Some((layer, call, errno)) => Reply::NotStarted { child, layer, call, errno: errno as i32 },
+            None => Reply::Exited { child, status },
+        };
+        self.say(&reply, None)
+    }
+
+    /// Ends processes that a child started and left: they are ours now (PR_SET_CHILD_SUBREAPER).
+    fn end_orphans(&self) {
+        let Ok(ours) = fs::read_to_string(format!("/proc/self/task/{}/children", getpid())) else { return };
+        for pid in ours.split_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw) {
+            if !self.children.values().any(|running| running.pid == pid) {
+                let _ = kill(pid, Signal::SIGKILL);
+                let _ = waitpid(pid, None);
+            }
+        }
+    }
+
+    /// The workspace belongs to the server again, which removes it.
+    fn give_back(&self, workspace: BorrowedFd<'_>) {
+        if self.first_user.is_some()
+            && let Some(server) = server_identity(self.server)
+        {
+            let _ = give(workspace, server); // the server is gone: the next start sweeps
+        }
+    }
+
+    fn say(&self, reply: &Reply, descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        let bytes = serde_json::to_vec(reply)?;
+        match send(self.socket.as_fd(), &bytes, &descriptor.into_iter().collect::<Vec<_>>(), MsgFlags::empty()) {
+            Err(Errno::EPIPE | Errno::ECONNRESET) => Ok(()), // the server is gone; the next read says so
+            other => Ok(other?),
+        }
+    }
+
+    fn end(mut self) -> io::Result<()> {
+        for running in self.children.values() {
+            let _ = killpg(running.pid, Signal::SIGKILL);
+            let _ = kill(running.pid, Signal::SIGKILL);
+        }
+        for (_, running) in self.children.drain() {
+            let _ = waitpid(running.pid, None);
+        }
+        self.end_orphans();
+        while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            if status == WaitStatus::StillAlive {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Ready {
+    socket: bool,
+    reports: Vec<u64>,
+    ended: Vec<u64>,
+}
+
+/// Opens a tool that nobody but its owner, root or this user, can change.
+fn open_trusted(path: &Path) -> Result<fs::File, ToolAbsence> {
+    let mut building = path.as_os_str().to_owned();
+    building.push(".building");
+    let absent = || if Path::new(&building).exists() { ToolAbsence::Building } else { ToolAbsence::Missing };
+    let file = match fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(absent()),
+        Err(error) => return Err(ToolAbsence::Untrusted(format!("it cannot be opened: {}", error.kind()))),
+    };
+    let untrusted = |why: &str| Err(ToolAbsence::Untrusted(why.to_owned()));
+    let Ok(metadata) = file.metadata() else { return untrusted("it cannot be read") };
+    if !metadata.is_file() {
+        return untrusted("it is no plain file");
+    }
+    if metadata.mode() & 0o022 != 0 {
+        return untrusted("its group or everybody may change it (chmod go-w)");
+    }
+    if metadata.mode() & 0o111 == 0 {
+        return untrusted("it is not executable");
+    }
+    if metadata.uid() != 0 && metadata.uid() != nix::unistd::geteuid().as_raw() {
+        return untrusted("it belongs to neither root nor the user of this server");
+    }
+    Ok(file)
+}
+
+/// Makes a workspace and what lies in it another user's.
+fn give(workspace: BorrowedFd<'_>, to: Identity) -> Result<(), Errno> {
+    for entry in WORKSPACE_ENTRIES {
+        fchownat(workspace, entry, Some(to.uid()), Some(to.gid()), AtFlags::AT_SYMLINK_NOFOLLOW)?;
+    }
+    Ok(())
+}
+
+/// Who the server is now: it drops root after it has forked us.
+fn server_identity(server: Pid) -> Option<Identity> {
+    let status = fs::read_to_string(format!("/proc/{server}/status")).ok()?;
+    let users = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    users.split_whitespace().nth(1)?.parse().ok().map(Identity::new)
+}
+
+fn of(error: &io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+/// Sends one datagram, with descriptors.
+pub(super) fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'_>], flags: MsgFlags) -> Result<(), Errno> {
+    let raw: Vec<_> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+    let control = if raw.is_empty() { vec![] } else { vec![ControlMessage::ScmRights(&raw)] };
+    loop {
+        match sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(bytes)], &control, flags | MsgFlags::MSG_NOSIGNAL, None) {
+            Err(Errno::EINTR) => {}
+            other => return other.map(|_| ()),
+        }
+    }
+}
+
+/// Receives one datagram and its descriptors; `None` at the end.
+pub(super) fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
+    let mut bytes = vec![0; LARGEST];
+    let mut control = nix::cmsg_space!([std::os::fd::RawFd; 4]);
+    let (length, descriptors) = loop {
+        let mut slices = [IoSliceMut::new(&mut bytes)];
+        match recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC) {
+            Err(Errno::EINTR) => {}
+            Err(Errno::ECONNRESET) => return Ok(None),
+            Err(errno) => return Err(errno.into()),
+            Ok(message) => {
+                let mut descriptors = Vec::new();
+                for control in message.cmsgs()? {
+                    if let ControlMessageOwned::ScmRights(raw) = control {
+                        descriptors.extend(raw.into_iter().map(sys::own));
+                    }
+                }
+                break (message.bytes, descriptors);
+            }
+        }
+    };
+    if length == 0 {
+        return Ok(None);
+    }
+    bytes.truncate(length);
+    Ok(Some((bytes, descriptors)))
+}

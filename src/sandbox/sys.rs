@@ -1,0 +1,178 @@
+//! The system calls that have no safe wrapper. The only file with `unsafe`: one thin function per
+//! call, one operation per block.
+
+#![allow(unsafe_code, reason = "this is the one file that may; each block says why it is sound")]
+
+use std::{
+    io,
+    os::fd::{FromRawFd, OwnedFd, RawFd},
+};
+
+use nix::{
+    sys::{
+        prctl,
+        signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
+    },
+    unistd::{ForkResult, Pid},
+};
+
+/// What [`fork`] returned.
+pub(super) enum Forked {
+    /// In the parent: the child's id.
+    Parent(Pid),
+    /// In the child.
+    Child,
+}
+
+/// Forks.
+///
+/// Only for a process with one thread: then no lock can be held by a thread that is not there in
+/// the child, and the child may allocate.
+pub(super) fn fork() -> io::Result<Forked> {
+    // SAFETY: fork(2) has no memory conditions. Its process condition (no other thread may hold a
+    // lock) holds because the two callers, `main` before the runtime and the spawner, have one thread.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Parent { child } => Ok(Forked::Parent(child)),
+        ForkResult::Child => Ok(Forked::Child),
+    }
+}
+
+/// Takes over a descriptor that the kernel has just installed into this process (SCM_RIGHTS).
+pub(super) fn own(descriptor: RawFd) -> OwnedFd {
+    // SAFETY: the caller got the number from recvmsg(2) a moment ago; nothing else knows it, so
+    // this is its only owner.
+    unsafe { OwnedFd::from_raw_fd(descriptor) }
+}
+
+/// Watches the server's end of the spawner's socket.
+pub(super) fn watch(socket: OwnedFd) -> io::Result<tokio::io::unix::AsyncFd<OwnedFd>> {
+    // SAFETY: `register` asks that `as_raw_fd` names the same open descriptor for as long as it is
+    // registered; an `OwnedFd` is that until it is dropped, which unregisters it first.
+    let watched = unsafe { tokio::io::unix::AsyncFd::register(socket) };
+    watched.map_err(io::Error::from)
+}
+
+/// A descriptor that is readable once `pid` has ended (pidfd_open(2)).
+pub(super) fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
+    // SAFETY: pidfd_open(2) takes two integers and touches no memory of ours.
+    let descriptor = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
+    let descriptor = RawFd::try_from(descriptor).map_err(|_| io::ErrorKind::InvalidData)?;
+    if descriptor < 0 { Err(io::Error::last_os_error()) } else { Ok(own(descriptor)) }
+}
+
+/// Marks every descriptor from 3 up close-on-exec (close_range(2), Linux 5.11).
+pub(super) fn close_on_exec_from_three() -> io::Result<()> {
+    // SAFETY: with CLOSE_RANGE_CLOEXEC nothing is closed before exec, so no `OwnedFd` is invalidated.
+    let rc = unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    checked(rc)
+}
+
+/// The newest Landlock ABI of the running kernel; 0 when there is none.
+pub(super) fn landlock_abi() -> i64 {
+    const LANDLOCK_CREATE_RULESET_VERSION: u32 = 1;
+    // SAFETY: landlock_create_ruleset(2) with a null attribute, size 0 and this flag only returns
+    // the version; it reads no memory and creates nothing.
+    let abi = unsafe {
+        libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<libc::c_void>(), 0_usize, LANDLOCK_CREATE_RULESET_VERSION)
+    };
+    abi.max(0)
+}
+
+/// Forbids memory that is writable and executable, or was (PR_SET_MDWE, Linux 6.3).
+pub(super) fn deny_write_execute() -> io::Result<()> {
+    const PR_SET_MDWE: libc::c_int = 65;
+    const PR_MDWE_REFUSE_EXEC_GAIN: libc::c_ulong = 1;
+    // SAFETY: this prctl takes integers only and changes a flag of the calling process.
+    let rc = unsafe { libc::prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0_u64, 0_u64, 0_u64) };
+    checked(rc.into())
+}
+
+/// Drops one capability from the bounding set; `EINVAL` says that there is no such capability.
+pub(super) fn drop_bounding(capability: u64) -> io::Result<()> {
+    // SAFETY: PR_CAPBSET_DROP takes integers only.
+    let rc = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0_u64, 0_u64, 0_u64) };
+    checked(rc.into())
+}
+
+/// Empties the ambient set.
+pub(super) fn clear_ambient() -> io::Result<()> {
+    // SAFETY: PR_CAP_AMBIENT takes integers only.
+    let rc = unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0_u64, 0_u64, 0_u64) };
+    checked(rc.into())
+}
+
+/// `struct __user_cap_header_struct` and two `struct __user_cap_data_struct` (capset(2), version 3).
+#[repr(C)]
+struct CapabilityHeader {
+    version: u32,
+    pid: libc::c_int,
+}
+
+/// Effective, permitted and inheritable sets, low and high half.
+#[repr(C)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct CapabilitySets([u32; 6]);
+
+const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+
+/// Empties the effective, permitted and inheritable sets.
+pub(super) fn clear_capabilities() -> io::Result<()> {
+    let header = CapabilityHeader { version: CAPABILITY_VERSION_3, pid: 0 };
+    let empty = CapabilitySets::default();
+    // SAFETY: capset(2) reads one header and, for version 3, two data structs; both are of those
+    // layouts and outlive the call.
+    let rc = unsafe { libc::syscall(libc::SYS_capset, &raw const header, &raw const empty) };
+    checked(rc)
+}
+
+/// Whether all three sets are empty.
+pub(super) fn capabilities_are_empty() -> io::Result<bool> {
+    let mut header = CapabilityHeader { version: CAPABILITY_VERSION_3, pid: 0 };
+    let mut sets = CapabilitySets([u32::MAX; 6]);
+    // SAFETY: capget(2) may write the header's version and writes two data structs for version 3;
+    // both are of those layouts, writable, and outlive the call.
+    let rc = unsafe { libc::syscall(libc::SYS_capget, &raw mut header, &raw mut sets) };
+    checked(rc)?;
+    Ok(sets == CapabilitySets::default())
+}
+
+/// Puts every signal back to its default and unblocks all: ignored ones would survive exec.
+pub(super) fn default_signals() -> io::Result<()> {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    for signal in Signal::iterator().filter(|signal| !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP)) {
+        // SAFETY: sigaction(2) with the default action installs no code of ours.
+        unsafe { sigaction(signal, &default) }?;
+    }
+    SigSet::empty().thread_set_mask()?;
+    Ok(())
+}
+
+/// Ignores what a terminal sends to the whole group: the spawner ends when the server does.
+pub(super) fn ignore_terminal_signals() -> io::Result<()> {
+    let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGPIPE] {
+        // SAFETY: sigaction(2) with SIG_IGN installs no code of ours.
+        unsafe { sigaction(signal, &ignore) }?;
+    }
+    Ok(())
+}
+
+/// Ends the calling process at once, without running anything of ours.
+pub(super) fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit(2) has no conditions and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// Makes this process unreadable for others of its user: no core dump, no ptrace, no `/proc` memory.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn harden_server() -> io::Result<()> {
+    prctl::set_dumpable(false)?;
+    prctl::set_no_new_privs()?;
+    Ok(())
+}
+
+fn checked(rc: libc::c_long) -> io::Result<()> {
+    if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

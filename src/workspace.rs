@@ -1,0 +1,171 @@
+//! One 0700 directory per request with the 0600 kubeconfig in it, and the sweep of what a crash left.
+//!
+//! Comes in: a canonical kubeconfig. Goes out: a [`Workspace`] that removes itself when it is
+//! dropped, which the sandbox does once the child is dead. May not outlive its request.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown},
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    fcntl::OFlag,
+    sys::statfs::{TMPFS_MAGIC, statfs},
+};
+use tempfile::TempDir;
+
+use crate::secret::SecretBytes;
+
+/// Where the workspaces of one server are. Removed when it is dropped.
+#[derive(Debug)]
+pub struct Workspaces {
+    directory: TempDir,
+    /// Held for as long as the server lives: a sweep leaves a directory alone whose lock is taken.
+    _lock: File,
+    in_memory: bool,
+}
+
+/// One request's directory.
+#[derive(Debug)]
+pub struct Workspace {
+    directory: TempDir,
+}
+
+const PREFIX: &str = "kube-airlock.";
+const LOCK: &str = "lock";
+
+impl Workspaces {
+    /// Makes the server's directory under `base` (default: `/dev/shm` where it is a tmpfs, else the
+    /// temporary directory), after sweeping what servers of the same user that have ended left
+    /// there. `owner` is the user and group that the server will be once it has dropped root.
+    ///
+    /// # Errors
+    /// When nothing can be made there.
+    pub fn create(base: Option<&Path>, owner: Option<u32>) -> io::Result<Self> {
+        let base = base.map_or_else(default_base, Path::to_owned);
+        sweep(&base, owner);
+        let directory = tempfile::Builder::new().prefix(PREFIX).permissions(fs::Permissions::from_mode(0o711)).tempdir_in(&base)?;
+        let lock = OpenOptions::new().create_new(true).write(true).mode(0o600).open(directory.path().join(LOCK))?;
+        lock.lock()?;
+        if let Some(owner) = owner {
+            for path in [directory.path().to_owned(), directory.path().join(LOCK)] {
+                chown(path, Some(owner), Some(owner))?;
+            }
+        }
+        let in_memory = is_tmpfs(directory.path());
+        Ok(Self { directory, _lock: lock, in_memory })
+    }
+
+    /// Whether kubeconfigs lie in memory only; on a disk their bytes may outlive the file.
+    pub fn in_memory(&self) -> bool {
+        self.in_memory
+    }
+
+    /// The server's directory.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Makes one request's directory and writes its kubeconfig.
+    ///
+    /// # Errors
+    /// When the file system is full or read-only.
+    pub fn open(&self, kubeconfig: &SecretBytes) -> io::Result<Workspace> {
+        let directory =
+            tempfile::Builder::new().prefix("r-").permissions(fs::Permissions::from_mode(0o700)).tempdir_in(self.directory.path())?;
+        let workspace = Workspace { directory };
+        DirBuilder::new().mode(0o500).create(workspace.home())?;
+        let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(workspace.kubeconfig())?;
+        file.write_all(kubeconfig.expose())?;
+        Ok(workspace)
+    }
+}
+
+impl Workspace {
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The child's `KUBECONFIG`.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.directory.path().join("kubeconfig")
+    }
+
+    /// The child's `HOME`, empty and not writable. helm and argocd want one that can be read.
+    pub fn home(&self) -> PathBuf {
+        self.directory.path().join("home")
+    }
+
+    /// A descriptor of the directory.
+    pub(crate) fn directory(&self) -> io::Result<File> {
+        OpenOptions::new().read(true).custom_flags((OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits()).open(self.path())
+    }
+}
+
+fn default_base() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    if is_tmpfs(memory) && nix::unistd::access(memory, nix::unistd::AccessFlags::W_OK).is_ok() {
+        memory.to_owned()
+    } else {
+        std::env::temp_dir()
+    }
+}
+
+fn is_tmpfs(path: &Path) -> bool {
+    statfs(path).is_ok_and(|status| status.filesystem_type() == TMPFS_MAGIC)
+}
+
+/// Removes directories of ours whose server has ended: nobody holds their lock.
+fn sweep(base: &Path, owner: Option<u32>) {
+    let ours = [nix::unistd::geteuid().as_raw(), owner.unwrap_or(u32::MAX)];
+    let Ok(entries) = fs::read_dir(base) else { return };
+    for entry in entries.flatten() {
+        let named = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
+        let owned = fs::symlink_metadata(entry.path()).is_ok_and(|metadata| metadata.is_dir() && ours.contains(&metadata.uid()));
+        if !named || !owned {
+            continue;
+        }
+        let Ok(lock) = OpenOptions::new().read(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(entry.path().join(LOCK)) else { continue };
+        if !matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
+            let _ = fs::remove_dir_all(entry.path()); // what cannot be removed is tried again at the next start
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workspace_is_private_and_goes_with_its_request() {
+        let base = tempfile::tempdir().unwrap();
+        let workspaces = Workspaces::create(Some(base.path()), None).unwrap();
+        let workspace = workspaces.open(&SecretBytes::new(b"{}".to_vec())).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        assert_eq!((mode(workspace.path()), mode(&workspace.kubeconfig()), mode(&workspace.home())), (0o700, 0o600, 0o500));
+        let path = workspace.path().to_owned();
+        drop(workspace);
+        assert!(!path.exists());
+        drop(workspaces);
+        assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_start_sweeps_what_a_crash_left_and_nothing_else() {
+        let base = tempfile::tempdir().unwrap();
+        let alive = Workspaces::create(Some(base.path()), None).unwrap();
+        let crashed = base.path().join(format!("{PREFIX}crashed"));
+        fs::create_dir_all(crashed.join("r-1/home")).unwrap();
+        fs::write(crashed.join(LOCK), "").unwrap();
+        fs::create_dir(base.path().join("somebody-elses")).unwrap();
+        let _next = Workspaces::create(Some(base.path()), None).unwrap();
+        assert!(!crashed.exists());
+        assert!(alive.path().exists());
+        assert!(base.path().join("somebody-elses").exists());
+    }
+}

@@ -1,0 +1,3 @@
+module kube-airlock.dev/tools/demo-cluster
+
+go 1.26
