@@ -15,18 +15,21 @@ pub mod kubeconfig;
 pub mod policy;
 
 pub mod egress;
-pub mod inventory;
-pub mod output;
+pub mod workspace;
 #[allow(unsafe_code, reason = "in `sandbox::sys` alone")]
 pub mod sandbox;
-pub mod workspace;
+pub mod output;
+pub mod inventory;
 
-pub mod audit;
-pub mod gate;
-pub mod metrics;
 pub mod refusal;
+pub mod audit;
+pub mod metrics;
+pub mod gate;
 
-pub mod cli;
-pub mod config;
-pub mod http;
 pub mod mcp;
+pub mod http;
+pub mod config;
+pub mod cli;
+
+#[doc(hidden)]
+pub mod fuzzing;

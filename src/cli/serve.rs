@@ -178,10 +178,10 @@ fn own_kubeconfig() -> Result<Option<SecretString>, Box<dyn Error>> {
     }
 }
 
-/// rmcp prints arguments and results at its debug level, so it never gets that far.
+/// rmcp prints arguments and results at its debug level, and an error for every client that leaves.
 fn log_to_stderr(format: LogFormat) -> Done {
     let filter = env::var("AIRLOCK_LOG").unwrap_or_else(|_| "warn,kube_airlock=info".into());
-    let filter = EnvFilter::try_new(format!("{filter},rmcp=error")).map_err(|error| format!("AIRLOCK_LOG: {error}"))?;
+    let filter = EnvFilter::try_new(format!("{filter},rmcp=off")).map_err(|error| format!("AIRLOCK_LOG: {error}"))?;
     let log = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter);
     match format {
         LogFormat::Json => log.json().try_init(),

@@ -119,7 +119,7 @@ impl Gate {
     /// had is removed, whoever still listens.
     pub async fn run(&self, caller: Caller, request: Request) -> Outcome {
         let started = Instant::now();
-        let request_id = uuid::Uuid::new_v4().simple().to_string();
+        let request_id = outcome::request_id();
         let cancel = CancellationToken::new();
         let guard = cancel.clone().drop_guard();
         let (tool, door) = (request.tool, caller.door());

@@ -91,6 +91,11 @@ fn no_format(schema: &mut schemars::Schema) {
     schema.remove("format");
 }
 
+/// A name for one request that nobody can guess.
+pub(super) fn request_id() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
 impl Confinement {
     /// Sorts statuses by state.
     pub fn of(layers: &[LayerStatus]) -> Self {
@@ -100,6 +105,11 @@ impl Confinement {
 }
 
 impl Outcome {
+    /// The outcome of a request that a door refused before it reached the gate.
+    pub fn refused(refusal: Refusal) -> Self {
+        Self { request_id: request_id(), took: Duration::ZERO, ran: None, refusal: Some(refusal) }
+    }
+
     /// The object that doors render.
     pub fn body(&self) -> Body {
         let refusal = self.refusal.as_ref();

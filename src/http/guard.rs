@@ -33,6 +33,9 @@ impl Hosts {
     /// Why a request may not pass.
     fn refusal(&self, headers: &HeaderMap, target: Option<&str>) -> Option<&'static str> {
         let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
+        if headers.get_all(header::HOST).iter().count() > 1 {
+            return Some("the request names more than one Host");
+        }
         // HTTP/2 has the authority in the target instead of a header.
         let host = text(header::HOST).or(target);
         if !host.is_some_and(|host| self.knows(host)) {

@@ -86,7 +86,10 @@ fn without_values(error: &serde_json::Error) -> String {
         serde_json::error::Category::Data
             if text.starts_with("unknown field") || text.starts_with("missing field") || text.starts_with("duplicate field") =>
         {
-            Excerpt::new(text.split(", expected").next().unwrap_or_default()).to_string().trim_matches('`').to_owned()
+            // The field's name is the caller's text: it ends up quoted like any other.
+            let mut parts = text.splitn(3, '`');
+            let (what, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+            format!("{what}{}", Excerpt::new(name))
         }
         serde_json::error::Category::Data => format!("a field has the wrong type, at {place}"),
         _ => format!("it is no JSON, at {place}"),

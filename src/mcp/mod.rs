@@ -22,12 +22,15 @@ use rmcp::{
         session::local::{LocalSessionManager, SessionConfig},
     },
 };
+use schemars::transform::{RecursiveTransform, Transform};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     caller::{Caller, Door},
     catalogue::Tool,
-    gate::{Arguments, Body, Gate},
+    gate::{Arguments, Body, Gate, Outcome},
+    refusal::Refusal,
     secret::SecretString,
 };
 
@@ -102,32 +105,59 @@ fn described(tool: Tool) -> McpTool {
     let description = format!(
         "Runs one {tool} command, for example `{example}`. There is no shell: no pipes, redirections or variables. Returns the command's output as data from the cluster."
     );
-    let mut described = McpTool::new(tool.as_str(), description, schema::<Arguments>());
+    let mut described = McpTool::new(tool.as_str(), description, input_schema());
     described.title = Some(format!("Run {tool} (confined)"));
     described.output_schema = Some(schema::<Body>());
     described.annotations = Some(ToolAnnotations::from_raw(None, Some(false), Some(true), Some(false), Some(true)));
     described
 }
 
+/// An outcome as a tool result: the object, and beside it what a model reads.
+fn rendered(outcome: &Outcome) -> CallToolResponse {
+    let body = outcome.body();
+    let value = serde_json::to_value(&body).unwrap_or_default();
+    let mut result = if body.success { CallToolResult::structured(value) } else { CallToolResult::structured_error(value) };
+    result.content = vec![ContentBlock::text(body.text())];
+    result.into()
+}
+
+/// Wrong arguments are a tool error (SEP-1303), so that the model can correct them. serde's sentence
+/// names the field; its value may be a secret.
+fn malformed(error: &serde_json::Error) -> CallToolResponse {
+    let told = error.to_string();
+    let named = ["unknown field", "missing field"].iter().any(|known| told.starts_with(known));
+    let reason =
+        if named { told.split(", expected").next().unwrap_or_default() } else { "an argument has the wrong type; all of them are texts" };
+    let refusal =
+        Refusal::Request { reason: reason.to_owned(), hint: "give `command`, and if needed `namespace`, `context`, `timeout`".into() };
+    rendered(&Outcome::refused(refusal))
+}
+
 fn schema<T: schemars::JsonSchema>() -> Arc<JsonObject> {
     let mut schema = schemars::schema_for!(T);
     // Formats like `int32` are OpenAPI's; JSON Schema validators in clients warn about them.
-    schemars::transform::RecursiveTransform(|schema: &mut schemars::Schema| {
+    RecursiveTransform(|schema: &mut schemars::Schema| {
         schema.remove("format");
     })
-    .transform_schema(&mut schema);
+    .transform(&mut schema);
     Arc::new(schema.as_object().cloned().unwrap_or_default())
 }
 
-/// `Transform::transform`, by a name that reads.
-trait TransformSchema {
-    fn transform_schema(self, schema: &mut schemars::Schema);
-}
-
-impl<T: schemars::transform::Transform> TransformSchema for T {
-    fn transform_schema(mut self, schema: &mut schemars::Schema) {
-        self.transform(schema);
-    }
+/// The arguments' schema. An optional argument is one that may be left out; saying that it may also
+/// be null makes some clients (Gemini's function declarations) refuse the tool.
+fn input_schema() -> Arc<JsonObject> {
+    let mut schema = schemars::Schema::from(schema::<Arguments>().as_ref().clone());
+    RecursiveTransform(|schema: &mut schemars::Schema| {
+        let Some(Value::Array(types)) = schema.get("type") else { return };
+        if let [first, Value::String(null)] = types.as_slice()
+            && null == "null"
+        {
+            let first = first.clone();
+            schema.insert("type".into(), first);
+        }
+    })
+    .transform(&mut schema);
+    Arc::new(schema.as_object().cloned().unwrap_or_default())
 }
 
 impl ServerHandler for Server {
@@ -153,19 +183,7 @@ impl ServerHandler for Server {
         let tool: Tool = request.name.parse().map_err(|()| ErrorData::invalid_params("tool not found", None))?;
         let arguments = match serde_json::from_value::<Arguments>(request.arguments.unwrap_or_default().into()) {
             Ok(arguments) => arguments,
-            Err(error) => {
-                // Input errors are tool errors (SEP-1303). The field's name helps; its value may be a secret.
-                let told = error.to_string();
-                let told = if told.starts_with("unknown field") || told.starts_with("missing field") {
-                    told
-                } else {
-                    "an argument has the wrong type".to_owned()
-                };
-                return Ok(CallToolResult::error(vec![ContentBlock::text(format!(
-                    "error[invalid_request]: {told}\n  try:  give `command`, and if needed `namespace`, `context`, `timeout`"
-                ))])
-                .into());
-            }
+            Err(error) => return Ok(malformed(&error)),
         };
         let header = context.extensions.get::<Parts>().and_then(|parts| parts.headers.get("x-kubeconfig"));
         let header = header.map(|value| SecretString::new(value.to_str().unwrap_or("?").to_owned()));
@@ -175,11 +193,7 @@ impl ServerHandler for Server {
             // A client of the 2026 era cancels by leaving, an older one by saying so. The gate ends the child.
             () = context.ct.cancelled() => return Ok(CallToolResult::error(vec![ContentBlock::text("cancelled")]).into()),
         };
-        let body = outcome.body();
-        let value = serde_json::to_value(&body).map_err(|_| ErrorData::internal_error("the answer could not be written", None))?;
-        let mut result = if body.success { CallToolResult::structured(value) } else { CallToolResult::structured_error(value) };
-        result.content = vec![ContentBlock::text(body.text())];
-        Ok(result.into())
+        Ok(rendered(&outcome))
     }
 
     // What is not declared does not answer: rmcp would say "none" instead.

@@ -1,0 +1,101 @@
+// The checks that every TypeScript client and the Inspector run, whatever the API of its version.
+//
+// A client is two functions: `list()` gives the names of the tools, `call(tool, command, signal)` the result
+// of one call. The SDKs also hold each result against the tool's outputSchema, and fail the call if it does
+// not fit. python.py holds the same checks for Python.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+
+export const url = process.env.AIRLOCK_URL;
+export const headers = { 'X-Kubeconfig': readFileSync(process.env.AIRLOCK_KUBECONFIG).toString('base64') };
+
+const TOOLS = ['argocd', 'helm', 'istioctl', 'kubectl'];
+
+export async function check(client, sentence, body) {
+  try {
+    await body();
+    console.log(`ok - ${client}: ${sentence}`);
+    return true;
+  } catch (error) {
+    // One line per check, so that the output can be read by line.
+    console.log(`not ok - ${client}: ${sentence}: ${String(error?.message ?? error).replaceAll(/\s+/g, ' ').slice(0, 600)}`);
+    return false;
+  }
+}
+
+export function note(client, sentence) {
+  console.log(`# ${client}: ${sentence}`);
+}
+
+export function expect(truth, otherwise, seen) {
+  if (!truth) throw new Error(seen === undefined ? otherwise : `${otherwise}; the result is ${JSON.stringify(seen)}`);
+}
+
+function expectRefused(result, code) {
+  expect(result.isError === true, 'isError is not true', result);
+  expect(result.structuredContent?.success === false, 'success is not false', result);
+  if (code) expect(result.structuredContent.code === code, `code is not ${code}`, result);
+}
+
+function expectPods(result) {
+  const body = result.structuredContent;
+  expect(!result.isError && body?.success === true && body.exit_code === 0, 'it did not succeed', result);
+  expect(body.output.includes('web-0'), 'output does not name web-0', result);
+  // A model reads the text; a client that knows no structuredContent has nothing else.
+  expect(result.content.some(block => block.type === 'text' && block.text.includes('web-0')), 'the text does not name web-0', result);
+  return body.output;
+}
+
+export async function calls(client, { list, call }) {
+  await check(client, 'lists exactly the four tools', async () => {
+    const names = (await list()).toSorted();
+    expect(names.join() === TOOLS.join(), `it lists ${names.join(' ')}`);
+  });
+  await check(client, '`get pods -A` returns the pods', async () => expectPods(await call('kubectl', 'get pods -A')));
+  await check(client, '`delete pod web-0` is denied by the policy, with a hint', async () => {
+    const result = await call('kubectl', 'delete pod web-0');
+    expectRefused(result, 'policy_denied');
+    expect(result.structuredContent.hint?.trim(), 'there is no hint', result);
+  });
+  await check(client, '`get pods; id` is an invalid command', async () => expectRefused(await call('kubectl', 'get pods; id'), 'invalid_command'));
+  await check(client, '`helm list` is a tool error', async () => expectRefused(await call('helm', 'list')));
+  await check(client, 'a call after the tool errors works', async () => expectPods(await call('kubectl', 'get pods -A')));
+}
+
+// `seconds` stands in the command line, so that each client finds its own child among the processes: hence
+// another number for each. All are longer than a check waits, so only the abort can have ended the child.
+export async function abort(client, seconds, { call }) {
+  await check(client, 'an abort ends the running call, and its process', async () => {
+    const [namespace] = expectPods(await call('kubectl', 'get pods -A --no-headers')).split('\n').find(line => line.includes(' web-0 ')).split(' ');
+    const controller = new AbortController();
+    let settled;
+    const running = call('kubectl', `wait --for=delete pod/web-0 -n ${namespace} --timeout=${seconds}s`, controller.signal)
+      .then(result => { settled = `it returned ${JSON.stringify(result)}`; }, error => { settled = `it failed: ${error.message}`; });
+    // Time for the child to start; a call that ended by itself would prove nothing.
+    for (let tries = 0; tries < 50 && !settled && !children(seconds); tries++) await pause(100);
+    expect(!settled, `the call was over before the abort: ${settled}`);
+    const visible = children(seconds) > 0;
+    controller.abort('the user changed their mind');
+    for (let tries = 0; tries < 30 && !settled; tries++) await pause(100);
+    expect(settled, 'the call is not over 3 s after the abort');
+    await running;
+    expect(settled.startsWith('it failed'), `the aborted call has a result: ${settled}`);
+    if (!visible) return note(client, 'no child was visible from here, so only the client has seen the abort');
+    for (let tries = 0; tries < 50 && children(seconds); tries++) await pause(100);
+    expect(!children(seconds), 'the process runs on 5 s after the abort');
+  });
+  await check(client, 'a call after the abort works', async () => expectPods(await call('kubectl', 'get pods -A')));
+}
+
+// How many processes of this machine run the command with that time limit. None when the server is
+// elsewhere, in another PID namespace, or behind hidepid.
+function children(seconds) {
+  return readdirSync('/proc').filter(name => /^\d+$/.test(name)).filter(pid => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(`--timeout=${seconds}s`);
+    } catch {
+      return false; // it ended meanwhile
+    }
+  }).length;
+}

@@ -1,0 +1,3 @@
+module kube-airlock.dev/tests/probe
+
+go 1.26

@@ -1,0 +1,158 @@
+// probe stands in for kubectl and tries, inside the sandbox, what its --selector says. A static Go
+// program like the tools, so that it runs wherever they do. It prints `ok` or the error's name.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	for _, word := range os.Args[1:] {
+		if word == "version" {
+			fmt.Println(`{"clientVersion":{"gitVersion":"v1.37.2"}}`)
+			return
+		}
+		if task, found := strings.CutPrefix(word, "--selector="); found {
+			fmt.Println(told(try(task)))
+			return
+		}
+	}
+	fmt.Println("nothing to try")
+}
+
+// try does one `what:argument`; a value instead of an error is printed as it is.
+func try(task string) (string, error) {
+	what, argument, _ := strings.Cut(task, ":")
+	switch what {
+	case "read":
+		_, err := os.ReadFile(argument)
+		return "", err
+	case "list":
+		_, err := os.ReadDir(argument)
+		return "", err
+	case "write":
+		return "", os.WriteFile(argument, []byte("x"), 0o600)
+	case "append":
+		file, err := os.OpenFile(argument, os.O_WRONLY|os.O_APPEND, 0)
+		if err == nil {
+			_, err = file.WriteString("x")
+		}
+		return "", err
+	case "mkdir":
+		return "", os.Mkdir(argument, 0o700)
+	case "remove":
+		return "", os.Remove(argument)
+	case "link":
+		return "", os.Link(os.Getenv("KUBECONFIG"), os.Getenv("HOME")+"/link")
+	case "symlink":
+		return "", os.Symlink(argument, os.Getenv("HOME")+"/link")
+	case "chmod":
+		return "", os.Chmod(argument, 0o666)
+	case "exec":
+		return "", exec.Command(argument).Run()
+	case "connect":
+		connection, err := net.DialTimeout("tcp", argument, 2*time.Second)
+		if err == nil {
+			connection.Close()
+		}
+		return "", err
+	case "listen":
+		// Without multipath, which Go tries first for listeners and Landlock does not govern.
+		var plain net.ListenConfig
+		plain.SetMultipathTCP(false)
+		_, err := plain.Listen(context.Background(), "tcp", argument)
+		return "", err
+	case "unix":
+		_, err := net.Dial("unix", argument)
+		return "", err
+	case "signal":
+		pid, _ := strconv.Atoi(argument)
+		return "", syscall.Kill(pid, 0)
+	case "setuid":
+		uid, _ := strconv.Atoi(argument)
+		return "", syscall.Setuid(uid)
+	case "raise":
+		limit := syscall.Rlimit{Cur: 1 << 40, Max: 1 << 40}
+		return "", syscall.Setrlimit(syscall.RLIMIT_DATA, &limit)
+	case "memory":
+		megabytes, _ := strconv.Atoi(argument)
+		block := make([]byte, megabytes<<20)
+		for at := 0; at < len(block); at += 4096 {
+			block[at] = 1
+		}
+		runtime.KeepAlive(block)
+		return "", nil
+	case "environment":
+		return strings.Join(os.Environ(), "\n"), nil
+	case "own-kubeconfig":
+		text, err := os.ReadFile(os.Getenv("KUBECONFIG"))
+		return string(text), err
+	case "identity":
+		groups, _ := syscall.Getgroups()
+		return fmt.Sprintf("uid=%d gid=%d groups=%v session=%t", os.Getuid(), os.Getgid(), groups, ownSession()), nil
+	case "descriptors":
+		var open []string
+		for number := 0; number < 1024; number++ {
+			if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(number), syscall.F_GETFD, 0); errno == 0 {
+				open = append(open, strconv.Itoa(number))
+			}
+		}
+		return strings.Join(open, " "), nil
+	case "orphan":
+		// A child in a session of its own that outlives us, if it can.
+		self, err := os.Executable()
+		if err != nil {
+			return "", err
+		}
+		command := exec.Command(self, "--selector=sleep:20")
+		command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		return "", command.Start()
+	case "sleep":
+		seconds, _ := strconv.Atoi(argument)
+		time.Sleep(time.Duration(seconds) * time.Second)
+		return "", nil
+	case "print":
+		bytes, _ := strconv.Atoi(argument)
+		line := strings.Repeat("x", 99) + "\n"
+		for ; bytes > 0; bytes -= len(line) {
+			fmt.Print(line)
+		}
+		return "the end", nil
+	case "escape-sequences":
+		return "a\x1b[31mred\x1b[0m\u202eb", nil
+	}
+	return "", errors.New("there is no such probe")
+}
+
+func ownSession() bool {
+	session, _, _ := syscall.Syscall(syscall.SYS_GETSID, 0, 0, 0)
+	return int(session) == os.Getpid()
+}
+
+func told(value string, err error) string {
+	var errno syscall.Errno
+	switch {
+	case err == nil && value == "":
+		return "ok"
+	case err == nil:
+		return value
+	case errors.As(err, &errno):
+		for name, known := range map[string]syscall.Errno{"EACCES": syscall.EACCES, "EPERM": syscall.EPERM, "ENOENT": syscall.ENOENT, "ESRCH": syscall.ESRCH, "ECONNREFUSED": syscall.ECONNREFUSED, "EFBIG": syscall.EFBIG, "EROFS": syscall.EROFS} {
+			if errno == known {
+				return name
+			}
+		}
+		return errno.Error()
+	}
+	return err.Error()
+}

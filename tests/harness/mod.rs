@@ -1,0 +1,308 @@
+//! The real thing for tests: the server's binary, the demo cluster, a plain HTTP client.
+//!
+//! `make test` builds what is needed and names it in `AIRLOCK_TEST_BIN` (the tools) and
+//! `AIRLOCK_TEST_DEMO` (the demo cluster's program). Without them a test fails; none is skipped.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(clippy::disallowed_methods, reason = "tests start processes and connect")]
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::OnceLock,
+    thread,
+    time::{Duration, Instant},
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use serde_json::Value;
+
+/// A running demo cluster; it ends with this process.
+pub struct Cluster {
+    pub server: SocketAddr,
+    pub admin: PathBuf,
+    pub view: PathBuf,
+    _stdin: ChildStdin,
+    _child: Child,
+}
+
+/// The folder with the real tools.
+pub fn tools() -> PathBuf {
+    PathBuf::from(env::var_os("AIRLOCK_TEST_BIN").expect("AIRLOCK_TEST_BIN is not set: run `make test`, or set it to `tools/build --bin`"))
+}
+
+/// The demo cluster, started once per test binary.
+pub fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| {
+        let program = env::var_os("AIRLOCK_TEST_DEMO")
+            .expect("AIRLOCK_TEST_DEMO is not set: run `make test`, or set it to `tools/demo-cluster/build`");
+        let mut child = Command::new(program)
+            .args(["--until-stdin-closes", "--bin"])
+            .arg(tools())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("the demo cluster starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let told: Value = serde_json::from_str(&line).expect("the demo cluster says that it is ready");
+        let text = |key: &str| told[key].as_str().unwrap().to_owned();
+        Cluster {
+            server: text("server").strip_prefix("https://").unwrap().parse().unwrap(),
+            admin: text("admin_kubeconfig").into(),
+            view: text("view_kubeconfig").into(),
+            _stdin: child.stdin.take().unwrap(),
+            _child: child,
+        }
+    })
+}
+
+/// A kubeconfig file as the header carries it.
+pub fn base64_of(path: &Path) -> String {
+    BASE64_STANDARD.encode(fs::read(path).unwrap())
+}
+
+/// A kubeconfig whose server is never reached, for tests that need no cluster.
+pub fn kubeconfig_of(server: &str) -> String {
+    let text = serde_json::json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "x",
+        "clusters": [{"name": "c", "cluster": {"server": server}}],
+        "users": [{"name": "u", "user": {"token": "airlock-test-token"}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+    });
+    BASE64_STANDARD.encode(text.to_string())
+}
+
+/// A running server. Killed when dropped, unless it has been stopped.
+pub struct Server {
+    pub address: SocketAddr,
+    pub work: tempfile::TempDir,
+    pub child: Child,
+    pub audit: PathBuf,
+    pub log: PathBuf,
+}
+
+impl Server {
+    /// Starts a server with the real tools, open to the demo cluster.
+    pub fn start() -> Self {
+        Self::with(&["--tools-dir", tools().to_str().unwrap(), "--egress-allow", &cluster().server.to_string()], None)
+    }
+
+    /// Starts a server with these flags, as this user (`None`: whoever runs the tests), and waits
+    /// until kubectl is available.
+    pub fn with(flags: &[&str], user: Option<u32>) -> Self {
+        let server = Self::starting(flags, user);
+        server.wait_for("/ready");
+        server
+    }
+
+    /// Starts a server and waits until it answers at all.
+    pub fn starting(flags: &[&str], user: Option<u32>) -> Self {
+        let work = tempfile::Builder::new().prefix("airlock-test-").tempdir_in(memory()).unwrap();
+        fs::set_permissions(work.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        Self::starting_in(work, flags, user)
+    }
+
+    /// The same, in a work directory of an earlier server.
+    pub fn starting_in(work: tempfile::TempDir, flags: &[&str], user: Option<u32>) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let logs = env::temp_dir();
+        let (audit, log) = (logs.join(format!("airlock-test-{port}.audit")), logs.join(format!("airlock-test-{port}.log")));
+        let mut command = Command::new(program());
+        command
+            .arg("serve")
+            .args(["--listen", &address.to_string(), "--work-dir"])
+            .arg(work.path())
+            .args(flags)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(fs::File::create(&audit).unwrap())
+            .stderr(fs::File::create(&log).unwrap());
+        if let Some(user) = user {
+            command.uid(user).gid(user);
+        }
+        let server = Self { address, work, child: command.spawn().expect("the server starts"), audit, log };
+        server.wait_for("/health");
+        server
+    }
+
+    fn wait_for(&self, path: &str) {
+        let started = Instant::now();
+        while TcpStream::connect(self.address).is_err() || self.get(path).status != 200 {
+            assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "{path} is not 200; the log says:\n{}",
+                fs::read_to_string(&self.log).unwrap()
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The server's process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `GET path`.
+    pub fn get(&self, path: &str) -> Reply {
+        self.send("GET", path, &[], b"")
+    }
+
+    /// `POST /tools/kubectl` with a command and a kubeconfig in its header.
+    pub fn kubectl(&self, command: &str, kubeconfig: &str) -> Reply {
+        let body = serde_json::json!({ "command": command }).to_string();
+        self.send("POST", "/tools/kubectl", &[("Content-Type", "application/json"), ("X-Kubeconfig", kubeconfig)], body.as_bytes())
+    }
+
+    /// Any request, whole.
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        let mut stream = self.open(method, path, headers, body);
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes); // a reset after the answer is an answer
+        Reply::parse(&bytes)
+    }
+
+    /// Sends a request and returns the connection, its answer unread.
+    pub fn open(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+        let mut head =
+            format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n", self.address, body.len());
+        for (name, value) in headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+        let _ = stream.write_all(body); // the server may answer before it has read all of it
+        stream
+    }
+
+    /// The audit's records.
+    pub fn records(&self) -> Vec<Value> {
+        fs::read_to_string(&self.audit).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The processes below the server's spawner.
+    pub fn children(&self) -> Vec<u32> {
+        descendants(self.pid()).into_iter().flat_map(descendants).collect()
+    }
+
+    /// The directories of requests that are there now.
+    pub fn workspaces(&self) -> Vec<PathBuf> {
+        let Ok(servers) = fs::read_dir(self.work.path()) else { return Vec::new() };
+        let requests = servers.flatten().flat_map(|server| fs::read_dir(server.path()).into_iter().flatten().flatten());
+        requests.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+    }
+
+    /// Sends SIGTERM and waits for the end; returns the exit status.
+    pub fn stop(mut self) -> std::process::ExitStatus {
+        Command::new("kill").arg(self.pid().to_string()).status().unwrap();
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// An HTTP answer.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    fn parse(bytes: &[u8]) -> Self {
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(bytes.len());
+        let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+        let mut body = bytes.get(end + 4..).unwrap_or_default().to_vec();
+        if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+            body = unchunked(&body);
+        }
+        Self { status, head, body }
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {} {}", self.head, String::from_utf8_lossy(&self.body)))
+    }
+
+    /// A text member of the body.
+    pub fn text(&self, key: &str) -> String {
+        self.json()[key].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+fn unchunked(mut body: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    while let Some(line) = body.windows(2).position(|window| window == b"\r\n") {
+        let size = usize::from_str_radix(String::from_utf8_lossy(&body[..line]).trim(), 16).unwrap_or(0);
+        if size == 0 {
+            break;
+        }
+        whole.extend_from_slice(&body[line + 2..line + 2 + size]);
+        body = &body[line + 2 + size + 2..];
+    }
+    whole
+}
+
+/// The program under test, where every user may run it: a checkout may lie under a private home.
+pub fn program() -> &'static Path {
+    static COPY: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    &COPY
+        .get_or_init(|| {
+            let folder = tempfile::Builder::new().prefix("airlock-test-bin-").tempdir().unwrap();
+            fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+            let path = folder.path().join("kube-airlock");
+            fs::copy(env!("CARGO_BIN_EXE_kube-airlock"), &path).unwrap();
+            (folder, path)
+        })
+        .1
+}
+
+/// The processes whose parent is `pid`, zombies included.
+pub fn descendants(pid: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let Some(child) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Ok(stat) = fs::read_to_string(format!("/proc/{child}/stat")) else { continue };
+        let parent = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)).and_then(|parent| parent.parse::<u32>().ok());
+        if parent == Some(pid) {
+            found.push(child);
+        }
+    }
+    found
+}
+
+/// Waits until `holds`, for at most ten seconds.
+pub fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < Duration::from_secs(10), "{what} never came true");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Whether the tests run as root, so that children get users of their own.
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+fn memory() -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    if memory.is_dir() { memory } else { env::temp_dir() }
+}

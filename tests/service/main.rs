@@ -1,0 +1,316 @@
+//! Does a call come back, over every door, and does nothing stay behind?
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test that panics fails")]
+#![allow(clippy::disallowed_methods, reason = "tests start processes")]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+mod mcp;
+
+use std::{
+    fs,
+    io::Write,
+    net::TcpListener,
+    process::Command,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use harness::{Server, base64_of, cluster, descendants, eventually, kubeconfig_of, tools};
+
+#[test]
+fn an_agents_questions_come_back_with_what_the_cluster_says() {
+    let server = Server::start();
+    let kubeconfig = base64_of(&cluster().view);
+    for (command, expected) in [
+        ("get pods -A", "web-0"),
+        ("kubectl get po web-0 -o jsonpath='{.metadata.name}'", "web-0"),
+        ("-n web get deploy", "web"),
+        ("describe pod web-0", "Node:"),
+        ("logs web-0 --tail=2", "GET"),
+        ("top pod -A", "CPU"),
+        ("top node", "node1"),
+        ("rollout status statefulset/web --watch=false", ""),
+        ("rollout history deploy/worker", "REVISION"),
+        ("get cm app-config -o yaml", "app-config"),
+        ("events", ""),
+        ("auth can-i get pods", "yes"),
+        ("version", "Server Version"),
+        ("api-resources", "deployments"),
+        ("explain pod.spec --recursive --max-depth=2", "containers"),
+        ("get --help", "Display one or many resources"),
+    ] {
+        let reply = server.kubectl(command, &kubeconfig);
+        assert_eq!((reply.status, reply.json()["success"].as_bool()), (200, Some(true)), "{command}: {}", reply.json());
+        assert!(reply.text("output").contains(expected), "{command}: {}", reply.text("output"));
+    }
+    let missing = server.kubectl("get pod no-such-pod", &kubeconfig).json();
+    assert_eq!((missing["success"].as_bool(), missing["exit_code"].as_i64(), missing["code"].as_str()), (Some(false), Some(1), None));
+    assert!(missing["error"].as_str().unwrap().contains("NotFound"), "{missing}");
+    assert!(server.stop().success());
+}
+
+#[test]
+fn a_refusal_has_its_code_status_reason_and_a_way_out() {
+    let server = Server::start();
+    let good = base64_of(&cluster().view);
+    let exec = base64_of(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/kubeconfig/bad-exec-plugin-relative.yaml").as_ref());
+    let metadata = kubeconfig_of("https://169.254.169.254");
+    let loopback = kubeconfig_of("https://127.0.0.1:1");
+    for (command, kubeconfig, status, code, hint) in [
+        ("delete pod web-0", &good, 403, "policy_denied", "let a person do it"),
+        ("get secrets", &good, 403, "policy_denied", "without its content"),
+        ("get pods -w", &good, 403, "policy_denied", "ask again"),
+        ("logs web-0 --tail=999999", &good, 403, "policy_denied", "0..5000"),
+        ("get pods; id", &good, 422, "invalid_command", "one command per call"),
+        ("get pods | head", &good, 422, "invalid_command", "narrow its output"),
+        ("get pods -l 'a", &good, 422, "invalid_command", "close the quote"),
+        ("gett pods", &good, 422, "invalid_command", "`get`"),
+        ("get pods --outputt=json", &good, 422, "invalid_command", "`--output`"),
+        ("--recursive get delete pods web", &good, 422, "invalid_command", "flags"),
+        ("", &good, 422, "invalid_command", "write one command"),
+        ("get pods", &"!!!".to_owned(), 422, "invalid_kubeconfig", "base64"),
+        ("get pods", &exec, 422, "invalid_kubeconfig", "short-lived token"),
+        ("get pods", &metadata, 403, "egress_denied", "address"),
+        ("get pods", &loopback, 403, "egress_denied", "--egress-allow"),
+    ] {
+        let reply = server.kubectl(command, kubeconfig);
+        let body = reply.json();
+        assert_eq!((reply.status, body["code"].as_str()), (status, Some(code)), "{command}: {body}");
+        assert_eq!(
+            (body["success"].as_bool(), body["output"].as_str(), body["exit_code"].as_i64()),
+            (Some(false), Some(""), Some(-1)),
+            "{body}"
+        );
+        assert!(!body["reason"].as_str().unwrap().is_empty() && body["hint"].as_str().unwrap().contains(hint), "{command}: {body}");
+    }
+    let denied = server.kubectl("delete pod web-0", &good).text("rule");
+    assert!(denied.starts_with("no-writing (read-only.toml:"), "{denied}");
+}
+
+#[test]
+fn a_malformed_request_is_told_what_is_wrong_with_it() {
+    let server = Server::start();
+    let json = ("Content-Type", "application/json");
+    let big = vec![b'a'; 10_000_000];
+    for (method, path, headers, body, status, code) in [
+        ("POST", "/tools/kubectl", vec![json], &b"{"[..], 400, "invalid_request"),
+        ("POST", "/tools/kubectl", vec![json], br#"{"command":1}"#, 400, "invalid_request"),
+        ("POST", "/tools/kubectl", vec![json], br#"{"comand":"get pods"}"#, 400, "invalid_request"),
+        ("POST", "/tools/kubectl", vec![json], br#"{"command":"get pods","timeout":"never"}"#, 400, "invalid_request"),
+        ("POST", "/tools/kubectl", vec![json], br#"{"command":"get pods"}"#, 422, "invalid_kubeconfig"),
+        ("POST", "/tools/kubectl", vec![("Content-Type", "text/plain")], br#"{"command":"get pods"}"#, 400, "invalid_request"),
+        ("POST", "/tools/kubectl", vec![json], &big, 413, "request_too_large"),
+        ("POST", "/tools/kustomize", vec![json], b"{}", 404, "unknown_tool"),
+        ("GET", "/tools/kubectl", vec![], b"", 405, "invalid_request"),
+        ("GET", "/nowhere", vec![], b"", 404, "invalid_request"),
+    ] {
+        let reply = server.send(method, path, &headers, body);
+        assert_eq!((reply.status, reply.text("code").as_str()), (status, code), "{method} {path}: {}", reply.head);
+        assert!(!reply.text("hint").is_empty());
+    }
+    let two_hosts = server.send("GET", "/health", &[("Host", "evil.example")], b"");
+    assert!(two_hosts.status == 400 || two_hosts.status == 403, "{}", two_hosts.head);
+    let other_origin = server.send("POST", "/tools/kubectl", &[json, ("Origin", "http://evil.example")], br#"{"command":"get pods"}"#);
+    assert_eq!(other_origin.status, 403);
+}
+
+#[test]
+fn a_tool_that_is_not_enabled_says_so() {
+    let server = Server::start();
+    for tool in ["helm", "istioctl", "argocd"] {
+        eventually("the inventory has looked", || server.get("/tools/status").json()["tools"][tool]["state"] != "checking");
+        let reply = server.send("POST", &format!("/tools/{tool}"), &[("Content-Type", "application/json")], br#"{"command":"version"}"#);
+        assert_eq!((reply.status, reply.text("code").as_str()), (503, "tool_unavailable"));
+        assert!(reply.text("reason").contains("is not enabled"), "{}", reply.text("reason"));
+        assert!(reply.head.to_ascii_lowercase().contains("retry-after:"), "{}", reply.head);
+    }
+}
+
+#[test]
+fn a_tool_that_is_built_later_becomes_available_without_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    fs::write(folder.path().join("kubectl.building"), "").unwrap();
+    let server = Server::starting(&["--tools-dir", folder.path().to_str().unwrap()], None);
+    eventually("it shows as building", || server.get("/tools/status").json()["tools"]["kubectl"]["state"] == "building");
+    assert_eq!(server.get("/ready").status, 503);
+    assert!(server.kubectl("version --client", "").text("reason").contains("still being built"));
+    fs::copy(tools().join("kubectl"), folder.path().join("kubectl.new")).unwrap();
+    fs::rename(folder.path().join("kubectl.new"), folder.path().join("kubectl")).unwrap();
+    fs::remove_file(folder.path().join("kubectl.building")).unwrap();
+    eventually("it becomes ready", || server.get("/ready").status == 200);
+    assert_eq!(server.kubectl("version --client", "").status, 200);
+}
+
+#[test]
+fn a_binary_that_others_may_change_is_not_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let kubectl = folder.path().join("kubectl");
+    fs::copy(tools().join("kubectl"), &kubectl).unwrap();
+    fs::set_permissions(&kubectl, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let server = Server::starting(&["--tools-dir", folder.path().to_str().unwrap()], None);
+    eventually("it is refused", || server.get("/tools/status").json()["tools"]["kubectl"]["state"] == "refused");
+    let reply = server.kubectl("version --client", "");
+    assert!(reply.status == 503 && reply.text("reason").contains("may change it"), "{}", reply.json());
+}
+
+#[test]
+fn a_deadline_ends_the_command_and_keeps_what_it_printed() {
+    let server = Server::start();
+    let body = br#"{"command":"wait --for=delete pod/web-0 --timeout=30s","timeout":"500ms"}"#;
+    let kubeconfig = base64_of(&cluster().view);
+    let started = Instant::now();
+    let reply = server.send("POST", "/tools/kubectl", &[("Content-Type", "application/json"), ("X-Kubeconfig", &kubeconfig)], body);
+    assert_eq!((reply.status, reply.text("code").as_str()), (504, "timeout"));
+    assert!(started.elapsed() < Duration::from_secs(5));
+    eventually("nothing is left", || server.children().is_empty() && server.workspaces().is_empty());
+}
+
+#[test]
+fn every_call_has_its_records_and_none_holds_a_secret() {
+    let server = Server::start();
+    let kubeconfig = base64_of(&cluster().view);
+    let allowed = server.kubectl("get pods -A", &kubeconfig).text("request_id");
+    let denied = server.kubectl("delete pod web-0", &kubeconfig).text("request_id");
+    eventually("the end is recorded", || {
+        server.records().iter().any(|record| record["event"] == "end" && record["request_id"] == *allowed)
+    });
+    let records = server.records();
+    let of = |id: &str| records.iter().filter(|record| record["request_id"] == id).collect::<Vec<_>>();
+    let (allowed, denied) = (of(&allowed), of(&denied));
+    assert_eq!(
+        (allowed[0]["event"].as_str(), allowed[0]["effect"].as_str(), allowed[0]["rule"].as_str()),
+        (Some("decision"), Some("allow"), Some("get"))
+    );
+    assert_eq!(allowed[0]["argv"], serde_json::json!(["kubectl", "--v=0", "get", "--all-namespaces=true", "pods"]));
+    assert_eq!(allowed[0]["target"].as_str(), Some(format!("https://{}", cluster().server).as_str()));
+    assert_eq!((allowed[1]["event"].as_str(), allowed[1]["exit_code"].as_i64()), (Some("end"), Some(0)));
+    assert_eq!((denied.len(), denied[0]["effect"].as_str(), denied[0]["code"].as_str()), (1, Some("deny"), Some("policy_denied")));
+    // The token of the kubeconfig, and the kubeconfig as it came.
+    let text = fs::read_to_string(&cluster().view).unwrap();
+    let token: String = text
+        .split_once("token")
+        .unwrap()
+        .1
+        .chars()
+        .skip_while(|c| !c.is_ascii_alphanumeric())
+        .take_while(|c| !c.is_whitespace() && *c != '"')
+        .collect();
+    assert!(token.len() > 100, "a real token: {token}");
+    for file in [&server.audit, &server.log] {
+        let written = fs::read_to_string(file).unwrap();
+        assert!(!written.contains(&token) && !written.contains(&kubeconfig[..200]), "{} holds a secret", file.display());
+    }
+    let metrics = String::from_utf8(server.get("/metrics").body).unwrap();
+    assert!(metrics.contains("airlock_calls_total") && !metrics.contains(&token));
+}
+
+/// What of a process should not grow: open descriptors, and resident memory in KiB.
+fn held(pid: u32) -> (usize, usize) {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok()).unwrap_or(0);
+    (descriptors, resident)
+}
+
+#[test]
+fn five_hundred_calls_leave_nothing_and_neither_does_a_killed_server() {
+    let server = Server::start();
+    let kubeconfig = base64_of(&cluster().view);
+    let round = |calls: usize| {
+        let next = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    loop {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        match number {
+                            number if number >= calls => break,
+                            // A tenth leaves before the answer, a fifth is denied, the rest runs.
+                            number if number % 10 == 0 => {
+                                let body = br#"{"command":"wait --for=delete pod/web-0 --timeout=20s"}"#;
+                                let stream = server.open(
+                                    "POST",
+                                    "/tools/kubectl",
+                                    &[("Content-Type", "application/json"), ("X-Kubeconfig", &kubeconfig)],
+                                    body,
+                                );
+                                thread::sleep(Duration::from_millis(150));
+                                drop(stream);
+                            }
+                            number if number % 5 == 1 => assert_eq!(server.kubectl("delete pod web-0", &kubeconfig).status, 403),
+                            _ => {
+                                let reply = server.kubectl("get pods", &kubeconfig);
+                                assert_eq!(reply.status, 200, "{}", reply.json());
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        eventually("every child and directory is gone", || server.children().is_empty() && server.workspaces().is_empty());
+    };
+    round(100); // allocators and pools reach their size
+    let before = held(server.pid());
+    round(500);
+    eventually("connections are closed", || held(server.pid()).0 <= before.0 + 4);
+    let after = held(server.pid());
+    println!("descriptors {} -> {}, resident KiB {} -> {}", before.0, after.0, before.1, after.1);
+    assert!(after.1 < before.1 + 8 * 1024, "resident memory grew from {} to {} KiB", before.1, after.1);
+    let cancelled = server.records().iter().filter(|record| record["code"] == "cancelled").count();
+    assert!(cancelled >= 30, "{cancelled} calls were cancelled in time");
+
+    // Now eight calls run, and the server is killed.
+    let streams: Vec<_> = (0..8)
+        .map(|_| {
+            server.open(
+                "POST",
+                "/tools/kubectl",
+                &[("Content-Type", "application/json"), ("X-Kubeconfig", &kubeconfig)],
+                br#"{"command":"wait --for=delete pod/web-0 --timeout=20s"}"#,
+            )
+        })
+        .collect();
+    eventually("eight children run", || server.children().len() == 8);
+    let (spawner, children) = (descendants(server.pid()), server.children());
+    let mut server = server;
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+    let dead = |pid: &u32| !fs::exists(format!("/proc/{pid}")).unwrap();
+    eventually("the spawner and every child are dead", || spawner.iter().chain(&children).all(dead));
+    drop(streams);
+    TcpListener::bind(server.address).expect("the port is free");
+    assert_eq!(server.workspaces().len(), 8, "a killed server cannot remove its directories");
+    // The next start, in the same place, does.
+    let work = std::mem::replace(&mut server.work, tempfile::tempdir().unwrap());
+    let next =
+        Server::starting_in(work, &["--tools-dir", tools().to_str().unwrap(), "--egress-allow", &cluster().server.to_string()], None);
+    assert!(next.workspaces().is_empty(), "{:?}", next.workspaces());
+    eventually("it works", || next.kubectl("get pods", &kubeconfig).status == 200);
+}
+
+#[test]
+fn a_server_without_its_spawner_stops() {
+    let mut server = Server::start();
+    let spawner = descendants(server.pid());
+    Command::new("kill").arg("-9").args(spawner.iter().map(u32::to_string)).status().unwrap();
+    let started = Instant::now();
+    let status = loop {
+        if let Some(status) = server.child.try_wait().unwrap() {
+            break status;
+        }
+        assert!(started.elapsed() < Duration::from_secs(15), "the server goes on without a spawner");
+        thread::sleep(Duration::from_millis(20));
+    };
+    assert!(!status.success());
+}
+
+#[test]
+fn a_slow_or_silent_client_holds_nobody_up() {
+    let server = Server::start();
+    let mut silent = server.open("POST", "/tools/kubectl", &[("Content-Type", "application/json"), ("Content-Length", "100")], b"");
+    let _ = silent.write_all(b"{");
+    assert_eq!(server.kubectl("version --client", "").status, 200);
+}
