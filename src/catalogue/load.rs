@@ -5,7 +5,12 @@ use serde::Deserialize;
 use super::tree::{Catalogue, CommandNode, CommandPath, Flag, FlagKind, Tool};
 
 /// The catalogues that this build carries.
-const CARRIED: &[&str] = &[include_str!("../../policy/catalogue/kubectl-1.37.json")];
+const CARRIED: &[&str] = &[
+    include_str!("../../policy/catalogue/kubectl-1.37.json"),
+    include_str!("../../policy/catalogue/helm-4.3.json"),
+    include_str!("../../policy/catalogue/istioctl-1.31.json"),
+    include_str!("../../policy/catalogue/argocd-3.6.json"),
+];
 
 /// Why a catalogue does not load.
 #[derive(Debug, thiserror::Error)]
@@ -150,6 +155,14 @@ mod tests {
         let dry_run = delete.flags.iter().find(|flag| flag.name == "dry-run").unwrap();
         assert_eq!(dry_run.value_if_bare.as_deref(), Some("unchanged"));
         assert_eq!(kubectl.root().child("top").unwrap().child("po").unwrap().path.to_string(), "top pod");
+    }
+
+    #[test]
+    fn every_carried_catalogue_has_as_many_commands_as_its_tool() {
+        // Counted on the real trees, roots included (docs/catalogue.md).
+        let counts: Vec<_> =
+            Catalogue::carried().unwrap().iter().map(|catalogue| (catalogue.tool(), catalogue.commands().count())).collect();
+        assert_eq!(counts, [(Tool::Kubectl, 109), (Tool::Helm, 61), (Tool::Istioctl, 92), (Tool::Argocd, 171)]);
     }
 
     #[test]

@@ -321,26 +321,29 @@ impl<'a> Reading<'a> {
             self.take_namespace(namespace)?;
         }
         let mut resources = Vec::new();
-        if self.tool() == Tool::Kubectl {
-            self.no_early_scan_bait()?;
-            if !help {
-                let selects = ["selector", "field-selector", "all-namespaces"].iter().any(|name| self.flags.contains_key(*name));
-                resources = kubectl_operands(&node.path, &mut self.operands, selects)?;
-            }
+        self.no_early_scan_bait()?;
+        if self.tool() == Tool::Kubectl && !help {
+            let selects = ["selector", "field-selector", "all-namespaces"].iter().any(|name| self.flags.contains_key(*name));
+            resources = kubectl_operands(&node.path, &mut self.operands, selects)?;
         }
         Ok(Invocation { tool: self.tool(), path: node.path.clone(), flags: self.flags, operands: self.operands, resources, after_dash })
     }
 
-    /// kubectl looks for `--kuberc=` and `-v=` inside any word before it parses (threat model, 0.3).
-    /// The rendering and the child's environment disarm both; no honest word holds them.
+    /// kubectl looks for `--kuberc=` and `-v=` inside any word, and helm for its global flags among all
+    /// of them, before either parses (threat model, 0.3). The rendering and the child's environment
+    /// disarm that; no honest word needs it.
     fn no_early_scan_bait(&self) -> Result<(), CommandError> {
-        let values = self.flags.values().flatten();
-        match values.chain(&self.operands).find(|word| word.contains("--kuberc") || word.contains("-v=")) {
+        let bait = |word: &&String| match self.tool() {
+            Tool::Kubectl => word.contains("--kuberc") || word.contains("-v="),
+            Tool::Helm => word.starts_with('-') && word.len() > 1,
+            Tool::Argocd | Tool::Istioctl => false,
+        };
+        match self.flags.values().flatten().chain(&self.operands).find(bait) {
             Some(word) => Err(CommandError::Operand {
                 tool: self.tool(),
                 path: self.node().path.clone(),
                 word: Excerpt::new(word),
-                why: "kubectl would read a flag of its own inside it",
+                why: "the tool would read a flag of its own inside it",
             }),
             None => Ok(()),
         }

@@ -216,12 +216,17 @@ impl Call<'_> {
         let words = split(request.tool, &request.command).map_err(|error| (error.into(), None))?;
         let invocation = parse(catalogue, words, request.namespace.as_deref()).map_err(|error| (error.into(), None))?;
         let seen = Some(invocation.clone());
+        let not_yet = not_yet(&invocation);
         // Help prints the environment's tokens as defaults; a command that contacts nobody gets none.
-        let kubeconfig = if invocation.is_offline() { None } else { Some(self.kubeconfig().map_err(|refusal| (refusal, seen.clone()))?) };
+        let needs_cluster = !invocation.is_offline() && not_yet.is_none();
+        let kubeconfig = if needs_cluster { Some(self.kubeconfig().map_err(|refusal| (refusal, seen.clone()))?) } else { None };
         let approved = match rooms.policy.decide(invocation) {
             Decision::Allow(approved) => approved,
             Decision::Deny(denied) => return Err((Refusal::Denied(denied), seen)),
         };
+        if let Some(refusal) = not_yet {
+            return Err((refusal, seen));
+        }
         let (kubeconfig, pinned, target) = match kubeconfig {
             None => (Kubeconfig::nowhere(), Pinned::nowhere(), None),
             Some(kubeconfig) => {
@@ -373,6 +378,27 @@ impl Call<'_> {
             tracing::error!(request_id = self.request_id, %error, "the end of a call could not be recorded");
         }
     }
+}
+
+/// What the policy may allow and this server cannot confine yet: better refused than half right.
+fn not_yet(invocation: &Invocation) -> Option<Refusal> {
+    if invocation.is_offline() {
+        return None;
+    }
+    let verb = invocation.path().to_string();
+    let forwards = ["proxy-status", "proxy-config", "ztunnel-config", "experimental describe", "experimental authz"];
+    let (reason, hint) = match invocation.tool() {
+        Tool::Argocd => (
+            "argocd commands that contact an Argo CD server are not enabled yet",
+            "`argocd version --client` and help are; applications can be read with `kubectl get applications.argoproj.io` where the policy allows it",
+        ),
+        Tool::Istioctl if forwards.iter().any(|group| verb.starts_with(group)) => (
+            "istioctl commands that forward a port to a pod are not enabled yet",
+            "`istioctl analyze`, `istioctl version` and reading Istio's resources with kubectl are",
+        ),
+        Tool::Helm | Tool::Istioctl | Tool::Kubectl => return None,
+    };
+    Some(Refusal::Tool { reason: reason.into(), hint: hint.into() })
 }
 
 /// A request that may run, and with what.

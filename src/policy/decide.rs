@@ -62,6 +62,11 @@ pub enum Mismatch {
         /// The flag.
         flag: String,
     },
+    /// An operand that the rule does not name.
+    Name {
+        /// The operand.
+        name: Excerpt,
+    },
     /// A resource rule, and a command that names no resource.
     NoResource,
     /// Too many operands.
@@ -173,6 +178,7 @@ impl Mismatch {
             Self::Value { .. } => 3,
             Self::NoResource => 4,
             Self::Resource { .. } => 5,
+            Self::Name { .. } => 5,
             Self::AfterDash => 6,
             Self::Operands { .. } => 7,
         }
@@ -193,6 +199,10 @@ impl Mismatch {
             Self::Value { flag, value, values } => {
                 (format!("--{flag} may not be {value} here"), format!("allowed for --{flag}: {}", values.join(", ")))
             }
+            Self::Name { name } => (
+                format!("`{tool} {verb}` may not be asked about {name}"),
+                "give a plain name; a namespace in front of it is not allowed here".into(),
+            ),
             Self::NoResource => (format!("`{tool} {verb}` names no resource"), format!("name one, for example `{verb} pods`")),
             Self::Resource { resource } => (format!("{resource} may not be read with `{tool} {verb}`"), allowed_resources(rule)),
             Self::AfterDash => {

@@ -84,6 +84,7 @@ struct RawRule {
     #[schemars(with = "Vec<String>")]
     require: Vec<Spanned<String>>,
     max_operands: Option<usize>,
+    names: Option<Vec<String>>,
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     matches: Vec<Spanned<String>>,
@@ -223,6 +224,7 @@ impl Loading<'_> {
             values,
             require: raw.require.iter().map(|flag| long_name(flag.get_ref()).to_owned()).collect(),
             max_operands: raw.max_operands,
+            names: raw.names.clone(),
         })
     }
 

@@ -53,6 +53,8 @@ pub(super) struct Rule {
     pub(super) values: BTreeMap<String, Vec<Pattern>>,
     pub(super) require: Vec<String>,
     pub(super) max_operands: Option<usize>,
+    /// What each operand may be called; `*` stops at a `/`, which hides a namespace in some tools.
+    pub(super) names: Option<Vec<String>>,
 }
 
 /// Which verbs a rule is about.
@@ -191,6 +193,14 @@ impl Rule {
         }
         if invocation.after_dash().is_some() {
             return Err(Mismatch::AfterDash);
+        }
+        if let (Some(names), false) = (&self.names, invocation.is_help()) {
+            let named = |operand: &String| {
+                names.iter().any(|name| operand.matches('/').count() == name.matches('/').count() && glob_matches(name, operand))
+            };
+            if let Some(operand) = invocation.operands().iter().find(|operand| !named(operand)) {
+                return Err(Mismatch::Name { name: operand.as_str().into() });
+            }
         }
         match self.max_operands {
             Some(most) if invocation.operands().len() > most => Err(Mismatch::Operands { most }),

@@ -116,14 +116,42 @@ fn a_malformed_request_is_told_what_is_wrong_with_it() {
     assert_eq!(other_origin.status, 403);
 }
 
+/// Waits until the inventory has looked at all four tools, and runs one command of one of them.
+fn run(server: &Server, tool: &str, command: &str, kubeconfig: &str) -> harness::Reply {
+    eventually("the inventory has looked", || server.get("/tools/status").json()["tools"][tool]["state"] != "checking");
+    let body = serde_json::json!({ "command": command }).to_string();
+    server.send("POST", &format!("/tools/{tool}"), &[("Content-Type", "application/json"), ("X-Kubeconfig", kubeconfig)], body.as_bytes())
+}
+
 #[test]
-fn a_tool_that_is_not_enabled_says_so() {
+fn the_other_three_tools_answer() {
     let server = Server::start();
-    for tool in ["helm", "istioctl", "argocd"] {
-        eventually("the inventory has looked", || server.get("/tools/status").json()["tools"][tool]["state"] != "checking");
-        let reply = server.send("POST", &format!("/tools/{tool}"), &[("Content-Type", "application/json")], br#"{"command":"version"}"#);
-        assert_eq!((reply.status, reply.text("code").as_str()), (503, "tool_unavailable"));
-        assert!(reply.text("reason").contains("is not enabled"), "{}", reply.text("reason"));
+    let kubeconfig = base64_of(&cluster().admin);
+    for (tool, command, expected) in [
+        ("helm", "list -A", "NAME"),
+        ("helm", "version --short", "v4.3.1"),
+        ("helm", "list --help", "Usage:"),
+        ("istioctl", "version --remote=false", "1.31.0"),
+        ("istioctl", "proxy-status --help", "Usage:"),
+        ("istioctl", "tag list", "No Istio revision tags"),
+        ("argocd", "version --client", "v3.6.1"),
+        ("argocd", "app list --help", "Usage:"),
+    ] {
+        let reply = run(&server, tool, command, &kubeconfig);
+        let body = reply.json();
+        assert_eq!((reply.status, body["success"].as_bool()), (200, Some(true)), "{tool} {command}: {body}");
+        let printed = format!("{}{}", body["output"].as_str().unwrap(), body["error"].as_str().unwrap_or_default());
+        assert!(printed.contains(expected), "{tool} {command}: {body}");
+    }
+}
+
+#[test]
+fn a_command_that_cannot_be_confined_yet_says_so() {
+    let server = Server::start();
+    for (tool, command, reason) in [("argocd", "app list", "contact an Argo CD server"), ("istioctl", "proxy-status", "forward a port")] {
+        let reply = run(&server, tool, command, "");
+        assert_eq!((reply.status, reply.text("code").as_str()), (503, "tool_unavailable"), "{}", reply.json());
+        assert!(reply.text("reason").contains(reason), "{}", reply.json());
         assert!(reply.head.to_ascii_lowercase().contains("retry-after:"), "{}", reply.head);
     }
 }
