@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 mod policy_check;
+mod policy_diff;
+mod policy_explain;
 mod serve;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
@@ -42,6 +44,12 @@ enum PolicyCommand {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Say what a policy decides about a command, by which rule, and what came near
+    Explain(policy_explain::Explain),
+    /// Show which commands two policies decide differently
+    Diff(policy_diff::Diff),
+    /// Print the JSON Schema of policy files, for editors
+    Schema,
 }
 
 /// Runs the command line of this process. Call it while there is one thread: `serve` forks.
@@ -50,9 +58,16 @@ pub fn run() -> ExitCode {
         Command::Serve(options) => serve::http(options),
         Command::Stdio(options) => serve::stdio(options),
         Command::Policy(PolicyCommand::Check { files }) => policy_check::run(&files),
+        Command::Policy(PolicyCommand::Explain(explain)) => explain.run(),
+        Command::Policy(PolicyCommand::Diff(diff)) => diff.run(),
+        Command::Policy(PolicyCommand::Schema) => policy_check::print_schema(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        // `… | head` is not an error.
+        Err(error) if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) => {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error}");
             ExitCode::FAILURE

@@ -1,8 +1,12 @@
-//! `kube-airlock policy check FILE…`
+//! `kube-airlock policy check FILE…` and `kube-airlock policy schema`
 
 use std::{error::Error, io::Write, path::PathBuf};
 
-use crate::{catalogue::Catalogue, config::read_policies, policy::Policy};
+use crate::{
+    catalogue::Catalogue,
+    config::read_policies,
+    policy::{Policy, schema},
+};
 
 /// Loads each file by itself; all errors are told, not only the first file's.
 pub fn run(paths: &[PathBuf]) -> Result<(), Box<dyn Error>> {
@@ -19,4 +23,10 @@ pub fn run(paths: &[PathBuf]) -> Result<(), Box<dyn Error>> {
         }
     }
     if wrong == 0 { Ok(()) } else { Err(format!("{wrong} of {} files do not load", paths.len()).into()) }
+}
+
+/// Prints the JSON Schema of policy files.
+pub fn print_schema() -> Result<(), Box<dyn Error>> {
+    writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&schema())?)?;
+    Ok(())
 }

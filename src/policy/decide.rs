@@ -116,6 +116,35 @@ impl Policy {
     }
 }
 
+/// What one rule says to a command, for `policy explain`.
+#[derive(Debug)]
+pub struct Considered<'p> {
+    /// The rule.
+    pub rule: &'p RuleId,
+    /// Its effect.
+    pub effect: Effect,
+    /// Whether it matches; else the sentence that says what does not fit.
+    pub matches: Result<(), String>,
+}
+
+impl Policy {
+    /// Every rule that is about the command's verb, in the files' order, and what it says.
+    pub fn consider(&self, invocation: &Invocation) -> Vec<Considered<'_>> {
+        let verb = invocation.path().to_string();
+        let rules = self.files.iter().flat_map(|file| &file.rules).filter(|rule| rule.has_verb(invocation));
+        rules
+            .map(|rule| {
+                let matches = match rule.effect {
+                    Effect::Allow => rule.accepts(invocation).map_err(|mismatch| mismatch.told(&verb, rule).0),
+                    Effect::Deny if rule.forbids(invocation) => Ok(()),
+                    Effect::Deny => Err("nothing that it denies is in the command".into()),
+                };
+                Considered { rule: &rule.id, effect: rule.effect, matches }
+            })
+            .collect()
+    }
+}
+
 impl super::Rules {
     /// The allow rule that accepts the command, or why none does.
     pub(super) fn verdict(&self, invocation: &Invocation) -> Result<&Rule, Denied> {

@@ -156,6 +156,11 @@ impl Policy {
     }
 }
 
+/// The JSON Schema of a policy file, for editors.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(File).to_value()
+}
+
 struct Loading<'a> {
     file: &'a PolicyFile,
     catalogues: &'a [Catalogue],

@@ -11,8 +11,8 @@ mod file;
 mod never;
 mod rule;
 
-pub use decide::{Approved, Decision, Denied, Mismatch};
-pub use file::{PolicyError, PolicyFile};
+pub use decide::{Approved, Considered, Decision, Denied, Mismatch};
+pub use file::{PolicyError, PolicyFile, schema};
 pub use rule::{Effect, RuleId};
 
 use rule::Rule;

@@ -1,0 +1,186 @@
+//! `kube-airlock policy explain [-- COMMAND…]` and `--batch`.
+
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    io::{BufRead, Write},
+    path::PathBuf,
+};
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::{
+    catalogue::{Catalogue, Tool},
+    command::{Invocation, parse, split},
+    config::read_policies,
+    excerpt::Excerpt,
+    policy::{Decision, Effect, Policy},
+    refusal::Refusal,
+};
+
+/// What a policy decides about a command.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// A policy file; several must all allow [default: read-only, built in]
+    #[arg(long, value_name = "FILE")]
+    policy: Vec<PathBuf>,
+    /// The tool of commands that do not begin with one
+    #[arg(long)]
+    tool: Option<String>,
+    /// Read one JSON string (a command line) per line of standard input, write one JSON object each
+    #[arg(long)]
+    batch: bool,
+    /// The command, behind `--`
+    #[arg(last = true, required_unless_present = "batch")]
+    command: Vec<String>,
+}
+
+/// The answer to one command.
+#[derive(Debug, Serialize)]
+pub struct Explained {
+    command: String,
+    tool: Option<Tool>,
+    /// `allow` or `deny`
+    pub effect: &'static str,
+    code: Option<&'static str>,
+    rule: Option<String>,
+    reason: Option<String>,
+    hint: Option<String>,
+    verb: Vec<String>,
+    flags: BTreeMap<String, Vec<String>>,
+    operands: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    argv: Option<Vec<String>>,
+}
+
+/// A policy and the catalogues to read commands with.
+pub struct Explainer {
+    policy: Policy,
+    catalogues: Vec<Catalogue>,
+}
+
+impl Explain {
+    /// Runs the sub-command.
+    pub fn run(self) -> Result<(), Box<dyn Error>> {
+        let explainer = Explainer::new(&self.policy)?;
+        let tool = match &self.tool {
+            Some(name) => Some(
+                name.parse()
+                    .map_err(|()| format!("there is no tool {}; the tools are kubectl, helm, istioctl and argocd", Excerpt::new(name)))?,
+            ),
+            None => None,
+        };
+        let mut out = std::io::stdout().lock();
+        if self.batch {
+            for line in std::io::stdin().lock().lines() {
+                let line = line?;
+                if line.trim().is_empty() {
+                    continue;
+                }
+                let command: String = serde_json::from_str(&line).map_err(|_| "standard input has a line that is no JSON string")?;
+                serde_json::to_writer(&mut out, &explainer.explain(&command, tool).0)?;
+                writeln!(out)?;
+            }
+            return Ok(());
+        }
+        // One word is a command line as a caller sends it; several were split by the shell.
+        let command = match self.command.as_slice() {
+            [line] => line.clone(),
+            words => shlex::try_join(words.iter().map(String::as_str))?,
+        };
+        let (explained, invocation) = explainer.explain(&command, tool);
+        writeln!(out, "{}: {command}", explained.effect)?;
+        for (name, value) in [
+            ("code", explained.code.map(str::to_owned)),
+            ("rule", explained.rule),
+            ("reason", explained.reason),
+            ("try", explained.hint),
+            ("argv", explained.argv.map(|argv| format!("{argv:?}"))),
+        ] {
+            if let Some(value) = value {
+                writeln!(out, "  {name:7} {value}")?;
+            }
+        }
+        if let Some(invocation) = invocation {
+            writeln!(out, "rules about `{} {}`:", invocation.tool(), invocation.path())?;
+            for considered in explainer.policy.consider(&invocation) {
+                let effect = if considered.effect == Effect::Allow { "allow" } else { "deny" };
+                match considered.matches {
+                    Ok(()) => writeln!(out, "  {effect:5} {} matches", considered.rule)?,
+                    Err(why) => writeln!(out, "  {effect:5} {} does not match: {why}", considered.rule)?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Explainer {
+    /// Loads the files; none means the built-in policy.
+    pub fn new(policy: &[PathBuf]) -> Result<Self, Box<dyn Error>> {
+        let catalogues = Catalogue::carried()?;
+        let policy = Policy::load(&read_policies(policy)?, &catalogues)
+            .map_err(|error| format!("the policy does not load\nerror[policy_invalid]: {error}"))?;
+        Ok(Self { policy, catalogues })
+    }
+
+    /// Explains one command line. Without a tool, its first word has to name one.
+    pub fn explain(&self, command: &str, tool: Option<Tool>) -> (Explained, Option<Invocation>) {
+        let first = command.split_whitespace().next().unwrap_or_default();
+        let tool = tool.or_else(|| first.parse().ok());
+        let mut explained = Explained {
+            command: command.to_owned(),
+            tool,
+            effect: "deny",
+            code: None,
+            rule: None,
+            reason: None,
+            hint: None,
+            verb: Vec::new(),
+            flags: BTreeMap::new(),
+            operands: Vec::new(),
+            argv: None,
+        };
+        let invocation = match self.read(command, tool) {
+            Ok(invocation) => invocation,
+            Err(refusal) => {
+                explained.refuse(&refusal);
+                return (explained, None);
+            }
+        };
+        explained.verb = invocation.path().words().to_vec();
+        explained.flags = invocation.flags().clone();
+        explained.operands = invocation.operands().to_vec();
+        match self.policy.decide(invocation.clone()) {
+            Decision::Allow(approved) => {
+                explained.effect = "allow";
+                explained.rule = Some(approved.rule());
+                explained.argv = Some(invocation.argv());
+            }
+            Decision::Deny(denied) => explained.refuse(&Refusal::Denied(denied)),
+        }
+        (explained, Some(invocation))
+    }
+
+    fn read(&self, command: &str, tool: Option<Tool>) -> Result<Invocation, Refusal> {
+        let wrong =
+            |reason: &str| Refusal::Request { reason: reason.to_owned(), hint: "begin with the tool's name, or give --tool".into() };
+        let tool = tool.ok_or_else(|| wrong("the command does not begin with the name of a tool"))?;
+        let catalogue = self
+            .catalogues
+            .iter()
+            .find(|catalogue| catalogue.tool() == tool)
+            .ok_or_else(|| wrong("this build has no catalogue of that tool"))?;
+        Ok(parse(catalogue, split(tool, command)?, None)?)
+    }
+}
+
+impl Explained {
+    fn refuse(&mut self, refusal: &Refusal) {
+        self.code = Some(refusal.code().as_str());
+        self.rule = refusal.rule();
+        self.reason = Some(refusal.to_string());
+        self.hint = Some(refusal.hint());
+    }
+}
