@@ -24,6 +24,8 @@ use crate::{
 pub enum Code {
     /// The caller ended the call.
     Cancelled,
+    /// The policy allows the command once a person has said so.
+    ConfirmationRequired,
     /// The kubeconfig's server may not be reached from here.
     EgressDenied,
     /// The command line is not one of the tool's.
@@ -55,6 +57,7 @@ impl Code {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Cancelled => "cancelled",
+            Self::ConfirmationRequired => "confirmation_required",
             Self::EgressDenied => "egress_denied",
             Self::InvalidCommand => "invalid_command",
             Self::InvalidKubeconfig => "invalid_kubeconfig",
@@ -80,6 +83,9 @@ pub enum Refusal {
     /// Not a command of the tool.
     #[error(transparent)]
     Command(#[from] CommandError),
+    /// Allowed once a person has said so, and nobody can be asked yet.
+    #[error("{}, and this server cannot ask anybody yet", .0.reason)]
+    Unconfirmed(Denied),
     /// Denied by the policy.
     #[error("{}", .0.reason)]
     Denied(Denied),
@@ -160,6 +166,7 @@ impl Refusal {
             Self::Cancelled => Code::Cancelled,
             Self::Command(_) | Self::Words(_) => Code::InvalidCommand,
             Self::Denied(_) => Code::PolicyDenied,
+            Self::Unconfirmed(_) => Code::ConfirmationRequired,
             Self::Egress(_) => Code::EgressDenied,
             Self::Kubeconfig(_) | Self::NoKubeconfig => Code::InvalidKubeconfig,
             Self::Overloaded { .. } => Code::Overloaded,
@@ -176,7 +183,7 @@ impl Refusal {
     /// The rule of the policy that it comes from.
     pub fn rule(&self) -> Option<String> {
         match self {
-            Self::Denied(denied) => denied.rule.as_ref().map(ToString::to_string),
+            Self::Denied(denied) | Self::Unconfirmed(denied) => denied.rule.as_ref().map(ToString::to_string),
             _ => None,
         }
     }
@@ -186,7 +193,7 @@ impl Refusal {
         match self {
             Self::Cancelled => "call again if the answer is still wanted".into(),
             Self::Command(error) => error.help(),
-            Self::Denied(denied) => denied.hint.clone(),
+            Self::Denied(denied) | Self::Unconfirmed(denied) => denied.hint.clone(),
             Self::Egress(error) => error.help(),
             Self::Fault { .. } | Self::Sandbox(_) => {
                 "this is not yours to fix: tell the operator the request id; `/tools/status` shows the state".into()

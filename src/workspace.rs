@@ -101,9 +101,10 @@ impl Workspace {
         self.directory.path().join("home")
     }
 
-    /// A descriptor of the directory.
-    pub(crate) fn directory(&self) -> io::Result<File> {
-        OpenOptions::new().read(true).custom_flags((OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits()).open(self.path())
+    /// Descriptors of the directory, the kubeconfig and the home.
+    pub(crate) fn descriptors(&self) -> io::Result<[File; 3]> {
+        let open = |path: &Path, flags: OFlag| OpenOptions::new().read(true).custom_flags((flags | OFlag::O_NOFOLLOW).bits()).open(path);
+        Ok([open(self.path(), OFlag::O_DIRECTORY)?, open(&self.kubeconfig(), OFlag::empty())?, open(&self.home(), OFlag::O_DIRECTORY)?])
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     command::{Invocation, parse, split},
     config::read_policies,
     excerpt::Excerpt,
-    policy::{Decision, Effect, Policy},
+    policy::{Decision, Effect, Policy, Target},
     refusal::Refusal,
 };
 
@@ -41,7 +41,7 @@ pub struct Explain {
 pub struct Explained {
     command: String,
     tool: Option<Tool>,
-    /// `allow` or `deny`
+    /// `allow`, `confirm` or `deny`
     pub effect: &'static str,
     code: Option<&'static str>,
     rule: Option<String>,
@@ -104,11 +104,15 @@ impl Explain {
         }
         if let Some(invocation) = invocation {
             writeln!(out, "rules about `{} {}`:", invocation.tool(), invocation.path())?;
-            for considered in explainer.policy.consider(&invocation) {
-                let effect = if considered.effect == Effect::Allow { "allow" } else { "deny" };
+            for considered in explainer.policy.consider(&invocation, &Target::default()) {
+                let effect = match considered.effect {
+                    Effect::Allow => "allow",
+                    Effect::Confirm => "confirm",
+                    Effect::Deny => "deny",
+                };
                 match considered.matches {
-                    Ok(()) => writeln!(out, "  {effect:5} {} matches", considered.rule)?,
-                    Err(why) => writeln!(out, "  {effect:5} {} does not match: {why}", considered.rule)?,
+                    Ok(()) => writeln!(out, "  {effect:7} {} matches", considered.rule)?,
+                    Err(why) => writeln!(out, "  {effect:7} {} does not match: {why}", considered.rule)?,
                 }
             }
         }
@@ -152,10 +156,15 @@ impl Explainer {
         explained.verb = invocation.path().words().to_vec();
         explained.flags = invocation.flags().clone();
         explained.operands = invocation.operands().to_vec();
-        match self.policy.decide(invocation.clone()) {
+        match self.policy.decide(invocation.clone(), &Target::default()) {
             Decision::Allow(approved) => {
                 explained.effect = "allow";
                 explained.rule = Some(approved.rule());
+                explained.argv = Some(approved.invocation().argv());
+            }
+            Decision::Confirm(denied) => {
+                explained.refuse(&Refusal::Unconfirmed(denied));
+                explained.effect = "confirm";
                 explained.argv = Some(invocation.argv());
             }
             Decision::Deny(denied) => explained.refuse(&Refusal::Denied(denied)),

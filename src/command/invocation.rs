@@ -10,6 +10,15 @@ use crate::catalogue::{CommandPath, Tool};
 /// One value of one flag, as the tool will read it.
 pub type FlagValue = String;
 
+/// Where a command looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Namespace<'a> {
+    /// `--all-namespaces`
+    All,
+    /// A single one.
+    One(&'a str),
+}
+
 /// A parsed command: canonical verb, checked flags, typed operands. Only [`super::parse`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invocation {
@@ -72,6 +81,19 @@ impl Invocation {
     /// The single value of a flag.
     pub fn flag(&self, name: &str) -> Option<&str> {
         self.flags.get(name).and_then(|values| values.last()).map(String::as_str)
+    }
+
+    /// Adds a flag that is absent; a flag that is there stays as the caller wrote it.
+    pub(crate) fn inject(&mut self, name: &str, value: &str) {
+        self.flags.entry(name.to_owned()).or_insert_with(|| vec![value.to_owned()]);
+    }
+
+    /// The namespaces that the command touches: all of them, or one; `of_context` is the kubeconfig's.
+    pub fn namespace<'a>(&'a self, of_context: &'a str) -> Namespace<'a> {
+        match self.flag("all-namespaces") {
+            Some("true") => Namespace::All,
+            _ => Namespace::One(self.flag("namespace").unwrap_or(of_context)),
+        }
     }
 
     /// Whether the tool will only print its help.

@@ -11,7 +11,7 @@ mod parse;
 mod words;
 
 pub use duration::go_duration;
-pub use invocation::{FlagValue, Invocation};
+pub use invocation::{FlagValue, Invocation, Namespace};
 pub(crate) use parse::is_dns_label;
 pub use parse::{CommandError, parse};
 pub use words::{WordsError, split};

@@ -31,7 +31,7 @@ use crate::{
     kubeconfig::{Kubeconfig, decode},
     metrics,
     output::{Caps, Captured, capture},
-    policy::{Approved, Decision, Policy},
+    policy::{Approved, Decision, Policy, Target},
     refusal::Refusal,
     sandbox::{Child, LayerState, Limits, Run, Sandbox},
     secret::{SecretBytes, SecretString},
@@ -220,8 +220,10 @@ impl Call<'_> {
         // Help prints the environment's tokens as defaults; a command that contacts nobody gets none.
         let needs_cluster = !invocation.is_offline() && not_yet.is_none();
         let kubeconfig = if needs_cluster { Some(self.kubeconfig().map_err(|refusal| (refusal, seen.clone()))?) } else { None };
-        let approved = match rooms.policy.decide(invocation) {
+        let target = Target { namespace: kubeconfig.as_ref().map_or("default", Kubeconfig::namespace).to_owned() };
+        let approved = match rooms.policy.decide(invocation, &target) {
             Decision::Allow(approved) => approved,
+            Decision::Confirm(denied) => return Err((Refusal::Unconfirmed(denied), seen)),
             Decision::Deny(denied) => return Err((Refusal::Denied(denied), seen)),
         };
         if let Some(refusal) = not_yet {

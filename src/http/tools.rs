@@ -143,7 +143,7 @@ fn rendered(outcome: &Outcome) -> Response {
 fn status(code: Code) -> StatusCode {
     match code {
         Code::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
-        Code::EgressDenied | Code::PolicyDenied => StatusCode::FORBIDDEN,
+        Code::ConfirmationRequired | Code::EgressDenied | Code::PolicyDenied => StatusCode::FORBIDDEN,
         Code::InvalidCommand | Code::InvalidKubeconfig => StatusCode::UNPROCESSABLE_ENTITY,
         Code::InvalidRequest => StatusCode::BAD_REQUEST,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,

@@ -2,7 +2,7 @@
 
 use super::{
     Policy,
-    rule::{Effect, Rule, RuleId},
+    rule::{Effect, Rule, RuleId, Target},
 };
 use crate::{command::Invocation, excerpt::Excerpt};
 
@@ -37,6 +37,8 @@ impl Approved {
 pub enum Decision {
     /// It may run.
     Allow(Approved),
+    /// It may run once a person has said so.
+    Confirm(Denied),
     /// It may not.
     Deny(Denied),
 }
@@ -62,6 +64,8 @@ pub enum Mismatch {
         /// The flag.
         flag: String,
     },
+    /// Another namespace than the rule's.
+    Namespace,
     /// An operand that the rule does not name.
     Name {
         /// The operand.
@@ -100,19 +104,32 @@ pub enum Mismatch {
 }
 
 impl Policy {
-    /// Decides about one command.
-    pub fn decide(&self, invocation: Invocation) -> Decision {
+    /// Decides about one command: deny > confirm > allow, in every file.
+    pub fn decide(&self, mut invocation: Invocation, target: &Target) -> Decision {
         let mut rules = Vec::new();
+        let mut unconfirmed = None;
         for file in &self.files {
-            match file.verdict(&invocation) {
-                Ok(rule) => rules.push(rule.id.clone()),
+            match file.verdict(&invocation, target) {
+                Ok(rule) if rule.effect == Effect::Confirm => {
+                    let hint = rule.hint.clone().unwrap_or_else(|| "ask a person to run it".into());
+                    unconfirmed.get_or_insert(Denied { rule: Some(rule.id.clone()), reason: rule.reason.clone(), hint });
+                }
+                Ok(rule) => rules.push(rule),
                 Err(denied) => return Decision::Deny(denied),
             }
+        }
+        if let Some(unconfirmed) = unconfirmed {
+            return Decision::Confirm(unconfirmed);
         }
         if rules.is_empty() {
             return Decision::Deny(Denied { rule: None, reason: "no policy file is loaded".into(), hint: "ask the operator".into() });
         }
-        Decision::Allow(Approved { invocation, rules })
+        if !invocation.is_help() {
+            for (flag, value) in rules.iter().flat_map(|rule| &rule.inject) {
+                invocation.inject(flag, value);
+            }
+        }
+        Decision::Allow(Approved { invocation, rules: rules.into_iter().map(|rule| rule.id.clone()).collect() })
     }
 }
 
@@ -129,14 +146,14 @@ pub struct Considered<'p> {
 
 impl Policy {
     /// Every rule that is about the command's verb, in the files' order, and what it says.
-    pub fn consider(&self, invocation: &Invocation) -> Vec<Considered<'_>> {
+    pub fn consider(&self, invocation: &Invocation, target: &Target) -> Vec<Considered<'_>> {
         let verb = invocation.path().to_string();
         let rules = self.files.iter().flat_map(|file| &file.rules).filter(|rule| rule.has_verb(invocation));
         rules
             .map(|rule| {
                 let matches = match rule.effect {
-                    Effect::Allow => rule.accepts(invocation).map_err(|mismatch| mismatch.told(&verb, rule).0),
-                    Effect::Deny if rule.forbids(invocation) => Ok(()),
+                    Effect::Allow | Effect::Confirm => rule.accepts(invocation, target).map_err(|mismatch| mismatch.told(&verb, rule).0),
+                    Effect::Deny if rule.forbids(invocation, target) => Ok(()),
                     Effect::Deny => Err("nothing that it denies is in the command".into()),
                 };
                 Considered { rule: &rule.id, effect: rule.effect, matches }
@@ -146,16 +163,17 @@ impl Policy {
 }
 
 impl super::Rules {
-    /// The allow rule that accepts the command, or why none does.
-    pub(super) fn verdict(&self, invocation: &Invocation) -> Result<&Rule, Denied> {
+    /// The rule that accepts the command, one that asks for confirmation first; or why none does.
+    pub(super) fn verdict(&self, invocation: &Invocation, target: &Target) -> Result<&Rule, Denied> {
         let path = invocation.path();
-        if let Some(rule) = self.rules.iter().find(|rule| rule.effect == Effect::Deny && rule.forbids(invocation)) {
+        if let Some(rule) = self.rules.iter().find(|rule| rule.effect == Effect::Deny && rule.forbids(invocation, target)) {
             let hint = rule.hint.clone().unwrap_or_else(|| "ask the operator if this is needed".into());
             return Err(Denied { rule: Some(rule.id.clone()), reason: rule.reason.clone(), hint });
         }
         let mut nearest: Option<(&Rule, Mismatch)> = None;
-        for rule in self.rules.iter().filter(|rule| rule.effect == Effect::Allow) {
-            match rule.accepts(invocation) {
+        let of = |effect| self.rules.iter().filter(move |rule| rule.effect == effect);
+        for rule in of(Effect::Confirm).chain(of(Effect::Allow)) {
+            match rule.accepts(invocation, target) {
                 Ok(()) => return Ok(rule),
                 Err(Mismatch::Verb) => {}
                 // Between two rules for one verb, the one that gets further is the one that was meant.
@@ -207,6 +225,7 @@ impl Mismatch {
             Self::Value { .. } => 3,
             Self::NoResource => 4,
             Self::Resource { .. } => 5,
+            Self::Namespace => 5,
             Self::Name { .. } => 5,
             Self::AfterDash => 6,
             Self::Operands { .. } => 7,
@@ -228,6 +247,10 @@ impl Mismatch {
             Self::Value { flag, value, values } => {
                 (format!("--{flag} may not be {value} here"), format!("allowed for --{flag}: {}", values.join(", ")))
             }
+            Self::Namespace => (
+                format!("`{tool} {verb}` is not allowed in this namespace"),
+                format!("allowed namespaces: {}", rule.namespaces.as_deref().unwrap_or_default().join(", ")),
+            ),
             Self::Name { name } => (
                 format!("`{tool} {verb}` may not be asked about {name}"),
                 "give a plain name; a namespace in front of it is not allowed here".into(),

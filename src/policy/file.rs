@@ -11,7 +11,7 @@ use toml::Spanned;
 
 use super::{
     Policy, Rules, never,
-    rule::{Effect, Pattern, Rule, RuleId, Verbs},
+    rule::{Effect, Pattern, Rule, RuleId, Target, Verbs},
 };
 use crate::{
     catalogue::{Catalogue, CommandNode, CommandPath, Tool, flags_in_scope, resource},
@@ -85,6 +85,10 @@ struct RawRule {
     require: Vec<Spanned<String>>,
     max_operands: Option<usize>,
     names: Option<Vec<String>>,
+    namespaces: Option<Vec<String>>,
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
+    inject: BTreeMap<Spanned<String>, Spanned<String>>,
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     matches: Vec<Spanned<String>>,
@@ -202,7 +206,7 @@ impl Loading<'_> {
             .ok_or_else(|| self.error(spanned.span().start, &format!("this server has no catalogue of {}", raw.tool), None))?;
         let (verbs, nodes) = self.verbs(raw, catalogue)?;
         let mut flags = Vec::new();
-        for flag in raw.flags.iter().chain(&raw.require).chain(raw.values.keys()) {
+        for flag in raw.flags.iter().chain(&raw.require).chain(raw.values.keys()).chain(raw.inject.keys()) {
             let name = self.flag(raw, flag, &nodes, catalogue)?;
             if !flags.contains(&name) {
                 flags.push(name);
@@ -226,10 +230,12 @@ impl Loading<'_> {
             verbs,
             resources: self.resources(raw, sets)?,
             flags,
-            values,
             require: raw.require.iter().map(|flag| long_name(flag.get_ref()).to_owned()).collect(),
             max_operands: raw.max_operands,
             names: raw.names.clone(),
+            namespaces: raw.namespaces.clone(),
+            inject: self.injected(raw, &values)?,
+            values,
         })
     }
 
@@ -248,7 +254,7 @@ impl Loading<'_> {
                 let message = format!("{} {} has no verb {}", raw.tool, catalogue.version(), Excerpt::new(verb.get_ref()));
                 return Err(self.error(verb.span().start, &message, nearest(verb.get_ref(), known.iter().map(String::as_str))));
             };
-            if raw.effect == Effect::Allow
+            if raw.effect != Effect::Deny
                 && let Some(why) = never::verb(raw.tool, verb.get_ref())
             {
                 return Err(self.error(verb.span().start, &format!("`{} {}` is never allowed: {why}", raw.tool, verb.get_ref()), None));
@@ -275,12 +281,32 @@ impl Loading<'_> {
                     .map(|help| help.replace('`', "").replace("did you mean ", "did you mean `--").replace('?', "`?")),
             ));
         }
-        if raw.effect == Effect::Allow
+        if raw.effect != Effect::Deny
             && let Some(why) = never::flag(raw.tool, name)
         {
             return Err(self.error(flag.span().start, &format!("--{name} is never allowed: {why}"), None));
         }
         Ok(name.to_owned())
+    }
+
+    /// Flags to add; what is added has to be what the rule accepts.
+    fn injected(&self, raw: &RawRule, values: &BTreeMap<String, Vec<Pattern>>) -> Result<BTreeMap<String, String>, PolicyError> {
+        let mut injected = BTreeMap::new();
+        for (flag, value) in &raw.inject {
+            let name = long_name(flag.get_ref());
+            if raw.effect == Effect::Deny {
+                return Err(self.error(flag.span().start, "a deny rule starts nothing, so it adds no flag", None));
+            }
+            if values.get(name).is_some_and(|patterns| !patterns.iter().any(|pattern| pattern.matches(value.get_ref()))) {
+                return Err(self.error(
+                    value.span().start,
+                    &format!("the rule itself does not accept {} for --{name}", Excerpt::new(value.get_ref())),
+                    None,
+                ));
+            }
+            injected.insert(name.to_owned(), value.get_ref().clone());
+        }
+        Ok(injected)
     }
 
     fn resources(&self, raw: &RawRule, sets: &BTreeMap<String, Vec<Spanned<String>>>) -> Result<Option<Vec<String>>, PolicyError> {
@@ -322,8 +348,8 @@ impl Loading<'_> {
                     Err(_) if !wanted => continue,
                     Err(why) => return Err(self.error(example.span().start, &format!("this example does not parse: {why}"), None)),
                     Ok(invocation) => match rule.effect {
-                        Effect::Allow => rule.accepts(&invocation).map_err(Some),
-                        Effect::Deny => rule.forbids(&invocation).then_some(()).ok_or(None),
+                        Effect::Allow | Effect::Confirm => rule.accepts(&invocation, &Target::default()).map_err(Some),
+                        Effect::Deny => rule.forbids(&invocation, &Target::default()).then_some(()).ok_or(None),
                     },
                 };
                 match (matched, wanted) {
@@ -352,13 +378,15 @@ impl Loading<'_> {
     fn test(&self, test: &Test, rules: &Rules) -> Result<(), PolicyError> {
         let found = match self.invocation(test.run.get_ref()) {
             Err(why) => Err(why),
-            Ok(invocation) => rules.verdict(&invocation).map(|rule| rule.id.id.clone()).map_err(|denied| denied.reason),
+            Ok(invocation) => rules.verdict(&invocation, &Target::default()).map_err(|denied| denied.reason),
         };
-        let wrong = match (&found, test.expect) {
-            (Ok(rule), Effect::Allow) => test.by.as_ref().is_some_and(|by| by != rule).then(|| format!("this test is allowed by `{rule}`")),
-            (Err(_), Effect::Deny) => None,
-            (Ok(rule), Effect::Deny) => Some(format!("this test is allowed, by `{rule}`")),
-            (Err(why), Effect::Allow) => Some(format!("this test is denied: {why}")),
+        let wrong = match &found {
+            Err(_) if test.expect == Effect::Deny => None,
+            Err(why) => Some(format!("this test is denied: {why}")),
+            Ok(rule) if rule.effect != test.expect => Some(format!("this test is {}, by `{}`", rule.effect.told(), rule.id.id)),
+            Ok(rule) => {
+                test.by.as_ref().filter(|by| **by != rule.id.id).map(|_| format!("this test is {} by `{}`", rule.effect.told(), rule.id.id))
+            }
         };
         wrong.map_or(Ok(()), |message| Err(self.error(test.run.span().start, &message, None)))
     }
@@ -441,7 +469,65 @@ mod tests {
             let policy = load(&text).unwrap();
             let catalogues = Catalogue::carried().unwrap();
             let invocation = parse(&catalogues[0], vec!["get".into(), "pods".into()], None).unwrap();
-            assert!(matches!(policy.decide(invocation), super::super::Decision::Deny(denied) if denied.rule.as_ref().unwrap().id == "d"));
+            assert!(
+                matches!(policy.decide(invocation, &Target::default()), super::super::Decision::Deny(denied) if denied.rule.as_ref().unwrap().id == "d")
+            );
         }
+    }
+
+    fn decide(policy: &Policy, words: &str) -> super::super::Decision {
+        let catalogues = Catalogue::carried().unwrap();
+        let invocation = parse(&catalogues[0], split(Tool::Kubectl, words).unwrap(), None).unwrap();
+        policy.decide(invocation, &Target { namespace: "team-a".into() })
+    }
+
+    #[test]
+    fn a_rule_keeps_to_its_namespaces_the_contexts_own_included() {
+        use super::super::Decision as D;
+        let policy = load(&format!("{HEAD}verbs = [\"get\"]\nflags = [\"--all-namespaces\"]\nnamespaces = [\"team-*\"]\n")).unwrap();
+        assert!(matches!(decide(&policy, "get pods"), D::Allow(_)), "the context's namespace is team-a");
+        assert!(matches!(decide(&policy, "get pods -n team-b"), D::Allow(_)));
+        assert!(matches!(decide(&policy, "get pods -n kube-system"), D::Deny(denied) if denied.hint.contains("team-*")));
+        assert!(matches!(decide(&policy, "get pods -A"), D::Deny(_)));
+        let denies = load(&format!("{HEAD}verbs = [\"get\"]\nflags = [\"--all-namespaces\"]\n[[rule]]\nid = \"d\"\neffect = \"deny\"\nreason = \"r\"\ntool = \"kubectl\"\nverbs = [\"get\"]\nnamespaces = [\"kube-system\"]\n")).unwrap();
+        assert!(matches!(decide(&denies, "get pods"), D::Allow(_)));
+        assert!(matches!(decide(&denies, "get pods -A"), D::Deny(_)), "all of them include kube-system");
+    }
+
+    #[test]
+    fn flags_are_added_when_they_are_absent_and_only_then() {
+        use super::super::Decision as D;
+        let policy =
+            load(&format!("{HEAD}verbs = [\"logs\"]\nvalues = {{ \"--tail\" = [\"0..500\"] }}\ninject = {{ \"--tail\" = \"100\" }}\n"))
+                .unwrap();
+        let argv = |words| match decide(&policy, words) {
+            D::Allow(approved) => approved.invocation().argv().join(" "),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(argv("logs web-0"), "kubectl --v=0 logs --tail=100 web-0");
+        assert_eq!(argv("logs web-0 --tail 5"), "kubectl --v=0 logs --tail=5 web-0");
+        assert_eq!(argv("logs --help"), "kubectl --v=0 logs --help=true");
+        let error =
+            load(&format!("{HEAD}verbs = [\"logs\"]\nvalues = {{ \"--tail\" = [\"0..500\"] }}\ninject = {{ \"--tail\" = \"501\" }}\n"))
+                .unwrap_err();
+        assert!(error.message.contains("does not accept"), "{error}");
+    }
+
+    #[test]
+    fn deny_beats_confirm_and_confirm_beats_allow() {
+        use super::super::Decision as D;
+        let rule = |effect: &str, verbs: &str| {
+            format!("[[rule]]\nid = \"{effect}\"\neffect = \"{effect}\"\nreason = \"r\"\ntool = \"kubectl\"\nverbs = [{verbs}]\n")
+        };
+        let policy = load(&format!(
+            "schema = 1\n{}{}{}",
+            rule("allow", "\"get\", \"delete\", \"scale\""),
+            rule("confirm", "\"delete\", \"scale\""),
+            rule("deny", "\"delete\"")
+        ))
+        .unwrap();
+        assert!(matches!(decide(&policy, "get pods"), D::Allow(_)));
+        assert!(matches!(decide(&policy, "scale deploy/web"), D::Confirm(_)));
+        assert!(matches!(decide(&policy, "delete pod x"), D::Deny(_)));
     }
 }

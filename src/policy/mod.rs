@@ -1,7 +1,7 @@
 //! What callers may do: a TOML file -> [`Policy`]; an [`Invocation`](crate::command::Invocation) ->
 //! [`Decision`].
 //!
-//! Pure; may not start or read anything. Default deny; **deny beats allow**, whatever the order. A
+//! Pure; may not start or read anything. Default deny; **deny > confirm > allow**, whatever the order. A
 //! rule sees the parsed command, never its text. Only [`Policy::decide`] makes an [`Approved`].
 
 #![forbid(unsafe_code)]
@@ -13,7 +13,7 @@ mod rule;
 
 pub use decide::{Approved, Considered, Decision, Denied, Mismatch};
 pub use file::{PolicyError, PolicyFile, schema};
-pub use rule::{Effect, RuleId};
+pub use rule::{Effect, RuleId, Target};
 
 use rule::Rule;
 

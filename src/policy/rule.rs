@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::decide::Mismatch;
 use crate::{
     catalogue::Tool,
-    command::{Invocation, go_duration},
+    command::{Invocation, Namespace, go_duration},
 };
 
 /// What a rule says.
@@ -16,8 +16,34 @@ use crate::{
 pub enum Effect {
     /// The command runs.
     Allow,
+    /// The command runs once a person has said so.
+    Confirm,
     /// The command does not run, whatever other rules say.
     Deny,
+}
+
+impl Effect {
+    /// The word for a decision.
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::Allow => "allowed",
+            Self::Confirm => "to be confirmed",
+            Self::Deny => "denied",
+        }
+    }
+}
+
+/// What a command is aimed at, beyond its own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The namespace of the kubeconfig's context: where a command looks that names none.
+    pub namespace: String,
+}
+
+impl Default for Target {
+    fn default() -> Self {
+        Self { namespace: "default".into() }
+    }
 }
 
 /// A rule's name and where it stands: `read-only.toml:41 no-deletes`.
@@ -55,6 +81,10 @@ pub(super) struct Rule {
     pub(super) max_operands: Option<usize>,
     /// What each operand may be called; `*` stops at a `/`, which hides a namespace in some tools.
     pub(super) names: Option<Vec<String>>,
+    /// Globs of namespaces; `None` matches all of them, and commands that have none.
+    pub(super) namespaces: Option<Vec<String>>,
+    /// Flags that are added when they are absent.
+    pub(super) inject: BTreeMap<String, String>,
 }
 
 /// Which verbs a rule is about.
@@ -109,7 +139,7 @@ impl Pattern {
         Ok(Self::Glob(text))
     }
 
-    fn matches(&self, value: &str) -> bool {
+    pub(super) fn matches(&self, value: &str) -> bool {
         match self {
             Self::Glob(glob) => glob_matches(glob, value),
             Self::Integers { from, to, .. } => {
@@ -158,7 +188,7 @@ impl Rule {
     }
 
     /// Whether an allow rule accepts the whole command; else the first field that does not.
-    pub(super) fn accepts(&self, invocation: &Invocation) -> Result<(), Mismatch> {
+    pub(super) fn accepts(&self, invocation: &Invocation, target: &Target) -> Result<(), Mismatch> {
         if !self.has_verb(invocation) {
             return Err(Mismatch::Verb);
         }
@@ -194,6 +224,9 @@ impl Rule {
         if invocation.after_dash().is_some() {
             return Err(Mismatch::AfterDash);
         }
+        if !invocation.is_help() && !self.has_namespace(invocation, target) {
+            return Err(Mismatch::Namespace);
+        }
         if let (Some(names), false) = (&self.names, invocation.is_help()) {
             let named = |operand: &String| {
                 names.iter().any(|name| operand.matches('/').count() == name.matches('/').count() && glob_matches(name, operand))
@@ -208,8 +241,26 @@ impl Rule {
         }
     }
 
+    /// Whether the command stays in the rule's namespaces.
+    fn has_namespace(&self, invocation: &Invocation, target: &Target) -> bool {
+        let Some(globs) = &self.namespaces else { return true };
+        match invocation.namespace(&target.namespace) {
+            Namespace::All => globs.iter().any(|glob| glob == "*"),
+            Namespace::One(name) => globs.iter().any(|glob| glob_matches(glob, name)),
+        }
+    }
+
+    /// Whether a deny rule's namespaces are touched: all of them include each.
+    fn touches_namespace(&self, invocation: &Invocation, target: &Target) -> bool {
+        let Some(globs) = &self.namespaces else { return true };
+        match invocation.namespace(&target.namespace) {
+            Namespace::All => true,
+            Namespace::One(name) => globs.iter().any(|glob| glob_matches(glob, name)),
+        }
+    }
+
     /// Whether a deny rule is about this command: its verb, and any one of what it lists.
-    pub(super) fn forbids(&self, invocation: &Invocation) -> bool {
+    pub(super) fn forbids(&self, invocation: &Invocation, target: &Target) -> bool {
         let flag = |name: &String| match (invocation.flags().get(name), self.values.get(name)) {
             (None, _) => false,
             (Some(values), Some(patterns)) => values.iter().any(|value| patterns.iter().any(|pattern| pattern.matches(value))),
@@ -218,6 +269,7 @@ impl Rule {
         let resource = |allowed: &Vec<String>| invocation.resources().iter().any(|resource| allowed.contains(resource));
         self.has_verb(invocation)
             && !invocation.is_help()
+            && self.touches_namespace(invocation, target)
             && self.resources.as_ref().is_none_or(resource)
             && (self.flags.is_empty() || self.flags.iter().any(flag))
     }

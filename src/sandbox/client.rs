@@ -176,7 +176,7 @@ impl Sandbox {
         for writer in [&stdout_writer, &stderr_writer] {
             nix::fcntl::fcntl(writer, nix::fcntl::FcntlArg::F_SETFL(OFlag::empty())).map_err(io::Error::from)?;
         }
-        let directory = workspace.directory()?;
+        let [directory, kubeconfig, home] = workspace.descriptors()?;
         let number = self.0.next.fetch_add(1, Ordering::Relaxed);
         let (started_sender, started) = oneshot::channel();
         let (ended_sender, ended) = oneshot::channel();
@@ -195,10 +195,12 @@ impl Sandbox {
             limits,
             port: pinned.address().map(|address| address.port()),
             slot,
-            workspace: workspace.path().to_owned(),
         });
         let (told, watched) = watch::channel(None);
-        let asked = self.0.ask(&request, &[stdout_writer.as_fd(), stderr_writer.as_fd(), directory.as_fd()]).await;
+        let asked = self
+            .0
+            .ask(&request, &[stdout_writer.as_fd(), stderr_writer.as_fd(), directory.as_fd(), kubeconfig.as_fd(), home.as_fd()])
+            .await;
         // From here on the child may exist; whatever becomes of this future, it is cleaned up after.
         tokio::spawn(clean_up(Arc::clone(&self.0), number, slot, workspace, ended, told));
         if let Err(error) = asked {

@@ -3,8 +3,6 @@
 //! The spawner trusts the server with nothing but this: it names a tool, never a path; it has no
 //! message that reads or writes a file of its choice.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::Tool;
@@ -27,7 +25,8 @@ pub struct Limits {
 pub(super) enum Request {
     /// Opens a tool, so that later children run exactly that file.
     Open { tool: Tool },
-    /// Starts a child. Descriptors: standard output, standard error, the workspace's directory.
+    /// Starts a child. Descriptors: standard output, standard error, the workspace's directory,
+    /// kubeconfig and home.
     Start(Start),
     /// Sends a signal to a child and its group.
     Signal { child: u64, signal: Stop },
@@ -45,8 +44,6 @@ pub(super) struct Start {
     pub(super) port: Option<u16>,
     /// Which uid it gets, counted from the spawner's first, when the spawner is root.
     pub(super) slot: u16,
-    /// Where the workspace is, for the Landlock rule's error message only.
-    pub(super) workspace: PathBuf,
 }
 
 /// How to end a child.

@@ -18,7 +18,7 @@ use std::{
 
 use nix::{
     errno::Errno,
-    fcntl::{AtFlags, OFlag},
+    fcntl::OFlag,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
         prctl,
@@ -26,7 +26,7 @@ use nix::{
         socket::{AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, socketpair},
         wait::{WaitPidFlag, WaitStatus, waitpid},
     },
-    unistd::{Pid, fchownat, getpid, pipe2},
+    unistd::{Pid, fchown, getpid, pipe2},
 };
 
 use super::{
@@ -88,7 +88,7 @@ struct Running {
     /// Its report, until it runs the tool or fails.
     report: Option<fs::File>,
     /// Its workspace, to be given back to the server.
-    workspace: OwnedFd,
+    workspace: GivenWorkspace,
     /// What kept it from running the tool; told once it is reaped.
     failure: Option<Failure>,
 }
@@ -96,8 +96,20 @@ struct Running {
 /// The layer, the call and its error.
 type Failure = (String, String, Errno);
 
-/// What lies in a workspace and belongs to the child while it lives.
-const WORKSPACE_ENTRIES: [&str; 3] = [".", "kubeconfig", "home"];
+/// A workspace's directory, kubeconfig and home, which belong to the child while it lives. Descriptors
+/// and not paths: whoever may change owners (CAP_CHOWN) need not be able to look into directories.
+struct GivenWorkspace([OwnedFd; 3]);
+
+impl GivenWorkspace {
+    fn directory(&self) -> BorrowedFd<'_> {
+        self.0[0].as_fd()
+    }
+
+    /// Makes all of it another user's.
+    fn give(&self, to: Identity) -> Result<(), Errno> {
+        self.0.iter().try_for_each(|entry| fchown(entry, Some(to.uid()), Some(to.gid())))
+    }
+}
 
 impl Spawner {
     fn new(socket: OwnedFd, tools: ToolPaths, first_user: Option<Identity>, server: Pid) -> io::Result<Self> {
@@ -199,15 +211,16 @@ impl Spawner {
 
     fn start(&mut self, start: Start, descriptors: Vec<OwnedFd>) -> Result<(), Failure> {
         let failed = |layer: &'static str, call: &'static str| move |errno: Errno| (layer.to_owned(), call.to_owned(), errno);
-        let Ok([stdout, stderr, workspace]) = <[OwnedFd; 3]>::try_from(descriptors) else {
+        let Ok([stdout, stderr, directory, kubeconfig, home]) = <[OwnedFd; 5]>::try_from(descriptors) else {
             return Err(failed("descriptors", "recvmsg")(Errno::EBADF));
         };
+        let workspace = GivenWorkspace([directory, kubeconfig, home]);
         let tool = self.open.get(&start.tool).ok_or(Errno::ENOENT).map_err(failed("exec", "open"))?;
         let tool = tool.try_clone().map_err(|error| failed("descriptors", "dup")(of(&error)))?;
         let c_strings = |words: Vec<String>| {
             words.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>().map_err(|_| failed("exec", "argv")(Errno::EINVAL))
         };
-        let ruleset = landlock::ruleset(tool.as_fd(), workspace.as_fd(), start.port)
+        let ruleset = landlock::ruleset(tool.as_fd(), workspace.directory(), start.port)
             .map_err(|_| failed("landlock-fs", "landlock_create_ruleset")(Errno::last()))?;
         let identity = self.first_user.map(|first| Identity::new(first.uid().as_raw() + u32::from(start.slot)));
         let plan = Plan {
@@ -224,14 +237,14 @@ impl Spawner {
         };
         let (report, theirs) = pipe2(OFlag::O_CLOEXEC).map_err(failed("session", "pipe2"))?;
         if let Some(identity) = identity {
-            give(workspace.as_fd(), identity).map_err(failed("user", "fchownat"))?;
+            workspace.give(identity).map_err(failed("user", "fchown"))?;
         }
         let forked = sys::fork().map_err(|error| failed("session", "fork")(of(&error)));
         let pid = match forked {
             Ok(sys::Forked::Parent(pid)) => pid,
             Ok(sys::Forked::Child) => become_tool(plan, theirs.into()),
             Err(failure) => {
-                self.give_back(workspace.as_fd());
+                self.give_back(&workspace);
                 return Err(failure);
             }
         };
@@ -241,7 +254,7 @@ impl Spawner {
             Err(error) => {
                 let _ = kill(pid, Signal::SIGKILL);
                 let _ = waitpid(pid, None);
-                self.give_back(workspace.as_fd());
+                self.give_back(&workspace);
                 return Err(failed("session", "pidfd_open")(of(&error)));
             }
         };
@@ -276,7 +289,7 @@ impl Spawner {
             _ => ExitStatus::Signal(libc::SIGKILL),
         };
         self.end_orphans();
-        self.give_back(running.workspace.as_fd());
+        self.give_back(&running.workspace);
         let reply = match running.failure {
             Some((layer, call, errno)) => Reply::NotStarted { child, layer, call, errno: errno as i32 },
             None => Reply::Exited { child, status },
@@ -296,11 +309,11 @@ impl Spawner {
     }
 
     /// The workspace belongs to the server again, which removes it.
-    fn give_back(&self, workspace: BorrowedFd<'_>) {
+    fn give_back(&self, workspace: &GivenWorkspace) {
         if self.first_user.is_some()
             && let Some(server) = server_identity(self.server)
         {
-            let _ = give(workspace, server); // the server is gone: the next start sweeps
+            let _ = workspace.give(server); // the server is gone: the next start sweeps
         }
     }
 
@@ -364,14 +377,6 @@ fn open_trusted(path: &Path) -> Result<fs::File, ToolAbsence> {
     Ok(file)
 }
 
-/// Makes a workspace and what lies in it another user's.
-fn give(workspace: BorrowedFd<'_>, to: Identity) -> Result<(), Errno> {
-    for entry in WORKSPACE_ENTRIES {
-        fchownat(workspace, entry, Some(to.uid()), Some(to.gid()), AtFlags::AT_SYMLINK_NOFOLLOW)?;
-    }
-    Ok(())
-}
-
 /// Who the server is now: it drops root after it has forked us.
 fn server_identity(server: Pid) -> Option<Identity> {
     let status = fs::read_to_string(format!("/proc/{server}/status")).ok()?;
@@ -398,7 +403,7 @@ pub(super) fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[Borrowed
 /// Receives one datagram and its descriptors; `None` at the end.
 pub(super) fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
     let mut bytes = vec![0; LARGEST];
-    let mut control = nix::cmsg_space!([std::os::fd::RawFd; 4]);
+    let mut control = nix::cmsg_space!([std::os::fd::RawFd; 8]);
     let (length, descriptors) = loop {
         let mut slices = [IoSliceMut::new(&mut bytes)];
         match recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC) {

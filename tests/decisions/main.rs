@@ -8,7 +8,7 @@ use kube_airlock::{
     egress::Allowed,
     endpoint::EndpointHost,
     kubeconfig::Kubeconfig,
-    policy::{Decision, Policy, PolicyFile},
+    policy::{Decision, Policy, PolicyFile, Target},
     secret::SecretBytes,
 };
 
@@ -24,9 +24,9 @@ fn decide(policy: &Policy, catalogues: &[Catalogue], tool: Tool, text: &str) -> 
     let catalogue = catalogues.iter().find(|catalogue| catalogue.tool() == tool).ok_or("no catalogue")?;
     let words = split(tool, text).map_err(|error| error.to_string())?;
     let invocation = parse(catalogue, words, None).map_err(|error| error.to_string())?;
-    match policy.decide(invocation) {
+    match policy.decide(invocation, &Target::default()) {
         Decision::Allow(approved) => Ok(approved.rule()),
-        Decision::Deny(denied) => Err(denied.reason),
+        Decision::Confirm(denied) | Decision::Deny(denied) => Err(denied.reason),
     }
 }
 

@@ -268,6 +268,19 @@ fn output_is_bounded_and_steers_nothing() {
 }
 
 #[test]
+fn five_capabilities_are_enough_for_users_of_their_own() {
+    assert!(is_root(), "this test drops capabilities and needs root; see CONTRIBUTING.md");
+    let server = Server::with_capabilities(
+        "+setuid,+setgid,+setpcap,+kill,+chown",
+        &["--tools-dir", probe().to_str().unwrap(), "--egress-allow", "127.0.0.1"],
+    );
+    let identity = confined(&server, "identity:", NOWHERE);
+    assert!(identity.contains("groups=[]") && !identity.contains("uid=0"), "{identity}");
+    assert!(confined(&server, "own-kubeconfig:", NOWHERE).contains("airlock-test-token"));
+    eventually("nothing is left", || server.children().is_empty() && server.workspaces().is_empty());
+}
+
+#[test]
 fn as_a_plain_user_the_same_walls_stand() {
     assert!(is_root(), "this test becomes another user and needs root; see CONTRIBUTING.md");
     let server = Server::with(&["--tools-dir", probe().to_str().unwrap(), "--egress-allow", "127.0.0.1"], Some(65532));

@@ -109,13 +109,30 @@ impl Server {
         Self::starting_in(work, flags, user)
     }
 
-    /// The same, in a work directory of an earlier server.
+    /// Starts a server as root with these capabilities only, and waits until kubectl is available.
+    pub fn with_capabilities(capabilities: &str, flags: &[&str]) -> Self {
+        let work = tempfile::Builder::new().prefix("airlock-test-").tempdir_in(memory()).unwrap();
+        let mut command = Command::new("setpriv");
+        command.args(["--inh-caps=-all", &format!("--bounding-set=-all,{capabilities}")]).arg(program());
+        let server = Self::run(command, work, flags);
+        server.wait_for("/ready");
+        server
+    }
+
+    /// The same as [`Self::starting`], in a work directory of an earlier server.
     pub fn starting_in(work: tempfile::TempDir, flags: &[&str], user: Option<u32>) -> Self {
+        let mut command = Command::new(program());
+        if let Some(user) = user {
+            command.uid(user).gid(user);
+        }
+        Self::run(command, work, flags)
+    }
+
+    fn run(mut command: Command, work: tempfile::TempDir, flags: &[&str]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let logs = env::temp_dir();
         let (audit, log) = (logs.join(format!("airlock-test-{port}.audit")), logs.join(format!("airlock-test-{port}.log")));
-        let mut command = Command::new(program());
         command
             .arg("serve")
             .args(["--listen", &address.to_string(), "--work-dir"])
@@ -125,9 +142,6 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(fs::File::create(&audit).unwrap())
             .stderr(fs::File::create(&log).unwrap());
-        if let Some(user) = user {
-            command.uid(user).gid(user);
-        }
         let server = Self { address, work, child: command.spawn().expect("the server starts"), audit, log };
         server.wait_for("/health");
         server

@@ -231,6 +231,11 @@ fn every_call_has_its_records_and_none_holds_a_secret() {
         let written = fs::read_to_string(file).unwrap();
         assert!(!written.contains(&token) && !written.contains(&kubeconfig[..200]), "{} holds a secret", file.display());
     }
+    // A call without a bound gets the policy's, and the record shows what ran.
+    let logs = server.kubectl("logs web-0", &kubeconfig).text("request_id");
+    let records = server.records();
+    let argv = &records.iter().find(|record| record["request_id"] == *logs).unwrap()["argv"];
+    assert_eq!(argv, &serde_json::json!(["kubectl", "--v=0", "logs", "--limit-bytes=1048576", "--tail=500", "web-0"]));
     let metrics = String::from_utf8(server.get("/metrics").body).unwrap();
     assert!(metrics.contains("airlock_calls_total") && !metrics.contains(&token));
 }

@@ -1,0 +1,37 @@
+# The scripts do the work, so that CI and the Dockerfile can do it without make.
+.DEFAULT_GOAL := help
+.PHONY: help run test lint unit e2e clients rootfs bench tools clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z0-9]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+run: ## start a demo cluster and the server beside it (PORT=9096, CLUSTER=none for your own cluster)
+	@tools/run
+
+test: ## everything that CI checks: lint, the real tools, unit and end-to-end tests, the image's file system
+	@tools/test
+
+lint: ## formatting, clippy, the scripts, the Go programs, the catalogues
+	@tools/test lint
+
+unit: ## tests that need no tool and no cluster
+	@tools/test unit
+
+e2e: ## tests with the real tools against the demo cluster
+	@tools/test e2e
+
+clients: ## real MCP clients against the server and the demo cluster
+	@tools/test clients
+
+rootfs: ## assemble the image's file system in target/rootfs and, as root, start the server from it
+	@tools/test rootfs
+
+bench: ## what the server adds to a call, beside bare kubectl in the same run
+	@tools/build kubectl cluster
+	@AIRLOCK_TEST_BIN=$$(tools/build --bin) AIRLOCK_TEST_DEMO=$$(tools/demo-cluster/build) cargo bench --locked --bench call
+
+tools: ## build the pinned tools and the demo control plane into the cache
+	@tools/build all
+
+clean: ## remove what cargo built; the cache of tools stays
+	@cargo clean
