@@ -76,6 +76,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// The policy files, read.
     pub policy: Vec<PolicyFile>,
+    /// Where they were read; none means the built-in one.
+    pub policy_paths: Vec<PathBuf>,
     /// Where each tool is expected.
     pub tools: Vec<(Tool, PathBuf)>,
     /// Address rules.
@@ -253,6 +255,7 @@ impl Settings {
         Ok(Self {
             listen,
             policy: read_policies(&policy)?,
+            policy_paths: policy,
             tools: Tool::ALL.into_iter().map(|tool| (tool, path_of(tool))).collect(),
             egress: Allowed::new(allow),
             work_dir: options.work_dir.or(file.work_dir),

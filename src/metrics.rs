@@ -19,6 +19,7 @@ const SECONDS: [f64; 14] = [0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 pub fn install() -> Result<PrometheusHandle, BuildError> {
     let handle = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?.install_recorder()?;
     describe_counter!("airlock_calls_total", "Calls by tool, door and outcome (`ran`, or the code of the refusal)");
+    describe_counter!("airlock_policy_reloads_total", "Changes of policy files, taken or refused (then the old rules stay in force)");
     describe_histogram!("airlock_call_seconds", "From a request to its answer");
     describe_histogram!("airlock_spawn_seconds", "From an approved command to the running, confined tool");
     describe_gauge!("airlock_running", "Children that run");
@@ -30,6 +31,11 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
 pub fn call(tool: Tool, door: Door, outcome: &'static str, took: Duration) {
     counter!("airlock_calls_total", "tool" => tool.as_str(), "door" => door.as_str(), "outcome" => outcome).increment(1);
     histogram!("airlock_call_seconds", "tool" => tool.as_str()).record(took);
+}
+
+/// A policy file changed, and was taken or not.
+pub fn policy_reload(taken: bool) {
+    counter!("airlock_policy_reloads_total", "result" => if taken { "taken" } else { "refused" }).increment(1);
 }
 
 /// A child was started.

@@ -5,6 +5,7 @@
 mod policy_check;
 mod policy_diff;
 mod policy_explain;
+mod policy_reload;
 mod serve;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};

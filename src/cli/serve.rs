@@ -3,13 +3,22 @@
 //! The order matters: everything that needs root or a single thread (policy files, the workspace
 //! folder, the spawner, the port) comes before root is dropped and the runtime starts.
 
-use std::{env, error::Error, fs, io, net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    env,
+    error::Error,
+    fs, io,
+    net::TcpListener,
+    path::PathBuf,
+    sync::{Arc, RwLock},
+    time::Duration,
+};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+use super::policy_reload;
 use crate::{
     audit::Audit,
     catalogue::Catalogue,
@@ -110,7 +119,7 @@ impl Prepared {
         tokio::spawn(Arc::clone(&inventory).watch(sandbox.clone(), Arc::clone(&workspaces), limits));
         let gate = Gate::new(Rooms {
             inventory,
-            policy: self.policy,
+            policy: RwLock::new(Arc::new(self.policy)),
             allowed: settings.egress.clone(),
             workspaces: Arc::clone(&workspaces),
             sandbox,
@@ -118,6 +127,9 @@ impl Prepared {
             audit,
             bounds: settings.bounds,
         });
+        if !settings.policy_paths.is_empty() {
+            tokio::spawn(policy_reload::watch(gate.clone(), settings.policy_paths.clone(), settings.policy.clone()));
+        }
         Ok((gate, workspaces))
     }
 }

@@ -9,7 +9,7 @@ mod arguments;
 mod outcome;
 
 use std::{
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
@@ -83,8 +83,8 @@ pub struct Gate(Arc<Rooms>);
 pub struct Rooms {
     /// The tools.
     pub inventory: Arc<Inventory>,
-    /// The rules.
-    pub policy: Policy,
+    /// The rules in force.
+    pub policy: RwLock<Arc<Policy>>,
     /// The operator's address rules.
     pub allowed: Allowed,
     /// Where requests' directories are made.
@@ -108,6 +108,11 @@ impl Gate {
     /// The tools.
     pub fn inventory(&self) -> &Inventory {
         &self.0.inventory
+    }
+
+    /// Replaces the rules; calls that were judged already go on under the old ones.
+    pub fn replace_policy(&self, policy: Policy) {
+        *self.0.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
     }
 
     /// The sandbox.
@@ -221,7 +226,8 @@ impl Call<'_> {
         let needs_cluster = !invocation.is_offline() && not_yet.is_none();
         let kubeconfig = if needs_cluster { Some(self.kubeconfig().map_err(|refusal| (refusal, seen.clone()))?) } else { None };
         let target = Target { namespace: kubeconfig.as_ref().map_or("default", Kubeconfig::namespace).to_owned() };
-        let approved = match rooms.policy.decide(invocation, &target) {
+        let policy = Arc::clone(&rooms.policy.read().unwrap_or_else(PoisonError::into_inner));
+        let approved = match policy.decide(invocation, &target) {
             Decision::Allow(approved) => approved,
             Decision::Confirm(denied) => return Err((Refusal::Unconfirmed(denied), seen)),
             Decision::Deny(denied) => return Err((Refusal::Denied(denied), seen)),

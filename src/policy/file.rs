@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A policy file as it was read: its name in messages, and its text.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyFile {
     /// The file's name, without its folder.
     pub name: String,

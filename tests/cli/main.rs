@@ -116,3 +116,19 @@ fn a_policy_that_does_not_load_stops_the_server() {
     assert!(!output.status.success());
     assert!(text(&output.stderr).contains("p.toml:1:10: this server reads policy files of schema 1"), "{}", text(&output.stderr));
 }
+
+#[test]
+fn the_policy_of_the_tutorial_loads() {
+    let tutorial = include_str!("../../docs/policy.md");
+    let policy = tutorial.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("team-web.toml");
+    fs::write(&file, policy).unwrap();
+    let output = airlock(&["policy", "check", file.to_str().unwrap()], "");
+    assert!(output.status.success(), "{}", text(&output.stdout));
+    let explained = text(
+        &airlock(&["policy", "explain", "--policy", file.to_str().unwrap(), "--", "kubectl", "get", "pods", "-n", "kube-system"], "")
+            .stdout,
+    );
+    assert!(tutorial.contains(&explained), "the tutorial shows another answer:\n{explained}");
+}

@@ -173,6 +173,41 @@ fn a_tool_that_is_built_later_becomes_available_without_a_restart() {
 }
 
 #[test]
+fn a_changed_policy_is_taken_and_a_broken_one_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let file = folder.path().join("policy.toml");
+    let rule = |verb: &str| {
+        format!(
+            "schema = 1\n[[rule]]\nid = \"a\"\neffect = \"allow\"\nreason = \"r\"\ntool = \"kubectl\"\nverbs = [\"{verb}\"]\nflags = [\"--client\"]\n"
+        )
+    };
+    // As a ConfigMap does it: the file is a link, and the link is swapped.
+    let swap = |name: &str, text: &str| {
+        fs::write(folder.path().join(name), text).unwrap();
+        std::os::unix::fs::symlink(name, folder.path().join("new")).unwrap();
+        fs::rename(folder.path().join("new"), &file).unwrap();
+    };
+    swap("1", &rule("version"));
+    let server = Server::with(&["--tools-dir", tools().to_str().unwrap(), "--policy", file.to_str().unwrap()], None);
+    let allowed = || server.kubectl("version --client", "").status == 200;
+    assert!(allowed());
+    swap("2", "schema = 1\n[[rule]]\nid = \"broken\"\n");
+    eventually("the broken one is told", || fs::read_to_string(&server.log).unwrap().contains("stay in force"));
+    assert!(allowed(), "the old rules stay in force");
+    swap("3", "schema = 1\n");
+    eventually("an empty policy allows nothing", || !allowed());
+    swap("4", &rule("version"));
+    eventually("and the first one again", allowed);
+    let metrics = String::from_utf8(server.get("/metrics").body).unwrap();
+    assert!(
+        metrics.contains(r#"airlock_policy_reloads_total{result="refused"} 1"#)
+            && metrics.contains(r#"airlock_policy_reloads_total{result="taken"} 2"#),
+        "{metrics}"
+    );
+}
+
+#[test]
 fn a_binary_that_others_may_change_is_not_run() {
     let folder = tempfile::tempdir().unwrap();
     let kubectl = folder.path().join("kubectl");

@@ -1,0 +1,56 @@
+//! Takes changed policy files without a restart; one that does not load changes nothing.
+//!
+//! Files are compared by content, every two seconds. A watch on directories would be told sooner, and
+//! would miss what overlay and network file systems do not tell; a ConfigMap swaps a symbolic link two
+//! folders up, which a read by path just follows.
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::{
+    catalogue::Catalogue,
+    config::read_policies,
+    gate::Gate,
+    metrics,
+    policy::{Policy, PolicyFile},
+};
+
+const EVERY: Duration = Duration::from_secs(2);
+
+/// Watches `paths` for as long as the server lives; `known` is what is in force.
+pub async fn watch(gate: Gate, paths: Vec<PathBuf>, mut known: Vec<PolicyFile>) {
+    let mut told = String::new();
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let read = tokio::task::spawn_blocking({
+            let paths = paths.clone();
+            move || read_policies(&paths)
+        });
+        let problem = match read.await {
+            Ok(Ok(files)) if files == known => continue,
+            Ok(Ok(files)) => match load(&files) {
+                Ok(policy) => {
+                    gate.replace_policy(policy);
+                    metrics::policy_reload(true);
+                    tracing::info!("the changed policy is in force");
+                    known = files;
+                    told.clear();
+                    continue;
+                }
+                Err(problem) => problem,
+            },
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        // Once per problem, not every two seconds.
+        if told != problem {
+            metrics::policy_reload(false);
+            tracing::error!(problem, "the changed policy does not load; the rules loaded before stay in force");
+            told = problem;
+        }
+    }
+}
+
+fn load(files: &[PolicyFile]) -> Result<Policy, String> {
+    let catalogues = Catalogue::carried().map_err(|error| error.to_string())?;
+    Policy::load(files, &catalogues).map_err(|error| error.to_string())
+}
