@@ -1,8 +1,10 @@
 //! Resource tokens, as kubectl accepts them, to the one canonical name that policies use.
 //!
 //! `po`, `Pod`, `pods.v1.`, `PODS` are `pods`; `deploy.v1.apps` is `deployments.apps`. kubectl asks
-//! the API server, which may answer anything (a category named like a pod can expand to secrets);
-//! this table asks nobody, so a token that it does not hold has no canonical name.
+//! the API server, which may answer anything (a custom resource can join a category named `pods`, or
+//! have a version named like a group); this table asks nobody, and a token that it does not hold has
+//! no canonical name. What kubectl gets is the [`qualified`] name, `pods.v1.` or
+//! `ingresses.v1.networking.k8s.io`, which it can read in one way only: categories hold no dot.
 //!
 //! Source: `kubectl api-resources` of Kubernetes 1.37; custom resources of Istio 1.31, the Gateway
 //! API 1.4, Argo CD 3.6 and the metrics API.
@@ -11,113 +13,125 @@
 struct Resource {
     plural: &'static str,
     group: &'static str,
+    /// A version that supported clusters serve.
+    version: &'static str,
     kind: &'static str,
     short: &'static [&'static str],
     /// Custom resources are not in every cluster, and their bare names may mean others there.
     custom: bool,
 }
 
-const fn built_in(plural: &'static str, group: &'static str, kind: &'static str, short: &'static [&'static str]) -> Resource {
-    Resource { plural, group, kind, short, custom: false }
+const fn built_in(
+    plural: &'static str,
+    group: &'static str,
+    version: &'static str,
+    kind: &'static str,
+    short: &'static [&'static str],
+) -> Resource {
+    Resource { plural, group, version, kind, short, custom: false }
 }
 
-const fn custom(plural: &'static str, group: &'static str, kind: &'static str) -> Resource {
-    Resource { plural, group, kind, short: &[], custom: true }
+const fn custom(plural: &'static str, group: &'static str, version: &'static str, kind: &'static str) -> Resource {
+    Resource { plural, group, version, kind, short: &[], custom: true }
 }
 
 /// Core first: a bare name that two groups share (`events`) means the first row, as in kubectl.
 const RESOURCES: &[Resource] = &[
-    built_in("bindings", "", "Binding", &[]),
-    built_in("componentstatuses", "", "ComponentStatus", &["cs"]),
-    built_in("configmaps", "", "ConfigMap", &["cm"]),
-    built_in("endpoints", "", "Endpoints", &["ep"]),
-    built_in("events", "", "Event", &["ev"]),
-    built_in("limitranges", "", "LimitRange", &["limits"]),
-    built_in("namespaces", "", "Namespace", &["ns"]),
-    built_in("nodes", "", "Node", &["no"]),
-    built_in("persistentvolumeclaims", "", "PersistentVolumeClaim", &["pvc"]),
-    built_in("persistentvolumes", "", "PersistentVolume", &["pv"]),
-    built_in("pods", "", "Pod", &["po"]),
-    built_in("podtemplates", "", "PodTemplate", &[]),
-    built_in("replicationcontrollers", "", "ReplicationController", &["rc"]),
-    built_in("resourcequotas", "", "ResourceQuota", &["quota"]),
-    built_in("secrets", "", "Secret", &[]),
-    built_in("serviceaccounts", "", "ServiceAccount", &["sa"]),
-    built_in("services", "", "Service", &["svc"]),
-    built_in("mutatingadmissionpolicies", "admissionregistration.k8s.io", "MutatingAdmissionPolicy", &[]),
-    built_in("mutatingadmissionpolicybindings", "admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding", &[]),
-    built_in("mutatingwebhookconfigurations", "admissionregistration.k8s.io", "MutatingWebhookConfiguration", &[]),
-    built_in("validatingadmissionpolicies", "admissionregistration.k8s.io", "ValidatingAdmissionPolicy", &[]),
-    built_in("validatingadmissionpolicybindings", "admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding", &[]),
-    built_in("validatingwebhookconfigurations", "admissionregistration.k8s.io", "ValidatingWebhookConfiguration", &[]),
-    built_in("customresourcedefinitions", "apiextensions.k8s.io", "CustomResourceDefinition", &["crd", "crds"]),
-    built_in("apiservices", "apiregistration.k8s.io", "APIService", &[]),
-    built_in("controllerrevisions", "apps", "ControllerRevision", &[]),
-    built_in("daemonsets", "apps", "DaemonSet", &["ds"]),
-    built_in("deployments", "apps", "Deployment", &["deploy"]),
-    built_in("replicasets", "apps", "ReplicaSet", &["rs"]),
-    built_in("statefulsets", "apps", "StatefulSet", &["sts"]),
-    built_in("horizontalpodautoscalers", "autoscaling", "HorizontalPodAutoscaler", &["hpa"]),
-    built_in("cronjobs", "batch", "CronJob", &["cj"]),
-    built_in("jobs", "batch", "Job", &[]),
-    built_in("certificatesigningrequests", "certificates.k8s.io", "CertificateSigningRequest", &["csr"]),
-    built_in("leases", "coordination.k8s.io", "Lease", &[]),
-    built_in("endpointslices", "discovery.k8s.io", "EndpointSlice", &[]),
-    built_in("events", "events.k8s.io", "Event", &[]),
-    built_in("flowschemas", "flowcontrol.apiserver.k8s.io", "FlowSchema", &[]),
-    built_in("prioritylevelconfigurations", "flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration", &[]),
-    built_in("ingressclasses", "networking.k8s.io", "IngressClass", &[]),
-    built_in("ingresses", "networking.k8s.io", "Ingress", &["ing"]),
-    built_in("ipaddresses", "networking.k8s.io", "IPAddress", &["ip"]),
-    built_in("networkpolicies", "networking.k8s.io", "NetworkPolicy", &["netpol"]),
-    built_in("servicecidrs", "networking.k8s.io", "ServiceCIDR", &[]),
-    built_in("runtimeclasses", "node.k8s.io", "RuntimeClass", &[]),
-    built_in("poddisruptionbudgets", "policy", "PodDisruptionBudget", &["pdb"]),
-    built_in("clusterrolebindings", "rbac.authorization.k8s.io", "ClusterRoleBinding", &[]),
-    built_in("clusterroles", "rbac.authorization.k8s.io", "ClusterRole", &[]),
-    built_in("rolebindings", "rbac.authorization.k8s.io", "RoleBinding", &[]),
-    built_in("roles", "rbac.authorization.k8s.io", "Role", &[]),
-    built_in("deviceclasses", "resource.k8s.io", "DeviceClass", &[]),
-    built_in("resourceclaims", "resource.k8s.io", "ResourceClaim", &[]),
-    built_in("resourceclaimtemplates", "resource.k8s.io", "ResourceClaimTemplate", &[]),
-    built_in("resourceslices", "resource.k8s.io", "ResourceSlice", &[]),
-    built_in("priorityclasses", "scheduling.k8s.io", "PriorityClass", &["pc"]),
-    built_in("csidrivers", "storage.k8s.io", "CSIDriver", &[]),
-    built_in("csinodes", "storage.k8s.io", "CSINode", &[]),
-    built_in("csistoragecapacities", "storage.k8s.io", "CSIStorageCapacity", &[]),
-    built_in("storageclasses", "storage.k8s.io", "StorageClass", &["sc"]),
-    built_in("volumeattachments", "storage.k8s.io", "VolumeAttachment", &[]),
-    built_in("volumeattributesclasses", "storage.k8s.io", "VolumeAttributesClass", &["vac"]),
-    custom("nodes", "metrics.k8s.io", "NodeMetrics"),
-    custom("pods", "metrics.k8s.io", "PodMetrics"),
-    custom("applications", "argoproj.io", "Application"),
-    custom("applicationsets", "argoproj.io", "ApplicationSet"),
-    custom("appprojects", "argoproj.io", "AppProject"),
-    custom("wasmplugins", "extensions.istio.io", "WasmPlugin"),
-    custom("destinationrules", "networking.istio.io", "DestinationRule"),
-    custom("envoyfilters", "networking.istio.io", "EnvoyFilter"),
-    custom("gateways", "networking.istio.io", "Gateway"),
-    custom("proxyconfigs", "networking.istio.io", "ProxyConfig"),
-    custom("serviceentries", "networking.istio.io", "ServiceEntry"),
-    custom("sidecars", "networking.istio.io", "Sidecar"),
-    custom("virtualservices", "networking.istio.io", "VirtualService"),
-    custom("workloadentries", "networking.istio.io", "WorkloadEntry"),
-    custom("workloadgroups", "networking.istio.io", "WorkloadGroup"),
-    custom("authorizationpolicies", "security.istio.io", "AuthorizationPolicy"),
-    custom("peerauthentications", "security.istio.io", "PeerAuthentication"),
-    custom("requestauthentications", "security.istio.io", "RequestAuthentication"),
-    custom("telemetries", "telemetry.istio.io", "Telemetry"),
-    custom("backendtlspolicies", "gateway.networking.k8s.io", "BackendTLSPolicy"),
-    custom("gatewayclasses", "gateway.networking.k8s.io", "GatewayClass"),
-    custom("gateways", "gateway.networking.k8s.io", "Gateway"),
-    custom("grpcroutes", "gateway.networking.k8s.io", "GRPCRoute"),
-    custom("httproutes", "gateway.networking.k8s.io", "HTTPRoute"),
-    custom("referencegrants", "gateway.networking.k8s.io", "ReferenceGrant"),
+    built_in("bindings", "", "v1", "Binding", &[]),
+    built_in("componentstatuses", "", "v1", "ComponentStatus", &["cs"]),
+    built_in("configmaps", "", "v1", "ConfigMap", &["cm"]),
+    built_in("endpoints", "", "v1", "Endpoints", &["ep"]),
+    built_in("events", "", "v1", "Event", &["ev"]),
+    built_in("limitranges", "", "v1", "LimitRange", &["limits"]),
+    built_in("namespaces", "", "v1", "Namespace", &["ns"]),
+    built_in("nodes", "", "v1", "Node", &["no"]),
+    built_in("persistentvolumeclaims", "", "v1", "PersistentVolumeClaim", &["pvc"]),
+    built_in("persistentvolumes", "", "v1", "PersistentVolume", &["pv"]),
+    built_in("pods", "", "v1", "Pod", &["po"]),
+    built_in("podtemplates", "", "v1", "PodTemplate", &[]),
+    built_in("replicationcontrollers", "", "v1", "ReplicationController", &["rc"]),
+    built_in("resourcequotas", "", "v1", "ResourceQuota", &["quota"]),
+    built_in("secrets", "", "v1", "Secret", &[]),
+    built_in("serviceaccounts", "", "v1", "ServiceAccount", &["sa"]),
+    built_in("services", "", "v1", "Service", &["svc"]),
+    built_in("mutatingadmissionpolicies", "admissionregistration.k8s.io", "v1beta1", "MutatingAdmissionPolicy", &[]),
+    built_in("mutatingadmissionpolicybindings", "admissionregistration.k8s.io", "v1beta1", "MutatingAdmissionPolicyBinding", &[]),
+    built_in("mutatingwebhookconfigurations", "admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", &[]),
+    built_in("validatingadmissionpolicies", "admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy", &[]),
+    built_in("validatingadmissionpolicybindings", "admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBinding", &[]),
+    built_in("validatingwebhookconfigurations", "admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration", &[]),
+    built_in("customresourcedefinitions", "apiextensions.k8s.io", "v1", "CustomResourceDefinition", &["crd", "crds"]),
+    built_in("apiservices", "apiregistration.k8s.io", "v1", "APIService", &[]),
+    built_in("controllerrevisions", "apps", "v1", "ControllerRevision", &[]),
+    built_in("daemonsets", "apps", "v1", "DaemonSet", &["ds"]),
+    built_in("deployments", "apps", "v1", "Deployment", &["deploy"]),
+    built_in("replicasets", "apps", "v1", "ReplicaSet", &["rs"]),
+    built_in("statefulsets", "apps", "v1", "StatefulSet", &["sts"]),
+    built_in("horizontalpodautoscalers", "autoscaling", "v2", "HorizontalPodAutoscaler", &["hpa"]),
+    built_in("cronjobs", "batch", "v1", "CronJob", &["cj"]),
+    built_in("jobs", "batch", "v1", "Job", &[]),
+    built_in("certificatesigningrequests", "certificates.k8s.io", "v1", "CertificateSigningRequest", &["csr"]),
+    built_in("leases", "coordination.k8s.io", "v1", "Lease", &[]),
+    built_in("endpointslices", "discovery.k8s.io", "v1", "EndpointSlice", &[]),
+    built_in("events", "events.k8s.io", "v1", "Event", &[]),
+    built_in("flowschemas", "flowcontrol.apiserver.k8s.io", "v1", "FlowSchema", &[]),
+    built_in("prioritylevelconfigurations", "flowcontrol.apiserver.k8s.io", "v1", "PriorityLevelConfiguration", &[]),
+    built_in("ingressclasses", "networking.k8s.io", "v1", "IngressClass", &[]),
+    built_in("ingresses", "networking.k8s.io", "v1", "Ingress", &["ing"]),
+    built_in("ipaddresses", "networking.k8s.io", "v1", "IPAddress", &["ip"]),
+    built_in("networkpolicies", "networking.k8s.io", "v1", "NetworkPolicy", &["netpol"]),
+    built_in("servicecidrs", "networking.k8s.io", "v1", "ServiceCIDR", &[]),
+    built_in("runtimeclasses", "node.k8s.io", "v1", "RuntimeClass", &[]),
+    built_in("poddisruptionbudgets", "policy", "v1", "PodDisruptionBudget", &["pdb"]),
+    built_in("clusterrolebindings", "rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", &[]),
+    built_in("clusterroles", "rbac.authorization.k8s.io", "v1", "ClusterRole", &[]),
+    built_in("rolebindings", "rbac.authorization.k8s.io", "v1", "RoleBinding", &[]),
+    built_in("roles", "rbac.authorization.k8s.io", "v1", "Role", &[]),
+    built_in("deviceclasses", "resource.k8s.io", "v1", "DeviceClass", &[]),
+    built_in("resourceclaims", "resource.k8s.io", "v1", "ResourceClaim", &[]),
+    built_in("resourceclaimtemplates", "resource.k8s.io", "v1", "ResourceClaimTemplate", &[]),
+    built_in("resourceslices", "resource.k8s.io", "v1", "ResourceSlice", &[]),
+    built_in("priorityclasses", "scheduling.k8s.io", "v1", "PriorityClass", &["pc"]),
+    built_in("csidrivers", "storage.k8s.io", "v1", "CSIDriver", &[]),
+    built_in("csinodes", "storage.k8s.io", "v1", "CSINode", &[]),
+    built_in("csistoragecapacities", "storage.k8s.io", "v1", "CSIStorageCapacity", &[]),
+    built_in("storageclasses", "storage.k8s.io", "v1", "StorageClass", &["sc"]),
+    built_in("volumeattachments", "storage.k8s.io", "v1", "VolumeAttachment", &[]),
+    built_in("volumeattributesclasses", "storage.k8s.io", "v1", "VolumeAttributesClass", &["vac"]),
+    custom("nodes", "metrics.k8s.io", "v1beta1", "NodeMetrics"),
+    custom("pods", "metrics.k8s.io", "v1beta1", "PodMetrics"),
+    custom("applications", "argoproj.io", "v1alpha1", "Application"),
+    custom("applicationsets", "argoproj.io", "v1alpha1", "ApplicationSet"),
+    custom("appprojects", "argoproj.io", "v1alpha1", "AppProject"),
+    custom("wasmplugins", "extensions.istio.io", "v1alpha1", "WasmPlugin"),
+    custom("destinationrules", "networking.istio.io", "v1beta1", "DestinationRule"),
+    custom("envoyfilters", "networking.istio.io", "v1alpha3", "EnvoyFilter"),
+    custom("gateways", "networking.istio.io", "v1beta1", "Gateway"),
+    custom("proxyconfigs", "networking.istio.io", "v1beta1", "ProxyConfig"),
+    custom("serviceentries", "networking.istio.io", "v1beta1", "ServiceEntry"),
+    custom("sidecars", "networking.istio.io", "v1beta1", "Sidecar"),
+    custom("virtualservices", "networking.istio.io", "v1beta1", "VirtualService"),
+    custom("workloadentries", "networking.istio.io", "v1beta1", "WorkloadEntry"),
+    custom("workloadgroups", "networking.istio.io", "v1beta1", "WorkloadGroup"),
+    custom("authorizationpolicies", "security.istio.io", "v1beta1", "AuthorizationPolicy"),
+    custom("peerauthentications", "security.istio.io", "v1beta1", "PeerAuthentication"),
+    custom("requestauthentications", "security.istio.io", "v1beta1", "RequestAuthentication"),
+    custom("telemetries", "telemetry.istio.io", "v1alpha1", "Telemetry"),
+    custom("backendtlspolicies", "gateway.networking.k8s.io", "v1", "BackendTLSPolicy"),
+    custom("gatewayclasses", "gateway.networking.k8s.io", "v1", "GatewayClass"),
+    custom("gateways", "gateway.networking.k8s.io", "v1", "Gateway"),
+    custom("grpcroutes", "gateway.networking.k8s.io", "v1", "GRPCRoute"),
+    custom("httproutes", "gateway.networking.k8s.io", "v1", "HTTPRoute"),
+    custom("referencegrants", "gateway.networking.k8s.io", "v1beta1", "ReferenceGrant"),
 ];
 
 impl Resource {
     fn canonical(&self) -> String {
         if self.group.is_empty() { self.plural.to_owned() } else { format!("{}.{}", self.plural, self.group) }
+    }
+
+    fn qualified(&self) -> String {
+        format!("{}.{}.{}", self.plural, self.version, self.group)
     }
 
     /// Whether `word` (ASCII lower case) is the plural, the singular, the kind or a short name.
@@ -140,6 +154,11 @@ pub fn canonical(token: &str) -> Option<String> {
         }
     };
     found.map(Resource::canonical)
+}
+
+/// The name with version and group that kubectl gets for a canonical name: `pods.v1.`.
+pub fn qualified(canonical: &str) -> Option<String> {
+    RESOURCES.iter().find(|resource| resource.canonical() == canonical).map(Resource::qualified)
 }
 
 /// Whether `name` is a canonical name of the table.
@@ -182,6 +201,15 @@ mod tests {
             ("virtualservices.networking.istio.io", "virtualservices.networking.istio.io"),
         ] {
             assert_eq!(canonical(token).as_deref(), Some(name), "{token}");
+        }
+    }
+
+    #[test]
+    fn a_qualified_name_is_read_as_the_same_resource_and_can_be_no_category() {
+        for name in all() {
+            let qualified = qualified(&name).unwrap();
+            assert_eq!(canonical(&qualified).as_deref(), Some(name.as_str()), "{qualified}");
+            assert!(qualified.matches('.').count() >= 2, "{qualified}");
         }
     }
 

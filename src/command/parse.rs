@@ -141,7 +141,7 @@ impl CommandError {
             Self::RepeatedFlag { flag } => format!("give --{flag} once"),
             Self::Operand { .. } => "leave it out, or write the name itself".into(),
             Self::UnknownResource { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
-            Self::UnknownResource { .. } => "name one resource type of the Kubernetes API, or a custom one in full (`virtualservices.networking.istio.io`); categories like `all` are not expanded".into(),
+            Self::UnknownResource { .. } => "name resource types of the Kubernetes API (`get pods,services,deployments`), or a custom one with its version and group (`widgets.v1.example.com`); categories like `all` are not expanded".into(),
             Self::NamespaceConflict { .. } => "give it once, in the request or in the command".into(),
             Self::NamespaceNotAccepted { .. } => "leave the request's `namespace` out".into(),
         }
@@ -408,6 +408,8 @@ enum Operands {
     Resources,
     /// `NAME [CONTAINER]` or `TYPE/NAME [CONTAINER]`, where a bare name is a pod's
     Pod,
+    /// `NAME`
+    Names,
     /// Anything, as it stands
     Words,
 }
@@ -418,6 +420,7 @@ fn operands_of(path: &CommandPath) -> Operands {
         ["get" | "describe" | "delete" | "wait" | "label" | "annotate" | "scale" | "patch" | "edit" | "expose" | "autoscale"]
         | ["rollout", _] => Operands::Resources,
         ["logs" | "exec" | "attach" | "debug" | "port-forward"] => Operands::Pod,
+        ["top", "pod" | "node"] => Operands::Names,
         _ => Operands::Words,
     }
 }
@@ -426,8 +429,8 @@ fn operands_of(path: &CommandPath) -> Operands {
 const SUBRESOURCES: [&str; 10] =
     ["attach", "binding", "ephemeralcontainers", "eviction", "exec", "log", "portforward", "proxy", "status", "token"];
 
-/// Rewrites resource tokens to their canonical names and returns these. The API server is never
-/// asked what a token means: it could answer with a category that holds secrets.
+/// Rewrites resource tokens to their qualified names, which the API server cannot reinterpret, and
+/// returns the canonical ones, which policies use.
 ///
 /// `selects` says that a selector or `--all-namespaces` is given, which excludes names.
 fn kubectl_operands(path: &CommandPath, operands: &mut [String], selects: bool) -> Result<Vec<String>, CommandError> {
@@ -436,12 +439,13 @@ fn kubectl_operands(path: &CommandPath, operands: &mut [String], selects: bool) 
     let mut resources = Vec::new();
     match operands_of(path) {
         Operands::Words => {}
+        Operands::Names => operands.iter().try_for_each(|word| name(word))?,
         Operands::Pod => {
             if let Some(target) = operands.first_mut() {
                 if let Some((token, object)) = target.split_once('/') {
                     name(object)?;
-                    let resource = canonical(token)?;
-                    *target = format!("{resource}/{object}");
+                    let (resource, qualified) = named_resource(token)?;
+                    *target = format!("{qualified}/{object}");
                     resources.push(resource);
                 } else {
                     name(target)?;
@@ -458,16 +462,20 @@ fn kubectl_operands(path: &CommandPath, operands: &mut [String], selects: bool) 
                 if SUBRESOURCES.contains(&object) {
                     return Err(refused(word, "it reads like a sub-resource; write TYPE NAME if an object is really called that"));
                 }
-                let resource = canonical(token)?;
-                *word = format!("{resource}/{object}");
+                let (resource, qualified) = named_resource(token)?;
+                *word = format!("{qualified}/{object}");
                 resources.push(resource);
             }
         }
         Operands::Resources => {
             if let Some((types, names)) = operands.split_first_mut() {
-                resources = types.split(',').map(canonical).collect::<Result<_, _>>()?;
-                *types = resources.join(",");
+                let named: Vec<(String, String)> = types.split(',').map(named_resource).collect::<Result<_, _>>()?;
+                *types = named.iter().map(|(_, qualified)| qualified.as_str()).collect::<Vec<_>>().join(",");
+                resources = named.into_iter().map(|(canonical, _)| canonical).collect();
                 names.iter().try_for_each(|word| name(word))?;
+                if let Some(word) = names.iter().find(|word| matches!(word.as_str(), "true" | "false")) {
+                    return Err(refused(word, "a flag without a value takes none behind a blank; write --flag=true"));
+                }
                 if let (true, Some(word)) = (selects, names.first()) {
                     return Err(refused(word, "a name and a selector or --all-namespaces exclude each other"));
                 }
@@ -479,28 +487,36 @@ fn kubectl_operands(path: &CommandPath, operands: &mut [String], selects: bool) 
     Ok(resources)
 }
 
-/// The canonical name of a token: the table's, or a custom resource that is named in full.
-fn canonical(token: &str) -> Result<String, CommandError> {
-    if let Some(name) = resource::canonical(token) {
-        return Ok(name);
+/// The canonical and the qualified name of a token: the table's, or a custom resource that is named
+/// with its version and group.
+fn named_resource(token: &str) -> Result<(String, String), CommandError> {
+    if let Some(canonical) = resource::canonical(token) {
+        let qualified = resource::qualified(&canonical).unwrap_or_else(|| canonical.clone());
+        return Ok((canonical, qualified));
     }
-    let custom = token.split_once('.').is_some_and(|(plural, group)| {
-        // A group with a dot of its own cannot be a version of a built-in group (`pods.v1`).
-        is_dns_label(plural) && group.contains('.') && group.split('.').all(is_dns_label) && !is_versioned(group)
-    });
-    if custom && resource::canonical(token.split_once('.').map_or(token, |(plural, _)| plural)).is_none() {
-        return Ok(token.to_owned());
+    let mut parts = token.splitn(3, '.');
+    if let (Some(plural), Some(version), Some(group)) = (parts.next(), parts.next(), parts.next())
+        && is_dns_label(plural)
+        && is_version(version)
+        && group.contains('.')
+        && group.split('.').all(is_dns_label)
+        && resource::canonical(&format!("{plural}.{group}")).is_none()
+    {
+        return Ok((format!("{plural}.{group}"), token.to_owned()));
     }
     let lower = token.to_ascii_lowercase();
     let names: Vec<String> = resource::all().collect();
-    let nearest = nearest(&lower, names.iter().map(String::as_str)).map(str::to_owned);
+    // `gateways` alone could be Istio's or the Gateway API's: say both.
+    let same: Vec<&str> = names.iter().map(String::as_str).filter(|name| name.split('.').next() == Some(lower.as_str())).collect();
+    let nearest =
+        if same.is_empty() { nearest(&lower, names.iter().map(String::as_str)).map(str::to_owned) } else { Some(same.join("` or `")) };
     Err(CommandError::UnknownResource { token: Excerpt::new(token), nearest })
 }
 
-/// Whether `type.GROUP` could be read as `type.VERSION.GROUP`, which the table does not know.
-fn is_versioned(group: &str) -> bool {
-    let first = group.split('.').next().unwrap_or_default();
-    first.strip_prefix('v').is_some_and(|rest| rest.starts_with(|digit: char| digit.is_ascii_digit()))
+/// `v1`, `v1beta2`: what a served version is called. Any label could be one; these are all there are.
+fn is_version(text: &str) -> bool {
+    text.strip_prefix('v')
+        .is_some_and(|rest| rest.starts_with(|digit: char| digit.is_ascii_digit()) && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 /// Names of objects: path segments of the API, so no `/`, `%`, `.` or `..`; RBAC has colons.
@@ -535,7 +551,7 @@ mod tests {
 
     #[test]
     fn every_spelling_renders_to_the_same_argv() {
-        let one = "kubectl --v=0 get --all-namespaces=true --output=wide pods";
+        let one = "kubectl --v=0 get --all-namespaces=true --output=wide pods.v1.";
         for text in [
             "get pods -A -o wide",
             "get pods -Aowide",
@@ -546,10 +562,10 @@ mod tests {
         ] {
             assert_eq!(argv(text), one, "{text}");
         }
-        assert_eq!(argv("-n web get pods"), "kubectl --v=0 get --namespace=web pods");
-        assert_eq!(argv("rollout -n web status deploy/web"), "kubectl --v=0 rollout status --namespace=web deployments.apps/web");
-        assert_eq!(argv("get po,svc"), "kubectl --v=0 get pods,services");
-        assert_eq!(argv("logs deploy/web -p"), "kubectl --v=0 logs --previous=true deployments.apps/web");
+        assert_eq!(argv("-n web get pods"), "kubectl --v=0 get --namespace=web pods.v1.");
+        assert_eq!(argv("rollout -n web status deploy/web"), "kubectl --v=0 rollout status --namespace=web deployments.v1.apps/web");
+        assert_eq!(argv("get po,svc"), "kubectl --v=0 get pods.v1.,services.v1.");
+        assert_eq!(argv("logs deploy/web -p"), "kubectl --v=0 logs --previous=true deployments.v1.apps/web");
     }
 
     #[test]
@@ -607,7 +623,7 @@ mod tests {
         assert!(matches!(read("get pods -n ../secrets"), Err(CommandError::Value { .. })));
         assert!(matches!(read("get pods --namespace=a -n b"), Err(CommandError::RepeatedFlag { .. })));
         // A flag with a bare value never takes the next word: `client` is a name here, as for kubectl.
-        assert_eq!(argv("delete pod web --dry-run client"), "kubectl --v=0 delete --dry-run=unchanged pods web client");
+        assert_eq!(argv("delete pod web --dry-run client"), "kubectl --v=0 delete --dry-run=unchanged pods.v1. web client");
     }
 
     #[test]
@@ -632,7 +648,12 @@ mod tests {
             assert!(matches!(read(text), Err(CommandError::UnknownResource { .. })), "{text}: {:?}", read(text));
         }
         assert_eq!(read("get SECRETS,po db").unwrap().resources(), ["pods", "secrets"]);
-        assert_eq!(read("get widgets.example.com").unwrap().resources(), ["widgets.example.com"]);
+        assert_eq!(read("get widgets.v1.example.com").unwrap().resources(), ["widgets.example.com"]);
+        // kubectl would read this as version `example` of group `com`.
+        assert!(matches!(read("get widgets.example.com"), Err(CommandError::UnknownResource { .. })));
+        assert!(
+            matches!(read("get gateways"), Err(CommandError::UnknownResource { nearest: Some(both), .. }) if both == "gateways.networking.istio.io` or `gateways.gateway.networking.k8s.io")
+        );
     }
 
     #[test]
@@ -640,8 +661,8 @@ mod tests {
         let catalogue = Catalogue::carried().unwrap().remove(0);
         let of =
             |text: &str| parse(&catalogue, split(Tool::Kubectl, text).unwrap(), Some("web")).map(|invocation| invocation.argv().join(" "));
-        assert_eq!(of("get pods").unwrap(), "kubectl --v=0 get --namespace=web pods");
-        assert_eq!(of("get pods -n web").unwrap(), "kubectl --v=0 get --namespace=web pods");
+        assert_eq!(of("get pods").unwrap(), "kubectl --v=0 get --namespace=web pods.v1.");
+        assert_eq!(of("get pods -n web").unwrap(), "kubectl --v=0 get --namespace=web pods.v1.");
         assert!(matches!(of("get pods -n other"), Err(CommandError::NamespaceConflict { .. })));
     }
 }

@@ -55,8 +55,8 @@ fn explain_batch_writes_one_object_per_line() {
         effects,
         [("allow", None), ("deny", Some("policy_denied")), ("deny", Some("invalid_command")), ("deny", Some("invalid_command"))]
     );
-    assert_eq!(lines[0]["argv"], serde_json::json!(["kubectl", "--v=0", "get", "--all-namespaces=true", "--output=wide", "pods"]));
-    assert_eq!((&lines[0]["verb"], &lines[0]["operands"]), (&serde_json::json!(["get"]), &serde_json::json!(["pods"])));
+    assert_eq!(lines[0]["argv"], serde_json::json!(["kubectl", "--v=0", "get", "--all-namespaces=true", "--output=wide", "pods.v1."]));
+    assert_eq!((&lines[0]["verb"], &lines[0]["operands"]), (&serde_json::json!(["get"]), &serde_json::json!(["pods.v1."])));
     assert_eq!(lines[0]["flags"], serde_json::json!({ "all-namespaces": ["true"], "output": ["wide"] }));
     assert!(lines[1].get("argv").is_none());
 }

@@ -247,7 +247,7 @@ fn every_call_has_its_records_and_none_holds_a_secret() {
         (allowed[0]["event"].as_str(), allowed[0]["effect"].as_str(), allowed[0]["rule"].as_str()),
         (Some("decision"), Some("allow"), Some("get"))
     );
-    assert_eq!(allowed[0]["argv"], serde_json::json!(["kubectl", "--v=0", "get", "--all-namespaces=true", "pods"]));
+    assert_eq!(allowed[0]["argv"], serde_json::json!(["kubectl", "--v=0", "get", "--all-namespaces=true", "pods.v1."]));
     assert_eq!(allowed[0]["target"].as_str(), Some(format!("https://{}", cluster().server).as_str()));
     assert_eq!((allowed[1]["event"].as_str(), allowed[1]["exit_code"].as_i64()), (Some("end"), Some(0)));
     assert_eq!((denied.len(), denied[0]["effect"].as_str(), denied[0]["code"].as_str()), (1, Some("deny"), Some("policy_denied")));

@@ -13,7 +13,6 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 
@@ -36,13 +35,18 @@ type Reading struct {
 	Verb []string `json:"verb"`
 	// Flags has the texts that were given to each flag, by canonical name and in order.
 	Flags map[string][]string `json:"flags"`
+	// Numbers has what each flag of a number, a duration or a boolean holds afterwards: pflag reads
+	// `010` as eight.
+	Numbers map[string]string `json:"numbers"`
 	// Operands are all operands, those behind `--` included.
 	Operands []string `json:"operands"`
 	// AfterDash is how many operands stand before `--`, or -1 without one.
 	AfterDash int `json:"afterDash"`
 	// EarlyScan is Tool.EarlyScan's answer.
 	EarlyScan string `json:"earlyScan"`
-	// RefusedValue is why the tool refuses a flag's value. Reading goes on behind it.
+	// RefusedFlag is the first flag whose value the tool refuses, if there is one, and RefusedValue
+	// is why. Reading goes on behind it.
+	RefusedFlag  string `json:"refusedFlag"`
 	RefusedValue string `json:"refusedValue"`
 	// Error is why the tool does not read the argv to its end.
 	Error string `json:"error"`
@@ -94,7 +98,7 @@ func (t *tree) read(args []string) Reading {
 		t.root, t.dashed = grown(t.build()), nil
 		command, rest, err = t.root.Find(args)
 	}
-	reading := Reading{Verb: []string{}, Flags: map[string][]string{}, Operands: []string{}, AfterDash: -1}
+	reading := Reading{Verb: []string{}, Flags: map[string][]string{}, Numbers: map[string]string{}, Operands: []string{}, AfterDash: -1}
 	for node := command; node != nil && node.HasParent(); node = node.Parent() {
 		reading.Verb = append(reading.Verb, node.Name())
 	}
@@ -115,8 +119,11 @@ func (t *tree) read(args []string) Reading {
 	// ParseFlags, but for the callback: pflag's own is Set alone.
 	err = flags.ParseAll(rest, func(flag *pflag.Flag, value string) error {
 		reading.Flags[flag.Name] = append(reading.Flags[flag.Name], value)
-		if err := flags.Set(flag.Name, value); err != nil && reading.RefusedValue == "" {
-			reading.RefusedValue = fmt.Sprintf("%q for --%s: %s", value, flag.Name, err)
+		if err := flags.Set(flag.Name, value); err != nil && reading.RefusedFlag == "" {
+			reading.RefusedFlag, reading.RefusedValue = flag.Name, err.Error()
+		}
+		if isNumber(flag.Value.Type()) {
+			reading.Numbers[flag.Name] = flag.Value.String()
 		}
 		return nil
 	})
@@ -128,6 +135,16 @@ func (t *tree) read(args []string) Reading {
 		t.dashed = append(t.dashed, command)
 	}
 	return reading
+}
+
+// isNumber reports whether a type's text is that of a single number, duration or boolean. `Level` is
+// klog's; istioctl has another one, of words.
+func isNumber(kind string) bool {
+	switch kind {
+	case "bool", "duration", "float32", "float64", "int", "int32", "int64", "uint", "uint32", "uint64", "Level":
+		return true
+	}
+	return false
 }
 
 // grown adds what Execute adds to a root before it looks for the verb.
