@@ -49,7 +49,8 @@ impl Workspaces {
         let base = base.map_or_else(default_base, Path::to_owned);
         sweep(&base, owner);
         let directory = tempfile::Builder::new().prefix(PREFIX).permissions(fs::Permissions::from_mode(0o711)).tempdir_in(&base)?;
-        let lock = OpenOptions::new().create_new(true).write(true).mode(0o600).open(directory.path().join(LOCK))?;
+        // Everybody may read it, so that everybody can see whether it is locked; it is empty.
+        let lock = OpenOptions::new().create_new(true).write(true).mode(0o644).open(directory.path().join(LOCK))?;
         lock.lock()?;
         if let Some(owner) = owner {
             for path in [directory.path().to_owned(), directory.path().join(LOCK)] {
@@ -82,6 +83,18 @@ impl Workspaces {
         let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(workspace.kubeconfig())?;
         file.write_all(kubeconfig.expose())?;
         Ok(workspace)
+    }
+}
+
+/// A child may change the modes of what it owns; only then is it in the way of its removal.
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        for path in [self.path().to_owned(), self.home()] {
+            let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
+        }
+        if let Err(error) = fs::remove_dir_all(self.path()) {
+            tracing::error!(path = %self.path().display(), %error, "a request's directory could not be removed; the next start sweeps it");
+        }
     }
 }
 
@@ -132,10 +145,29 @@ fn sweep(base: &Path, owner: Option<u32>) {
             continue;
         }
         let Ok(lock) = OpenOptions::new().read(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(entry.path().join(LOCK)) else { continue };
-        if !matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
-            let _ = fs::remove_dir_all(entry.path()); // what cannot be removed is tried again at the next start
+        if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
+            continue;
+        }
+        if let Err(error) = take(&entry.path()).and_then(|()| fs::remove_dir_all(entry.path())) {
+            tracing::warn!(path = %entry.path().display(), %error, "what a server left cannot be removed");
         }
     }
+}
+
+/// Makes a tree ours, as far down as directories go. Whoever may change owners (CAP_CHOWN) need not be
+/// able to look into what belongs to others, and the children's users did.
+fn take(directory: &Path) -> io::Result<()> {
+    let us = nix::unistd::geteuid().as_raw();
+    if us == 0 {
+        std::os::unix::fs::lchown(directory, Some(us), Some(us))?;
+    }
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(directory)?.flatten() {
+        if entry.file_type()?.is_dir() {
+            take(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

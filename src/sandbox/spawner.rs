@@ -24,9 +24,10 @@ use nix::{
         prctl,
         signal::{Signal, kill, killpg},
         socket::{AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, socketpair},
-        wait::{WaitPidFlag, WaitStatus, waitpid},
+        stat::{Mode, fchmod},
+        wait::{WaitStatus, waitpid},
     },
-    unistd::{Pid, fchown, getpid, pipe2},
+    unistd::{Pid, UnlinkatFlags, fchown, geteuid, getpid, pipe2, unlinkat},
 };
 
 use super::{
@@ -70,6 +71,9 @@ pub fn fork_spawner(tools: ToolPaths, children: Option<Identity>) -> io::Result<
     }
 }
 
+/// More than the levels of processes that one call can have (RLIMIT_NPROC).
+const MOST_ROUNDS: usize = 256;
+
 struct Spawner {
     socket: OwnedFd,
     tools: ToolPaths,
@@ -91,6 +95,8 @@ struct Running {
     workspace: GivenWorkspace,
     /// What kept it from running the tool; told once it is reaped.
     failure: Option<Failure>,
+    /// Its own user, when it has one.
+    user: Option<Identity>,
 }
 
 /// The layer, the call and its error.
@@ -108,6 +114,15 @@ impl GivenWorkspace {
     /// Makes all of it another user's.
     fn give(&self, to: Identity) -> Result<(), Errno> {
         self.0.iter().try_for_each(|entry| fchown(entry, Some(to.uid()), Some(to.gid())))
+    }
+
+    /// Removes the kubeconfig and the home. For a server that was killed and cannot.
+    fn wipe(&self) {
+        let us = Identity::new(geteuid().as_raw());
+        let _ = self.give(us); // without a uid of its own it is ours already
+        let _ = fchmod(self.directory(), Mode::S_IRWXU);
+        let _ = unlinkat(self.directory(), "kubeconfig", UnlinkatFlags::NoRemoveDir);
+        let _ = unlinkat(self.directory(), "home", UnlinkatFlags::RemoveDir);
     }
 }
 
@@ -258,7 +273,7 @@ impl Spawner {
                 return Err(failed("session", "pidfd_open")(of(&error)));
             }
         };
-        self.children.insert(start.child, Running { pid, ended, report: Some(report.into()), workspace, failure: None });
+        self.children.insert(start.child, Running { pid, ended, report: Some(report.into()), workspace, failure: None, user: identity });
         Ok(())
     }
 
@@ -288,7 +303,7 @@ impl Spawner {
             Ok(WaitStatus::Signaled(_, signal, _)) => ExitStatus::Signal(signal as i32),
             _ => ExitStatus::Signal(libc::SIGKILL),
         };
-        self.end_orphans();
+        self.end_orphans(running.user);
         self.give_back(&running.workspace);
         let reply = match running.failure {
             Some((layer, call, errno)) => Reply::NotStarted { child, layer, call, errno: errno as i32 },
@@ -298,14 +313,32 @@ impl Spawner {
     }
 
     /// Ends processes that a child started and left: they are ours now (PR_SET_CHILD_SUBREAPER).
-    fn end_orphans(&self) {
-        let Ok(ours) = fs::read_to_string(format!("/proc/self/task/{}/children", getpid())) else { return };
-        for pid in ours.split_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw) {
-            if !self.children.values().any(|running| running.pid == pid) {
+    ///
+    /// Ending one gives us its own children, so this goes on until nobody is left. What forks faster
+    /// than it can be ended one by one is ended by its user, all at once.
+    fn end_orphans(&self, user: Option<Identity>) {
+        for round in 0..MOST_ROUNDS {
+            let orphans = self.orphans();
+            if orphans.is_empty() {
+                return;
+            }
+            if round > 0
+                && let Some(user) = user
+            {
+                end_everything_of(user);
+            }
+            for pid in orphans {
                 let _ = kill(pid, Signal::SIGKILL);
                 let _ = waitpid(pid, None);
             }
         }
+    }
+
+    /// Our children that are no calls.
+    fn orphans(&self) -> Vec<Pid> {
+        let ours = fs::read_to_string(format!("/proc/self/task/{}/children", getpid())).unwrap_or_default();
+        let pids = ours.split_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw);
+        pids.filter(|pid| !self.children.values().any(|running| running.pid == *pid)).collect()
     }
 
     /// The workspace belongs to the server again, which removes it.
@@ -325,21 +358,35 @@ impl Spawner {
         }
     }
 
+    /// The server is gone: ends every child and removes the credentials that the server cannot any more.
     fn end(mut self) -> io::Result<()> {
         for running in self.children.values() {
             let _ = killpg(running.pid, Signal::SIGKILL);
             let _ = kill(running.pid, Signal::SIGKILL);
         }
-        for (_, running) in self.children.drain() {
+        for (_, running) in std::mem::take(&mut self.children) {
             let _ = waitpid(running.pid, None);
+            self.end_orphans(running.user);
+            running.workspace.wipe();
         }
-        self.end_orphans();
-        while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            if status == WaitStatus::StillAlive {
-                break;
-            }
-        }
+        self.end_orphans(None);
         Ok(())
+    }
+}
+
+/// Ends every process of a user: one `kill(-1)` as that user leaves no gap for a fork to slip through.
+fn end_everything_of(user: Identity) {
+    match sys::fork() {
+        Ok(sys::Forked::Parent(helper)) => {
+            let _ = waitpid(helper, None);
+        }
+        Ok(sys::Forked::Child) => {
+            if user.assume().is_ok() {
+                let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+            }
+            sys::exit_now(0);
+        }
+        Err(_) => {} // the next round ends them one by one
     }
 }
 
@@ -412,7 +459,8 @@ pub(super) fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<(Vec<u8>, Vec
             Err(errno) => return Err(errno.into()),
             Ok(message) => {
                 let mut descriptors = Vec::new();
-                for control in message.cmsgs()? {
+                // Cut off when there is no room for them: too few then, which the request is refused for.
+                for control in message.cmsgs().into_iter().flatten() {
                     if let ControlMessageOwned::ScmRights(raw) = control {
                         descriptors.extend(raw.into_iter().map(sys::own));
                     }

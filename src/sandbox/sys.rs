@@ -37,10 +37,10 @@ pub(super) fn fork() -> io::Result<Forked> {
     }
 }
 
-/// Takes over a descriptor that the kernel has just installed into this process (SCM_RIGHTS).
+/// Takes over a descriptor that the kernel has just installed into this process.
 pub(super) fn own(descriptor: RawFd) -> OwnedFd {
-    // SAFETY: the caller got the number from recvmsg(2) a moment ago; nothing else knows it, so
-    // this is its only owner.
+    // SAFETY: the caller got the number from recvmsg(2) or pidfd_open(2) a moment ago; nothing else
+    // knows it, so this is its only owner.
     unsafe { OwnedFd::from_raw_fd(descriptor) }
 }
 
@@ -96,8 +96,10 @@ pub(super) fn drop_bounding(capability: u64) -> io::Result<()> {
 
 /// Empties the ambient set.
 pub(super) fn clear_ambient() -> io::Result<()> {
+    // The kernel reads an unsigned long; a C int in a variadic call is narrower.
+    let clear_all = libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong;
     // SAFETY: PR_CAP_AMBIENT takes integers only.
-    let rc = unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0_u64, 0_u64, 0_u64) };
+    let rc = unsafe { libc::prctl(libc::PR_CAP_AMBIENT, clear_all, 0_u64, 0_u64, 0_u64) };
     checked(rc.into())
 }
 

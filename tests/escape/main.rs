@@ -245,9 +245,52 @@ fn memory_beyond_the_limit_ends_the_child_and_not_the_server() {
 #[test]
 fn what_a_child_leaves_behind_is_ended_with_it() {
     let server = server();
-    let found = confined(&server, "orphan:", NOWHERE);
-    assert!(found == "ok" || found == "EACCES" || found.contains("no such file"), "{found}");
-    eventually("nothing is left", || server.children().is_empty());
+    // A child that starts a child that starts a child, each in a session of its own, and leaves.
+    for depth in [1, 3] {
+        let found = confined(&server, &format!("orphan:{depth}"), NOWHERE);
+        assert_eq!(found, "ok");
+        eventually("nothing is left", || server.children().is_empty());
+        let ours = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("--selector=sleep:20"));
+        let everybody: Vec<u32> =
+            fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+        assert!(!everybody.iter().any(ours), "a process of depth {depth} lives on");
+    }
+}
+
+#[test]
+fn a_child_that_locks_its_directory_does_not_keep_it() {
+    let server = server();
+    assert_eq!(confined(&server, "lock-out:", NOWHERE), "ok", "Landlock does not govern chmod");
+    eventually("it is removed", || server.workspaces().is_empty());
+    if is_root() {
+        let plain = Server::with(&["--tools-dir", probe().to_str().unwrap(), "--egress-allow", "127.0.0.1"], Some(65532));
+        assert_eq!(confined(&plain, "lock-out:", NOWHERE), "ok");
+        eventually("it is removed", || plain.workspaces().is_empty());
+    }
+}
+
+#[test]
+fn a_killed_servers_credentials_go_with_it() {
+    assert!(is_root(), "this test drops capabilities and needs root; see CONTRIBUTING.md");
+    let flags = ["--tools-dir", probe().to_str().unwrap(), "--egress-allow", "127.0.0.1"];
+    let capabilities = "+setuid,+setgid,+setpcap,+kill,+chown";
+    let mut server = Server::with_capabilities(capabilities, &flags);
+    let stream = server.open(
+        "POST",
+        "/tools/kubectl",
+        &[("Content-Type", "application/json"), ("X-Kubeconfig", &kubeconfig_of("https://127.0.0.1:1"))],
+        br#"{"command":"get pods -l sleep:20"}"#,
+    );
+    eventually("it runs", || server.children().len() == 1);
+    let kubeconfig = server.workspaces().remove(0).join("kubeconfig");
+    assert!(kubeconfig.exists());
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+    eventually("the spawner removes it", || !kubeconfig.exists());
+    drop(stream);
+    let work = std::mem::replace(&mut server.work, tempfile::tempdir().unwrap());
+    let next = Server::with_capabilities_in(work, capabilities, &flags);
+    assert_eq!(fs::read_dir(next.work.path()).unwrap().count(), 1, "the next start sweeps the rest, with five capabilities too");
 }
 
 #[test]

@@ -112,6 +112,12 @@ impl Server {
     /// Starts a server as root with these capabilities only, and waits until kubectl is available.
     pub fn with_capabilities(capabilities: &str, flags: &[&str]) -> Self {
         let work = tempfile::Builder::new().prefix("airlock-test-").tempdir_in(memory()).unwrap();
+        fs::set_permissions(work.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        Self::with_capabilities_in(work, capabilities, flags)
+    }
+
+    /// The same, in a work directory of an earlier server.
+    pub fn with_capabilities_in(work: tempfile::TempDir, capabilities: &str, flags: &[&str]) -> Self {
         let mut command = Command::new("setpriv");
         command.args(["--inh-caps=-all", &format!("--bounding-set=-all,{capabilities}")]).arg(program());
         let server = Self::run(command, work, flags);

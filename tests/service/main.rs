@@ -350,7 +350,7 @@ fn five_hundred_calls_leave_nothing_and_neither_does_a_killed_server() {
     eventually("the spawner and every child are dead", || spawner.iter().chain(&children).all(dead));
     drop(streams);
     TcpListener::bind(server.address).expect("the port is free");
-    assert_eq!(server.workspaces().len(), 8, "a killed server cannot remove its directories");
+    assert!(server.workspaces().iter().all(|workspace| !workspace.join("kubeconfig").exists()), "the spawner removes the credentials");
     // The next start, in the same place, does.
     let work = std::mem::replace(&mut server.work, tempfile::tempdir().unwrap());
     let next =

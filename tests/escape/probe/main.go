@@ -110,13 +110,26 @@ func try(task string) (string, error) {
 		return strings.Join(open, " "), nil
 	case "orphan":
 		// A child in a session of its own that outlives us, if it can.
-		self, err := os.Executable()
-		if err != nil {
+		self := "/proc/self/exe"
+		// Each level in a session of its own; the last one sleeps.
+		next := "--selector=sleep:20"
+		if depth, _ := strconv.Atoi(argument); depth > 1 {
+			next = "--selector=orphan:" + strconv.Itoa(depth-1)
+		}
+		command := exec.Command(self, next)
+		// os/exec would open /dev/null, which the sandbox does not let us; standard input is it already.
+		command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdin, os.Stdin
+		command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if err := command.Start(); err != nil {
 			return "", err
 		}
-		command := exec.Command(self, "--selector=sleep:20")
-		command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-		return "", command.Start()
+		time.Sleep(100 * time.Millisecond)
+		return "", nil
+	case "lock-out":
+		// The workspace is ours while we run: shut the door behind us.
+		home := os.Getenv("HOME")
+		os.Chmod(home, 0)
+		return "", os.Chmod(strings.TrimSuffix(home, "/home"), 0)
 	case "sleep":
 		seconds, _ := strconv.Atoi(argument)
 		time.Sleep(time.Duration(seconds) * time.Second)
