@@ -6,7 +6,7 @@
 
 use std::{
     io::{self, Write},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -15,7 +15,10 @@ use serde::Serialize;
 use crate::{caller::Caller, catalogue::Tool};
 
 /// Where records go.
-pub struct Audit(Mutex<Box<dyn Write + Send>>);
+pub struct Audit(Arc<Mutex<Box<dyn Write + Send>>>);
+
+/// A reader of the records that stalls for longer stalls calls, and they are refused.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// A decision, before anything starts.
 #[derive(Debug, Serialize)]
@@ -98,32 +101,41 @@ struct Line<T> {
 impl Audit {
     /// Records go to `writer`, a line each.
     pub fn new(writer: impl Write + Send + 'static) -> Self {
-        Self(Mutex::new(Box::new(writer)))
+        Self(Arc::new(Mutex::new(Box::new(writer))))
     }
 
     /// Records a decision.
     ///
     /// # Errors
     /// When it could not be written; the call has to be refused then.
-    pub fn decision(&self, record: &DecisionRecord<'_>) -> io::Result<()> {
-        self.write("decision", record)
+    pub async fn decision(&self, record: &DecisionRecord<'_>) -> io::Result<()> {
+        self.write("decision", record).await
     }
 
     /// Records the end of a call.
     ///
     /// # Errors
     /// When it could not be written.
-    pub fn end(&self, record: &EndRecord<'_>) -> io::Result<()> {
-        self.write("end", record)
+    pub async fn end(&self, record: &EndRecord<'_>) -> io::Result<()> {
+        self.write("end", record).await
     }
 
-    fn write(&self, event: &'static str, record: impl Serialize) -> io::Result<()> {
+    /// Off the runtime's threads: a pipe that nobody reads blocks its writer.
+    async fn write(&self, event: &'static str, record: impl Serialize) -> io::Result<()> {
         let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
         let mut line = serde_json::to_vec(&Line { time, event, record })?;
         line.push(b'\n');
-        let mut writer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.write_all(&line)?;
-        writer.flush()
+        let writer = Arc::clone(&self.0);
+        let writing = tokio::task::spawn_blocking(move || {
+            let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+            writer.write_all(&line)?;
+            writer.flush()
+        });
+        match tokio::time::timeout(WRITTEN_WITHIN, writing).await {
+            Ok(Ok(written)) => written,
+            Ok(Err(_)) => Err(io::Error::other("the writer ended")),
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 }
 

@@ -62,9 +62,22 @@ pub enum Availability {
         /// Why.
         reason: String,
     },
+    /// The binary could not be asked; it is asked again.
+    Unknown {
+        /// Why.
+        reason: String,
+    },
 }
 
 impl Availability {
+    /// Whether it may become available by itself.
+    fn is_waited_for(&self) -> bool {
+        match self {
+            Self::Building | Self::Checking | Self::Missing | Self::Unknown { .. } => true,
+            Self::Available { .. } | Self::NoCatalogue { .. } | Self::Refused { .. } => false,
+        }
+    }
+
     /// The reason and the remedy, for a call that is refused; `None` when calls run.
     pub fn refusal(&self, tool: Tool) -> Option<(String, String)> {
         let told = |reason: String, hint: &str| Some((reason, hint.to_owned()));
@@ -79,6 +92,10 @@ impl Availability {
             Self::NoCatalogue { version } => told(
                 format!("{tool} {version} is not enabled: this server has no catalogue of that version"),
                 "kubectl is enabled; /tools/status shows the state of each tool",
+            ),
+            Self::Unknown { reason } => told(
+                format!("{tool} could not be asked for its version: {reason}"),
+                "the server goes on asking; call again in a few seconds",
             ),
             Self::Refused { reason } => told(format!("{tool} may not be used: {reason}"), "the operator sees the reason in /tools/status"),
         }
@@ -125,9 +142,9 @@ impl Inventory {
         loop {
             let mut waiting = false;
             for &(tool, _) in &self.paths {
-                if matches!(self.availability(tool), Availability::Building | Availability::Checking | Availability::Missing) {
+                if self.availability(tool).is_waited_for() {
                     let found = self.look(tool, &sandbox, &workspaces, limits).await;
-                    waiting |= matches!(found, Availability::Building | Availability::Missing);
+                    waiting |= found.is_waited_for();
                     self.set(tool, found);
                 }
             }
@@ -147,21 +164,21 @@ impl Inventory {
     }
 
     async fn look(&self, tool: Tool, sandbox: &Sandbox, workspaces: &Workspaces, limits: Limits) -> Availability {
-        let refused = |reason: String| Availability::Refused { reason };
+        let unknown = |reason: String| Availability::Unknown { reason };
         let file = match sandbox.open(tool).await {
             Ok(Ok(file)) => file,
             Ok(Err(ToolAbsence::Building)) => return Availability::Building,
             Ok(Err(ToolAbsence::Missing)) => return Availability::Missing,
-            Ok(Err(ToolAbsence::Untrusted(why))) => return refused(why),
-            Err(error) => return refused(error.to_string()),
+            Ok(Err(ToolAbsence::Untrusted(why))) => return Availability::Refused { reason: why },
+            Err(error) => return unknown(error.to_string()),
         };
         let digest = match tokio::task::spawn_blocking(move || digest(file)).await {
             Ok(Ok(digest)) => digest,
-            _ => return refused("it cannot be read".into()),
+            _ => return unknown("it cannot be read".into()),
         };
         let version = match self.version(tool, sandbox, workspaces, limits).await {
             Ok(version) => version,
-            Err(why) => return refused(why),
+            Err(why) => return unknown(why),
         };
         match self.catalogue_of(tool, &version) {
             Some(catalogue) => Availability::Available { catalogue: catalogue.version().to_owned(), version, digest },

@@ -14,6 +14,7 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -28,7 +29,7 @@ use crate::{
     inventory::Inventory,
     mcp, metrics,
     policy::Policy,
-    sandbox::{Identity, Limits, Sandbox, SpawnerLink, fork_spawner, harden_server},
+    sandbox::{Identity, Limits, Sandbox, SpawnerLink, claim_users, fork_spawner, harden_server},
     secret::SecretString,
     workspace::Workspaces,
 };
@@ -36,12 +37,16 @@ use crate::{
 /// How long a call may wait for a place.
 const LONGEST_QUEUE: Duration = Duration::from_secs(10);
 
+/// How long the last calls may take to be ended, recorded and cleaned up after.
+const CLEAN_UP: Duration = Duration::from_secs(5);
+
 type Done = Result<(), Box<dyn Error>>;
 
 /// Serves HTTP until SIGTERM or SIGINT.
 pub fn http(options: Options) -> Done {
     let settings = Settings::load(options)?;
     log_to_stderr(settings.log_format)?;
+    raise_descriptors();
     let prepared = Prepared::new(&settings)?;
     // After the fork: the spawner must not hold the port open.
     let listener = TcpListener::bind(settings.listen).map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
@@ -49,15 +54,20 @@ pub fn http(options: Options) -> Done {
     drop_root(&settings)?;
     let metrics = metrics::install()?;
     let stop = CancellationToken::new();
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let done = runtime.block_on(async {
         let (gate, workspaces) = prepared.open(&settings, Audit::new(io::stdout()))?;
         tokio::spawn(stop_on_signal(stop.clone()));
         let spawner = watch_spawner(&gate, &stop);
         tracing::info!(address = %settings.listen, "listening");
-        http::serve(listener, gate, metrics, Hosts::new(settings.allowed_hosts.clone()), stop.clone()).await?;
-        drop(workspaces);
+        http::serve(listener, gate.clone(), metrics, Hosts::new(settings.allowed_hosts.clone()), stop.clone()).await?;
+        gate.stop(CLEAN_UP).await;
+        drop((gate, workspaces));
         if spawner.is_finished() { Err("the spawner has ended; no command can run".into()) } else { Ok(()) }
-    })
+    });
+    // A write that nobody reads may still block a thread; it is not waited for.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    done
 }
 
 /// Serves one MCP client on standard input and output.
@@ -67,7 +77,8 @@ pub fn stdio(options: Options) -> Done {
     let kubeconfig = own_kubeconfig()?;
     let prepared = Prepared::new(&settings)?;
     drop_root(&settings)?;
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let done = runtime.block_on(async {
         let stop = CancellationToken::new();
         // Standard output is the conversation.
         let (gate, workspaces) = prepared.open(&settings, Audit::new(io::stderr()))?;
@@ -75,12 +86,16 @@ pub fn stdio(options: Options) -> Done {
         let _spawner = watch_spawner(&gate, &stop);
         // A client asks at once; kubectl is found in the time of one `version`.
         tokio::select! {
-            ended = mcp::serve_stdio(gate, kubeconfig) => ended?,
+            ended = mcp::serve_stdio(gate.clone(), kubeconfig) => ended?,
             () = stop.cancelled() => {}
         }
-        drop(workspaces);
+        gate.stop(CLEAN_UP).await;
+        drop((gate, workspaces));
         Ok(())
-    })
+    });
+    // A read of standard input cannot be cancelled.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    done
 }
 
 /// What is made before the runtime starts.
@@ -102,14 +117,14 @@ impl Prepared {
         if !workspaces.in_memory() {
             tracing::warn!(path = %workspaces.path().display(), "kubeconfigs are written to a disk; a tmpfs named with --work-dir keeps them in memory");
         }
-        let link = fork_spawner(settings.tools.clone(), is_root.then(|| Identity::new(settings.first_child_user)))?;
+        let children = if is_root { Some(claim_users(settings.first_child_user, places(settings))?) } else { None };
+        let link = fork_spawner(settings.tools.clone(), children)?;
         Ok(Self { catalogues, policy, workspaces, link })
     }
 
     /// Opens the gate, and starts to look for the tools.
     fn open(self, settings: &Settings, audit: Audit) -> Result<(Gate, Arc<Workspaces>), Box<dyn Error>> {
-        // Places for callers, and one for the inventory's own questions.
-        let sandbox = Sandbox::new(self.link, settings.concurrency + 1)?;
+        let sandbox = Sandbox::new(self.link, places(settings))?;
         for status in sandbox.layers() {
             tracing::debug!(layer = %status.layer, state = ?status.state, "layer");
         }
@@ -134,6 +149,11 @@ impl Prepared {
     }
 }
 
+/// Places for callers, and one for the inventory's own questions.
+fn places(settings: &Settings) -> u16 {
+    settings.concurrency + 1
+}
+
 /// The network-facing process gives up root for good, and nobody may look into it.
 fn drop_root(settings: &Settings) -> Done {
     if nix::unistd::geteuid().is_root() {
@@ -143,6 +163,16 @@ fn drop_root(settings: &Settings) -> Done {
     }
     harden_server()?;
     Ok(())
+}
+
+/// As many descriptors as are allowed: each connection is one, and a call three.
+fn raise_descriptors() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+    {
+        tracing::warn!(soft, hard, %error, "the limit on descriptors could not be raised");
+    }
 }
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {

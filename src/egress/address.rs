@@ -13,8 +13,8 @@ pub enum Forbidden {
     NotUnicast,
     /// Link-local, and what cloud providers answer metadata on.
     Metadata,
-    /// This host.
-    Loopback,
+    /// This host, by a loopback address or one of its interfaces'.
+    ThisHost,
 }
 
 impl Forbidden {
@@ -23,7 +23,7 @@ impl Forbidden {
         match self {
             Self::NotUnicast => "it is no unicast address",
             Self::Metadata => "it is a link-local or metadata address",
-            Self::Loopback => "it is a loopback address, which only the operator's `egress.allow` opens",
+            Self::ThisHost => "it is an address of this host, which only the operator's `egress.allow` opens",
         }
     }
 }
@@ -102,17 +102,17 @@ impl Allowed {
         Self(rules)
     }
 
-    /// Whether `address` may be dialled on `port`.
+    /// Whether `address` may be dialled on `port`; `own` are the addresses of this host.
     ///
-    /// Loopback is the operator's to open; metadata, link-local and what is no unicast address
+    /// This host is the operator's to open; metadata, link-local and what is no unicast address
     /// stays shut whatever the rules say.
     ///
     /// # Errors
     /// Why not.
-    pub fn vet(&self, address: IpAddr, port: u16) -> Result<(), Forbidden> {
+    pub fn vet(&self, address: IpAddr, port: u16, own: &[IpAddr]) -> Result<(), Forbidden> {
         let plain = unmapped(address);
-        match class(plain) {
-            Some(Forbidden::Loopback) if self.0.iter().any(|rule| rule.covers(plain, port)) => Ok(()),
+        match class(plain).or_else(|| own.contains(&plain).then_some(Forbidden::ThisHost)) {
+            Some(Forbidden::ThisHost) if self.0.iter().any(|rule| rule.covers(plain, port)) => Ok(()),
             Some(forbidden) => Err(forbidden),
             None => Ok(()),
         }
@@ -129,7 +129,7 @@ fn class(address: IpAddr) -> Option<Forbidden> {
 fn class_v4(address: Ipv4Addr) -> Option<Forbidden> {
     let [a, b, ..] = address.octets();
     if address.is_loopback() {
-        return Some(Forbidden::Loopback);
+        return Some(Forbidden::ThisHost);
     }
     // 100.100.100.200 is Alibaba Cloud's metadata service, 168.63.129.16 Azure's host, 192.0.0.192 Oracle's.
     let metadata = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(192, 0, 0, 192)];
@@ -142,17 +142,17 @@ fn class_v4(address: Ipv4Addr) -> Option<Forbidden> {
 fn class_v6(address: Ipv6Addr) -> Option<Forbidden> {
     let [first, ..] = address.segments();
     if address.is_loopback() {
-        return Some(Forbidden::Loopback);
+        return Some(Forbidden::ThisHost);
     }
-    // fd00:ec2::254 is Amazon's metadata service, fd20:ce::254 Google's.
-    let metadata = [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)];
-    if first & 0xffc0 == 0xfe80 || metadata.contains(&address) {
+    // fd00:ec2::/32 are Amazon's services (metadata, pod identity, DNS, time), fd20:ce::254 is Google's metadata.
+    let metadata = matches!(address.segments(), [0xfd00, 0xec2, ..]) || address == Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254);
+    if first & 0xffc0 == 0xfe80 || metadata {
         return Some(Forbidden::Metadata);
     }
     (address.is_unspecified() || address.is_multicast() || first & 0xffc0 == 0xfec0).then_some(Forbidden::NotUnicast)
 }
 
-/// The IPv4 address inside v4-mapped, v4-compatible, NAT64, 6to4 and Teredo forms, which a network
+/// The IPv4 address inside v4-mapped, v4-compatible, NAT64, 6to4, Teredo and ISATAP forms, which a network
 /// may translate back.
 fn unmapped(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
@@ -164,6 +164,7 @@ fn unmapped(address: IpAddr) -> IpAddr {
         (0x64, 0xff9b, ..) => v4(g, h),
         (0x2002, high, low, ..) => v4(high, low),
         (0x2001, 0, ..) => v4(!g, !h),
+        (.., 0 | 0x200, 0x5efe) => v4(g, h), // ISATAP
         _ => address,
     }
 }
@@ -173,7 +174,11 @@ mod tests {
     use super::*;
 
     fn vet(address: &str, rules: &[&str]) -> Result<(), Forbidden> {
-        Allowed::new(rules.iter().map(|rule| rule.parse().unwrap()).collect()).vet(address.parse().unwrap(), 6443)
+        Allowed::new(rules.iter().map(|rule| rule.parse().unwrap()).collect()).vet(
+            address.parse().unwrap(),
+            6443,
+            &["192.0.2.9".parse().unwrap()],
+        )
     }
 
     #[test]
@@ -185,6 +190,8 @@ mod tests {
             "2002:a9fe:a9fe::",
             "fe80::1",
             "fd00:ec2::254",
+            "fd00:ec2::23",
+            "2001:db8::5efe:a9fe:a9fe",
             "100.100.100.200",
             "0.0.0.0",
             "::",
@@ -199,13 +206,15 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_the_operators_to_open() {
+    fn this_host_is_the_operators_to_open() {
+        assert_eq!(vet("192.0.2.9", &[]), Err(Forbidden::ThisHost), "an interface's address");
+        assert_eq!(vet("192.0.2.9", &["192.0.2.9"]), Ok(()));
         for address in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
-            assert_eq!(vet(address, &[]), Err(Forbidden::Loopback), "{address}");
+            assert_eq!(vet(address, &[]), Err(Forbidden::ThisHost), "{address}");
         }
         assert_eq!(vet("127.0.0.1", &["127.0.0.1:6443"]), Ok(()));
-        assert_eq!(vet("127.0.0.1", &["127.0.0.1:443"]), Err(Forbidden::Loopback));
-        assert_eq!(vet("127.0.0.2", &["127.0.0.1"]), Err(Forbidden::Loopback));
+        assert_eq!(vet("127.0.0.1", &["127.0.0.1:443"]), Err(Forbidden::ThisHost));
+        assert_eq!(vet("127.0.0.2", &["127.0.0.1"]), Err(Forbidden::ThisHost));
         assert_eq!(vet("::1", &["[::1]:6443"]), Ok(()));
     }
 

@@ -44,7 +44,7 @@ impl EgressError {
     /// What to do instead, in one sentence.
     pub fn help(&self) -> String {
         match self {
-            Self::Forbidden { address, why: Forbidden::Loopback, .. } => {
+            Self::Forbidden { address, why: Forbidden::ThisHost, .. } => {
                 format!("an operator can open it with `--egress-allow {address}:PORT`")
             }
             Self::Forbidden { .. } => "use the address that the API server has in its network".into(),
@@ -75,8 +75,9 @@ pub async fn pin(endpoint: &Endpoint, allowed: &Allowed) -> Result<Pinned, Egres
         EndpointHost::Address(address) => vec![*address],
         EndpointHost::Name(name) => resolve(name, port).await?,
     };
+    let own = own_addresses();
     for &address in &addresses {
-        allowed.vet(address, port).map_err(|why| EgressError::Forbidden { endpoint: endpoint.to_string(), address, why })?;
+        allowed.vet(address, port, &own).map_err(|why| EgressError::Forbidden { endpoint: endpoint.to_string(), address, why })?;
     }
     // IPv4 first: a host without IPv6 connectivity still gets AAAA answers, and there is one try.
     let chosen = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
@@ -84,6 +85,18 @@ pub async fn pin(endpoint: &Endpoint, allowed: &Allowed) -> Result<Pinned, Egres
         Some(&address) => Ok(Pinned(Some(SocketAddr::new(address, port)))),
         None => Err(EgressError::Unresolved { name: endpoint.host().to_string(), source: None }),
     }
+}
+
+/// The addresses of this host's interfaces now: what listens on all of them is reached by each.
+fn own_addresses() -> Vec<IpAddr> {
+    let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
+    let addresses = interfaces.filter_map(|interface| interface.address);
+    addresses
+        .filter_map(|address| {
+            let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+            v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
+        })
+        .collect()
 }
 
 async fn resolve(name: &str, port: u16) -> Result<Vec<IpAddr>, EgressError> {

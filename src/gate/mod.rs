@@ -14,7 +14,7 @@ use std::{
 };
 
 use tokio::{sync::watch, time::timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use admission::Admission;
 pub use arguments::Arguments;
@@ -77,7 +77,13 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// The one enforcement point. Cheap to clone.
 #[derive(Clone)]
-pub struct Gate(Arc<Rooms>);
+pub struct Gate {
+    rooms: Arc<Rooms>,
+    /// Cancelled when the server stops: then every call is.
+    stop: CancellationToken,
+    /// Calls that are not recorded to their end yet.
+    calls: TaskTracker,
+}
 
 /// What the journey needs.
 pub struct Rooms {
@@ -102,22 +108,31 @@ pub struct Rooms {
 impl Gate {
     /// The gate to these rooms.
     pub fn new(rooms: Rooms) -> Self {
-        Self(Arc::new(rooms))
+        Self { rooms: Arc::new(rooms), stop: CancellationToken::new(), calls: TaskTracker::new() }
     }
 
     /// The tools.
     pub fn inventory(&self) -> &Inventory {
-        &self.0.inventory
+        &self.rooms.inventory
     }
 
     /// Replaces the rules; calls that were judged already go on under the old ones.
     pub fn replace_policy(&self, policy: Policy) {
-        *self.0.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+        *self.rooms.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+    }
+
+    /// Cancels every call and waits, for at most `within`, until each is recorded and cleaned up after.
+    pub async fn stop(&self, within: Duration) {
+        self.stop.cancel();
+        self.calls.close();
+        if timeout(within, self.calls.wait()).await.is_err() {
+            tracing::error!(calls = self.calls.len(), "calls are left at the end; the spawner ends their children");
+        }
     }
 
     /// The sandbox.
     pub fn sandbox(&self) -> &Sandbox {
-        &self.0.sandbox
+        &self.rooms.sandbox
     }
 
     /// Runs one request to its end. Dropping the future cancels it: the child is ended and what it
@@ -125,13 +140,13 @@ impl Gate {
     pub async fn run(&self, caller: Caller, request: Request) -> Outcome {
         let started = Instant::now();
         let request_id = outcome::request_id();
-        let cancel = CancellationToken::new();
+        let cancel = self.stop.child_token();
         let guard = cancel.clone().drop_guard();
         let (tool, door) = (request.tool, caller.door());
         // A task of its own: a door's future may be dropped at any await, and the end still has to be
         // recorded. A panic ends this call and no other.
-        let rooms = Arc::clone(&self.0);
-        let call = tokio::spawn({
+        let rooms = Arc::clone(&self.rooms);
+        let call = self.calls.spawn({
             let request_id = request_id.clone();
             async move { Call { rooms: &rooms, caller: &caller, request: &request, request_id: &request_id, started }.run(&cancel).await }
         });
@@ -187,7 +202,7 @@ impl Call<'_> {
     /// Every room, in order. A room's proof is the next one's argument, so none can be skipped.
     async fn run(self, cancel: &CancellationToken) -> Result<Ran, Stopped> {
         let judged = self.judge().await;
-        self.record_decision(&judged)?;
+        self.record_decision(&judged).await?;
         let Judged { approved, kubeconfig, pinned, deadline, .. } = judged.map_err(|(refusal, _)| refusal)?;
         let place = tokio::select! {
             place = self.rooms.admission.enter() => place?,
@@ -206,7 +221,7 @@ impl Call<'_> {
         metrics::spawn(self.request.tool, spawning.elapsed());
         let ended = self.watch(child, rule, deadline, cancel).await;
         drop(place);
-        self.record_end(&ended);
+        self.record_end(&ended).await;
         ended
     }
 
@@ -331,7 +346,7 @@ impl Call<'_> {
         }
     }
 
-    fn record_decision(&self, judged: &Result<Judged, (Refusal, Option<Invocation>)>) -> Result<(), Refusal> {
+    async fn record_decision(&self, judged: &Result<Judged, (Refusal, Option<Invocation>)>) -> Result<(), Refusal> {
         let mut record = DecisionRecord {
             request_id: self.request_id,
             who: Who::of(self.caller),
@@ -358,10 +373,10 @@ impl Call<'_> {
                 record.reason = Some(refusal.to_string());
             }
         }
-        self.rooms.audit.decision(&record).map_err(|source| Refusal::Fault { what: "the call could not be recorded", source })
+        self.rooms.audit.decision(&record).await.map_err(|source| Refusal::Fault { what: "the call could not be recorded", source })
     }
 
-    fn record_end(&self, ended: &Result<Ran, Stopped>) {
+    async fn record_end(&self, ended: &Result<Ran, Stopped>) {
         let (ran, code) = match ended {
             Ok(ran) => (Some(ran), None),
             Err(stopped) => (stopped.ran.as_ref(), Some(stopped.refusal.code().as_str())),
@@ -382,7 +397,7 @@ impl Call<'_> {
                 .map(|status| status.layer.as_str())
                 .collect(),
         };
-        if let Err(error) = self.rooms.audit.end(&record) {
+        if let Err(error) = self.rooms.audit.end(&record).await {
             tracing::error!(request_id = self.request_id, %error, "the end of a call could not be recorded");
         }
     }

@@ -1,14 +1,19 @@
 //! Which `Host` and `Origin` may call: a web page that a user visits must not reach this server,
 //! neither across origins nor by rebinding its own name to this address.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
+    body::{Body, to_bytes},
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header, uri::Authority},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::Authority},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use tokio::time::timeout;
+
+use super::LARGEST_BODY;
+use crate::mcp;
 
 /// Names under which this server is called, without ports.
 #[derive(Clone, Debug)]
@@ -27,14 +32,17 @@ impl Hosts {
     }
 
     fn knows(&self, authority: &str) -> bool {
-        authority.parse::<Authority>().is_ok_and(|authority| self.0.iter().any(|known| known.eq_ignore_ascii_case(authority.host())))
+        !authority.contains('@')
+            && authority.parse::<Authority>().is_ok_and(|authority| self.0.iter().any(|known| known.eq_ignore_ascii_case(authority.host())))
     }
 
     /// Why a request may not pass.
     fn refusal(&self, headers: &HeaderMap, target: Option<&str>) -> Option<&'static str> {
         let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
-        if headers.get_all(header::HOST).iter().count() > 1 {
-            return Some("the request names more than one Host");
+        for name in [header::HOST, header::ORIGIN, HeaderName::from_static("x-kubeconfig")] {
+            if headers.get_all(name).iter().count() > 1 {
+                return Some("the request has a Host, Origin or X-Kubeconfig header twice");
+            }
         }
         // HTTP/2 has the authority in the target instead of a header.
         let host = text(header::HOST).or(target);
@@ -60,14 +68,44 @@ pub async fn check(State(hosts): State<Hosts>, request: Request, next: Next) -> 
     }
 }
 
-/// Clients that ask for JSON only, or for anything, get what the MCP specification asks them to
-/// accept; rmcp would answer 406.
-pub async fn lenient_accept(mut request: Request, next: Next) -> Response {
-    if request.method() == Method::POST {
-        request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+/// What rmcp leaves to its host: a bound on sessions, on what opens one, and on how long a body takes.
+///
+/// Clients that ask for JSON only, or for anything, get what the MCP specification asks them to accept;
+/// rmcp would answer 406.
+pub async fn mcp(State(sessions): State<mcp::Sessions>, request: Request, next: Next) -> Response {
+    if request.method() != Method::POST {
+        return next.run(request).await;
     }
-    next.run(request).await
+    let opens_session = !request.headers().contains_key("mcp-session-id") && !request.headers().contains_key("mcp-protocol-version");
+    let (mut parts, body) = request.into_parts();
+    let bytes = match timeout(BODY_WITHIN, to_bytes(body, LARGEST_BODY)).await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(_)) => return (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large, or broke off").into_response(),
+        Err(_) => return (StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time").into_response(),
+    };
+    if opens_session {
+        if bytes.len() > LARGEST_HELLO {
+            return (StatusCode::PAYLOAD_TOO_LARGE, "a message that opens a session is small").into_response();
+        }
+        if sessions.count().await >= MOST_SESSIONS {
+            return (
+                StatusCode::SERVICE_UNAVAILABLE,
+                [(header::RETRY_AFTER, "30")],
+                "there are too many sessions; idle ones end after five minutes",
+            )
+                .into_response();
+        }
+    }
+    parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    next.run(Request::from_parts(parts, Body::from(bytes))).await
 }
+
+/// A session costs about 60 kB and what its first message said.
+const MOST_SESSIONS: usize = 512;
+/// The largest first message. Real clients' are under 2 KiB.
+const LARGEST_HELLO: usize = 16 * 1024;
+/// A client that does not send its body within this is not one.
+const BODY_WITHIN: Duration = Duration::from_secs(15);
 
 #[cfg(test)]
 mod tests {

@@ -34,8 +34,10 @@ pub const LARGEST_BODY: usize = 1 << 20;
 const LARGEST_HEADERS: usize = 512 * 1024;
 /// A client that does not send its headers within this is not one.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
-/// How long running calls may go on after the server was asked to stop.
+/// How long connections may go on after the server was asked to stop.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long running calls may; then they are cancelled, and their callers still get an answer.
+const DRAIN_CALLS: Duration = Duration::from_secs(7);
 
 /// Serves every HTTP door on `listener` until `stop` is cancelled, then drains.
 ///
@@ -43,27 +45,34 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// When the socket fails.
 pub async fn serve(listener: TcpListener, gate: Gate, metrics: PrometheusHandle, hosts: Hosts, stop: CancellationToken) -> io::Result<()> {
     let handle = Handle::new();
-    let router = router(gate, metrics, hosts, stop.child_token());
-    let mut server = axum_server::from_tcp(listener)?.acceptor(NoDelayAcceptor::new()).handle(handle.clone());
+    let router = router(gate.clone(), metrics, hosts, stop.child_token());
+    let server = axum_server::from_tcp(listener)?.acceptor(NoDelayAcceptor::new()).handle(handle.clone());
+    // A connection that never says a word is no client either.
+    let mut server = server.first_request_timeout(HEADERS_WITHIN);
     server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(LARGEST_HEADERS);
     server
         .http_builder()
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(LARGEST_HEADERS).unwrap_or(u32::MAX))
-        .max_concurrent_streams(64);
+        .max_concurrent_streams(64)
+        .keep_alive_interval(Duration::from_secs(20));
     tokio::spawn(async move {
         stop.cancelled().await;
         handle.graceful_shutdown(Some(DRAIN));
+        tokio::time::sleep(DRAIN_CALLS).await;
+        gate.stop(DRAIN - DRAIN_CALLS).await;
     });
     server.serve(router.into_make_service()).await
 }
 
 fn router(gate: Gate, metrics: PrometheusHandle, hosts: Hosts, stop: CancellationToken) -> Router {
-    let mcp = mcp::service(gate.clone(), hosts.names(), LARGEST_BODY, stop);
+    let (mcp, sessions) = mcp::service(gate.clone(), hosts.names(), LARGEST_BODY, stop);
     // `route_service`, not a nested one: paths below /mcp are probes for metadata that does not exist.
-    let mcp =
-        Router::new().route_service("/mcp", mcp.clone()).route_service("/mcp/", mcp).layer(middleware::from_fn(guard::lenient_accept));
+    let mcp = Router::new()
+        .route_service("/mcp", mcp.clone())
+        .route_service("/mcp/", mcp)
+        .layer(middleware::from_fn_with_state(sessions, guard::mcp));
     Router::new()
         .route("/tools/status", get(status::tools))
         .route("/tools/{tool}", post(tools::call).fallback(any(tools::method_not_allowed)))

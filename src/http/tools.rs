@@ -74,6 +74,10 @@ async fn read(headers: &HeaderMap, body: HttpBody) -> Result<Arguments, Refusal>
         Ok(Err(_)) => return Err(wrong("the body broke off")),
         Err(_) => return Err(wrong("the body did not arrive in time")),
     };
+    // serde would take an array for the fields in order.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(wrong("the body is no JSON object"));
+    }
     // serde_json's messages name fields and places, and quote no value of ours to hide.
     serde_json::from_slice(&bytes).map_err(|error| wrong(&format!("the body is not a request: {}", without_values(&error))))
 }

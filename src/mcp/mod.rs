@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     caller::{Caller, Door},
     catalogue::Tool,
+    excerpt::Excerpt,
     gate::{Arguments, Body, Gate, Outcome},
     refusal::Refusal,
     secret::SecretString,
@@ -54,7 +55,7 @@ pub fn service(
     hosts: &[String],
     largest_body: usize,
     stop: CancellationToken,
-) -> StreamableHttpService<Server, LocalSessionManager> {
+) -> (StreamableHttpService<Server, LocalSessionManager>, Sessions) {
     let origins = hosts
         .iter()
         .flat_map(|name| [format!("http://{name}:*"), format!("https://{name}:*"), format!("http://{name}"), format!("https://{name}")]);
@@ -68,8 +69,20 @@ pub fn service(
     let mut session = SessionConfig::default();
     session.keep_alive = Some(Duration::from_secs(300));
     sessions.session_config = session;
+    let sessions = Arc::new(sessions);
     let server = Server::new(gate, Door::Mcp, None);
-    StreamableHttpService::new(move || Ok(server.clone()), Arc::new(sessions), settings)
+    (StreamableHttpService::new(move || Ok(server.clone()), Arc::clone(&sessions), settings), Sessions(sessions))
+}
+
+/// The open sessions of clients of the initialize era; rmcp does not bound their number.
+#[derive(Clone)]
+pub struct Sessions(Arc<LocalSessionManager>);
+
+impl Sessions {
+    /// How many there are.
+    pub async fn count(&self) -> usize {
+        self.0.sessions.read().await.len()
+    }
 }
 
 /// Serves one client on standard input and output, until it leaves.
@@ -126,10 +139,12 @@ fn rendered(outcome: &Outcome) -> CallToolResponse {
 fn malformed(error: &serde_json::Error) -> CallToolResponse {
     let told = error.to_string();
     let named = ["unknown field", "missing field"].iter().any(|known| told.starts_with(known));
-    let reason =
-        if named { told.split(", expected").next().unwrap_or_default() } else { "an argument has the wrong type; all of them are texts" };
-    let refusal =
-        Refusal::Request { reason: reason.to_owned(), hint: "give `command`, and if needed `namespace`, `context`, `timeout`".into() };
+    let mut parts = told.splitn(3, '`');
+    let reason = match (named, parts.next(), parts.next()) {
+        (true, Some(what), Some(name)) => format!("{what}{}", Excerpt::new(name)),
+        _ => "an argument has the wrong type; all of them are texts".to_owned(),
+    };
+    let refusal = Refusal::Request { reason, hint: "give `command`, and if needed `namespace`, `context`, `timeout`".into() };
     rendered(&Outcome::refused(refusal))
 }
 

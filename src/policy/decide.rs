@@ -2,7 +2,7 @@
 
 use super::{
     Policy,
-    rule::{Effect, Rule, RuleId, Target},
+    rule::{Effect, Rule, RuleId, Target, Verbs},
 };
 use crate::{command::Invocation, excerpt::Excerpt};
 
@@ -176,6 +176,8 @@ impl super::Rules {
             match rule.accepts(invocation, target) {
                 Ok(()) => return Ok(rule),
                 Err(Mismatch::Verb) => {}
+                // A rule about every verb (help) was not meant when another one does not fit.
+                Err(_) if matches!(rule.verbs, Verbs::All) => {}
                 // Between two rules for one verb, the one that gets further is the one that was meant.
                 Err(mismatch) => {
                     if nearest.as_ref().is_none_or(|(_, known)| mismatch.depth() > known.depth()) {
@@ -201,7 +203,7 @@ impl super::Rules {
     fn verbs_hint(&self, invocation: &Invocation) -> String {
         let mut verbs: Vec<&str> = Vec::new();
         for rule in self.rules.iter().filter(|rule| rule.effect == Effect::Allow && rule.tool == invocation.tool()) {
-            if let super::rule::Verbs::These(paths) = &rule.verbs {
+            if let Verbs::These(paths) = &rule.verbs {
                 verbs.extend(paths.iter().map(String::as_str).filter(|path| !path.is_empty()));
             }
         }
@@ -241,7 +243,7 @@ impl Mismatch {
                 (format!("`{tool} {verb}` is allowed only with --{flag}"), format!("add --{flag}"))
             }
             Self::Required { flag, values } => {
-                (format!("`{tool} {verb}` is allowed only with --{flag}"), format!("add --{flag}={}", values.join("|")))
+                (format!("`{tool} {verb}` is allowed only with --{flag}"), format!("add --{flag}={}", example(values)))
             }
             Self::Flag { flag } => (format!("--{flag} is not allowed with `{tool} {verb}`"), allowed_flags(rule)),
             Self::Value { flag, value, values } => {
@@ -265,6 +267,12 @@ impl Mismatch {
     }
 }
 
+/// A value that can be typed, for the first pattern: the end of a range, or the text.
+fn example(values: &[String]) -> &str {
+    let first = values.first().map_or("", String::as_str);
+    first.split_once("..").map_or(first, |(from, to)| if to.is_empty() { from } else { to })
+}
+
 fn allowed_flags(rule: &Rule) -> String {
     let flags: Vec<String> = rule.flags.iter().map(|flag| format!("--{flag}")).collect();
     if flags.is_empty() {
@@ -275,5 +283,11 @@ fn allowed_flags(rule: &Rule) -> String {
 }
 
 fn allowed_resources(rule: &Rule) -> String {
-    format!("allowed here: {}", rule.resources.as_deref().unwrap_or_default().join(", "))
+    let resources = rule.resources.as_deref().unwrap_or_default();
+    match resources.split_at_checked(12) {
+        Some((some, rest)) if !rest.is_empty() => {
+            format!("allowed here: {} and {} more; `kubectl explain` tells what a resource is", some.join(", "), rest.len())
+        }
+        _ => format!("allowed here: {}", resources.join(", ")),
+    }
 }

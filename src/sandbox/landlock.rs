@@ -1,6 +1,7 @@
-//! The ruleset of one child: the tool, its own directory, one port; nothing to write.
+//! The ruleset of one child: the tool, its own directory, public certificates, one port; nothing to
+//! write.
 
-use std::os::fd::BorrowedFd;
+use std::{fs::File, os::fd::BorrowedFd};
 
 use ::landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, NetPort, PathBeneath, Ruleset, RulesetAttr, RulesetCreated,
@@ -11,6 +12,10 @@ use super::{
     layer::{Layer, LayerState, LayerStatus},
     sys,
 };
+
+/// Where distributions keep the certificates of public authorities (Go, crypto/x509/root_linux.go).
+const AUTHORITIES: [&str; 4] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"];
 
 /// What this kernel's Landlock can do: the layers that every child will report.
 pub(super) fn statuses() -> Vec<LayerStatus> {
@@ -33,6 +38,10 @@ pub(super) fn ruleset(tool: BorrowedFd<'_>, workspace: BorrowedFd<'_>, port: Opt
         .create()?
         .add_rule(PathBeneath::new(tool, AccessFs::Execute | AccessFs::ReadFile))?
         .add_rule(PathBeneath::new(workspace, AccessFs::ReadFile | AccessFs::ReadDir))?;
+    // For servers with certificates of public authorities. Go reads the first of these that is there.
+    for bundle in AUTHORITIES.iter().filter_map(|path| File::open(path).ok()) {
+        ruleset = ruleset.add_rule(PathBeneath::new(bundle, AccessFs::ReadFile))?;
+    }
     if let Some(port) = port {
         ruleset = ruleset.add_rule(NetPort::new(port, AccessNet::ConnectTcp))?;
     }

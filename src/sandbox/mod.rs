@@ -21,7 +21,7 @@ mod sys;
 pub use client::{Child, Run, Sandbox, SandboxError, Streams};
 pub use layer::{Layer, LayerState, LayerStatus};
 pub use message::{ExitStatus, Limits};
-pub use privilege::Identity;
+pub use privilege::{Identity, claim_users};
 pub use spawner::{SpawnerLink, ToolPaths, fork_spawner};
 pub use sys::harden_server;
 

@@ -1,6 +1,12 @@
 //! Users, groups and capabilities: what the server and its children give up.
 
-use std::io;
+use std::{
+    io,
+    os::{
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixDatagram},
+    },
+};
 
 use nix::{
     errno::Errno,
@@ -55,6 +61,41 @@ impl Identity {
     }
 }
 
+/// Users are claimed in blocks of this many.
+const BLOCK: u32 = 64;
+/// Above these are `nobody` and what user namespaces do not map.
+const LAST_USER: u32 = 65_472;
+
+/// Claims `count` users from `first` on that no other server of this host gives to its children: one
+/// that ends everything of a user must not end another server's. The claim lasts as long as this
+/// process and those that it forks.
+///
+/// # Errors
+/// When every block up to 65472 is taken.
+pub fn claim_users(first: u32, count: u16) -> io::Result<Identity> {
+    let blocks = u32::from(count).div_ceil(BLOCK);
+    let mut start = first;
+    // An operator's own first number is tried, wherever it is.
+    while start == first || start + blocks * BLOCK <= LAST_USER {
+        let claims: io::Result<Vec<UnixDatagram>> = (0..blocks).map(|block| claim(start + block * BLOCK)).collect();
+        match claims {
+            Ok(claims) => {
+                // Held until the process ends; nothing is ever read from them.
+                std::mem::forget(claims);
+                return Ok(Identity::new(start));
+            }
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => start += BLOCK,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AddrInUse, "every user for children is claimed by another server on this host"))
+}
+
+/// An abstract socket's name is taken once per host, and free again when its process is gone.
+fn claim(user: u32) -> io::Result<UnixDatagram> {
+    UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(format!("kube-airlock.users.{user}"))?)
+}
+
 /// Drops every capability from the bounding set. Needs CAP_SETPCAP.
 pub(super) fn drop_bounding_set() -> io::Result<()> {
     for capability in 0..64 {
@@ -71,4 +112,18 @@ pub(super) fn drop_bounding_set() -> io::Result<()> {
 pub(super) fn drop_capabilities() -> io::Result<()> {
     sys::clear_ambient()?;
     sys::clear_capabilities()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_servers_never_share_a_user() {
+        // Numbers that no server on the machine of the tests uses.
+        let first = claim_users(70_000, 9).unwrap();
+        let second = claim_users(70_000, 9);
+        assert_eq!(first, Identity::new(70_000));
+        assert!(second.is_err() || second.is_ok_and(|second| second != first));
+    }
 }

@@ -37,7 +37,7 @@ fn explain_says_the_decision_the_rule_and_what_came_near() {
         "  code    policy_denied\n",
         "no-following (read-only.toml:",
         "  try     leave -f, -w and --watch out",
-        "does not match: --watch is not allowed with `kubectl get`\n",
+        "does not match: --watch may not be `true` here\n",
     ] {
         assert!(told.contains(line), "{line}\n{told}");
     }

@@ -60,7 +60,7 @@ fn every_kubeconfig_of_the_corpus_gets_its_decision() {
             // Names are not resolved here; a literal address is vetted as the egress room would.
             match kubeconfig.endpoint().host() {
                 EndpointHost::Address(address) => {
-                    Allowed::default().vet(*address, kubeconfig.endpoint().port()).map_err(|why| why.as_str().to_owned())
+                    Allowed::default().vet(*address, kubeconfig.endpoint().port(), &[]).map_err(|why| why.as_str().to_owned())
                 }
                 EndpointHost::Name(_) => Ok(()),
             }

@@ -220,6 +220,63 @@ fn a_binary_that_others_may_change_is_not_run() {
 }
 
 #[test]
+fn a_custom_resource_that_joins_a_category_named_pods_is_not_read() {
+    let server = Server::start();
+    let crd = r#"{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"vaultkeys.evil.example.com"},
+        "spec":{"group":"evil.example.com","scope":"Namespaced","names":{"plural":"vaultkeys","singular":"vaultkey","kind":"VaultKey","categories":["pods","services"]},
+        "versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object","x-kubernetes-preserve-unknown-fields":true}}}]}}"#;
+    let key = r#"{"apiVersion":"evil.example.com/v1","kind":"VaultKey","metadata":{"name":"k1","namespace":"default"},"spec":{"password":"hunter2"}}"#;
+    let bare = |arguments: &[&str], input: &str| {
+        let mut child = Command::new(tools().join("kubectl"))
+            .args(arguments)
+            .env("KUBECONFIG", &cluster().admin)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+    };
+    bare(&["apply", "-f", "-"], crd);
+    eventually("the resource is served", || bare(&["apply", "-f", "-"], key).contains("k1"));
+    let columns = "-o=custom-columns=KIND:.kind,PASSWORD:.spec.password";
+    eventually("bare kubectl falls for it", || bare(&["get", "pods", columns], "").contains("hunter2"));
+    let reply = server.kubectl(&format!("get pods {columns}"), &base64_of(&cluster().admin));
+    assert!(reply.text("output").contains("Pod") && !reply.text("output").contains("hunter2"), "{}", reply.json());
+    bare(&["delete", "crd", "vaultkeys.evil.example.com"], "");
+}
+
+#[test]
+fn a_stop_ends_running_calls_answers_them_and_records_their_end() {
+    let mut server = Server::start();
+    let kubeconfig = base64_of(&cluster().view);
+    let headers = [("Content-Type", "application/json"), ("X-Kubeconfig", kubeconfig.as_str())];
+    let mut stream = server.open("POST", "/tools/kubectl", &headers, br#"{"command":"wait --for=delete pod/web-0 --timeout=29s"}"#);
+    eventually("it runs", || server.children().len() == 1);
+    Command::new("kill").arg(server.pid().to_string()).status().unwrap();
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 499") && answer.contains("cancelled"), "{answer}");
+    assert!(server.child.wait().unwrap().success());
+    assert!(server.records().iter().any(|record| record["event"] == "end" && record["code"] == "cancelled"));
+    assert_eq!(fs::read_dir(server.work.path()).unwrap().count(), 0, "nothing is left");
+}
+
+#[test]
+fn sessions_are_bounded_and_small() {
+    let server = Server::start();
+    let hello = |name: &str| {
+        serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": { "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": name, "version": "1" } } }).to_string()
+    };
+    let open = |name: &str| server.send("POST", "/mcp", &[("Content-Type", "application/json")], hello(name).as_bytes()).status;
+    assert_eq!(open(&"x".repeat(100_000)), 413);
+    let statuses: Vec<u16> = (0..520).map(|_| open("t")).collect();
+    assert_eq!((statuses[0], *statuses.last().unwrap()), (200, 503));
+    assert_eq!(server.get("/health").status, 200);
+}
+
+#[test]
 fn a_deadline_ends_the_command_and_keeps_what_it_printed() {
     let server = Server::start();
     let body = br#"{"command":"wait --for=delete pod/web-0 --timeout=30s","timeout":"500ms"}"#;
