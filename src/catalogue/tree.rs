@@ -185,6 +185,8 @@ impl Catalogue {
 pub(crate) fn flags_in_scope<'a>(lineage: &[&'a CommandNode]) -> impl Iterator<Item = &'a Flag> + use<'a> {
     let mut nodes: Vec<&'a CommandNode> = lineage.to_vec();
     let own = nodes.pop();
+    // A flag hides the one of its name further up, the shorthand with it (pflag v1.0.10 flag.go, AddFlagSet).
+    let mut names = std::collections::BTreeSet::new();
     let inherited = nodes.into_iter().rev().flat_map(|node| node.flags.iter().filter(|flag| flag.persistent));
-    own.into_iter().flat_map(|node| node.flags.iter()).chain(inherited)
+    own.into_iter().flat_map(|node| node.flags.iter()).chain(inherited).filter(move |flag| names.insert(flag.name.as_str()))
 }

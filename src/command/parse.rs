@@ -164,7 +164,14 @@ fn example(tool: Tool) -> &'static str {
 /// # Errors
 /// A [`CommandError`] that names the first word it does not accept.
 pub fn parse(catalogue: &Catalogue, words: Vec<String>, namespace: Option<&str>) -> Result<Invocation, CommandError> {
-    let mut reading = Reading { catalogue, lineage: vec![catalogue.root()], flags: BTreeMap::new(), operands: Vec::new(), sealed: None };
+    let mut reading = Reading {
+        catalogue,
+        lineage: vec![catalogue.root()],
+        flags: BTreeMap::new(),
+        given: Vec::new(),
+        operands: Vec::new(),
+        sealed: None,
+    };
     let mut words = words.into_iter();
     let mut after_dash = None;
     let mut first = true;
@@ -192,6 +199,8 @@ struct Reading<'a> {
     /// From the root to the command found so far.
     lineage: Vec<&'a CommandNode>,
     flags: BTreeMap<String, Vec<String>>,
+    /// Each flag that was given, as the command found so far has it.
+    given: Vec<&'a Flag>,
     operands: Vec<String>,
     /// The first flag that is not persistent on the root: behind it no verb is looked for.
     sealed: Option<Excerpt>,
@@ -272,6 +281,10 @@ impl<'a> Reading<'a> {
                 (Some(""), _) => return Err(CommandError::MissingValue { flag: Excerpt::new(word) }),
                 (Some(value), _) => std::mem::take(&mut letters).strip_prefix('=').unwrap_or(value).to_owned(),
                 (None, Some(bare)) => bare.clone(),
+                // cobra's search for the verb sees one letter's value only: of `-Rk namespace` it takes the verb.
+                (None, None) if letters.is_empty() && word.len() > 2 && !self.node().children.is_empty() => {
+                    return Err(CommandError::MissingValue { flag: Excerpt::new(word) });
+                }
                 (None, None) if letters.is_empty() => rest.next().ok_or_else(|| CommandError::MissingValue { flag: Excerpt::new(word) })?,
                 (None, None) => std::mem::take(&mut letters).to_owned(),
             };
@@ -280,13 +293,14 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    fn accept(&mut self, flag: &Flag, shown: &str, value: String) -> Result<(), CommandError> {
+    fn accept(&mut self, flag: &'a Flag, shown: &str, value: String) -> Result<(), CommandError> {
         let root = self.catalogue.root();
         // What stood before the verb must mean the same behind it: one flag, not two of one name.
         let on_root = root.flags.iter().any(|known| known.persistent && known == flag);
         if !on_root && self.sealed.is_none() {
             self.sealed = Some(Excerpt::new(shown));
         }
+        self.given.push(flag);
         let value = typed_value(flag, value)?;
         let values = self.flags.entry(flag.name.clone()).or_default();
         if !values.is_empty() && !flag.repeatable {
@@ -310,11 +324,9 @@ impl<'a> Reading<'a> {
             return Err(CommandError::MissingVerb { tool: self.tool() });
         }
         // The verb is known: every flag, wherever it stood, must be this verb's flag of that name.
-        for name in self.flags.keys() {
-            let own = flags_in_scope(&self.lineage).find(|flag| flag.name == *name);
-            let given = self.catalogue.root().flags.iter().find(|flag| flag.name == *name && flag.persistent);
-            if own.is_none() || given.is_some_and(|given| own.is_some_and(|own| own != given && self.sealed.is_none())) {
-                return Err(self.unknown_flag(&format!("--{name}")));
+        for given in &self.given {
+            if flags_in_scope(&self.lineage).find(|flag| flag.name == given.name) != Some(given) {
+                return Err(self.unknown_flag(&format!("--{}", given.name)));
             }
         }
         if let Some(namespace) = namespace {
@@ -370,7 +382,10 @@ impl<'a> Reading<'a> {
 /// Checks a value against its flag's type; the result is what the tool will read.
 fn typed_value(flag: &Flag, value: String) -> Result<String, CommandError> {
     let wrong = |expected, value: &str| CommandError::Value { flag: flag.name.clone(), expected, value: Excerpt::new(value) };
-    let digits = |text: &str| !text.is_empty() && text.len() <= 18 && text.bytes().all(|byte| byte.is_ascii_digit());
+    // Go reads `010` as eight (strconv.ParseInt with base 0), and klog as ten.
+    let digits = |text: &str| {
+        !text.is_empty() && text.len() <= 18 && text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'))
+    };
     let unsigned = |text: &str| text.strip_prefix('-').unwrap_or(text).to_owned();
     match flag.kind {
         FlagKind::Bool => match value.as_str() {
@@ -593,6 +608,11 @@ mod tests {
         );
         assert!(matches!(read("rollout -R status deploy/web"), Err(CommandError::UnknownFlag { .. })));
         assert!(matches!(read("--help get pods"), Err(CommandError::FlagBeforeVerb { .. })));
+        // Found by the differential test: a group that takes the next word hides the verb from cobra's search,
+        assert!(matches!(read("create -Rk namespace"), Err(CommandError::MissingValue { .. })));
+        // and a flag of the verb's own hides the root's flag of that name, its letter included.
+        assert!(matches!(read("config set-cluster -sname"), Err(CommandError::UnknownFlag { .. })));
+        assert!(matches!(read("config --insecure-skip-tls-verify=true set-cluster x"), Err(CommandError::UnknownFlag { .. })));
         assert!(matches!(read("apply --filename=x view-last-applied secret/db"), Err(CommandError::FlagBeforeVerb { .. })));
     }
 
@@ -619,6 +639,8 @@ mod tests {
         assert!(matches!(read("logs web-0 --tail=many"), Err(CommandError::Value { .. })));
         assert!(matches!(read("wait pod/x --for=delete --timeout=30"), Err(CommandError::Value { .. })));
         assert!(matches!(read("get pods --watch=maybe"), Err(CommandError::Value { .. })));
+        // Go reads it as eight.
+        assert!(matches!(read("logs web-0 --tail=010"), Err(CommandError::Value { .. })));
         assert!(matches!(read("get pods -n ''"), Err(CommandError::Value { .. })));
         assert!(matches!(read("get pods -n ../secrets"), Err(CommandError::Value { .. })));
         assert!(matches!(read("get pods --namespace=a -n b"), Err(CommandError::RepeatedFlag { .. })));
