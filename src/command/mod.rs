@@ -6,12 +6,15 @@
 #![forbid(unsafe_code)]
 
 mod duration;
+mod error;
 mod invocation;
+mod operand;
 mod parse;
 mod words;
 
 pub use duration::go_duration;
+pub use error::CommandError;
 pub use invocation::{FlagValue, Invocation, Namespace};
 pub(crate) use parse::is_dns_label;
-pub use parse::{CommandError, parse};
+pub use parse::parse;
 pub use words::{WordsError, split};

@@ -9,7 +9,9 @@
 #![forbid(unsafe_code)]
 
 mod canonical;
+mod error;
 mod scan;
 mod schema;
 
-pub use canonical::{Credential, Kubeconfig, KubeconfigError, decode};
+pub use canonical::{Credential, Kubeconfig, decode};
+pub use error::KubeconfigError;

@@ -11,7 +11,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 
 use zeroize::Zeroizing;
 
-use super::canonical::KubeconfigError;
+use super::error::KubeconfigError;
 use crate::excerpt::Excerpt;
 
 /// The largest kubeconfig, in bytes. A file of 64 contexts with certificates is about 200 KiB.

@@ -5,7 +5,7 @@
 //! since a future client may give it a meaning.
 
 use super::{
-    canonical::KubeconfigError,
+    error::KubeconfigError,
     scan::{Node, Value},
 };
 use crate::{excerpt::Excerpt, secret::SecretString};

@@ -1,0 +1,146 @@
+//! Why words are not a command, and what to do instead.
+
+use crate::{
+    catalogue::{CommandPath, Tool},
+    excerpt::Excerpt,
+};
+
+/// Why words are not an [`Invocation`](super::Invocation). Every variant names the offending word.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// No such command.
+    #[error("{tool} {version} has no command {word}{}", under(.path))]
+    UnknownVerb {
+        /// The tool.
+        tool: Tool,
+        /// Its version.
+        version: String,
+        /// The group that was searched; empty for the root.
+        path: CommandPath,
+        /// The word.
+        word: Excerpt,
+        /// The nearest name there.
+        nearest: Option<String>,
+    },
+    /// No verb at all.
+    #[error("the command names no verb of {tool}")]
+    MissingVerb {
+        /// The tool.
+        tool: Tool,
+    },
+    /// No such flag.
+    #[error("`{tool} {path}` has no flag {flag}")]
+    UnknownFlag {
+        /// The tool.
+        tool: Tool,
+        /// The command.
+        path: CommandPath,
+        /// The flag as written.
+        flag: Excerpt,
+        /// The nearest flag.
+        nearest: Option<String>,
+    },
+    /// A flag before the verb that is not persistent on the root.
+    #[error("{flag} stands before the verb {verb}, where {tool} accepts only flags of every command")]
+    FlagBeforeVerb {
+        /// The tool.
+        tool: Tool,
+        /// The flag as written.
+        flag: Excerpt,
+        /// The word that would have been the verb.
+        verb: Excerpt,
+    },
+    /// A flag at the end of the line that needs a value.
+    #[error("{flag} needs a value")]
+    MissingValue {
+        /// The flag as written.
+        flag: Excerpt,
+    },
+    /// A value of the wrong type.
+    #[error("--{flag} takes {expected}, not {value}")]
+    Value {
+        /// The flag's long name.
+        flag: String,
+        /// What it takes.
+        expected: &'static str,
+        /// The value.
+        value: Excerpt,
+    },
+    /// A scalar flag given twice; pflag would keep the last one.
+    #[error("--{flag} is given twice, and only the last one would count")]
+    RepeatedFlag {
+        /// The flag's long name.
+        flag: String,
+    },
+    /// A word that may not be an operand.
+    #[error("{word} cannot be an argument of `{tool} {path}`: {why}")]
+    Operand {
+        /// The tool.
+        tool: Tool,
+        /// The command.
+        path: CommandPath,
+        /// The word.
+        word: Excerpt,
+        /// Why not.
+        why: &'static str,
+    },
+    /// A resource that the table does not hold.
+    #[error("{token} is not a resource that this server knows")]
+    UnknownResource {
+        /// The token as written.
+        token: Excerpt,
+        /// The nearest name.
+        nearest: Option<String>,
+    },
+    /// The request's namespace and the command's differ.
+    #[error("the request names the namespace {request} and the command {command}")]
+    NamespaceConflict {
+        /// The request's.
+        request: Excerpt,
+        /// The command's.
+        command: Excerpt,
+    },
+    /// A namespace for a command that has none.
+    #[error("`{tool} {path}` takes no namespace")]
+    NamespaceNotAccepted {
+        /// The tool.
+        tool: Tool,
+        /// The command.
+        path: CommandPath,
+    },
+}
+
+fn under(path: &CommandPath) -> String {
+    if path.words().is_empty() { String::new() } else { format!(" under `{path}`") }
+}
+
+impl CommandError {
+    /// What to do instead, in one sentence.
+    pub fn help(&self) -> String {
+        match self {
+            Self::UnknownVerb { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
+            Self::UnknownVerb { tool, .. } => format!("`{tool} --help` lists the commands; plugins are not run here"),
+            Self::MissingVerb { tool } => format!("name one, for example `{}`; `{tool} --help` lists them", example(*tool)),
+            Self::UnknownFlag { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`? Flags are spelled in full, with hyphens and in lower case"),
+            Self::UnknownFlag { tool, path, .. } => format!("`{tool} {path} --help` lists its flags"),
+            Self::FlagBeforeVerb { verb, flag, .. } => format!("put {flag} behind {verb}"),
+            Self::MissingValue { .. } => "give the value, or leave the flag out".into(),
+            Self::Value { expected, .. } => format!("give {expected}"),
+            Self::RepeatedFlag { flag } => format!("give --{flag} once"),
+            Self::Operand { .. } => "leave it out, or write the name itself".into(),
+            Self::UnknownResource { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
+            Self::UnknownResource { .. } => "name resource types of the Kubernetes API (`get pods,services,deployments`), or a custom one with its version and group (`widgets.v1.example.com`); categories like `all` are not expanded".into(),
+            Self::NamespaceConflict { .. } => "give it once, in the request or in the command".into(),
+            Self::NamespaceNotAccepted { .. } => "leave the request's `namespace` out".into(),
+        }
+    }
+}
+
+fn example(tool: Tool) -> &'static str {
+    match tool {
+        Tool::Argocd => "app list",
+        Tool::Helm => "list -A",
+        Tool::Istioctl => "proxy-status",
+        Tool::Kubectl => "get pods -n default",
+    }
+}
