@@ -1,7 +1,7 @@
 //! Deny > allow > nothing, which is deny. The only maker of [`Approved`].
 
 use super::{
-    Policy,
+    Policy, never,
     rule::{Effect, Rule, RuleId, Target, Verbs},
 };
 use crate::{command::Invocation, excerpt::Excerpt};
@@ -106,6 +106,16 @@ pub enum Mismatch {
 impl Policy {
     /// Decides about one command: deny > confirm > allow, in every file.
     pub fn decide(&self, mut invocation: Invocation, target: &Target) -> Decision {
+        // Here and not only where files load: a rule about every verb names none.
+        let verb = invocation.path().to_string();
+        if let (Some(why), false) = (never::verb(invocation.tool(), &verb), invocation.is_help()) {
+            let reason = format!("`{} {verb}` is never allowed: {why}", invocation.tool());
+            return Decision::Deny(Denied {
+                rule: None,
+                reason,
+                hint: "no policy can allow it; ask for what is wanted in another way".into(),
+            });
+        }
         let mut rules = Vec::new();
         let mut unconfirmed = None;
         for file in &self.files {

@@ -514,6 +514,17 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_about_every_verb_does_not_allow_what_no_rule_may() {
+        use super::super::Decision as D;
+        let policy = load(&format!("{HEAD}verbs = [\"*\"]\n")).unwrap();
+        assert!(matches!(decide(&policy, "cordon node1"), D::Allow(_)));
+        for words in ["config view", "proxy", "port-forward web-0 8080", "edit deploy/web", "cp web-0:/x y"] {
+            assert!(matches!(decide(&policy, words), D::Deny(denied) if denied.reason.contains("never allowed")), "{words}");
+        }
+        assert!(matches!(decide(&policy, "config --help"), D::Allow(_)));
+    }
+
+    #[test]
     fn deny_beats_confirm_and_confirm_beats_allow() {
         use super::super::Decision as D;
         let rule = |effect: &str, verbs: &str| {
