@@ -172,7 +172,7 @@ pub fn all() -> impl Iterator<Item = String> {
 }
 
 /// `v1`, `v1beta2`: what kubectl takes for a version in `type.version.group`.
-fn is_version(text: &str) -> bool {
+pub(crate) fn is_version(text: &str) -> bool {
     text.strip_prefix('v')
         .is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()) && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }

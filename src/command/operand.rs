@@ -104,7 +104,7 @@ fn named_resource(token: &str) -> Result<(String, String), CommandError> {
     let mut parts = token.splitn(3, '.');
     if let (Some(plural), Some(version), Some(group)) = (parts.next(), parts.next(), parts.next())
         && is_dns_label(plural)
-        && is_version(version)
+        && resource::is_version(version)
         && group.contains('.')
         && group.split('.').all(is_dns_label)
         && resource::canonical(&format!("{plural}.{group}")).is_none()
@@ -118,12 +118,6 @@ fn named_resource(token: &str) -> Result<(String, String), CommandError> {
     let nearest =
         if same.is_empty() { nearest(&lower, names.iter().map(String::as_str)).map(str::to_owned) } else { Some(same.join("` or `")) };
     Err(CommandError::UnknownResource { token: Excerpt::new(token), nearest })
-}
-
-/// `v1`, `v1beta2`: what a served version is called. Any label could be one; these are all there are.
-fn is_version(text: &str) -> bool {
-    text.strip_prefix('v')
-        .is_some_and(|rest| rest.starts_with(|digit: char| digit.is_ascii_digit()) && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 /// Names of objects: path segments of the API, so no `/`, `%`, `.` or `..`; RBAC has colons.

@@ -3,7 +3,10 @@
 //! shlex keeps `|`, `;` and `$(` as literal words and drops what follows `#`; a model that writes
 //! them expects a shell. All of it is refused by name before shlex sees the text.
 
-use crate::{catalogue::Tool, excerpt::Excerpt};
+use crate::{
+    catalogue::Tool,
+    excerpt::{Excerpt, is_invisible},
+};
 
 /// The longest command line, in bytes. The longest useful ones (jsonpath, selectors) are under 2 KiB.
 pub const LONGEST_COMMAND: usize = 8 * 1024;
@@ -159,12 +162,8 @@ fn scan(text: &str) -> Result<(), WordsError> {
 
 /// Characters that no command needs, quoted or not.
 fn plain_character(character: char, at: usize) -> Result<(), WordsError> {
-    let invisible = matches!(character,
-        '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}' | '\u{180B}'..='\u{180F}'
-        | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}'
-        | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}');
     let blank = character.is_whitespace() && character != ' ' && character != '\t';
-    if character.is_control() && character != '\t' || invisible || blank {
+    if character.is_control() && character != '\t' || is_invisible(character) || blank {
         return Err(WordsError::Character { code: character.into(), at });
     }
     Ok(())

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Request;
-use crate::{catalogue::Tool, secret::SecretString};
+use crate::{catalogue::Tool, excerpt::Excerpt, secret::SecretString};
 
 /// A command and where to run it.
 #[derive(Debug, Deserialize, JsonSchema, ToSchema)]
@@ -29,6 +29,18 @@ pub struct Arguments {
 }
 
 impl Arguments {
+    /// serde's sentence about a field, the field quoted; `None` for any other, which may quote a value.
+    pub fn wrong_field(error: &serde_json::Error) -> Option<String> {
+        let told = error.to_string();
+        let mut parts = told.splitn(3, '`');
+        match (parts.next(), parts.next()) {
+            (Some(what @ ("unknown field " | "missing field " | "duplicate field ")), Some(name)) => {
+                Some(format!("{what}{}", Excerpt::new(name)))
+            }
+            _ => None,
+        }
+    }
+
     /// The request for `tool`; a kubeconfig from the header wins over the one in the arguments.
     pub fn request(self, tool: Tool, header: Option<SecretString>) -> Request {
         let conflict = matches!((&header, &self.kubeconfig), (Some(header), Some(body)) if header.expose() != body.expose());

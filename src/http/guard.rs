@@ -1,7 +1,7 @@
 //! Which `Host` and `Origin` may call: a web page that a user visits must not reach this server,
 //! neither across origins nor by rebinding its own name to this address.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     body::{Body, to_bytes},
@@ -12,7 +12,7 @@ use axum::{
 };
 use tokio::time::timeout;
 
-use super::LARGEST_BODY;
+use super::{BODY_WITHIN, LARGEST_BODY};
 use crate::mcp;
 
 /// Names under which this server is called, without ports.
@@ -104,9 +104,6 @@ pub async fn mcp(State(sessions): State<mcp::Sessions>, request: Request, next: 
 const MOST_SESSIONS: usize = 512;
 /// The largest first message. Real clients' are under 2 KiB.
 const LARGEST_HELLO: usize = 16 * 1024;
-/// A client that does not send its body within this is not one.
-const BODY_WITHIN: Duration = Duration::from_secs(15);
-
 #[cfg(test)]
 mod tests {
     use super::*;

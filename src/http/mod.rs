@@ -34,6 +34,8 @@ pub const LARGEST_BODY: usize = 1 << 20;
 const LARGEST_HEADERS: usize = 512 * 1024;
 /// A client that does not send its headers within this is not one.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+/// A client that does not send its body within this is not one either.
+const BODY_WITHIN: Duration = Duration::from_secs(15);
 /// How long connections may go on after the server was asked to stop.
 const DRAIN: Duration = Duration::from_secs(10);
 /// How long running calls may; then they are cancelled, and their callers still get an answer.

@@ -11,7 +11,7 @@ use axum::{
 };
 use tokio::time::timeout;
 
-use super::LARGEST_BODY;
+use super::{BODY_WITHIN, LARGEST_BODY};
 use crate::{
     caller::{Caller, Door},
     catalogue::Tool,
@@ -20,9 +20,6 @@ use crate::{
     refusal::{Code, Refusal},
     secret::SecretString,
 };
-
-/// A client that does not send its body within this is not one.
-const BODY_WITHIN: Duration = Duration::from_secs(15);
 
 /// Runs one command.
 pub async fn call(State(gate): State<Gate>, Path(tool): Path<String>, request: HttpRequest) -> Response {
@@ -84,18 +81,11 @@ async fn read(headers: &HeaderMap, body: HttpBody) -> Result<Arguments, Refusal>
 
 /// serde's sentence, but never the caller's text: a value may be a kubeconfig.
 fn without_values(error: &serde_json::Error) -> String {
-    let text = error.to_string();
     let place = format!("line {} column {}", error.line(), error.column());
     match error.classify() {
-        serde_json::error::Category::Data
-            if text.starts_with("unknown field") || text.starts_with("missing field") || text.starts_with("duplicate field") =>
-        {
-            // The field's name is the caller's text: it ends up quoted like any other.
-            let mut parts = text.splitn(3, '`');
-            let (what, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-            format!("{what}{}", Excerpt::new(name))
+        serde_json::error::Category::Data => {
+            Arguments::wrong_field(error).unwrap_or_else(|| format!("a field has the wrong type, at {place}"))
         }
-        serde_json::error::Category::Data => format!("a field has the wrong type, at {place}"),
         _ => format!("it is no JSON, at {place}"),
     }
 }

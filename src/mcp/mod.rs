@@ -29,7 +29,6 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     caller::{Caller, Door},
     catalogue::Tool,
-    excerpt::Excerpt,
     gate::{Arguments, Body, Gate, Outcome},
     refusal::Refusal,
     secret::SecretString,
@@ -137,13 +136,7 @@ fn rendered(outcome: &Outcome) -> CallToolResponse {
 /// Wrong arguments are a tool error (SEP-1303), so that the model can correct them. serde's sentence
 /// names the field; its value may be a secret.
 fn malformed(error: &serde_json::Error) -> CallToolResponse {
-    let told = error.to_string();
-    let named = ["unknown field", "missing field"].iter().any(|known| told.starts_with(known));
-    let mut parts = told.splitn(3, '`');
-    let reason = match (named, parts.next(), parts.next()) {
-        (true, Some(what), Some(name)) => format!("{what}{}", Excerpt::new(name)),
-        _ => "an argument has the wrong type; all of them are texts".to_owned(),
-    };
+    let reason = Arguments::wrong_field(error).unwrap_or_else(|| "an argument has the wrong type; all of them are texts".to_owned());
     let refusal = Refusal::Request { reason, hint: "give `command`, and if needed `namespace`, `context`, `timeout`".into() };
     rendered(&Outcome::refused(refusal))
 }

@@ -1,5 +1,7 @@
 //! Bytes -> text that steers nothing: no terminal escapes, no invisible or reordering characters.
 
+use crate::excerpt::is_invisible;
+
 /// Valid UTF-8 of `bytes`, without C0 and C1 controls (but newline and tab), escape sequences,
 /// bidirectional controls, zero-width and other invisible characters. Invalid bytes become U+FFFD.
 pub fn clean(bytes: &[u8]) -> String {
@@ -53,14 +55,6 @@ fn skip_escape(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) {
 fn skip_control_sequence(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     while characters.next_if(|character| (' '..='?').contains(character)).is_some() {}
     characters.next_if(|character| ('@'..='~').contains(character));
-}
-
-/// Characters that show nothing, or change how others show.
-fn is_invisible(character: char) -> bool {
-    matches!(character,
-        '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}'
-        | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}'
-        | '\u{FFF0}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
 #[cfg(test)]
