@@ -1,0 +1,1 @@
+../../kubectl/catalogue/main.go

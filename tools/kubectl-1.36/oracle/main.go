@@ -1,0 +1,1 @@
+../../kubectl/oracle/main.go
