@@ -34,18 +34,24 @@ impl Door {
 #[derive(Clone, Debug)]
 pub struct Caller {
     principal: String,
+    groups: Vec<String>,
     door: Door,
 }
 
 impl Caller {
     /// The caller of a listener that asks for no credentials.
     pub fn anonymous(door: Door) -> Self {
-        Self { principal: "anonymous".into(), door }
+        Self { principal: "anonymous".into(), groups: Vec::new(), door }
     }
 
     /// The name that audit records and limits use.
     pub fn principal(&self) -> &str {
         &self.principal
+    }
+
+    /// The groups that policies may name.
+    pub fn groups(&self) -> &[String] {
+        &self.groups
     }
 
     /// The door the request came through.

@@ -4,6 +4,7 @@
 //! (`tests/rooms.rs` holds that); `docs/design.md` says what each takes, gives and may not do.
 
 pub mod excerpt;
+pub mod glob;
 pub mod secret;
 
 pub mod caller;

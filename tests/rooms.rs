@@ -14,7 +14,14 @@ fn files(room: &str) -> Vec<std::path::PathBuf> {
     if single.exists() {
         return vec![single];
     }
-    let mut found: Vec<_> = fs::read_dir(source.join(room)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut found = Vec::new();
+    let mut folders = vec![source.join(room)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { &mut folders } else { &mut found }.push(path);
+        }
+    }
     found.sort();
     found
 }

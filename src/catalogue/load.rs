@@ -1,16 +1,32 @@
-//! Generated JSON -> [`Catalogue`]. The shape is `docs/catalogue.md`'s.
+//! Generated JSON + hand-written hazards -> [`Catalogue`]. The shapes are `docs/catalogue.md`'s.
+
+use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::tree::{Catalogue, CommandNode, CommandPath, Flag, FlagKind, Tool};
+use super::{
+    hazard::Hazards,
+    tree::{Catalogue, CommandNode, CommandPath, Flag, FlagKind, Tool},
+};
 
-/// The catalogues that this build carries.
+/// The catalogues that this build carries, the newest version of a tool first.
 const CARRIED: &[&str] = &[
     include_str!("../../policy/catalogue/kubectl-1.37.json"),
+    include_str!("../../policy/catalogue/kubectl-1.36.json"),
     include_str!("../../policy/catalogue/helm-4.3.json"),
     include_str!("../../policy/catalogue/istioctl-1.31.json"),
     include_str!("../../policy/catalogue/argocd-3.6.json"),
 ];
+
+/// The classes of a tool's verbs and flags, for all of its versions.
+fn hazards_of(tool: Tool) -> &'static str {
+    match tool {
+        Tool::Argocd => include_str!("../../policy/catalogue/argocd.hazards.toml"),
+        Tool::Helm => include_str!("../../policy/catalogue/helm.hazards.toml"),
+        Tool::Istioctl => include_str!("../../policy/catalogue/istioctl.hazards.toml"),
+        Tool::Kubectl => include_str!("../../policy/catalogue/kubectl.hazards.toml"),
+    }
+}
 
 /// Why a catalogue does not load.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +43,14 @@ pub enum CatalogueError {
         version: String,
         /// The command without a parent.
         path: CommandPath,
+    },
+    /// A hazards file with an entry that cannot be read.
+    #[error("{tool}.hazards.toml: {why}")]
+    Hazards {
+        /// The tool.
+        tool: Tool,
+        /// What is wrong.
+        why: String,
     },
 }
 
@@ -76,12 +100,14 @@ impl Catalogue {
         CARRIED.iter().map(|json| Self::from_json(json)).collect()
     }
 
-    /// Reads one generated catalogue.
+    /// Reads one generated catalogue and gives each verb and flag its class.
     ///
     /// # Errors
-    /// [`CatalogueError`] when it is not JSON of the right shape, or a command has no parent.
+    /// [`CatalogueError`] when it is not JSON of the right shape, a command has no parent, or the tool's
+    /// classes cannot be read.
     pub fn from_json(json: &str) -> Result<Self, CatalogueError> {
         let file: File = serde_json::from_str(json)?;
+        let hazards = hazards(file.tool)?;
         let mut root = CommandNode::default();
         let mut commands = file.commands;
         commands.sort_by(|a, b| a.path.cmp(&b.path)); // parents sort before their children
@@ -92,9 +118,11 @@ impl Catalogue {
                 hidden: command.hidden,
                 flags: command.flags.into_iter().map(Flag::from).collect(),
                 children: Vec::new(),
+                hazard: None,
             };
+            let node = classed(node, &hazards);
             if node.path.words().is_empty() {
-                root.flags = node.flags;
+                root = CommandNode { children: root.children, ..node };
                 continue;
             }
             let path = node.path.clone();
@@ -102,6 +130,52 @@ impl Catalogue {
         }
         Ok(Self { tool: file.tool, version: file.version, root })
     }
+}
+
+fn hazards(tool: Tool) -> Result<Hazards, CatalogueError> {
+    Hazards::from_toml(tool, hazards_of(tool)).map_err(|why| CatalogueError::Hazards { tool, why })
+}
+
+fn classed(mut node: CommandNode, hazards: &Hazards) -> CommandNode {
+    node.hazard = hazards.verb(&node.path).cloned();
+    for flag in &mut node.flags {
+        flag.hazard = hazards.flag(&node.path, &flag.name).cloned();
+    }
+    node
+}
+
+/// What the hazards files and the catalogues disagree about, a line each: verbs and flags without a
+/// class, and entries that no version of the tool has.
+///
+/// # Errors
+/// [`CatalogueError`] when a hazards file cannot be read.
+pub fn unclassed(catalogues: &[Catalogue]) -> Result<Vec<String>, CatalogueError> {
+    let mut told = Vec::new();
+    for tool in Tool::ALL {
+        let hazards = hazards(tool)?;
+        let mut known = BTreeSet::new();
+        for catalogue in catalogues.iter().filter(|catalogue| catalogue.tool() == tool) {
+            for node in catalogue.commands() {
+                let verb = hazards.key(&node.path);
+                if node.hazard.is_none() {
+                    told.push(format!("{tool} {}: the verb `{verb}` has no class", catalogue.version()));
+                }
+                for flag in &node.flags {
+                    if flag.hazard.is_none() {
+                        told.push(format!("{tool} {}: the flag `{verb} --{}` has no class", catalogue.version(), flag.name));
+                    }
+                    known.insert(("*".to_owned(), Some(flag.name.clone())));
+                    known.insert((verb.clone(), Some(flag.name.clone())));
+                }
+                known.insert((verb, None));
+            }
+        }
+        for (verb, flag) in hazards.keys().filter(|(verb, flag)| !known.contains(&((*verb).to_owned(), flag.map(str::to_owned)))) {
+            let flag = flag.map(|flag| format!(" --{flag}")).unwrap_or_default();
+            told.push(format!("{tool}.hazards.toml: no carried version of {tool} has `{verb}{flag}`"));
+        }
+    }
+    Ok(told)
 }
 
 fn insert(root: &mut CommandNode, node: CommandNode) -> Result<(), ()> {
@@ -134,6 +208,7 @@ impl From<RawFlag> for Flag {
             repeatable: raw.repeatable,
             persistent: raw.persistent,
             hidden: raw.hidden,
+            hazard: None,
         }
     }
 }
@@ -162,7 +237,7 @@ mod tests {
         // Counted on the real trees, roots included (docs/catalogue.md).
         let counts: Vec<_> =
             Catalogue::carried().unwrap().iter().map(|catalogue| (catalogue.tool(), catalogue.commands().count())).collect();
-        assert_eq!(counts, [(Tool::Kubectl, 109), (Tool::Helm, 61), (Tool::Istioctl, 92), (Tool::Argocd, 171)]);
+        assert_eq!(counts, [(Tool::Kubectl, 109), (Tool::Kubectl, 109), (Tool::Helm, 61), (Tool::Istioctl, 92), (Tool::Argocd, 171)]);
     }
 
     #[test]

@@ -1,14 +1,17 @@
 //! What each tool version can do: command paths, aliases and flags, from the tools' own trees.
 //!
-//! Comes in: the generated JSON of `policy/catalogue/`. Goes out: a [`Catalogue`]. Pure; knows no
-//! request and no policy. What a catalogue does not hold does not exist for the parser.
+//! Comes in: the generated JSON of `policy/catalogue/`, and the hand-written classes beside it. Goes out: a
+//! [`Catalogue`]. Pure; knows no request and no policy. What a catalogue does not hold does not exist for
+//! the parser; what has no class can never be allowed.
 
 #![forbid(unsafe_code)]
 
+mod hazard;
 mod load;
 pub mod resource;
 mod tree;
 
-pub use load::CatalogueError;
+pub use hazard::{FlagClass, FlagHazard, Hazards, VerbClass, VerbHazard};
+pub use load::{CatalogueError, unclassed};
 pub(crate) use tree::flags_in_scope;
 pub use tree::{Catalogue, CommandNode, CommandPath, Flag, FlagKind, Tool};

@@ -161,6 +161,46 @@ pub fn qualified(canonical: &str) -> Option<String> {
     RESOURCES.iter().find(|resource| resource.canonical() == canonical).map(Resource::qualified)
 }
 
+/// Kinds that live outside of namespaces, of the table's.
+const CLUSTER_SCOPED: [&str; 31] = [
+    "apiservices.apiregistration.k8s.io",
+    "certificatesigningrequests.certificates.k8s.io",
+    "clusterrolebindings.rbac.authorization.k8s.io",
+    "clusterroles.rbac.authorization.k8s.io",
+    "componentstatuses",
+    "csidrivers.storage.k8s.io",
+    "csinodes.storage.k8s.io",
+    "customresourcedefinitions.apiextensions.k8s.io",
+    "deviceclasses.resource.k8s.io",
+    "flowschemas.flowcontrol.apiserver.k8s.io",
+    "gatewayclasses.gateway.networking.k8s.io",
+    "ingressclasses.networking.k8s.io",
+    "ipaddresses.networking.k8s.io",
+    "mutatingadmissionpolicies.admissionregistration.k8s.io",
+    "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io",
+    "namespaces",
+    "nodes",
+    "nodes.metrics.k8s.io",
+    "persistentvolumes",
+    "priorityclasses.scheduling.k8s.io",
+    "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
+    "resourceslices.resource.k8s.io",
+    "runtimeclasses.node.k8s.io",
+    "servicecidrs.networking.k8s.io",
+    "storageclasses.storage.k8s.io",
+    "validatingadmissionpolicies.admissionregistration.k8s.io",
+    "validatingadmissionpolicybindings.admissionregistration.k8s.io",
+    "validatingwebhookconfigurations.admissionregistration.k8s.io",
+    "volumeattachments.storage.k8s.io",
+    "volumeattributesclasses.storage.k8s.io",
+];
+
+/// Whether objects of this canonical name are known to live in namespaces.
+pub fn is_namespaced(canonical: &str) -> bool {
+    is_canonical(canonical) && !CLUSTER_SCOPED.contains(&canonical)
+}
+
 /// Whether `name` is a canonical name of the table.
 pub fn is_canonical(name: &str) -> bool {
     RESOURCES.iter().any(|resource| resource.canonical() == name)

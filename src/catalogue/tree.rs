@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use super::hazard::{FlagHazard, VerbHazard};
+
 /// One of the four tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -105,7 +107,20 @@ pub struct Flag {
     pub persistent: bool,
     /// Hidden from the tool's help.
     pub hidden: bool,
+    /// Its class; without one it can never be allowed.
+    pub hazard: Option<FlagHazard>,
 }
+
+impl Flag {
+    /// Why no rule may allow the flag, or this value of it, when none may.
+    pub fn never(&self, value: Option<&str>) -> Option<String> {
+        let Some(hazard) = &self.hazard else { return Some(UNCLASSED.into()) };
+        hazard.never().or_else(|| value.and_then(|value| hazard.never_value(value)))
+    }
+}
+
+/// Why a verb or a flag without a class is denied.
+const UNCLASSED: &str = "nobody has classed it for this version yet; `kube-airlock catalogue check` lists what is missing";
 
 /// One command: a verb, or a group of verbs.
 #[derive(Clone, Debug, Default)]
@@ -120,9 +135,16 @@ pub struct CommandNode {
     pub flags: Vec<Flag>,
     /// The commands below.
     pub children: Vec<CommandNode>,
+    /// Its class; without one it can never be allowed.
+    pub hazard: Option<VerbHazard>,
 }
 
 impl CommandNode {
+    /// Why no rule may allow the verb, when none may.
+    pub fn never(&self) -> Option<String> {
+        self.hazard.as_ref().map_or_else(|| Some(UNCLASSED.into()), VerbHazard::never)
+    }
+
     /// The last word of the path; empty for the root.
     pub fn name(&self) -> &str {
         self.path.words().last().map_or("", String::as_str)

@@ -2,10 +2,14 @@
 
 #![forbid(unsafe_code)]
 
+mod catalogue_check;
+pub mod commands;
 mod policy_check;
 mod policy_diff;
 mod policy_explain;
 mod policy_reload;
+mod policy_suggest;
+mod policy_test;
 mod serve;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
@@ -35,6 +39,15 @@ enum Command {
     /// Work with policy files
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Work with the catalogues of the tools
+    #[command(subcommand)]
+    Catalogue(CatalogueCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum CatalogueCommand {
+    /// Fail when a verb or a flag has no class, or a class has no verb or flag
+    Check,
 }
 
 #[derive(Debug, Subcommand)]
@@ -44,11 +57,18 @@ enum PolicyCommand {
         /// The files
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// One line per problem, FILE:LINE:COLUMN: MESSAGE, for editors and scripts
+        #[arg(long)]
+        short: bool,
     },
     /// Say what a policy decides about a command, by which rule, and what came near
     Explain(policy_explain::Explain),
     /// Show which commands two policies decide differently
     Diff(policy_diff::Diff),
+    /// Run the examples and tests of policy files, and the cases of a table
+    Test(policy_test::Test),
+    /// Propose rules that would allow what an audit log says was denied
+    Suggest(policy_suggest::Suggest),
     /// Print the JSON Schema of policy files, for editors
     Schema,
 }
@@ -58,9 +78,12 @@ pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(options) => serve::http(options),
         Command::Stdio(options) => serve::stdio(options),
-        Command::Policy(PolicyCommand::Check { files }) => policy_check::run(&files),
+        Command::Catalogue(CatalogueCommand::Check) => catalogue_check::run(),
+        Command::Policy(PolicyCommand::Check { files, short }) => policy_check::run(&files, short),
         Command::Policy(PolicyCommand::Explain(explain)) => explain.run(),
         Command::Policy(PolicyCommand::Diff(diff)) => diff.run(),
+        Command::Policy(PolicyCommand::Test(test)) => test.run(),
+        Command::Policy(PolicyCommand::Suggest(suggest)) => suggest.run(),
         Command::Policy(PolicyCommand::Schema) => policy_check::print_schema(),
     };
     match done {

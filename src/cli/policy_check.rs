@@ -5,24 +5,37 @@ use std::{error::Error, io::Write, path::PathBuf};
 use crate::{
     catalogue::Catalogue,
     config::read_policies,
-    policy::{Policy, schema},
+    policy::{Policy, PolicyErrors, Severity, schema},
 };
 
-/// Loads each file by itself; all errors are told, not only the first file's.
-pub fn run(paths: &[PathBuf]) -> Result<(), Box<dyn Error>> {
+/// Loads each file by itself; all errors are told, not only the first file's, and what looks unmeant.
+/// `short` is one line per problem, `FILE:LINE:COLUMN: MESSAGE`, for editors and scripts.
+pub fn run(paths: &[PathBuf], short: bool) -> Result<(), Box<dyn Error>> {
     let catalogues = Catalogue::carried()?;
     let mut out = std::io::stdout();
     let mut wrong = 0_usize;
     for (path, file) in paths.iter().zip(read_policies(paths)?) {
         match Policy::load(&[file], &catalogues) {
-            Ok(_) => writeln!(out, "{}: ok", path.display())?,
-            Err(error) => {
+            Ok(policy) => {
+                for lint in policy.lints() {
+                    let told = if short { format!("warning: {lint}") } else { lint.underlined(Severity::Warning) };
+                    writeln!(out, "{told}")?;
+                }
+                writeln!(out, "{}: ok", path.display())?;
+            }
+            Err(errors) => {
                 wrong += 1;
-                writeln!(out, "error[policy_invalid]: {error}")?;
+                let told = if short { format!("error: {errors}") } else { underlined(&errors) };
+                writeln!(out, "{told}")?;
             }
         }
     }
     if wrong == 0 { Ok(()) } else { Err(format!("{wrong} of {} files do not load", paths.len()).into()) }
+}
+
+/// Each error with its place underlined.
+pub fn underlined(errors: &PolicyErrors) -> String {
+    errors.0.iter().map(|error| error.underlined(Severity::Error)).collect::<Vec<_>>().join("\n")
 }
 
 /// Prints the JSON Schema of policy files.

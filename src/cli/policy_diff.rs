@@ -1,15 +1,18 @@
 //! `kube-airlock policy diff OLD NEW [COMMANDS]`
 
 use std::{
+    cmp::Ordering,
     error::Error,
-    fs,
-    io::{self, Read, Write},
-    path::{Path, PathBuf},
+    io::{self, Write},
+    path::PathBuf,
 };
 
 use clap::Args;
 
-use super::policy_explain::Explainer;
+use super::{
+    commands::{cases, text},
+    policy_explain::Explainer,
+};
 
 /// Which commands two policies decide differently.
 #[derive(Debug, Args)]
@@ -18,7 +21,8 @@ pub struct Diff {
     old: PathBuf,
     /// The policy that would replace it
     new: PathBuf,
-    /// Command lines, one per line, each with its tool's name; an audit log works too [default: standard input]
+    /// Command lines, one per line, each with its tool's name; an audit log or a table of cases works too
+    /// [default: standard input]
     commands: Option<PathBuf>,
 }
 
@@ -28,48 +32,35 @@ impl Diff {
         let (old, new) = (Explainer::new(&[self.old])?, Explainer::new(&[self.new])?);
         let mut out = io::stdout().lock();
         let (mut allowed, mut denied, mut same) = (0_usize, 0_usize, 0_usize);
-        for command in commands(self.commands.as_deref())? {
-            let (before, after) = (old.explain(&command, None).0, new.explain(&command, None).0);
-            match (before.effect, after.effect) {
-                ("deny", "allow") => {
+        for case in cases(&text(self.commands.as_deref())?)? {
+            let (before, after) = (old.explain(&case.command, None).0.effect, new.explain(&case.command, None).0.effect);
+            let sign = match openness(before).cmp(&openness(after)) {
+                Ordering::Less => {
                     allowed += 1;
-                    writeln!(out, "+ {command}")?;
+                    '+'
                 }
-                ("allow", "deny") => {
+                Ordering::Greater => {
                     denied += 1;
-                    writeln!(out, "- {command}")?;
+                    '-'
                 }
-                _ => same += 1,
-            }
+                Ordering::Equal => {
+                    same += 1;
+                    continue;
+                }
+            };
+            let told = if before == "confirm" || after == "confirm" { format!("   ({before} -> {after})") } else { String::new() };
+            writeln!(out, "{sign} {}{told}", case.command)?;
         }
         writeln!(out, "{allowed} newly allowed, {denied} newly denied, {same} as before")?;
         Ok(())
     }
 }
 
-/// The commands of a file: plain lines, or the `argv` of audit records.
-fn commands(path: Option<&Path>) -> Result<Vec<String>, Box<dyn Error>> {
-    let text = match path {
-        Some(path) => fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?,
-        None => {
-            let mut text = String::new();
-            io::stdin().read_to_string(&mut text)?;
-            text
-        }
-    };
-    let mut commands: Vec<String> = Vec::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let command = match serde_json::from_str::<serde_json::Value>(line) {
-            Ok(record) => {
-                let Some(argv) = record.get("argv").and_then(|argv| argv.as_array()) else { continue };
-                let words: Vec<&str> = argv.iter().filter_map(|word| word.as_str()).collect();
-                shlex::try_join(words)?
-            }
-            Err(_) => line.to_owned(),
-        };
-        if !commands.contains(&command) {
-            commands.push(command);
-        }
+/// How much an effect lets through.
+fn openness(effect: &str) -> u8 {
+    match effect {
+        "allow" => 2,
+        "confirm" => 1,
+        _ => 0,
     }
-    Ok(commands)
 }

@@ -10,8 +10,10 @@ use std::{
 use clap::Args;
 use serde::Serialize;
 
+use super::policy_check::underlined;
+
 use crate::{
-    catalogue::{Catalogue, Tool},
+    catalogue::{Catalogue, FlagClass, Tool, flags_in_scope},
     command::{Invocation, parse, split},
     config::read_policies,
     excerpt::Excerpt,
@@ -31,6 +33,18 @@ pub struct Explain {
     /// Read one JSON string (a command line) per line of standard input, write one JSON object each
     #[arg(long)]
     batch: bool,
+    /// Who asks
+    #[arg(long, default_value = "anonymous")]
+    principal: String,
+    /// A group of who asks; may be repeated
+    #[arg(long)]
+    group: Vec<String>,
+    /// A name of the cluster: its own, its host, or host:port; may be repeated
+    #[arg(long)]
+    cluster: Vec<String>,
+    /// The namespace of the kubeconfig's context
+    #[arg(long, default_value = "default")]
+    namespace: String,
     /// The command, behind `--`
     #[arg(last = true, required_unless_present = "batch")]
     command: Vec<String>,
@@ -44,8 +58,10 @@ pub struct Explained {
     /// `allow`, `confirm` or `deny`
     pub effect: &'static str,
     code: Option<&'static str>,
-    rule: Option<String>,
-    reason: Option<String>,
+    /// The rule that decided, or that came nearest.
+    pub rule: Option<String>,
+    /// Why not.
+    pub reason: Option<String>,
     hint: Option<String>,
     verb: Vec<String>,
     flags: BTreeMap<String, Vec<String>>,
@@ -58,12 +74,14 @@ pub struct Explained {
 pub struct Explainer {
     policy: Policy,
     catalogues: Vec<Catalogue>,
+    target: Target,
 }
 
 impl Explain {
     /// Runs the sub-command.
     pub fn run(self) -> Result<(), Box<dyn Error>> {
-        let explainer = Explainer::new(&self.policy)?;
+        let mut explainer = Explainer::new(&self.policy)?;
+        explainer.target = Target { namespace: self.namespace, cluster: self.cluster, principal: self.principal, groups: self.group };
         let tool = match &self.tool {
             Some(name) => Some(
                 name.parse()
@@ -104,12 +122,8 @@ impl Explain {
         }
         if let Some(invocation) = invocation {
             writeln!(out, "rules about `{} {}`:", invocation.tool(), invocation.path())?;
-            for considered in explainer.policy.consider(&invocation, &Target::default()) {
-                let effect = match considered.effect {
-                    Effect::Allow => "allow",
-                    Effect::Confirm => "confirm",
-                    Effect::Deny => "deny",
-                };
+            for considered in explainer.policy.consider(&invocation, &explainer.target) {
+                let effect = considered.effect.word();
                 match considered.matches {
                     Ok(()) => writeln!(out, "  {effect:7} {} matches", considered.rule)?,
                     Err(why) => writeln!(out, "  {effect:7} {} does not match: {why}", considered.rule)?,
@@ -125,8 +139,8 @@ impl Explainer {
     pub fn new(policy: &[PathBuf]) -> Result<Self, Box<dyn Error>> {
         let catalogues = Catalogue::carried()?;
         let policy = Policy::load(&read_policies(policy)?, &catalogues)
-            .map_err(|error| format!("the policy does not load\nerror[policy_invalid]: {error}"))?;
-        Ok(Self { policy, catalogues })
+            .map_err(|errors| format!("the policy does not load\n{}", underlined(&errors)))?;
+        Ok(Self { policy, catalogues, target: Target::default() })
     }
 
     /// Explains one command line. Without a tool, its first word has to name one.
@@ -156,7 +170,7 @@ impl Explainer {
         explained.verb = invocation.path().words().to_vec();
         explained.flags = invocation.flags().clone();
         explained.operands = invocation.operands().to_vec();
-        match self.policy.decide(invocation.clone(), &Target::default()) {
+        match self.policy.decide(invocation.clone(), &self.target) {
             Decision::Allow(approved) => {
                 explained.effect = "allow";
                 explained.rule = Some(approved.rule());
@@ -170,6 +184,30 @@ impl Explainer {
             Decision::Deny(denied) => explained.refuse(&Refusal::Denied(denied)),
         }
         (explained, Some(invocation))
+    }
+
+    /// How many examples and tests the files have.
+    pub fn examples(&self) -> usize {
+        self.policy.examples()
+    }
+
+    /// The catalogues that commands are read with.
+    pub fn catalogues(&self) -> &[Catalogue] {
+        &self.catalogues
+    }
+
+    /// The deny rule that a command meets.
+    pub fn denying_rule(&self, invocation: &Invocation) -> Option<String> {
+        let considered = self.policy.consider(invocation, &self.target);
+        considered.into_iter().find(|rule| rule.effect == Effect::Deny && rule.matches.is_ok()).map(|rule| rule.rule.to_string())
+    }
+
+    /// The class of a flag of a command.
+    pub fn flag_class(&self, invocation: &Invocation, name: &str) -> Option<FlagClass> {
+        let lineages = self.catalogues.iter().filter(|catalogue| catalogue.tool() == invocation.tool());
+        let lineage = lineages.filter_map(|catalogue| catalogue.lineage(invocation.path())).next()?;
+        let flag = flags_in_scope(&lineage).find(|flag| flag.name == name)?;
+        flag.hazard.as_ref().map(|hazard| hazard.class)
     }
 
     fn read(&self, command: &str, tool: Option<Tool>) -> Result<Invocation, Refusal> {

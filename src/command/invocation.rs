@@ -3,20 +3,22 @@
 use std::{
     collections::BTreeMap,
     ffi::{CString, NulError},
+    fmt,
 };
 
-use crate::catalogue::{CommandPath, Tool};
+use super::operand::Named;
+use crate::catalogue::{CommandPath, Tool, resource};
 
 /// One value of one flag, as the tool will read it.
 pub type FlagValue = String;
 
-/// Where a command looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Namespace<'a> {
-    /// `--all-namespaces`
+/// The namespaces that a command touches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Namespaces<'a> {
+    /// All of them: `--all-namespaces`, or the namespaces themselves without a name.
     All,
-    /// A single one.
-    One(&'a str),
+    /// These; none for what lives outside of namespaces.
+    These(Vec<&'a str>),
 }
 
 /// A parsed command: canonical verb, checked flags, typed operands. Only [`super::parse`] makes one.
@@ -26,8 +28,22 @@ pub struct Invocation {
     pub(super) path: CommandPath,
     pub(super) flags: BTreeMap<String, Vec<FlagValue>>,
     pub(super) operands: Vec<String>,
-    pub(super) resources: Vec<String>,
+    pub(super) named: Named,
     pub(super) after_dash: Option<Vec<String>>,
+    pub(super) never: Option<Never>,
+}
+
+/// Why no policy may allow a command: what it asks for, and what that does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Never {
+    pub(super) what: String,
+    pub(super) why: String,
+}
+
+impl fmt::Display for Never {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is never allowed: {}", self.what, self.why)
+    }
 }
 
 impl Invocation {
@@ -43,9 +59,15 @@ impl Invocation {
             path: CommandPath::new(vec![path.to_owned()]),
             flags: flags.iter().map(|&(name, value)| (name.to_owned(), vec![value.to_owned()])).collect(),
             operands: Vec::new(),
-            resources: Vec::new(),
+            named: Named::default(),
             after_dash: None,
+            never: None,
         }
+    }
+
+    /// Why no policy may allow it, when none may: by the classes of its verb and its flags.
+    pub fn never(&self) -> Option<&Never> {
+        self.never.as_ref()
     }
 
     /// The tool that runs it.
@@ -70,7 +92,17 @@ impl Invocation {
 
     /// The canonical resources that the operands name.
     pub fn resources(&self) -> &[String] {
-        &self.resources
+        &self.named.resources
+    }
+
+    /// The objects, releases or applications that the operands name, without type and namespace.
+    pub fn names(&self) -> &[String] {
+        &self.named.names
+    }
+
+    /// The charts that the operands name.
+    pub fn charts(&self) -> &[String] {
+        &self.named.charts
     }
 
     /// What stands behind `--`, when there is one.
@@ -88,12 +120,31 @@ impl Invocation {
         self.flags.entry(name.to_owned()).or_insert_with(|| vec![value.to_owned()]);
     }
 
-    /// The namespaces that the command touches: all of them, or one; `of_context` is the kubeconfig's.
-    pub fn namespace<'a>(&'a self, of_context: &'a str) -> Namespace<'a> {
-        match self.flag("all-namespaces") {
-            Some("true") => Namespace::All,
-            _ => Namespace::One(self.flag("namespace").unwrap_or(of_context)),
+    /// The namespaces that the command touches: by flag, inside of operands, else `of_context`, which is
+    /// the kubeconfig's.
+    ///
+    /// argocd looks in its own namespace, whatever a kubeconfig says, unless the command names one.
+    pub fn namespaces<'a>(&'a self, of_context: &'a str) -> Namespaces<'a> {
+        let objects = self.resources().iter().any(|resource| resource == "namespaces");
+        if self.flag("all-namespaces") == Some("true") || objects && self.names().is_empty() {
+            return Namespaces::All;
         }
+        let mut namespaces = self.own_namespaces();
+        let outside = !self.resources().is_empty() && !self.resources().iter().any(|resource| resource::is_namespaced(resource));
+        if namespaces.is_empty() && !outside && self.tool != Tool::Argocd {
+            namespaces.push(of_context);
+        }
+        Namespaces::These(namespaces)
+    }
+
+    /// The namespaces that the command itself names, by flag or inside of operands.
+    pub fn own_namespaces(&self) -> Vec<&str> {
+        self.named.namespaces.iter().map(String::as_str).chain(self.flag("namespace")).collect()
+    }
+
+    /// Whether an object that it names lives outside of namespaces, or may.
+    pub fn leaves_namespaces(&self) -> bool {
+        self.resources().iter().any(|resource| !resource::is_namespaced(resource))
     }
 
     /// Whether the tool will only print its help.

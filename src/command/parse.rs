@@ -11,8 +11,8 @@ use std::{collections::BTreeMap, vec};
 use super::{
     duration::go_duration,
     error::CommandError,
-    invocation::Invocation,
-    operand::{kubectl_operands, nearest},
+    invocation::{Invocation, Never},
+    operand::{Named, Operands, nearest},
 };
 use crate::{
     catalogue::{Catalogue, CommandNode, Flag, FlagKind, Tool, flags_in_scope},
@@ -197,13 +197,26 @@ impl<'a> Reading<'a> {
         if let Some(namespace) = namespace {
             self.take_namespace(namespace)?;
         }
-        let mut resources = Vec::new();
         self.no_early_scan_bait()?;
-        if self.tool() == Tool::Kubectl && !help {
-            let selects = ["selector", "field-selector", "all-namespaces"].iter().any(|name| self.flags.contains_key(*name));
-            resources = kubectl_operands(&node.path, &mut self.operands, selects)?;
+        let named = match help {
+            true => Named::default(),
+            false => Operands { tool: self.tool(), path: &node.path, flags: &self.flags }.named(&mut self.operands)?,
+        };
+        let never = self.never(help);
+        Ok(Invocation { tool: self.tool(), path: node.path.clone(), flags: self.flags, operands: self.operands, named, after_dash, never })
+    }
+
+    /// Help does nothing of what its verb would do.
+    fn never(&self, help: bool) -> Option<Never> {
+        let node = self.node();
+        if let (Some(why), false) = (node.never(), help) {
+            return Some(Never { what: format!("`{} {}`", self.tool(), node.path), why });
         }
-        Ok(Invocation { tool: self.tool(), path: node.path.clone(), flags: self.flags, operands: self.operands, resources, after_dash })
+        self.given.iter().find_map(|flag| {
+            let values = self.flags.get(&flag.name).into_iter().flatten();
+            let why = values.map(|value| flag.never(Some(value))).chain([flag.never(None)]).flatten().next()?;
+            Some(Never { what: format!("--{}", flag.name), why })
+        })
     }
 
     /// kubectl looks for `--kuberc=` and `-v=` inside any word, and helm for its global flags among all
@@ -245,7 +258,7 @@ impl<'a> Reading<'a> {
 }
 
 /// Checks a value against its flag's type; the result is what the tool will read.
-fn typed_value(flag: &Flag, value: String) -> Result<String, CommandError> {
+pub(crate) fn typed_value(flag: &Flag, value: String) -> Result<String, CommandError> {
     let wrong = |expected, value: &str| CommandError::Value { flag: flag.name.clone(), expected, value: Excerpt::new(value) };
     // Go reads `010` as eight (strconv.ParseInt with base 0), and klog as ten.
     let digits = |text: &str| {
@@ -408,6 +421,99 @@ mod tests {
         assert!(
             matches!(read("get gateways"), Err(CommandError::UnknownResource { nearest: Some(both), .. }) if both == "gateways.networking.istio.io` or `gateways.gateway.networking.k8s.io")
         );
+    }
+
+    fn of_tool(tool: Tool, text: &str) -> Result<Invocation, CommandError> {
+        let catalogue = Catalogue::carried().unwrap().into_iter().find(|catalogue| catalogue.tool() == tool).unwrap();
+        parse(&catalogue, split(tool, text).unwrap(), None)
+    }
+
+    #[test]
+    fn writing_verbs_name_resources_too() {
+        for (text, resources, names) in [
+            ("label pod web app=x tier-", &["pods"][..], &["web"][..]),
+            ("annotate deploy/web deploy/api note='a b'", &["deployments.apps"], &["web", "api"]),
+            ("taint node n1 key=v:NoSchedule other-", &["nodes"], &["n1"]),
+            ("set image deploy/web app=nginx:1.27", &["deployments.apps"], &["web"]),
+            ("set env deployment web A=1 B-", &["deployments.apps"], &["web"]),
+            ("set serviceaccount deploy web builder", &["deployments.apps"], &["web"]),
+            ("cordon n1", &["nodes"], &["n1"]),
+            ("drain node/n1", &["nodes"], &["n1"]),
+            ("top pod", &["pods"], &[]),
+            ("certificate approve a", &["certificatesigningrequests.certificates.k8s.io"], &["a"]),
+            ("create configmap settings --from-literal=a=b", &["configmaps"], &["settings"]),
+            ("create secret generic db --from-literal=a=b", &["secrets"], &["db"]),
+            ("create token builder", &["serviceaccounts"], &["builder"]),
+            ("run web --image=nginx", &["pods"], &["web"]),
+            ("exec deploy/web -c app -- ls", &["deployments.apps"], &["web"]),
+            ("apply view-last-applied secret/db", &["secrets"], &["db"]),
+        ] {
+            let invocation = read(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!((invocation.resources(), invocation.names()), (&own(resources)[..], &own(names)[..]), "{text}");
+        }
+        for text in ["label pods web a=b other", "label pods web =x a=b", "exec web-0 ls", "top pod pods/web", "create token sa/builder"] {
+            assert!(matches!(read(text), Err(CommandError::Operand { .. })), "{text}: {:?}", read(text));
+        }
+    }
+
+    fn own(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn namespaces_and_charts_inside_of_operands_are_seen() {
+        for (tool, text, names, namespaces, charts) in [
+            (Tool::Istioctl, "pc cluster web-0.team-a", &["web-0"][..], &["team-a"][..], &[][..]),
+            (Tool::Istioctl, "pc cluster deploy/web.v2.team-a", &["web.v2"], &["team-a"], &[]),
+            (Tool::Istioctl, "x describe svc web", &["web"], &[], &[]),
+            (Tool::Argocd, "app get team-a/web", &["web"], &["team-a"], &[]),
+            (Tool::Argocd, "app sync web api -N team-b", &["web", "api"], &["team-b"], &[]),
+            (Tool::Argocd, "app rollback web 3", &["web", "3"], &[], &[]),
+            (Tool::Helm, "install web oci://charts.example.com/web", &["web"], &[], &["oci://charts.example.com/web"]),
+            (Tool::Helm, "upgrade web stable/web -n team-a", &["web"], &["team-a"], &["stable/web"]),
+            (Tool::Helm, "rollback web 2", &["web"], &[], &[]),
+            (Tool::Helm, "uninstall web api", &["web", "api"], &[], &[]),
+        ] {
+            let invocation = of_tool(tool, text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            let found = (invocation.names().to_vec(), invocation.own_namespaces(), invocation.charts().to_vec());
+            assert_eq!(found, (own(names), namespaces.to_vec(), own(charts)), "{text}");
+        }
+        for (tool, text) in [
+            (Tool::Istioctl, "pc cluster web-0."),
+            (Tool::Istioctl, "pc cluster ../x.team-a"),
+            (Tool::Argocd, "app get a/b/c"),
+            (Tool::Argocd, "app get Team/web"),
+            (Tool::Helm, "install web ./chart"),
+            (Tool::Helm, "install web chart"),
+            (Tool::Helm, "install web http://charts.example.com/web.tgz"),
+            (Tool::Helm, "template web file:///x"),
+            (Tool::Helm, "status a/b"),
+        ] {
+            let found = of_tool(tool, text);
+            assert!(matches!(found, Err(CommandError::Operand { .. })), "{text}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn what_no_policy_may_allow_travels_with_the_command() {
+        for text in [
+            "get pods --token=x",
+            "get pods -s https://evil.example",
+            "get --raw=/api",
+            "config view",
+            "proxy",
+            "edit deploy/web",
+            "apply -f x.yaml",
+            "get pods -o jsonpath-file=/etc/passwd",
+            "get pods -o go-template-file --template=/x",
+            "delete pod web --help --as=admin",
+        ] {
+            assert!(read(text).unwrap().never().is_some(), "{text}");
+        }
+        for text in ["get pods", "apply -f -", "config view --help", "get pods -o jsonpath={.a}", "debug web-0 --profile=general --image=x"]
+        {
+            assert_eq!(read(text).unwrap().never(), None, "{text}");
+        }
     }
 
     #[test]

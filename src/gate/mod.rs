@@ -214,12 +214,12 @@ impl Call<'_> {
             .open(&kubeconfig)
             .map_err(|source| Refusal::Fault { what: "no directory could be made for the request", source })?;
         drop(kubeconfig);
-        let rule = approved.rule();
+        let (rule, kept) = (approved.rule(), approved.bounds().max_output_bytes);
         let limits = Limits { memory_bytes: self.rooms.bounds.memory_bytes, cpu_seconds: deadline.as_secs() + 5 };
         let spawning = Instant::now();
-        let child = self.rooms.sandbox.start(Run::Approved(approved), pinned, workspace, limits).await.map_err(Refusal::from)?;
+        let child = self.rooms.sandbox.start(Run::Approved(Box::new(approved)), pinned, workspace, limits).await.map_err(Refusal::from)?;
         metrics::spawn(self.request.tool, spawning.elapsed());
-        let ended = self.watch(child, rule, deadline, cancel).await;
+        let ended = self.watch(child, rule, kept, deadline, cancel).await;
         drop(place);
         self.record_end(&ended).await;
         ended
@@ -240,7 +240,8 @@ impl Call<'_> {
         // Help prints the environment's tokens as defaults; a command that contacts nobody gets none.
         let needs_cluster = !invocation.is_offline() && not_yet.is_none();
         let kubeconfig = if needs_cluster { Some(self.kubeconfig().map_err(|refusal| (refusal, seen.clone()))?) } else { None };
-        let target = Target { namespace: kubeconfig.as_ref().map_or("default", Kubeconfig::namespace).to_owned() };
+        let namespace = kubeconfig.as_ref().map_or("default", Kubeconfig::namespace);
+        let target = Target::new(self.caller, kubeconfig.as_ref().map(Kubeconfig::endpoint), namespace);
         let policy = Arc::clone(&rooms.policy.read().unwrap_or_else(PoisonError::into_inner));
         let approved = match policy.decide(invocation, &target) {
             Decision::Allow(approved) => approved,
@@ -250,6 +251,7 @@ impl Call<'_> {
         if let Some(refusal) = not_yet {
             return Err((refusal, seen));
         }
+        let deadline = self.deadline_of(&approved, deadline).map_err(|refusal| (refusal, seen.clone()))?;
         let (kubeconfig, pinned, target) = match kubeconfig {
             None => (Kubeconfig::nowhere(), Pinned::nowhere(), None),
             Some(kubeconfig) => {
@@ -283,10 +285,30 @@ impl Call<'_> {
         }
     }
 
+    /// The deadline under the rule's own bound: a longer one that the caller asked for is refused, not cut.
+    fn deadline_of(&self, approved: &Approved, deadline: Duration) -> Result<Duration, Refusal> {
+        match approved.bounds().timeout {
+            Some(longest) if deadline > longest && self.request.timeout.is_some() => Err(Refusal::Request {
+                reason: format!("the timeout is longer than the rule {} allows", approved.rule()),
+                hint: format!("give at most {}, or leave it out", humantime::format_duration(longest)),
+            }),
+            Some(longest) => Ok(deadline.min(longest)),
+            None => Ok(deadline),
+        }
+    }
+
     /// Reads the child's output until it ends, its deadline passes, or nobody waits any more.
-    async fn watch(&self, mut child: Child, rule: String, deadline: Duration, cancel: &CancellationToken) -> Result<Ran, Stopped> {
+    async fn watch(
+        &self,
+        mut child: Child,
+        rule: String,
+        kept: Option<usize>,
+        deadline: Duration,
+        cancel: &CancellationToken,
+    ) -> Result<Ran, Stopped> {
         let bounds = self.rooms.bounds;
-        let caps = Caps { kept: bounds.kept_output, read: bounds.read_output };
+        let kept = kept.map_or(bounds.kept_output, |kept| kept.min(bounds.kept_output));
+        let caps = Caps { kept, read: bounds.read_output };
         let (stop, stopped) = watch::channel(false);
         let layers = child.layers().to_vec();
         let Some(streams) = child.take_streams() else {

@@ -1,8 +1,9 @@
 //! Deny > allow > nothing, which is deny. The only maker of [`Approved`].
 
 use super::{
-    Policy, never,
-    rule::{Effect, Rule, RuleId, Target, Verbs},
+    Policy, Rules,
+    rule::{Bounds, Effect, Rule, RuleId, Verbs},
+    target::Target,
 };
 use crate::{command::Invocation, excerpt::Excerpt};
 
@@ -11,19 +12,25 @@ use crate::{command::Invocation, excerpt::Excerpt};
 /// Only [`Policy::decide`] makes one. Not `Clone`: one approval starts one child.
 ///
 /// ```compile_fail,E0451
-/// let forged = kube_airlock::policy::Approved { invocation: todo!(), rules: todo!() };
+/// let forged = kube_airlock::policy::Approved { invocation: todo!(), rules: todo!(), bounds: todo!() };
 /// ```
 #[must_use = "an approval that is dropped starts nothing"]
 #[derive(Debug)]
 pub struct Approved {
     invocation: Invocation,
     rules: Vec<RuleId>,
+    bounds: Bounds,
 }
 
 impl Approved {
     /// What may run.
     pub fn invocation(&self) -> &Invocation {
         &self.invocation
+    }
+
+    /// The tightest bounds of those rules.
+    pub fn bounds(&self) -> Bounds {
+        self.bounds
     }
 
     /// The ids of the rules that allowed it, one per policy file.
@@ -59,6 +66,15 @@ pub struct Denied {
 pub enum Mismatch {
     /// Words behind `--`.
     AfterDash,
+    /// Another caller than the rule's.
+    Caller,
+    /// A chart that the rule does not list.
+    Chart {
+        /// The chart.
+        chart: Excerpt,
+    },
+    /// Another cluster than the rule's.
+    Cluster,
     /// A flag that the rule does not list.
     Flag {
         /// The flag.
@@ -66,11 +82,18 @@ pub enum Mismatch {
     },
     /// Another namespace than the rule's.
     Namespace,
-    /// An operand that the rule does not name.
+    /// A name that the rule does not list.
     Name {
-        /// The operand.
+        /// The name.
         name: Excerpt,
     },
+    /// More names than the rule accepts.
+    Names {
+        /// The most that it accepts.
+        most: usize,
+    },
+    /// A rule about names, and a command that names nothing.
+    NoName,
     /// A resource rule, and a command that names no resource.
     NoResource,
     /// Too many operands.
@@ -106,15 +129,11 @@ pub enum Mismatch {
 impl Policy {
     /// Decides about one command: deny > confirm > allow, in every file.
     pub fn decide(&self, mut invocation: Invocation, target: &Target) -> Decision {
-        // Here and not only where files load: a rule about every verb names none.
-        let verb = invocation.path().to_string();
-        if let (Some(why), false) = (never::verb(invocation.tool(), &verb), invocation.is_help()) {
-            let reason = format!("`{} {verb}` is never allowed: {why}", invocation.tool());
-            return Decision::Deny(Denied {
-                rule: None,
-                reason,
-                hint: "no policy can allow it; ask for what is wanted in another way".into(),
-            });
+        // Here and not only where files load: a rule about every verb names none, and a glob may cover a
+        // value that no rule may allow.
+        if let Some(never) = invocation.never() {
+            let (reason, hint) = (never.to_string(), "no policy can allow it; ask for what is wanted in another way".into());
+            return Decision::Deny(Denied { rule: None, reason, hint });
         }
         let mut rules = Vec::new();
         let mut unconfirmed = None;
@@ -139,7 +158,8 @@ impl Policy {
                 invocation.inject(flag, value);
             }
         }
-        Decision::Allow(Approved { invocation, rules: rules.into_iter().map(|rule| rule.id.clone()).collect() })
+        let bounds = rules.iter().fold(Bounds::default(), |bounds, rule| bounds.and(rule.bounds));
+        Decision::Allow(Approved { invocation, rules: rules.into_iter().map(|rule| rule.id.clone()).collect(), bounds })
     }
 }
 
@@ -158,7 +178,7 @@ impl Policy {
     /// Every rule that is about the command's verb, in the files' order, and what it says.
     pub fn consider(&self, invocation: &Invocation, target: &Target) -> Vec<Considered<'_>> {
         let verb = invocation.path().to_string();
-        let rules = self.files.iter().flat_map(|file| &file.rules).filter(|rule| rule.has_verb(invocation));
+        let rules = self.files.iter().flat_map(|file| file.about(invocation));
         rules
             .map(|rule| {
                 let matches = match rule.effect {
@@ -172,17 +192,25 @@ impl Policy {
     }
 }
 
-impl super::Rules {
+impl Rules {
+    /// The rules about the command's verb, in the file's order.
+    fn about(&self, invocation: &Invocation) -> impl Iterator<Item = &Rule> {
+        let places = self.by_verb.get(&invocation.tool()).and_then(|verbs| verbs.get(invocation.path()));
+        places.into_iter().flatten().filter_map(|place| self.rules.get(*place))
+    }
+
     /// The rule that accepts the command, one that asks for confirmation first; or why none does.
     pub(super) fn verdict(&self, invocation: &Invocation, target: &Target) -> Result<&Rule, Denied> {
         let path = invocation.path();
-        if let Some(rule) = self.rules.iter().find(|rule| rule.effect == Effect::Deny && rule.forbids(invocation, target)) {
+        if let Some(rule) = self.about(invocation).find(|rule| rule.effect == Effect::Deny && rule.forbids(invocation, target)) {
             let hint = rule.hint.clone().unwrap_or_else(|| "ask the operator if this is needed".into());
             return Err(Denied { rule: Some(rule.id.clone()), reason: rule.reason.clone(), hint });
         }
         let mut nearest: Option<(&Rule, Mismatch)> = None;
-        let of = |effect| self.rules.iter().filter(move |rule| rule.effect == effect);
-        for rule in of(Effect::Confirm).chain(of(Effect::Allow)) {
+        let of = |effect| self.about(invocation).filter(move |rule| rule.effect == effect);
+        // Help does nothing that a person would have to confirm.
+        let confirm = of(Effect::Confirm).filter(|_| !invocation.is_help());
+        for rule in confirm.chain(of(Effect::Allow)) {
             match rule.accepts(invocation, target) {
                 Ok(()) => return Ok(rule),
                 Err(Mismatch::Verb) => {}
@@ -211,10 +239,10 @@ impl super::Rules {
 
     /// The verbs that some rule allows, for a caller who asked for another one.
     fn verbs_hint(&self, invocation: &Invocation) -> String {
-        let mut verbs: Vec<&str> = Vec::new();
+        let mut verbs: Vec<String> = Vec::new();
         for rule in self.rules.iter().filter(|rule| rule.effect == Effect::Allow && rule.tool == invocation.tool()) {
             if let Verbs::These(paths) = &rule.verbs {
-                verbs.extend(paths.iter().map(String::as_str).filter(|path| !path.is_empty()));
+                verbs.extend(paths.iter().filter(|path| !path.words().is_empty()).map(ToString::to_string));
             }
         }
         verbs.sort_unstable();
@@ -232,20 +260,25 @@ impl Mismatch {
     fn depth(&self) -> u8 {
         match self {
             Self::Verb => 0,
-            Self::Required { .. } => 1,
-            Self::Flag { .. } => 2,
-            Self::Value { .. } => 3,
-            Self::NoResource => 4,
-            Self::Resource { .. } => 5,
-            Self::Namespace => 5,
-            Self::Name { .. } => 5,
-            Self::AfterDash => 6,
-            Self::Operands { .. } => 7,
+            Self::Caller => 1,
+            Self::Required { .. } => 2,
+            Self::Flag { .. } => 3,
+            Self::Value { .. } => 4,
+            Self::AfterDash => 5,
+            Self::Cluster => 6,
+            Self::NoResource => 7,
+            Self::Resource { .. } => 8,
+            Self::Namespace => 9,
+            Self::NoName => 10,
+            Self::Name { .. } => 11,
+            Self::Names { .. } => 11,
+            Self::Chart { .. } => 12,
+            Self::Operands { .. } => 13,
         }
     }
 
     /// The reason and the hint.
-    fn told(&self, verb: &str, rule: &Rule) -> (String, String) {
+    pub(super) fn told(&self, verb: &str, rule: &Rule) -> (String, String) {
         let tool = rule.tool;
         match self {
             Self::Verb => (format!("no rule allows `{tool} {verb}`"), "ask the operator".into()),
@@ -261,14 +294,37 @@ impl Mismatch {
             }
             Self::Namespace => (
                 format!("`{tool} {verb}` is not allowed in this namespace"),
-                format!("allowed namespaces: {}", rule.namespaces.as_deref().unwrap_or_default().join(", ")),
+                match &rule.namespaces {
+                    Some(namespaces) => format!("allowed namespaces: {}", namespaces.join(", ")),
+                    None => "leave the namespace out".into(),
+                },
+            ),
+            Self::Caller => (format!("`{tool} {verb}` is not allowed for this caller"), "ask the operator who may run it".into()),
+            Self::Cluster => (
+                format!("`{tool} {verb}` is not allowed on this cluster"),
+                format!("allowed clusters: {}", rule.clusters.as_deref().unwrap_or_default().join(", ")),
             ),
             Self::Name { name } => (
                 format!("`{tool} {verb}` may not be asked about {name}"),
-                "give a plain name; a namespace in front of it is not allowed here".into(),
+                format!("allowed names: {}", rule.names.as_deref().unwrap_or_default().join(", ")),
+            ),
+            Self::Names { most: 0 } => {
+                (format!("`{tool} {verb}` is allowed here only without a name"), "leave the name out, or ask the operator".into())
+            }
+            Self::Names { most } => (format!("`{tool} {verb}` may name at most {most} here"), "make several calls".into()),
+            Self::NoName => (
+                format!("`{tool} {verb}` has to say what it is about"),
+                format!("name one; allowed names: {}", rule.names.as_deref().unwrap_or_default().join(", ")),
+            ),
+            Self::Chart { chart } => (
+                format!("`{tool} {verb}` may not read the chart {chart}"),
+                match &rule.charts {
+                    Some(charts) => format!("allowed charts: {}", charts.join(", ")),
+                    None => "no chart is allowed here; ask the operator".into(),
+                },
             ),
             Self::NoResource => (format!("`{tool} {verb}` names no resource"), format!("name one, for example `{verb} pods`")),
-            Self::Resource { resource } => (format!("{resource} may not be read with `{tool} {verb}`"), allowed_resources(rule)),
+            Self::Resource { resource } => (format!("{resource} may not be used with `{tool} {verb}`"), allowed_resources(rule)),
             Self::AfterDash => {
                 (format!("words behind `--` are not allowed with `{tool} {verb}`"), "leave `--` and what follows it out".into())
             }
@@ -284,7 +340,7 @@ fn example(values: &[String]) -> &str {
 }
 
 fn allowed_flags(rule: &Rule) -> String {
-    let flags: Vec<String> = rule.flags.iter().map(|flag| format!("--{flag}")).collect();
+    let flags: Vec<String> = rule.flags.keys().map(|flag| format!("--{flag}")).collect();
     if flags.is_empty() {
         "leave it out; only --namespace is allowed here".into()
     } else {

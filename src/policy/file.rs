@@ -1,48 +1,31 @@
 //! A TOML file with spans -> rules. A file whose examples fail does not load.
 //!
-//! Every name in it has to exist: keys, sets, verbs, flags, resources. An error says the line and
-//! the column, and the nearest known name.
+//! Every name in it has to exist: keys, sets, classes, verbs, flags, resources. A rule that can never
+//! match is refused like a wrong name. An error has its place and the nearest known name.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Range,
+    sync::Arc,
+};
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, de::value::StrDeserializer};
 use toml::Spanned;
 
 use super::{
-    Policy, Rules, never,
-    rule::{Effect, Pattern, Rule, RuleId, Target, Verbs},
+    Policy, Rules,
+    error::{PolicyError, PolicyErrors, PolicyFile, position},
+    lint,
+    pattern::Pattern,
+    rule::{Bounds, Callers, Effect, Rule, RuleId, Verbs},
+    target::Target,
 };
 use crate::{
-    catalogue::{Catalogue, CommandNode, CommandPath, Tool, flags_in_scope, resource},
-    command::{parse, split},
+    catalogue::{Catalogue, CommandNode, CommandPath, Flag, FlagClass, Tool, VerbClass, flags_in_scope, resource},
+    command::{Invocation, go_duration, parse, split, typed_value},
     excerpt::Excerpt,
 };
-
-/// A policy file as it was read: its name in messages, and its text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PolicyFile {
-    /// The file's name, without its folder.
-    pub name: String,
-    /// Its text.
-    pub text: String,
-}
-
-/// Why a policy file does not load.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}:{column}: {message}{}", help.as_ref().map(|help| format!("\n  help: {help}")).unwrap_or_default())]
-pub struct PolicyError {
-    /// The file's name.
-    pub file: String,
-    /// The line, from 1.
-    pub line: usize,
-    /// The column, from 1.
-    pub column: usize,
-    /// What is wrong.
-    pub message: String,
-    /// What to do.
-    pub help: Option<String>,
-}
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -53,13 +36,19 @@ struct File {
     _description: String,
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Vec<String>>")]
-    sets: BTreeMap<String, Vec<Spanned<String>>>,
+    sets: Sets,
     #[serde(default)]
     #[schemars(with = "Vec<RawRule>")]
-    rule: Vec<Spanned<RawRule>>,
+    rule: Vec<RawRule>,
     #[serde(default)]
     test: Vec<Test>,
 }
+
+/// Lists of resources or flags with a name, used as `"@name"`.
+type Sets = BTreeMap<String, Vec<Spanned<String>>>;
+
+/// A list of texts with their places.
+type List = Vec<Spanned<String>>;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -71,30 +60,49 @@ struct RawRule {
     hint: Option<String>,
     tool: Tool,
     #[schemars(with = "Vec<String>")]
-    verbs: Vec<Spanned<String>>,
+    verbs: Spanned<List>,
+    #[schemars(with = "Option<Vec<String>>")]
+    principals: Option<Spanned<List>>,
+    #[schemars(with = "Option<Vec<String>>")]
+    groups: Option<Spanned<List>>,
+    #[schemars(with = "Option<Vec<String>>")]
+    clusters: Option<Spanned<List>>,
     #[schemars(with = "Option<Names>")]
     resources: Option<Spanned<Names>>,
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
-    flags: Vec<Spanned<String>>,
+    flags: List,
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Vec<String>>")]
-    values: BTreeMap<Spanned<String>, Vec<Spanned<String>>>,
+    values: BTreeMap<Spanned<String>, Spanned<List>>,
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
-    require: Vec<Spanned<String>>,
-    max_operands: Option<usize>,
-    names: Option<Vec<String>>,
-    namespaces: Option<Vec<String>>,
+    require: List,
+    #[schemars(with = "Option<usize>")]
+    max_operands: Option<Spanned<usize>>,
+    #[schemars(with = "Option<Vec<String>>")]
+    names: Option<Spanned<List>>,
+    #[schemars(with = "Option<usize>")]
+    max_names: Option<Spanned<usize>>,
+    #[schemars(with = "Option<Vec<String>>")]
+    namespaces: Option<Spanned<List>>,
+    #[schemars(with = "Option<Vec<String>>")]
+    charts: Option<Spanned<List>>,
+    #[serde(default)]
+    after_dash: bool,
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     inject: BTreeMap<Spanned<String>, Spanned<String>>,
+    #[schemars(with = "Option<String>")]
+    timeout: Option<Spanned<String>>,
+    #[schemars(with = "Option<String>")]
+    max_output: Option<Spanned<String>>,
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
-    matches: Vec<Spanned<String>>,
+    matches: List,
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
-    rejects: Vec<Spanned<String>>,
+    rejects: List,
 }
 
 /// A list of names, or the name of a set: `"@readable"`.
@@ -147,16 +155,38 @@ struct Test {
     run: Spanned<String>,
     expect: Effect,
     by: Option<String>,
+    principal: Option<String>,
+    #[serde(default)]
+    groups: Vec<String>,
+    cluster: Option<String>,
+    namespace: Option<String>,
 }
 
 impl Policy {
     /// Loads files; all of them have to allow what is allowed.
     ///
     /// # Errors
-    /// The first [`PolicyError`], with line and column.
-    pub fn load(files: &[PolicyFile], catalogues: &[Catalogue]) -> Result<Self, PolicyError> {
-        let files = files.iter().map(|file| Loading { file, catalogues }.rules()).collect::<Result<_, _>>()?;
-        Ok(Self { files })
+    /// [`PolicyErrors`]: the first error of each rule and test.
+    pub fn load(files: &[PolicyFile], catalogues: &[Catalogue]) -> Result<Self, PolicyErrors> {
+        let mut errors = Vec::new();
+        let mut loaded = Vec::new();
+        for file in files {
+            match (Loading { file: Arc::new(file.clone()), catalogues }.rules()) {
+                Ok(rules) => loaded.push(rules),
+                Err(wrong) => errors.extend(wrong),
+            }
+        }
+        if errors.is_empty() { Ok(Self { files: loaded }) } else { Err(PolicyErrors(errors)) }
+    }
+
+    /// How many examples and tests held when the files were loaded.
+    pub fn examples(&self) -> usize {
+        self.files.iter().map(|file| file.examples).sum()
+    }
+
+    /// What the authors of the files should look at again: rules that never apply, sets that nothing uses.
+    pub fn lints(&self) -> impl Iterator<Item = &PolicyError> {
+        self.files.iter().flat_map(|file| &file.lints)
     }
 }
 
@@ -166,219 +196,494 @@ pub fn schema() -> serde_json::Value {
 }
 
 struct Loading<'a> {
-    file: &'a PolicyFile,
+    file: Arc<PolicyFile>,
     catalogues: &'a [Catalogue],
 }
 
+/// The verbs of a rule, with the commands they are in each version of the tool.
+struct Chosen<'c> {
+    verbs: Verbs,
+    commands: Vec<Vec<&'c CommandNode>>,
+    /// Whether the author named each verb, instead of `*` or a class.
+    by_name: bool,
+}
+
+impl<'c> Chosen<'c> {
+    /// A flag as each command has it that does.
+    fn flag(&self, name: &str) -> Vec<(&'c CommandPath, &'c Flag)> {
+        let of = |lineage: &Vec<&'c CommandNode>| Some((&lineage.last()?.path, flags_in_scope(lineage).find(|flag| flag.name == name)?));
+        self.commands.iter().filter_map(of).collect()
+    }
+
+    fn flags(&self) -> impl Iterator<Item = &'c Flag> {
+        self.commands.iter().flat_map(|lineage| flags_in_scope(lineage))
+    }
+}
+
 impl Loading<'_> {
-    fn rules(&self) -> Result<Rules, PolicyError> {
-        let file: File = toml::from_str(&self.file.text)
-            .map_err(|error| self.error(error.span().map_or(0, |span| span.start), error.message(), None))?;
+    fn rules(&self) -> Result<Rules, Vec<PolicyError>> {
+        let file: File =
+            toml::from_str(&self.file.text).map_err(|error| vec![self.error(error.span().unwrap_or_default(), error.message(), None)])?;
         if *file.schema.get_ref() != 1 {
-            return Err(self.error(file.schema.span().start, "this server reads policy files of schema 1", None));
+            return Err(vec![self.error(file.schema.span(), "this server reads policy files of schema 1", None)]);
         }
+        let mut errors = self.class_names(&file.sets);
         let mut rules: Vec<Rule> = Vec::new();
         for raw in &file.rule {
-            let rule = self.rule(raw, &file.sets)?;
-            if let Some(known) = rules.iter().find(|known| known.id.id == rule.id.id) {
-                return Err(self.error(
-                    raw.get_ref().id.span().start,
-                    &format!("the id `{}` is taken by the rule on line {}", rule.id.id, known.id.line),
-                    None,
-                ));
+            match self.rule(raw, &file.sets) {
+                Ok(rule) => {
+                    if let Some(known) = rules.iter().find(|known| known.id.id == rule.id.id) {
+                        let message = format!("the id `{}` is taken by the rule on line {}", rule.id.id, known.id.line);
+                        errors.push(self.error(raw.id.span(), &message, None));
+                    }
+                    rules.push(rule);
+                }
+                Err(error) => errors.push(error),
             }
-            rules.push(rule);
         }
-        let rules = Rules { name: self.file.name.clone(), rules };
+        if !errors.is_empty() {
+            return Err(errors); // tests of half a policy would only repeat it
+        }
+        let by_verb = self.by_verb(&rules);
+        let examples = file.rule.iter().map(|raw| raw.matches.len() + raw.rejects.len()).sum::<usize>() + file.test.len();
+        let mut rules = Rules { name: self.file.name.clone(), rules, by_verb, lints: Vec::new(), examples };
         for (raw, rule) in file.rule.iter().zip(&rules.rules) {
-            self.examples(raw.get_ref(), rule)?;
+            errors.extend(self.examples(raw, rule).err());
         }
-        for test in &file.test {
-            self.test(test, &rules)?;
+        errors.extend(file.test.iter().filter_map(|test| self.test(test, &rules).err()));
+        if !errors.is_empty() {
+            return Err(errors);
         }
+        rules.lints = lint::lints(&self.file, &rules.rules, file.rule.iter().map(|raw| raw.id.span()));
+        rules.lints.extend(self.unused_sets(&file));
         Ok(rules)
     }
 
-    fn rule(&self, spanned: &Spanned<RawRule>, sets: &BTreeMap<String, Vec<Spanned<String>>>) -> Result<Rule, PolicyError> {
-        let raw = spanned.get_ref();
-        let catalogue = self
-            .catalogue(raw.tool)
-            .ok_or_else(|| self.error(spanned.span().start, &format!("this server has no catalogue of {}", raw.tool), None))?;
-        let (verbs, nodes) = self.verbs(raw, catalogue)?;
-        let mut flags = Vec::new();
-        for flag in raw.flags.iter().chain(&raw.require).chain(raw.values.keys()).chain(raw.inject.keys()) {
-            let name = self.flag(raw, flag, &nodes, catalogue)?;
-            if !flags.contains(&name) {
-                flags.push(name);
+    /// The places of the rules about each verb of each version.
+    fn by_verb(&self, rules: &[Rule]) -> BTreeMap<Tool, HashMap<CommandPath, Vec<usize>>> {
+        let mut by_verb: BTreeMap<Tool, HashMap<CommandPath, Vec<usize>>> = BTreeMap::new();
+        for catalogue in self.catalogues {
+            for node in catalogue.commands() {
+                let about = |rule: &Rule| match &rule.verbs {
+                    Verbs::All => true,
+                    Verbs::These(paths) => paths.contains(&node.path),
+                };
+                let places = rules.iter().enumerate().filter(|(_, rule)| rule.tool == catalogue.tool() && about(rule));
+                let places: Vec<usize> = places.map(|(place, _)| place).collect();
+                if !places.is_empty() {
+                    by_verb.entry(catalogue.tool()).or_default().insert(node.path.clone(), places);
+                }
             }
         }
-        let mut values = BTreeMap::new();
-        for (flag, patterns) in &raw.values {
-            let patterns: Result<Vec<Pattern>, PolicyError> = patterns
-                .iter()
-                .map(|pattern| Pattern::parse(pattern.get_ref()).map_err(|why| self.error(pattern.span().start, why, None)))
-                .collect();
-            values.insert(long_name(flag.get_ref()).to_owned(), patterns?);
+        by_verb
+    }
+
+    fn rule(&self, raw: &RawRule, sets: &Sets) -> Result<Rule, PolicyError> {
+        let chosen = self.verbs(raw)?;
+        let flags = self.flags(raw, &chosen, sets)?;
+        if raw.effect == Effect::Deny {
+            self.only_what_a_deny_rule_has(raw)?;
         }
-        let id = RuleId { id: raw.id.get_ref().clone(), file: self.file.name.clone(), line: self.position(raw.id.span().start).0 };
-        Ok(Rule {
-            id,
+        let callers = match (&raw.principals, &raw.groups) {
+            (None, None) => None,
+            (principals, groups) => Some(Callers {
+                principals: self.globs(principals.as_ref())?.unwrap_or_default(),
+                groups: self.globs(groups.as_ref())?.unwrap_or_default(),
+            }),
+        };
+        let id = raw.id.get_ref().clone();
+        let none = |most: &Option<Spanned<usize>>| most.as_ref().is_some_and(|most| *most.get_ref() == 0);
+        if let (Some(names), true) = (raw.names.as_ref().or(raw.charts.as_ref()), none(&raw.max_operands) || none(&raw.max_names)) {
+            return Err(self.error(names.span(), "this rule wants a name and accepts none, so it never matches", None));
+        }
+        let rule = Rule {
+            id: RuleId { id, file: self.file.name.clone(), line: position(&self.file.text, raw.id.span().start).0 },
             effect: raw.effect,
             reason: raw.reason.clone(),
             hint: raw.hint.clone(),
             tool: raw.tool,
-            verbs,
+            callers,
+            clusters: self.globs(raw.clusters.as_ref())?,
             resources: self.resources(raw, sets)?,
-            flags,
             require: raw.require.iter().map(|flag| long_name(flag.get_ref()).to_owned()).collect(),
-            max_operands: raw.max_operands,
-            names: raw.names.clone(),
-            namespaces: raw.namespaces.clone(),
-            inject: self.injected(raw, &values)?,
-            values,
-        })
+            max_operands: raw.max_operands.as_ref().map(|most| *most.get_ref()),
+            max_names: raw.max_names.as_ref().map(|most| *most.get_ref()),
+            names: self.globs(raw.names.as_ref())?,
+            namespaces: self.globs(raw.namespaces.as_ref())?,
+            charts: self.globs(raw.charts.as_ref())?,
+            after_dash: raw.after_dash,
+            inject: self.injected(raw, &flags, &chosen)?,
+            bounds: self.bounds(raw)?,
+            verbs: chosen.verbs,
+            flags,
+        };
+        Ok(rule)
     }
 
-    /// The verbs of a rule and the commands they name.
-    fn verbs<'c>(&self, raw: &RawRule, catalogue: &'c Catalogue) -> Result<(Verbs, Vec<&'c CommandNode>), PolicyError> {
-        if let [all] = raw.verbs.as_slice()
+    /// The verbs of a rule: by name, by class, or all of them.
+    fn verbs(&self, raw: &RawRule) -> Result<Chosen<'_>, PolicyError> {
+        let list = raw.verbs.get_ref();
+        if self.catalogue(raw.tool).is_none() {
+            return Err(self.error(raw.verbs.span(), &format!("this server has no catalogue of {}", raw.tool), None));
+        }
+        let all = || self.catalogues.iter().filter(|catalogue| catalogue.tool() == raw.tool);
+        let lineages = |wanted: &dyn Fn(&CommandNode) -> bool| -> Vec<Vec<&CommandNode>> {
+            let of = |catalogue: &'_ Catalogue| -> Vec<CommandPath> {
+                catalogue.commands().filter(|node| wanted(node)).map(|node| node.path.clone()).collect()
+            };
+            all().flat_map(|catalogue| of(catalogue).into_iter().filter_map(|path| catalogue.lineage(&path))).collect()
+        };
+        if list.is_empty() {
+            return Err(self.error(raw.verbs.span(), "this rule is about no verb, so it never matches", None));
+        }
+        if let [all] = list.as_slice()
             && all.get_ref() == "*"
         {
-            return Ok((Verbs::All, catalogue.commands().collect()));
+            return Ok(Chosen { verbs: Verbs::All, commands: lineages(&|_| true), by_name: false });
         }
-        let mut nodes = Vec::new();
-        for verb in &raw.verbs {
-            let path = CommandPath::new(verb.get_ref().split_whitespace().map(str::to_owned).collect());
-            let Some(node) = catalogue.lineage(&path).and_then(|lineage| lineage.last().copied()) else {
-                let known: Vec<String> = catalogue.commands().map(|node| node.path.to_string()).collect();
-                let message = format!("{} {} has no verb {}", raw.tool, catalogue.version(), Excerpt::new(verb.get_ref()));
-                return Err(self.error(verb.span().start, &message, nearest(verb.get_ref(), known.iter().map(String::as_str))));
+        let mut commands = Vec::new();
+        let mut by_name = true;
+        for verb in list {
+            let text = verb.get_ref();
+            let found = if let Some(class) = text.strip_prefix('@') {
+                by_name = false;
+                let class = VerbClass::deserialize(StrDeserializer::<serde::de::value::Error>::new(class)).map_err(|_| {
+                    self.error(verb.span(), &format!("there is no class {} of verbs", Excerpt::new(class)), nearest(class, VERB_CLASSES))
+                })?;
+                lineages(&|node| {
+                    node.hazard.as_ref().is_some_and(|hazard| hazard.class == class)
+                        && (raw.effect == Effect::Deny || node.never().is_none())
+                })
+            } else {
+                let path = CommandPath::new(text.split_whitespace().map(str::to_owned).collect());
+                lineages(&|node| node.path == path)
             };
-            if raw.effect != Effect::Deny
-                && let Some(why) = never::verb(raw.tool, verb.get_ref())
-            {
-                return Err(self.error(verb.span().start, &format!("`{} {}` is never allowed: {why}", raw.tool, verb.get_ref()), None));
+            let Some(node) = found.first().and_then(|lineage| lineage.last().copied()) else {
+                let versions: Vec<&str> = all().map(Catalogue::version).collect();
+                let known: BTreeSet<String> = all().flat_map(Catalogue::commands).map(|node| node.path.to_string()).collect();
+                let message = format!("{} {} has no verb {}", raw.tool, versions.join(" and "), Excerpt::new(text));
+                return Err(self.error(verb.span(), &message, nearest(text, known.iter().map(String::as_str))));
+            };
+            if let (true, Some(why)) = (raw.effect != Effect::Deny, node.never()) {
+                return Err(self.error(verb.span(), &format!("`{} {text}` is never allowed: {why}", raw.tool), None));
             }
-            nodes.push(node);
+            commands.extend(found);
         }
-        Ok((Verbs::These(raw.verbs.iter().map(|verb| verb.get_ref().clone()).collect()), nodes))
+        let verbs = commands.iter().filter_map(|lineage| lineage.last()).map(|node| node.path.clone()).collect();
+        Ok(Chosen { verbs: Verbs::These(verbs), commands, by_name })
     }
 
-    /// A flag that at least one verb of the rule has.
-    fn flag(&self, raw: &RawRule, flag: &Spanned<String>, nodes: &[&CommandNode], catalogue: &Catalogue) -> Result<String, PolicyError> {
+    /// The flags of a rule with the values it accepts: of `flags`, `require`, `values` and `inject`.
+    fn flags(&self, raw: &RawRule, chosen: &Chosen<'_>, sets: &Sets) -> Result<BTreeMap<String, Option<Vec<Pattern>>>, PolicyError> {
+        let mut flags: BTreeMap<String, Option<Vec<Pattern>>> = BTreeMap::new();
+        for flag in &raw.flags {
+            match flag.get_ref().strip_prefix('@') {
+                None => drop(flags.insert(self.flag(raw, flag, chosen)?, None)),
+                Some(name) => match (sets.get(name), flag_class(name)) {
+                    (Some(set), _) => {
+                        for flag in set {
+                            flags.insert(self.flag(raw, flag, chosen)?, None);
+                        }
+                    }
+                    // The others can do harm: a rule names each of them.
+                    (None, Some(class)) if class == FlagClass::Plain || raw.effect == Effect::Deny => {
+                        let of_class = chosen.flags().filter(|flag| flag.hazard.as_ref().is_some_and(|hazard| hazard.class == class));
+                        flags.extend(of_class.map(|flag| (flag.name.clone(), None)));
+                    }
+                    (None, Some(_)) => {
+                        let message = format!("flags of the class `{name}` can do harm: an {} rule names each of them", raw.effect.word());
+                        return Err(self.error(flag.span(), &message, Some("only `@plain` stands for flags that are not named".into())));
+                    }
+                    (None, None) => {
+                        let known = sets.keys().map(String::as_str).chain(FLAG_CLASSES);
+                        let message = format!("there is no set and no class {} of flags", Excerpt::new(name));
+                        return Err(self.error(flag.span(), &message, nearest(name, known)));
+                    }
+                },
+            }
+        }
+        for flag in &raw.require {
+            let name = self.flag(raw, flag, chosen)?;
+            let without = chosen
+                .commands
+                .iter()
+                .filter_map(|lineage| lineage.last())
+                .find(|node| !chosen.flag(&name).iter().any(|(path, _)| **path == node.path));
+            if let (Some(node), true) = (without, chosen.by_name) {
+                let message = format!("`{} {}` has no --{name}, so this rule never matches it", raw.tool, node.path);
+                return Err(self.error(flag.span(), &message, Some("put the verb into a rule of its own".into())));
+            }
+            flags.entry(name).or_default();
+        }
+        for flag in raw.inject.keys() {
+            flags.entry(self.flag(raw, flag, chosen)?).or_default();
+        }
+        for (flag, patterns) in &raw.values {
+            let name = self.flag(raw, flag, chosen)?;
+            let found = chosen.flag(&name);
+            if patterns.get_ref().is_empty() {
+                return Err(self.error(patterns.span(), &format!("no value of --{name} is accepted, so this rule never matches it"), None));
+            }
+            let mut accepted = Vec::new();
+            for text in patterns.get_ref() {
+                let wrong = |why: &str| self.error(text.span(), why, None);
+                let pattern = Pattern::parse(text.get_ref()).map_err(wrong)?;
+                let impossible: Vec<String> = found.iter().filter_map(|(_, flag)| pattern.impossible_for(flag)).collect();
+                if let (Some(why), true) = (impossible.first(), impossible.len() == found.len()) {
+                    return Err(wrong(why));
+                }
+                let never: Vec<String> = found.iter().filter_map(|(_, flag)| flag.never(Some(text.get_ref()))).collect();
+                if let (Some(why), true, true) = (never.first(), never.len() == found.len(), raw.effect != Effect::Deny) {
+                    return Err(wrong(&format!("--{name} {} is never allowed: {why}", Excerpt::new(text.get_ref()))));
+                }
+                accepted.push(pattern);
+            }
+            flags.insert(name, Some(accepted));
+        }
+        if raw.effect != Effect::Deny {
+            self.hazards_have_values(raw, &flags, chosen)?;
+        }
+        Ok(flags)
+    }
+
+    /// A flag that at least one verb of the rule has, and that may be allowed.
+    fn flag(&self, raw: &RawRule, flag: &Spanned<String>, chosen: &Chosen<'_>) -> Result<String, PolicyError> {
         let name = long_name(flag.get_ref());
-        let mut known: Vec<&str> = Vec::new();
-        for node in nodes {
-            known.extend(catalogue.lineage(&node.path).iter().flat_map(|lineage| flags_in_scope(lineage)).map(|flag| flag.name.as_str()));
+        let found = chosen.flag(name);
+        if found.is_empty() {
+            let versions: BTreeSet<&str> =
+                self.catalogues.iter().filter(|catalogue| catalogue.tool() == raw.tool).map(Catalogue::version).collect();
+            let versions = versions.into_iter().collect::<Vec<_>>().join(" and ");
+            let message = format!("no verb of this rule has the flag {} in {} {versions}", Excerpt::new(flag.get_ref()), raw.tool);
+            let known: BTreeSet<String> = chosen.flags().map(|flag| format!("--{}", flag.name)).collect();
+            return Err(self.error(flag.span(), &message, nearest(&format!("--{name}"), known.iter().map(String::as_str))));
         }
-        if !known.contains(&name) {
-            let message =
-                format!("no verb of this rule has the flag {} in {} {}", Excerpt::new(flag.get_ref()), raw.tool, catalogue.version());
-            return Err(self.error(
-                flag.span().start,
-                &message,
-                nearest(name, known.into_iter())
-                    .map(|help| help.replace('`', "").replace("did you mean ", "did you mean `--").replace('?', "`?")),
-            ));
-        }
-        if raw.effect != Effect::Deny
-            && let Some(why) = never::flag(raw.tool, name)
-        {
-            return Err(self.error(flag.span().start, &format!("--{name} is never allowed: {why}"), None));
+        if raw.effect != Effect::Deny {
+            let never: Vec<_> = found.iter().filter_map(|(path, flag)| Some((path, flag.never(None)?))).collect();
+            if let Some((path, why)) = never.first()
+                && (chosen.by_name || never.len() == found.len())
+            {
+                let message = format!("--{name} is never allowed with `{} {path}`: {why}", raw.tool);
+                return Err(self.error(flag.span(), &message, None));
+            }
         }
         Ok(name.to_owned())
     }
 
-    /// Flags to add; what is added has to be what the rule accepts.
-    fn injected(&self, raw: &RawRule, values: &BTreeMap<String, Vec<Pattern>>) -> Result<BTreeMap<String, String>, PolicyError> {
+    fn hazards_have_values(
+        &self,
+        raw: &RawRule,
+        flags: &BTreeMap<String, Option<Vec<Pattern>>>,
+        chosen: &Chosen<'_>,
+    ) -> Result<(), PolicyError> {
+        for (name, _) in flags.iter().filter(|(_, patterns)| patterns.is_none()) {
+            let hazard =
+                chosen.flag(name).into_iter().find_map(|(_, flag)| flag.hazard.as_ref().filter(|hazard| hazard.class.needs_values()));
+            if let Some(hazard) = hazard {
+                let place = raw.flags.iter().chain(&raw.require).chain(raw.inject.keys()).find(|flag| long_name(flag.get_ref()) == name);
+                let why = hazard.why.as_deref().unwrap_or("its values reach past the verb");
+                let help = format!("list the values that are meant: values = {{ \"--{name}\" = [\"…\"] }}");
+                return Err(self.error(place.unwrap_or(&raw.id).span(), &format!("--{name} needs its values listed: {why}"), Some(help)));
+            }
+        }
+        Ok(())
+    }
+
+    fn only_what_a_deny_rule_has(&self, raw: &RawRule) -> Result<(), PolicyError> {
+        let wrong = [
+            raw.require.first().map(|flag| (flag.span(), "`require` makes an allow rule narrower; a deny rule lists `flags`")),
+            raw.inject.keys().next().map(|flag| (flag.span(), "a deny rule starts nothing, so it adds no flag")),
+            raw.max_operands.as_ref().map(|most| (most.span(), "`max_operands` makes an allow rule narrower")),
+            raw.max_names.as_ref().map(|most| (most.span(), "`max_names` makes an allow rule narrower")),
+            raw.timeout.as_ref().map(|timeout| (timeout.span(), "a deny rule starts nothing, so it bounds nothing")),
+            raw.max_output.as_ref().map(|most| (most.span(), "a deny rule starts nothing, so it bounds nothing")),
+            raw.after_dash.then(|| (raw.id.span(), "`after_dash` makes an allow rule wider")),
+        ];
+        match wrong.into_iter().flatten().next() {
+            Some((span, message)) => Err(self.error(span, message, None)),
+            None => Ok(()),
+        }
+    }
+
+    /// Flags to add; what is added has to be what the rule accepts and the flag takes.
+    fn injected(
+        &self,
+        raw: &RawRule,
+        flags: &BTreeMap<String, Option<Vec<Pattern>>>,
+        chosen: &Chosen<'_>,
+    ) -> Result<BTreeMap<String, String>, PolicyError> {
         let mut injected = BTreeMap::new();
         for (flag, value) in &raw.inject {
             let name = long_name(flag.get_ref());
-            if raw.effect == Effect::Deny {
-                return Err(self.error(flag.span().start, "a deny rule starts nothing, so it adds no flag", None));
+            let text = value.get_ref();
+            let accepted =
+                flags.get(name).and_then(Option::as_ref).is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(text)));
+            if !accepted {
+                let message = format!("the rule itself does not accept {} for --{name}", Excerpt::new(text));
+                return Err(self.error(value.span(), &message, None));
             }
-            if values.get(name).is_some_and(|patterns| !patterns.iter().any(|pattern| pattern.matches(value.get_ref()))) {
-                return Err(self.error(
-                    value.span().start,
-                    &format!("the rule itself does not accept {} for --{name}", Excerpt::new(value.get_ref())),
-                    None,
-                ));
+            for (_, flag) in chosen.flag(name) {
+                typed_value(flag, text.clone()).map_err(|error| self.error(value.span(), &error.to_string(), None))?;
             }
-            injected.insert(name.to_owned(), value.get_ref().clone());
+            if raw.require.iter().any(|required| long_name(required.get_ref()) == name) {
+                return Err(self.error(flag.span(), &format!("--{name} is required, so it is never added"), None));
+            }
+            injected.insert(name.to_owned(), text.clone());
         }
         Ok(injected)
     }
 
-    fn resources(&self, raw: &RawRule, sets: &BTreeMap<String, Vec<Spanned<String>>>) -> Result<Option<Vec<String>>, PolicyError> {
+    fn bounds(&self, raw: &RawRule) -> Result<Bounds, PolicyError> {
+        let timeout = raw.timeout.as_ref().map(|text| {
+            go_duration(text.get_ref())
+                .filter(|timeout| !timeout.is_zero())
+                .ok_or_else(|| self.error(text.span(), "a timeout is a duration like 30s or 5m, and not 0", None))
+        });
+        let max_output_bytes = raw.max_output.as_ref().map(|text| {
+            bytes(text.get_ref())
+                .filter(|bytes| *bytes > 0)
+                .ok_or_else(|| self.error(text.span(), "max_output is a size like 64KiB or 1MiB, and not 0", None))
+        });
+        Ok(Bounds { timeout: timeout.transpose()?, max_output_bytes: max_output_bytes.transpose()? })
+    }
+
+    /// A list of globs; an empty one matches nothing, which nobody means.
+    fn globs(&self, list: Option<&Spanned<List>>) -> Result<Option<Vec<String>>, PolicyError> {
+        let Some(spanned) = list else { return Ok(None) };
+        if spanned.get_ref().is_empty() {
+            return Err(self.error(
+                spanned.span(),
+                "an empty list matches nothing, so this rule never matches",
+                Some("leave the key out to match everything".into()),
+            ));
+        }
+        Ok(Some(spanned.get_ref().iter().map(|glob| glob.get_ref().clone()).collect()))
+    }
+
+    fn resources(&self, raw: &RawRule, sets: &Sets) -> Result<Option<Vec<String>>, PolicyError> {
         let Some(spanned) = &raw.resources else { return Ok(None) };
-        let names = match spanned.get_ref() {
-            Names::List(names) => names,
-            Names::Set(set) => {
-                let name = set.strip_prefix('@').unwrap_or(set);
-                sets.get(name).ok_or_else(|| {
-                    self.error(
-                        spanned.span().start,
-                        &format!("there is no set {}", Excerpt::new(name)),
-                        nearest(name, sets.keys().map(String::as_str)),
-                    )
-                })?
-            }
+        if raw.tool != Tool::Kubectl {
+            return Err(self.error(spanned.span(), "only kubectl's commands name resources", None));
+        }
+        let of_set = |name: &str, span: Range<usize>| {
+            let message = format!("there is no set {}", Excerpt::new(name));
+            sets.get(name).ok_or_else(|| self.error(span, &message, nearest(name, sets.keys().map(String::as_str))))
         };
-        for name in names {
+        let mut names: Vec<&Spanned<String>> = Vec::new();
+        match spanned.get_ref() {
+            Names::Set(set) => names.extend(of_set(set.strip_prefix('@').unwrap_or(set), spanned.span())?),
+            Names::List(list) => {
+                for name in list {
+                    match name.get_ref().strip_prefix('@') {
+                        Some(set) => names.extend(of_set(set, name.span())?),
+                        None => names.push(name),
+                    }
+                }
+            }
+        }
+        if names.is_empty() {
+            return Err(self.error(spanned.span(), "an empty list matches nothing, so this rule never matches", None));
+        }
+        for name in &names {
             let custom = name.get_ref().split_once('.').is_some_and(|(_, group)| group.contains('.'));
             if !resource::is_canonical(name.get_ref()) && !custom {
                 let known: Vec<String> = resource::all().collect();
                 let help = resource::canonical(name.get_ref())
                     .map(|canonical| format!("its canonical name is `{canonical}`"))
                     .or_else(|| nearest(name.get_ref(), known.iter().map(String::as_str)));
-                return Err(self.error(
-                    name.span().start,
-                    &format!("{} is not the canonical name of a resource", Excerpt::new(name.get_ref())),
-                    help,
-                ));
+                let message = format!("{} is not the canonical name of a resource", Excerpt::new(name.get_ref()));
+                return Err(self.error(name.span(), &message, help));
             }
         }
-        Ok(Some(names.iter().map(|name| name.get_ref().clone()).collect()))
+        Ok(Some(names.into_iter().map(|name| name.get_ref().clone()).collect()))
     }
 
+    /// Sets that hide a class.
+    fn class_names(&self, sets: &Sets) -> Vec<PolicyError> {
+        let hides = |name: &&String| flag_class(name).is_some();
+        let hidden = sets.keys().filter(hides);
+        hidden
+            .map(|name| {
+                self.error(
+                    self.place_of_set(name),
+                    &format!("`{name}` is the name of a class of flags"),
+                    Some("call the set something else".into()),
+                )
+            })
+            .collect()
+    }
+
+    fn unused_sets(&self, file: &File) -> Vec<PolicyError> {
+        let mut used: BTreeSet<&str> = BTreeSet::new();
+        for raw in &file.rule {
+            used.extend(raw.flags.iter().filter_map(|flag| flag.get_ref().strip_prefix('@')));
+            match raw.resources.as_ref().map(Spanned::get_ref) {
+                Some(Names::Set(set)) => drop(used.insert(set.strip_prefix('@').unwrap_or(set))),
+                Some(Names::List(list)) => used.extend(list.iter().filter_map(|name| name.get_ref().strip_prefix('@'))),
+                None => {}
+            }
+        }
+        let unused = file.sets.keys().filter(|name| !used.contains(name.as_str()));
+        unused.map(|name| self.error(self.place_of_set(name), &format!("no rule uses the set `{name}`"), None)).collect()
+    }
+
+    /// Where a set is named: toml gives keys of a map no place.
+    fn place_of_set(&self, name: &str) -> Range<usize> {
+        let sets = self.file.text.find("[sets]").unwrap_or_default();
+        let at = self.file.text.get(sets..).and_then(|rest| rest.find(&format!("\n{name}"))).map_or(sets, |at| sets + at + 1);
+        at..at + name.len()
+    }
+
+    /// Each example against its own rule, asked by a caller and for a cluster that the rule is about.
     fn examples(&self, raw: &RawRule, rule: &Rule) -> Result<(), PolicyError> {
+        let of = |globs: &[String]| globs.first().map(|glob| glob.replace('*', "x"));
+        let target = Target {
+            cluster: rule.clusters.as_deref().and_then(of).into_iter().collect(),
+            principal: rule.callers.as_ref().and_then(|callers| of(&callers.principals)).unwrap_or_else(|| "anonymous".into()),
+            groups: rule.callers.as_ref().and_then(|callers| of(&callers.groups)).into_iter().collect(),
+            ..Target::default()
+        };
         for (examples, wanted) in [(&raw.matches, true), (&raw.rejects, false)] {
             for example in examples {
                 let matched = match self.invocation(example.get_ref()) {
                     Err(_) if !wanted => continue,
-                    Err(why) => return Err(self.error(example.span().start, &format!("this example does not parse: {why}"), None)),
+                    Err(why) => return Err(self.error(example.span(), &format!("this example does not parse: {why}"), None)),
                     Ok(invocation) => match rule.effect {
-                        Effect::Allow | Effect::Confirm => rule.accepts(&invocation, &Target::default()).map_err(Some),
-                        Effect::Deny => rule.forbids(&invocation, &Target::default()).then_some(()).ok_or(None),
+                        Effect::Allow | Effect::Confirm => match invocation.never() {
+                            Some(never) => Err(never.to_string()),
+                            None => {
+                                rule.accepts(&invocation, &target).map_err(|mismatch| mismatch.told(&invocation.path().to_string(), rule).0)
+                            }
+                        },
+                        Effect::Deny => {
+                            rule.forbids(&invocation, &target).then_some(()).ok_or_else(|| "nothing that it denies is in it".into())
+                        }
                     },
                 };
-                match (matched, wanted) {
-                    (Ok(()), true) | (Err(_), false) => {}
-                    (Ok(()), false) => {
-                        return Err(self.error(
-                            example.span().start,
-                            &format!("rule `{}` matches this example, which it should reject", rule.id.id),
-                            None,
-                        ));
-                    }
-                    (Err(mismatch), true) => {
-                        let why = mismatch.map(|mismatch| format!(": {mismatch:?}")).unwrap_or_default();
-                        return Err(self.error(
-                            example.span().start,
-                            &format!("rule `{}` does not match this example{why}", rule.id.id),
-                            None,
-                        ));
-                    }
-                }
+                let message = match (matched, wanted) {
+                    (Ok(()), true) | (Err(_), false) => continue,
+                    (Ok(()), false) => format!("rule `{}` matches this example, which it should reject", rule.id.id),
+                    (Err(why), true) => format!("rule `{}` does not match this example: {why}", rule.id.id),
+                };
+                return Err(self.error(example.span(), &message, None));
             }
         }
         Ok(())
     }
 
     fn test(&self, test: &Test, rules: &Rules) -> Result<(), PolicyError> {
+        let target = Target {
+            namespace: test.namespace.clone().unwrap_or_else(|| Target::default().namespace),
+            cluster: test.cluster.iter().cloned().collect(),
+            principal: test.principal.clone().unwrap_or_else(|| Target::default().principal),
+            groups: test.groups.clone(),
+        };
         let found = match self.invocation(test.run.get_ref()) {
             Err(why) => Err(why),
-            Ok(invocation) => rules.verdict(&invocation, &Target::default()).map_err(|denied| denied.reason),
+            Ok(invocation) => match invocation.never() {
+                Some(never) => Err(never.to_string()),
+                None => rules.verdict(&invocation, &target).map_err(|denied| denied.reason),
+            },
         };
         let wrong = match &found {
             Err(_) if test.expect == Effect::Deny => None,
@@ -388,39 +693,71 @@ impl Loading<'_> {
                 test.by.as_ref().filter(|by| **by != rule.id.id).map(|_| format!("this test is {} by `{}`", rule.effect.told(), rule.id.id))
             }
         };
-        wrong.map_or(Ok(()), |message| Err(self.error(test.run.span().start, &message, None)))
+        wrong.map_or(Ok(()), |message| Err(self.error(test.run.span(), &message, None)))
     }
 
-    fn invocation(&self, text: &str) -> Result<crate::command::Invocation, String> {
+    /// A command line as the newest version reads it that does.
+    fn invocation(&self, text: &str) -> Result<Invocation, String> {
         let name = text.split_whitespace().next().unwrap_or_default();
         let tool: Tool = name.parse().map_err(|()| format!("{} is not a tool", Excerpt::new(name)))?;
-        let catalogue = self.catalogue(tool).ok_or_else(|| format!("this server has no catalogue of {tool}"))?;
         let words = split(tool, text).map_err(|error| error.to_string())?;
-        parse(catalogue, words, None).map_err(|error| error.to_string())
+        let mut wrong = format!("this server has no catalogue of {tool}");
+        for catalogue in self.catalogues.iter().filter(|catalogue| catalogue.tool() == tool) {
+            match parse(catalogue, words.clone(), None) {
+                Ok(invocation) => return Ok(invocation),
+                Err(error) => wrong = error.to_string(),
+            }
+        }
+        Err(wrong)
     }
 
     fn catalogue(&self, tool: Tool) -> Option<&Catalogue> {
         self.catalogues.iter().find(|catalogue| catalogue.tool() == tool)
     }
 
-    fn error(&self, at: usize, message: &str, help: Option<String>) -> PolicyError {
-        let (line, column) = self.position(at);
-        PolicyError { file: self.file.name.clone(), line, column, message: message.to_owned(), help }
+    fn error(&self, span: Range<usize>, message: &str, help: Option<String>) -> PolicyError {
+        PolicyError::new(&self.file, span, message, help)
     }
+}
 
-    fn position(&self, at: usize) -> (usize, usize) {
-        let before = self.file.text.get(..at).unwrap_or(&self.file.text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        (before.matches('\n').count() + 1, before.get(line_start..).unwrap_or_default().chars().count() + 1)
-    }
+const VERB_CLASSES: [&str; 8] = ["destructive", "exec", "interactive", "listener", "local", "read", "secret", "write"];
+const FLAG_CLASSES: [&str; 11] = [
+    "endpoint",
+    "identity",
+    "listener",
+    "plain",
+    "reads-file",
+    "reveals-secret",
+    "runs-program",
+    "unbounded",
+    "url",
+    "verbosity",
+    "writes-file",
+];
+
+fn flag_class(name: &str) -> Option<FlagClass> {
+    FlagClass::deserialize(StrDeserializer::<serde::de::value::Error>::new(name)).ok()
+}
+
+/// `64KiB`, `1MiB`, `4096`.
+fn bytes(text: &str) -> Option<usize> {
+    let (number, unit) = text.find(|c: char| !c.is_ascii_digit()).map_or((text, ""), |at| text.split_at(at));
+    let unit = match unit {
+        "" => 1,
+        "KiB" => 1024,
+        "MiB" => 1024 * 1024,
+        _ => return None,
+    };
+    number.parse::<usize>().ok()?.checked_mul(unit)
 }
 
 fn long_name(flag: &str) -> &str {
     flag.strip_prefix("--").unwrap_or(flag)
 }
 
-fn nearest<'n>(word: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
+fn nearest<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
     let best = known
+        .into_iter()
         .map(|name| (strsim::jaro_winkler(word, name), name))
         .filter(|(likeness, _)| *likeness > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0));
@@ -432,7 +769,8 @@ mod tests {
     use super::*;
 
     fn load(text: &str) -> Result<Policy, PolicyError> {
-        Policy::load(&[PolicyFile { name: "p.toml".into(), text: text.into() }], &Catalogue::carried().unwrap())
+        let files = [PolicyFile { name: "p.toml".into(), text: text.into() }];
+        Policy::load(&files, &Catalogue::carried().unwrap()).map_err(|mut errors| errors.0.remove(0))
     }
 
     const HEAD: &str = "schema = 1\n[[rule]]\nid = \"a\"\neffect = \"allow\"\nreason = \"r\"\ntool = \"kubectl\"\n";
@@ -444,12 +782,64 @@ mod tests {
             ("verbs = [\"get\"]\nflags = [\"--selecter\"]", 8, 10, "no verb of this rule has the flag", Some("did you mean `--selector`?")),
             ("verbs = [\"get\"]\nresources = [\"po\"]", 8, 14, "not the canonical name", Some("its canonical name is `pods`")),
             ("verbs = [\"get\"]\nresources = \"@reads\"", 8, 13, "there is no set `reads`", None),
+            ("verbs = [\"get\"]\nresources = [\"pods\", \"@reads\"]", 8, 22, "there is no set `reads`", None),
             ("verbs = [\"get\"]\nflags = [\"--token\"]", 8, 10, "--token is never allowed", None),
             ("verbs = [\"config view\"]", 7, 10, "is never allowed", None),
             ("verbs = [\"get\"]\nmatches = [\"kubectl describe pods\"]", 8, 12, "does not match this example", None),
             ("verbs = [\"get\"]\nrejects = [\"kubectl get pods\"]", 8, 12, "matches this example, which it should reject", None),
             ("verbs = [\"logs\"]\nvalues = { \"--tail\" = [\"9..1\"] }", 8, 24, "this range is empty", None),
             ("verbs = [\"get\"]\nverb = 1", 8, 1, "unknown field `verb`", None),
+            // Classes.
+            ("verbs = [\"@reed\"]", 7, 10, "there is no class `reed` of verbs", Some("did you mean `read`?")),
+            (
+                "verbs = [\"get\"]\nflags = [\"@unbounded\"]",
+                8,
+                10,
+                "can do harm",
+                Some("only `@plain` stands for flags that are not named"),
+            ),
+            ("verbs = [\"get\"]\nflags = [\"@plane\"]", 8, 10, "no set and no class `plane` of flags", Some("did you mean `plain`?")),
+            (
+                "verbs = [\"get\"]\nflags = [\"--output\"]",
+                8,
+                10,
+                "--output needs its values listed",
+                Some("list the values that are meant: values = { \"--output\" = [\"…\"] }"),
+            ),
+            ("verbs = [\"get\"]\nvalues = { \"--output\" = [\"jsonpath-file=*\"] }", 8, 26, "is never allowed", None),
+            ("verbs = [\"get\", \"debug\"]\nflags = [\"--profile\"]", 8, 10, "--profile is never allowed with `kubectl get`", None),
+            // Rules that never match.
+            ("verbs = []", 7, 9, "about no verb", None),
+            ("verbs = [\"get\"]\nnamespaces = []", 8, 14, "an empty list matches nothing", Some("leave the key out to match everything")),
+            ("verbs = [\"get\"]\nvalues = { \"--output\" = [] }", 8, 25, "no value of --output is accepted", None),
+            (
+                "verbs = [\"logs\"]\nvalues = { \"--tail\" = [\"..60s\"] }",
+                8,
+                24,
+                "--tail takes a whole number, so `..60s` never matches",
+                None,
+            ),
+            ("verbs = [\"wait\"]\nvalues = { \"--timeout\" = [\"0..30\"] }", 8, 27, "--timeout takes a duration like 30s", None),
+            ("verbs = [\"wait\"]\nvalues = { \"--timeout\" = [\"..0s\"] }", 8, 27, "this range is empty", None),
+            ("verbs = [\"get\"]\nvalues = { \"--watch\" = [\"no\"] }", 8, 25, "--watch takes true or false", None),
+            (
+                "verbs = [\"get\", \"wait\"]\nrequire = [\"--timeout\"]",
+                8,
+                12,
+                "`kubectl get` has no --timeout, so this rule never matches it",
+                Some("put the verb into a rule of its own"),
+            ),
+            ("verbs = [\"get\"]\nmax_operands = 0\nnames = [\"web\"]", 9, 9, "wants a name and accepts none", None),
+            (
+                "verbs = [\"logs\"]\nrequire = [\"--tail\"]\ninject = { \"--tail\" = \"5\" }",
+                9,
+                12,
+                "--tail is required, so it is never added",
+                None,
+            ),
+            ("verbs = [\"logs\"]\ninject = { \"--tail\" = \"many\" }", 8, 23, "--tail takes a whole number", None),
+            ("verbs = [\"get\"]\ntimeout = \"0s\"", 8, 11, "a timeout is a duration", None),
+            ("verbs = [\"get\"]\nmax_output = \"64K\"", 8, 14, "max_output is a size", None),
         ] {
             let error = load(&format!("{HEAD}{body}\n")).unwrap_err();
             assert!(error.message.contains(message), "{error}");
@@ -475,10 +865,118 @@ mod tests {
         }
     }
 
+    #[test]
+    fn each_rule_and_test_tells_its_first_error() {
+        let text = format!(
+            "{HEAD}verbs = [\"gett\"]\n{}verbs = [\"get\"]\nflags = [\"--nope\"]\n",
+            HEAD.replace("schema = 1\n", "").replace("\"a\"", "\"b\"")
+        );
+        let files = [PolicyFile { name: "p.toml".into(), text }];
+        let errors = Policy::load(&files, &Catalogue::carried().unwrap()).unwrap_err().0;
+        assert_eq!(errors.iter().map(|error| error.line).collect::<Vec<_>>(), [7, 14], "{errors:?}");
+    }
+
+    #[test]
+    fn what_is_hardly_meant_is_a_lint() {
+        let text = format!(
+            "{HEAD}verbs = [\"delete\", \"get\"]\n[[rule]]\nid = \"d\"\neffect = \"deny\"\nreason = \"r\"\ntool = \"kubectl\"\nverbs = [\"delete\"]\n[sets]\nunused = [\"pods\"]\n"
+        );
+        let policy = load(&text).unwrap();
+        let lints: Vec<_> = policy.lints().map(|lint| (lint.line, lint.message.as_str())).collect();
+        assert_eq!(
+            lints,
+            [(3, "`kubectl delete` of this rule never runs: `d` on line 9 denies it"), (15, "no rule uses the set `unused`")]
+        );
+        let reads_all = load(&format!("{HEAD}verbs = [\"get\"]\n")).unwrap();
+        assert!(reads_all.lints().next().unwrap().message.contains("Secrets too"));
+    }
+
+    #[test]
+    fn a_rule_is_about_its_callers_and_clusters() {
+        use super::super::Decision as D;
+        let policy = load(&format!(
+            "{HEAD}verbs = [\"get\"]\nresources = [\"pods\"]\nprincipals = [\"ci-*\"]\ngroups = [\"sre\"]\nclusters = [\"*.staging.example.com\"]\nmatches = [\"kubectl get pods\"]\n"
+        ))
+        .unwrap();
+        let asked = |principal: &str, groups: &[&str], cluster: &[&str]| {
+            let catalogues = Catalogue::carried().unwrap();
+            let invocation = parse(&catalogues[0], vec!["get".into(), "pods".into()], None).unwrap();
+            let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+            let target = Target { principal: principal.into(), groups: own(groups), cluster: own(cluster), ..Target::default() };
+            matches!(policy.decide(invocation, &target), D::Allow(_))
+        };
+        let staging = &["api.staging.example.com", "api.staging.example.com:6443"][..];
+        assert!(asked("ci-web", &[], staging));
+        assert!(asked("anna", &["dev", "sre"], staging));
+        assert!(!asked("anna", &["dev"], staging));
+        assert!(!asked("anonymous", &[], staging));
+        assert!(!asked("ci-web", &[], &["api.prod.example.com"]));
+        assert!(!asked("ci-web", &[], &[]), "a rule about clusters needs one");
+    }
+
+    #[test]
+    fn the_tightest_bounds_count() {
+        use super::super::Decision as D;
+        let text = |timeout: &str, most: &str| {
+            format!("{HEAD}verbs = [\"get\"]\nresources = [\"pods\"]\ntimeout = \"{timeout}\"\nmax_output = \"{most}\"\n")
+        };
+        let files =
+            [("60s", "16KiB"), ("10s", "1MiB")].map(|(timeout, most)| PolicyFile { name: "p.toml".into(), text: text(timeout, most) });
+        let policy = Policy::load(&files, &Catalogue::carried().unwrap()).unwrap();
+        let D::Allow(approved) = decide(&policy, "get pods") else { panic!("allowed") };
+        assert_eq!(approved.bounds(), Bounds { timeout: Some(std::time::Duration::from_secs(10)), max_output_bytes: Some(16 * 1024) });
+    }
+
+    #[test]
+    fn names_and_words_behind_a_dash_are_matched() {
+        use super::super::Decision as D;
+        let allowed = |body: &str, words: &str| matches!(decide(&load(&format!("{HEAD}{body}\n")).unwrap(), words), D::Allow(_));
+        let named =
+            "verbs = [\"delete\"]\nresources = [\"pods\", \"deployments.apps\"]\nnames = [\"web-*\"]\nflags = [\"--selector\", \"--all\"]";
+        for (words, expected) in [
+            ("delete pod web-0", true),
+            ("delete deploy/web-a pod/web-0", true),
+            ("delete pod db-0", false),
+            ("delete pod web-0 db-0", false),
+            ("delete pods -l app=web", false),
+            ("delete pods --all", false),
+        ] {
+            assert_eq!(allowed(named, words), expected, "{words}");
+        }
+        let unnamed = "verbs = [\"delete\"]\nresources = [\"pods\"]\nmax_names = 0\nflags = [\"--selector\"]";
+        assert!(allowed(unnamed, "delete pods -l app=web"));
+        assert!(!allowed(unnamed, "delete pod/web-0"));
+        let exec = "verbs = [\"exec\"]\nresources = [\"pods\"]\nafter_dash = true";
+        assert!(allowed(exec, "exec web-0 -- ls -la"));
+        assert!(!allowed("verbs = [\"exec\"]\nresources = [\"pods\"]", "exec web-0 -- ls -la"));
+    }
+
+    #[test]
+    fn a_rule_about_namespaces_means_those_inside_of_operands_and_nothing_outside() {
+        use super::super::Decision as D;
+        let policy = load(&format!("{HEAD}verbs = [\"get\", \"delete\", \"cordon\"]\nnamespaces = [\"team-*\"]\n")).unwrap();
+        for (words, expected) in [
+            ("delete pod web -n team-b", true),
+            ("delete ns kube-system -n team-b", false),
+            ("delete ns team-b", false),
+            ("delete node n1", false),
+            ("cordon n1", false),
+            ("get pods,nodes", false),
+            ("get widgets.v1.example.com", false),
+        ] {
+            assert_eq!(matches!(decide(&policy, words), D::Allow(_)), expected, "{words}");
+        }
+        let lists =
+            load(&format!("{HEAD}verbs = [\"get\"]\nresources = [\"namespaces\", \"nodes\"]\nnamespaces = [\"team-*\"]\n")).unwrap();
+        for (words, expected) in [("get ns team-b", true), ("get ns", false), ("get ns default", false), ("get nodes", true)] {
+            assert_eq!(matches!(decide(&lists, words), D::Allow(_)), expected, "{words}");
+        }
+    }
+
     fn decide(policy: &Policy, words: &str) -> super::super::Decision {
         let catalogues = Catalogue::carried().unwrap();
         let invocation = parse(&catalogues[0], split(Tool::Kubectl, words).unwrap(), None).unwrap();
-        policy.decide(invocation, &Target { namespace: "team-a".into() })
+        policy.decide(invocation, &Target { namespace: "team-a".into(), ..Target::default() })
     }
 
     #[test]

@@ -7,14 +7,22 @@
 #![forbid(unsafe_code)]
 
 mod decide;
+mod error;
 mod file;
-mod never;
+mod lint;
+mod pattern;
 mod rule;
+mod target;
 
 pub use decide::{Approved, Considered, Decision, Denied, Mismatch};
-pub use file::{PolicyError, PolicyFile, schema};
-pub use rule::{Effect, RuleId, Target};
+pub use error::{PolicyError, PolicyErrors, PolicyFile, Severity};
+pub use file::schema;
+pub use rule::{Bounds, Effect, RuleId};
+pub use target::Target;
 
+use std::collections::{BTreeMap, HashMap};
+
+use crate::catalogue::{CommandPath, Tool};
 use rule::Rule;
 
 /// The rules in force. Several files intersect: each of them must allow.
@@ -28,4 +36,10 @@ pub struct Policy {
 struct Rules {
     name: String,
     rules: Vec<Rule>,
+    /// The places of the rules about each verb, in the file's order.
+    by_verb: BTreeMap<Tool, HashMap<CommandPath, Vec<usize>>>,
+    /// What an operator should look at again.
+    lints: Vec<PolicyError>,
+    /// How many examples and tests held when the file was loaded.
+    examples: usize,
 }

@@ -1,17 +1,22 @@
 //! One rule, one match, and which field failed to match.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
-use super::decide::Mismatch;
+use super::{decide::Mismatch, pattern::Pattern, target::Target};
 use crate::{
-    catalogue::Tool,
-    command::{Invocation, Namespace, go_duration},
+    catalogue::{CommandPath, Tool},
+    command::{Invocation, Namespaces},
+    glob,
 };
 
 /// What a rule says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Effect {
     /// The command runs.
@@ -23,6 +28,15 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// As it is written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Confirm => "confirm",
+            Self::Deny => "deny",
+        }
+    }
+
     /// The word for a decision.
     pub fn told(self) -> &'static str {
         match self {
@@ -30,19 +44,6 @@ impl Effect {
             Self::Confirm => "to be confirmed",
             Self::Deny => "denied",
         }
-    }
-}
-
-/// What a command is aimed at, beyond its own words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// The namespace of the kubeconfig's context: where a command looks that names none.
-    pub namespace: String,
-}
-
-impl Default for Target {
-    fn default() -> Self {
-        Self { namespace: "default".into() }
     }
 }
 
@@ -63,7 +64,26 @@ impl fmt::Display for RuleId {
     }
 }
 
-/// A compiled rule.
+/// Bounds of a call that are tighter than the server's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// The longest that the call may take.
+    pub timeout: Option<Duration>,
+    /// The most text of each stream that the caller gets, in bytes.
+    pub max_output_bytes: Option<usize>,
+}
+
+impl Bounds {
+    /// The tighter of each.
+    pub(super) fn and(self, other: Self) -> Self {
+        fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+            one.into_iter().chain(other).min()
+        }
+        Self { timeout: least(self.timeout, other.timeout), max_output_bytes: least(self.max_output_bytes, other.max_output_bytes) }
+    }
+}
+
+/// A compiled rule. A list that is absent accepts anything.
 #[derive(Debug)]
 pub(super) struct Rule {
     pub(super) id: RuleId,
@@ -72,19 +92,29 @@ pub(super) struct Rule {
     pub(super) hint: Option<String>,
     pub(super) tool: Tool,
     pub(super) verbs: Verbs,
-    /// Canonical resources; `None` matches commands that name none as well.
+    /// Globs of principals and of groups: one of either has to match.
+    pub(super) callers: Option<Callers>,
+    /// Globs of clusters; a command that contacts none is in none.
+    pub(super) clusters: Option<Vec<String>>,
+    /// Canonical resources.
     pub(super) resources: Option<Vec<String>>,
-    /// Long names without dashes; `None` means no flag but the common ones.
-    pub(super) flags: Vec<String>,
-    pub(super) values: BTreeMap<String, Vec<Pattern>>,
+    /// Long names without dashes, each with its accepted values. Other flags than these and the common
+    /// ones are not accepted.
+    pub(super) flags: BTreeMap<String, Option<Vec<Pattern>>>,
     pub(super) require: Vec<String>,
     pub(super) max_operands: Option<usize>,
-    /// What each operand may be called; `*` stops at a `/`, which hides a namespace in some tools.
+    /// Globs of object names.
     pub(super) names: Option<Vec<String>>,
-    /// Globs of namespaces; `None` matches all of them, and commands that have none.
+    pub(super) max_names: Option<usize>,
+    /// Globs of namespaces.
     pub(super) namespaces: Option<Vec<String>>,
+    /// Globs of charts.
+    pub(super) charts: Option<Vec<String>>,
+    /// Whether words may follow `--`.
+    pub(super) after_dash: bool,
     /// Flags that are added when they are absent.
     pub(super) inject: BTreeMap<String, String>,
+    pub(super) bounds: Bounds,
 }
 
 /// Which verbs a rule is about.
@@ -93,86 +123,24 @@ pub(super) enum Verbs {
     /// `["*"]`
     All,
     /// Canonical paths.
-    These(Vec<String>),
+    These(BTreeSet<CommandPath>),
 }
 
-/// What a value may be.
-#[derive(Debug, PartialEq)]
-pub(super) enum Pattern {
-    /// A text with any number of `*`, each standing for anything.
-    Glob(String),
-    /// `"0..2000"`
-    Integers { from: Option<i64>, to: Option<i64>, text: String },
-    /// `"..60s"`
-    Durations { from: Option<std::time::Duration>, to: Option<std::time::Duration>, text: String },
+/// Whom a rule is about.
+#[derive(Debug)]
+pub(super) struct Callers {
+    pub(super) principals: Vec<String>,
+    pub(super) groups: Vec<String>,
 }
 
-impl Pattern {
-    /// Reads a pattern; a text with `..` between numbers or durations is a range.
-    ///
-    /// # Errors
-    /// A sentence when a range is empty.
-    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
-        let Some((from, to)) = text.split_once("..") else { return Ok(Self::Glob(text.to_owned())) };
-        fn side<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
-            if text.is_empty() { Some(None) } else { read(text).map(Some) }
-        }
-        let text = text.to_owned();
-        if !(from.is_empty() && to.is_empty())
-            && let (Some(from), Some(to)) = (side(from, |n| n.parse().ok()), side(to, |n| n.parse::<i64>().ok()))
-        {
-            return if from.zip(to).is_some_and(|(from, to)| from > to) {
-                Err("this range is empty")
-            } else {
-                Ok(Self::Integers { from, to, text })
-            };
-        }
-        if !(from.is_empty() && to.is_empty())
-            && let (Some(from), Some(to)) = (side(from, go_duration), side(to, go_duration))
-        {
-            return if from.zip(to).is_some_and(|(from, to)| from > to) {
-                Err("this range is empty")
-            } else {
-                Ok(Self::Durations { from, to, text })
-            };
-        }
-        Ok(Self::Glob(text))
-    }
-
-    pub(super) fn matches(&self, value: &str) -> bool {
-        match self {
-            Self::Glob(glob) => glob_matches(glob, value),
-            Self::Integers { from, to, .. } => {
-                value.parse::<i64>().is_ok_and(|n| from.is_none_or(|from| n >= from) && to.is_none_or(|to| n <= to))
-            }
-            // `0` means no limit to every flag of these tools that takes a duration.
-            Self::Durations { from, to, .. } => {
-                go_duration(value).is_some_and(|d| !d.is_zero() && from.is_none_or(|from| d >= from) && to.is_none_or(|to| d <= to))
-            }
-        }
+impl Callers {
+    fn include(&self, target: &Target) -> bool {
+        one_of(&self.principals, &target.principal) || target.groups.iter().any(|group| one_of(&self.groups, group))
     }
 }
 
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Glob(text) | Self::Integers { text, .. } | Self::Durations { text, .. } => f.write_str(text),
-        }
-    }
-}
-
-fn glob_matches(glob: &str, value: &str) -> bool {
-    let Some((head, rest)) = glob.split_once('*') else { return glob == value };
-    let Some(mut value) = value.strip_prefix(head) else { return false };
-    let mut parts: Vec<&str> = rest.split('*').collect();
-    let tail = parts.pop().unwrap_or_default();
-    for part in parts {
-        match value.find(part) {
-            Some(at) => value = value.get(at + part.len()..).unwrap_or_default(),
-            None => return false,
-        }
-    }
-    value.ends_with(tail)
+fn one_of(globs: &[String], value: &str) -> bool {
+    globs.iter().any(|glob| glob::matches(glob, value))
 }
 
 /// Flags that every allow rule accepts: the namespace is a typed label, and help prints help.
@@ -183,7 +151,7 @@ impl Rule {
         self.tool == invocation.tool()
             && match &self.verbs {
                 Verbs::All => true,
-                Verbs::These(paths) => paths.iter().any(|path| *path == invocation.path().to_string()),
+                Verbs::These(paths) => paths.contains(invocation.path()),
             }
     }
 
@@ -192,48 +160,32 @@ impl Rule {
         if !self.has_verb(invocation) {
             return Err(Mismatch::Verb);
         }
+        if self.callers.as_ref().is_some_and(|callers| !callers.include(target)) {
+            return Err(Mismatch::Caller);
+        }
         for name in &self.require {
             if invocation.flags().get(name).is_none_or(|values| values.iter().all(|value| value == "false")) {
                 return Err(Mismatch::Required { flag: name.clone(), values: self.shown_values(name) });
             }
         }
         for (name, values) in invocation.flags() {
-            if !self.flags.contains(name) && !COMMON.contains(&name.as_str()) {
-                return Err(Mismatch::Flag { flag: name.clone() });
-            }
-            if let Some(patterns) = self.values.get(name) {
-                for value in values {
-                    if !patterns.iter().any(|pattern| pattern.matches(value)) {
-                        return Err(Mismatch::Value { flag: name.clone(), value: value.as_str().into(), values: self.shown_values(name) });
-                    }
+            let patterns = match self.flags.get(name) {
+                Some(Some(patterns)) => patterns,
+                Some(None) => continue,
+                None if COMMON.contains(&name.as_str()) => continue,
+                None => return Err(Mismatch::Flag { flag: name.clone() }),
+            };
+            for value in values {
+                if !patterns.iter().any(|pattern| pattern.matches(value)) {
+                    return Err(Mismatch::Value { flag: name.clone(), value: value.as_str().into(), values: self.shown_values(name) });
                 }
             }
         }
-        if !invocation.is_help()
-            && let Some(allowed) = &self.resources
-        {
-            if invocation.resources().is_empty() {
-                return Err(Mismatch::NoResource);
-            }
-            for resource in invocation.resources() {
-                if !allowed.contains(resource) {
-                    return Err(Mismatch::Resource { resource: resource.clone() });
-                }
-            }
-        }
-        if invocation.after_dash().is_some() {
+        if invocation.after_dash().is_some() && !self.after_dash {
             return Err(Mismatch::AfterDash);
         }
-        if !invocation.is_help() && !self.has_namespace(invocation, target) {
-            return Err(Mismatch::Namespace);
-        }
-        if let (Some(names), false) = (&self.names, invocation.is_help()) {
-            let named = |operand: &String| {
-                names.iter().any(|name| operand.matches('/').count() == name.matches('/').count() && glob_matches(name, operand))
-            };
-            if let Some(operand) = invocation.operands().iter().find(|operand| !named(operand)) {
-                return Err(Mismatch::Name { name: operand.as_str().into() });
-            }
+        if !invocation.is_help() {
+            self.accepts_target(invocation, target)?;
         }
         match self.max_operands {
             Some(most) if invocation.operands().len() > most => Err(Mismatch::Operands { most }),
@@ -241,69 +193,108 @@ impl Rule {
         }
     }
 
-    /// Whether the command stays in the rule's namespaces.
-    fn has_namespace(&self, invocation: &Invocation, target: &Target) -> bool {
-        let Some(globs) = &self.namespaces else { return true };
-        match invocation.namespace(&target.namespace) {
-            Namespace::All => globs.iter().any(|glob| glob == "*"),
-            Namespace::One(name) => globs.iter().any(|glob| glob_matches(glob, name)),
+    /// What the command is aimed at; help is aimed at nothing.
+    fn accepts_target(&self, invocation: &Invocation, target: &Target) -> Result<(), Mismatch> {
+        if self.clusters.as_ref().is_some_and(|globs| !target.cluster.iter().any(|name| one_of(globs, name))) {
+            return Err(Mismatch::Cluster);
+        }
+        if let Some(allowed) = &self.resources {
+            if invocation.resources().is_empty() {
+                return Err(Mismatch::NoResource);
+            }
+            if let Some(resource) = invocation.resources().iter().find(|resource| !allowed.contains(resource)) {
+                return Err(Mismatch::Resource { resource: resource.clone() });
+            }
+        }
+        if !self.has_namespaces(invocation, target) {
+            return Err(Mismatch::Namespace);
+        }
+        if let Some(globs) = &self.names {
+            if invocation.names().is_empty() {
+                return Err(Mismatch::NoName);
+            }
+            if let Some(name) = invocation.names().iter().find(|name| !one_of(globs, name)) {
+                return Err(Mismatch::Name { name: name.as_str().into() });
+            }
+        }
+        if let (Some(most), named) = (self.max_names, invocation.names().len())
+            && named > most
+        {
+            return Err(Mismatch::Names { most });
+        }
+        // Reading a chart runs its templates: no rule means any chart by saying nothing.
+        match invocation.charts().iter().find(|chart| !self.charts.as_ref().is_some_and(|globs| one_of(globs, chart))) {
+            Some(chart) => Err(Mismatch::Chart { chart: chart.as_str().into() }),
+            None => Ok(()),
         }
     }
 
-    /// Whether a deny rule's namespaces are touched: all of them include each.
-    fn touches_namespace(&self, invocation: &Invocation, target: &Target) -> bool {
-        let Some(globs) = &self.namespaces else { return true };
-        match invocation.namespace(&target.namespace) {
-            Namespace::All => true,
-            Namespace::One(name) => globs.iter().any(|glob| glob_matches(glob, name)),
+    /// Whether the command stays in the rule's namespaces.
+    fn has_namespaces(&self, invocation: &Invocation, target: &Target) -> bool {
+        match (&self.namespaces, invocation.namespaces(&target.namespace)) {
+            // Another namespace than Argo CD's own is somebody else's applications.
+            (None, Namespaces::These(named)) => self.tool != Tool::Argocd || named.is_empty(),
+            (None, Namespaces::All) => true,
+            (Some(globs), Namespaces::All) => globs.iter().any(|glob| glob == "*") && !self.leaves_namespaces(invocation),
+            (Some(globs), Namespaces::These(named)) => named.iter().all(|name| one_of(globs, name)) && !self.leaves_namespaces(invocation),
         }
+    }
+
+    /// A rule about namespaces is not about what lives outside of them, unless it lists that.
+    fn leaves_namespaces(&self, invocation: &Invocation) -> bool {
+        self.resources.is_none() && invocation.leaves_namespaces()
     }
 
     /// Whether a deny rule is about this command: its verb, and any one of what it lists.
     pub(super) fn forbids(&self, invocation: &Invocation, target: &Target) -> bool {
-        let flag = |name: &String| match (invocation.flags().get(name), self.values.get(name)) {
+        let flag = |(name, patterns): (&String, &Option<Vec<Pattern>>)| match (invocation.flags().get(name), patterns) {
             (None, _) => false,
             (Some(values), Some(patterns)) => values.iter().any(|value| patterns.iter().any(|pattern| pattern.matches(value))),
             (Some(_), None) => true,
         };
-        let resource = |allowed: &Vec<String>| invocation.resources().iter().any(|resource| allowed.contains(resource));
+        let any = |globs: &Vec<String>, found: &[String]| found.iter().any(|one| one_of(globs, one));
         self.has_verb(invocation)
             && !invocation.is_help()
-            && self.touches_namespace(invocation, target)
-            && self.resources.as_ref().is_none_or(resource)
+            && self.callers.as_ref().is_none_or(|callers| callers.include(target))
+            && self.clusters.as_ref().is_none_or(|globs| any(globs, &target.cluster))
+            && self.touches_namespaces(invocation, target)
+            && self.resources.as_ref().is_none_or(|denied| invocation.resources().iter().any(|resource| denied.contains(resource)))
+            // A command that names nothing may touch anything.
+            && self.names.as_ref().is_none_or(|globs| invocation.names().is_empty() || any(globs, invocation.names()))
+            && self.charts.as_ref().is_none_or(|globs| any(globs, invocation.charts()))
             && (self.flags.is_empty() || self.flags.iter().any(flag))
     }
 
-    fn shown_values(&self, flag: &str) -> Vec<String> {
-        self.values.get(flag).map(|patterns| patterns.iter().map(Pattern::to_string).collect()).unwrap_or_default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_are_texts_globs_and_ranges() {
-        for (pattern, value, matches) in [
-            ("json", "json", true),
-            ("json", "jsonpath", false),
-            ("jsonpath=*", "jsonpath={.items}", true),
-            ("jsonpath=*", "jsonpath-file=/x", false),
-            ("0..5000", "200", true),
-            ("0..5000", "5001", false),
-            ("0..5000", "-1", false),
-            ("..10", "-5", true),
-            ("1..", "0", false),
-            ("..60s", "1m", true),
-            ("..60s", "61s", false),
-            ("..60s", "0", false),
-            ("..60s", "0s", false),
-            ("a*b*c", "aXbYc", true),
-            ("a*b*c", "acb", false),
-        ] {
-            assert_eq!(Pattern::parse(pattern).unwrap().matches(value), matches, "{pattern} {value}");
+    /// Whether a deny rule's namespaces are touched: all of them include each.
+    fn touches_namespaces(&self, invocation: &Invocation, target: &Target) -> bool {
+        let Some(globs) = &self.namespaces else { return true };
+        match invocation.namespaces(&target.namespace) {
+            Namespaces::All => true,
+            Namespaces::These(named) => named.iter().any(|name| one_of(globs, name)),
         }
-        assert!(Pattern::parse("9..1").is_err());
+    }
+
+    /// Whether a deny rule leaves nothing of a command with this verb, whoever asks for what.
+    pub(super) fn denies_all_of(&self, verb: &CommandPath, resources: Option<&[String]>) -> bool {
+        let verbs = match &self.verbs {
+            Verbs::All => true,
+            Verbs::These(paths) => paths.contains(verb),
+        };
+        let covered = match (&self.resources, resources) {
+            (None, _) => true,
+            (Some(denied), Some(resources)) => resources.iter().all(|resource| denied.contains(resource)),
+            (Some(_), None) => false,
+        };
+        let narrowed = self.callers.is_some()
+            || self.clusters.is_some()
+            || self.namespaces.is_some()
+            || self.names.is_some()
+            || self.charts.is_some()
+            || !self.flags.is_empty();
+        self.effect == Effect::Deny && verbs && covered && !narrowed
+    }
+
+    fn shown_values(&self, flag: &str) -> Vec<String> {
+        self.flags.get(flag).into_iter().flatten().flatten().map(Pattern::to_string).collect()
     }
 }

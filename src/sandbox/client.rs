@@ -33,7 +33,7 @@ use crate::{catalogue::Tool, command::Invocation, egress::Pinned, policy::Approv
 #[derive(Debug)]
 pub enum Run {
     /// A caller's command.
-    Approved(Approved),
+    Approved(Box<Approved>),
     /// `TOOL version`, for the inventory.
     VersionProbe(Tool),
 }

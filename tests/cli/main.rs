@@ -70,9 +70,78 @@ fn check_names_the_line_and_the_column_of_what_is_wrong() {
     let output = airlock(&["policy", "check", file.to_str().unwrap()], "");
     assert!(!output.status.success());
     let told = text(&output.stdout);
-    assert!(told.contains("team-a.toml:7:10: kubectl 1.37.2 has no verb `gett`") && told.contains("did you mean `get`?"), "{told}");
-    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/policy/read-only.toml");
-    assert!(airlock(&["policy", "check", shipped], "").status.success());
+    let (place, line) = (told.find("[team-a.toml:7:10]").unwrap(), told.find("7 │ verbs = [\"gett\"]").unwrap());
+    assert!(place < line && told.contains("has no verb `gett`") && told.contains("help: did you mean `get`?"), "{told}");
+    assert!(told[line..].contains("·          ───┬──"), "the word is underlined: {told}");
+    let short = text(&airlock(&["policy", "check", "--short", file.to_str().unwrap()], "").stdout);
+    assert!(short.contains("team-a.toml:7:10: kubectl 1.37.2") && short.contains("help: did you mean `get`?"), "{short}");
+}
+
+#[test]
+fn the_shipped_policies_load_without_a_warning() {
+    for shipped in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/policy")).unwrap().map(|entry| entry.unwrap().path()) {
+        if shipped.extension().is_some_and(|extension| extension == "toml") {
+            let output = airlock(&["policy", "check", "--short", shipped.to_str().unwrap()], "");
+            assert_eq!(text(&output.stdout), format!("{}: ok\n", shipped.display()));
+        }
+    }
+}
+
+#[test]
+fn every_verb_and_flag_has_a_class_and_every_class_a_verb_or_flag() {
+    let output = airlock(&["catalogue", "check"], "");
+    assert!(output.status.success(), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("kubectl 1.37.2: 109 verbs"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn a_table_of_cases_is_tested_and_a_wrong_one_is_shown_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("cases.tsv");
+    fs::write(
+        &table,
+        "tool\tcommand\texpected\nkubectl\tget pods\tallow\nkubectl\tget pods\\ndelete pod x\tdeny\nkubectl\tget secrets\tallow\n",
+    )
+    .unwrap();
+    let output = airlock(&["policy", "test", table.to_str().unwrap()], "");
+    assert!(!output.status.success());
+    let told = text(&output.stdout);
+    assert!(told.contains("line 4: kubectl get secrets\n  expected allow, found deny\n  rule    no-secrets"), "{told}");
+    assert!(told.ends_with(" passed, 1 failed\n"), "{told}");
+}
+
+#[test]
+fn suggestions_come_from_denials_load_and_allow_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let denied = [
+        r#"{"event":"decision","effect":"deny","code":"policy_denied","argv":["kubectl","--v=0","scale","--namespace=web","--replicas=3","deployments.v1.apps/web"]}"#,
+        r#"{"event":"decision","effect":"deny","code":"policy_denied","argv":["kubectl","--v=0","scale","--namespace=shop","--replicas=5","deployments.v1.apps","api"]}"#,
+        r#"{"event":"decision","effect":"deny","code":"policy_denied","argv":["helm","rollback","web","2"]}"#,
+        r#"{"event":"decision","effect":"deny","code":"policy_denied","argv":["kubectl","--v=0","proxy"]}"#,
+        r#"{"event":"decision","effect":"allow","argv":["kubectl","--v=0","get","pods.v1."]}"#,
+        r#"{"event":"end","exit_code":0}"#,
+    ];
+    let log = folder.path().join("audit.jsonl");
+    fs::write(&log, denied.join("\n")).unwrap();
+    let output = airlock(&["policy", "suggest", log.to_str().unwrap()], "");
+    let told = text(&output.stdout);
+    assert!(output.status.success(), "{told}{}", text(&output.stderr));
+    assert!(told.contains("# 1 commands of the log are allowed already."), "{told}");
+    assert!(told.contains("# `kubectl proxy` is never allowed: "), "{told}");
+    assert!(told.contains("`kubectl scale` stays denied while the rule no-writing"), "{told}");
+    let suggested = folder.path().join("suggested.toml");
+    fs::write(&suggested, &told).unwrap();
+    for (command, effect) in [
+        ("kubectl scale deploy/web --replicas=3 -n web", "allow"),
+        ("kubectl scale deploy/web --replicas=4 -n web", "deny"),
+        ("kubectl scale deploy/web --replicas=3 -n kube-system", "deny"),
+        ("kubectl scale sts/web --replicas=3 -n web", "deny"),
+        ("helm rollback web 2", "allow"),
+        ("kubectl get pods", "deny"),
+    ] {
+        let told = text(&airlock(&["policy", "explain", "--policy", suggested.to_str().unwrap(), "--", command], "").stdout);
+        assert!(told.starts_with(effect), "{command}: {told}");
+    }
 }
 
 #[test]

@@ -32,22 +32,27 @@ use serde::Deserialize;
 
 #[test]
 fn argocd_reads_every_accepted_line_as_the_parser_does() {
-    agree(Tool::Argocd, 1000);
+    agree("argocd", 1000);
 }
 
 #[test]
 fn helm_reads_every_accepted_line_as_the_parser_does() {
-    agree(Tool::Helm, 1000);
+    agree("helm", 1000);
 }
 
 #[test]
 fn istioctl_reads_every_accepted_line_as_the_parser_does() {
-    agree(Tool::Istioctl, 1000);
+    agree("istioctl", 1000);
 }
 
 #[test]
 fn kubectl_reads_every_accepted_line_as_the_parser_does() {
-    agree(Tool::Kubectl, 3000);
+    agree("kubectl", 3000);
+}
+
+#[test]
+fn an_older_kubectl_reads_every_accepted_line_as_the_parser_does() {
+    agree("kubectl-1.36", 1000);
 }
 
 /// The oracle's answer (tools/catalogue/oracle).
@@ -75,12 +80,16 @@ struct Accepted {
 /// Lines that one process of the oracle answers; a tree that is built again leaves memory behind.
 const BATCH: usize = 2000;
 
-fn agree(tool: Tool, lines: usize) {
+/// `name` is a folder of tools/: a tool's, or an older version's.
+fn agree(name: &str, lines: usize) {
+    let (tool, minor) = name.split_once('-').unwrap_or((name, ""));
+    let tool: Tool = tool.parse().unwrap();
     let lines = env::var("AIRLOCK_TEST_DIFFERENTIAL").map_or(lines, |text| text.parse().expect("AIRLOCK_TEST_DIFFERENTIAL is a number"));
     let seed = env::var("AIRLOCK_TEST_SEED").map_or(0x2545_f491_4f6c_dd1d, |text| text.parse().expect("AIRLOCK_TEST_SEED is a number"));
-    let catalogue = Catalogue::carried().unwrap().into_iter().find(|catalogue| catalogue.tool() == tool).unwrap();
+    let carried = Catalogue::carried().unwrap();
+    let catalogue = carried.into_iter().find(|catalogue| catalogue.tool() == tool && catalogue.version().starts_with(minor)).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let oracle = built(tool, folder.path());
+    let oracle = built(name, folder.path());
     let start = Instant::now();
     let mut author = Author::new(&catalogue, seed);
     let (mut written, mut accepted, mut refused_values) = (0_usize, 0, 0_usize);
@@ -102,12 +111,12 @@ fn agree(tool: Tool, lines: usize) {
         }
     }
     println!(
-        "{tool}: {accepted} lines accepted of {written}, {refused_values} with a value that the tool refuses, {} differences, {:.1} s; AIRLOCK_TEST_SEED={seed}",
+        "{name}: {accepted} lines accepted of {written}, {refused_values} with a value that the tool refuses, {} differences, {:.1} s; AIRLOCK_TEST_SEED={seed}",
         differences.len(),
         start.elapsed().as_secs_f64()
     );
     let shown = differences.iter().take(20).map(String::as_str).collect::<Vec<_>>().join("\n\n");
-    assert!(differences.is_empty(), "{tool}: {} of {accepted} lines differ, AIRLOCK_TEST_SEED={seed}\n{shown}", differences.len());
+    assert!(differences.is_empty(), "{name}: {} of {accepted} lines differ, AIRLOCK_TEST_SEED={seed}\n{shown}", differences.len());
 }
 
 fn accept(catalogue: &Catalogue, words: &[String]) -> Option<Accepted> {
@@ -210,7 +219,7 @@ fn flag_named<'a>(catalogue: &'a Catalogue, invocation: &Invocation, name: &str)
 
 /// Builds a tool's oracle. One at a time: two links of this size want more memory than a small
 /// machine has. The flags are those of tools/build, so that only the oracle itself is compiled.
-fn built(tool: Tool, folder: &Path) -> PathBuf {
+fn built(name: &str, folder: &Path) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let program = folder.join("oracle");
@@ -218,11 +227,11 @@ fn built(tool: Tool, folder: &Path) -> PathBuf {
         .args(["build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o"])
         .arg(&program)
         .arg("./oracle")
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tools").join(tool.as_str()))
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tools").join(name))
         .envs([("CGO_ENABLED", "0"), ("GOFLAGS", "-mod=readonly"), ("GOWORK", "off"), ("GOTOOLCHAIN", "auto")])
         .status()
         .expect("go starts");
-    assert!(status.success(), "the oracle of {tool} is not built");
+    assert!(status.success(), "the oracle of {name} is not built");
     program
 }
 

@@ -173,6 +173,52 @@ fn a_tool_that_is_built_later_becomes_available_without_a_restart() {
 }
 
 #[test]
+fn the_catalogue_is_that_of_the_tools_own_version() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    fs::copy(tools().join("kubectl-1.36"), folder.path().join("kubectl")).unwrap();
+    let older = Server::with(&["--tools-dir", folder.path().to_str().unwrap()], None);
+    let newer = Server::with(&["--tools-dir", tools().to_str().unwrap()], None);
+    for (server, version) in [(&older, "1.36.6"), (&newer, "1.37.2")] {
+        let kubectl = &server.get("/tools/status").json()["tools"]["kubectl"];
+        assert_eq!((kubectl["version"].as_str(), kubectl["catalogue"].as_str()), (Some(version), Some(version)), "{kubectl}");
+        let told = server.kubectl("version --client -o json", "");
+        assert!(told.status == 200 && told.text("output").contains(&format!("v{version}")), "{}", told.json());
+    }
+    // A flag that only the newer one has.
+    let refused = older.kubectl("explain pods --max-depth=2 --help", "");
+    assert!(refused.status == 422 && refused.text("reason").contains("has no flag `--max-depth`"), "{}", refused.json());
+    assert_eq!(newer.kubectl("explain pods --max-depth=2 --help", "").status, 200);
+}
+
+#[test]
+fn a_rules_own_bounds_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let file = folder.path().join("policy.toml");
+    let rule = |id: &str, rest: &str| format!("[[rule]]\nid = \"{id}\"\neffect = \"allow\"\nreason = \"r\"\ntool = \"kubectl\"\n{rest}\n");
+    let cluster = cluster().server;
+    let text = format!(
+        "schema = 1\n{}{}{}",
+        rule("wait", "verbs = [\"wait\"]\nflags = [\"--for\", \"--timeout\"]\ntimeout = \"1s\""),
+        rule("get", "verbs = [\"get\"]\nresources = [\"pods\"]\nflags = [\"--all-namespaces\"]\nmax_output = \"100\""),
+        rule("elsewhere", "verbs = [\"api-versions\"]\nclusters = [\"*.example.com\"]"),
+    ) + &rule("here", &format!("verbs = [\"cluster-info\"]\nclusters = [\"{cluster}\"]"));
+    fs::write(&file, text).unwrap();
+    let (tools, allowed) = (tools(), cluster.to_string());
+    let flags = ["--tools-dir", tools.to_str().unwrap(), "--policy", file.to_str().unwrap(), "--egress-allow", &allowed];
+    let server = Server::with(&flags, None);
+    let view = harness::base64_of(&harness::cluster().view);
+    let waited = server.kubectl("wait pod/never --for=create --timeout=30s", &view);
+    assert_eq!((waited.status, waited.text("code").as_str()), (504, "timeout"), "{}", waited.json());
+    let listed = server.kubectl("get pods -A", &view).json();
+    assert_eq!(listed["truncated"], true, "{listed}");
+    assert!(listed["output"].as_str().unwrap().len() < 400, "{listed}");
+    assert!(server.kubectl("api-versions", &view).text("reason").contains("not allowed on this cluster"));
+    assert_eq!(server.kubectl("cluster-info", &view).status, 200);
+}
+
+#[test]
 fn a_changed_policy_is_taken_and_a_broken_one_is_not() {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();

@@ -1,97 +1,182 @@
-//! kubectl's operands: resource tokens and names, typed per verb.
-//!
-//! Resources leave with version and group, which the API server cannot reinterpret; policies see the
-//! canonical names.
+//! kubectl's operands. Resources leave with version and group, which the API server cannot reinterpret;
+//! policies see the canonical names.
 
-use super::{error::CommandError, parse::is_dns_label};
+use super::{Named, Operands, nearest, plain};
 use crate::{
-    catalogue::{CommandPath, Tool, resource},
+    catalogue::resource,
+    command::{error::CommandError, parse::is_dns_label},
     excerpt::Excerpt,
 };
 
-/// What the operands of a kubectl verb are.
-enum Operands {
+/// What the operands of a verb are.
+enum Grammar {
     /// `TYPE[,TYPE] [NAME…]` or `TYPE/NAME…`
-    Resources,
-    /// `NAME [CONTAINER]` or `TYPE/NAME [CONTAINER]`, where a bare name is a pod's
-    Pod,
-    /// `NAME`
-    Names,
+    Objects,
+    /// The same, then `KEY=VALUE…` and `KEY-…`
+    ObjectsAndPairs,
+    /// The same, then one more word
+    ObjectsAndWord,
+    /// `NAME`, or `TYPE/NAME`, of this resource when no type is given; then this many plain words
+    Of(&'static str, usize),
+    /// `NAME…` of this resource, and no other
+    Names(&'static str),
+    /// `NAME…` of this resource, or `TYPE/NAME…`
+    Several(&'static str),
+    /// `NAME` of an object that is made, then plain words
+    New(&'static str),
     /// Anything, as it stands
     Words,
 }
 
-fn operands_of(path: &CommandPath) -> Operands {
-    let words: Vec<&str> = path.words().iter().map(String::as_str).collect();
-    match words.as_slice() {
-        ["get" | "describe" | "delete" | "wait" | "label" | "annotate" | "scale" | "patch" | "edit" | "expose" | "autoscale"]
-        | ["rollout", _] => Operands::Resources,
-        ["logs" | "exec" | "attach" | "debug" | "port-forward"] => Operands::Pod,
-        ["top", "pod" | "node"] => Operands::Names,
-        _ => Operands::Words,
+fn grammar(verb: &[&str]) -> Grammar {
+    match verb {
+        ["get" | "describe" | "delete" | "wait" | "scale" | "patch" | "edit" | "expose" | "autoscale"]
+        | ["rollout", _]
+        | ["set", "resources" | "subject"]
+        | ["apply", "view-last-applied" | "edit-last-applied"] => Grammar::Objects,
+        ["label" | "annotate" | "taint"] | ["set", "image" | "env"] => Grammar::ObjectsAndPairs,
+        ["set", "selector" | "serviceaccount"] => Grammar::ObjectsAndWord,
+        ["logs"] => Grammar::Of("pods", 1),
+        ["exec" | "attach" | "debug"] => Grammar::Of("pods", 0),
+        ["port-forward"] => Grammar::Of("pods", usize::MAX),
+        ["top", "pod"] => Grammar::Names("pods"),
+        ["top", "node"] => Grammar::Names("nodes"),
+        ["cordon" | "uncordon" | "drain"] => Grammar::Several("nodes"),
+        ["certificate", _] => Grammar::Several("certificatesigningrequests.certificates.k8s.io"),
+        ["run"] => Grammar::New("pods"),
+        ["create", "token"] => Grammar::Names("serviceaccounts"),
+        ["create", kind, ..] => created(kind).map_or(Grammar::Words, Grammar::New),
+        _ => Grammar::Words,
     }
+}
+
+/// What `create KIND` makes.
+fn created(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "clusterrole" => "clusterroles.rbac.authorization.k8s.io",
+        "clusterrolebinding" => "clusterrolebindings.rbac.authorization.k8s.io",
+        "configmap" => "configmaps",
+        "cronjob" => "cronjobs.batch",
+        "deployment" => "deployments.apps",
+        "ingress" => "ingresses.networking.k8s.io",
+        "job" => "jobs.batch",
+        "namespace" => "namespaces",
+        "poddisruptionbudget" => "poddisruptionbudgets.policy",
+        "priorityclass" => "priorityclasses.scheduling.k8s.io",
+        "quota" => "resourcequotas",
+        "role" => "roles.rbac.authorization.k8s.io",
+        "rolebinding" => "rolebindings.rbac.authorization.k8s.io",
+        "secret" => "secrets",
+        "service" => "services",
+        "serviceaccount" => "serviceaccounts",
+        _ => return None,
+    })
 }
 
 /// Last path segments of the API that are no objects.
 const SUBRESOURCES: [&str; 10] =
     ["attach", "binding", "ephemeralcontainers", "eviction", "exec", "log", "portforward", "proxy", "status", "token"];
 
-/// Rewrites resource tokens to their qualified names, which the API server cannot reinterpret, and
-/// returns the canonical ones, which policies use.
-///
-/// `selects` says that a selector or `--all-namespaces` is given, which excludes names.
-pub(super) fn kubectl_operands(path: &CommandPath, operands: &mut [String], selects: bool) -> Result<Vec<String>, CommandError> {
-    let refused = |word: &str, why| CommandError::Operand { tool: Tool::Kubectl, path: path.clone(), word: Excerpt::new(word), why };
-    let name = |word: &str| if is_object_name(word) { Ok(()) } else { Err(refused(word, "it is not the name of an object")) };
-    let mut resources = Vec::new();
-    match operands_of(path) {
-        Operands::Words => {}
-        Operands::Names => operands.iter().try_for_each(|word| name(word))?,
-        Operands::Pod => {
-            if let Some(target) = operands.first_mut() {
-                if let Some((token, object)) = target.split_once('/') {
-                    name(object)?;
-                    let (resource, qualified) = named_resource(token)?;
-                    *target = format!("{qualified}/{object}");
-                    resources.push(resource);
-                } else {
-                    name(target)?;
-                    resources.push("pods".into());
+impl Operands<'_> {
+    pub(super) fn kubectl(&self, verb: &[&str], operands: &mut [String]) -> Result<Named, CommandError> {
+        let mut named = Named::default();
+        match grammar(verb) {
+            Grammar::Words => named = plain(operands),
+            Grammar::Objects => self.objects(operands, &mut named)?,
+            Grammar::ObjectsAndPairs => {
+                // Where kubectl sees the first pair (pkg/cmd/util/helpers.go, GetResourcesAndPairs; pkg/cmd/taint).
+                let pair = |word: &String| word.contains('=') || word.ends_with('-') || verb == ["taint"] && word.contains(':');
+                let at = operands.iter().position(pair).unwrap_or(operands.len());
+                let (objects, pairs) = operands.split_at_mut(at);
+                let starts = |word: &String| word.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_' || first == '*');
+                if let Some(word) = pairs.iter().find(|word| !pair(word) || !starts(word)) {
+                    return Err(self.refused(word, "behind the types and names stand changes: KEY=VALUE or KEY-"));
+                }
+                self.objects(objects, &mut named)?;
+            }
+            Grammar::ObjectsAndWord => {
+                if let Some((_, objects)) = operands.split_last_mut() {
+                    self.objects(objects, &mut named)?;
+                }
+            }
+            Grammar::Of(resource, words) => {
+                if let Some((target, rest)) = operands.split_first_mut() {
+                    self.of(resource, target, &mut named)?;
+                    if let Some(word) = rest.get(words..).and_then(<[String]>::first) {
+                        return Err(self.refused(word, "this verb takes one object; what runs in a container stands behind `--`"));
+                    }
+                    rest.iter().try_for_each(|word| self.name(word).map(drop))?;
+                }
+            }
+            Grammar::Names(resource) => {
+                named.resources.push(resource.to_owned());
+                named.names = operands.iter().map(|word| self.name(word)).collect::<Result<_, _>>()?;
+            }
+            Grammar::Several(resource) => {
+                named.resources.push(resource.to_owned());
+                for word in operands {
+                    self.of(resource, word, &mut named)?;
+                }
+            }
+            Grammar::New(resource) => {
+                named.resources.push(resource.to_owned());
+                if let Some(name) = operands.first() {
+                    named.names.push(self.name(name)?);
                 }
             }
         }
-        Operands::Resources if operands.iter().any(|word| word.contains('/')) => {
-            for word in operands.iter_mut() {
-                let Some((token, object)) = word.split_once('/') else {
-                    return Err(refused(word, "some arguments are TYPE/NAME and this one is not"));
+        if named.resources.iter().any(|resource| resource == "namespaces") {
+            // A namespace is an object outside of every namespace; rules about namespaces mean it too.
+            named.namespaces.extend(named.names.iter().cloned());
+        }
+        named.resources.sort();
+        named.resources.dedup();
+        Ok(named)
+    }
+
+    /// `TYPE/NAME`, or a name of `resource`.
+    fn of(&self, resource: &str, word: &mut String, named: &mut Named) -> Result<(), CommandError> {
+        let Some((token, object)) = word.split_once('/') else {
+            named.names.push(self.name(word)?);
+            named.resources.push(resource.to_owned());
+            return Ok(());
+        };
+        named.names.push(self.name(object)?);
+        let (canonical, qualified) = named_resource(token)?;
+        *word = format!("{qualified}/{object}");
+        named.resources.push(canonical);
+        Ok(())
+    }
+
+    fn objects(&self, operands: &mut [String], named: &mut Named) -> Result<(), CommandError> {
+        if operands.iter().any(|word| word.contains('/')) {
+            for word in operands {
+                let Some((_, object)) = word.split_once('/') else {
+                    return Err(self.refused(word, "some arguments are TYPE/NAME and this one is not"));
                 };
-                name(object)?;
                 if SUBRESOURCES.contains(&object) {
-                    return Err(refused(word, "it reads like a sub-resource; write TYPE NAME if an object is really called that"));
+                    return Err(self.refused(word, "it reads like a sub-resource; write TYPE NAME if an object is really called that"));
                 }
-                let (resource, qualified) = named_resource(token)?;
-                *word = format!("{qualified}/{object}");
-                resources.push(resource);
+                self.of("", word, named)?;
             }
+            return Ok(());
         }
-        Operands::Resources => {
-            if let Some((types, names)) = operands.split_first_mut() {
-                let named: Vec<(String, String)> = types.split(',').map(named_resource).collect::<Result<_, _>>()?;
-                *types = named.iter().map(|(_, qualified)| qualified.as_str()).collect::<Vec<_>>().join(",");
-                resources = named.into_iter().map(|(canonical, _)| canonical).collect();
-                names.iter().try_for_each(|word| name(word))?;
-                if let Some(word) = names.iter().find(|word| matches!(word.as_str(), "true" | "false")) {
-                    return Err(refused(word, "a flag without a value takes none behind a blank; write --flag=true"));
-                }
-                if let (true, Some(word)) = (selects, names.first()) {
-                    return Err(refused(word, "a name and a selector or --all-namespaces exclude each other"));
-                }
+        let Some((types, names)) = operands.split_first_mut() else { return Ok(()) };
+        let of_types: Vec<(String, String)> = types.split(',').map(named_resource).collect::<Result<_, _>>()?;
+        *types = of_types.iter().map(|(_, qualified)| qualified.as_str()).collect::<Vec<_>>().join(",");
+        named.resources = of_types.into_iter().map(|(canonical, _)| canonical).collect();
+        for word in &*names {
+            if matches!(word.as_str(), "true" | "false") {
+                return Err(self.refused(word, "a flag without a value takes none behind a blank; write --flag=true"));
             }
+            named.names.push(self.name(word)?);
+        }
+        let selects = ["selector", "field-selector", "all-namespaces"].iter().any(|flag| self.flags.contains_key(*flag));
+        match names.first() {
+            Some(word) if selects => Err(self.refused(word, "a name and a selector or --all-namespaces exclude each other")),
+            _ => Ok(()),
         }
     }
-    resources.sort();
-    resources.dedup();
-    Ok(resources)
 }
 
 /// The canonical and the qualified name of a token: the table's, or a custom resource that is named
@@ -118,20 +203,4 @@ fn named_resource(token: &str) -> Result<(String, String), CommandError> {
     let nearest =
         if same.is_empty() { nearest(&lower, names.iter().map(String::as_str)).map(str::to_owned) } else { Some(same.join("` or `")) };
     Err(CommandError::UnknownResource { token: Excerpt::new(token), nearest })
-}
-
-/// Names of objects: path segments of the API, so no `/`, `%`, `.` or `..`; RBAC has colons.
-fn is_object_name(word: &str) -> bool {
-    (1..=253).contains(&word.len())
-        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:_-".contains(&byte))
-        && word.starts_with(|first: char| first.is_ascii_alphanumeric())
-}
-
-/// The known name that is nearest to `word`, when it is near enough to be meant.
-pub(super) fn nearest<'n>(word: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    known
-        .map(|name| (strsim::jaro_winkler(word, name), name))
-        .filter(|(likeness, _)| *likeness > 0.85)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
 }

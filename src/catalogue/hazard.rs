@@ -1,0 +1,232 @@
+//! What verbs and flags can do, classed by hand: `policy/catalogue/<tool>.hazards.toml`, whose head says
+//! what each class means.
+//!
+//! One file serves every version of a tool. What it does not class can never be allowed, so a new
+//! version brings nothing in by itself.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::tree::{CommandPath, Tool};
+use crate::glob;
+
+/// What a verb does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VerbClass {
+    /// What it removes is gone.
+    Destructive,
+    /// Runs a program, in the cluster or here.
+    Exec,
+    /// Hands over to an editor.
+    Interactive,
+    /// Opens a port here.
+    Listener,
+    /// Prints what it knows without asking anyone.
+    Local,
+    /// Asks and prints; changes nothing.
+    Read,
+    /// Prints credentials, or content that holds them.
+    Secret,
+    /// Changes objects.
+    Write,
+}
+
+/// What a flag does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FlagClass {
+    /// Chooses the server, the way to it, or whether it has to prove who it is.
+    Endpoint,
+    /// Chooses whom the server takes the caller for.
+    Identity,
+    /// Shapes a port that is opened here.
+    Listener,
+    /// None of the others.
+    Plain,
+    /// Opens a path on this machine.
+    ReadsFile,
+    /// Prints content that the verb alone would keep.
+    RevealsSecret,
+    /// Starts a program on this machine.
+    RunsProgram,
+    /// Takes away a bound.
+    Unbounded,
+    /// Chooses the path of the request itself.
+    Url,
+    /// Logs requests and answers.
+    Verbosity,
+    /// Creates or changes a file on this machine.
+    WritesFile,
+}
+
+impl VerbClass {
+    /// Whether no rule may allow it, whatever the verb.
+    fn is_never_allowed(self) -> bool {
+        match self {
+            Self::Interactive | Self::Listener => true,
+            Self::Destructive | Self::Exec | Self::Local | Self::Read | Self::Secret | Self::Write => false,
+        }
+    }
+}
+
+impl FlagClass {
+    /// Whether no rule may allow it, whatever the flag.
+    fn is_never_allowed(self) -> bool {
+        match self {
+            Self::Endpoint | Self::Identity | Self::Listener | Self::RunsProgram | Self::Verbosity | Self::WritesFile => true,
+            Self::Plain | Self::ReadsFile | Self::RevealsSecret | Self::Unbounded | Self::Url => false,
+        }
+    }
+
+    /// Whether a rule has to list the values that it accepts.
+    pub fn needs_values(self) -> bool {
+        matches!(self, Self::ReadsFile | Self::Url)
+    }
+
+    /// In words, for a message about a flag that is never allowed.
+    fn told(self) -> &'static str {
+        match self {
+            Self::Endpoint => "it changes which server is reached, or how that is verified",
+            Self::Identity => "it chooses another identity; the request's own credential is the only one",
+            Self::Listener => "it opens a listener",
+            Self::Plain => "it is not useful here",
+            Self::ReadsFile => "it reads local files",
+            Self::RevealsSecret => "it prints secrets",
+            Self::RunsProgram => "it runs a local program",
+            Self::Unbounded => "it takes away a bound",
+            Self::Url => "it bypasses the checks on what is asked",
+            Self::Verbosity => "it logs requests and answers",
+            Self::WritesFile => "it writes local files",
+        }
+    }
+}
+
+/// The entry of a verb.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerbHazard {
+    /// Its class.
+    pub class: VerbClass,
+    /// What the author of a rule should know.
+    pub why: Option<String>,
+    #[serde(default)]
+    never: bool,
+}
+
+/// The entry of a flag.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FlagHazard {
+    /// Its class.
+    pub class: FlagClass,
+    /// What the author of a rule should know.
+    pub why: Option<String>,
+    #[serde(default)]
+    never: bool,
+    /// Globs: no other value can be allowed.
+    #[serde(default)]
+    only: Vec<String>,
+    /// Globs: these values can never be allowed.
+    #[serde(default)]
+    not: Vec<String>,
+}
+
+impl VerbHazard {
+    /// Why no rule may allow the verb, when none may.
+    pub fn never(&self) -> Option<String> {
+        let told = match self.class {
+            VerbClass::Interactive => "it opens an editor",
+            VerbClass::Listener => "it opens a listener",
+            _ => "it is not made for callers who are not trusted",
+        };
+        (self.never || self.class.is_never_allowed()).then(|| self.why.clone().unwrap_or_else(|| told.into()))
+    }
+}
+
+impl FlagHazard {
+    fn plain() -> Self {
+        Self { class: FlagClass::Plain, why: None, never: false, only: Vec::new(), not: Vec::new() }
+    }
+
+    /// Why no rule may allow the flag, when none may.
+    pub fn never(&self) -> Option<String> {
+        (self.never || self.class.is_never_allowed()).then(|| self.told())
+    }
+
+    /// Why no rule may allow this value, when none may.
+    pub fn never_value(&self, value: &str) -> Option<String> {
+        let listed = |globs: &[String]| globs.iter().any(|glob| glob::matches(glob, value));
+        (!self.only.is_empty() && !listed(&self.only) || listed(&self.not)).then(|| self.told())
+    }
+
+    fn told(&self) -> String {
+        self.why.clone().unwrap_or_else(|| self.class.told().to_owned())
+    }
+}
+
+/// The classes of one tool.
+#[derive(Debug, Default)]
+pub struct Hazards {
+    verbs: BTreeMap<String, VerbHazard>,
+    /// By the verb that defines the flag (`*` for any), then by long name.
+    flags: BTreeMap<String, BTreeMap<String, FlagHazard>>,
+    tool: &'static str,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    verb: BTreeMap<String, VerbHazard>,
+    flag: BTreeMap<String, FlagHazard>,
+    plain: BTreeMap<String, Vec<String>>,
+}
+
+impl Hazards {
+    /// Reads a hazards file.
+    ///
+    /// # Errors
+    /// A sentence with the entry that is wrong.
+    pub fn from_toml(tool: Tool, text: &str) -> Result<Self, String> {
+        let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+        let mut flags: BTreeMap<String, BTreeMap<String, FlagHazard>> = BTreeMap::new();
+        let entries = file.flag.into_iter().map(|(key, hazard)| {
+            let (verb, flag) = key.rsplit_once(" --").ok_or_else(|| format!("the key `{key}` is not \"VERB --flag\""))?;
+            Ok((verb.to_owned(), flag.to_owned(), hazard))
+        });
+        let plain = file.plain.into_iter().flat_map(|(verb, names)| names.into_iter().map(move |name| (verb.clone(), name)));
+        let plain = plain.map(|(verb, name)| {
+            let flag = name.strip_prefix("--").ok_or_else(|| format!("`{name}` of `{verb}` does not begin with --"))?;
+            Ok((verb, flag.to_owned(), FlagHazard::plain()))
+        });
+        for entry in entries.chain(plain) {
+            let (verb, flag, hazard): (String, String, FlagHazard) = entry.map_err(|error: String| error)?;
+            if flags.entry(verb.clone()).or_default().insert(flag.clone(), hazard).is_some() {
+                return Err(format!("`{verb} --{flag}` has two classes"));
+            }
+        }
+        Ok(Self { verbs: file.verb, flags, tool: tool.as_str() })
+    }
+
+    /// The entry of a verb; the root's key is the tool's name.
+    pub fn verb(&self, path: &CommandPath) -> Option<&VerbHazard> {
+        self.verbs.get(&self.key(path))
+    }
+
+    /// The entry of a flag that the verb `path` defines.
+    pub fn flag(&self, path: &CommandPath, name: &str) -> Option<&FlagHazard> {
+        let of = |verb: &str| self.flags.get(verb).and_then(|flags| flags.get(name));
+        of(&self.key(path)).or_else(|| of("*"))
+    }
+
+    /// The keys of every entry: of verbs, and of flags with the verb and the long name.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let flags = self.flags.iter().flat_map(|(verb, flags)| flags.keys().map(move |flag| (verb.as_str(), Some(flag.as_str()))));
+        self.verbs.keys().map(|verb| (verb.as_str(), None)).chain(flags)
+    }
+
+    pub(super) fn key(&self, path: &CommandPath) -> String {
+        if path.words().is_empty() { self.tool.to_owned() } else { path.to_string() }
+    }
+}

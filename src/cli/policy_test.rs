@@ -1,0 +1,52 @@
+//! `kube-airlock policy test [--policy FILE]… [CASES]`
+
+use std::{error::Error, io::Write, path::PathBuf};
+
+use clap::Args;
+
+use super::{
+    commands::{cases, text},
+    policy_explain::Explainer,
+};
+
+/// Run the examples and tests of policy files, and the cases of a table.
+#[derive(Debug, Args)]
+pub struct Test {
+    /// A policy file; several must all allow [default: read-only, built in]
+    #[arg(long, value_name = "FILE")]
+    policy: Vec<PathBuf>,
+    /// A table with tabs: tool, command, and `allow`, `confirm` or `deny`
+    cases: Option<PathBuf>,
+}
+
+impl Test {
+    /// Runs the sub-command; fails when a case gets another decision than the table says.
+    pub fn run(self) -> Result<(), Box<dyn Error>> {
+        let explainer = Explainer::new(&self.policy)?;
+        let mut out = std::io::stdout().lock();
+        // A file whose own examples and tests fail has not loaded above.
+        let (mut passed, mut failed) = (explainer.examples(), 0_usize);
+        writeln!(out, "{passed} examples and tests of the policy hold")?;
+        let table = match &self.cases {
+            Some(path) => cases(&text(Some(path))?)?,
+            None => Vec::new(),
+        };
+        for case in table {
+            let expected = case.expected.ok_or_else(|| format!("line {} of the table has no expected decision", case.line))?;
+            let found = explainer.explain(&case.command, None).0;
+            if found.effect == expected {
+                passed += 1;
+            } else {
+                failed += 1;
+                writeln!(out, "line {}: {}\n  expected {expected}, found {}", case.line, case.command, found.effect)?;
+                for (name, value) in [("rule", found.rule), ("reason", found.reason)] {
+                    if let Some(value) = value {
+                        writeln!(out, "  {name:7} {value}")?;
+                    }
+                }
+            }
+        }
+        writeln!(out, "{passed} passed, {failed} failed")?;
+        if failed == 0 { Ok(()) } else { Err(format!("{failed} cases get another decision than expected").into()) }
+    }
+}

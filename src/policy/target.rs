@@ -1,0 +1,36 @@
+//! Who asks, and what a command is aimed at beyond its own words.
+
+use crate::{caller::Caller, endpoint::Endpoint};
+
+/// What rules know besides the command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The namespace of the kubeconfig's context: where a command looks that names none.
+    pub namespace: String,
+    /// The names of the cluster: its own, `host` and `host:port`. None for a command that contacts nobody.
+    pub cluster: Vec<String>,
+    /// Who asks.
+    pub principal: String,
+    /// The groups of who asks.
+    pub groups: Vec<String>,
+}
+
+impl Target {
+    /// What `caller` aims at; `endpoint` and `namespace` are the kubeconfig's.
+    pub fn new(caller: &Caller, endpoint: Option<&Endpoint>, namespace: &str) -> Self {
+        let cluster = endpoint.map(|endpoint| vec![endpoint.host().to_string(), format!("{}:{}", endpoint.host(), endpoint.port())]);
+        Self {
+            namespace: namespace.to_owned(),
+            cluster: cluster.unwrap_or_default(),
+            principal: caller.principal().to_owned(),
+            groups: caller.groups().to_vec(),
+        }
+    }
+}
+
+/// An anonymous caller and a cluster without a name: what examples in policy files are judged with.
+impl Default for Target {
+    fn default() -> Self {
+        Self { namespace: "default".into(), cluster: Vec::new(), principal: "anonymous".into(), groups: Vec::new() }
+    }
+}
