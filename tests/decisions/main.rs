@@ -1,61 +1,86 @@
-//! What does the shipped policy say to a command line, and the kubeconfig room to a kubeconfig?
+//! What do the shipped policies say to a command line, and the kubeconfig room to a kubeconfig?
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that panics fails")]
+#![allow(clippy::disallowed_methods, reason = "tests start processes")]
 
-use kube_airlock::{
-    catalogue::{Catalogue, Tool},
-    command::{parse, split},
-    egress::Allowed,
-    endpoint::EndpointHost,
-    kubeconfig::Kubeconfig,
-    policy::{Decision, Policy, PolicyFile, Target},
-    secret::SecretBytes,
+use std::{
+    fs,
+    io::Write,
+    process::{Command, Stdio},
 };
 
-fn read_only() -> (Policy, Vec<Catalogue>) {
-    let catalogues = Catalogue::carried().unwrap();
-    let file = PolicyFile { name: "read-only.toml".into(), text: include_str!("../../policy/read-only.toml").into() };
-    let policy = Policy::load(&[file], &catalogues).unwrap_or_else(|error| panic!("{error}"));
-    (policy, catalogues)
+use kube_airlock::{
+    catalogue::Tool, cli::commands::unescaped, egress::Allowed, endpoint::EndpointHost, kubeconfig::Kubeconfig, secret::SecretBytes,
+};
+
+const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus");
+
+/// What `policy explain --batch` says under a shipped policy to command lines of one tool.
+fn explained(policy: &str, tool: &str, commands: &[&str]) -> Vec<serde_json::Value> {
+    let policy = format!("{}/policy/{policy}.toml", env!("CARGO_MANIFEST_DIR"));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kube-airlock"))
+        .args(["policy", "explain", "--batch", "--tool", tool, "--policy", &policy])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines: Vec<String> = commands.iter().map(|command| serde_json::to_string(command).unwrap()).collect();
+    let mut input = child.stdin.take().unwrap();
+    let writing = std::thread::spawn(move || input.write_all(lines.join("\n").as_bytes()).unwrap());
+    let output = child.wait_with_output().unwrap();
+    writing.join().unwrap();
+    let answers: Vec<_> = String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.len(), commands.len(), "one answer per line");
+    answers
 }
 
-/// `Ok` with the rule, or `Err` with the reason.
-fn decide(policy: &Policy, catalogues: &[Catalogue], tool: Tool, text: &str) -> Result<String, String> {
-    let catalogue = catalogues.iter().find(|catalogue| catalogue.tool() == tool).ok_or("no catalogue")?;
-    let words = split(tool, text).map_err(|error| error.to_string())?;
-    let invocation = parse(catalogue, words, None).map_err(|error| error.to_string())?;
-    match policy.decide(invocation, &Target::default()) {
-        Decision::Allow(approved) => Ok(approved.rule()),
-        Decision::Confirm(denied) | Decision::Deny(denied) => Err(denied.reason),
+/// Holds the rows of a table, `(tool, command, expected)`, to a shipped policy.
+fn hold(policy: &str, rows: &[(&str, String, &str)]) {
+    let mut wrong = Vec::new();
+    for tool in Tool::ALL {
+        let rows: Vec<_> = rows.iter().filter(|(of, ..)| *of == tool.as_str()).collect();
+        assert!(rows.len() > 20, "{tool} has {} rows", rows.len());
+        let commands: Vec<&str> = rows.iter().map(|(_, command, _)| command.as_str()).collect();
+        for ((_, command, expected), found) in rows.iter().zip(explained(policy, tool.as_str(), &commands)) {
+            if found["effect"] != *expected {
+                wrong.push(format!(
+                    "{tool} {command:?}: expected {expected}, found {} by {} ({})",
+                    found["effect"], found["rule"], found["reason"]
+                ));
+            }
+            assert_eq!(found["effect"] == "deny", found["argv"].is_null(), "only what may run has an argv: {found}");
+        }
     }
+    assert!(wrong.is_empty(), "{policy}: {} rows:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
 fn every_row_of_the_read_only_corpus_gets_its_decision() {
-    let (policy, catalogues) = read_only();
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/commands-read-only.tsv")).unwrap();
-    let mut wrong = Vec::new();
-    for line in text.lines().skip(1) {
-        let mut columns = line.split('\t');
-        let (tool, command, expected) = (columns.next().unwrap(), columns.next().unwrap(), columns.next().unwrap());
-        let command = unescape(command);
-        let found = decide(&policy, &catalogues, tool.parse().unwrap(), &command);
-        if found.is_ok() != (expected == "allow") {
-            wrong.push(format!("{tool} {command:?}: expected {expected}, found {found:?}"));
-        }
+    let text = fs::read_to_string(format!("{CORPUS}/commands-read-only.tsv")).unwrap();
+    let columns: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split('\t').collect()).collect();
+    let rows: Vec<_> = columns.iter().map(|row| (row[0], unescaped(row[1]), row[2])).collect();
+    hold("read-only", &rows);
+}
+
+#[test]
+fn every_row_of_the_presets_corpus_gets_its_three_decisions() {
+    let text = fs::read_to_string(format!("{CORPUS}/commands-presets.tsv")).unwrap();
+    let columns: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split('\t').collect()).collect();
+    for (preset, column) in [("read-only", 2), ("standard", 3), ("admin", 4)] {
+        let rows: Vec<_> = columns.iter().map(|row| (row[1], unescaped(row[0]), row[column])).collect();
+        hold(preset, &rows);
     }
-    assert!(wrong.is_empty(), "{} rows:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
 fn every_kubeconfig_of_the_corpus_gets_its_decision() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/kubeconfig");
-    let index = std::fs::read_to_string(format!("{folder}/INDEX.tsv")).unwrap();
+    let folder = format!("{CORPUS}/kubeconfig");
+    let index = fs::read_to_string(format!("{folder}/INDEX.tsv")).unwrap();
     let mut wrong = Vec::new();
     for line in index.lines().skip(1) {
         let mut columns = line.split('\t');
         let (file, expected) = (columns.next().unwrap(), columns.next().unwrap());
-        let bytes = SecretBytes::new(std::fs::read(format!("{folder}/{file}")).unwrap());
+        let bytes = SecretBytes::new(fs::read(format!("{folder}/{file}")).unwrap());
         let found = Kubeconfig::parse(&bytes, None).map_err(|error| error.to_string()).and_then(|kubeconfig| {
             // Names are not resolved here; a literal address is vetted as the egress room would.
             match kubeconfig.endpoint().host() {
@@ -70,47 +95,4 @@ fn every_kubeconfig_of_the_corpus_gets_its_decision() {
         }
     }
     assert!(wrong.is_empty(), "{} files:\n{}", wrong.len(), wrong.join("\n"));
-}
-
-/// The corpus's escapes: `\n \r \t \0 \xHH \u{HEX} \\`.
-fn unescape(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('\\') {
-        out.push_str(before);
-        let code = |hex: &str| char::from_u32(u32::from_str_radix(hex, 16).unwrap()).unwrap();
-        rest = match after.as_bytes()[0] {
-            b'n' => {
-                out.push('\n');
-                &after[1..]
-            }
-            b'r' => {
-                out.push('\r');
-                &after[1..]
-            }
-            b't' => {
-                out.push('\t');
-                &after[1..]
-            }
-            b'0' => {
-                out.push('\0');
-                &after[1..]
-            }
-            b'x' => {
-                out.push(code(&after[1..3]));
-                &after[3..]
-            }
-            b'u' => {
-                let end = after.find('}').unwrap();
-                out.push(code(&after[2..end]));
-                &after[end + 1..]
-            }
-            b'\\' => {
-                out.push('\\');
-                &after[1..]
-            }
-            other => panic!("unknown escape {other}"),
-        };
-    }
-    out + rest
 }
