@@ -28,7 +28,7 @@ rootfs: ## assemble the image's file system in target/rootfs and, as root, start
 
 bench: ## what the server adds to a call, beside bare kubectl in the same run
 	@tools/build kubectl cluster
-	@AIRLOCK_TEST_BIN=$$(tools/build --bin) AIRLOCK_TEST_DEMO=$$(tools/demo-cluster/build) cargo bench --locked --bench call
+	@AIRLOCK_TEST_BIN=$$(tools/build --bin) AIRLOCK_TEST_DEMO=$$(tools/demo-cluster/build) cargo bench --locked --bench call --bench decide
 
 tools: ## build the pinned tools and the demo control plane into the cache
 	@tools/build all

@@ -5,6 +5,7 @@
 
 pub mod excerpt;
 pub mod glob;
+pub mod nearest;
 pub mod secret;
 
 pub mod caller;

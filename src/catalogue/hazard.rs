@@ -71,7 +71,35 @@ impl VerbClass {
     }
 }
 
+impl VerbClass {
+    /// What a caller does instead of a verb of this class that no policy allows.
+    pub fn instead(self) -> &'static str {
+        match self {
+            Self::Interactive => "say the change in flags (`patch`, `set`, `scale`, `label`), where the policy allows it",
+            Self::Listener => "ask the API instead: `get`, `describe` and `logs` show the state",
+            Self::Destructive | Self::Exec | Self::Local | Self::Read | Self::Secret | Self::Write => {
+                "no policy can allow it; `--help` shows the other verbs"
+            }
+        }
+    }
+}
+
 impl FlagClass {
+    /// What a caller does instead of a flag or a value of this class that no policy allows.
+    pub fn instead(self) -> &'static str {
+        match self {
+            Self::Identity => "leave it out; the request's own kubeconfig says who asks, and its `context` field chooses in it",
+            Self::Endpoint => "leave it out; the request's own kubeconfig says which server is asked",
+            Self::ReadsFile => "give the content itself; there are no files here",
+            Self::WritesFile => "leave it out; the output comes back in the reply",
+            Self::Verbosity => "leave it out; errors come back in the reply",
+            Self::Url => "ask with the verb's own arguments; `get`, `describe` and `logs` read most of it",
+            Self::Listener | Self::Plain | Self::RevealsSecret | Self::RunsProgram | Self::Unbounded => {
+                "leave it out; no policy can allow it"
+            }
+        }
+    }
+
     /// Whether no rule may allow it, whatever the flag.
     fn is_never_allowed(self) -> bool {
         match self {

@@ -13,5 +13,5 @@ mod tree;
 
 pub use hazard::{FlagClass, FlagHazard, Hazards, VerbClass, VerbHazard};
 pub use load::{CatalogueError, unclassed};
-pub(crate) use tree::flags_in_scope;
 pub use tree::{Catalogue, CommandNode, CommandPath, Flag, FlagKind, Tool};
+pub(crate) use tree::{flag_lettered, flag_named, flags_in_scope};

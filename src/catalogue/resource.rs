@@ -3,7 +3,7 @@
 //! `po`, `Pod`, `pods.v1.`, `PODS` are `pods`; `deploy.v1.apps` is `deployments.apps`. kubectl asks
 //! the API server, which may answer anything (a custom resource can join a category named `pods`, or
 //! have a version named like a group); this table asks nobody, and a token that it does not hold has
-//! no canonical name. What kubectl gets is the [`qualified`] name, `pods.v1.` or
+//! no canonical name. What kubectl gets is the qualified name, `pods.v1.` or
 //! `ingresses.v1.networking.k8s.io`, which it can read in one way only: categories hold no dot.
 //!
 //! Source: `kubectl api-resources` of Kubernetes 1.37; custom resources of Istio 1.31, the Gateway
@@ -130,6 +130,15 @@ impl Resource {
         if self.group.is_empty() { self.plural.to_owned() } else { format!("{}.{}", self.plural, self.group) }
     }
 
+    /// Whether `name` is the canonical name.
+    fn is_named(&self, name: &str) -> bool {
+        match name.strip_prefix(self.plural) {
+            Some("") => self.group.is_empty(),
+            Some(rest) => !self.group.is_empty() && rest.strip_prefix('.') == Some(self.group),
+            None => false,
+        }
+    }
+
     fn qualified(&self) -> String {
         format!("{}.{}.{}", self.plural, self.version, self.group)
     }
@@ -141,24 +150,27 @@ impl Resource {
 }
 
 /// The canonical name of one resource token, or `None` when the table does not hold it.
-///
-/// Case folds in ASCII only: kubectl folds Unicode, where U+212A KELVIN SIGN is a `k`.
 pub fn canonical(token: &str) -> Option<String> {
+    find(token).map(Resource::canonical)
+}
+
+/// The canonical name of a token, and the name with version and group that kubectl gets for it: `pods` and
+/// `pods.v1.`.
+pub fn named(token: &str) -> Option<(String, String)> {
+    find(token).map(|resource| (resource.canonical(), resource.qualified()))
+}
+
+/// Case folds in ASCII only: kubectl folds Unicode, where U+212A KELVIN SIGN is a `k`.
+fn find(token: &str) -> Option<&'static Resource> {
     let token = token.to_ascii_lowercase();
     let (name, rest) = token.split_once('.').map_or((token.as_str(), None), |(name, rest)| (name, Some(rest)));
-    let found = match rest {
+    match rest {
         None => RESOURCES.iter().find(|resource| !resource.custom && resource.is_called(name)),
         Some(rest) => {
             let group = rest.split_once('.').filter(|(version, _)| is_version(version)).map_or(rest, |(_, group)| group);
             RESOURCES.iter().find(|resource| resource.group == group && resource.is_called(name))
         }
-    };
-    found.map(Resource::canonical)
-}
-
-/// The name with version and group that kubectl gets for a canonical name: `pods.v1.`.
-pub fn qualified(canonical: &str) -> Option<String> {
-    RESOURCES.iter().find(|resource| resource.canonical() == canonical).map(Resource::qualified)
+    }
 }
 
 /// Kinds that live outside of namespaces, of the table's.
@@ -203,7 +215,7 @@ pub fn is_namespaced(canonical: &str) -> bool {
 
 /// Whether `name` is a canonical name of the table.
 pub fn is_canonical(name: &str) -> bool {
-    RESOURCES.iter().any(|resource| resource.canonical() == name)
+    RESOURCES.iter().any(|resource| resource.is_named(name))
 }
 
 /// Every canonical name, in the table's order.
@@ -247,7 +259,7 @@ mod tests {
     #[test]
     fn a_qualified_name_is_read_as_the_same_resource_and_can_be_no_category() {
         for name in all() {
-            let qualified = qualified(&name).unwrap();
+            let (_, qualified) = named(&name).unwrap();
             assert_eq!(canonical(&qualified).as_deref(), Some(name.as_str()), "{qualified}");
             assert!(qualified.matches('.').count() >= 2, "{qualified}");
         }

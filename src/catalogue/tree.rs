@@ -204,11 +204,26 @@ impl Catalogue {
 
 /// The flags that a command accepts: its own, then its ancestors' persistent ones, nearest first.
 /// That is cobra's answer on every command of the four tools (`docs/catalogue.md`).
-pub(crate) fn flags_in_scope<'a>(lineage: &[&'a CommandNode]) -> impl Iterator<Item = &'a Flag> + use<'a> {
-    let mut nodes: Vec<&'a CommandNode> = lineage.to_vec();
-    let own = nodes.pop();
+pub(crate) fn flags_in_scope<'a>(lineage: &[&'a CommandNode]) -> impl Iterator<Item = &'a Flag> {
     // A flag hides the one of its name further up, the shorthand with it (pflag v1.0.10 flag.go, AddFlagSet).
     let mut names = std::collections::BTreeSet::new();
-    let inherited = nodes.into_iter().rev().flat_map(|node| node.flags.iter().filter(|flag| flag.persistent));
-    own.into_iter().flat_map(|node| node.flags.iter()).chain(inherited).filter(move |flag| names.insert(flag.name.as_str()))
+    candidates(lineage).filter(move |flag| names.insert(flag.name.as_str()))
+}
+
+/// The same, with those that a nearer flag of their name hides.
+fn candidates<'a>(lineage: &[&'a CommandNode]) -> impl Iterator<Item = &'a Flag> {
+    let own = lineage.last().into_iter().flat_map(|node| &node.flags);
+    let ancestors = lineage.split_last().map_or(&[][..], |(_, ancestors)| ancestors);
+    own.chain(ancestors.iter().rev().flat_map(|node| node.flags.iter().filter(|flag| flag.persistent)))
+}
+
+/// The flag of this name that a command accepts.
+pub(crate) fn flag_named<'a>(lineage: &[&'a CommandNode], name: &str) -> Option<&'a Flag> {
+    candidates(lineage).find(|flag| flag.name == name)
+}
+
+/// The flag with this one-letter form that a command accepts.
+pub(crate) fn flag_lettered<'a>(lineage: &[&'a CommandNode], letter: char) -> Option<&'a Flag> {
+    let is_hidden = |flag: &Flag| flag_named(lineage, &flag.name).is_none_or(|nearest| !std::ptr::eq(nearest, flag));
+    candidates(lineage).find(|flag| flag.shorthand == Some(letter) && !is_hidden(flag))
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::policy_check::underlined;
 
 use crate::{
-    catalogue::{Catalogue, FlagClass, Tool, flags_in_scope},
+    catalogue::{Catalogue, FlagClass, Tool, flag_named},
     command::{Invocation, parse, split},
     config::read_policies,
     excerpt::Excerpt,
@@ -206,8 +206,7 @@ impl Explainer {
     pub fn flag_class(&self, invocation: &Invocation, name: &str) -> Option<FlagClass> {
         let lineages = self.catalogues.iter().filter(|catalogue| catalogue.tool() == invocation.tool());
         let lineage = lineages.filter_map(|catalogue| catalogue.lineage(invocation.path())).next()?;
-        let flag = flags_in_scope(&lineage).find(|flag| flag.name == name)?;
-        flag.hazard.as_ref().map(|hazard| hazard.class)
+        flag_named(&lineage, name)?.hazard.as_ref().map(|hazard| hazard.class)
     }
 
     fn read(&self, command: &str, tool: Option<Tool>) -> Result<Invocation, Refusal> {

@@ -29,7 +29,7 @@ pub enum CommandError {
         tool: Tool,
     },
     /// No such flag.
-    #[error("`{tool} {path}` has no flag {flag}")]
+    #[error("{} has no flag {flag}{}", named(*.tool, .path), if .path.words().is_empty() { " before the verb" } else { "" })]
     UnknownFlag {
         /// The tool.
         tool: Tool,
@@ -110,6 +110,10 @@ pub enum CommandError {
     },
 }
 
+fn named(tool: Tool, path: &CommandPath) -> String {
+    if path.words().is_empty() { tool.to_string() } else { format!("`{tool} {path}`") }
+}
+
 fn under(path: &CommandPath) -> String {
     if path.words().is_empty() { String::new() } else { format!(" under `{path}`") }
 }
@@ -122,6 +126,7 @@ impl CommandError {
             Self::UnknownVerb { tool, .. } => format!("`{tool} --help` lists the commands; plugins are not run here"),
             Self::MissingVerb { tool } => format!("name one, for example `{}`; `{tool} --help` lists them", example(*tool)),
             Self::UnknownFlag { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`? Flags are spelled in full, with hyphens and in lower case"),
+            Self::UnknownFlag { path, flag, .. } if path.words().is_empty() => format!("put {flag} behind the verb that has it"),
             Self::UnknownFlag { tool, path, .. } => format!("`{tool} {path} --help` lists its flags"),
             Self::FlagBeforeVerb { verb, flag, .. } => format!("put {flag} behind {verb}"),
             Self::MissingValue { .. } => "give the value, or leave the flag out".into(),

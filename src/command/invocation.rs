@@ -30,7 +30,7 @@ pub struct Invocation {
     pub(super) operands: Vec<String>,
     pub(super) named: Named,
     pub(super) after_dash: Option<Vec<String>>,
-    pub(super) never: Option<Never>,
+    pub(super) never: Option<Box<Never>>,
 }
 
 /// Why no policy may allow a command: what it asks for, and what that does.
@@ -38,6 +38,14 @@ pub struct Invocation {
 pub struct Never {
     pub(super) what: String,
     pub(super) why: String,
+    pub(super) help: &'static str,
+}
+
+impl Never {
+    /// What to do instead.
+    pub fn help(&self) -> &'static str {
+        self.help
+    }
 }
 
 impl fmt::Display for Never {
@@ -67,7 +75,7 @@ impl Invocation {
 
     /// Why no policy may allow it, when none may: by the classes of its verb and its flags.
     pub fn never(&self) -> Option<&Never> {
-        self.never.as_ref()
+        self.never.as_deref()
     }
 
     /// The tool that runs it.

@@ -12,15 +12,19 @@ use super::{
     duration::go_duration,
     error::CommandError,
     invocation::{Invocation, Never},
-    operand::{Named, Operands, nearest},
+    operand::{Named, Operands},
 };
 use crate::{
-    catalogue::{Catalogue, CommandNode, Flag, FlagKind, Tool, flags_in_scope},
+    catalogue::{Catalogue, CommandNode, Flag, FlagKind, Tool, flag_lettered, flag_named, flags_in_scope, resource},
     excerpt::Excerpt,
+    nearest::nearest,
 };
 
 /// The word that ends kubectl's early scan for verbosity; `argv()` puts it first, `parse` drops it.
 pub(super) const QUIET: &str = "--v=0";
+
+/// What to do about a verb or a flag that nobody has classed.
+const UNCLASSED_HELP: &str = "leave it out, or ask the operator for a newer server";
 
 /// Reads `words` (without the tool's name) as the tool of `catalogue` would.
 ///
@@ -110,11 +114,17 @@ impl<'a> Reading<'a> {
                 version: self.catalogue.version().to_owned(),
                 path: node.path.clone(),
                 word: Excerpt::new(&word),
-                nearest: nearest(&word, names).map(str::to_owned),
+                nearest: self.verb_for(&word).or_else(|| nearest(&word, names).map(str::to_owned)),
             });
         }
         self.operands.push(word);
         Ok(())
+    }
+
+    /// `pods` alone is a question that lacks its verb.
+    fn verb_for(&self, word: &str) -> Option<String> {
+        let is_root = self.node().path.words().is_empty() && self.tool() == Tool::Kubectl;
+        (is_root && resource::canonical(word.split('/').next()?).is_some()).then(|| format!("get {word}"))
     }
 
     fn long_flag(&mut self, word: &str, long: &str, rest: &mut vec::IntoIter<String>) -> Result<(), CommandError> {
@@ -123,7 +133,7 @@ impl<'a> Reading<'a> {
             None => (long, None),
         };
         let shown = format!("--{name}");
-        let flag = flags_in_scope(&self.lineage).find(|flag| flag.name == name).ok_or_else(|| self.unknown_flag(&shown))?;
+        let flag = flag_named(&self.lineage, name).ok_or_else(|| self.unknown_flag(&shown))?;
         let value = match (attached, &flag.value_if_bare) {
             (Some(value), _) => value,
             (None, Some(bare)) => bare.clone(),
@@ -137,8 +147,7 @@ impl<'a> Reading<'a> {
         let mut letters = word.strip_prefix('-').unwrap_or(word);
         while let Some(letter) = letters.chars().next() {
             let shown = format!("-{letter}");
-            let flag = flags_in_scope(&self.lineage)
-                .find(|flag| flag.shorthand == Some(letter))
+            let flag = flag_lettered(&self.lineage, letter)
                 .ok_or_else(|| self.unknown_flag(if letters.len() + 1 == word.len() { word } else { &shown }))?;
             letters = letters.get(letter.len_utf8()..).unwrap_or_default();
             let value = match (letters.strip_prefix('='), &flag.value_if_bare) {
@@ -178,7 +187,7 @@ impl<'a> Reading<'a> {
     fn unknown_flag(&self, shown: &str) -> CommandError {
         let wanted = shown.trim_start_matches('-').replace('_', "-").to_ascii_lowercase();
         let names: Vec<&str> = flags_in_scope(&self.lineage).filter(|flag| !flag.hidden).map(|flag| flag.name.as_str()).collect();
-        let nearest = if shown.starts_with("--") { nearest(&wanted, names.into_iter()).map(|name| format!("--{name}")) } else { None };
+        let nearest = if shown.starts_with("--") { nearest(&wanted, names).map(|name| format!("--{name}")) } else { None };
         CommandError::UnknownFlag { tool: self.tool(), path: self.node().path.clone(), flag: Excerpt::new(shown), nearest }
     }
 
@@ -190,7 +199,7 @@ impl<'a> Reading<'a> {
         }
         // The verb is known: every flag, wherever it stood, must be this verb's flag of that name.
         for given in &self.given {
-            if flags_in_scope(&self.lineage).find(|flag| flag.name == given.name) != Some(given) {
+            if flag_named(&self.lineage, &given.name) != Some(given) {
                 return Err(self.unknown_flag(&format!("--{}", given.name)));
             }
         }
@@ -202,7 +211,7 @@ impl<'a> Reading<'a> {
             true => Named::default(),
             false => Operands { tool: self.tool(), path: &node.path, flags: &self.flags }.named(&mut self.operands)?,
         };
-        let never = self.never(help);
+        let never = self.never(help).map(Box::new);
         Ok(Invocation { tool: self.tool(), path: node.path.clone(), flags: self.flags, operands: self.operands, named, after_dash, never })
     }
 
@@ -210,12 +219,17 @@ impl<'a> Reading<'a> {
     fn never(&self, help: bool) -> Option<Never> {
         let node = self.node();
         if let (Some(why), false) = (node.never(), help) {
-            return Some(Never { what: format!("`{} {}`", self.tool(), node.path), why });
+            let help = node.hazard.as_ref().map_or(UNCLASSED_HELP, |hazard| hazard.class.instead());
+            return Some(Never { what: format!("`{} {}`", self.tool(), node.path), why, help });
         }
         self.given.iter().find_map(|flag| {
-            let values = self.flags.get(&flag.name).into_iter().flatten();
-            let why = values.map(|value| flag.never(Some(value))).chain([flag.never(None)]).flatten().next()?;
-            Some(Never { what: format!("--{}", flag.name), why })
+            let help = flag.hazard.as_ref().map_or(UNCLASSED_HELP, |hazard| hazard.class.instead());
+            if let Some(why) = flag.never(None) {
+                return Some(Never { what: format!("--{}", flag.name), why, help });
+            }
+            let mut values = self.flags.get(&flag.name).into_iter().flatten();
+            let (value, why) = values.find_map(|value| Some((value, flag.never(Some(value))?)))?;
+            Some(Never { what: format!("--{} {}", flag.name, Excerpt::new(value)), why, help })
         })
     }
 
@@ -241,7 +255,7 @@ impl<'a> Reading<'a> {
 
     fn take_namespace(&mut self, namespace: &str) -> Result<(), CommandError> {
         let path = self.node().path.clone();
-        let flag = flags_in_scope(&self.lineage).find(|flag| flag.name == "namespace" && flag.persistent);
+        let flag = flag_named(&self.lineage, "namespace").filter(|flag| flag.persistent);
         let Some(flag) = flag else { return Err(CommandError::NamespaceNotAccepted { tool: self.tool(), path }) };
         let value = typed_value(flag, namespace.to_owned())?;
         match self.flags.get("namespace").and_then(|values| values.first()) {

@@ -75,9 +75,9 @@ impl WordsError {
                 "send the command alone, and narrow its output with its own flags (-l, --field-selector, -o name, --tail)".into()
             }
             Self::Shell { operator: "<" | ">", .. } => {
-                "leave redirections out: the output comes back in the reply; a placeholder like <name> must be filled in".into()
+                "leave redirections out: both streams come back in the reply; a placeholder like <name> must be filled in".into()
             }
-            Self::Shell { operator: ";" | "&", .. } => "send one command per call".into(),
+            Self::Shell { operator: ";" | "&" | "&&" | "||", .. } => "send one command per call".into(),
             Self::Shell { operator: "#", .. } => "leave the comment out, or quote the word".into(),
             Self::Shell { operator: "~" | "*" | "?", .. } => {
                 "there are no local files to expand to; quote the word if it is meant literally".into()
@@ -184,7 +184,9 @@ fn expansion(next: Option<char>, quote: Quote, at: usize) -> Result<(), WordsErr
 
 fn unquoted(character: char, word_start: bool, next: Option<char>, at: usize) -> Result<(), WordsError> {
     let operator = match character {
+        '|' if next == Some('|') => "||",
         '|' => "|",
+        '&' if next == Some('&') => "&&",
         '&' => "&",
         ';' => ";",
         '<' => "<",
@@ -228,7 +230,9 @@ mod tests {
         for (text, operator) in [
             ("get pods; id", ";"),
             ("get pods | head", "|"),
-            ("get pods && id", "&"),
+            ("get pods && id", "&&"),
+            ("get pods || id", "||"),
+            ("get pods & id", "&"),
             ("get pods > /tmp/x", ">"),
             ("get pods -n <namespace>", "<"),
             ("get pods $(id)", "$("),

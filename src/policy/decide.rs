@@ -132,7 +132,7 @@ impl Policy {
         // Here and not only where files load: a rule about every verb names none, and a glob may cover a
         // value that no rule may allow.
         if let Some(never) = invocation.never() {
-            let (reason, hint) = (never.to_string(), "no policy can allow it; ask for what is wanted in another way".into());
+            let (reason, hint) = (never.to_string(), never.help().to_owned());
             return Decision::Deny(Denied { rule: None, reason, hint });
         }
         let mut rules = Vec::new();
@@ -247,6 +247,11 @@ impl Rules {
         }
         verbs.sort_unstable();
         verbs.dedup();
+        // Of the same group, where there are some: `rollout history` for `rollout restart`.
+        let group = invocation.path().words().first().map(|word| format!("{word} ")).unwrap_or_default();
+        if verbs.iter().any(|verb| verb.starts_with(&group)) {
+            verbs.retain(|verb| verb.starts_with(&group));
+        }
         if verbs.is_empty() {
             format!("this policy allows nothing of {}", invocation.tool())
         } else {
@@ -328,7 +333,11 @@ impl Mismatch {
             Self::AfterDash => {
                 (format!("words behind `--` are not allowed with `{tool} {verb}`"), "leave `--` and what follows it out".into())
             }
-            Self::Operands { most } => (format!("`{tool} {verb}` takes at most {most} arguments here"), "make several calls".into()),
+            Self::Operands { most: 0 } => (format!("`{tool} {verb}` takes no arguments here"), "leave them out; flags stay".into()),
+            Self::Operands { most } => {
+                let plural = if *most == 1 { "" } else { "s" };
+                (format!("`{tool} {verb}` takes at most {most} argument{plural} here"), "make several calls".into())
+            }
         }
     }
 }

@@ -22,9 +22,10 @@ use super::{
     target::Target,
 };
 use crate::{
-    catalogue::{Catalogue, CommandNode, CommandPath, Flag, FlagClass, Tool, VerbClass, flags_in_scope, resource},
+    catalogue::{Catalogue, CommandNode, CommandPath, Flag, FlagClass, Tool, VerbClass, flag_named, flags_in_scope, resource},
     command::{Invocation, go_duration, parse, split, typed_value},
     excerpt::Excerpt,
+    nearest,
 };
 
 #[derive(Deserialize, JsonSchema)]
@@ -211,7 +212,7 @@ struct Chosen<'c> {
 impl<'c> Chosen<'c> {
     /// A flag as each command has it that does.
     fn flag(&self, name: &str) -> Vec<(&'c CommandPath, &'c Flag)> {
-        let of = |lineage: &Vec<&'c CommandNode>| Some((&lineage.last()?.path, flags_in_scope(lineage).find(|flag| flag.name == name)?));
+        let of = |lineage: &Vec<&'c CommandNode>| Some((&lineage.last()?.path, flag_named(lineage, name)?));
         self.commands.iter().filter_map(of).collect()
     }
 
@@ -359,9 +360,8 @@ impl Loading<'_> {
                 lineages(&|node| node.path == path)
             };
             let Some(node) = found.first().and_then(|lineage| lineage.last().copied()) else {
-                let versions: Vec<&str> = all().map(Catalogue::version).collect();
                 let known: BTreeSet<String> = all().flat_map(Catalogue::commands).map(|node| node.path.to_string()).collect();
-                let message = format!("{} {} has no verb {}", raw.tool, versions.join(" and "), Excerpt::new(text));
+                let message = format!("{} {} has no verb {}", raw.tool, self.versions(raw.tool), Excerpt::new(text));
                 return Err(self.error(verb.span(), &message, nearest(text, known.iter().map(String::as_str))));
             };
             if let (true, Some(why)) = (raw.effect != Effect::Deny, node.never()) {
@@ -451,10 +451,8 @@ impl Loading<'_> {
         let name = long_name(flag.get_ref());
         let found = chosen.flag(name);
         if found.is_empty() {
-            let versions: BTreeSet<&str> =
-                self.catalogues.iter().filter(|catalogue| catalogue.tool() == raw.tool).map(Catalogue::version).collect();
-            let versions = versions.into_iter().collect::<Vec<_>>().join(" and ");
-            let message = format!("no verb of this rule has the flag {} in {} {versions}", Excerpt::new(flag.get_ref()), raw.tool);
+            let message =
+                format!("no verb of this rule has the flag {} in {} {}", Excerpt::new(flag.get_ref()), raw.tool, self.versions(raw.tool));
             let known: BTreeSet<String> = chosen.flags().map(|flag| format!("--{}", flag.name)).collect();
             return Err(self.error(flag.span(), &message, nearest(&format!("--{name}"), known.iter().map(String::as_str))));
         }
@@ -711,6 +709,12 @@ impl Loading<'_> {
         Err(wrong)
     }
 
+    /// The carried versions of a tool, newest first: `1.37.2 or 1.36.6`.
+    fn versions(&self, tool: Tool) -> String {
+        let versions: Vec<&str> = self.catalogues.iter().filter(|catalogue| catalogue.tool() == tool).map(Catalogue::version).collect();
+        versions.join(" or ")
+    }
+
     fn catalogue(&self, tool: Tool) -> Option<&Catalogue> {
         self.catalogues.iter().find(|catalogue| catalogue.tool() == tool)
     }
@@ -755,13 +759,9 @@ fn long_name(flag: &str) -> &str {
     flag.strip_prefix("--").unwrap_or(flag)
 }
 
+/// What the author may have meant.
 fn nearest<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
-    let best = known
-        .into_iter()
-        .map(|name| (strsim::jaro_winkler(word, name), name))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    best.map(|(_, name)| format!("did you mean `{name}`?"))
+    nearest::nearest(word, known).map(|name| format!("did you mean `{name}`?"))
 }
 
 #[cfg(test)]

@@ -74,7 +74,57 @@ fn check_names_the_line_and_the_column_of_what_is_wrong() {
     assert!(place < line && told.contains("has no verb `gett`") && told.contains("help: did you mean `get`?"), "{told}");
     assert!(told[line..].contains("·          ───┬──"), "the word is underlined: {told}");
     let short = text(&airlock(&["policy", "check", "--short", file.to_str().unwrap()], "").stdout);
-    assert!(short.contains("team-a.toml:7:10: kubectl 1.37.2") && short.contains("help: did you mean `get`?"), "{short}");
+    assert!(
+        short.contains("team-a.toml:7:10: kubectl 1.37.2 or 1.36.6 has no verb") && short.contains("help: did you mean `get`?"),
+        "{short}"
+    );
+}
+
+/// One mistake a rule; what their author sees is compared with tests/cli/snapshots.
+const MISTAKES: [&str; 14] = [
+    r#"verbs = ["gett"]"#,
+    r#"verbs = ["config view"]"#,
+    r#"verbs = ["@reed"]"#,
+    r#"verbs = ["get"]
+flags = ["--selecter"]"#,
+    r#"verbs = ["get"]
+flags = ["--token"]"#,
+    r#"verbs = ["get"]
+flags = ["--output"]"#,
+    r#"verbs = ["get"]
+resources = ["po"]"#,
+    r#"verbs = ["get"]
+resources = "@readble""#,
+    r#"verbs = ["logs"]
+values = { "--tail" = ["500..0"] }"#,
+    r#"verbs = ["logs"]
+values = { "--tail" = ["..60s"] }"#,
+    r#"verbs = ["get", "wait"]
+require = ["--timeout"]"#,
+    r#"verbs = ["get"]
+namespaces = []"#,
+    r#"verbs = ["get"]
+resources = ["pods"]
+matches = ["kubectl get pods -n web -o json"]"#,
+    r#"verbs = ["get"]
+resources = ["pods"]
+rejects = ["kubectl get po"]"#,
+];
+
+#[test]
+fn a_mistake_is_underlined_and_says_what_to_do() {
+    let head = |id: usize| format!("[[rule]]\nid = \"r{id}\"\neffect = \"allow\"\nreason = \"because\"\ntool = \"kubectl\"\n");
+    let mut told = String::new();
+    for (id, mistake) in MISTAKES.iter().enumerate() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("team-a.toml");
+        fs::write(&file, format!("schema = 1\n\n[sets]\nreadable = [\"pods\"]\n\n{}{mistake}\n", head(id))).unwrap();
+        let output = airlock(&["policy", "check", file.to_str().unwrap()], "");
+        assert!(!output.status.success(), "{mistake}");
+        told += &text(&output.stdout);
+        told.push('\n');
+    }
+    insta::assert_snapshot!("mistakes", told);
 }
 
 #[test]

@@ -72,6 +72,88 @@ fn every_row_of_the_presets_corpus_gets_its_three_decisions() {
     }
 }
 
+/// Refusals of every kind; what callers read about them is compared with tests/decisions/snapshots.
+const REFUSED: [(&str, &str); 64] = [
+    ("kubectl", ""),
+    ("kubectl", "get pods | grep web"),
+    ("kubectl", "get pods && kubectl get svc"),
+    ("kubectl", "get pods > pods.txt"),
+    ("kubectl", "get pods -n $NAMESPACE"),
+    ("kubectl", "get pods -n <namespace>"),
+    ("kubectl", "get pods -l 'app=web"),
+    ("kubectl", "get pods\nget svc"),
+    ("kubectl", "get\u{a0}pods"),
+    ("kubectl", "helm list"),
+    ("kubectl", "pods"),
+    ("kubectl", "gett pods"),
+    ("kubectl", "krew install x"),
+    ("kubectl", "rollout"),
+    ("kubectl", "rollout restrat deploy/web"),
+    ("kubectl", "get pods --sellector app=web"),
+    ("kubectl", "get pods --all_namespaces"),
+    ("kubectl", "get pods -Z"),
+    ("kubectl", "get pods -n"),
+    ("kubectl", "get pods -n Team_A"),
+    ("kubectl", "get pods -n a -n b"),
+    ("kubectl", "--tail=5 logs web-0"),
+    ("kubectl", "logs web-0 --tail=many"),
+    ("kubectl", "get po/web-0 svc"),
+    ("kubectl", "get all"),
+    ("kubectl", "get deploymnets"),
+    ("kubectl", "get gateways"),
+    ("kubectl", "get widgets"),
+    ("kubectl", "get pods ../secrets/x"),
+    ("kubectl", "exec web-0 ls"),
+    ("kubectl", "get"),
+    ("kubectl", "get secrets"),
+    ("kubectl", "get secret db -o yaml"),
+    ("kubectl", "get applications.argoproj.io"),
+    ("kubectl", "get pods -w"),
+    ("kubectl", "get pods -o go-template='{{.items}}'"),
+    ("kubectl", "get pods -o jsonpath-file=/etc/passwd"),
+    ("kubectl", "get pods --token=x"),
+    ("kubectl", "get pods --context=prod"),
+    ("kubectl", "get --raw /api"),
+    ("kubectl", "get pods -v=9"),
+    ("kubectl", "get pods -f pods.yaml"),
+    ("kubectl", "get pods --chunk-size=0"),
+    ("kubectl", "logs -f web-0"),
+    ("kubectl", "logs web-0 --tail=100000"),
+    ("kubectl", "rollout status deploy/web --timeout=10m"),
+    ("kubectl", "wait pod/web-0 --for=condition=Ready"),
+    ("kubectl", "delete pod web-0"),
+    ("kubectl", "apply -f -"),
+    ("kubectl", "exec web-0 -- ls"),
+    ("kubectl", "port-forward svc/web 8080:80"),
+    ("kubectl", "edit deploy/web"),
+    ("kubectl", "config view"),
+    ("kubectl", "top pod a b"),
+    ("helm", "install web ./chart"),
+    ("helm", "upgrade web oci://charts.example.com/web"),
+    ("helm", "get values web"),
+    ("helm", "list --kube-token=x"),
+    ("helm", "repo add x https://charts.example.com"),
+    ("istioctl", "proxy-config secret web-0"),
+    ("istioctl", "dashboard kiali"),
+    ("istioctl", "analyze mesh.yaml"),
+    ("argocd", "app get other/web"),
+    ("argocd", "app sync web"),
+];
+
+#[test]
+fn a_refusal_names_the_word_the_reason_and_a_way_out() {
+    let mut told = String::new();
+    for (tool, command) in REFUSED {
+        let found = explained("read-only", tool, &[command]).remove(0);
+        let text = |key: &str| found[key].as_str().unwrap_or_default().to_owned();
+        assert_eq!(text("effect"), "deny", "{command}");
+        assert!(!text("reason").is_empty() && !text("hint").is_empty(), "{found}");
+        let rule = text("rule").split_whitespace().next().map(|rule| format!(" by {rule}")).unwrap_or_default();
+        told += &format!("{tool}: {command:?}\n  {}{rule}\n  {}\n  try: {}\n\n", text("code"), text("reason"), text("hint"));
+    }
+    insta::assert_snapshot!("refusals", told);
+}
+
 #[test]
 fn every_kubeconfig_of_the_corpus_gets_its_decision() {
     let folder = format!("{CORPUS}/kubeconfig");

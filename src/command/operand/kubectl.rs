@@ -1,11 +1,12 @@
 //! kubectl's operands. Resources leave with version and group, which the API server cannot reinterpret;
 //! policies see the canonical names.
 
-use super::{Named, Operands, nearest, plain};
+use super::{Named, Operands, plain};
 use crate::{
     catalogue::resource,
     command::{error::CommandError, parse::is_dns_label},
     excerpt::Excerpt,
+    nearest::nearest,
 };
 
 /// What the operands of a verb are.
@@ -149,10 +150,13 @@ impl Operands<'_> {
     }
 
     fn objects(&self, operands: &mut [String], named: &mut Named) -> Result<(), CommandError> {
-        if operands.iter().any(|word| word.contains('/')) {
+        if let Some(word) = operands.iter().find(|word| word.contains('/')) {
+            if operands.first().is_some_and(|first| !first.contains('/')) {
+                return Err(self.refused(word, "a name has no `/`: write TYPE NAME… or TYPE/NAME…"));
+            }
             for word in operands {
                 let Some((_, object)) = word.split_once('/') else {
-                    return Err(self.refused(word, "some arguments are TYPE/NAME and this one is not"));
+                    return Err(self.refused(word, "the arguments before it are TYPE/NAME and it is not"));
                 };
                 if SUBRESOURCES.contains(&object) {
                     return Err(self.refused(word, "it reads like a sub-resource; write TYPE NAME if an object is really called that"));
@@ -182,9 +186,8 @@ impl Operands<'_> {
 /// The canonical and the qualified name of a token: the table's, or a custom resource that is named
 /// with its version and group.
 fn named_resource(token: &str) -> Result<(String, String), CommandError> {
-    if let Some(canonical) = resource::canonical(token) {
-        let qualified = resource::qualified(&canonical).unwrap_or_else(|| canonical.clone());
-        return Ok((canonical, qualified));
+    if let Some(named) = resource::named(token) {
+        return Ok(named);
     }
     let mut parts = token.splitn(3, '.');
     if let (Some(plural), Some(version), Some(group)) = (parts.next(), parts.next(), parts.next())

@@ -150,12 +150,3 @@ fn is_object_name(word: &str) -> bool {
         && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:_-".contains(&byte))
         && word.starts_with(|first: char| first.is_ascii_alphanumeric())
 }
-
-/// The known name that is nearest to `word`, when it is near enough to be meant.
-pub(super) fn nearest<'n>(word: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    known
-        .map(|name| (strsim::jaro_winkler(word, name), name))
-        .filter(|(likeness, _)| *likeness > 0.85)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
-}
