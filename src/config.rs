@@ -18,6 +18,7 @@ use crate::{
     command::go_duration,
     egress::{AllowRule, Allowed},
     gate::Bounds,
+    kubeconfig::{Impersonation, Terms, TokenSource},
     policy::PolicyFile,
 };
 
@@ -80,6 +81,8 @@ pub struct Settings {
     pub policy_paths: Vec<PathBuf>,
     /// Where each tool is expected.
     pub tools: Vec<(Tool, PathBuf)>,
+    /// What kubeconfigs may hold beyond the default.
+    pub kubeconfig: Terms,
     /// Address rules.
     pub egress: Allowed,
     /// Where workspaces are made.
@@ -146,6 +149,7 @@ struct File {
     log_format: Option<LogFormat>,
     tools: BTreeMap<Tool, ToolTable>,
     egress: Egress,
+    kubeconfig: KubeconfigTable,
     limits: LimitsTable,
     sandbox: SandboxTable,
 }
@@ -160,6 +164,63 @@ struct ToolTable {
 #[serde(deny_unknown_fields, default)]
 struct Egress {
     allow: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct KubeconfigTable {
+    allow_insecure_skip_tls_verify: bool,
+    allow_passwords: bool,
+    allow_tls_server_name: bool,
+    impersonation: ImpersonationTable,
+    token_source: Vec<TokenSourceTable>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ImpersonationTable {
+    users: Vec<String>,
+    groups: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenSourceTable {
+    plugin: String,
+    clusters: Vec<String>,
+    token_file: PathBuf,
+}
+
+impl KubeconfigTable {
+    fn terms(self) -> Result<Terms, ConfigError> {
+        let wrong = |key, problem: &str| Err(ConfigError::Value { key, problem: problem.into() });
+        for source in &self.token_source {
+            if source.plugin.split_whitespace().next().is_none() || source.plugin.contains('/') {
+                return wrong(
+                    "kubeconfig.token_source.plugin",
+                    "give the plugin's name and words without a folder, like `aws eks get-token`",
+                );
+            }
+            if source.clusters.is_empty() || source.clusters.iter().any(|glob| glob.trim_matches('*').is_empty()) {
+                let problem = "list the API servers that the token is for; a caller chooses the server, and would get the token";
+                return wrong("kubeconfig.token_source.clusters", problem);
+            }
+        }
+        if self.impersonation.users.is_empty() && !self.impersonation.groups.is_empty() {
+            return wrong("kubeconfig.impersonation.groups", "groups are impersonated together with a user; list `users` too");
+        }
+        Ok(Terms {
+            insecure_skip_tls_verify: self.allow_insecure_skip_tls_verify,
+            passwords: self.allow_passwords,
+            tls_server_name: self.allow_tls_server_name,
+            impersonation: Impersonation { users: self.impersonation.users, groups: self.impersonation.groups },
+            token_sources: self
+                .token_source
+                .into_iter()
+                .map(|source| TokenSource { plugin: source.plugin, clusters: source.clusters, token_file: source.token_file })
+                .collect(),
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -257,6 +318,7 @@ impl Settings {
             policy: read_policies(&policy)?,
             policy_paths: policy,
             tools: Tool::ALL.into_iter().map(|tool| (tool, path_of(tool))).collect(),
+            kubeconfig: file.kubeconfig.terms()?,
             egress: Allowed::new(allow),
             work_dir: options.work_dir.or(file.work_dir),
             allowed_hosts,

@@ -4,12 +4,12 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a property that does not hold panics")]
 
-use std::sync::OnceLock;
+use std::{sync::OnceLock, time::SystemTime};
 
 use crate::{
     catalogue::{Catalogue, Tool},
     command::{Invocation, parse, split},
-    kubeconfig::Kubeconfig,
+    kubeconfig::{Kubeconfig, Terms},
     output::clean,
     secret::SecretBytes,
 };
@@ -51,7 +51,9 @@ pub fn command(bytes: &[u8]) -> bool {
 /// What the kubeconfig room accepts is written with known keys only, and read again to the same.
 /// Returns whether it was accepted.
 pub fn kubeconfig(bytes: &[u8]) -> bool {
-    let Ok(accepted) = Kubeconfig::parse(&SecretBytes::new(bytes.to_vec()), None) else { return false };
+    let Ok(accepted) = Kubeconfig::parse(&SecretBytes::new(bytes.to_vec()), None, &Terms::default(), SystemTime::UNIX_EPOCH) else {
+        return false;
+    };
     let address = [203, 0, 113, 7].into();
     let written = accepted.render(address);
     let mut value: serde_json::Value = serde_json::from_slice(written.expose()).expect("it is JSON");
@@ -61,7 +63,7 @@ pub fn kubeconfig(bytes: &[u8]) -> bool {
         cluster.remove("tls-server-name");
     }
     let without_name = value.to_string();
-    let again = Kubeconfig::parse(&SecretBytes::new(without_name.into_bytes()), None);
+    let again = Kubeconfig::parse(&SecretBytes::new(without_name.into_bytes()), None, &Terms::default(), SystemTime::UNIX_EPOCH);
     let again = again.expect("what was written is accepted");
     assert_eq!(
         (again.endpoint().port(), again.endpoint().path(), again.namespace()),

@@ -4,6 +4,7 @@
 
 mod catalogue_check;
 pub mod commands;
+mod kubeconfig;
 mod policy_check;
 mod policy_diff;
 mod policy_explain;
@@ -39,9 +40,20 @@ enum Command {
     /// Work with policy files
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Work with kubeconfigs
+    #[command(subcommand)]
+    Kubeconfig(KubeconfigCommand),
     /// Work with the catalogues of the tools
     #[command(subcommand)]
     Catalogue(CatalogueCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum KubeconfigCommand {
+    /// Say whether kubeconfigs would be accepted, and what to do where they would not
+    Check(kubeconfig::Check),
+    /// Print the part of a kubeconfig that a child would get, secrets left out
+    Minify(kubeconfig::Minify),
 }
 
 #[derive(Debug, Subcommand)]
@@ -78,6 +90,8 @@ pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(options) => serve::http(options),
         Command::Stdio(options) => serve::stdio(options),
+        Command::Kubeconfig(KubeconfigCommand::Check(check)) => check.run(),
+        Command::Kubeconfig(KubeconfigCommand::Minify(minify)) => minify.run(),
         Command::Catalogue(CatalogueCommand::Check) => catalogue_check::run(),
         Command::Policy(PolicyCommand::Check { files, short }) => policy_check::run(&files, short),
         Command::Policy(PolicyCommand::Explain(explain)) => explain.run(),

@@ -27,6 +27,7 @@ use crate::{
     gate::{Admission, Gate, Rooms},
     http::{self, Hosts},
     inventory::Inventory,
+    kubeconfig::Terms,
     mcp, metrics,
     policy::Policy,
     sandbox::{Identity, Limits, Sandbox, SpawnerLink, claim_users, fork_spawner, harden_server},
@@ -132,9 +133,13 @@ impl Prepared {
         let inventory = Arc::new(Inventory::new(self.catalogues, settings.tools.clone()));
         let limits = Limits { memory_bytes: settings.bounds.memory_bytes, cpu_seconds: 30 };
         tokio::spawn(Arc::clone(&inventory).watch(sandbox.clone(), Arc::clone(&workspaces), limits));
+        if settings.kubeconfig != Terms::default() {
+            tracing::warn!(terms = ?settings.kubeconfig, "kubeconfigs may hold what is refused by default");
+        }
         let gate = Gate::new(Rooms {
             inventory,
             policy: RwLock::new(Arc::new(self.policy)),
+            terms: settings.kubeconfig.clone(),
             allowed: settings.egress.clone(),
             workspaces: Arc::clone(&workspaces),
             sandbox,

@@ -9,12 +9,16 @@ mod arguments;
 mod outcome;
 
 use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
     sync::{Arc, PoisonError, RwLock},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
-use tokio::{sync::watch, time::timeout};
+use tokio::{sync::watch, task::spawn_blocking, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use zeroize::Zeroizing;
 
 pub use admission::Admission;
 pub use arguments::Arguments;
@@ -28,7 +32,7 @@ use crate::{
     egress::{Allowed, Pinned, pin},
     excerpt::Excerpt,
     inventory::Inventory,
-    kubeconfig::{Kubeconfig, decode},
+    kubeconfig::{Kubeconfig, Terms, decode},
     metrics,
     output::{Caps, Captured, capture},
     policy::{Approved, Decision, Policy, Target},
@@ -91,6 +95,8 @@ pub struct Rooms {
     pub inventory: Arc<Inventory>,
     /// The rules in force.
     pub policy: RwLock<Arc<Policy>>,
+    /// What kubeconfigs may hold because the operator says so.
+    pub terms: Terms,
     /// The operator's address rules.
     pub allowed: Allowed,
     /// Where requests' directories are made.
@@ -239,7 +245,7 @@ impl Call<'_> {
         let not_yet = not_yet(&invocation);
         // Help prints the environment's tokens as defaults; a command that contacts nobody gets none.
         let needs_cluster = !invocation.is_offline() && not_yet.is_none();
-        let kubeconfig = if needs_cluster { Some(self.kubeconfig().map_err(|refusal| (refusal, seen.clone()))?) } else { None };
+        let kubeconfig = if needs_cluster { Some(self.kubeconfig().await.map_err(|refusal| (refusal, seen.clone()))?) } else { None };
         let namespace = kubeconfig.as_ref().map_or("default", Kubeconfig::namespace);
         let target = Target::new(self.caller, kubeconfig.as_ref().map(Kubeconfig::endpoint), namespace);
         let policy = Arc::clone(&rooms.policy.read().unwrap_or_else(PoisonError::into_inner));
@@ -264,9 +270,17 @@ impl Call<'_> {
         Ok(Judged { approved, kubeconfig, pinned, target, deadline })
     }
 
-    fn kubeconfig(&self) -> Result<Kubeconfig, Refusal> {
+    async fn kubeconfig(&self) -> Result<Kubeconfig, Refusal> {
         let text = self.request.kubeconfig.as_ref().ok_or(Refusal::NoKubeconfig)?;
-        Ok(Kubeconfig::parse(&decode(text.expose())?, self.request.context.as_deref())?)
+        let terms = &self.rooms.terms;
+        let mut kubeconfig = Kubeconfig::parse(&decode(text.expose())?, self.request.context.as_deref(), terms, SystemTime::now())?;
+        if let Some(path) = kubeconfig.token_file().map(ToOwned::to_owned) {
+            let what = "the operator's token for this cluster cannot be read";
+            let fault = |source| Refusal::Fault { what, source };
+            let token = spawn_blocking(move || token_in(&path)).await.map_err(|error| fault(io::Error::other(error)))?.map_err(fault)?;
+            kubeconfig.put_token(token).map_err(|_| fault(io::ErrorKind::InvalidData.into()))?;
+        }
+        Ok(kubeconfig)
     }
 
     fn deadline(&self) -> Result<Duration, Refusal> {
@@ -424,6 +438,16 @@ impl Call<'_> {
         }
     }
 }
+
+/// The token in an operator's file, without the line break at its end.
+fn token_in(path: &Path) -> io::Result<SecretString> {
+    let mut text = Zeroizing::new(String::with_capacity(LONGEST_TOKEN_FILE));
+    File::open(path)?.take(LONGEST_TOKEN_FILE as u64).read_to_string(&mut text)?;
+    Ok(SecretString::new(text.trim_end().to_owned()))
+}
+
+/// Longer than any bearer token: a service account's has 1 KiB, a cloud's up to 4.
+const LONGEST_TOKEN_FILE: usize = 16 * 1024;
 
 /// What the policy may allow and this server cannot confine yet: better refused than half right.
 fn not_yet(invocation: &Invocation) -> Option<Refusal> {

@@ -1,22 +1,24 @@
 //! The chosen context -> the one kubeconfig that a child ever sees.
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 use base64::{
     Engine as _, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use rustls_pki_types::{
-    CertificateDer, PrivateKeyDer,
-    pem::{PemObject, SectionKind},
-};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{
+    certificate::{certificates, private_key},
     error::KubeconfigError,
     scan::{LARGEST, scan},
     schema::{Cluster, Config, User},
+    terms::Terms,
 };
 use crate::{
     endpoint::{Endpoint, EndpointHost},
@@ -25,15 +27,27 @@ use crate::{
 };
 
 /// How the child identifies itself.
+#[derive(Default)]
 pub struct Credential {
     token: Option<SecretString>,
     client_certificate: Option<(String, SecretString)>,
+    password: Option<(String, SecretString)>,
+    impersonated: Option<(String, Vec<String>)>,
+    /// The operator's file that holds the token, in the place of a credential plugin.
+    token_file: Option<PathBuf>,
+}
+
+/// A cluster whose fields were all understood.
+struct CheckedCluster {
+    endpoint: Endpoint,
+    certificate_authority: Option<String>,
+    tls_server_name: Option<String>,
+    insecure_skip_tls_verify: bool,
 }
 
 /// One cluster, one user, one context, all checked. The only thing a child's kubeconfig is made of.
 pub struct Kubeconfig {
-    endpoint: Endpoint,
-    certificate_authority: Option<String>,
+    cluster: CheckedCluster,
     credential: Credential,
     namespace: String,
 }
@@ -64,34 +78,59 @@ pub fn decode(text: &str) -> Result<SecretBytes, KubeconfigError> {
 }
 
 impl Kubeconfig {
-    /// Reads a kubeconfig and keeps the chosen context: `context`, else the file's own.
+    /// Reads a kubeconfig and keeps the chosen context: `context`, else the file's own. `terms` are the
+    /// operator's, `now` is when certificates have to be valid.
     ///
     /// # Errors
     /// A [`KubeconfigError`] with the line and the fix.
-    pub fn parse(bytes: &SecretBytes, context: Option<&str>) -> Result<Self, KubeconfigError> {
-        let config = Config::read(scan(bytes.expose())?)?;
-        // All of them, not only the chosen one: a file that carries a trap is not half trusted.
+    pub fn parse(bytes: &SecretBytes, context: Option<&str>, terms: &Terms, now: SystemTime) -> Result<Self, KubeconfigError> {
+        let config = Config::read(scan(bytes.expose())?, terms)?;
+        // All of them, not only the chosen one: a file that carries a trap is not half trusted. Only the
+        // chosen certificate has to be valid today.
         for (_, cluster) in &config.clusters {
-            checked_cluster(cluster)?;
+            checked_cluster(cluster, SystemTime::UNIX_EPOCH)?;
         }
         for (_, user) in &config.users {
-            checked_user(user)?;
+            checked_user(user, terms, SystemTime::UNIX_EPOCH)?;
         }
         let name = context.or(config.current_context.as_deref()).ok_or(KubeconfigError::NoContext)?;
         let context = find(&config.contexts, "contexts", name)?;
         let user = find(&config.users, "users", &context.user)?;
-        let (endpoint, certificate_authority) = checked_cluster(find(&config.clusters, "clusters", &context.cluster)?)?;
-        let credential = checked_user(user)?.ok_or(KubeconfigError::NoCredential { line: user.line })?;
+        let cluster = checked_cluster(find(&config.clusters, "clusters", &context.cluster)?, now)?;
+        let mut credential = checked_user(user, terms, now)?;
+        if let Some((command, args, line)) = &user.exec {
+            credential.token_file = Some(operators_token(terms, command, args, &cluster.endpoint, *line)?);
+        }
+        if !credential.identifies() {
+            return Err(KubeconfigError::NoCredential { line: user.line });
+        }
         let namespace = context.namespace.clone().unwrap_or_else(|| "default".into());
         if !crate::command::is_dns_label(&namespace) {
             return Err(KubeconfigError::Namespace { line: context.line });
         }
-        Ok(Self { endpoint, certificate_authority, credential, namespace })
+        Ok(Self { cluster, credential, namespace })
     }
 
     /// The API server.
     pub fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
+        &self.cluster.endpoint
+    }
+
+    /// The operator's file whose token takes the place of a credential plugin.
+    pub fn token_file(&self) -> Option<&Path> {
+        self.credential.token_file.as_deref()
+    }
+
+    /// Puts the token of [`Self::token_file`] in.
+    ///
+    /// # Errors
+    /// When it has characters that no token has.
+    pub fn put_token(&mut self, token: SecretString) -> Result<(), KubeconfigError> {
+        if token.expose().is_empty() || !is_token(token.expose()) {
+            return Err(KubeconfigError::Token { line: 1 });
+        }
+        self.credential.token = Some(token);
+        Ok(())
     }
 
     /// The namespace of the chosen context, `default` when it names none.
@@ -102,21 +141,39 @@ impl Kubeconfig {
     /// The file for the child, as JSON, its server replaced by `address`: the child resolves no
     /// name, and the certificate is still verified against the name that the caller gave.
     pub fn render(&self, address: IpAddr) -> SecretBytes {
-        let tls_server_name = match self.endpoint.host() {
+        let of_host = match self.endpoint().host() {
             EndpointHost::Name(name) => Some(name.as_str()),
             EndpointHost::Address(_) => None,
         };
-        let certificate = self.credential.client_certificate.as_ref();
+        let server = self.endpoint().url_at(address);
+        self.written(&server, self.cluster.tls_server_name.as_deref().or(of_host), |secret| secret.expose())
+    }
+
+    /// The file as a person may see it: what was understood, the secrets left out.
+    pub fn masked(&self) -> SecretBytes {
+        self.written(&self.endpoint().to_string(), self.cluster.tls_server_name.as_deref(), |_| MASK)
+    }
+
+    fn written<'a>(&'a self, server: &'a str, tls_server_name: Option<&'a str>, shown: fn(&SecretString) -> &str) -> SecretBytes {
+        let Credential { token, client_certificate, password, impersonated, token_file } = &self.credential;
+        let operators = token_file.as_ref().filter(|_| token.is_none()).map(|_| MASK);
+        let insecure = self.cluster.insecure_skip_tls_verify;
         written(
             &RenderedCluster {
-                server: &self.endpoint.url_at(address),
+                server,
                 tls_server_name,
-                certificate_authority_data: self.certificate_authority.as_deref(),
+                // client-go refuses an authority that nothing is verified against.
+                certificate_authority_data: self.cluster.certificate_authority.as_deref().filter(|_| !insecure),
+                insecure_skip_tls_verify: insecure.then_some(true),
             },
             &RenderedUser {
-                token: self.credential.token.as_ref().map(|token| token.expose().as_str()),
-                client_certificate_data: certificate.map(|(certificate, _)| certificate.as_str()),
-                client_key_data: certificate.map(|(_, key)| key.expose().as_str()),
+                token: token.as_ref().map(shown).or(operators),
+                client_certificate_data: client_certificate.as_ref().map(|(certificate, _)| certificate.as_str()),
+                client_key_data: client_certificate.as_ref().map(|(_, key)| shown(key)),
+                username: password.as_ref().map(|(name, _)| name.as_str()),
+                password: password.as_ref().map(|(_, password)| shown(password)),
+                impersonate: impersonated.as_ref().map(|(user, _)| user.as_str()),
+                impersonate_groups: impersonated.as_ref().map(|(_, groups)| groups.as_slice()).unwrap_or_default(),
             },
             &self.namespace,
         )
@@ -125,12 +182,15 @@ impl Kubeconfig {
     /// A file that resolves to nowhere, for a command that contacts nobody: without any, client-go
     /// falls back to the credentials of the pod that it runs in.
     pub fn nowhere() -> SecretBytes {
-        let cluster = RenderedCluster { server: "https://nowhere.invalid", tls_server_name: None, certificate_authority_data: None };
-        written(&cluster, &RenderedUser { token: Some("none"), client_certificate_data: None, client_key_data: None }, "default")
+        let cluster = RenderedCluster { server: "https://nowhere.invalid", ..RenderedCluster::default() };
+        written(&cluster, &RenderedUser { token: Some("none"), ..RenderedUser::default() }, "default")
     }
 }
 
-#[derive(Serialize)]
+/// What stands for a secret where a person looks, as `kubectl config view` writes it.
+const MASK: &str = "REDACTED";
+
+#[derive(Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct RenderedCluster<'a> {
     server: &'a str,
@@ -138,9 +198,11 @@ struct RenderedCluster<'a> {
     tls_server_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate_authority_data: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    insecure_skip_tls_verify: Option<bool>,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct RenderedUser<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,6 +211,14 @@ struct RenderedUser<'a> {
     client_certificate_data: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_key_data: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<&'a str>,
+    #[serde(rename = "as", skip_serializing_if = "Option::is_none")]
+    impersonate: Option<&'a str>,
+    #[serde(rename = "as-groups", skip_serializing_if = "<[String]>::is_empty")]
+    impersonate_groups: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -213,75 +283,93 @@ fn find<'a, T>(entries: &'a [(String, T)], list: &'static str, name: &str) -> Re
         .ok_or_else(|| KubeconfigError::Dangling { list, name: Excerpt::new(name) })
 }
 
-fn checked_cluster(cluster: &Cluster) -> Result<(Endpoint, Option<String>), KubeconfigError> {
+fn checked_cluster(cluster: &Cluster, now: SystemTime) -> Result<CheckedCluster, KubeconfigError> {
     let endpoint = Endpoint::parse(&cluster.server).map_err(|source| KubeconfigError::Server { line: cluster.server_line, source })?;
-    let authority = match &cluster.certificate_authority_data {
-        Some((data, line)) => Some(certificates(data, *line, "certificate-authority-data")?),
+    let certificate_authority = match &cluster.certificate_authority_data {
+        Some((data, line)) => Some(certificates(data, *line, "certificate-authority-data", now)?.data),
         None => None,
     };
-    Ok((endpoint, authority))
+    if let Some((name, line)) = &cluster.tls_server_name
+        && !(name.len() <= 253 && name.split('.').all(crate::command::is_dns_label))
+    {
+        return Err(KubeconfigError::Shape { line: *line, key: "tls-server-name", expected: "a DNS name in lower case" });
+    }
+    Ok(CheckedCluster {
+        endpoint,
+        certificate_authority,
+        tls_server_name: cluster.tls_server_name.as_ref().map(|(name, _)| name.clone()),
+        insecure_skip_tls_verify: cluster.insecure_skip_tls_verify,
+    })
 }
 
-fn checked_user(user: &User) -> Result<Option<Credential>, KubeconfigError> {
-    let token = match &user.token {
-        Some((token, _)) if token.expose().is_empty() => None,
-        Some((token, line)) => {
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~+/=-:".contains(&byte);
-            if token.expose().len() > 16 * 1024 || !token.expose().bytes().all(plain) {
-                return Err(KubeconfigError::Token { line: *line });
-            }
-            Some(token.clone())
+fn checked_user(user: &User, terms: &Terms, now: SystemTime) -> Result<Credential, KubeconfigError> {
+    let mut credential = Credential::default();
+    if let Some((token, line)) = user.token.as_ref().filter(|(token, _)| !token.expose().is_empty()) {
+        if !is_token(token.expose()) {
+            return Err(KubeconfigError::Token { line: *line });
         }
-        None => None,
-    };
-    let client_certificate = match (&user.client_certificate_data, &user.client_key_data) {
+        credential.token = Some(token.clone());
+    }
+    let missing = |key| KubeconfigError::Missing { line: user.line, key };
+    credential.client_certificate = match (&user.client_certificate_data, &user.client_key_data) {
         (Some((certificate, line)), Some((key, key_line))) => {
-            Some((certificates(certificate, *line, "client-certificate-data")?, private_key(key, *key_line)?))
+            let certificate = certificates(certificate, *line, "client-certificate-data", now)?;
+            let key = private_key(key, *key_line, &certificate)?;
+            Some((certificate.data, key))
         }
         (None, None) => None,
-        (Some(_), None) => return Err(KubeconfigError::Missing { line: user.line, key: "client-key-data" }),
-        (None, Some(_)) => return Err(KubeconfigError::Missing { line: user.line, key: "client-certificate-data" }),
+        (Some(_), None) => return Err(missing("client-key-data")),
+        (None, Some(_)) => return Err(missing("client-certificate-data")),
     };
-    Ok((token.is_some() || client_certificate.is_some()).then_some(Credential { token, client_certificate }))
-}
-
-/// Base64 of one or more PEM certificates, written again from what was read.
-fn certificates(data: &str, line: usize, key: &'static str) -> Result<String, KubeconfigError> {
-    let wrong = || KubeconfigError::Pem { line, key, expected: "certificates" };
-    let pem = decode(data).map_err(|_| wrong())?;
-    let sections: Vec<(SectionKind, Vec<u8>)> =
-        <(SectionKind, Vec<u8>)>::pem_slice_iter(pem.expose()).collect::<Result<_, _>>().map_err(|_| wrong())?;
-    if sections.is_empty()
-        || sections.len() > 64
-        || sections
-            .iter()
-            .any(|(kind, der)| *kind != SectionKind::Certificate || CertificateDer::from(der.as_slice()).first() != Some(&0x30))
+    credential.password = match (&user.username, &user.password) {
+        (Some((name, _)), Some((password, _))) => Some((name.clone(), password.clone())),
+        (None, None) => None,
+        (Some(_), None) => return Err(missing("password")),
+        (None, Some(_)) => return Err(missing("username")),
+    };
+    for (text, line) in user
+        .username
+        .iter()
+        .map(|(name, line)| (name.as_str(), line))
+        .chain(user.password.iter().map(|(password, line)| (password.expose().as_str(), line)))
     {
-        return Err(wrong());
+        if text.len() > 4096 || text.chars().any(char::is_control) {
+            return Err(KubeconfigError::Shape { line: *line, key: "username or password", expected: "a text without control characters" });
+        }
     }
-    let pem: String = sections.iter().map(|(_, der)| pem_text("CERTIFICATE", der)).collect();
-    Ok(base64::prelude::BASE64_STANDARD.encode(pem))
-}
-
-/// Base64 of one PEM private key, of any of the three encodings, written again from what was read.
-fn private_key(data: &SecretString, line: usize) -> Result<SecretString, KubeconfigError> {
-    let wrong = || KubeconfigError::Pem { line, key: "client-key-data", expected: "a private key" };
-    let pem = decode(data.expose()).map_err(|_| wrong())?;
-    let key = PrivateKeyDer::from_pem_slice(pem.expose()).map_err(|_| wrong())?;
-    let label = match &key {
-        PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
-        PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
-        PrivateKeyDer::Pkcs8(_) => "PRIVATE KEY",
-        _ => return Err(wrong()),
+    credential.impersonated = match (&user.impersonate, &user.impersonate_groups) {
+        (Some((name, line)), groups) => {
+            let allowed = terms.impersonation.allows_user(name) && groups.iter().all(|(group, _)| terms.impersonation.allows_group(group));
+            if !allowed {
+                return Err(KubeconfigError::Impersonation { line: *line });
+            }
+            Some((name.clone(), groups.iter().map(|(group, _)| group.clone()).collect()))
+        }
+        (None, groups) if !groups.is_empty() => return Err(missing("as")),
+        (None, _) => None,
     };
-    let text = Zeroizing::new(pem_text(label, key.secret_der()));
-    Ok(SecretString::new(base64::prelude::BASE64_STANDARD.encode(text.as_bytes())))
+    Ok(credential)
 }
 
-fn pem_text(label: &str, der: &[u8]) -> String {
-    let body = Zeroizing::new(base64::prelude::BASE64_STANDARD.encode(der));
-    let lines: Vec<&str> = body.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+/// The operator's token in the place of a credential plugin, for a server that it is meant for.
+fn operators_token(terms: &Terms, command: &str, args: &[String], endpoint: &Endpoint, line: usize) -> Result<PathBuf, KubeconfigError> {
+    let known: Vec<_> = terms.token_sources.iter().filter(|source| source.stands_for(command, args)).collect();
+    let host = endpoint.host().to_string();
+    match known.iter().find(|source| source.is_for(&host)) {
+        Some(source) => Ok(source.token_file.clone()),
+        None => Err(KubeconfigError::Plugin { line, known: !known.is_empty() }),
+    }
+}
+
+/// What bearer tokens are made of (RFC 6750, section 2.1, and the colon of bootstrap tokens).
+fn is_token(text: &str) -> bool {
+    text.len() <= 16 * 1024 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._~+/=-:".contains(&byte))
+}
+
+impl Credential {
+    fn identifies(&self) -> bool {
+        self.token.is_some() || self.client_certificate.is_some() || self.password.is_some() || self.token_file.is_some()
+    }
 }
 
 #[cfg(test)]
@@ -293,7 +381,7 @@ mod tests {
     const PLAIN: &str = "apiVersion: v1\nkind: Config\nclusters:\n- name: c\n  cluster:\n    server: https://k8s.example.com:6443\nusers:\n- name: u\n  user:\n    token: fake-token\ncontexts:\n- name: x\n  context: {cluster: c, user: u, namespace: web}\ncurrent-context: x\n";
 
     fn parse(text: &str) -> Result<Kubeconfig, KubeconfigError> {
-        Kubeconfig::parse(&SecretBytes::new(text.as_bytes().to_vec()), None)
+        Kubeconfig::parse(&SecretBytes::new(text.as_bytes().to_vec()), None, &Terms::default(), SystemTime::UNIX_EPOCH)
     }
 
     fn refused(text: &str) -> KubeconfigError {
@@ -337,6 +425,111 @@ mod tests {
     fn a_trap_in_an_entry_that_is_not_chosen_is_refused_too() {
         let text = PLAIN.replace("contexts:", "- name: other\n  user: {exec: {command: x}}\ncontexts:");
         assert!(matches!(refused(&text), KubeconfigError::Key { .. }));
+    }
+
+    fn parse_with(text: &str, terms: &Terms) -> Result<Kubeconfig, KubeconfigError> {
+        Kubeconfig::parse(&SecretBytes::new(text.as_bytes().to_vec()), None, terms, SystemTime::UNIX_EPOCH)
+    }
+
+    fn rendered(kubeconfig: &Kubeconfig) -> serde_json::Value {
+        serde_json::from_slice(kubeconfig.render("203.0.113.7".parse().unwrap()).expose()).unwrap()
+    }
+
+    #[test]
+    fn what_the_operator_accepts_is_accepted_and_nothing_else() {
+        let cluster = |keys: &str| PLAIN.replace("    server:", &format!("    {keys}\n    server:"));
+        let user = |keys: &str| PLAIN.replace("    token: fake-token", &format!("    {keys}"));
+        let insecure = Terms { insecure_skip_tls_verify: true, ..Terms::default() };
+        let found = parse_with(&cluster("insecure-skip-tls-verify: true"), &insecure).unwrap();
+        assert_eq!(rendered(&found)["clusters"][0]["cluster"]["insecure-skip-tls-verify"], true);
+        let named = Terms { tls_server_name: true, ..Terms::default() };
+        let found = parse_with(&cluster("tls-server-name: other.example.com"), &named).unwrap();
+        assert_eq!(rendered(&found)["clusters"][0]["cluster"]["tls-server-name"], "other.example.com");
+        assert!(matches!(parse_with(&cluster("tls-server-name: 'a b'"), &named), Err(KubeconfigError::Shape { .. })));
+        let passwords = Terms { passwords: true, ..Terms::default() };
+        let found = parse_with(&user("username: anna\n    password: fake-password"), &passwords).unwrap();
+        assert_eq!(rendered(&found)["users"][0]["user"], json!({ "username": "anna", "password": "fake-password" }));
+        assert!(matches!(parse_with(&user("username: anna"), &passwords), Err(KubeconfigError::Missing { key: "password", .. })));
+        let impersonation = super::super::Impersonation { users: vec!["ci-*".into()], groups: vec!["dev".into()] };
+        let impersonating = Terms { impersonation, ..Terms::default() };
+        let with = |keys: &str| parse_with(&user(&format!("token: fake-token\n    {keys}")), &impersonating);
+        let found = with("as: ci-web\n    as-groups: [dev]").unwrap();
+        assert_eq!(rendered(&found)["users"][0]["user"]["as"], "ci-web");
+        assert_eq!(rendered(&found)["users"][0]["user"]["as-groups"], json!(["dev"]));
+        for keys in ["as: admin", "as: ci-web\n    as-groups: [dev, 'system:masters']"] {
+            assert!(matches!(with(keys), Err(KubeconfigError::Impersonation { .. })), "{keys}");
+        }
+        assert!(matches!(with("as-groups: [dev]"), Err(KubeconfigError::Missing { key: "as", .. })));
+        assert!(matches!(with("as: ci-web\n    as-uid: '0'"), Err(KubeconfigError::Key { .. })));
+        // None of it without its own term.
+        for terms in [&insecure, &named, &passwords, &impersonating] {
+            let others = ["proxy-url: http://x", "certificate-authority: /x"]
+                .map(cluster)
+                .into_iter()
+                .chain(["tokenFile: /x", "exec: {command: x}"].map(user));
+            for text in others {
+                assert!(matches!(parse_with(&text, terms), Err(KubeconfigError::Key { .. })), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_operators_token_goes_to_the_operators_clusters_only() {
+        let source = super::super::TokenSource {
+            plugin: "aws eks get-token".into(),
+            clusters: vec!["*.eks.amazonaws.com".into()],
+            token_file: "/run/token".into(),
+        };
+        let terms = Terms { token_sources: vec![source], ..Terms::default() };
+        let file =
+            |server: &str, exec: &str| PLAIN.replace("k8s.example.com:6443", server).replace("token: fake-token", &format!("exec: {exec}"));
+        let aws = "{apiVersion: v1, command: /usr/bin/aws, args: [--region, eu-west-1, eks, get-token, --cluster-name, web], env: null}";
+        let mut found = parse_with(&file("1.eks.amazonaws.com", aws), &terms).unwrap();
+        assert_eq!(found.token_file(), Some(Path::new("/run/token")));
+        let masked: serde_json::Value = serde_json::from_slice(found.masked().expose()).unwrap();
+        assert_eq!(masked["users"][0]["user"], json!({ "token": "REDACTED" }));
+        assert!(found.put_token(SecretString::new("two words".into())).is_err());
+        found.put_token(SecretString::new("operators-token".into())).unwrap();
+        assert_eq!(rendered(&found)["users"][0]["user"], json!({ "token": "operators-token" }));
+        for (server, exec, known) in [
+            ("evil.example", aws, true),
+            ("1.eks.amazonaws.com.evil.example", aws, true),
+            ("1.eks.amazonaws.com", "{command: aws, args: [eks, describe-cluster]}", false),
+            ("1.eks.amazonaws.com", "{command: ./x/evil, args: [eks, get-token]}", false),
+        ] {
+            let refused = parse_with(&file(server, exec), &terms).err();
+            assert!(
+                matches!(refused, Some(KubeconfigError::Plugin { known: found, .. }) if found == known),
+                "{server} {exec}: {refused:?}"
+            );
+        }
+    }
+
+    fn certified(days_left: i64) -> (String, String) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut parameters = rcgen::CertificateParams::new(vec!["x".into()]).unwrap();
+        parameters.not_after =
+            rcgen::date_time_ymd(1970, 1, 1) + std::time::Duration::from_secs(86_400 * u64::try_from(100 + days_left).unwrap());
+        let certificate = parameters.self_signed(&key).unwrap();
+        (base64::prelude::BASE64_STANDARD.encode(certificate.pem()), base64::prelude::BASE64_STANDARD.encode(key.serialize_pem()))
+    }
+
+    #[test]
+    fn a_certificate_parses_is_valid_today_and_has_its_key() {
+        let today = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(86_400 * 100);
+        let with = |certificate: &str, key: &str| {
+            let text = PLAIN.replace("token: fake-token", &format!("client-certificate-data: {certificate}\n    client-key-data: {key}"));
+            Kubeconfig::parse(&SecretBytes::new(text.into_bytes()), None, &Terms::default(), today)
+        };
+        let (certificate, key) = certified(1);
+        let (old, old_key) = certified(-1);
+        assert!(with(&certificate, &key).is_ok());
+        assert!(matches!(with(&certificate, &old_key), Err(KubeconfigError::KeyMismatch { line: 11 })));
+        let expired = with(&old, &old_key).err().unwrap();
+        assert!(expired.to_string().contains("expired at 1970-04-10T00:00:00Z"), "{expired}");
+        assert!(matches!(with(&key, &key), Err(KubeconfigError::Pem { .. })));
+        let half = base64::prelude::BASE64_STANDARD.encode("-----BEGIN CERTIFICATE-----\nMAMCAQA=\n-----END CERTIFICATE-----\n");
+        assert!(matches!(with(&half, &key), Err(KubeconfigError::Pem { .. })));
     }
 
     #[test]

@@ -139,6 +139,42 @@ pub enum KubeconfigError {
         /// The line.
         line: usize,
     },
+    /// A certificate that is not valid any more.
+    #[error("the certificate in `{key}` on line {line} expired at {}", humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + std::time::Duration::from_secs(*at)))]
+    Expired {
+        /// The line.
+        line: usize,
+        /// The key.
+        key: &'static str,
+        /// When, in seconds since 1970.
+        at: u64,
+    },
+    /// A key that is not the certificate's.
+    #[error("`client-key-data` on line {line} is not the key of `client-certificate-data`")]
+    KeyMismatch {
+        /// The line.
+        line: usize,
+    },
+    /// A kind of key that cannot be held against the certificate.
+    #[error("`client-key-data` on line {line} is a kind of key that this server does not know")]
+    KeyKind {
+        /// The line.
+        line: usize,
+    },
+    /// A user or a group that may not be impersonated.
+    #[error("the user on line {line} impersonates somebody that the operator does not list")]
+    Impersonation {
+        /// The line.
+        line: usize,
+    },
+    /// A credential plugin in whose place the operator has no token, or none for this server.
+    #[error("the operator has no token in the place of the credential plugin on line {line}{}", if *known { " for this server" } else { "" })]
+    Plugin {
+        /// The line.
+        line: usize,
+        /// Whether there is one for other servers.
+        known: bool,
+    },
     /// Data that is not base64 of PEM of the right kind.
     #[error("`{key}` on line {line} is not base64 of {expected} in PEM form")]
     Pem {
@@ -163,6 +199,13 @@ impl KubeconfigError {
             Self::Dangling { .. } => "`kubectl config get-contexts` lists what the file has".into(),
             Self::NoCredential { .. } => "give the user a `token`, or `client-certificate-data` and `client-key-data`".into(),
             Self::Server { .. } => "write `server: https://HOST:PORT`, with a plain DNS name or IP address".into(),
+            Self::Expired { key: "certificate-authority-data", .. } => "send a kubeconfig with the cluster's present authority".into(),
+            Self::Expired { .. } | Self::KeyMismatch { .. } => {
+                "send a fresh kubeconfig; `kubectl create token NAME` makes a token that lasts".into()
+            }
+            Self::KeyKind { .. } => "use RSA, ECDSA P-256 or P-384, or Ed25519".into(),
+            Self::Impersonation { .. } => "leave `as` and `as-groups` out, or ask the operator".into(),
+            Self::Plugin { .. } => "put a short-lived token there instead (`kubectl create token NAME`), or ask the operator".into(),
             Self::TooLarge { .. } | Self::TooMany { .. } => "send one context only: `kubectl config view --raw --flatten --minify`".into(),
             _ => "`kubectl config view --raw --flatten --minify` writes a plain one".into(),
         }
@@ -184,6 +227,11 @@ impl KubeconfigError {
             | Self::Server { line, .. }
             | Self::Namespace { line }
             | Self::Token { line }
+            | Self::Expired { line, .. }
+            | Self::KeyMismatch { line }
+            | Self::KeyKind { line }
+            | Self::Impersonation { line }
+            | Self::Plugin { line, .. }
             | Self::Pem { line, .. } => Some(line),
             Self::NotBase64
             | Self::TooLarge { .. }

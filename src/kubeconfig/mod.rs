@@ -9,9 +9,12 @@
 #![forbid(unsafe_code)]
 
 mod canonical;
+mod certificate;
 mod error;
 mod scan;
 mod schema;
+mod terms;
 
 pub use canonical::{Credential, Kubeconfig, decode};
 pub use error::KubeconfigError;
+pub use terms::{Impersonation, Terms, TokenSource};

@@ -7,6 +7,7 @@
 use super::{
     error::KubeconfigError,
     scan::{Node, Value},
+    terms::Terms,
 };
 use crate::{excerpt::Excerpt, secret::SecretString};
 
@@ -23,14 +24,23 @@ pub struct Cluster {
     pub server: String,
     pub server_line: usize,
     pub certificate_authority_data: Option<(String, usize)>,
+    pub tls_server_name: Option<(String, usize)>,
+    pub insecure_skip_tls_verify: bool,
 }
 
 /// `users[].user`
+#[derive(Default)]
 pub struct User {
     pub line: usize,
     pub token: Option<(SecretString, usize)>,
     pub client_certificate_data: Option<(String, usize)>,
     pub client_key_data: Option<(SecretString, usize)>,
+    pub username: Option<(String, usize)>,
+    pub password: Option<(SecretString, usize)>,
+    pub impersonate: Option<(String, usize)>,
+    pub impersonate_groups: Vec<(String, usize)>,
+    /// The command, its arguments and the line of a credential plugin.
+    pub exec: Option<(String, Vec<String>, usize)>,
 }
 
 /// `contexts[].context`
@@ -46,15 +56,15 @@ const MOST_ENTRIES: usize = 64;
 
 impl Config {
     /// Reads the whole file, all clusters, users and contexts included.
-    pub fn read(root: Node) -> Result<Self, KubeconfigError> {
+    pub fn read(root: Node, terms: &Terms) -> Result<Self, KubeconfigError> {
         let mut config = Self { clusters: Vec::new(), users: Vec::new(), contexts: Vec::new(), current_context: None };
         let (mut version, mut kind) = (None, None);
         for (key, node) in root.map("the kubeconfig")? {
             match key.as_str() {
                 "apiVersion" => version = node.text("apiVersion")?,
                 "kind" => kind = node.text("kind")?,
-                "clusters" => config.clusters = node.entries("clusters", "cluster", Cluster::read)?,
-                "users" => config.users = node.entries("users", "user", User::read)?,
+                "clusters" => config.clusters = node.entries("clusters", "cluster", |node| Cluster::read(node, terms))?,
+                "users" => config.users = node.entries("users", "user", |node| User::read(node, terms))?,
                 "contexts" => config.contexts = node.entries("contexts", "context", Context::read)?,
                 "current-context" => config.current_context = node.text("current-context")?.filter(|name| !name.is_empty()),
                 "preferences" | "extensions" => {} // what minikube and old kubectl write; never passed on
@@ -69,9 +79,9 @@ impl Config {
 }
 
 impl Cluster {
-    fn read(node: Node) -> Result<Self, KubeconfigError> {
+    fn read(node: Node, terms: &Terms) -> Result<Self, KubeconfigError> {
         let line = node.line;
-        let (mut server, mut authority) = (None, None);
+        let (mut server, mut authority, mut tls_server_name, mut insecure_skip_tls_verify) = (None, None, None, false);
         for (key, node) in node.map("cluster")? {
             let at = node.line;
             match key.as_str() {
@@ -80,24 +90,32 @@ impl Cluster {
                 "extensions" => {}
                 // Off is the default, and off is what the child gets.
                 "insecure-skip-tls-verify" if node.is_plain("false") => {}
+                "insecure-skip-tls-verify" if terms.insecure_skip_tls_verify && node.is_plain("true") => insecure_skip_tls_verify = true,
+                "tls-server-name" if terms.tls_server_name => tls_server_name = node.text("tls-server-name")?.map(|text| (text, at)),
                 "disable-compression" if node.is_plain("true") || node.is_plain("false") => {}
                 _ => return Err(unknown("clusters[].cluster.", &key, at)),
             }
         }
         let (server, server_line) = server.ok_or(KubeconfigError::Missing { line, key: "server" })?;
-        Ok(Self { server, server_line, certificate_authority_data: authority })
+        Ok(Self { server, server_line, certificate_authority_data: authority, tls_server_name, insecure_skip_tls_verify })
     }
 }
 
 impl User {
-    fn read(node: Node) -> Result<Self, KubeconfigError> {
-        let mut user = Self { line: node.line, token: None, client_certificate_data: None, client_key_data: None };
+    fn read(node: Node, terms: &Terms) -> Result<Self, KubeconfigError> {
+        let mut user = Self { line: node.line, ..Self::default() };
+        let impersonates = !terms.impersonation.users.is_empty();
         for (key, node) in node.map("user")? {
             let at = node.line;
             match key.as_str() {
                 "token" => user.token = node.text("token")?.map(|text| (SecretString::new(text), at)),
                 "client-certificate-data" => user.client_certificate_data = node.text("client-certificate-data")?.map(|text| (text, at)),
                 "client-key-data" => user.client_key_data = node.text("client-key-data")?.map(|text| (SecretString::new(text), at)),
+                "username" if terms.passwords => user.username = node.text("username")?.map(|text| (text, at)),
+                "password" if terms.passwords => user.password = node.text("password")?.map(|text| (SecretString::new(text), at)),
+                "as" if impersonates => user.impersonate = node.text("as")?.map(|text| (text, at)),
+                "as-groups" if impersonates => user.impersonate_groups = node.texts("as-groups")?,
+                "exec" if !terms.token_sources.is_empty() => user.exec = Some(exec(node)?),
                 "extensions" => {}
                 _ => return Err(unknown("users[].user.", &key, at)),
             }
@@ -122,6 +140,22 @@ impl Context {
         let missing = |key| KubeconfigError::Missing { line, key };
         Ok(Self { line, cluster: cluster.ok_or(missing("cluster"))?, user: user.ok_or(missing("user"))?, namespace })
     }
+}
+
+/// A credential plugin, which is never run: only its name and its words are looked at.
+fn exec(node: Node) -> Result<(String, Vec<String>, usize), KubeconfigError> {
+    let line = node.line;
+    let (mut command, mut args) = (None, Vec::new());
+    for (key, node) in node.map("exec")? {
+        match key.as_str() {
+            "command" => command = node.text("command")?,
+            "args" => args = node.texts("args")?.into_iter().map(|(text, _)| text).collect(),
+            // What it says about the plugin's run means nothing here.
+            "apiVersion" | "env" | "installHint" | "interactiveMode" | "provideClusterInfo" => {}
+            _ => return Err(unknown("users[].user.exec.", &key, node.line)),
+        }
+    }
+    Ok((command.ok_or(KubeconfigError::Missing { line, key: "command" })?, args, line))
 }
 
 /// A refused key, with what to do instead where that is known.
@@ -166,6 +200,24 @@ impl Node {
         }
     }
 
+    /// A list of texts with their lines; empty for null.
+    fn texts(self, key: &'static str) -> Result<Vec<(String, usize)>, KubeconfigError> {
+        let line = self.line;
+        let items = match self.value {
+            Value::List(items) => items,
+            Value::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null") => return Ok(Vec::new()),
+            _ => return Err(KubeconfigError::Shape { line, key, expected: "a list" }),
+        };
+        if items.len() > MOST_ENTRIES {
+            return Err(KubeconfigError::TooMany { line, key, most: MOST_ENTRIES });
+        }
+        let text = |item: Node| {
+            let line = item.line;
+            item.text(key)?.map(|text| (text, line)).ok_or(KubeconfigError::Shape { line, key, expected: "a list of texts" })
+        };
+        items.into_iter().map(text).collect()
+    }
+
     fn is_plain(&self, wanted: &str) -> bool {
         matches!(&self.value, Value::Scalar { text, plain: true } if text == wanted)
     }
@@ -175,7 +227,7 @@ impl Node {
         self,
         list: &'static str,
         inner: &'static str,
-        read: fn(Node) -> Result<T, KubeconfigError>,
+        read: impl Fn(Node) -> Result<T, KubeconfigError>,
     ) -> Result<Vec<(String, T)>, KubeconfigError> {
         let line = self.line;
         let items = match self.value {

@@ -219,6 +219,44 @@ fn the_schema_accepts_the_shipped_policy_by_its_keys() {
 }
 
 #[test]
+fn minify_shows_what_a_child_would_get_without_the_secrets() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/kubeconfig");
+    let shown = text(&airlock(&["kubeconfig", "minify", &format!("{corpus}/ok-clientcert-data.yaml")], "").stdout);
+    let value: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(value["users"][0]["user"]["client-key-data"], "REDACTED", "{shown}");
+    assert_eq!(value["clusters"].as_array().unwrap().len(), 1);
+    let file = fs::read_to_string(format!("{corpus}/ok-token.yaml")).unwrap();
+    let token = file.lines().find_map(|line| line.trim().strip_prefix("token: ")).unwrap();
+    let shown = text(&airlock(&["kubeconfig", "minify", "-"], &file).stdout);
+    assert!(shown.contains("REDACTED") && !shown.contains(token), "{shown}");
+    let refused = airlock(&["kubeconfig", "check", &format!("{corpus}/bad-exec-plugin-relative.yaml")], "");
+    let told = text(&refused.stdout);
+    assert!(!refused.status.success() && told.contains("refused, invalid_kubeconfig") && told.contains("kubectl create token"), "{told}");
+}
+
+#[test]
+fn settings_open_kubeconfigs_only_for_whom_they_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (settings, kubeconfig) = (folder.path().join("airlock.toml"), folder.path().join("kubeconfig"));
+    fs::write(
+        &kubeconfig,
+        "apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: 'https://a.eks.example'}}]\nusers: [{name: u, user: {exec: {command: aws, args: [eks, get-token]}}}]\ncontexts: [{name: x, context: {cluster: c, user: u}}]\ncurrent-context: x\n",
+    )
+    .unwrap();
+    let source = |clusters: &str| {
+        format!("[[kubeconfig.token_source]]\nplugin = \"aws eks get-token\"\nclusters = {clusters}\ntoken_file = \"/run/token\"\n")
+    };
+    let check = |text: &str| {
+        fs::write(&settings, text).unwrap();
+        airlock(&["kubeconfig", "check", "--config", settings.to_str().unwrap(), kubeconfig.to_str().unwrap()], "")
+    };
+    assert!(check(&source("[\"*.eks.example\"]")).status.success());
+    assert!(text(&check(&source("[\"*.other.example\"]")).stdout).contains("for this server"));
+    assert!(text(&check("").stdout).contains("`users[].user.exec`"));
+    assert!(text(&check(&source("[\"*\"]")).stderr).contains("would get the token"));
+}
+
+#[test]
 fn a_public_address_is_refused_with_the_way_to_accept_it() {
     let output = airlock(&["serve", "--listen", "0.0.0.0:9096"], "");
     assert!(!output.status.success());

@@ -1,0 +1,151 @@
+//! `kube-airlock kubeconfig check FILE…|-` and `kube-airlock kubeconfig minify FILE|-`
+
+use std::{
+    error::Error,
+    fs,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::{
+    config::{Options, Settings},
+    egress::{Allowed, EgressError},
+    endpoint::EndpointHost,
+    kubeconfig::{Kubeconfig, KubeconfigError, Terms, decode},
+    refusal::Refusal,
+    secret::SecretBytes,
+};
+
+/// Say whether kubeconfigs would be accepted, and what to do where they would not.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The files; `-` is standard input. YAML, JSON, or base64 of either
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// One JSON object per file and line: file, accepted, code, reason, line
+    #[arg(long)]
+    json: bool,
+    /// A context of each file, instead of its current one
+    #[arg(long)]
+    context: Option<String>,
+    /// The server's settings; what they accept is accepted here [default: none]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Print the part of a kubeconfig that a child would get, secrets left out.
+#[derive(Debug, Args)]
+pub struct Minify {
+    /// The file; `-` is standard input. YAML, JSON, or base64 of either
+    file: PathBuf,
+    /// A context of the file, instead of its current one
+    #[arg(long)]
+    context: Option<String>,
+    /// The server's settings; what they accept is accepted here [default: none]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Why a kubeconfig would be refused, and its line.
+struct Refused {
+    refusal: Refusal,
+    line: Option<usize>,
+}
+
+/// What is said about one file.
+#[derive(Serialize)]
+struct Checked {
+    file: PathBuf,
+    accepted: bool,
+    code: Option<&'static str>,
+    reason: Option<String>,
+    line: Option<usize>,
+}
+
+impl Check {
+    /// Runs the sub-command; fails when a file would be refused.
+    pub fn run(self) -> Result<(), Box<dyn Error>> {
+        let (terms, allowed) = accepted_by(self.config)?;
+        let mut out = io::stdout().lock();
+        let mut refused = 0_usize;
+        for path in &self.files {
+            let found = judged(&contents(path)?, self.context.as_deref(), &terms, &allowed);
+            refused += usize::from(found.is_err());
+            if self.json {
+                let line = found.as_ref().err().and_then(|refused| refused.line);
+                let refusal = found.as_ref().err().map(|refused| &refused.refusal);
+                serde_json::to_writer(
+                    &mut out,
+                    &Checked {
+                        file: path.clone(),
+                        accepted: found.is_ok(),
+                        code: refusal.map(|refusal| refusal.code().as_str()),
+                        reason: refusal.map(ToString::to_string),
+                        line,
+                    },
+                )?;
+                writeln!(out)?;
+                continue;
+            }
+            match found {
+                Ok(kubeconfig) => writeln!(out, "{}: accepted, for {}", path.display(), kubeconfig.endpoint())?,
+                Err(refused) => {
+                    let refusal = refused.refusal;
+                    writeln!(out, "{}: refused, {}\n  {refusal}\n  try: {}", path.display(), refusal.code().as_str(), refusal.hint())?;
+                }
+            }
+        }
+        if refused == 0 { Ok(()) } else { Err(format!("{refused} of {} kubeconfigs would be refused", self.files.len()).into()) }
+    }
+}
+
+impl Minify {
+    /// Runs the sub-command.
+    pub fn run(self) -> Result<(), Box<dyn Error>> {
+        let (terms, allowed) = accepted_by(self.config)?;
+        let kubeconfig = judged(&contents(&self.file)?, self.context.as_deref(), &terms, &allowed)
+            .map_err(|refused| format!("{}\n  try: {}", refused.refusal, refused.refusal.hint()))?;
+        let value: serde_json::Value = serde_json::from_slice(kubeconfig.masked().expose())?;
+        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&value)?)?;
+        Ok(())
+    }
+}
+
+/// What the settings accept in kubeconfigs, and which addresses.
+fn accepted_by(config: Option<PathBuf>) -> Result<(Terms, Allowed), Box<dyn Error>> {
+    let Some(config) = config else { return Ok(Default::default()) };
+    let settings = Settings::load(Options { config: Some(config), ..Options::default() })?;
+    Ok((settings.kubeconfig, settings.egress))
+}
+
+/// The kubeconfig, or why it would be refused, with the line. A host that is a name is not resolved.
+fn judged(bytes: &SecretBytes, context: Option<&str>, terms: &Terms, allowed: &Allowed) -> Result<Kubeconfig, Box<Refused>> {
+    let with_line = |error: KubeconfigError| Box::new(Refused { line: error.line(), refusal: error.into() });
+    let parsed = Kubeconfig::parse(bytes, context, terms, SystemTime::now());
+    // As a caller would send it: base64. What is neither is told about as a kubeconfig.
+    let kubeconfig = parsed.or_else(|error| match std::str::from_utf8(bytes.expose()).ok().and_then(|text| decode(text).ok()) {
+        Some(decoded) => Kubeconfig::parse(&decoded, context, terms, SystemTime::now()),
+        None => Err(error),
+    });
+    let kubeconfig = kubeconfig.map_err(with_line)?;
+    let endpoint = kubeconfig.endpoint();
+    if let EndpointHost::Address(address) = *endpoint.host() {
+        let forbidden = |why| EgressError::Forbidden { endpoint: endpoint.to_string(), address, why };
+        allowed.vet(address, endpoint.port(), &[]).map_err(|why| Box::new(Refused { refusal: forbidden(why).into(), line: None }))?;
+    }
+    Ok(kubeconfig)
+}
+
+fn contents(path: &Path) -> Result<SecretBytes, Box<dyn Error>> {
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        io::stdin().read_to_end(&mut bytes)?;
+    } else {
+        bytes = fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    }
+    Ok(SecretBytes::new(bytes))
+}

@@ -1,0 +1,83 @@
+//! PEM in base64 -> certificates and keys that were understood, written again.
+
+use std::time::{Duration, SystemTime};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls_pki_types::{
+    PrivateKeyDer,
+    pem::{PemObject, SectionKind},
+};
+use x509_parser::{certificate::X509Certificate, prelude::FromDer};
+use zeroize::Zeroizing;
+
+use super::{canonical::decode, error::KubeconfigError};
+use crate::secret::SecretString;
+
+/// More than any chain or bundle of authorities has.
+const MOST_CERTIFICATES: usize = 64;
+
+/// Certificates that parse and have not expired.
+pub(super) struct Certificates {
+    /// Base64 of their PEM form.
+    pub(super) data: String,
+    /// The public key of the first one, as SubjectPublicKeyInfo.
+    public_key: Vec<u8>,
+}
+
+/// Reads base64 of one or more PEM certificates. `now` is when they have to be valid still.
+pub(super) fn certificates(data: &str, line: usize, key: &'static str, now: SystemTime) -> Result<Certificates, KubeconfigError> {
+    let wrong = || KubeconfigError::Pem { line, key, expected: "certificates" };
+    let pem = decode(data).map_err(|_| wrong())?;
+    let sections: Vec<(SectionKind, Vec<u8>)> =
+        <(SectionKind, Vec<u8>)>::pem_slice_iter(pem.expose()).collect::<Result<_, _>>().map_err(|_| wrong())?;
+    if sections.len() > MOST_CERTIFICATES {
+        return Err(wrong());
+    }
+    let mut public_key = None;
+    let mut expiries = Vec::new();
+    for (kind, der) in &sections {
+        let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| wrong())?;
+        if *kind != SectionKind::Certificate || !rest.is_empty() {
+            return Err(wrong());
+        }
+        expiries.push(u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or_default());
+        public_key.get_or_insert_with(|| certificate.public_key().raw.to_vec());
+    }
+    let public_key = public_key.ok_or_else(wrong)?;
+    // A bundle of authorities may hold old ones beside the present one; what identifies the caller is the first.
+    let last = match key {
+        "certificate-authority-data" => expiries.iter().max(),
+        _ => expiries.first(),
+    };
+    if let Some(&at) = last.filter(|at| SystemTime::UNIX_EPOCH + Duration::from_secs(**at) < now) {
+        return Err(KubeconfigError::Expired { line, key, at });
+    }
+    let pem: String = sections.iter().map(|(_, der)| pem_text("CERTIFICATE", der)).collect();
+    Ok(Certificates { data: BASE64_STANDARD.encode(pem), public_key })
+}
+
+/// Reads base64 of one PEM private key, which has to be the certificate's.
+pub(super) fn private_key(data: &SecretString, line: usize, of: &Certificates) -> Result<SecretString, KubeconfigError> {
+    let wrong = || KubeconfigError::Pem { line, key: "client-key-data", expected: "a private key" };
+    let pem = decode(data.expose()).map_err(|_| wrong())?;
+    let key = PrivateKeyDer::from_pem_slice(pem.expose()).map_err(|_| wrong())?;
+    let label = match &key {
+        PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
+        PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
+        PrivateKeyDer::Pkcs8(_) => "PRIVATE KEY",
+        _ => return Err(wrong()),
+    };
+    let signing = any_supported_type(&key).map_err(|_| KubeconfigError::KeyKind { line })?;
+    if signing.public_key().is_none_or(|public| public.as_ref() != of.public_key.as_slice()) {
+        return Err(KubeconfigError::KeyMismatch { line });
+    }
+    let text = Zeroizing::new(pem_text(label, key.secret_der()));
+    Ok(SecretString::new(BASE64_STANDARD.encode(text.as_bytes())))
+}
+
+fn pem_text(label: &str, der: &[u8]) -> String {
+    let body = Zeroizing::new(BASE64_STANDARD.encode(der));
+    let lines: Vec<&str> = body.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+}
