@@ -15,8 +15,10 @@ use serde::Deserialize;
 
 use crate::{
     catalogue::Tool,
-    command::go_duration,
+    clusters::ClusterSource,
+    command::{go_duration, is_dns_label},
     egress::{AllowRule, Allowed},
+    excerpt::Excerpt,
     gate::Bounds,
     kubeconfig::{Impersonation, Terms, TokenSource},
     policy::PolicyFile,
@@ -83,6 +85,8 @@ pub struct Settings {
     pub tools: Vec<(Tool, PathBuf)>,
     /// What kubeconfigs may hold beyond the default.
     pub kubeconfig: Terms,
+    /// The clusters that callers may name.
+    pub clusters: Vec<ClusterSource>,
     /// Address rules.
     pub egress: Allowed,
     /// Where workspaces are made.
@@ -150,6 +154,7 @@ struct File {
     tools: BTreeMap<Tool, ToolTable>,
     egress: Egress,
     kubeconfig: KubeconfigTable,
+    clusters: BTreeMap<String, ClusterTable>,
     limits: LimitsTable,
     sandbox: SandboxTable,
 }
@@ -164,6 +169,26 @@ struct ToolTable {
 #[serde(deny_unknown_fields, default)]
 struct Egress {
     allow: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClusterTable {
+    kubeconfig: PathBuf,
+    context: Option<String>,
+}
+
+/// The named clusters, their files beside the settings.
+fn clusters(tables: BTreeMap<String, ClusterTable>, settings: Option<&Path>) -> Result<Vec<ClusterSource>, ConfigError> {
+    let folder = settings.and_then(Path::parent).unwrap_or(Path::new(""));
+    let source = |(name, table): (String, ClusterTable)| {
+        if !is_dns_label(&name) {
+            let problem = format!("a cluster is called {}; give it lower-case letters, digits and hyphens", Excerpt::new(&name));
+            return Err(ConfigError::Value { key: "clusters", problem });
+        }
+        Ok(ClusterSource { name, kubeconfig: folder.join(table.kubeconfig), context: table.context })
+    };
+    tables.into_iter().map(source).collect()
 }
 
 #[derive(Default, Deserialize)]
@@ -213,6 +238,7 @@ impl KubeconfigTable {
             insecure_skip_tls_verify: self.allow_insecure_skip_tls_verify,
             passwords: self.allow_passwords,
             tls_server_name: self.allow_tls_server_name,
+            file_references: false,
             impersonation: Impersonation { users: self.impersonation.users, groups: self.impersonation.groups },
             token_sources: self
                 .token_source
@@ -319,6 +345,7 @@ impl Settings {
             policy_paths: policy,
             tools: Tool::ALL.into_iter().map(|tool| (tool, path_of(tool))).collect(),
             kubeconfig: file.kubeconfig.terms()?,
+            clusters: clusters(file.clusters, options.config.as_deref())?,
             egress: Allowed::new(allow),
             work_dir: options.work_dir.or(file.work_dir),
             allowed_hosts,

@@ -23,7 +23,7 @@ use crate::{
     catalogue::{Catalogue, Tool},
     egress::Pinned,
     kubeconfig::Kubeconfig,
-    output::{Caps, capture},
+    output::{Caps, Redactor, capture},
     sandbox::{Limits, Run, Sandbox, ToolAbsence},
     workspace::Workspaces,
 };
@@ -193,8 +193,11 @@ impl Inventory {
             sandbox.start(Run::VersionProbe(tool), Pinned::nowhere(), workspace, limits).await.map_err(|error| error.to_string())?;
         let (_stop, stopped) = watch::channel(false);
         let caps = Caps { kept: 16 * 1024, read: 64 * 1024 };
+        let plain = || Redactor::new(&[]);
         let Some(streams) = child.take_streams() else { return Err("its output is gone".into()) };
-        let told = async { tokio::join!(capture(streams.stdout, caps, stopped.clone()), capture(streams.stderr, caps, stopped.clone())) };
+        let told = async {
+            tokio::join!(capture(streams.stdout, caps, plain(), stopped.clone()), capture(streams.stderr, caps, plain(), stopped.clone()))
+        };
         let Ok((out, err)) = timeout(PROBE_WITHIN, told).await else { return Err(format!("`{tool} version` did not end in time")) };
         let status = child.wait().await;
         version_in(tool, &out.text).ok_or_else(|| {

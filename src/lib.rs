@@ -18,6 +18,7 @@ pub mod policy;
 
 pub mod egress;
 pub mod workspace;
+pub mod clusters;
 #[allow(unsafe_code, reason = "in `sandbox::sys` alone")]
 pub mod sandbox;
 pub mod output;

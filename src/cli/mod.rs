@@ -8,7 +8,7 @@ mod kubeconfig;
 mod policy_check;
 mod policy_diff;
 mod policy_explain;
-mod policy_reload;
+mod reload;
 mod policy_suggest;
 mod policy_test;
 mod serve;

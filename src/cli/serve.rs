@@ -19,10 +19,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use super::policy_reload;
+use super::reload;
 use crate::{
     audit::Audit,
     catalogue::Catalogue,
+    clusters::Clusters,
     config::{LogFormat, Options, Settings},
     gate::{Admission, Gate, Rooms},
     http::{self, Hosts},
@@ -103,6 +104,7 @@ pub fn stdio(options: Options) -> Done {
 struct Prepared {
     catalogues: Vec<Catalogue>,
     policy: Policy,
+    clusters: Clusters,
     workspaces: Workspaces,
     link: SpawnerLink,
 }
@@ -112,6 +114,7 @@ impl Prepared {
         let catalogues = Catalogue::carried()?;
         let policy = Policy::load(&settings.policy, &catalogues)
             .map_err(|error| format!("the policy does not load, and without one nothing is served\nerror[policy_invalid]: {error}"))?;
+        let clusters = Clusters::load(settings.clusters.clone(), settings.kubeconfig.clone())?;
         let is_root = nix::unistd::geteuid().is_root();
         let workspaces = Workspaces::create(settings.work_dir.as_deref(), is_root.then_some(settings.server_user))
             .map_err(|error| format!("no folder for requests can be made: {error}\n  fix: name one with --work-dir"))?;
@@ -120,7 +123,7 @@ impl Prepared {
         }
         let children = if is_root { Some(claim_users(settings.first_child_user, places(settings))?) } else { None };
         let link = fork_spawner(settings.tools.clone(), children)?;
-        Ok(Self { catalogues, policy, workspaces, link })
+        Ok(Self { catalogues, policy, clusters, workspaces, link })
     }
 
     /// Opens the gate, and starts to look for the tools.
@@ -129,7 +132,7 @@ impl Prepared {
         for status in sandbox.layers() {
             tracing::debug!(layer = %status.layer, state = ?status.state, "layer");
         }
-        let workspaces = Arc::new(self.workspaces);
+        let (workspaces, clusters) = (Arc::new(self.workspaces), Arc::new(self.clusters));
         let inventory = Arc::new(Inventory::new(self.catalogues, settings.tools.clone()));
         let limits = Limits { memory_bytes: settings.bounds.memory_bytes, cpu_seconds: 30 };
         tokio::spawn(Arc::clone(&inventory).watch(sandbox.clone(), Arc::clone(&workspaces), limits));
@@ -140,6 +143,7 @@ impl Prepared {
             inventory,
             policy: RwLock::new(Arc::new(self.policy)),
             terms: settings.kubeconfig.clone(),
+            clusters: Arc::clone(&clusters),
             allowed: settings.egress.clone(),
             workspaces: Arc::clone(&workspaces),
             sandbox,
@@ -147,8 +151,11 @@ impl Prepared {
             audit,
             bounds: settings.bounds,
         });
+        if !settings.clusters.is_empty() {
+            tokio::spawn(reload::watch_clusters(clusters));
+        }
         if !settings.policy_paths.is_empty() {
-            tokio::spawn(policy_reload::watch(gate.clone(), settings.policy_paths.clone(), settings.policy.clone()));
+            tokio::spawn(reload::watch(gate.clone(), settings.policy_paths.clone(), settings.policy.clone()));
         }
         Ok((gate, workspaces))
     }

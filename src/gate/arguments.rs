@@ -23,6 +23,8 @@ pub struct Arguments {
     pub kubeconfig: Option<SecretString>,
     /// A context of the kubeconfig, instead of its current one.
     pub context: Option<String>,
+    /// A cluster that the operator has named, instead of a kubeconfig; GET /clusters lists them.
+    pub cluster: Option<String>,
     /// A deadline like `30s` or `1m30s`.
     #[schema(example = "30s")]
     pub timeout: Option<String>,
@@ -51,6 +53,7 @@ impl Arguments {
             kubeconfig: header.or(self.kubeconfig),
             kubeconfig_conflict: conflict,
             context: self.context,
+            cluster: self.cluster,
             timeout: self.timeout,
         }
     }

@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use tokio::{sync::watch, task::spawn_blocking, time::timeout};
+use tokio::{task::spawn_blocking, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use zeroize::Zeroizing;
 
@@ -28,13 +28,14 @@ use crate::{
     audit::{Audit, DecisionRecord, EndRecord, Who, milliseconds},
     caller::Caller,
     catalogue::Tool,
+    clusters::Clusters,
     command::{Invocation, go_duration, parse, split},
     egress::{Allowed, Pinned, pin},
     excerpt::Excerpt,
     inventory::Inventory,
     kubeconfig::{Kubeconfig, Terms, decode},
     metrics,
-    output::{Caps, Captured, capture},
+    output::{Caps, Captured, Redactor, capture},
     policy::{Approved, Decision, Policy, Target},
     refusal::Refusal,
     sandbox::{Child, LayerState, Limits, Run, Sandbox},
@@ -57,6 +58,8 @@ pub struct Request {
     pub kubeconfig_conflict: bool,
     /// A context of the kubeconfig, instead of its current one.
     pub context: Option<String>,
+    /// A cluster that the operator has named, instead of a kubeconfig.
+    pub cluster: Option<String>,
     /// A shorter or longer deadline, as Go writes durations.
     pub timeout: Option<String>,
 }
@@ -97,6 +100,8 @@ pub struct Rooms {
     pub policy: RwLock<Arc<Policy>>,
     /// What kubeconfigs may hold because the operator says so.
     pub terms: Terms,
+    /// The clusters that callers may name.
+    pub clusters: Arc<Clusters>,
     /// The operator's address rules.
     pub allowed: Allowed,
     /// Where requests' directories are made.
@@ -125,6 +130,11 @@ impl Gate {
     /// Replaces the rules; calls that were judged already go on under the old ones.
     pub fn replace_policy(&self, policy: Policy) {
         *self.rooms.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+    }
+
+    /// The names of the clusters that a caller may use.
+    pub fn clusters(&self, caller: &Caller) -> Vec<String> {
+        usable_clusters(&self.rooms, caller)
     }
 
     /// Cancels every call and waits, for at most `within`, until each is recorded and cleaned up after.
@@ -173,6 +183,13 @@ impl Gate {
     }
 }
 
+fn usable_clusters(rooms: &Rooms, caller: &Caller) -> Vec<String> {
+    let policy = Arc::clone(&rooms.policy.read().unwrap_or_else(PoisonError::into_inner));
+    let of = |name: &str, kubeconfig: &Kubeconfig| Target::new(caller, Some(name), Some(kubeconfig.endpoint()), kubeconfig.namespace());
+    let usable = rooms.clusters.all().into_iter().filter(|(name, kubeconfig)| policy.reaches(&of(name, kubeconfig)));
+    usable.map(|(name, _)| name).collect()
+}
+
 /// An error and its causes, on one line.
 fn told_with_causes(error: &dyn std::error::Error) -> String {
     let mut told = error.to_string();
@@ -209,7 +226,7 @@ impl Call<'_> {
     async fn run(self, cancel: &CancellationToken) -> Result<Ran, Stopped> {
         let judged = self.judge().await;
         self.record_decision(&judged).await?;
-        let Judged { approved, kubeconfig, pinned, deadline, .. } = judged.map_err(|(refusal, _)| refusal)?;
+        let Judged { approved, kubeconfig, secrets, pinned, deadline, .. } = judged.map_err(|(refusal, _)| refusal)?;
         let place = tokio::select! {
             place = self.rooms.admission.enter() => place?,
             () = cancel.cancelled() => return Err(Refusal::Cancelled.into()),
@@ -225,7 +242,7 @@ impl Call<'_> {
         let spawning = Instant::now();
         let child = self.rooms.sandbox.start(Run::Approved(Box::new(approved)), pinned, workspace, limits).await.map_err(Refusal::from)?;
         metrics::spawn(self.request.tool, spawning.elapsed());
-        let ended = self.watch(child, rule, kept, deadline, cancel).await;
+        let ended = self.watch(child, Watch { rule, kept, secrets, deadline }, cancel).await;
         drop(place);
         self.record_end(&ended).await;
         ended
@@ -246,8 +263,8 @@ impl Call<'_> {
         // Help prints the environment's tokens as defaults; a command that contacts nobody gets none.
         let needs_cluster = !invocation.is_offline() && not_yet.is_none();
         let kubeconfig = if needs_cluster { Some(self.kubeconfig().await.map_err(|refusal| (refusal, seen.clone()))?) } else { None };
-        let namespace = kubeconfig.as_ref().map_or("default", Kubeconfig::namespace);
-        let target = Target::new(self.caller, kubeconfig.as_ref().map(Kubeconfig::endpoint), namespace);
+        let namespace = kubeconfig.as_deref().map_or("default", Kubeconfig::namespace);
+        let target = Target::new(self.caller, self.request.cluster.as_deref(), kubeconfig.as_deref().map(Kubeconfig::endpoint), namespace);
         let policy = Arc::clone(&rooms.policy.read().unwrap_or_else(PoisonError::into_inner));
         let approved = match policy.decide(invocation, &target) {
             Decision::Allow(approved) => approved,
@@ -258,6 +275,7 @@ impl Call<'_> {
             return Err((refusal, seen));
         }
         let deadline = self.deadline_of(&approved, deadline).map_err(|refusal| (refusal, seen.clone()))?;
+        let secrets = kubeconfig.as_deref().map(Kubeconfig::secrets).unwrap_or_default();
         let (kubeconfig, pinned, target) = match kubeconfig {
             None => (Kubeconfig::nowhere(), Pinned::nowhere(), None),
             Some(kubeconfig) => {
@@ -267,10 +285,14 @@ impl Call<'_> {
                 (address.map_or_else(Kubeconfig::nowhere, |address| kubeconfig.render(address)), pinned, target)
             }
         };
-        Ok(Judged { approved, kubeconfig, pinned, target, deadline })
+        Ok(Judged { approved, kubeconfig, secrets, pinned, target, deadline })
     }
 
-    async fn kubeconfig(&self) -> Result<Kubeconfig, Refusal> {
+    /// The named cluster's kubeconfig, or the caller's own.
+    async fn kubeconfig(&self) -> Result<Arc<Kubeconfig>, Refusal> {
+        if let Some(name) = &self.request.cluster {
+            return self.named_cluster(name);
+        }
         let text = self.request.kubeconfig.as_ref().ok_or(Refusal::NoKubeconfig)?;
         let terms = &self.rooms.terms;
         let mut kubeconfig = Kubeconfig::parse(&decode(text.expose())?, self.request.context.as_deref(), terms, SystemTime::now())?;
@@ -280,7 +302,27 @@ impl Call<'_> {
             let token = spawn_blocking(move || token_in(&path)).await.map_err(|error| fault(io::Error::other(error)))?.map_err(fault)?;
             kubeconfig.put_token(token).map_err(|_| fault(io::ErrorKind::InvalidData.into()))?;
         }
-        Ok(kubeconfig)
+        Ok(Arc::new(kubeconfig))
+    }
+
+    /// A cluster that this caller may use; of any other it is not said whether it exists.
+    fn named_cluster(&self, name: &str) -> Result<Arc<Kubeconfig>, Refusal> {
+        if self.request.kubeconfig.is_some() || self.request.context.is_some() {
+            let reason = "the request names a cluster and brings a kubeconfig or a context too".into();
+            return Err(Refusal::Request { reason, hint: "give `cluster`, or `kubeconfig` and `context`".into() });
+        }
+        let usable = usable_clusters(self.rooms, self.caller);
+        match self.rooms.clusters.get(name).filter(|_| usable.iter().any(|known| known == name)) {
+            Some(kubeconfig) => Ok(kubeconfig),
+            None => {
+                let hint = if usable.is_empty() {
+                    "send a kubeconfig; this server names no clusters for this caller".to_owned()
+                } else {
+                    format!("clusters of this server: {}", usable.join(", "))
+                };
+                Err(Refusal::Request { reason: format!("there is no cluster {} for this caller", Excerpt::new(name)), hint })
+            }
+        }
     }
 
     fn deadline(&self) -> Result<Duration, Refusal> {
@@ -312,24 +354,22 @@ impl Call<'_> {
     }
 
     /// Reads the child's output until it ends, its deadline passes, or nobody waits any more.
-    async fn watch(
-        &self,
-        mut child: Child,
-        rule: String,
-        kept: Option<usize>,
-        deadline: Duration,
-        cancel: &CancellationToken,
-    ) -> Result<Ran, Stopped> {
+    async fn watch(&self, mut child: Child, watch: Watch, cancel: &CancellationToken) -> Result<Ran, Stopped> {
+        let Watch { rule, kept, secrets, deadline } = watch;
         let bounds = self.rooms.bounds;
         let kept = kept.map_or(bounds.kept_output, |kept| kept.min(bounds.kept_output));
         let caps = Caps { kept, read: bounds.read_output };
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = tokio::sync::watch::channel(false);
         let layers = child.layers().to_vec();
         let Some(streams) = child.take_streams() else {
             return Err(Refusal::Fault { what: "the child's streams are gone", source: std::io::ErrorKind::NotFound.into() }.into());
         };
-        let reading =
-            async { tokio::join!(capture(streams.stdout, caps, stopped.clone()), capture(streams.stderr, caps, stopped.clone())) };
+        let reading = async {
+            tokio::join!(
+                capture(streams.stdout, caps, Redactor::new(&secrets), stopped.clone()),
+                capture(streams.stderr, caps, Redactor::new(&secrets), stopped.clone())
+            )
+        };
         tokio::pin!(reading);
         let mut refusal = None;
         // A stream that stays open after its child has ended belongs to nobody: stop reading it.
@@ -470,10 +510,19 @@ fn not_yet(invocation: &Invocation) -> Option<Refusal> {
     Some(Refusal::Tool { reason: reason.into(), hint: hint.into() })
 }
 
+/// What bounds a child, and what may not be seen of it.
+struct Watch {
+    rule: String,
+    kept: Option<usize>,
+    secrets: Vec<SecretString>,
+    deadline: Duration,
+}
+
 /// A request that may run, and with what.
 struct Judged {
     approved: Approved,
     kubeconfig: SecretBytes,
+    secrets: Vec<SecretString>,
     pinned: Pinned,
     target: Option<String>,
     deadline: Duration,

@@ -78,6 +78,7 @@ fn router(gate: Gate, metrics: PrometheusHandle, hosts: Hosts, stop: Cancellatio
     Router::new()
         .route("/tools/status", get(status::tools))
         .route("/tools/{tool}", post(tools::call).fallback(any(tools::method_not_allowed)))
+        .route("/clusters", get(status::clusters))
         .route("/health", get(status::health))
         .route("/ready", get(status::ready))
         .with_state(gate)

@@ -19,7 +19,7 @@ use crate::{
 };
 
 #[derive(OpenApi)]
-#[openapi(paths(status::health, status::ready, status::tools), components(schemas(Arguments, Body)))]
+#[openapi(paths(status::clusters, status::health, status::ready, status::tools), components(schemas(Arguments, Body)))]
 struct Base;
 
 /// The document.

@@ -1,4 +1,4 @@
-//! `GET /health`, `/ready` and `/tools/status`.
+//! `GET /health`, `/ready`, `/clusters` and `/tools/status`.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
+    caller::{Caller, Door},
     catalogue::Tool,
     gate::{Confinement, Gate},
     inventory::Availability,
@@ -60,6 +61,19 @@ pub async fn ready(State(gate): State<Gate>) -> (StatusCode, Json<Status>) {
         None => (StatusCode::OK, Json(Status { status: "ok".into() })),
         Some(status) => (StatusCode::SERVICE_UNAVAILABLE, Json(Status { status })),
     }
+}
+
+/// The clusters that the operator has named.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ClusterNames {
+    /// Those that the caller may name in `cluster`.
+    clusters: Vec<String>,
+}
+
+/// The clusters that this caller may name instead of sending a kubeconfig.
+#[utoipa::path(get, path = "/clusters", operation_id = "clusters", responses((status = 200, body = ClusterNames)))]
+pub async fn clusters(State(gate): State<Gate>) -> Json<ClusterNames> {
+    Json(ClusterNames { clusters: gate.clusters(&Caller::anonymous(Door::Rest)) })
 }
 
 /// What each tool's state is, and the layers that confine its children.

@@ -17,7 +17,7 @@ use super::{
     certificate::{certificates, private_key},
     error::KubeconfigError,
     scan::{LARGEST, scan},
-    schema::{Cluster, Config, User},
+    schema::{Cluster, Config, ReadFile, User},
     terms::Terms,
 };
 use crate::{
@@ -84,7 +84,26 @@ impl Kubeconfig {
     /// # Errors
     /// A [`KubeconfigError`] with the line and the fix.
     pub fn parse(bytes: &SecretBytes, context: Option<&str>, terms: &Terms, now: SystemTime) -> Result<Self, KubeconfigError> {
-        let config = Config::read(scan(bytes.expose())?, terms)?;
+        Self::checked(&Config::read(scan(bytes.expose())?, terms)?, context, terms, now)
+    }
+
+    /// The same for a kubeconfig that the operator mounts, whose file references `read` follows.
+    ///
+    /// # Errors
+    /// A [`KubeconfigError`] with the line and the fix.
+    pub fn parse_mounted(
+        bytes: &SecretBytes,
+        context: Option<&str>,
+        terms: &Terms,
+        now: SystemTime,
+        read: ReadFile<'_>,
+    ) -> Result<Self, KubeconfigError> {
+        let mut config = Config::read(scan(bytes.expose())?, terms)?;
+        config.resolve(read)?;
+        Self::checked(&config, context, terms, now)
+    }
+
+    fn checked(config: &Config, context: Option<&str>, terms: &Terms, now: SystemTime) -> Result<Self, KubeconfigError> {
         // All of them, not only the chosen one: a file that carries a trap is not half trusted. Only the
         // chosen certificate has to be valid today.
         for (_, cluster) in &config.clusters {
@@ -136,6 +155,23 @@ impl Kubeconfig {
     /// The namespace of the chosen context, `default` when it names none.
     pub fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    /// Every text of the credential that may not be shown, in the forms in which tools and servers print it.
+    pub fn secrets(&self) -> Vec<SecretString> {
+        let Credential { token, client_certificate, password, .. } = &self.credential;
+        let mut secrets = Vec::new();
+        for secret in token.iter().chain(password.as_ref().map(|(_, password)| password)) {
+            secrets.push(secret.clone());
+            secrets.push(SecretString::new(base64::prelude::BASE64_STANDARD.encode(secret.expose())));
+        }
+        if let Some((_, key)) = client_certificate {
+            secrets.push(key.clone());
+            let pem = decode(key.expose()).unwrap_or_else(|_| SecretBytes::new(Vec::new()));
+            let lines = pem.expose().split(|&byte| byte == b'\n').filter(|line| !line.starts_with(b"-----"));
+            secrets.extend(lines.filter_map(|line| std::str::from_utf8(line).ok()).map(|line| SecretString::new(line.to_owned())));
+        }
+        secrets
     }
 
     /// The file for the child, as JSON, its server replaced by `address`: the child resolves no

@@ -139,6 +139,16 @@ pub enum KubeconfigError {
         /// The line.
         line: usize,
     },
+    /// A file that a mounted kubeconfig refers to and that cannot be read.
+    #[error("the file of `{key}` on line {line} cannot be read: {kind}")]
+    File {
+        /// The line.
+        line: usize,
+        /// The key.
+        key: &'static str,
+        /// Why.
+        kind: std::io::ErrorKind,
+    },
     /// A certificate that is not valid any more.
     #[error("the certificate in `{key}` on line {line} expired at {}", humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + std::time::Duration::from_secs(*at)))]
     Expired {
@@ -228,6 +238,7 @@ impl KubeconfigError {
             | Self::Namespace { line }
             | Self::Token { line }
             | Self::Expired { line, .. }
+            | Self::File { line, .. }
             | Self::KeyMismatch { line }
             | Self::KeyKind { line }
             | Self::Impersonation { line }

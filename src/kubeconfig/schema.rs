@@ -4,12 +4,17 @@
 //! path, a proxy) is refused with what to do instead, and any other unknown key is refused too,
 //! since a future client may give it a meaning.
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+
 use super::{
     error::KubeconfigError,
     scan::{Node, Value},
     terms::Terms,
 };
-use crate::{excerpt::Excerpt, secret::SecretString};
+use crate::{
+    excerpt::Excerpt,
+    secret::{SecretBytes, SecretString},
+};
 
 /// A kubeconfig with only the fields that this server accepts.
 pub struct Config {
@@ -26,6 +31,7 @@ pub struct Cluster {
     pub certificate_authority_data: Option<(String, usize)>,
     pub tls_server_name: Option<(String, usize)>,
     pub insecure_skip_tls_verify: bool,
+    certificate_authority: Option<(String, usize)>,
 }
 
 /// `users[].user`
@@ -41,6 +47,9 @@ pub struct User {
     pub impersonate_groups: Vec<(String, usize)>,
     /// The command, its arguments and the line of a credential plugin.
     pub exec: Option<(String, Vec<String>, usize)>,
+    client_certificate: Option<(String, usize)>,
+    client_key: Option<(String, usize)>,
+    token_file: Option<(String, usize)>,
 }
 
 /// `contexts[].context`
@@ -78,10 +87,46 @@ impl Config {
     }
 }
 
+/// Reads a file that an operator's kubeconfig refers to.
+pub type ReadFile<'a> = &'a dyn Fn(&str) -> std::io::Result<SecretBytes>;
+
+impl Config {
+    /// Puts what file references refer to in their place; what stands in the file itself wins, as for client-go.
+    pub fn resolve(&mut self, read: ReadFile<'_>) -> Result<(), KubeconfigError> {
+        let content = |(path, line): (String, usize), key| {
+            let bytes = read(&path).map_err(|error| KubeconfigError::File { line, key, kind: error.kind() })?;
+            Ok((bytes, line))
+        };
+        let data = |reference, key| content(reference, key).map(|(bytes, line)| (BASE64_STANDARD.encode(bytes.expose()), line));
+        for (_, cluster) in &mut self.clusters {
+            if let (Some(reference), None) = (cluster.certificate_authority.take(), &cluster.certificate_authority_data) {
+                cluster.certificate_authority_data = Some(data(reference, "certificate-authority")?);
+            }
+        }
+        for (_, user) in &mut self.users {
+            if let (Some(reference), None) = (user.client_certificate.take(), &user.client_certificate_data) {
+                user.client_certificate_data = Some(data(reference, "client-certificate")?);
+            }
+            if let (Some(reference), None) = (user.client_key.take(), &user.client_key_data) {
+                let (key, line) = data(reference, "client-key")?;
+                user.client_key_data = Some((SecretString::new(key), line));
+            }
+            // client-go prefers the file.
+            if let Some(reference) = user.token_file.take() {
+                let (bytes, line) = content(reference, "tokenFile")?;
+                let text = std::str::from_utf8(bytes.expose()).map_err(|_| KubeconfigError::Token { line })?;
+                user.token = Some((SecretString::new(text.trim().to_owned()), line));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Cluster {
     fn read(node: Node, terms: &Terms) -> Result<Self, KubeconfigError> {
         let line = node.line;
         let (mut server, mut authority, mut tls_server_name, mut insecure_skip_tls_verify) = (None, None, None, false);
+        let mut certificate_authority = None;
         for (key, node) in node.map("cluster")? {
             let at = node.line;
             match key.as_str() {
@@ -91,13 +136,23 @@ impl Cluster {
                 // Off is the default, and off is what the child gets.
                 "insecure-skip-tls-verify" if node.is_plain("false") => {}
                 "insecure-skip-tls-verify" if terms.insecure_skip_tls_verify && node.is_plain("true") => insecure_skip_tls_verify = true,
+                "certificate-authority" if terms.file_references => {
+                    certificate_authority = node.text("certificate-authority")?.map(|text| (text, at));
+                }
                 "tls-server-name" if terms.tls_server_name => tls_server_name = node.text("tls-server-name")?.map(|text| (text, at)),
                 "disable-compression" if node.is_plain("true") || node.is_plain("false") => {}
                 _ => return Err(unknown("clusters[].cluster.", &key, at)),
             }
         }
         let (server, server_line) = server.ok_or(KubeconfigError::Missing { line, key: "server" })?;
-        Ok(Self { server, server_line, certificate_authority_data: authority, tls_server_name, insecure_skip_tls_verify })
+        Ok(Self {
+            server,
+            server_line,
+            certificate_authority_data: authority,
+            tls_server_name,
+            insecure_skip_tls_verify,
+            certificate_authority,
+        })
     }
 }
 
@@ -115,6 +170,11 @@ impl User {
                 "password" if terms.passwords => user.password = node.text("password")?.map(|text| (SecretString::new(text), at)),
                 "as" if impersonates => user.impersonate = node.text("as")?.map(|text| (text, at)),
                 "as-groups" if impersonates => user.impersonate_groups = node.texts("as-groups")?,
+                "client-certificate" if terms.file_references => {
+                    user.client_certificate = node.text("client-certificate")?.map(|text| (text, at));
+                }
+                "client-key" if terms.file_references => user.client_key = node.text("client-key")?.map(|text| (text, at)),
+                "tokenFile" if terms.file_references => user.token_file = node.text("tokenFile")?.map(|text| (text, at)),
                 "exec" if !terms.token_sources.is_empty() => user.exec = Some(exec(node)?),
                 "extensions" => {}
                 _ => return Err(unknown("users[].user.", &key, at)),

@@ -137,7 +137,7 @@ fn rendered(outcome: &Outcome) -> CallToolResponse {
 /// names the field; its value may be a secret.
 fn malformed(error: &serde_json::Error) -> CallToolResponse {
     let reason = Arguments::wrong_field(error).unwrap_or_else(|| "an argument has the wrong type; all of them are texts".to_owned());
-    let refusal = Refusal::Request { reason, hint: "give `command`, and if needed `namespace`, `context`, `timeout`".into() };
+    let refusal = Refusal::Request { reason, hint: "give `command`, and if needed `namespace`, `context` or `cluster`, `timeout`".into() };
     rendered(&Outcome::refused(refusal))
 }
 

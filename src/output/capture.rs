@@ -5,7 +5,7 @@ use tokio::{
     sync::watch,
 };
 
-use super::clean::clean;
+use super::{clean::clean, redact::Redactor};
 
 /// How much of a stream is kept, and how much is read at all. Bytes.
 #[derive(Clone, Copy, Debug)]
@@ -30,14 +30,16 @@ pub struct Captured {
 }
 
 /// Reads `stream` to its end, or until `overflow` is reached or `stop` changes to true: then what
-/// was read so far is returned.
-pub async fn capture(mut stream: impl AsyncRead + Unpin, caps: Caps, mut stop: watch::Receiver<bool>) -> Captured {
+/// was read so far is returned. What `redactor` knows is taken out before anything is kept.
+pub async fn capture(mut stream: impl AsyncRead + Unpin, caps: Caps, mut redactor: Redactor, mut stop: watch::Receiver<bool>) -> Captured {
     // Two thirds of what is kept are the beginning (headers, the first error), the rest the end.
     let head_size = caps.kept / 3 * 2;
     let tail_size = caps.kept - head_size;
     let mut head: Vec<u8> = Vec::new();
     let mut tail: Vec<u8> = Vec::new();
     let mut written: u64 = 0;
+    // Without what the redactor took out.
+    let mut shown: u64 = 0;
     let mut buffer = vec![0_u8; 32 * 1024];
     let mut overflowed = false;
     loop {
@@ -46,32 +48,36 @@ pub async fn capture(mut stream: impl AsyncRead + Unpin, caps: Caps, mut stop: w
             read = stream.read(&mut buffer) => read.unwrap_or(0), // a broken pipe is an end too
             _ = stop.wait_for(|stop| *stop) => 0,
         };
-        let Some(chunk) = buffer.get(..read).filter(|chunk| !chunk.is_empty()) else { break };
+        let chunk = buffer.get(..read).unwrap_or_default();
         written += chunk.len() as u64;
-        let (to_head, to_tail) = chunk.split_at(chunk.len().min(head_size - head.len()));
+        let ended = chunk.is_empty();
+        let told = if ended { std::mem::replace(&mut redactor, Redactor::new(&[])).finish() } else { redactor.push(chunk) };
+        shown += told.len() as u64;
+        let (to_head, to_tail) = told.split_at(told.len().min(head_size - head.len()));
         head.extend_from_slice(to_head);
         tail.extend_from_slice(to_tail);
         if tail.len() > 2 * tail_size {
             tail.drain(..tail.len() - tail_size);
+        }
+        if ended {
+            break;
         }
         if written > caps.read {
             overflowed = true;
             break;
         }
     }
-    let kept = (head.len() + tail.len()) as u64;
-    let truncated = written > caps.kept as u64;
+    let truncated = shown > caps.kept as u64;
     let text = if truncated {
         tail.drain(..tail.len().saturating_sub(tail_size));
         let (head, tail) = (last_line_end(&head), first_line_start(&tail));
-        let left_out = written - (head.len() + tail.len()) as u64;
+        let left_out = shown - (head.len() + tail.len()) as u64;
         format!(
-            "{}[... {left_out} of {written} bytes left out; narrow the query: -l, --field-selector, -o name, --tail ...]\n{}",
+            "{}[... {left_out} of {shown} bytes left out; narrow the query: -l, --field-selector, -o name, --tail ...]\n{}",
             clean(head),
             clean(tail)
         )
     } else {
-        debug_assert_eq!(kept, written);
         head.extend_from_slice(&tail);
         clean(&head)
     };
@@ -96,7 +102,7 @@ mod tests {
 
     async fn captured(text: &[u8], kept: usize, read: u64) -> Captured {
         let (_sender, stop) = watch::channel(false);
-        capture(text, Caps { kept, read }, stop).await
+        capture(text, Caps { kept, read }, Redactor::new(&[]), stop).await
     }
 
     #[tokio::test]

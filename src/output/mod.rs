@@ -7,6 +7,8 @@
 
 mod capture;
 mod clean;
+mod redact;
 
 pub use capture::{Caps, Captured, capture};
 pub use clean::clean;
+pub use redact::Redactor;

@@ -163,6 +163,13 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// Whether the caller may do anything at all on the cluster: each file has a rule for both.
+    pub fn reaches(&self, target: &Target) -> bool {
+        !self.files.is_empty() && self.files.iter().all(|file| file.rules.iter().any(|rule| rule.reaches(target)))
+    }
+}
+
 /// What one rule says to a command, for `policy explain`.
 #[derive(Debug)]
 pub struct Considered<'p> {

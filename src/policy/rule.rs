@@ -193,6 +193,13 @@ impl Rule {
         }
     }
 
+    /// Whether the rule lets this caller do anything at all on this cluster.
+    pub(super) fn reaches(&self, target: &Target) -> bool {
+        self.effect != Effect::Deny
+            && self.callers.as_ref().is_none_or(|callers| callers.include(target))
+            && self.clusters.as_ref().is_none_or(|globs| target.cluster.iter().any(|name| one_of(globs, name)))
+    }
+
     /// What the command is aimed at; help is aimed at nothing.
     fn accepts_target(&self, invocation: &Invocation, target: &Target) -> Result<(), Mismatch> {
         if self.clusters.as_ref().is_some_and(|globs| !target.cluster.iter().any(|name| one_of(globs, name))) {

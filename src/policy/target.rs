@@ -16,15 +16,15 @@ pub struct Target {
 }
 
 impl Target {
-    /// What `caller` aims at; `endpoint` and `namespace` are the kubeconfig's.
-    pub fn new(caller: &Caller, endpoint: Option<&Endpoint>, namespace: &str) -> Self {
-        let cluster = endpoint.map(|endpoint| vec![endpoint.host().to_string(), format!("{}:{}", endpoint.host(), endpoint.port())]);
-        Self {
-            namespace: namespace.to_owned(),
-            cluster: cluster.unwrap_or_default(),
-            principal: caller.principal().to_owned(),
-            groups: caller.groups().to_vec(),
+    /// What `caller` aims at: a cluster's own name, when the operator gave it one, and the endpoint and the
+    /// namespace of its kubeconfig.
+    pub fn new(caller: &Caller, cluster: Option<&str>, endpoint: Option<&Endpoint>, namespace: &str) -> Self {
+        let mut names: Vec<String> = cluster.map(str::to_owned).into_iter().collect();
+        if let Some(endpoint) = endpoint {
+            names.push(endpoint.host().to_string());
+            names.push(format!("{}:{}", endpoint.host(), endpoint.port()));
         }
+        Self { namespace: namespace.to_owned(), cluster: names, principal: caller.principal().to_owned(), groups: caller.groups().to_vec() }
     }
 }
 

@@ -17,6 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use harness::{Server, base64_of, cluster, descendants, eventually, kubeconfig_of, tools};
 
 #[test]
@@ -216,6 +217,76 @@ fn a_rules_own_bounds_hold() {
     assert!(listed["output"].as_str().unwrap().len() < 400, "{listed}");
     assert!(server.kubectl("api-versions", &view).text("reason").contains("not allowed on this cluster"));
     assert_eq!(server.kubectl("cluster-info", &view).status, 200);
+}
+
+#[test]
+fn a_named_cluster_is_used_without_its_credential_being_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let write = |name: &str, text: &str| {
+        fs::write(folder.path().join(name), text).unwrap();
+        fs::set_permissions(folder.path().join(name), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    };
+    let cluster = cluster();
+    let view: serde_json::Value = {
+        let minify = Command::new(harness::program()).args(["kubeconfig", "check", "--json"]).arg(&cluster.view).output().unwrap();
+        assert!(!minify.status.success(), "loopback is closed unless the settings open it");
+        let settings = folder.path().join("open.toml");
+        fs::write(&settings, format!("[egress]\nallow = [\"{}\"]\n", cluster.server)).unwrap();
+        let shown =
+            Command::new(harness::program()).args(["kubeconfig", "minify", "--config"]).args([&settings, &cluster.view]).output().unwrap();
+        serde_json::from_slice(&shown.stdout).unwrap()
+    };
+    // As operators mount them: a kubeconfig that refers to files beside it.
+    let original = fs::read_to_string(&cluster.view).unwrap();
+    let token = original.lines().find_map(|line| line.trim().strip_prefix("token: ")).unwrap().trim_matches('"').to_owned();
+    let authority = view["clusters"][0]["cluster"]["certificate-authority-data"].as_str().unwrap();
+    write("ca.crt", &String::from_utf8(BASE64_STANDARD.decode(authority).unwrap()).unwrap());
+    write("token", &format!("{token}\n"));
+    let mounted = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: x\nclusters: [{{name: c, cluster: {{server: 'https://{}', certificate-authority: ca.crt}}}}]\nusers: [{{name: u, user: {{tokenFile: token}}}}]\ncontexts: [{{name: x, context: {{cluster: c, user: u, namespace: demo}}}}]\n",
+        cluster.server
+    );
+    write("demo.yaml", &mounted);
+    write("other.yaml", &mounted);
+    write("airlock.toml", "[clusters.demo]\nkubeconfig = \"demo.yaml\"\n[clusters.hidden]\nkubeconfig = \"other.yaml\"\n");
+    // `set env --list`-like output is not needed: a config map repeats the token to whoever reads it.
+    write(
+        "policy.toml",
+        "schema = 1\n[[rule]]\nid = \"look\"\neffect = \"allow\"\nreason = \"r\"\ntool = \"kubectl\"\nverbs = [\"get\", \"explain\", \"auth can-i\"]\nflags = [\"--selector\", \"--all-namespaces\"]\nclusters = [\"demo\"]\nvalues = { \"--output\" = [\"custom-columns=*\", \"json\"] }\n",
+    );
+    let (tools, allowed, path) = (tools(), cluster.server.to_string(), |name: &str| folder.path().join(name).to_str().unwrap().to_owned());
+    let (config, policy) = (path("airlock.toml"), path("policy.toml"));
+    let flags = ["--tools-dir", tools.to_str().unwrap(), "--egress-allow", &allowed, "--config", &config, "--policy", &policy];
+    let server = Server::with(&flags, None);
+    let call = |body: serde_json::Value| {
+        server.send("POST", "/tools/kubectl", &[("Content-Type", "application/json")], body.to_string().as_bytes())
+    };
+    assert_eq!(server.get("/clusters").json(), serde_json::json!({ "clusters": ["demo"] }), "the policy knows no other");
+    let listed = call(serde_json::json!({ "command": "get pods -A", "cluster": "demo" }));
+    assert_eq!((listed.status, listed.json()["exit_code"].as_i64()), (200, Some(0)), "{}", listed.json());
+    for name in ["hidden", "nowhere"] {
+        let refused = call(serde_json::json!({ "command": "get pods", "cluster": name }));
+        assert_eq!(refused.status, 400);
+        assert!(refused.text("reason").contains("no cluster") && refused.text("hint").contains("demo"), "{}", refused.json());
+    }
+    let both = call(serde_json::json!({ "command": "get pods", "cluster": "demo", "kubeconfig": "eA==" }));
+    assert!(both.status == 400 && both.text("reason").contains("brings a kubeconfig"), "{}", both.json());
+    // The tool repeats what it is given; here it is the token itself.
+    let echoed = call(serde_json::json!({ "command": format!("get pods -o custom-columns={token}:.x"), "cluster": "demo" }));
+    assert!(echoed.status == 200 && echoed.text("output").contains("[REDACTED]"), "{}", echoed.json());
+    assert!(!String::from_utf8_lossy(&echoed.body).to_ascii_lowercase().contains(&token.to_ascii_lowercase()));
+    // A credential that is replaced is taken; one that is broken is not.
+    write("demo.yaml", "apiVersion: v1\n");
+    eventually("the broken one is told", || fs::read_to_string(&server.log).unwrap().contains("a named cluster does not load"));
+    assert_eq!(call(serde_json::json!({ "command": "get pods", "cluster": "demo" })).status, 200);
+    write("demo.yaml", &mounted.replace("namespace: demo", "namespace: kube-system"));
+    eventually("the new one is in force", || {
+        call(serde_json::json!({ "command": "get pods -o json", "cluster": "demo" })).text("output").contains("\"items\": []")
+    });
+    let log = fs::read_to_string(&server.log).unwrap() + &fs::read_to_string(&server.audit).unwrap();
+    let told_by_server: String = log.lines().filter(|line| !line.contains("custom-columns")).collect();
+    assert!(!told_by_server.contains(&token), "the caller's own words may hold it, nothing else");
 }
 
 #[test]

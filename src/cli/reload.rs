@@ -1,13 +1,15 @@
-//! Takes changed policy files without a restart; one that does not load changes nothing.
+//! Takes changed policy files and kubeconfigs of named clusters without a restart; one that does not load
+//! changes nothing.
 //!
 //! Files are compared by content, every two seconds. A watch on directories would be told sooner, and
 //! would miss what overlay and network file systems do not tell; a ConfigMap swaps a symbolic link two
 //! folders up, which a read by path just follows.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     catalogue::Catalogue,
+    clusters::Clusters,
     config::read_policies,
     gate::Gate,
     metrics,
@@ -47,6 +49,22 @@ pub async fn watch(gate: Gate, paths: Vec<PathBuf>, mut known: Vec<PolicyFile>) 
             tracing::error!(problem, "the changed policy does not load; the rules loaded before stay in force");
             told = problem;
         }
+    }
+}
+
+/// Reads the kubeconfigs of named clusters again, for as long as the server lives.
+pub async fn watch_clusters(clusters: Arc<Clusters>) {
+    let mut told = Vec::new();
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let clusters = Arc::clone(&clusters);
+        let Ok(wrong) = tokio::task::spawn_blocking(move || clusters.reload()).await else { continue };
+        let problems: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+        // Once per problem, not every two seconds.
+        for problem in problems.iter().filter(|problem| !told.contains(*problem)) {
+            tracing::error!(problem, "a named cluster does not load; what was loaded before stays in force");
+        }
+        told = problems;
     }
 }
 

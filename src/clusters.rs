@@ -1,0 +1,119 @@
+//! Clusters by name: kubeconfigs that the operator mounts, and callers never see.
+//!
+//! Read at start, and again when they change; one that cannot be used any more leaves the one before in
+//! force. Which caller may use which is the policy's to say.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+    time::SystemTime,
+};
+
+use crate::{
+    kubeconfig::{Kubeconfig, KubeconfigError, Terms},
+    secret::SecretBytes,
+};
+
+/// Where a named cluster comes from.
+#[derive(Clone, Debug)]
+pub struct ClusterSource {
+    /// Its name.
+    pub name: String,
+    /// The kubeconfig. Files that it refers to are read beside it.
+    pub kubeconfig: PathBuf,
+    /// A context of it, instead of its current one.
+    pub context: Option<String>,
+}
+
+/// Why a mounted kubeconfig cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// It cannot be read.
+    #[error("the kubeconfig of the cluster `{name}` cannot be read: {}: {source}", path.display())]
+    Read {
+        /// The cluster.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is not acceptable.
+    #[error("the kubeconfig of the cluster `{name}`: {source}\n  fix: {}", source.help())]
+    Kubeconfig {
+        /// The cluster.
+        name: String,
+        /// Why.
+        source: KubeconfigError,
+    },
+}
+
+/// The clusters that callers may name.
+pub struct Clusters {
+    sources: Vec<ClusterSource>,
+    terms: Terms,
+    loaded: RwLock<BTreeMap<String, Arc<Kubeconfig>>>,
+}
+
+/// Larger than any certificate, key or token.
+const LARGEST_FILE: u64 = 256 * 1024;
+
+impl Clusters {
+    /// Reads each source under the operator's `terms`.
+    ///
+    /// # Errors
+    /// The first that cannot be used.
+    pub fn load(sources: Vec<ClusterSource>, terms: Terms) -> Result<Self, ClusterError> {
+        // A file that an operator mounts can name the token itself.
+        let terms = Terms { file_references: true, token_sources: Vec::new(), ..terms };
+        let loaded = sources.iter().map(|source| Ok((source.name.clone(), Arc::new(source.read(&terms)?)))).collect::<Result<_, _>>()?;
+        Ok(Self { sources, terms, loaded: RwLock::new(loaded) })
+    }
+
+    /// The kubeconfig of a cluster.
+    pub fn get(&self, name: &str) -> Option<Arc<Kubeconfig>> {
+        self.loaded.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// The names, with the kubeconfig of each.
+    pub fn all(&self) -> Vec<(String, Arc<Kubeconfig>)> {
+        let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
+        loaded.iter().map(|(name, kubeconfig)| (name.clone(), Arc::clone(kubeconfig))).collect()
+    }
+
+    /// Reads all of them again; what cannot be used is returned, and stays as it was.
+    pub fn reload(&self) -> Vec<ClusterError> {
+        let mut wrong = Vec::new();
+        for source in &self.sources {
+            match source.read(&self.terms) {
+                Ok(kubeconfig) => {
+                    self.loaded.write().unwrap_or_else(PoisonError::into_inner).insert(source.name.clone(), Arc::new(kubeconfig));
+                }
+                Err(error) => wrong.push(error),
+            }
+        }
+        wrong
+    }
+}
+
+impl ClusterSource {
+    fn read(&self, terms: &Terms) -> Result<Kubeconfig, ClusterError> {
+        let folder = self.kubeconfig.parent().unwrap_or(Path::new("/"));
+        let failed = |path: &Path, source| ClusterError::Read { name: self.name.clone(), path: path.to_owned(), source };
+        let bytes = bounded(&self.kubeconfig).map_err(|source| failed(&self.kubeconfig, source))?;
+        let beside = |path: &str| bounded(&folder.join(path));
+        Kubeconfig::parse_mounted(&bytes, self.context.as_deref(), terms, SystemTime::now(), &beside)
+            .map_err(|source| ClusterError::Kubeconfig { name: self.name.clone(), source })
+    }
+}
+
+fn bounded(path: &Path) -> io::Result<SecretBytes> {
+    if fs::metadata(path)?.len() > LARGEST_FILE {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    fs::read(path).map(SecretBytes::new)
+}
