@@ -1,6 +1,6 @@
 # The scripts do the work, so that CI and the Dockerfile can do it without make.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit e2e clients rootfs bench tools clean
+.PHONY: help run test lint unit e2e clients rootfs bench fuzz tools clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -29,6 +29,10 @@ rootfs: ## assemble the image's file system in target/rootfs and, as root, start
 bench: ## what the server adds to a call, beside bare kubectl in the same run
 	@tools/build kubectl cluster
 	@AIRLOCK_TEST_BIN=$$(tools/build --bin) AIRLOCK_TEST_DEMO=$$(tools/demo-cluster/build) cargo bench --locked --bench call --bench decide
+
+T ?= 60
+fuzz: ## hunt for inputs that break a property of src/fuzzing/, T seconds for each of the eight (T=60)
+	@tools/fuzz $(T)
 
 tools: ## build the pinned tools and the demo control plane into the cache
 	@tools/build all

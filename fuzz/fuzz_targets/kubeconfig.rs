@@ -1,4 +1,4 @@
-//! See `src/fuzzing.rs`.
+//! See `src/fuzzing/`.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

@@ -208,9 +208,19 @@ const CLUSTER_SCOPED: [&str; 31] = [
     "volumeattributesclasses.storage.k8s.io",
 ];
 
+/// Whether objects of this canonical name are known to live outside of namespaces.
+pub fn is_cluster_scoped(canonical: &str) -> bool {
+    CLUSTER_SCOPED.contains(&canonical)
+}
+
+/// Whether the table holds resources of this group: it then holds all that are meant.
+pub fn has_group(group: &str) -> bool {
+    RESOURCES.iter().any(|resource| resource.group == group)
+}
+
 /// Whether objects of this canonical name are known to live in namespaces.
 pub fn is_namespaced(canonical: &str) -> bool {
-    is_canonical(canonical) && !CLUSTER_SCOPED.contains(&canonical)
+    is_canonical(canonical) && !is_cluster_scoped(canonical)
 }
 
 /// Whether `name` is a canonical name of the table.

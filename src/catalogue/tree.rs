@@ -86,7 +86,9 @@ pub enum FlagKind {
     Uint,
     /// A decimal number.
     Float,
-    /// Any text; lists and maps too, whose inner grammar is the tool's.
+    /// Several values, with commas between them in one (pflag's `...Slice` types, which read CSV).
+    List,
+    /// Any text; maps too, whose inner grammar is the tool's.
     Text,
 }
 

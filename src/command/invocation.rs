@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::operand::Named;
-use crate::catalogue::{CommandPath, Tool, resource};
+use crate::catalogue::{CommandPath, FlagClass, Tool, resource};
 
 /// One value of one flag, as the tool will read it.
 pub type FlagValue = String;
@@ -30,6 +30,8 @@ pub struct Invocation {
     pub(super) operands: Vec<String>,
     pub(super) named: Named,
     pub(super) after_dash: Option<Vec<String>>,
+    /// What each given flag does, as this verb has it.
+    pub(super) classes: BTreeMap<String, FlagClass>,
     pub(super) never: Option<Box<Never>>,
 }
 
@@ -54,6 +56,9 @@ impl fmt::Display for Never {
     }
 }
 
+/// What Argo CD's own namespace is called in policies.
+pub const ARGOCD_NAMESPACE: &str = "argocd";
+
 impl Invocation {
     /// The question `TOOL version` that `inventory` asks of a binary; it contacts nobody.
     pub(crate) fn version_probe(tool: Tool) -> Self {
@@ -69,6 +74,7 @@ impl Invocation {
             operands: Vec::new(),
             named: Named::default(),
             after_dash: None,
+            classes: BTreeMap::new(),
             never: None,
         }
     }
@@ -91,6 +97,11 @@ impl Invocation {
     /// The flags by long name, each with its values in order.
     pub fn flags(&self) -> &BTreeMap<String, Vec<FlagValue>> {
         &self.flags
+    }
+
+    /// What a given flag does, as this verb has it.
+    pub fn flag_class(&self, name: &str) -> Option<FlagClass> {
+        self.classes.get(name).copied()
     }
 
     /// The operands before any `--`, resource tokens in canonical form.
@@ -124,23 +135,25 @@ impl Invocation {
     }
 
     /// Adds a flag that is absent; a flag that is there stays as the caller wrote it.
-    pub(crate) fn inject(&mut self, name: &str, value: &str) {
+    pub(crate) fn inject(&mut self, name: &str, value: &str, class: FlagClass) {
         self.flags.entry(name.to_owned()).or_insert_with(|| vec![value.to_owned()]);
+        self.classes.entry(name.to_owned()).or_insert(class);
     }
 
     /// The namespaces that the command touches: by flag, inside of operands, else `of_context`, which is
     /// the kubeconfig's.
     ///
-    /// argocd looks in its own namespace, whatever a kubeconfig says, unless the command names one.
+    /// argocd looks in its own namespace, whatever a kubeconfig says, unless the command names one; that
+    /// one is called `argocd` here, wherever it is.
     pub fn namespaces<'a>(&'a self, of_context: &'a str) -> Namespaces<'a> {
         let objects = self.resources().iter().any(|resource| resource == "namespaces");
-        if self.flag("all-namespaces") == Some("true") || objects && self.names().is_empty() {
+        if self.flag("all-namespaces") == Some("true") || objects && self.names().is_empty() || self.named.everywhere {
             return Namespaces::All;
         }
         let mut namespaces = self.own_namespaces();
-        let outside = !self.resources().is_empty() && !self.resources().iter().any(|resource| resource::is_namespaced(resource));
-        if namespaces.is_empty() && !outside && self.tool != Tool::Argocd {
-            namespaces.push(of_context);
+        let outside = !self.resources().is_empty() && self.resources().iter().all(|resource| resource::is_cluster_scoped(resource));
+        if namespaces.is_empty() && !outside {
+            namespaces.push(if self.tool == Tool::Argocd { ARGOCD_NAMESPACE } else { of_context });
         }
         Namespaces::These(namespaces)
     }

@@ -14,7 +14,7 @@ mod words;
 
 pub use duration::go_duration;
 pub use error::CommandError;
-pub use invocation::{FlagValue, Invocation, Namespaces, Never};
+pub use invocation::{ARGOCD_NAMESPACE, FlagValue, Invocation, Namespaces, Never};
 pub use parse::parse;
 pub(crate) use parse::{is_dns_label, typed_value};
 pub use words::{WordsError, split};

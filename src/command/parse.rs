@@ -175,12 +175,14 @@ impl<'a> Reading<'a> {
             self.sealed = Some(Excerpt::new(shown));
         }
         self.given.push(flag);
-        let value = typed_value(flag, value)?;
-        let values = self.flags.entry(flag.name.clone()).or_default();
-        if !values.is_empty() && !flag.repeatable {
+        let given = self.flags.entry(flag.name.clone()).or_default();
+        if !given.is_empty() && !flag.repeatable {
             return Err(CommandError::RepeatedFlag { flag: flag.name.clone() });
         }
-        values.push(value);
+        match flag.kind {
+            FlagKind::List => given.extend(elements(flag, value)?),
+            _ => given.push(typed_value(flag, value)?),
+        }
         Ok(())
     }
 
@@ -206,13 +208,32 @@ impl<'a> Reading<'a> {
         if let Some(namespace) = namespace {
             self.take_namespace(namespace)?;
         }
+        // Only these run a program that stands behind it; for all others the words are plain arguments, and
+        // they can be written without it.
+        let path = node.path.to_string();
+        let runs_program = self.tool() == Tool::Kubectl
+            && matches!(path.as_str(), "exec" | "debug" | "run" | "create job" | "create cronjob" | "create deployment");
+        if after_dash.is_some() && !runs_program && !help {
+            let why = "nothing runs behind it; write the arguments without it";
+            return Err(CommandError::Operand { tool: self.tool(), path: node.path.clone(), word: Excerpt::new("--"), why });
+        }
         self.no_early_scan_bait()?;
         let named = match help {
             true => Named::default(),
             false => Operands { tool: self.tool(), path: &node.path, flags: &self.flags }.named(&mut self.operands)?,
         };
         let never = self.never(help).map(Box::new);
-        Ok(Invocation { tool: self.tool(), path: node.path.clone(), flags: self.flags, operands: self.operands, named, after_dash, never })
+        let classes = self.given.iter().filter_map(|flag| Some((flag.name.clone(), flag.hazard.as_ref()?.class))).collect();
+        Ok(Invocation {
+            tool: self.tool(),
+            path: node.path.clone(),
+            flags: self.flags,
+            operands: self.operands,
+            named,
+            after_dash,
+            classes,
+            never,
+        })
     }
 
     /// Help does nothing of what its verb would do.
@@ -271,6 +292,18 @@ impl<'a> Reading<'a> {
     }
 }
 
+/// The elements of a list, each to be given by itself: a policy judges every one. pflag reads CSV (v1.0.10
+/// string_slice.go), where quotes join what commas part; no honest element needs them.
+fn elements(flag: &Flag, value: String) -> Result<Vec<String>, CommandError> {
+    let several = value.contains(',');
+    let elements: Vec<String> = value.split(',').map(str::to_owned).collect();
+    if value.contains('"') || several && elements.iter().any(String::is_empty) {
+        let expected = "values with single commas between them, and no double quotes";
+        return Err(CommandError::Value { flag: flag.name.clone(), expected, value: Excerpt::new(&value) });
+    }
+    Ok(elements)
+}
+
 /// Checks a value against its flag's type; the result is what the tool will read.
 pub(crate) fn typed_value(flag: &Flag, value: String) -> Result<String, CommandError> {
     let wrong = |expected, value: &str| CommandError::Value { flag: flag.name.clone(), expected, value: Excerpt::new(value) };
@@ -297,7 +330,12 @@ pub(crate) fn typed_value(flag: &Flag, value: String) -> Result<String, CommandE
         FlagKind::Text if flag.name == "namespace" && !is_dns_label(&value) => {
             Err(wrong("a namespace name (lower-case letters, digits and hyphens)", &value))
         }
-        FlagKind::Text => Ok(value),
+        // kubectl reads the names of formats in any case (cli-runtime pkg/genericclioptions).
+        FlagKind::Text if flag.name == "output" => {
+            let format = ["json", "yaml", "name", "wide", "kyaml"].into_iter().find(|format| format.eq_ignore_ascii_case(&value));
+            Ok(format.map_or(value, str::to_owned))
+        }
+        FlagKind::List | FlagKind::Text => Ok(value),
     }
 }
 
@@ -482,7 +520,7 @@ mod tests {
             (Tool::Istioctl, "x describe svc web", &["web"], &[], &[]),
             (Tool::Argocd, "app get team-a/web", &["web"], &["team-a"], &[]),
             (Tool::Argocd, "app sync web api -N team-b", &["web", "api"], &["team-b"], &[]),
-            (Tool::Argocd, "app rollback web 3", &["web", "3"], &[], &[]),
+            (Tool::Argocd, "app rollback web 3", &["web"], &[], &[]),
             (Tool::Helm, "install web oci://charts.example.com/web", &["web"], &[], &["oci://charts.example.com/web"]),
             (Tool::Helm, "upgrade web stable/web -n team-a", &["web"], &["team-a"], &["stable/web"]),
             (Tool::Helm, "rollback web 2", &["web"], &[], &[]),

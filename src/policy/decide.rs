@@ -153,9 +153,17 @@ impl Policy {
         if rules.is_empty() {
             return Decision::Deny(Denied { rule: None, reason: "no policy file is loaded".into(), hint: "ask the operator".into() });
         }
-        if !invocation.is_help() {
-            for (flag, value) in rules.iter().flat_map(|rule| &rule.inject) {
-                invocation.inject(flag, value);
+        let injected = rules.iter().flat_map(|rule| &rule.inject).filter(|_| !invocation.is_help());
+        let injected: Vec<_> = injected.filter(|(flag, _)| !invocation.flags().contains_key(*flag)).collect();
+        if !injected.is_empty() {
+            for (flag, (value, class)) in injected {
+                invocation.inject(flag, value, *class);
+            }
+            // What one file adds the others have to allow too.
+            for file in &self.files {
+                if let Err(denied) = file.verdict(&invocation, target) {
+                    return Decision::Deny(denied);
+                }
             }
         }
         let bounds = rules.iter().fold(Bounds::default(), |bounds, rule| bounds.and(rule.bounds));
@@ -219,6 +227,11 @@ impl Rules {
         let confirm = of(Effect::Confirm).filter(|_| !invocation.is_help());
         for rule in confirm.chain(of(Effect::Allow)) {
             match rule.accepts(invocation, target) {
+                Ok(()) if rule.effect == Effect::Allow => {
+                    let asks =
+                        of(Effect::Confirm).filter(|_| !invocation.is_help()).find(|confirm| confirm.asks_about(invocation, target, rule));
+                    return Ok(asks.unwrap_or(rule));
+                }
                 Ok(()) => return Ok(rule),
                 Err(Mismatch::Verb) => {}
                 // A rule about every verb (help) was not meant when another one does not fit.

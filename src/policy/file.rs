@@ -22,7 +22,7 @@ use super::{
     target::Target,
 };
 use crate::{
-    catalogue::{Catalogue, CommandNode, CommandPath, Flag, FlagClass, Tool, VerbClass, flag_named, flags_in_scope, resource},
+    catalogue::{Catalogue, CommandNode, CommandPath, Flag, FlagClass, FlagKind, Tool, VerbClass, flag_named, flags_in_scope, resource},
     command::{Invocation, go_duration, parse, split, typed_value},
     excerpt::Excerpt,
     nearest,
@@ -44,6 +44,9 @@ struct File {
     #[serde(default)]
     test: Vec<Test>,
 }
+
+/// Flags by long name, with the values that a rule accepts.
+type Flags = BTreeMap<String, Option<Vec<Pattern>>>;
 
 /// Lists of resources or flags with a name, used as `"@name"`.
 type Sets = BTreeMap<String, Vec<Spanned<String>>>;
@@ -281,7 +284,7 @@ impl Loading<'_> {
 
     fn rule(&self, raw: &RawRule, sets: &Sets) -> Result<Rule, PolicyError> {
         let chosen = self.verbs(raw)?;
-        let flags = self.flags(raw, &chosen, sets)?;
+        let (flags, flag_classes) = self.flags(raw, &chosen, sets)?;
         if raw.effect == Effect::Deny {
             self.only_what_a_deny_rule_has(raw)?;
         }
@@ -293,6 +296,9 @@ impl Loading<'_> {
             }),
         };
         let id = raw.id.get_ref().clone();
+        if let (Some(charts), true) = (&raw.charts, raw.tool != Tool::Helm) {
+            return Err(self.error(charts.span(), "only helm's commands name charts", None));
+        }
         let none = |most: &Option<Spanned<usize>>| most.as_ref().is_some_and(|most| *most.get_ref() == 0);
         if let (Some(names), true) = (raw.names.as_ref().or(raw.charts.as_ref()), none(&raw.max_operands) || none(&raw.max_names)) {
             return Err(self.error(names.span(), "this rule wants a name and accepts none, so it never matches", None));
@@ -304,18 +310,22 @@ impl Loading<'_> {
             hint: raw.hint.clone(),
             tool: raw.tool,
             callers,
-            clusters: self.globs(raw.clusters.as_ref())?,
+            clusters: self.globs_of(raw.clusters.as_ref(), "cluster names, hosts or host:port", |c| {
+                c.is_ascii_lowercase() || c.is_ascii_digit() || "-.:[]".contains(c)
+            })?,
             resources: self.resources(raw, sets)?,
             require: raw.require.iter().map(|flag| long_name(flag.get_ref()).to_owned()).collect(),
             max_operands: raw.max_operands.as_ref().map(|most| *most.get_ref()),
             max_names: raw.max_names.as_ref().map(|most| *most.get_ref()),
             names: self.globs(raw.names.as_ref())?,
-            namespaces: self.globs(raw.namespaces.as_ref())?,
+            namespaces: self
+                .globs_of(raw.namespaces.as_ref(), "namespaces", |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')?,
             charts: self.globs(raw.charts.as_ref())?,
             after_dash: raw.after_dash,
             inject: self.injected(raw, &flags, &chosen)?,
             bounds: self.bounds(raw)?,
             verbs: chosen.verbs,
+            flag_classes,
             flags,
         };
         Ok(rule)
@@ -374,8 +384,9 @@ impl Loading<'_> {
     }
 
     /// The flags of a rule with the values it accepts: of `flags`, `require`, `values` and `inject`.
-    fn flags(&self, raw: &RawRule, chosen: &Chosen<'_>, sets: &Sets) -> Result<BTreeMap<String, Option<Vec<Pattern>>>, PolicyError> {
-        let mut flags: BTreeMap<String, Option<Vec<Pattern>>> = BTreeMap::new();
+    fn flags(&self, raw: &RawRule, chosen: &Chosen<'_>, sets: &Sets) -> Result<(Flags, Vec<FlagClass>), PolicyError> {
+        let mut flags = Flags::new();
+        let mut classes = Vec::new();
         for flag in &raw.flags {
             match flag.get_ref().strip_prefix('@') {
                 None => drop(flags.insert(self.flag(raw, flag, chosen)?, None)),
@@ -387,8 +398,7 @@ impl Loading<'_> {
                     }
                     // The others can do harm: a rule names each of them.
                     (None, Some(class)) if class == FlagClass::Plain || raw.effect == Effect::Deny => {
-                        let of_class = chosen.flags().filter(|flag| flag.hazard.as_ref().is_some_and(|hazard| hazard.class == class));
-                        flags.extend(of_class.map(|flag| (flag.name.clone(), None)));
+                        classes.push(class); // of each verb by itself: `--all` is plain for one and not for another
                     }
                     (None, Some(_)) => {
                         let message = format!("flags of the class `{name}` can do harm: an {} rule names each of them", raw.effect.word());
@@ -413,10 +423,25 @@ impl Loading<'_> {
                 let message = format!("`{} {}` has no --{name}, so this rule never matches it", raw.tool, node.path);
                 return Err(self.error(flag.span(), &message, Some("put the verb into a rule of its own".into())));
             }
+            let bare = chosen.flag(&name).iter().any(|(_, flag)| flag.kind == FlagKind::Text && flag.value_if_bare.is_some());
+            if bare && !raw.values.keys().any(|listed| long_name(listed.get_ref()) == name) {
+                let message = format!("--{name} is required, and some of its values do nothing (`none`): list those that count");
+                let help = format!("values = {{ \"--{name}\" = [\"client\", \"server\"] }}");
+                return Err(self.error(flag.span(), &message, Some(help)));
+            }
             flags.entry(name).or_default();
         }
-        for flag in raw.inject.keys() {
-            flags.entry(self.flag(raw, flag, chosen)?).or_default();
+        for (flag, value) in &raw.inject {
+            let name = self.flag(raw, flag, chosen)?;
+            let is_plain =
+                chosen.flag(&name).iter().all(|(_, flag)| flag.hazard.as_ref().is_some_and(|hazard| hazard.class == FlagClass::Plain));
+            // Without values of its own, a flag that can do harm has the one that is added.
+            let own = if is_plain {
+                None
+            } else {
+                Some(vec![Pattern::parse(value.get_ref()).map_err(|why| self.error(value.span(), why, None))?])
+            };
+            flags.entry(name).or_insert(own);
         }
         for (flag, patterns) in &raw.values {
             let name = self.flag(raw, flag, chosen)?;
@@ -443,7 +468,7 @@ impl Loading<'_> {
         if raw.effect != Effect::Deny {
             self.hazards_have_values(raw, &flags, chosen)?;
         }
-        Ok(flags)
+        Ok((flags, classes))
     }
 
     /// A flag that at least one verb of the rule has, and that may be allowed.
@@ -468,12 +493,7 @@ impl Loading<'_> {
         Ok(name.to_owned())
     }
 
-    fn hazards_have_values(
-        &self,
-        raw: &RawRule,
-        flags: &BTreeMap<String, Option<Vec<Pattern>>>,
-        chosen: &Chosen<'_>,
-    ) -> Result<(), PolicyError> {
+    fn hazards_have_values(&self, raw: &RawRule, flags: &Flags, chosen: &Chosen<'_>) -> Result<(), PolicyError> {
         for (name, _) in flags.iter().filter(|(_, patterns)| patterns.is_none()) {
             let hazard =
                 chosen.flag(name).into_iter().find_map(|(_, flag)| flag.hazard.as_ref().filter(|hazard| hazard.class.needs_values()));
@@ -504,15 +524,13 @@ impl Loading<'_> {
     }
 
     /// Flags to add; what is added has to be what the rule accepts and the flag takes.
-    fn injected(
-        &self,
-        raw: &RawRule,
-        flags: &BTreeMap<String, Option<Vec<Pattern>>>,
-        chosen: &Chosen<'_>,
-    ) -> Result<BTreeMap<String, String>, PolicyError> {
+    fn injected(&self, raw: &RawRule, flags: &Flags, chosen: &Chosen<'_>) -> Result<BTreeMap<String, (String, FlagClass)>, PolicyError> {
         let mut injected = BTreeMap::new();
         for (flag, value) in &raw.inject {
             let name = long_name(flag.get_ref());
+            if name == "help" {
+                return Err(self.error(flag.span(), "with --help added, nothing would run but help", None));
+            }
             let text = value.get_ref();
             let accepted =
                 flags.get(name).and_then(Option::as_ref).is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(text)));
@@ -520,13 +538,23 @@ impl Loading<'_> {
                 let message = format!("the rule itself does not accept {} for --{name}", Excerpt::new(text));
                 return Err(self.error(value.span(), &message, None));
             }
-            for (_, flag) in chosen.flag(name) {
+            let found = chosen.flag(name);
+            for (_, flag) in &found {
                 typed_value(flag, text.clone()).map_err(|error| self.error(value.span(), &error.to_string(), None))?;
+                if let Some(why) = flag.never(Some(text)) {
+                    return Err(self.error(value.span(), &format!("--{name} {} is never allowed: {why}", Excerpt::new(text)), None));
+                }
+            }
+            if found.len() < chosen.commands.len() {
+                let message = format!("not every verb of this rule has --{name} in every version of {}, so it cannot be added", raw.tool);
+                return Err(self.error(flag.span(), &message, Some("put the verbs that have it into a rule of their own".into())));
             }
             if raw.require.iter().any(|required| long_name(required.get_ref()) == name) {
                 return Err(self.error(flag.span(), &format!("--{name} is required, so it is never added"), None));
             }
-            injected.insert(name.to_owned(), text.clone());
+            let classes = found.iter().filter_map(|(_, flag)| flag.hazard.as_ref()).map(|hazard| hazard.class);
+            let class = classes.clone().find(|class| *class != FlagClass::Plain).unwrap_or(FlagClass::Plain);
+            injected.insert(name.to_owned(), (text.clone(), class));
         }
         Ok(injected)
     }
@@ -555,7 +583,21 @@ impl Loading<'_> {
                 Some("leave the key out to match everything".into()),
             ));
         }
+        if let Some(glob) = spanned.get_ref().iter().find(|glob| glob.get_ref().is_empty()) {
+            return Err(self.error(glob.span(), "an empty text matches nothing", None));
+        }
         Ok(Some(spanned.get_ref().iter().map(|glob| glob.get_ref().clone()).collect()))
+    }
+
+    /// Globs whose characters can occur in what they are matched with.
+    fn globs_of(&self, list: Option<&Spanned<List>>, what: &str, may_hold: fn(char) -> bool) -> Result<Option<Vec<String>>, PolicyError> {
+        let wrong = list.into_iter().flat_map(Spanned::get_ref).find(|glob| !glob.get_ref().chars().all(|c| c == '*' || may_hold(c)));
+        match wrong {
+            Some(glob) => {
+                Err(self.error(glob.span(), &format!("{} is no glob of {what}, so it never matches", Excerpt::new(glob.get_ref())), None))
+            }
+            None => self.globs(list),
+        }
     }
 
     fn resources(&self, raw: &RawRule, sets: &Sets) -> Result<Option<Vec<String>>, PolicyError> {
@@ -970,6 +1012,188 @@ mod tests {
             load(&format!("{HEAD}verbs = [\"get\"]\nresources = [\"namespaces\", \"nodes\"]\nnamespaces = [\"team-*\"]\n")).unwrap();
         for (words, expected) in [("get ns team-b", true), ("get ns", false), ("get ns default", false), ("get nodes", true)] {
             assert_eq!(matches!(decide(&lists, words), D::Allow(_)), expected, "{words}");
+        }
+    }
+
+    /// Rules by their lines; `a` is allowed, `c` confirmed, `d` denied, each for kubectl unless it says `tool`.
+    fn rules(lines: &[&str]) -> String {
+        let mut text = "schema = 1\n".to_owned();
+        for (at, line) in lines.iter().enumerate() {
+            let (effect, body) = line.split_once(' ').unwrap();
+            let effect = match effect {
+                "a" => "allow",
+                "c" => "confirm",
+                _ => "deny",
+            };
+            let tool = if body.contains("tool =") { "" } else { "tool = \"kubectl\"\n" };
+            text += &format!("[[rule]]\nid = \"r{at}\"\neffect = \"{effect}\"\nreason = \"r\"\n{tool}{}\n", body.replace("; ", "\n"));
+        }
+        text
+    }
+
+    fn effect(lines: &[&str], command: &str) -> &'static str {
+        use super::super::Decision as D;
+        let policy = load(&rules(lines)).unwrap_or_else(|error| panic!("{lines:?}: {error}"));
+        let tool: Tool = command.split(' ').next().unwrap().parse().unwrap();
+        let catalogues = Catalogue::carried().unwrap();
+        let catalogue = catalogues.iter().find(|catalogue| catalogue.tool() == tool).unwrap();
+        let Ok(invocation) = parse(catalogue, split(tool, command).unwrap(), None) else { return "refused" };
+        match policy.decide(invocation, &Target { namespace: "prod".into(), ..Target::default() }) {
+            D::Allow(_) => "allow",
+            D::Confirm(_) => "confirm",
+            D::Deny(_) => "deny",
+        }
+    }
+
+    /// Each was a way around a rule once.
+    #[test]
+    fn a_rule_is_not_dodged() {
+        for (rules, command, expected) in [
+            // `@plain` is what is plain for the verb that is asked for.
+            (&[r#"a verbs = ["get", "wait", "delete"]; flags = ["@plain"]"#][..], "kubectl delete pods --all", "deny"),
+            (&[r#"a verbs = ["get", "wait", "delete"]; flags = ["@plain"]"#], "kubectl get pods --show-labels", "allow"),
+            (&[r#"a tool = "argocd"; verbs = ["*"]; flags = ["@plain"]"#], "argocd app get web -o json", "deny"),
+            // A flag or an operand of which a confirm rule does not know.
+            (
+                &[r#"a verbs = ["delete"]; flags = ["--ignore-not-found"]"#, r#"c verbs = ["delete"]"#],
+                "kubectl delete pod web --ignore-not-found",
+                "confirm",
+            ),
+            (
+                &[r#"a verbs = ["get"]; flags = ["--all-namespaces"]"#, r#"c verbs = ["get"]; resources = ["secrets"]"#],
+                "kubectl get secrets,pods -A",
+                "confirm",
+            ),
+            (
+                &[r#"a verbs = ["scale"]; flags = ["--replicas"]"#, r#"c verbs = ["scale"]; namespaces = ["prod"]"#],
+                "kubectl scale deploy/web --replicas=0",
+                "confirm",
+            ),
+            (&[r#"a verbs = ["delete"]"#, r#"c verbs = ["delete"]; names = ["db"]"#], "kubectl delete pod db x", "confirm"),
+            (
+                &[r#"a verbs = ["delete"]; require = ["--dry-run"]; values = { "--dry-run" = ["client"] }"#, r#"c verbs = ["delete"]"#],
+                "kubectl delete pod x --dry-run=client",
+                "allow",
+            ),
+            // Custom resources: their namespace, and their other names.
+            (
+                &[r#"a verbs = ["delete"]; resources = ["certificates.cert-manager.io"]; namespaces = ["team-a"]"#],
+                "kubectl delete certificates.v1.cert-manager.io web",
+                "deny",
+            ),
+            (
+                &[r#"a verbs = ["get"]"#, r#"d verbs = ["get"]; resources = ["sealedsecrets.bitnami.com"]"#],
+                "kubectl get sealedsecret.v1alpha1.bitnami.com",
+                "deny",
+            ),
+            (&[r#"a verbs = ["get"]"#], "kubectl get vs.v1.networking.istio.io", "refused"),
+            // Lists: every element.
+            (
+                &[r#"a verbs = ["create deployment"]; values = { "--image" = ["registry.example.com/*"] }"#],
+                "kubectl create deployment a --image=registry.example.com/a,evil.example/b",
+                "deny",
+            ),
+            (
+                &[
+                    r#"a verbs = ["create role"]; flags = ["--verb", "--resource"]"#,
+                    r#"d verbs = ["create role"]; values = { "--resource" = ["secrets"] }"#,
+                ],
+                "kubectl create role a --verb=get --resource=pods,secrets",
+                "deny",
+            ),
+            (
+                &[r#"a tool = "helm"; verbs = ["upgrade"]; charts = ["oci://ok/*"]; values = { "--set" = ["image.tag=*"] }"#],
+                "helm upgrade web oci://ok/web --set image.tag=1,image.repository=evil",
+                "deny",
+            ),
+            // What stands behind `--` is an argument like any other.
+            (
+                &[r#"a verbs = ["get", "exec"]; after_dash = true"#, r#"d verbs = ["get"]; resources = ["secrets"]"#],
+                "kubectl get -- secrets db",
+                "refused",
+            ),
+            // Namespaces inside of operands, and verbs that have none.
+            (
+                &[r#"a tool = "istioctl"; verbs = ["experimental metrics"]; namespaces = ["team-a"]"#],
+                "istioctl x metrics web.kube-system",
+                "deny",
+            ),
+            (
+                &[r#"a tool = "istioctl"; verbs = ["uninstall"]; flags = ["--revision"]; namespaces = ["team-a"]"#],
+                "istioctl uninstall --revision x -n team-a",
+                "deny",
+            ),
+            (&[r#"a tool = "argocd"; verbs = ["app delete"]; namespaces = ["team-a"]"#], "argocd app delete web", "deny"),
+            (&[r#"a tool = "argocd"; verbs = ["app delete"]; namespaces = ["argocd"]"#], "argocd app delete argocd/web", "allow"),
+            (&[r#"a tool = "argocd"; verbs = ["cluster rm"]; namespaces = ["argocd"]"#], "argocd cluster rm prod", "deny"),
+            (
+                &[r#"a tool = "argocd"; verbs = ["app delete"]; flags = ["--selector"]; namespaces = ["team-a"]"#],
+                "argocd app delete -l a=b",
+                "deny",
+            ),
+            (
+                &[r#"a tool = "argocd"; verbs = ["app sync"]; flags = ["--selector"]; names = ["web"]"#],
+                "argocd app sync web -l a=b",
+                "refused",
+            ),
+            (&[r#"a verbs = ["cluster-info dump"]; namespaces = ["prod"]"#], "kubectl cluster-info dump", "deny"),
+            // Prefixes, hosts, formats, and what a flag names.
+            (&[r#"a verbs = ["describe"]"#, r#"d verbs = ["describe"]; names = ["vault-*"]"#], "kubectl describe pod vaul", "deny"),
+            (&[r#"a verbs = ["describe"]"#, r#"d verbs = ["describe"]; namespaces = ["kube-*"]"#], "kubectl describe ns kub", "deny"),
+            (
+                &[r#"a tool = "helm"; verbs = ["template"]; charts = ["https://*.example.com/*"]"#],
+                "helm template a https://evil.net/x.example.com/y.tgz",
+                "deny",
+            ),
+            (
+                &[r#"a tool = "helm"; verbs = ["template"]; charts = ["*"]"#],
+                "helm template a https://a.example.com:443@evil.net/y.tgz",
+                "refused",
+            ),
+            (
+                &[r#"a verbs = ["get"]; values = { "--output" = ["*"] }"#, r#"d verbs = ["get"]; values = { "--output" = ["yaml"] }"#],
+                "kubectl get pods -o YAML",
+                "deny",
+            ),
+            (
+                &[r#"a verbs = ["expose"]; flags = ["--name", "--port"]; names = ["web"]"#],
+                "kubectl expose deploy web --port=80 --name=payments",
+                "deny",
+            ),
+            (
+                &[r#"a verbs = ["set env"]; values = { "--from" = ["*"] }"#, r#"d verbs = ["set env"]; resources = ["secrets"]"#],
+                "kubectl set env deploy/web --from=secret/db",
+                "deny",
+            ),
+            // What is added is judged as well.
+            (
+                &[r#"a verbs = ["get"]; inject = { "--all-namespaces" = "true" }"#, r#"d verbs = ["get"]; flags = ["--all-namespaces"]"#],
+                "kubectl get pods",
+                "deny",
+            ),
+            (&[r#"a verbs = ["logs"]; inject = { "--tail" = "500" }"#], "kubectl logs web --tail=-1", "deny"),
+        ] {
+            assert_eq!(effect(rules, command), expected, "{rules:?}\n{command}");
+        }
+    }
+
+    #[test]
+    fn a_rule_that_is_weaker_than_it_reads_does_not_load() {
+        for (rule, message) in [
+            (r#"a verbs = ["delete"]; require = ["--dry-run"]"#, "some of its values do nothing"),
+            (
+                r#"a verbs = ["get"]; values = { "--output" = ["*"] }; inject = { "--output" = "jsonpath-file=/etc/passwd" }"#,
+                "is never allowed",
+            ),
+            (r#"a verbs = ["get", "logs"]; inject = { "--tail" = "500" }"#, "not every verb of this rule has --tail"),
+            (r#"a verbs = ["logs"]; inject = { "--help" = "true" }"#, "nothing would run but help"),
+            (r#"a verbs = ["get"]; charts = ["x"]"#, "only helm's commands name charts"),
+            (r#"a verbs = ["get"]; namespaces = ["Prod"]"#, "is no glob of namespaces"),
+            (r#"a verbs = ["get"]; clusters = ["https://prod.example.com"]"#, "is no glob of cluster names"),
+            (r#"a verbs = ["get"]; principals = [""]"#, "an empty text matches nothing"),
+        ] {
+            let error = load(&rules(&[rule])).unwrap_err();
+            assert!(error.message.contains(message), "{rule}: {error}");
         }
     }
 

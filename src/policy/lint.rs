@@ -31,9 +31,12 @@ fn always_denied(rule: &Rule, rules: &[Rule]) -> Option<(String, String)> {
 
 /// Reading without a list of resources reads Secrets too.
 fn reads_every_resource(rule: &Rule) -> Option<(String, String)> {
-    let Verbs::These(verbs) = &rule.verbs else { return None };
-    let verb = verbs.iter().find(|verb| matches!(verb.to_string().as_str(), "get" | "describe"))?;
-    (rule.tool == Tool::Kubectl && rule.resources.is_none() && rule.require.is_empty()).then(|| {
+    let verb = match &rule.verbs {
+        Verbs::These(verbs) => verbs.iter().find(|verb| matches!(verb.to_string().as_str(), "get" | "describe"))?.to_string(),
+        Verbs::All => "get".into(),
+    };
+    let reads = rule.effect == Effect::Allow && rule.tool == Tool::Kubectl && rule.resources.is_none();
+    (reads && rule.require.is_empty()).then(|| {
         let message = format!("this rule lets `kubectl {verb}` read every resource, Secrets too");
         (message, "list `resources`, for example [\"pods\", \"services\"]".into())
     })

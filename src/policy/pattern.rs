@@ -64,10 +64,10 @@ impl Pattern {
             FlagKind::Duration => "a duration like 30s",
             FlagKind::Int | FlagKind::Uint => "a whole number",
             FlagKind::Float => "a number",
-            FlagKind::Text => "",
+            FlagKind::List | FlagKind::Text => "",
         };
         let possible = match (self, flag.kind) {
-            (_, FlagKind::Text) => true,
+            (_, FlagKind::List | FlagKind::Text) => true,
             (Self::Glob(glob), _) => glob.contains('*') || typed_value(flag, glob.clone()).is_ok_and(|value| value == *glob),
             (Self::Integers { .. }, kind) => matches!(kind, FlagKind::Int | FlagKind::Uint | FlagKind::Float),
             (Self::Durations { .. }, kind) => kind == FlagKind::Duration,

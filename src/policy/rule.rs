@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{decide::Mismatch, pattern::Pattern, target::Target};
 use crate::{
-    catalogue::{CommandPath, Tool},
-    command::{Invocation, Namespaces},
+    catalogue::{CommandPath, FlagClass, Tool, resource},
+    command::{ARGOCD_NAMESPACE, Invocation, Namespaces},
     glob,
 };
 
@@ -101,6 +101,8 @@ pub(super) struct Rule {
     /// Long names without dashes, each with its accepted values. Other flags than these and the common
     /// ones are not accepted.
     pub(super) flags: BTreeMap<String, Option<Vec<Pattern>>>,
+    /// Classes of flags, as each verb has them.
+    pub(super) flag_classes: Vec<FlagClass>,
     pub(super) require: Vec<String>,
     pub(super) max_operands: Option<usize>,
     /// Globs of object names.
@@ -112,8 +114,8 @@ pub(super) struct Rule {
     pub(super) charts: Option<Vec<String>>,
     /// Whether words may follow `--`.
     pub(super) after_dash: bool,
-    /// Flags that are added when they are absent.
-    pub(super) inject: BTreeMap<String, String>,
+    /// Flags that are added when they are absent, with their classes.
+    pub(super) inject: BTreeMap<String, (String, FlagClass)>,
     pub(super) bounds: Bounds,
 }
 
@@ -141,6 +143,13 @@ impl Callers {
 
 fn one_of(globs: &[String], value: &str) -> bool {
     globs.iter().any(|glob| glob::matches(glob, value))
+}
+
+/// Whether a custom resource may be one of `listed` under its singular or short name: it is of the group of
+/// one of them, and what a group holds is not known.
+fn is_beside(custom: &str, listed: &[String]) -> bool {
+    let group = |name: &str| name.split_once('.').map(|(_, group)| group.to_owned());
+    listed.iter().any(|name| group(name) == group(custom))
 }
 
 /// Flags that every allow rule accepts: the namespace is a typed label, and help prints help.
@@ -172,11 +181,12 @@ impl Rule {
             let patterns = match self.flags.get(name) {
                 Some(Some(patterns)) => patterns,
                 Some(None) => continue,
-                None if COMMON.contains(&name.as_str()) => continue,
+                None if COMMON.contains(&name.as_str()) || self.has_class_of(invocation, name) => continue,
                 None => return Err(Mismatch::Flag { flag: name.clone() }),
             };
             for value in values {
-                if !patterns.iter().any(|pattern| pattern.matches(value)) {
+                let hides_more = invocation.tool() == Tool::Helm && name.starts_with("set") && value.contains([',', '{', '[']);
+                if hides_more || !patterns.iter().any(|pattern| pattern.matches(value)) {
                     return Err(Mismatch::Value { flag: name.clone(), value: value.as_str().into(), values: self.shown_values(name) });
                 }
             }
@@ -230,7 +240,8 @@ impl Rule {
             return Err(Mismatch::Names { most });
         }
         // Reading a chart runs its templates: no rule means any chart by saying nothing.
-        match invocation.charts().iter().find(|chart| !self.charts.as_ref().is_some_and(|globs| one_of(globs, chart))) {
+        let allowed = |chart: &String| self.charts.as_ref().is_some_and(|globs| globs.iter().any(|glob| glob::matches_path(glob, chart)));
+        match invocation.charts().iter().find(|chart| !allowed(chart)) {
             Some(chart) => Err(Mismatch::Chart { chart: chart.as_str().into() }),
             None => Ok(()),
         }
@@ -240,7 +251,7 @@ impl Rule {
     fn has_namespaces(&self, invocation: &Invocation, target: &Target) -> bool {
         match (&self.namespaces, invocation.namespaces(&target.namespace)) {
             // Another namespace than Argo CD's own is somebody else's applications.
-            (None, Namespaces::These(named)) => self.tool != Tool::Argocd || named.is_empty(),
+            (None, Namespaces::These(named)) => self.tool != Tool::Argocd || named.iter().all(|name| *name == ARGOCD_NAMESPACE),
             (None, Namespaces::All) => true,
             (Some(globs), Namespaces::All) => globs.iter().any(|glob| glob == "*") && !self.leaves_namespaces(invocation),
             (Some(globs), Namespaces::These(named)) => named.iter().all(|name| one_of(globs, name)) && !self.leaves_namespaces(invocation),
@@ -259,17 +270,56 @@ impl Rule {
             (Some(values), Some(patterns)) => values.iter().any(|value| patterns.iter().any(|pattern| pattern.matches(value))),
             (Some(_), None) => true,
         };
+        let of_class = || invocation.flags().keys().any(|name| self.has_class_of(invocation, name));
+        self.touches(invocation, target)
+            && (self.flags.is_empty() && self.flag_classes.is_empty() || self.flags.iter().any(flag) || of_class())
+    }
+
+    /// Whether the command is in the rule's scope, whatever its flags: its verb, and any one of what each
+    /// list of the rule names.
+    fn touches(&self, invocation: &Invocation, target: &Target) -> bool {
         let any = |globs: &Vec<String>, found: &[String]| found.iter().any(|one| one_of(globs, one));
+        // kubectl describes every object whose name begins with the one that is given.
+        let is_prefix = invocation.tool() == Tool::Kubectl && invocation.path().words() == ["describe"];
+        let named = |globs: &Vec<String>| match is_prefix {
+            true => invocation.names().iter().any(|name| globs.iter().any(|glob| glob::matches_extension(glob, name))),
+            false => any(globs, invocation.names()),
+        };
+        let has_resource = |denied: &Vec<String>| {
+            let resources = invocation.resources().iter();
+            resources.clone().any(|resource| denied.contains(resource))
+                || resources.filter(|resource| !resource::is_canonical(resource)).any(|custom| is_beside(custom, denied))
+        };
         self.has_verb(invocation)
             && !invocation.is_help()
             && self.callers.as_ref().is_none_or(|callers| callers.include(target))
             && self.clusters.as_ref().is_none_or(|globs| any(globs, &target.cluster))
             && self.touches_namespaces(invocation, target)
-            && self.resources.as_ref().is_none_or(|denied| invocation.resources().iter().any(|resource| denied.contains(resource)))
+            && self.resources.as_ref().is_none_or(has_resource)
             // A command that names nothing may touch anything.
-            && self.names.as_ref().is_none_or(|globs| invocation.names().is_empty() || any(globs, invocation.names()))
-            && self.charts.as_ref().is_none_or(|globs| any(globs, invocation.charts()))
-            && (self.flags.is_empty() || self.flags.iter().any(flag))
+            && self.names.as_ref().is_none_or(|globs| invocation.names().is_empty() || named(globs))
+            && self.charts.as_ref().is_none_or(|globs| invocation.charts().iter().any(|chart| globs.iter().any(|glob| glob::matches_path(glob, chart))))
+    }
+
+    /// Whether a confirm rule asks about a command that the allow rule `allow` accepts, although some flag or
+    /// operand keeps the confirm rule itself from matching. An allow rule that requires a flag of which the
+    /// confirm rule does not know (`--dry-run`) is meant as the exception.
+    pub(super) fn asks_about(&self, invocation: &Invocation, target: &Target, allow: &Self) -> bool {
+        let has_required = |name: &String| {
+            let patterns = self.flags.get(name).and_then(Option::as_ref);
+            let accepted =
+                |value: &String| value != "false" && patterns.is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(value)));
+            invocation.flags().get(name).is_some_and(|values| values.iter().any(accepted))
+        };
+        self.touches(invocation, target)
+            && self.require.iter().all(has_required)
+            && self.max_names.is_none_or(|most| invocation.names().len() <= most)
+            && allow.require.iter().all(|flag| self.flags.contains_key(flag))
+    }
+
+    /// Whether a flag of the command is of a class that the rule names.
+    fn has_class_of(&self, invocation: &Invocation, flag: &str) -> bool {
+        invocation.flag_class(flag).is_some_and(|class| self.flag_classes.contains(&class))
     }
 
     /// Whether a deny rule's namespaces are touched: all of them include each.
@@ -277,6 +327,10 @@ impl Rule {
         let Some(globs) = &self.namespaces else { return true };
         match invocation.namespaces(&target.namespace) {
             Namespaces::All => true,
+            // `describe ns kub` describes kube-system.
+            Namespaces::These(named) if invocation.path().words() == ["describe"] => {
+                named.iter().any(|name| globs.iter().any(|glob| glob::matches_extension(glob, name)))
+            }
             Namespaces::These(named) => named.iter().any(|name| one_of(globs, name)),
         }
     }
@@ -297,7 +351,8 @@ impl Rule {
             || self.namespaces.is_some()
             || self.names.is_some()
             || self.charts.is_some()
-            || !self.flags.is_empty();
+            || !self.flags.is_empty()
+            || !self.flag_classes.is_empty();
         self.effect == Effect::Deny && verbs && covered && !narrowed
     }
 

@@ -176,6 +176,10 @@ fn difference(catalogue: &Catalogue, line: &Accepted, rendered: &Reading, writte
                 *value = if ["1", "t", "T", "true", "TRUE", "True"].contains(&value.as_str()) { "true" } else { "false" }.into()
             });
         }
+        // Ours are given one by one.
+        if flag(name).is_some_and(|flag| flag.kind == FlagKind::List) {
+            *values = values.iter().flat_map(|value| value.split(',').map(str::to_owned)).collect();
+        }
     }
     if kubectl {
         let own = line.words.first().is_some_and(|word| word == "--v=0");
@@ -207,7 +211,7 @@ fn is_same(kind: FlagKind, given: &str, held: &str) -> bool {
         FlagKind::Duration => duration(given) == duration(held),
         FlagKind::Float => given.parse::<f32>().unwrap() == held.parse::<f32>().unwrap(),
         FlagKind::Int | FlagKind::Uint => number(given) == number(held),
-        FlagKind::Text => true,
+        FlagKind::List | FlagKind::Text => true,
     }
 }
 
@@ -374,6 +378,7 @@ impl<'a> Author<'a> {
             FlagKind::Int => &["0", "1", "-1", "007", "08", "010", "2147483647", "-2147483648"],
             FlagKind::Uint => &["0", "1", "007", "4294967295"],
             FlagKind::Text if flag.name == "namespace" => &["default", "web", "a-b", "0"],
+            FlagKind::List => &["a", "a,b", "a,b,c=d", "", "pods,services", "a,,b", "\"a,b\"", "x,-"],
             FlagKind::Text => match &flag.value_if_bare {
                 Some(bare) if self.chance(50) => return bare.clone(),
                 _ if self.chance(30) => return self.any_word(),

@@ -126,6 +126,7 @@ impl Operands<'_> {
                 }
             }
         }
+        self.flags_that_name(verb, &mut named)?;
         if named.resources.iter().any(|resource| resource == "namespaces") {
             // A namespace is an object outside of every namespace; rules about namespaces mean it too.
             named.namespaces.extend(named.names.iter().cloned());
@@ -133,6 +134,33 @@ impl Operands<'_> {
         named.resources.sort();
         named.resources.dedup();
         Ok(named)
+    }
+
+    /// Objects and namespaces that stand in flags.
+    fn flags_that_name(&self, verb: &[&str], named: &mut Named) -> Result<(), CommandError> {
+        let values = |name: &str| self.flags.get(name).map(Vec::as_slice).unwrap_or_default();
+        match verb {
+            ["expose" | "autoscale"] => named.names.extend(values("name").iter().cloned()),
+            ["debug"] => named.names.extend(values("copy-to").iter().cloned()),
+            ["cluster-info", "dump"] => {
+                named.namespaces.extend(values("namespaces").iter().cloned());
+                // The default, beside the context's own.
+                named.namespaces.push("kube-system".into());
+            }
+            ["create", "job"] | ["set", "env"] => {
+                for from in values("from") {
+                    let mut from = from.clone();
+                    if !from.contains('/') {
+                        return Err(self.refused(&from, "write TYPE/NAME"));
+                    }
+                    self.of("", &mut from, named)?;
+                }
+            }
+            _ => {}
+        }
+        let service_accounts = values("serviceaccount").iter().filter_map(|account| account.split_once(':'));
+        named.namespaces.extend(service_accounts.map(|(namespace, _)| namespace.to_owned()));
+        Ok(())
     }
 
     /// `TYPE/NAME`, or a name of `resource`.
@@ -175,7 +203,9 @@ impl Operands<'_> {
             }
             named.names.push(self.name(word)?);
         }
-        let selects = ["selector", "field-selector", "all-namespaces"].iter().any(|flag| self.flags.contains_key(*flag));
+        // `expose --selector` is what the new service selects.
+        let is_expose = self.path.words().first().is_some_and(|word| word == "expose");
+        let selects = !is_expose && ["selector", "field-selector", "all-namespaces"].iter().any(|flag| self.flags.contains_key(*flag));
         match names.first() {
             Some(word) if selects => Err(self.refused(word, "a name and a selector or --all-namespaces exclude each other")),
             _ => Ok(()),
@@ -195,7 +225,8 @@ fn named_resource(token: &str) -> Result<(String, String), CommandError> {
         && resource::is_version(version)
         && group.contains('.')
         && group.split('.').all(is_dns_label)
-        && resource::canonical(&format!("{plural}.{group}")).is_none()
+        // kubectl would take short and singular names of known kinds, which policies know by one name.
+        && !resource::has_group(group)
     {
         return Ok((format!("{plural}.{group}"), token.to_owned()));
     }

@@ -24,6 +24,8 @@ pub(super) struct Named {
     pub(super) namespaces: Vec<String>,
     /// Charts that helm is asked to read.
     pub(super) charts: Vec<String>,
+    /// Whether it reaches every namespace, or what lies outside of them, whatever it names.
+    pub(super) everywhere: bool,
 }
 
 /// A command whose operands are to be typed.
@@ -52,7 +54,7 @@ impl Operands<'_> {
     fn helm(&self, verb: &[&str], operands: &[String]) -> Result<Named, CommandError> {
         let mut named = Named::default();
         let releases = match (verb, operands) {
-            (["install" | "template" | "upgrade"] | ["show", _], [releases @ .., chart]) => {
+            (["install" | "template" | "upgrade" | "lint"] | ["show", _], [releases @ .., chart]) => {
                 named.charts.push(self.chart(chart)?);
                 releases
             }
@@ -68,7 +70,11 @@ impl Operands<'_> {
 
     /// A chart that somebody serves. What is on this machine is nobody's chart.
     fn chart(&self, word: &str) -> Result<String, CommandError> {
-        let served = word.starts_with("oci://") || word.starts_with("https://");
+        let of_host = word.strip_prefix("oci://").or_else(|| word.strip_prefix("https://"));
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/.:_+-".contains(&byte);
+        let served = of_host.is_some_and(|rest| {
+            rest.bytes().all(plain) && !rest.starts_with('/') && !rest.split('/').any(|segment| matches!(segment, "" | "." | ".."))
+        });
         let in_repository = word.split_once('/').is_some_and(|(repository, chart)| is_object_name(repository) && is_object_name(chart));
         if served || in_repository {
             Ok(word.to_owned())
@@ -84,14 +90,22 @@ impl Operands<'_> {
             verb,
             ["proxy-config" | "ztunnel-config", _]
                 | ["proxy-status"]
+                | ["experimental", "envoy-stats" | "metrics" | "proxy-status"]
                 | ["experimental", "describe", _]
                 | ["experimental", "authz", "check"]
                 | ["experimental", "check-inject"]
         );
         if !takes_workloads {
-            return Ok(plain(operands));
+            if let (["analyze"], Some(word)) = (verb, operands.first()) {
+                return Err(self.refused(word, "it is a file on this machine, and there are none"));
+            }
+            // Versions, installations, revisions, logs of istiod: what the whole mesh shares.
+            let everywhere = !matches!(verb, ["analyze"] | ["waypoint", _] | ["help" | "options" | "version"]);
+            return Ok(Named { everywhere, ..plain(operands) });
         }
-        let mut named = Named::default();
+        // Without a workload they ask about all of them; ztunnel's are in Istio's own namespace.
+        let everywhere = operands.is_empty() || verb.first() == Some(&"ztunnel-config");
+        let mut named = Named { everywhere, ..Named::default() };
         for word in operands {
             let (resource, object) = word.rsplit_once('/').map_or((None, word.as_str()), |(resource, object)| (Some(resource), object));
             if let Some(resource) = resource {
@@ -108,13 +122,28 @@ impl Operands<'_> {
 
     /// `[NAMESPACE/]NAME` of applications and sets of them (argocd util/argo/argo.go, ParseFromQualifiedName).
     fn argocd(&self, verb: &[&str], operands: &[String]) -> Result<Named, CommandError> {
-        let mut named = Named { namespaces: self.flags.get("app-namespace").cloned().unwrap_or_default(), ..Named::default() };
+        let flag = |name: &str| self.flags.get(name).cloned().unwrap_or_default();
+        let mut named = Named { namespaces: [flag("app-namespace"), flag("appset-namespace")].concat(), ..Named::default() };
+        let selects = ["selector", "project"].iter().any(|name| self.flags.contains_key(*name));
         let (applications, rest) = match (verb, operands) {
-            (["app", "sync" | "wait" | "delete"] | ["appset", "get" | "delete"], all) => (all, &[][..]),
+            (["app", "sync" | "wait" | "delete"] | ["appset", "get" | "delete"], all) => {
+                // The selected ones are added to those that are named, or take their place.
+                if let (Some(word), true) = (all.first(), selects) {
+                    return Err(self.refused(word, "a name and a selector or project exclude each other"));
+                }
+                (all, &[][..])
+            }
             (["appset", ..], all) => (&[][..], all),
+            // A revision or an action is no name.
+            (["app", "rollback"] | ["app", "actions", _], [application, ..]) => (std::slice::from_ref(application), &[][..]),
             (["app", ..], [application, rest @ ..]) => (std::slice::from_ref(application), rest),
             (_, all) => (&[][..], all),
         };
+        named.names = flag("resource-name");
+        // Lists and selections span all namespaces; projects, clusters and accounts are in none.
+        let of_applications = matches!(verb, ["app" | "appset", ..]);
+        named.everywhere =
+            !of_applications && !matches!(verb, ["help" | "version"]) || applications.is_empty() && named.namespaces.is_empty();
         for word in applications {
             let (namespace, name) = word.split_once('/').map_or((None, word.as_str()), |(namespace, name)| (Some(namespace), name));
             named.names.push(self.name(name).map_err(|_| self.refused(word, "it is not the name of an application"))?);

@@ -1,6 +1,0 @@
-//! See `src/fuzzing.rs`.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    kube_airlock::fuzzing::command(bytes);
-});

@@ -1,0 +1,112 @@
+//! Properties of the pure rooms: each takes any bytes and panics when it does not hold.
+//!
+//! `fuzz/` calls them with bytes that libFuzzer makes (`make fuzz`), `cargo test` with those of proptest
+//! and with every seed in `fuzz/corpus/`.
+//!
+//! | property | claims |
+//! |---|---|
+//! | [`split()`] | what the words room accepts has no live shell syntax, and a POSIX shell reads the same words |
+//! | [`parse`] | what the parser accepts renders to words that mean nothing else, and reads again to the same |
+//! | [`policy_load`] | no text is too odd for the policy loader, and each refusal points into the text |
+//! | [`decide`] | what a shipped policy allows, it allows again as it was rendered, and nothing forbidden is in it |
+//! | [`monotonic()`] | more denials, fewer allowances and more files never allow more; order changes nothing |
+//! | [`never_allow`] | no policy that loads allows what no policy may, wherever and however it is spelt |
+//! | [`kubeconfig()`] | what the kubeconfig room accepts is written with known keys only, and accepted again |
+//! | [`output()`] | clean text cannot steer a terminal, and stays as it is when it is cleaned again |
+//!
+//! Each returns whether the bytes came as far as what it is about: a property that nothing reaches
+//! holds for nothing, and the tests want to know.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::expect_used, clippy::panic, clippy::missing_panics_doc, reason = "a property that does not hold panics")]
+
+mod choices;
+mod command;
+mod kubeconfig;
+mod monotonic;
+mod never;
+mod output;
+mod policy;
+mod split;
+
+pub use command::parse;
+pub use kubeconfig::kubeconfig;
+pub use monotonic::monotonic;
+pub use never::never_allow;
+pub use output::output;
+pub use policy::{decide, policy_load};
+pub use split::split;
+
+use std::sync::OnceLock;
+
+use crate::catalogue::{Catalogue, Tool};
+
+/// Catalogues are read once: they are the same for every input.
+fn catalogues() -> &'static [Catalogue] {
+    static CARRIED: OnceLock<Vec<Catalogue>> = OnceLock::new();
+    CARRIED.get_or_init(|| Catalogue::carried().expect("the carried catalogues load"))
+}
+
+/// The newest version of a tool.
+fn catalogue(tool: Tool) -> &'static Catalogue {
+    catalogues().iter().find(|catalogue| catalogue.tool() == tool).expect("every tool has a catalogue")
+}
+
+/// The tool that a text is about, by its first letter, so that a seed is a plain `helm list`.
+fn tool_of(text: &str) -> Tool {
+    match text.trim_start().chars().next() {
+        Some('a') => Tool::Argocd,
+        Some('h') => Tool::Helm,
+        Some('i') => Tool::Istioctl,
+        _ => Tool::Kubectl,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs, path::Path};
+
+    use super::*;
+
+    type Property = fn(&[u8]) -> bool;
+
+    const PROPERTIES: [(&str, Property); 8] = [
+        ("decide", decide),
+        ("kubeconfig", kubeconfig),
+        ("monotonic", monotonic),
+        ("never_allow", never_allow),
+        ("output", output),
+        ("parse", parse),
+        ("policy_load", policy_load),
+        ("split", split),
+    ];
+
+    fn names_in(folder: &str) -> BTreeSet<String> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        entries.map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn every_property_is_a_fuzz_target_and_has_seeds() {
+        let properties: BTreeSet<String> = PROPERTIES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(names_in("fuzz/fuzz_targets"), properties);
+        assert_eq!(names_in("fuzz/corpus"), properties);
+    }
+
+    /// Seeds that do not reach it are worth having as well: near misses.
+    #[test]
+    fn every_seed_holds_and_enough_of_them_reach_what_the_property_is_about() {
+        for (name, property) in PROPERTIES {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
+            let (mut seeds, mut reached) = (0, 0);
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                println!("{}", path.display()); // shown when it does not hold
+                seeds += 1;
+                reached += usize::from(property(&fs::read(path).unwrap()));
+            }
+            assert!(reached >= 8, "{name}: {reached} of {seeds} seeds reach it");
+        }
+    }
+}

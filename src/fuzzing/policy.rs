@@ -1,0 +1,171 @@
+//! Policy files, and what they say to a command.
+
+use super::{catalogues, command};
+use crate::{
+    catalogue::Catalogue,
+    command::Invocation,
+    fuzzing::never,
+    policy::{Decision, Policy, PolicyError, PolicyErrors, PolicyFile, Severity, Target},
+};
+
+macro_rules! shipped {
+    ($($name:literal),*) => { [$(($name, include_str!(concat!("../../policy/", $name)))),*] };
+}
+
+/// Every policy file in `policy/`; a test says when one is missing here.
+pub(super) const SHIPPED: [(&str, &str); 3] = shipped!["admin.toml", "read-only.toml", "standard.toml"];
+
+/// The shipped policies, each alone and by name.
+pub(super) fn shipped() -> &'static [(&'static str, Policy)] {
+    static LOADED: std::sync::OnceLock<Vec<(&str, Policy)>> = std::sync::OnceLock::new();
+    LOADED.get_or_init(|| {
+        let loaded = SHIPPED.map(|(name, text)| (name, load(&[text], catalogues()).unwrap_or_else(|error| panic!("{error}"))));
+        loaded.into_iter().collect()
+    })
+}
+
+/// The policy of these files' texts, for tools as these catalogues have them.
+pub(super) fn load<T: AsRef<str>>(texts: &[T], catalogues: &[Catalogue]) -> Result<Policy, PolicyErrors> {
+    let named = texts.iter().enumerate();
+    let files: Vec<PolicyFile> =
+        named.map(|(place, text)| PolicyFile { name: format!("{place}.toml"), text: text.as_ref().to_owned() }).collect();
+    Policy::load(&files, catalogues)
+}
+
+/// What is decided, from the most to the least that it permits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Outcome {
+    Allow,
+    Confirm,
+    Deny,
+}
+
+pub(super) fn outcome(policy: &Policy, invocation: &Invocation) -> Outcome {
+    match policy.decide(invocation.clone(), &Target::default()) {
+        Decision::Allow(_) => Outcome::Allow,
+        Decision::Confirm(_) => Outcome::Confirm,
+        Decision::Deny(_) => Outcome::Deny,
+    }
+}
+
+/// Any text as a policy file: it loads and then decides, or the errors point into the text. Returns
+/// whether it loaded. (That it ends in time is libFuzzer's to watch.)
+pub fn policy_load(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    match load(&[text], catalogues()) {
+        Ok(policy) => {
+            policy.lints().for_each(|lint| points_into(text, lint, Severity::Warning));
+            for line in ["kubectl get pods -A -o json", "kubectl logs web-0", "kubectl delete pod web-0", "helm list", "kubectl get --help"]
+            {
+                let readings = command::read(line.as_bytes());
+                assert!(!readings.is_empty(), "`{line}` is a plain command");
+                for (catalogue, invocation) in &readings {
+                    stands(&policy, catalogue, invocation);
+                }
+            }
+            true
+        }
+        Err(PolicyErrors(errors)) => {
+            assert!(!errors.is_empty());
+            errors.iter().for_each(|error| points_into(text, error, Severity::Error));
+            false
+        }
+    }
+}
+
+/// Line, column and span are places in the text, so that the error can be shown with the place underlined.
+fn points_into(text: &str, error: &PolicyError, severity: Severity) {
+    let line = text.split('\n').nth(error.line.checked_sub(1).expect("lines count from 1"));
+    let line = line.unwrap_or_else(|| panic!("there is no such line: {error}"));
+    assert!((1..=line.chars().count() + 1).contains(&error.column), "there is no such column: {error}");
+    let (at, length) = error.span;
+    assert!(text.get(at..at + length).is_some(), "there is no such span, {:?}: {error}", error.span);
+    assert!(!error.message.is_empty() && !error.underlined(severity).is_empty());
+}
+
+/// Any command under each shipped policy: what is allowed `stands`. Returns whether one allows it.
+pub fn decide(bytes: &[u8]) -> bool {
+    let mut allowed = false;
+    for (catalogue, invocation) in command::read(bytes) {
+        for (_, policy) in shipped() {
+            allowed |= stands(policy, catalogue, &invocation) == Outcome::Allow;
+        }
+    }
+    allowed
+}
+
+/// What `policy` says; and what it allows
+/// - renders like every command,
+/// - has nothing in it that is never allowed,
+/// - is allowed again, as the same words, when it is read from its own argv: flags that the policy
+///   added are flags that it accepts.
+pub(super) fn stands(policy: &Policy, catalogue: &Catalogue, invocation: &Invocation) -> Outcome {
+    let Decision::Allow(approved) = policy.decide(invocation.clone(), &Target::default()) else { return outcome(policy, invocation) };
+    let allowed = approved.invocation();
+    command::renders(catalogue, allowed);
+    never::holds_nothing_forbidden(catalogue, allowed);
+    match policy.decide(allowed.clone(), &Target::default()) {
+        Decision::Allow(again) => assert_eq!(again.invocation().argv(), allowed.argv(), "it changes when it is allowed again"),
+        other => panic!("{:?} was allowed, and is not when it is asked again: {other:?}", allowed.argv()),
+    }
+    Outcome::Allow
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_policy_file_is_among_the_shipped_ones() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policy");
+        let mut files: Vec<String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .filter(|name| name.ends_with(".toml"))
+            .collect();
+        files.sort();
+        let mut known = SHIPPED.map(|(name, _)| name);
+        known.sort_unstable();
+        assert_eq!(files, known);
+    }
+
+    #[test]
+    fn shipped_policies_are_accepted_files() {
+        for (name, text) in SHIPPED {
+            assert!(policy_load(text.as_bytes()), "{name}");
+        }
+    }
+
+    /// One of everything that a file can hold.
+    const FULL: &str = include_str!("../../fuzz/corpus/policy_load/one-of-everything.toml");
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_mangled_policy_loads_or_says_where_it_is_wrong(at in 0..FULL.len(), with in "[ -~\n\té]{0,4}", cut in 0_usize..4) {
+            let mut mangled: Vec<char> = FULL.chars().collect();
+            let at = at.min(mangled.len());
+            let end = (at + cut).min(mangled.len());
+            mangled.splice(at..end, with.chars());
+            policy_load(mangled.into_iter().collect::<String>().as_bytes());
+        }
+
+        #[test]
+        fn any_text_is_refused_with_a_place_in_it(text in "[\\PC\n]{0,64}") {
+            policy_load(text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn they_meet_what_they_are_about() {
+        assert!(policy_load(FULL.as_bytes()));
+        assert!(!policy_load(b"schema = 2"));
+        assert!(decide(b"get pods -A") && decide(b"argocd app list"));
+        assert!(!decide(b"config view"));
+    }
+}
