@@ -243,7 +243,10 @@ impl<'a> Reading<'a> {
             let help = node.hazard.as_ref().map_or(UNCLASSED_HELP, |hazard| hazard.class.instead());
             return Some(Never { what: format!("`{} {}`", self.tool(), node.path), why, help });
         }
-        self.given.iter().find_map(|flag| {
+        // By name: the answer is the same wherever the flags stand.
+        let mut given = self.given.clone();
+        given.sort_by(|a, b| a.name.cmp(&b.name));
+        given.iter().find_map(|flag| {
             let help = flag.hazard.as_ref().map_or(UNCLASSED_HELP, |hazard| hazard.class.instead());
             if let Some(why) = flag.never(None) {
                 return Some(Never { what: format!("--{}", flag.name), why, help });

@@ -135,40 +135,88 @@ impl Policy {
             let (reason, hint) = (never.to_string(), never.help().to_owned());
             return Decision::Deny(Denied { rule: None, reason, hint });
         }
-        let mut rules = Vec::new();
+        let mut choices = Vec::new();
         let mut unconfirmed = None;
         for file in &self.files {
             match file.verdict(&invocation, target) {
-                Ok(rule) if rule.effect == Effect::Confirm => {
-                    let hint = rule.hint.clone().unwrap_or_else(|| "ask a person to run it".into());
-                    unconfirmed.get_or_insert(Denied { rule: Some(rule.id.clone()), reason: rule.reason.clone(), hint });
-                }
-                Ok(rule) => rules.push(rule),
+                Ok(Verdict::Confirm(rule)) => drop(unconfirmed.get_or_insert_with(|| rule.confirmation())),
+                Ok(Verdict::Allow(rules)) => choices.push(rules),
                 Err(denied) => return Decision::Deny(denied),
             }
         }
         if let Some(unconfirmed) = unconfirmed {
             return Decision::Confirm(unconfirmed);
         }
-        if rules.is_empty() {
+        if choices.is_empty() {
             return Decision::Deny(Denied { rule: None, reason: "no policy file is loaded".into(), hint: "ask the operator".into() });
         }
-        let injected = rules.iter().flat_map(|rule| &rule.inject).filter(|_| !invocation.is_help());
-        let injected: Vec<_> = injected.filter(|(flag, _)| !invocation.flags().contains_key(*flag)).collect();
-        if !injected.is_empty() {
-            for (flag, (value, class)) in injected {
-                invocation.inject(flag, value, *class);
-            }
-            // What one file adds the others have to allow too.
-            for file in &self.files {
-                if let Err(denied) = file.verdict(&invocation, target) {
-                    return Decision::Deny(denied);
-                }
-            }
-        }
+        let rules = match self.chosen(&mut invocation, target, choices) {
+            Ok(rules) => rules,
+            Err(decision) => return *decision,
+        };
         let bounds = rules.iter().fold(Bounds::default(), |bounds, rule| bounds.and(rule.bounds));
         Decision::Allow(Approved { invocation, rules: rules.into_iter().map(|rule| rule.id.clone()).collect(), bounds })
     }
+
+    /// One rule of each file, so that what they add is allowed by all files; adds it.
+    ///
+    /// Every combination is tried, those that add least first: which rule stands first in a file must not
+    /// decide, and a further rule must not take away.
+    fn chosen<'p>(
+        &'p self,
+        invocation: &mut Invocation,
+        target: &Target,
+        mut choices: Vec<Vec<&'p Rule>>,
+    ) -> Result<Vec<&'p Rule>, Box<Decision>> {
+        let adds = |rule: &Rule| rule.inject.keys().filter(|flag| !invocation.flags().contains_key(*flag)).count();
+        for rules in &mut choices {
+            rules.sort_by_key(|rule| adds(rule));
+        }
+        let nothing_added = choices.iter().filter_map(|rules| rules.first()).all(|rule| adds(rule) == 0);
+        if nothing_added || invocation.is_help() {
+            return Ok(choices.into_iter().filter_map(|rules| rules.into_iter().next()).collect());
+        }
+        let combinations: usize = choices.iter().map(Vec::len).product();
+        let mut refused = None;
+        for number in 0..combinations.min(MOST_COMBINATIONS) {
+            let mut rest = number;
+            let mut rules: Vec<&Rule> = Vec::new();
+            for of_file in &choices {
+                rules.extend(of_file.get(rest % of_file.len()));
+                rest /= of_file.len();
+            }
+            let mut injected = invocation.clone();
+            for (flag, (value, class)) in rules.iter().flat_map(|rule| &rule.inject) {
+                injected.inject(flag, value, *class);
+            }
+            match self.files.iter().map(|file| file.verdict(&injected, target)).find(|verdict| !matches!(verdict, Ok(Verdict::Allow(_)))) {
+                None => {
+                    *invocation = injected;
+                    return Ok(rules);
+                }
+                Some(Ok(Verdict::Confirm(rule))) => refused = Some(Decision::Confirm(rule.confirmation())),
+                Some(Err(denied)) => drop(refused.get_or_insert(Decision::Deny(denied))),
+                Some(Ok(Verdict::Allow(_))) => {}
+            }
+        }
+        let denied = || {
+            Decision::Deny(Denied {
+                rule: None,
+                reason: "what one policy file adds another denies".into(),
+                hint: "ask the operator".into(),
+            })
+        };
+        Err(Box::new(refused.unwrap_or_else(denied)))
+    }
+}
+
+/// More ways to choose a rule of each file than any policy has that a person wrote.
+const MOST_COMBINATIONS: usize = 256;
+
+/// What a file says to a command: rules that allow it, any of which may, or one that asks for a confirmation.
+pub(super) enum Verdict<'p> {
+    Allow(Vec<&'p Rule>),
+    Confirm(&'p Rule),
 }
 
 impl Policy {
@@ -214,25 +262,26 @@ impl Rules {
         places.into_iter().flatten().filter_map(|place| self.rules.get(*place))
     }
 
-    /// The rule that accepts the command, one that asks for confirmation first; or why none does.
-    pub(super) fn verdict(&self, invocation: &Invocation, target: &Target) -> Result<&Rule, Denied> {
+    /// The rules that accept the command, or one that asks for confirmation first; or why none does.
+    pub(super) fn verdict(&self, invocation: &Invocation, target: &Target) -> Result<Verdict<'_>, Denied> {
         let path = invocation.path();
         if let Some(rule) = self.about(invocation).find(|rule| rule.effect == Effect::Deny && rule.forbids(invocation, target)) {
             let hint = rule.hint.clone().unwrap_or_else(|| "ask the operator if this is needed".into());
             return Err(Denied { rule: Some(rule.id.clone()), reason: rule.reason.clone(), hint });
         }
         let mut nearest: Option<(&Rule, Mismatch)> = None;
+        let mut allowed = Vec::new();
+        let mut asked = None;
         let of = |effect| self.about(invocation).filter(move |rule| rule.effect == effect);
         // Help does nothing that a person would have to confirm.
-        let confirm = of(Effect::Confirm).filter(|_| !invocation.is_help());
-        for rule in confirm.chain(of(Effect::Allow)) {
+        let confirm = || of(Effect::Confirm).filter(|_| !invocation.is_help());
+        for rule in confirm().chain(of(Effect::Allow)) {
             match rule.accepts(invocation, target) {
-                Ok(()) if rule.effect == Effect::Allow => {
-                    let asks =
-                        of(Effect::Confirm).filter(|_| !invocation.is_help()).find(|confirm| confirm.asks_about(invocation, target, rule));
-                    return Ok(asks.unwrap_or(rule));
-                }
-                Ok(()) => return Ok(rule),
+                Ok(()) if rule.effect == Effect::Allow => match confirm().find(|confirm| confirm.asks_about(invocation, target, rule)) {
+                    Some(confirm) => drop(asked.get_or_insert(confirm)),
+                    None => allowed.push(rule),
+                },
+                Ok(()) => return Ok(Verdict::Confirm(rule)),
                 Err(Mismatch::Verb) => {}
                 // A rule about every verb (help) was not meant when another one does not fit.
                 Err(_) if matches!(rule.verbs, Verbs::All) => {}
@@ -243,6 +292,11 @@ impl Rules {
                     }
                 }
             }
+        }
+        match (allowed.is_empty(), asked) {
+            (false, _) => return Ok(Verdict::Allow(allowed)),
+            (true, Some(rule)) => return Ok(Verdict::Confirm(rule)),
+            (true, None) => {}
         }
         Err(match nearest {
             Some((rule, mismatch)) => {
@@ -277,6 +331,14 @@ impl Rules {
         } else {
             format!("allowed here: {}", verbs.join(", "))
         }
+    }
+}
+
+impl Rule {
+    /// What a caller is told whom a confirm rule stops.
+    fn confirmation(&self) -> Denied {
+        let hint = self.hint.clone().unwrap_or_else(|| "ask a person to run it".into());
+        Denied { rule: Some(self.id.clone()), reason: self.reason.clone(), hint }
     }
 }
 

@@ -15,6 +15,7 @@ use toml::Spanned;
 
 use super::{
     Policy, Rules,
+    decide::Verdict,
     error::{PolicyError, PolicyErrors, PolicyFile, position},
     lint,
     pattern::Pattern,
@@ -718,19 +719,23 @@ impl Loading<'_> {
             principal: test.principal.clone().unwrap_or_else(|| Target::default().principal),
             groups: test.groups.clone(),
         };
-        let found = match self.invocation(test.run.get_ref()) {
+        let found: Result<(Effect, Vec<String>), String> = match self.invocation(test.run.get_ref()) {
             Err(why) => Err(why),
             Ok(invocation) => match invocation.never() {
                 Some(never) => Err(never.to_string()),
-                None => rules.verdict(&invocation, &target).map_err(|denied| denied.reason),
+                None => rules.verdict(&invocation, &target).map_err(|denied| denied.reason).map(|verdict| match verdict {
+                    Verdict::Allow(rules) => (Effect::Allow, rules.into_iter().map(|rule| rule.id.id.clone()).collect()),
+                    Verdict::Confirm(rule) => (Effect::Confirm, vec![rule.id.id.clone()]),
+                }),
             },
         };
         let wrong = match &found {
             Err(_) if test.expect == Effect::Deny => None,
             Err(why) => Some(format!("this test is denied: {why}")),
-            Ok(rule) if rule.effect != test.expect => Some(format!("this test is {}, by `{}`", rule.effect.told(), rule.id.id)),
-            Ok(rule) => {
-                test.by.as_ref().filter(|by| **by != rule.id.id).map(|_| format!("this test is {} by `{}`", rule.effect.told(), rule.id.id))
+            Ok((effect, by)) if *effect != test.expect => Some(format!("this test is {}, by `{}`", effect.told(), by.join("`, `"))),
+            Ok((effect, by)) => {
+                let other = test.by.as_ref().filter(|wanted| !by.contains(wanted));
+                other.map(|_| format!("this test is {} by `{}`", effect.told(), by.join("`, `")))
             }
         };
         wrong.map_or(Ok(()), |message| Err(self.error(test.run.span(), &message, None)))
@@ -1175,6 +1180,23 @@ mod tests {
         ] {
             assert_eq!(effect(rules, command), expected, "{rules:?}\n{command}");
         }
+    }
+
+    #[test]
+    fn which_of_two_rules_stands_first_does_not_decide() {
+        use super::super::Decision as D;
+        // Found by the fuzz target `monotonic`: the other file does not allow what the first rule adds.
+        let adds = r#"a verbs = ["get"]; flags = ["--show-labels"]; inject = { "--show-labels" = "true" }"#;
+        let plain = r#"a verbs = ["get"]"#;
+        for first in [[adds, plain], [plain, adds]] {
+            let files = [&first[..], &[plain]].map(|lines| PolicyFile { name: "p.toml".into(), text: rules(lines) });
+            let policy = Policy::load(&files, &Catalogue::carried().unwrap()).unwrap();
+            let D::Allow(approved) = decide(&policy, "get pods") else { panic!("one rule of each file allows it") };
+            assert_eq!(approved.invocation().argv().join(" "), "kubectl --v=0 get pods.v1.");
+        }
+        let both = [adds, plain].map(|line| PolicyFile { name: "p.toml".into(), text: rules(&[line]) });
+        let policy = Policy::load(&both, &Catalogue::carried().unwrap()).unwrap();
+        assert!(matches!(decide(&policy, "get pods"), D::Deny(_)), "what one file adds the other does not allow");
     }
 
     #[test]

@@ -69,7 +69,7 @@ fn a_refusal_has_its_code_status_reason_and_a_way_out() {
         ("get pods -l 'a", &good, 422, "invalid_command", "close the quote"),
         ("gett pods", &good, 422, "invalid_command", "`get`"),
         ("get pods --outputt=json", &good, 422, "invalid_command", "`--output`"),
-        ("--recursive get delete pods web", &good, 422, "invalid_command", "flags"),
+        ("--recursive get delete pods web", &good, 422, "invalid_command", "behind the verb"),
         ("", &good, 422, "invalid_command", "write one command"),
         ("get pods", &"!!!".to_owned(), 422, "invalid_kubeconfig", "base64"),
         ("get pods", &exec, 422, "invalid_kubeconfig", "short-lived token"),

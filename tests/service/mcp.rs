@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, base64_of, cluster, program, tools};
+use crate::harness::{Server, base64_of, cluster, eventually, program, tools};
 
 /// One JSON-RPC request of the initialize era; the answer may be JSON or a one-event stream.
 fn post(server: &Server, headers: &[(&str, &str)], message: &Value) -> (String, Value) {
@@ -28,6 +28,19 @@ fn check_calls(call: impl Fn(&str, Value) -> Value) {
     assert_ne!(pods["isError"], true, "{pods}");
     assert!(pods["content"][0]["text"].as_str().unwrap().contains("web-0"), "{pods}");
     assert_eq!(pods["structuredContent"]["success"], true);
+    for (tool, command, shown) in [
+        ("helm", "version", "v4.3"),
+        ("helm", "list --help", "Usage:"),
+        ("istioctl", "version --remote=false", "1.31"),
+        ("istioctl", "analyze --help", "Usage:"),
+        ("argocd", "version --client", "v3.6"),
+        ("argocd", "app list --help", "Usage:"),
+    ] {
+        eventually("the tool is found", || {
+            let told = call("tools/call", json!({ "name": tool, "arguments": { "command": command } }));
+            told["isError"] != true && told["content"][0]["text"].as_str().is_some_and(|text| text.contains(shown))
+        });
+    }
     let denied = call("tools/call", json!({ "name": "kubectl", "arguments": { "command": "delete pod web-0" } }));
     assert_eq!(
         (denied["isError"].as_bool(), denied["structuredContent"]["code"].as_str()),
@@ -51,9 +64,15 @@ fn the_initialize_era_works_with_a_session() {
     let session = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("mcp-session-id: ").map(str::to_owned)).unwrap();
     let headers = [("Mcp-Session-Id", session.as_str()), ("X-Kubeconfig", kubeconfig.as_str())];
     post(&server, &headers, &json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
-    check_calls(|method, params| {
-        post(&server, &headers, &json!({ "jsonrpc": "2.0", "id": 2, "method": method, "params": params })).1["result"].clone()
-    });
+    let call = |headers: &[(&str, &str)], method: &str, params: Value| {
+        post(&server, headers, &json!({ "jsonrpc": "2.0", "id": 2, "method": method, "params": params })).1["result"].clone()
+    };
+    check_calls(|method, params| call(&headers, method, params));
+    // Releases are in Secrets, which the viewer may not read.
+    let admin = base64_of(&cluster().admin);
+    let headers = [("Mcp-Session-Id", session.as_str()), ("X-Kubeconfig", admin.as_str())];
+    let releases = call(&headers, "tools/call", json!({ "name": "helm", "arguments": { "command": "list -A" } }));
+    assert!(releases["isError"] != true && releases["content"][0]["text"].as_str().unwrap().contains("NAMESPACE"), "{releases}");
 }
 
 #[test]
