@@ -104,19 +104,19 @@ impl Kubeconfig {
     }
 
     fn checked(config: &Config, context: Option<&str>, terms: &Terms, now: SystemTime) -> Result<Self, KubeconfigError> {
-        // All of them, not only the chosen one: a file that carries a trap is not half trusted. Only the
-        // chosen certificate has to be valid today.
+        // All of them, not only the chosen one: a file that carries a trap is not half trusted. Only what is
+        // chosen has to hold together, today.
         for (_, cluster) in &config.clusters {
-            checked_cluster(cluster, SystemTime::UNIX_EPOCH)?;
+            checked_cluster(cluster, None)?;
         }
         for (_, user) in &config.users {
-            checked_user(user, terms, SystemTime::UNIX_EPOCH)?;
+            checked_user(user, terms, None)?;
         }
         let name = context.or(config.current_context.as_deref()).ok_or(KubeconfigError::NoContext)?;
         let context = find(&config.contexts, "contexts", name)?;
         let user = find(&config.users, "users", &context.user)?;
-        let cluster = checked_cluster(find(&config.clusters, "clusters", &context.cluster)?, now)?;
-        let mut credential = checked_user(user, terms, now)?;
+        let cluster = checked_cluster(find(&config.clusters, "clusters", &context.cluster)?, Some(now))?;
+        let mut credential = checked_user(user, terms, Some(now))?;
         if let Some((command, args, line)) = &user.exec {
             credential.token_file = Some(operators_token(terms, command, args, &cluster.endpoint, *line)?);
         }
@@ -319,7 +319,8 @@ fn find<'a, T>(entries: &'a [(String, T)], list: &'static str, name: &str) -> Re
         .ok_or_else(|| KubeconfigError::Dangling { list, name: Excerpt::new(name) })
 }
 
-fn checked_cluster(cluster: &Cluster, now: SystemTime) -> Result<CheckedCluster, KubeconfigError> {
+/// `now` is when certificates have to be valid and keys to be theirs; without it they have to parse.
+fn checked_cluster(cluster: &Cluster, now: Option<SystemTime>) -> Result<CheckedCluster, KubeconfigError> {
     let endpoint = Endpoint::parse(&cluster.server).map_err(|source| KubeconfigError::Server { line: cluster.server_line, source })?;
     let certificate_authority = match &cluster.certificate_authority_data {
         Some((data, line)) => Some(certificates(data, *line, "certificate-authority-data", now)?.data),
@@ -338,7 +339,7 @@ fn checked_cluster(cluster: &Cluster, now: SystemTime) -> Result<CheckedCluster,
     })
 }
 
-fn checked_user(user: &User, terms: &Terms, now: SystemTime) -> Result<Credential, KubeconfigError> {
+fn checked_user(user: &User, terms: &Terms, now: Option<SystemTime>) -> Result<Credential, KubeconfigError> {
     let mut credential = Credential::default();
     if let Some((token, line)) = user.token.as_ref().filter(|(token, _)| !token.expose().is_empty()) {
         if !is_token(token.expose()) {
@@ -350,7 +351,7 @@ fn checked_user(user: &User, terms: &Terms, now: SystemTime) -> Result<Credentia
     credential.client_certificate = match (&user.client_certificate_data, &user.client_key_data) {
         (Some((certificate, line)), Some((key, key_line))) => {
             let certificate = certificates(certificate, *line, "client-certificate-data", now)?;
-            let key = private_key(key, *key_line, &certificate)?;
+            let key = private_key(key, *key_line, now.is_some().then_some(&certificate))?;
             Some((certificate.data, key))
         }
         (None, None) => None,

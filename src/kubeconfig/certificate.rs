@@ -25,8 +25,8 @@ pub(super) struct Certificates {
     public_key: Vec<u8>,
 }
 
-/// Reads base64 of one or more PEM certificates. `now` is when they have to be valid still.
-pub(super) fn certificates(data: &str, line: usize, key: &'static str, now: SystemTime) -> Result<Certificates, KubeconfigError> {
+/// Reads base64 of one or more PEM certificates. `now` is when they have to be valid still, if they have to.
+pub(super) fn certificates(data: &str, line: usize, key: &'static str, now: Option<SystemTime>) -> Result<Certificates, KubeconfigError> {
     let wrong = || KubeconfigError::Pem { line, key, expected: "certificates" };
     let pem = decode(data).map_err(|_| wrong())?;
     let sections: Vec<(SectionKind, Vec<u8>)> =
@@ -50,15 +50,15 @@ pub(super) fn certificates(data: &str, line: usize, key: &'static str, now: Syst
         "certificate-authority-data" => expiries.iter().max(),
         _ => expiries.first(),
     };
-    if let Some(&at) = last.filter(|at| SystemTime::UNIX_EPOCH + Duration::from_secs(**at) < now) {
+    if let Some(&at) = last.filter(|at| now.is_some_and(|now| SystemTime::UNIX_EPOCH + Duration::from_secs(**at) < now)) {
         return Err(KubeconfigError::Expired { line, key, at });
     }
     let pem: String = sections.iter().map(|(_, der)| pem_text("CERTIFICATE", der)).collect();
     Ok(Certificates { data: BASE64_STANDARD.encode(pem), public_key })
 }
 
-/// Reads base64 of one PEM private key, which has to be the certificate's.
-pub(super) fn private_key(data: &SecretString, line: usize, of: &Certificates) -> Result<SecretString, KubeconfigError> {
+/// Reads base64 of one PEM private key, which has to be that of the certificate, if one is given.
+pub(super) fn private_key(data: &SecretString, line: usize, of: Option<&Certificates>) -> Result<SecretString, KubeconfigError> {
     let wrong = || KubeconfigError::Pem { line, key: "client-key-data", expected: "a private key" };
     let pem = decode(data.expose()).map_err(|_| wrong())?;
     let key = PrivateKeyDer::from_pem_slice(pem.expose()).map_err(|_| wrong())?;
@@ -68,9 +68,11 @@ pub(super) fn private_key(data: &SecretString, line: usize, of: &Certificates) -
         PrivateKeyDer::Pkcs8(_) => "PRIVATE KEY",
         _ => return Err(wrong()),
     };
-    let signing = any_supported_type(&key).map_err(|_| KubeconfigError::KeyKind { line })?;
-    if signing.public_key().is_none_or(|public| public.as_ref() != of.public_key.as_slice()) {
-        return Err(KubeconfigError::KeyMismatch { line });
+    if let Some(of) = of {
+        let signing = any_supported_type(&key).map_err(|_| KubeconfigError::KeyKind { line })?;
+        if signing.public_key().is_none_or(|public| public.as_ref() != of.public_key.as_slice()) {
+            return Err(KubeconfigError::KeyMismatch { line });
+        }
     }
     let text = Zeroizing::new(pem_text(label, key.secret_der()));
     Ok(SecretString::new(BASE64_STANDARD.encode(text.as_bytes())))
