@@ -532,6 +532,10 @@ impl Loading<'_> {
             if name == "help" {
                 return Err(self.error(flag.span(), "with --help added, nothing would run but help", None));
             }
+            if AIMING.contains(&name) {
+                let message = format!("--{name} chooses what a command is about, so it cannot be added");
+                return Err(self.error(flag.span(), &message, Some("list it under `require`".into())));
+            }
             let text = value.get_ref();
             let accepted =
                 flags.get(name).and_then(Option::as_ref).is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(text)));
@@ -770,6 +774,24 @@ impl Loading<'_> {
         PolicyError::new(&self.file, span, message, help)
     }
 }
+
+/// Flags that the types of the operands depend on (command/operand): added later, they would make another
+/// command of what was judged. Found by the fuzz target `monotonic`.
+const AIMING: [&str; 13] = [
+    "all-namespaces",
+    "app-namespace",
+    "appset-namespace",
+    "copy-to",
+    "field-selector",
+    "from",
+    "generate-name",
+    "name",
+    "namespaces",
+    "project",
+    "resource-name",
+    "selector",
+    "serviceaccount",
+];
 
 const VERB_CLASSES: [&str; 8] = ["destructive", "exec", "interactive", "listener", "local", "read", "secret", "write"];
 const FLAG_CLASSES: [&str; 11] = [
@@ -1172,7 +1194,7 @@ mod tests {
             ),
             // What is added is judged as well.
             (
-                &[r#"a verbs = ["get"]; inject = { "--all-namespaces" = "true" }"#, r#"d verbs = ["get"]; flags = ["--all-namespaces"]"#],
+                &[r#"a verbs = ["get"]; inject = { "--show-labels" = "true" }"#, r#"d verbs = ["get"]; flags = ["--show-labels"]"#],
                 "kubectl get pods",
                 "deny",
             ),
@@ -1209,6 +1231,7 @@ mod tests {
             ),
             (r#"a verbs = ["get", "logs"]; inject = { "--tail" = "500" }"#, "not every verb of this rule has --tail"),
             (r#"a verbs = ["logs"]; inject = { "--help" = "true" }"#, "nothing would run but help"),
+            (r#"a verbs = ["get"]; inject = { "--all-namespaces" = "true" }"#, "chooses what a command is about"),
             (r#"a verbs = ["get"]; charts = ["x"]"#, "only helm's commands name charts"),
             (r#"a verbs = ["get"]; namespaces = ["Prod"]"#, "is no glob of namespaces"),
             (r#"a verbs = ["get"]; clusters = ["https://prod.example.com"]"#, "is no glob of cluster names"),
