@@ -144,16 +144,17 @@ impl Policy {
                 Err(denied) => return Decision::Deny(denied),
             }
         }
-        if let Some(unconfirmed) = unconfirmed {
-            return Decision::Confirm(unconfirmed);
-        }
-        if choices.is_empty() {
+        if choices.is_empty() && unconfirmed.is_none() {
             return Decision::Deny(Denied { rule: None, reason: "no policy file is loaded".into(), hint: "ask the operator".into() });
         }
+        // What is added is judged before anybody is asked: a question is no way around another file.
         let rules = match self.chosen(&mut invocation, target, choices) {
             Ok(rules) => rules,
             Err(decision) => return *decision,
         };
+        if let Some(unconfirmed) = unconfirmed {
+            return Decision::Confirm(unconfirmed);
+        }
         let bounds = rules.iter().fold(Bounds::default(), |bounds, rule| bounds.and(rule.bounds));
         Decision::Allow(Approved { invocation, rules: rules.into_iter().map(|rule| rule.id.clone()).collect(), bounds })
     }
@@ -189,14 +190,21 @@ impl Policy {
             for (flag, (value, class)) in rules.iter().flat_map(|rule| &rule.inject) {
                 injected.inject(flag, value, *class);
             }
-            match self.files.iter().map(|file| file.verdict(&injected, target)).find(|verdict| !matches!(verdict, Ok(Verdict::Allow(_)))) {
-                None => {
+            let (mut asks, mut denies) = (None, None);
+            for file in &self.files {
+                match file.verdict(&injected, target) {
+                    Ok(Verdict::Allow(_)) => {}
+                    Ok(Verdict::Confirm(rule)) => drop(asks.get_or_insert(rule)),
+                    Err(denied) => drop(denies.get_or_insert(denied)),
+                }
+            }
+            match (denies, asks) {
+                (None, None) => {
                     *invocation = injected;
                     return Ok(rules);
                 }
-                Some(Ok(Verdict::Confirm(rule))) => refused = Some(Decision::Confirm(rule.confirmation())),
-                Some(Err(denied)) => drop(refused.get_or_insert(Decision::Deny(denied))),
-                Some(Ok(Verdict::Allow(_))) => {}
+                (None, Some(rule)) => refused = Some(Decision::Confirm(rule.confirmation())),
+                (Some(denied), _) => drop(refused.get_or_insert(Decision::Deny(denied))),
             }
         }
         let denied = || {

@@ -1219,6 +1219,9 @@ mod tests {
         let both = [adds, plain].map(|line| PolicyFile { name: "p.toml".into(), text: rules(&[line]) });
         let policy = Policy::load(&both, &Catalogue::carried().unwrap()).unwrap();
         assert!(matches!(decide(&policy, "get pods"), D::Deny(_)), "what one file adds the other does not allow");
+        let three = [adds, plain, r#"c verbs = ["get"]"#].map(|line| PolicyFile { name: "p.toml".into(), text: rules(&[line]) });
+        let policy = Policy::load(&three, &Catalogue::carried().unwrap()).unwrap();
+        assert!(matches!(decide(&policy, "get pods"), D::Deny(_)), "and a third that asks is no way around it");
     }
 
     #[test]
