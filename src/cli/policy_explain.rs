@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::policy_check::underlined;
 
 use crate::{
-    catalogue::{Catalogue, FlagClass, Tool, flag_named},
+    catalogue::{Catalogue, Tool},
     command::{Invocation, parse, split},
     config::read_policies,
     excerpt::Excerpt,
@@ -200,13 +200,6 @@ impl Explainer {
     pub fn denying_rule(&self, invocation: &Invocation) -> Option<String> {
         let considered = self.policy.consider(invocation, &self.target);
         considered.into_iter().find(|rule| rule.effect == Effect::Deny && rule.matches.is_ok()).map(|rule| rule.rule.to_string())
-    }
-
-    /// The class of a flag of a command.
-    pub fn flag_class(&self, invocation: &Invocation, name: &str) -> Option<FlagClass> {
-        let lineages = self.catalogues.iter().filter(|catalogue| catalogue.tool() == invocation.tool());
-        let lineage = lineages.filter_map(|catalogue| catalogue.lineage(invocation.path())).next()?;
-        flag_named(&lineage, name)?.hazard.as_ref().map(|hazard| hazard.class)
     }
 
     fn read(&self, command: &str, tool: Option<Tool>) -> Result<Invocation, Refusal> {

@@ -97,7 +97,7 @@ impl Suggest {
                             notes.insert(format!("`{verb}` stays denied while the rule {rule} is there"));
                         }
                         let key = (invocation.tool(), invocation.path().to_string());
-                        wanted.entry(key).or_default().add(&case.command, &invocation, &explainer);
+                        wanted.entry(key).or_default().add(&case.command, &invocation);
                     }
                 }
                 ("deny", None) => {
@@ -123,7 +123,7 @@ impl Suggest {
 }
 
 impl Wanted {
-    fn add(&mut self, command: &str, invocation: &Invocation, explainer: &Explainer) {
+    fn add(&mut self, command: &str, invocation: &Invocation) {
         let first = self.commands.is_empty();
         self.commands.push(command.to_owned());
         self.resources.extend(invocation.resources().iter().cloned());
@@ -138,7 +138,7 @@ impl Wanted {
         }
         for (name, values) in invocation.flags().iter().filter(|(name, _)| !["help", "namespace"].contains(&name.as_str())) {
             let flag = format!("--{name}");
-            if explainer.flag_class(invocation, name) == Some(FlagClass::Plain) {
+            if invocation.flag_class(name) == Some(FlagClass::Plain) {
                 self.plain.insert(flag.clone());
             }
             self.values.entry(flag).or_default().extend(values.iter().cloned());

@@ -269,11 +269,7 @@ impl Loading<'_> {
         let mut by_verb: BTreeMap<Tool, HashMap<CommandPath, Vec<usize>>> = BTreeMap::new();
         for catalogue in self.catalogues {
             for node in catalogue.commands() {
-                let about = |rule: &Rule| match &rule.verbs {
-                    Verbs::All => true,
-                    Verbs::These(paths) => paths.contains(&node.path),
-                };
-                let places = rules.iter().enumerate().filter(|(_, rule)| rule.tool == catalogue.tool() && about(rule));
+                let places = rules.iter().enumerate().filter(|(_, rule)| rule.tool == catalogue.tool() && rule.verbs.include(&node.path));
                 let places: Vec<usize> = places.map(|(place, _)| place).collect();
                 if !places.is_empty() {
                     by_verb.entry(catalogue.tool()).or_default().insert(node.path.clone(), places);

@@ -128,6 +128,15 @@ pub(super) enum Verbs {
     These(BTreeSet<CommandPath>),
 }
 
+impl Verbs {
+    pub(super) fn include(&self, verb: &CommandPath) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(paths) => paths.contains(verb),
+        }
+    }
+}
+
 /// Whom a rule is about.
 #[derive(Debug)]
 pub(super) struct Callers {
@@ -157,11 +166,7 @@ const COMMON: [&str; 2] = ["namespace", "help"];
 
 impl Rule {
     pub(super) fn has_verb(&self, invocation: &Invocation) -> bool {
-        self.tool == invocation.tool()
-            && match &self.verbs {
-                Verbs::All => true,
-                Verbs::These(paths) => paths.contains(invocation.path()),
-            }
+        self.tool == invocation.tool() && self.verbs.include(invocation.path())
     }
 
     /// Whether an allow rule accepts the whole command; else the first field that does not.
@@ -337,10 +342,6 @@ impl Rule {
 
     /// Whether a deny rule leaves nothing of a command with this verb, whoever asks for what.
     pub(super) fn denies_all_of(&self, verb: &CommandPath, resources: Option<&[String]>) -> bool {
-        let verbs = match &self.verbs {
-            Verbs::All => true,
-            Verbs::These(paths) => paths.contains(verb),
-        };
         let covered = match (&self.resources, resources) {
             (None, _) => true,
             (Some(denied), Some(resources)) => resources.iter().all(|resource| denied.contains(resource)),
@@ -353,7 +354,7 @@ impl Rule {
             || self.charts.is_some()
             || !self.flags.is_empty()
             || !self.flag_classes.is_empty();
-        self.effect == Effect::Deny && verbs && covered && !narrowed
+        self.effect == Effect::Deny && self.verbs.include(verb) && covered && !narrowed
     }
 
     fn shown_values(&self, flag: &str) -> Vec<String> {
