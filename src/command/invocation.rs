@@ -135,9 +135,11 @@ impl Invocation {
     }
 
     /// Adds a flag that is absent; a flag that is there stays as the caller wrote it.
-    pub(crate) fn inject(&mut self, name: &str, value: &str, class: FlagClass) {
+    pub(crate) fn inject(&mut self, name: &str, value: &str, class: Option<FlagClass>) {
         self.flags.entry(name.to_owned()).or_insert_with(|| vec![value.to_owned()]);
-        self.classes.entry(name.to_owned()).or_insert(class);
+        if let Some(class) = class {
+            self.classes.entry(name.to_owned()).or_insert(class);
+        }
     }
 
     /// The namespaces that the command touches: by flag, inside of operands, else `of_context`, which is

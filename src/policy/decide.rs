@@ -2,7 +2,7 @@
 
 use super::{
     Policy, Rules,
-    rule::{Bounds, Effect, Rule, RuleId, Verbs},
+    rule::{Bounds, Effect, Injected, Rule, RuleId, Verbs},
     target::Target,
 };
 use crate::{command::Invocation, excerpt::Excerpt};
@@ -187,8 +187,8 @@ impl Policy {
                 rest /= of_file.len();
             }
             let mut injected = invocation.clone();
-            for (flag, (value, class)) in rules.iter().flat_map(|rule| &rule.inject) {
-                injected.inject(flag, value, *class);
+            for (flag, Injected { value, classes }) in rules.iter().flat_map(|rule| &rule.inject) {
+                injected.inject(flag, value, classes.get(invocation.path()).copied());
             }
             let (mut asks, mut denies) = (None, None);
             for file in &self.files {

@@ -19,7 +19,7 @@ use super::{
     error::{PolicyError, PolicyErrors, PolicyFile, position},
     lint,
     pattern::Pattern,
-    rule::{Bounds, Callers, Effect, Rule, RuleId, Verbs},
+    rule::{Bounds, Callers, Effect, Injected, Rule, RuleId, Verbs},
     target::Target,
 };
 use crate::{
@@ -521,7 +521,7 @@ impl Loading<'_> {
     }
 
     /// Flags to add; what is added has to be what the rule accepts and the flag takes.
-    fn injected(&self, raw: &RawRule, flags: &Flags, chosen: &Chosen<'_>) -> Result<BTreeMap<String, (String, FlagClass)>, PolicyError> {
+    fn injected(&self, raw: &RawRule, flags: &Flags, chosen: &Chosen<'_>) -> Result<BTreeMap<String, Injected>, PolicyError> {
         let mut injected = BTreeMap::new();
         for (flag, value) in &raw.inject {
             let name = long_name(flag.get_ref());
@@ -553,9 +553,8 @@ impl Loading<'_> {
             if raw.require.iter().any(|required| long_name(required.get_ref()) == name) {
                 return Err(self.error(flag.span(), &format!("--{name} is required, so it is never added"), None));
             }
-            let classes = found.iter().filter_map(|(_, flag)| flag.hazard.as_ref()).map(|hazard| hazard.class);
-            let class = classes.clone().find(|class| *class != FlagClass::Plain).unwrap_or(FlagClass::Plain);
-            injected.insert(name.to_owned(), (text.clone(), class));
+            let classes = found.iter().filter_map(|(path, flag)| Some(((*path).clone(), flag.hazard.as_ref()?.class)));
+            injected.insert(name.to_owned(), Injected { value: text.clone(), classes: classes.collect() });
         }
         Ok(injected)
     }
@@ -1218,6 +1217,21 @@ mod tests {
         let three = [adds, plain, r#"c verbs = ["get"]"#].map(|line| PolicyFile { name: "p.toml".into(), text: rules(&[line]) });
         let policy = Policy::load(&three, &Catalogue::carried().unwrap()).unwrap();
         assert!(matches!(decide(&policy, "get pods"), D::Deny(_)), "and a third that asks is no way around it");
+    }
+
+    #[test]
+    fn an_added_flag_has_the_class_that_it_has_with_its_verb() {
+        use super::super::Decision as D;
+        // Found by the fuzz target `monotonic`: --output reveals secrets with `status` and not with `list`.
+        let text = "schema = 1\n[[rule]]\nid = \"a\"\neffect = \"allow\"\nreason = \"r\"\ntool = \"helm\"\nverbs = [\"list\", \"status\"]\n\
+                    flags = [\"--output\"]\ninject = { \"--output\" = \"json\" }\n[[rule]]\nid = \"d\"\neffect = \"deny\"\nreason = \"r\"\n\
+                    tool = \"helm\"\nverbs = [\"list\", \"status\"]\nflags = [\"@plain\"]\n";
+        let policy = Policy::load(&[PolicyFile { name: "p.toml".into(), text: text.into() }], &Catalogue::carried().unwrap()).unwrap();
+        let catalogues = Catalogue::carried().unwrap();
+        let helm = catalogues.iter().find(|catalogue| catalogue.tool() == Tool::Helm).unwrap();
+        let decide = |words| policy.decide(parse(helm, split(Tool::Helm, words).unwrap(), None).unwrap(), &Target::default());
+        assert!(matches!(decide("list"), D::Deny(_)));
+        assert!(matches!(decide("status web"), D::Allow(_)));
     }
 
     #[test]

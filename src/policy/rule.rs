@@ -114,9 +114,17 @@ pub(super) struct Rule {
     pub(super) charts: Option<Vec<String>>,
     /// Whether words may follow `--`.
     pub(super) after_dash: bool,
-    /// Flags that are added when they are absent, with their classes.
-    pub(super) inject: BTreeMap<String, (String, FlagClass)>,
+    /// Flags that are added when they are absent.
+    pub(super) inject: BTreeMap<String, Injected>,
     pub(super) bounds: Bounds,
+}
+
+/// What a rule gives a flag that is absent.
+#[derive(Debug)]
+pub(super) struct Injected {
+    pub(super) value: String,
+    /// The flag's class, which may be another with each verb.
+    pub(super) classes: BTreeMap<CommandPath, FlagClass>,
 }
 
 /// Which verbs a rule is about.
