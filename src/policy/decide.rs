@@ -169,7 +169,8 @@ impl Policy {
         target: &Target,
         mut choices: Vec<Vec<&'p Rule>>,
     ) -> Result<Vec<&'p Rule>, Box<Decision>> {
-        let adds = |rule: &Rule| rule.inject.keys().filter(|flag| !invocation.flags().contains_key(*flag)).count();
+        let adds_anew = |flag: &String| !invocation.flags().contains_key(flag);
+        let adds = |rule: &Rule| rule.inject.keys().filter(|flag| adds_anew(flag)).count();
         for rules in &mut choices {
             rules.sort_by_key(|rule| adds(rule));
         }
@@ -189,6 +190,13 @@ impl Policy {
             let mut injected = invocation.clone();
             for (flag, Injected { value, classes }) in rules.iter().flat_map(|rule| &rule.inject) {
                 injected.inject(flag, value, classes.get(invocation.path()).copied());
+            }
+            // Two files that add different values: neither is first.
+            let differs = |(flag, added): (&String, &Injected)| {
+                adds_anew(flag) && injected.flag(flag) != Some(added.value.as_str())
+            };
+            if rules.iter().flat_map(|rule| &rule.inject).any(differs) {
+                continue;
             }
             let (mut asks, mut denies) = (None, None);
             for file in &self.files {
@@ -210,7 +218,7 @@ impl Policy {
         let denied = || {
             Decision::Deny(Denied {
                 rule: None,
-                reason: "what one policy file adds another denies".into(),
+                reason: "what one policy file adds another denies, or adds differently".into(),
                 hint: "ask the operator".into(),
             })
         };
@@ -439,7 +447,7 @@ fn example(values: &[String]) -> &str {
 }
 
 fn allowed_flags(rule: &Rule) -> String {
-    let flags: Vec<String> = rule.flags.keys().map(|flag| format!("--{flag}")).collect();
+    let flags: Vec<String> = rule.flags.keys().filter(|flag| *flag != "namespace").map(|flag| format!("--{flag}")).collect();
     if flags.is_empty() {
         "leave it out; only --namespace is allowed here".into()
     } else {

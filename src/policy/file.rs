@@ -1214,6 +1214,14 @@ mod tests {
         let both = [adds, plain].map(|line| PolicyFile { name: "p.toml".into(), text: rules(&[line]) });
         let policy = Policy::load(&both, &Catalogue::carried().unwrap()).unwrap();
         assert!(matches!(decide(&policy, "get pods"), D::Deny(_)), "what one file adds the other does not allow");
+        // Found by it too: two files that add different values, one of which accepts both.
+        let any = r#"a verbs = ["get"]; values = { "--output" = ["wide", "json"] }; inject = { "--output" = "wide" }"#;
+        let one = r#"a verbs = ["get"]; values = { "--output" = ["json"] }; inject = { "--output" = "json" }"#;
+        for order in [[any, one], [one, any]] {
+            let files = order.map(|line| PolicyFile { name: "p.toml".into(), text: rules(&[line]) });
+            let policy = Policy::load(&files, &Catalogue::carried().unwrap()).unwrap();
+            assert!(matches!(decide(&policy, "get pods"), D::Deny(_)), "{order:?}");
+        }
         let three = [adds, plain, r#"c verbs = ["get"]"#].map(|line| PolicyFile { name: "p.toml".into(), text: rules(&[line]) });
         let policy = Policy::load(&three, &Catalogue::carried().unwrap()).unwrap();
         assert!(matches!(decide(&policy, "get pods"), D::Deny(_)), "and a third that asks is no way around it");
