@@ -112,6 +112,20 @@ impl Endpoint {
         &self.path
     }
 
+    /// `host:port`, as a client asks a proxy for it.
+    pub fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// Whether Go's HTTP client dials it by itself although there is a proxy
+    /// (golang.org/x/net/http/httpproxy: `localhost` and loopback addresses).
+    pub fn bypasses_proxies(&self) -> bool {
+        match &self.host {
+            EndpointHost::Address(address) => address.to_canonical().is_loopback(),
+            EndpointHost::Name(name) => name == "localhost",
+        }
+    }
+
     /// The same server with its host replaced by one of its addresses.
     pub fn url_at(&self, address: IpAddr) -> String {
         Self { host: EndpointHost::Address(address), ..self.clone() }.to_string()

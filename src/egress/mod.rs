@@ -1,6 +1,7 @@
-//! Where a child may connect to: an [`Endpoint`] and the operator's rules -> a [`Pinned`] address.
+//! Where a child may connect to: an [`Endpoint`] and the operator's rules -> a [`Pinned`] address and
+//! the [`Tunnel`] that reaches it.
 //!
-//! The only room that resolves names. May not resolve twice: a second answer is how DNS rebinding
+//! The only room that resolves names and dials. May not resolve twice: a second answer is how DNS rebinding
 //! gets in. If one address of an answer is refused, the whole answer is, so that a resolver cannot
 //! hide a bad address among good ones.
 
@@ -8,6 +9,8 @@
 
 mod address;
 mod pin;
+mod tunnel;
 
 pub use address::{AllowError, AllowRule, Allowed, Forbidden};
 pub use pin::{EgressError, Pinned, pin};
+pub use tunnel::Tunnel;

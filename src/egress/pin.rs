@@ -3,16 +3,26 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
-use super::address::{Allowed, Forbidden};
+use super::{
+    address::{Allowed, Forbidden},
+    tunnel::Tunnel,
+};
 use crate::endpoint::{Endpoint, EndpointHost};
 
 /// The one address that a child may connect to.
 #[must_use]
 #[derive(Debug)]
-pub struct Pinned(Option<SocketAddr>);
+pub struct Pinned(Option<Pin>);
+
+#[derive(Debug)]
+struct Pin {
+    endpoint: Endpoint,
+    address: SocketAddr,
+}
 
 /// A resolver that does not answer within this is down; kubectl itself waits 5 s per attempt.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
@@ -61,7 +71,17 @@ impl Pinned {
 
     /// The address.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.0
+        self.0.as_ref().map(|pin| pin.address)
+    }
+
+    /// Whether the child dials by itself what it is pinned to, instead of asking a proxy.
+    pub fn is_direct(&self) -> bool {
+        self.0.as_ref().is_some_and(|pin| pin.endpoint.bypasses_proxies())
+    }
+
+    /// The way there, for one child.
+    pub fn tunnel(&self) -> Option<Arc<Tunnel>> {
+        self.0.as_ref().map(|pin| Tunnel::new(pin.endpoint.authority(), pin.address))
     }
 }
 
@@ -82,7 +102,7 @@ pub async fn pin(endpoint: &Endpoint, allowed: &Allowed) -> Result<Pinned, Egres
     // IPv4 first: a host without IPv6 connectivity still gets AAAA answers, and there is one try.
     let chosen = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
     match chosen {
-        Some(&address) => Ok(Pinned(Some(SocketAddr::new(address, port)))),
+        Some(&address) => Ok(Pinned(Some(Pin { endpoint: endpoint.clone(), address: SocketAddr::new(address, port) }))),
         None => Err(EgressError::Unresolved { name: endpoint.host().to_string(), source: None }),
     }
 }

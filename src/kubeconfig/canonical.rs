@@ -174,15 +174,21 @@ impl Kubeconfig {
         secrets
     }
 
-    /// The file for the child, as JSON, its server replaced by `address`: the child resolves no
-    /// name, and the certificate is still verified against the name that the caller gave.
+    /// The file for the child, as JSON.
+    ///
+    /// A server that the child will ask for by name is left as it is. One that it dials by itself is
+    /// replaced by `address`, so that it resolves no name; the certificate is still verified against the
+    /// name that the caller gave.
     pub fn render(&self, address: IpAddr) -> SecretBytes {
+        let given = self.cluster.tls_server_name.as_deref();
+        if !self.endpoint().bypasses_proxies() {
+            return self.written(&self.endpoint().to_string(), given, |secret| secret.expose());
+        }
         let of_host = match self.endpoint().host() {
             EndpointHost::Name(name) => Some(name.as_str()),
             EndpointHost::Address(_) => None,
         };
-        let server = self.endpoint().url_at(address);
-        self.written(&server, self.cluster.tls_server_name.as_deref().or(of_host), |secret| secret.expose())
+        self.written(&self.endpoint().url_at(address), given.or(of_host), |secret| secret.expose())
     }
 
     /// The file as a person may see it: what was understood, the secrets left out.
@@ -426,18 +432,25 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_one_is_written_again_with_fixed_names_and_the_pinned_address() {
+    fn a_plain_one_is_written_again_with_fixed_names() {
         let rendered = parse(PLAIN).unwrap().render("203.0.113.7".parse().unwrap());
         let value: serde_json::Value = serde_json::from_slice(rendered.expose()).unwrap();
         assert_eq!(
             value,
             json!({
                 "apiVersion": "v1", "kind": "Config", "current-context": "context",
-                "clusters": [{ "name": "cluster", "cluster": { "server": "https://203.0.113.7:6443", "tls-server-name": "k8s.example.com" } }],
+                "clusters": [{ "name": "cluster", "cluster": { "server": "https://k8s.example.com:6443" } }],
                 "users": [{ "name": "user", "user": { "token": "fake-token" } }],
                 "contexts": [{ "name": "context", "context": { "cluster": "cluster", "user": "user", "namespace": "web" } }],
             })
         );
+    }
+
+    #[test]
+    fn a_server_that_go_dials_without_its_proxy_is_named_by_its_address() {
+        let rendered = parse(&PLAIN.replace("k8s.example.com", "localhost")).unwrap().render("127.0.0.1".parse().unwrap());
+        let value: serde_json::Value = serde_json::from_slice(rendered.expose()).unwrap();
+        assert_eq!(value["clusters"][0]["cluster"], json!({ "server": "https://127.0.0.1:6443", "tls-server-name": "localhost" }));
     }
 
     #[test]

@@ -192,9 +192,7 @@ impl Policy {
                 injected.inject(flag, value, classes.get(invocation.path()).copied());
             }
             // Two files that add different values: neither is first.
-            let differs = |(flag, added): (&String, &Injected)| {
-                adds_anew(flag) && injected.flag(flag) != Some(added.value.as_str())
-            };
+            let differs = |(flag, added): (&String, &Injected)| adds_anew(flag) && injected.flag(flag) != Some(added.value.as_str());
             if rules.iter().flat_map(|rule| &rule.inject).any(differs) {
                 continue;
             }

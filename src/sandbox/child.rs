@@ -2,7 +2,8 @@
 //!
 //! Why this order (sandbox notes, 2.4): setresuid clears the parent-death signal and makes the
 //! process unreadable to itself, so the first comes after it; the bounding set needs a capability
-//! that the uid drop takes; Landlock comes last, when nothing has to be opened any more.
+//! that the uid drop takes; the filter that asks needs no_new_privs and has to send a descriptor;
+//! Landlock comes when nothing has to be opened any more, the filter of calls last of all.
 
 use std::{
     ffi::CString,
@@ -19,12 +20,13 @@ use nix::{
     sys::{
         prctl,
         signal::Signal,
+        socket::MsgFlags,
         stat::{Mode, umask},
     },
-    unistd::{Pid, dup2_stderr, dup2_stdin, dup2_stdout, execveat, getppid, setsid},
+    unistd::{Pid, dup2_stderr, dup2_stdin, dup2_stdout, execveat, getpid, getppid, setsid},
 };
 
-use super::{layer::Step, message::Limits, privilege, privilege::Identity, rlimit, sys};
+use super::{filter::Filter, layer::Step, message::Limits, privilege, privilege::Identity, profile, rlimit, spawner::send, sys};
 
 /// All that a child needs, prepared before the fork.
 pub(super) struct Plan {
@@ -35,6 +37,9 @@ pub(super) struct Plan {
     pub(super) stdout: OwnedFd,
     pub(super) stderr: OwnedFd,
     pub(super) ruleset: RulesetCreated,
+    pub(super) calls: Filter,
+    /// Where the descriptor goes on which the child's connections are answered; `None`: it has none.
+    pub(super) questions: Option<OwnedFd>,
     pub(super) limits: Limits,
     /// The user to become, when the spawner is root.
     pub(super) identity: Option<Identity>,
@@ -63,6 +68,7 @@ fn confine(plan: Plan, report: &mut fs::File) -> Result<std::convert::Infallible
     let at = |step: Step| move |errno: Errno| (step, errno);
     let by = |step: Step| move |error: io::Error| (step, Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)));
 
+    let own = getpid();
     setsid().map_err(at(Step::SetSession))?;
     sys::default_signals().map_err(by(Step::DefaultSignals))?;
     nix::unistd::chdir(Path::new("/")).map_err(at(Step::EnterRoot))?;
@@ -95,6 +101,11 @@ fn confine(plan: Plan, report: &mut fs::File) -> Result<std::convert::Infallible
         Err(error) => return Err(by(Step::DenyWriteExecute)(error)),
     }
 
+    if let Some(supervisor) = &plan.questions {
+        let asking = profile::asking().map_err(|_| (Step::AskForConnections, Errno::EINVAL))?;
+        let listener = sys::install_asking_filter(&asking.program(own, -1)).map_err(by(Step::AskForConnections))?;
+        send(supervisor.as_fd(), b"?", &[listener.as_fd()], MsgFlags::empty()).map_err(at(Step::HandOverQuestions))?;
+    }
     dup2_stdin(plan.stdin.as_fd()).map_err(at(Step::Streams))?;
     dup2_stdout(plan.stdout.as_fd()).map_err(at(Step::Streams))?;
     dup2_stderr(plan.stderr.as_fd()).map_err(at(Step::Streams))?;
@@ -105,5 +116,7 @@ fn confine(plan: Plan, report: &mut fs::File) -> Result<std::convert::Infallible
         return Err((Step::RestrictSelf, Errno::ENOSYS));
     }
     debug_assert!(plan.tool.as_raw_fd() > 2);
+    // Last: it takes away all of the above.
+    sys::install_filter(&plan.calls.program(own, plan.tool.as_raw_fd())).map_err(by(Step::FilterCalls))?;
     execveat(plan.tool.as_fd(), c"", &plan.argv, &plan.environment, AtFlags::AT_EMPTY_PATH).map_err(at(Step::Execute))
 }

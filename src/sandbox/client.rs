@@ -11,18 +11,26 @@ use std::{
     },
 };
 
-use nix::{errno::Errno, fcntl::OFlag, sys::socket::MsgFlags, unistd::pipe2};
+use nix::{
+    errno::Errno,
+    fcntl::OFlag,
+    sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, socketpair},
+    unistd::pipe2,
+};
 use tokio::{
     io::unix::AsyncFd,
     net::unix::pipe,
     sync::{Notify, oneshot, watch},
 };
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     environment::environment,
     landlock,
     layer::{Layer, LayerState, LayerStatus},
     message::{ExitStatus, LARGEST, Limits, Reply, Request, Start, Stop, ToolAbsence},
+    notify::supervise,
+    profile::{ProfileName, Profiles},
     spawner::{SpawnerLink, receive, send},
     sys,
 };
@@ -98,6 +106,7 @@ pub struct Sandbox(Arc<Inner>);
 struct Inner {
     socket: AsyncFd<OwnedFd>,
     has_own_users: bool,
+    profiles: Profiles,
     /// What this kernel's Landlock enforces, read once.
     landlock: Vec<LayerStatus>,
     next: AtomicU64,
@@ -125,6 +134,7 @@ impl Sandbox {
         let inner = Arc::new(Inner {
             socket: sys::watch(link.socket)?,
             has_own_users: link.has_own_users,
+            profiles: link.profiles,
             landlock: landlock::statuses(),
             next: AtomicU64::new(1),
             gone: AtomicBool::new(false),
@@ -177,6 +187,10 @@ impl Sandbox {
             nix::fcntl::fcntl(writer, nix::fcntl::FcntlArg::F_SETFL(OFlag::empty())).map_err(io::Error::from)?;
         }
         let [directory, kubeconfig, home] = workspace.descriptors()?;
+        let name = ProfileName::of(&invocation);
+        let profile = self.0.profiles.get(name);
+        let (questions, questions_for_child) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).map_err(io::Error::from)?;
         let number = self.0.next.fetch_add(1, Ordering::Relaxed);
         let (started_sender, started) = oneshot::channel();
         let (ended_sender, ended) = oneshot::channel();
@@ -191,27 +205,44 @@ impl Sandbox {
             child: number,
             tool: invocation.tool(),
             argv: invocation.argv(),
-            environment: environment(invocation.tool(), &workspace.kubeconfig(), &workspace.home(), limits),
+            environment: environment(invocation.tool(), profile, &workspace.kubeconfig(), &workspace.home(), limits),
             limits,
-            port: pinned.address().map(|address| address.port()),
+            profile: name,
             slot,
         });
         let (told, watched) = watch::channel(None);
-        let asked = self
-            .0
-            .ask(&request, &[stdout_writer.as_fd(), stderr_writer.as_fd(), directory.as_fd(), kubeconfig.as_fd(), home.as_fd()])
-            .await;
+        let mut descriptors = vec![stdout_writer.as_fd(), stderr_writer.as_fd(), directory.as_fd(), kubeconfig.as_fd(), home.as_fd()];
+        if profile.has_network {
+            descriptors.push(questions_for_child.as_fd());
+        }
+        let asked = self.0.ask(&request, &descriptors).await;
         // From here on the child may exist; whatever becomes of this future, it is cleaned up after.
-        tokio::spawn(clean_up(Arc::clone(&self.0), number, slot, workspace, ended, told));
+        let supervisor = CancellationToken::new();
+        tokio::spawn(clean_up(Arc::clone(&self.0), number, slot, workspace, ended, told, supervisor.clone().drop_guard()));
         if let Err(error) = asked {
             self.0.waiting().forget(number);
             return Err(error);
         }
-        drop((stdout_writer, stderr_writer));
+        drop((stdout_writer, stderr_writer, questions_for_child));
         let streams = Streams { stdout: pipe::Receiver::from_owned_fd(stdout)?, stderr: pipe::Receiver::from_owned_fd(stderr)? };
         let mut child = Child { number, inner: Arc::clone(&self.0), ended: watched, layers: Vec::new(), streams: Some(streams) };
         let without_write_execute = started.await.map_err(|_| SandboxError::SpawnerGone)??;
         child.layers = self.0.layers(without_write_execute);
+        if profile.has_network {
+            // The child sent it before it became the tool, which is what has just been told.
+            let listener = receive(questions.as_fd())?.and_then(|(_, descriptors)| descriptors.into_iter().next());
+            let listener = listener.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+            tokio::spawn(async move {
+                tokio::select! {
+                    ended = supervise(listener, pinned) => {
+                        if let Err(error) = ended {
+                            tracing::error!(%error, "the connections of a child are not answered any more");
+                        }
+                    }
+                    () = supervisor.cancelled() => {}
+                }
+            });
+        }
         Ok(child)
     }
 }
@@ -224,8 +255,10 @@ async fn clean_up(
     workspace: Workspace,
     ended: oneshot::Receiver<ExitStatus>,
     told: watch::Sender<Option<ExitStatus>>,
+    supervisor: DropGuard,
 ) {
     let status = ended.await.unwrap_or(ExitStatus::Signal(libc::SIGKILL));
+    drop(supervisor); // closes the child's connections
     inner.waiting().starting.remove(&number);
     // Removing may wait for a disk; nobody's answer waits for it but the next user of the slot.
     let _ = tokio::task::spawn_blocking(move || drop(workspace)).await;

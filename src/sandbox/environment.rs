@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::message::Limits;
+use super::{message::Limits, profile::Profile};
 use crate::catalogue::Tool;
 
 /// `NAME=value` for each variable. Nothing of ours is inherited.
-pub(super) fn environment(tool: Tool, kubeconfig: &Path, home: &Path, limits: Limits) -> Vec<String> {
+pub(super) fn environment(tool: Tool, profile: &Profile, kubeconfig: &Path, home: &Path, limits: Limits) -> Vec<String> {
     let home = home.display();
     let mut variables = vec![
         format!("KUBECONFIG={}", kubeconfig.display()),
@@ -38,5 +38,7 @@ pub(super) fn environment(tool: Tool, kubeconfig: &Path, home: &Path, limits: Li
         Tool::Argocd => variables.push(format!("ARGOCD_CONFIG_DIR={home}")),
         Tool::Kubectl | Tool::Istioctl => {}
     }
+    let of_profile = profile.variables.get(&tool).into_iter().flatten();
+    variables.extend(of_profile.map(|(name, value)| format!("{name}={value}")));
     variables
 }

@@ -1,21 +1,17 @@
-//! The ruleset of one child: the tool, its own directory, public certificates, one port; nothing to
-//! write.
+//! The ruleset of one child: the tool, its own directory, what its profile reads; nothing to write,
+//! nothing to connect to.
 
-use std::{fs::File, os::fd::BorrowedFd};
+use std::{fs::File, os::fd::BorrowedFd, path::PathBuf};
 
 use ::landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, NetPort, PathBeneath, Ruleset, RulesetAttr, RulesetCreated,
-    RulesetCreatedAttr, RulesetError, Scope,
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr,
+    RulesetError, Scope,
 };
 
 use super::{
     layer::{Layer, LayerState, LayerStatus},
     sys,
 };
-
-/// Where distributions keep the certificates of public authorities (Go, crypto/x509/root_linux.go).
-const AUTHORITIES: [&str; 4] =
-    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"];
 
 /// What this kernel's Landlock can do: the layers that every child will report.
 pub(super) fn statuses() -> Vec<LayerStatus> {
@@ -27,7 +23,7 @@ pub(super) fn statuses() -> Vec<LayerStatus> {
 
 /// Builds the ruleset. What is required fails when the kernel lacks it; what newer kernels add
 /// (truncation, device ioctls, TCP, scopes) is taken where it is.
-pub(super) fn ruleset(tool: BorrowedFd<'_>, workspace: BorrowedFd<'_>, port: Option<u16>) -> Result<RulesetCreated, RulesetError> {
+pub(super) fn ruleset(tool: BorrowedFd<'_>, workspace: BorrowedFd<'_>, readable: &[PathBuf]) -> Result<RulesetCreated, RulesetError> {
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::from_all(ABI::V2))?
@@ -38,12 +34,9 @@ pub(super) fn ruleset(tool: BorrowedFd<'_>, workspace: BorrowedFd<'_>, port: Opt
         .create()?
         .add_rule(PathBeneath::new(tool, AccessFs::Execute | AccessFs::ReadFile))?
         .add_rule(PathBeneath::new(workspace, AccessFs::ReadFile | AccessFs::ReadDir))?;
-    // For servers with certificates of public authorities. Go reads the first of these that is there.
-    for bundle in AUTHORITIES.iter().filter_map(|path| File::open(path).ok()) {
-        ruleset = ruleset.add_rule(PathBeneath::new(bundle, AccessFs::ReadFile))?;
-    }
-    if let Some(port) = port {
-        ruleset = ruleset.add_rule(NetPort::new(port, AccessNet::ConnectTcp))?;
+    // A host has some of them; what is not there cannot be read.
+    for file in readable.iter().filter_map(|path| File::open(path).ok()) {
+        ruleset = ruleset.add_rule(PathBeneath::new(file, AccessFs::ReadFile))?;
     }
     Ok(ruleset)
 }

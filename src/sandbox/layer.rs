@@ -27,15 +27,19 @@ pub enum Layer {
     Descriptors,
     /// Files: the tool, its own directory, nothing else; no writing anywhere.
     LandlockFs,
-    /// TCP: connections to the pinned port only, no listening.
+    /// TCP: no connection and no port of its own.
     LandlockNet,
     /// No signals and no abstract sockets out of the sandbox.
     LandlockScope,
+    /// Connections are answered by the server, with a way to the pinned address or not at all.
+    Egress,
+    /// The system calls of its profile and no others.
+    Seccomp,
 }
 
 impl Layer {
     /// All of them, in the order in which they are applied.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Session,
         Self::Rlimits,
         Self::User,
@@ -47,6 +51,8 @@ impl Layer {
         Self::LandlockFs,
         Self::LandlockNet,
         Self::LandlockScope,
+        Self::Egress,
+        Self::Seccomp,
     ];
 
     /// Whether a child runs without it. What only newer kernels have is taken where it is.
@@ -68,6 +74,8 @@ impl Layer {
             Self::LandlockFs => "landlock-fs",
             Self::LandlockNet => "landlock-net",
             Self::LandlockScope => "landlock-scope",
+            Self::Egress => "egress",
+            Self::Seccomp => "seccomp",
         }
     }
 }
@@ -118,14 +126,17 @@ pub(super) enum Step {
     ParentIsGone,
     SetNoNewPrivileges,
     DenyWriteExecute,
+    AskForConnections,
+    HandOverQuestions,
     Streams,
     CloseRange,
     RestrictSelf,
+    FilterCalls,
     Execute,
 }
 
 impl Step {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 22] = [
         Self::SetSession,
         Self::DefaultSignals,
         Self::EnterRoot,
@@ -141,9 +152,12 @@ impl Step {
         Self::ParentIsGone,
         Self::SetNoNewPrivileges,
         Self::DenyWriteExecute,
+        Self::AskForConnections,
+        Self::HandOverQuestions,
         Self::Streams,
         Self::CloseRange,
         Self::RestrictSelf,
+        Self::FilterCalls,
         Self::Execute,
     ];
 
@@ -170,9 +184,12 @@ impl Step {
             Self::ParentIsGone => ("parent-death", "getppid"),
             Self::SetNoNewPrivileges => ("no-new-privileges", "prctl(PR_SET_NO_NEW_PRIVS)"),
             Self::DenyWriteExecute => ("write-xor-execute", "prctl(PR_SET_MDWE)"),
+            Self::AskForConnections => ("egress", "seccomp(SECCOMP_FILTER_FLAG_NEW_LISTENER)"),
+            Self::HandOverQuestions => ("egress", "sendmsg"),
             Self::Streams => ("descriptors", "dup2"),
             Self::CloseRange => ("descriptors", "close_range"),
             Self::RestrictSelf => ("landlock-fs", "landlock_restrict_self"),
+            Self::FilterCalls => ("seccomp", "seccomp(SECCOMP_SET_MODE_FILTER)"),
             Self::Execute => ("exec", "execveat"),
         }
     }

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::profile::ProfileName;
 use crate::catalogue::Tool;
 
 /// The largest message. argv and environment of an 8 KiB command, escaped as JSON, are under 64 KiB.
@@ -26,7 +27,7 @@ pub(super) enum Request {
     /// Opens a tool, so that later children run exactly that file.
     Open { tool: Tool },
     /// Starts a child. Descriptors: standard output, standard error, the workspace's directory,
-    /// kubeconfig and home.
+    /// kubeconfig and home, and, for a profile with a network, where its questions go.
     Start(Start),
     /// Sends a signal to a child and its group.
     Signal { child: u64, signal: Stop },
@@ -40,8 +41,7 @@ pub(super) struct Start {
     pub(super) argv: Vec<String>,
     pub(super) environment: Vec<String>,
     pub(super) limits: Limits,
-    /// The only TCP port that it may connect to.
-    pub(super) port: Option<u16>,
+    pub(super) profile: ProfileName,
     /// Which uid it gets, counted from the spawner's first, when the spawner is root.
     pub(super) slot: u16,
 }

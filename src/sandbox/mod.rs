@@ -10,10 +10,13 @@
 mod child;
 mod client;
 mod environment;
+mod filter;
 mod landlock;
 mod layer;
 mod message;
+mod notify;
 mod privilege;
+mod profile;
 mod rlimit;
 mod spawner;
 mod sys;
@@ -22,6 +25,7 @@ pub use client::{Child, Run, Sandbox, SandboxError, Streams};
 pub use layer::{Layer, LayerState, LayerStatus};
 pub use message::{ExitStatus, Limits};
 pub use privilege::{Identity, claim_users};
+pub use profile::{ProfileError, ProfileName};
 pub use spawner::{SpawnerLink, ToolPaths, fork_spawner};
 pub use sys::harden_server;
 

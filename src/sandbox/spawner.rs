@@ -36,6 +36,7 @@ use super::{
     layer::Step,
     message::{ExitStatus, LARGEST, Reply, Request, Start, Stop, ToolAbsence},
     privilege::Identity,
+    profile::Profiles,
     sys,
 };
 use crate::catalogue::Tool;
@@ -47,6 +48,7 @@ pub type ToolPaths = Vec<(Tool, PathBuf)>;
 pub struct SpawnerLink {
     pub(super) socket: OwnedFd,
     pub(super) has_own_users: bool,
+    pub(super) profiles: Profiles,
 }
 
 /// Forks the spawner. Call it while the process has one thread.
@@ -56,13 +58,14 @@ pub struct SpawnerLink {
 /// # Errors
 /// When the kernel refuses a socket or a process.
 pub fn fork_spawner(tools: ToolPaths, children: Option<Identity>) -> io::Result<SpawnerLink> {
+    let profiles = Profiles::load().map_err(io::Error::other)?;
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
     let server = getpid();
     match sys::fork()? {
-        sys::Forked::Parent(_) => Ok(SpawnerLink { socket: ours, has_own_users: children.is_some() }),
+        sys::Forked::Parent(_) => Ok(SpawnerLink { socket: ours, has_own_users: children.is_some(), profiles }),
         sys::Forked::Child => {
             drop(ours);
-            let code = match Spawner::new(theirs, tools, children, server).and_then(Spawner::serve) {
+            let code = match Spawner::new(theirs, tools, profiles, children, server).and_then(Spawner::serve) {
                 Ok(()) => 0,
                 Err(_) => 1, // the server sees the closed socket
             };
@@ -78,6 +81,7 @@ struct Spawner {
     socket: OwnedFd,
     tools: ToolPaths,
     open: HashMap<Tool, OwnedFd>,
+    profiles: Profiles,
     children: HashMap<u64, Running>,
     first_user: Option<Identity>,
     server: Pid,
@@ -127,7 +131,7 @@ impl GivenWorkspace {
 }
 
 impl Spawner {
-    fn new(socket: OwnedFd, tools: ToolPaths, first_user: Option<Identity>, server: Pid) -> io::Result<Self> {
+    fn new(socket: OwnedFd, tools: ToolPaths, profiles: Profiles, first_user: Option<Identity>, server: Pid) -> io::Result<Self> {
         sys::ignore_terminal_signals()?;
         prctl::set_name(c"airlock-spawner")?;
         // Children inherit it, through exec too: RLIMIT_CORE does not stop a core pipe handler (core(5)).
@@ -139,7 +143,7 @@ impl Spawner {
         // Standard input and output may be an MCP conversation, which is the server's alone.
         nix::unistd::dup2_stdin(&null)?;
         nix::unistd::dup2_stdout(&null)?;
-        Ok(Self { socket, tools, open: HashMap::new(), children: HashMap::new(), first_user, server, null: null.into() })
+        Ok(Self { socket, tools, open: HashMap::new(), profiles, children: HashMap::new(), first_user, server, null: null.into() })
     }
 
     /// Serves until the server is gone; then ends every child.
@@ -226,7 +230,10 @@ impl Spawner {
 
     fn start(&mut self, start: Start, descriptors: Vec<OwnedFd>) -> Result<(), Failure> {
         let failed = |layer: &'static str, call: &'static str| move |errno: Errno| (layer.to_owned(), call.to_owned(), errno);
-        let Ok([stdout, stderr, directory, kubeconfig, home]) = <[OwnedFd; 5]>::try_from(descriptors) else {
+        let profile = self.profiles.get(start.profile);
+        let mut descriptors = descriptors.into_iter();
+        let questions = if profile.has_network { descriptors.next_back() } else { None };
+        let Ok([stdout, stderr, directory, kubeconfig, home]) = <[OwnedFd; 5]>::try_from(descriptors.collect::<Vec<_>>()) else {
             return Err(failed("descriptors", "recvmsg")(Errno::EBADF));
         };
         let workspace = GivenWorkspace([directory, kubeconfig, home]);
@@ -235,7 +242,7 @@ impl Spawner {
         let c_strings = |words: Vec<String>| {
             words.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>().map_err(|_| failed("exec", "argv")(Errno::EINVAL))
         };
-        let ruleset = landlock::ruleset(tool.as_fd(), workspace.directory(), start.port)
+        let ruleset = landlock::ruleset(tool.as_fd(), workspace.directory(), &profile.readable)
             .map_err(|_| failed("landlock-fs", "landlock_create_ruleset")(Errno::last()))?;
         let identity = self.first_user.map(|first| Identity::new(first.uid().as_raw() + u32::from(start.slot)));
         let plan = Plan {
@@ -246,6 +253,8 @@ impl Spawner {
             stdout,
             stderr,
             ruleset,
+            calls: profile.filter.clone(),
+            questions,
             limits: start.limits,
             identity,
             spawner: getpid(),

@@ -5,7 +5,7 @@
 
 use std::{
     io,
-    os::fd::{FromRawFd, OwnedFd, RawFd},
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
 };
 
 use nix::{
@@ -39,12 +39,12 @@ pub(super) fn fork() -> io::Result<Forked> {
 
 /// Takes over a descriptor that the kernel has just installed into this process.
 pub(super) fn own(descriptor: RawFd) -> OwnedFd {
-    // SAFETY: the caller got the number from recvmsg(2) or pidfd_open(2) a moment ago; nothing else
+    // SAFETY: the caller got the number from recvmsg(2), pidfd_open(2) or seccomp(2) a moment ago; nothing else
     // knows it, so this is its only owner.
     unsafe { OwnedFd::from_raw_fd(descriptor) }
 }
 
-/// Watches the server's end of the spawner's socket.
+/// Watches a descriptor of ours.
 pub(super) fn watch(socket: OwnedFd) -> io::Result<tokio::io::unix::AsyncFd<OwnedFd>> {
     // SAFETY: `register` asks that `as_raw_fd` names the same open descriptor for as long as it is
     // registered; an `OwnedFd` is that until it is dropped, which unregisters it first.
@@ -157,6 +157,76 @@ pub(super) fn ignore_terminal_signals() -> io::Result<()> {
         unsafe { sigaction(signal, &ignore) }?;
     }
     Ok(())
+}
+
+/// Installs a seccomp filter for this process, which has one thread.
+pub(super) fn install_filter(code: &[libc::sock_filter]) -> io::Result<()> {
+    seccomp(code, 0).map(drop)
+}
+
+/// Installs a filter and returns the descriptor on which its questions arrive (seccomp_unotify(2)).
+///
+/// Once the supervisor has taken a question, only a fatal signal interrupts the wait for its answer
+/// (Linux 5.19): the Go runtime preempts its threads by signals.
+pub(super) fn install_asking_filter(code: &[libc::sock_filter]) -> io::Result<OwnedFd> {
+    let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    let descriptor = seccomp(code, flags)?;
+    RawFd::try_from(descriptor).map(own).map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+fn seccomp(code: &[libc::sock_filter], flags: libc::c_ulong) -> io::Result<libc::c_long> {
+    let length = u16::try_from(code.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let program = libc::sock_fprog { len: length, filter: code.as_ptr().cast_mut() };
+    // SAFETY: seccomp(2) reads `len` instructions behind `filter`, which `code` holds, and writes
+    // nothing; the program outlives the call.
+    let rc = unsafe { libc::syscall(libc::SYS_seccomp, libc::c_ulong::from(libc::SECCOMP_SET_MODE_FILTER), flags, &raw const program) };
+    if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(rc) }
+}
+
+/// A `connect` of a child that waits for an answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Question {
+    id: u64,
+    /// Its first argument: the descriptor that it is about.
+    pub(super) descriptor: u32,
+}
+
+/// Takes a question that [`nix::poll`] has announced; without one this would block.
+pub(super) fn take_question(listener: BorrowedFd<'_>) -> io::Result<Question> {
+    let mut asked =
+        libc::seccomp_notif { id: 0, pid: 0, flags: 0, data: libc::seccomp_data { nr: 0, arch: 0, instruction_pointer: 0, args: [0; 6] } };
+    // SAFETY: the request writes one `seccomp_notif`, which must be zero before; `asked` is one.
+    let rc = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut asked) };
+    checked(rc.into())?;
+    let [first, ..] = asked.data.args;
+    // The kernel reads a descriptor's low 32 bits only.
+    let descriptor = u32::try_from(first & u64::from(u32::MAX)).unwrap_or(u32::MAX);
+    Ok(Question { id: asked.id, descriptor })
+}
+
+/// Puts a socket of ours in the place of the one that the question is about.
+pub(super) fn replace_descriptor(listener: BorrowedFd<'_>, question: Question, with: BorrowedFd<'_>) -> io::Result<()> {
+    let source = u32::try_from(with.as_raw_fd()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let flags = u32::try_from(libc::SECCOMP_ADDFD_FLAG_SETFD).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let added = libc::seccomp_notif_addfd {
+        id: question.id,
+        flags,
+        srcfd: source,
+        newfd: question.descriptor,
+        newfd_flags: libc::O_CLOEXEC.unsigned_abs(),
+    };
+    // SAFETY: the request reads one `seccomp_notif_addfd`; `added` is one and outlives the call.
+    let rc = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ADDFD, &raw const added) };
+    if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(()) } // it returns the descriptor's number
+}
+
+/// Answers a question: the call has succeeded with 0, or failed.
+pub(super) fn answer(listener: BorrowedFd<'_>, question: Question, answer: Result<(), nix::errno::Errno>) -> io::Result<()> {
+    let error = answer.map_or_else(|errno| -(errno as i32), |()| 0);
+    let mut response = libc::seccomp_notif_resp { id: question.id, val: 0, error, flags: 0 };
+    // SAFETY: the request reads one `seccomp_notif_resp`; `response` is one and outlives the call.
+    let rc = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut response) };
+    checked(rc.into())
 }
 
 /// Ends the calling process at once, without running anything of ours.

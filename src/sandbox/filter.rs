@@ -1,0 +1,353 @@
+//! An allow-list of system calls as a classic BPF program (seccomp(2)).
+//!
+//! A binary search over the call's number: the kernel runs a new filter once for each number there
+//! is, so a linear list costs a child a quarter of a millisecond (sandbox notes, 2.3). Other
+//! architectures and x32, whose numbers mean other calls, are killed before anything is looked up.
+
+use std::collections::BTreeMap;
+
+use libc::sock_filter;
+use nix::{errno::Errno, unistd::Pid};
+use syscalls::Sysno;
+
+/// What happens to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// The kernel runs it.
+    Allow,
+    /// It ends with this error.
+    Refuse(Errno),
+    /// The process is killed (SIGSYS).
+    Kill,
+    /// The supervisor answers it.
+    Ask,
+}
+
+/// What is allowed of one call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rule {
+    /// Alternatives, each of conditions that must all hold.
+    pub(super) allowed: Vec<Vec<Condition>>,
+    /// For every other use.
+    pub(super) otherwise: Action,
+}
+
+/// `argN [& MASK] == VALUE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Condition {
+    argument: u32,
+    mask: u64,
+    value: Value,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Value {
+    Number(u64),
+    /// The id of the process itself.
+    OwnProcess,
+    /// The descriptor of the tool.
+    Tool,
+}
+
+/// A program whose process and descriptor are still to be filled in.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Filter {
+    code: Vec<sock_filter>,
+    own_process: Vec<usize>,
+    tool: Vec<usize>,
+}
+
+impl Rule {
+    /// Whatever the arguments.
+    pub(super) fn always(action: Action) -> Self {
+        Self { allowed: Vec::new(), otherwise: action }
+    }
+}
+
+impl Condition {
+    /// Reads conditions joined by `and`.
+    pub(super) fn parse_all(text: &str) -> Result<Vec<Self>, String> {
+        text.split(" and ").map(|condition| Self::parse(condition).ok_or_else(|| format!("`{condition}` is no condition"))).collect()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (left, value) = text.split_once(" == ")?;
+        let (argument, mask) = left.split_once(" & ").map_or((left, Some(u64::MAX)), |(argument, mask)| (argument, integer(mask)));
+        let argument = argument.strip_prefix("arg")?.parse().ok().filter(|argument| *argument < 6)?;
+        let value = match value {
+            "self" => Value::OwnProcess,
+            "tool" => Value::Tool,
+            number => Value::Number(integer(number)?),
+        };
+        Some(Self { argument, mask: mask?, value })
+    }
+}
+
+fn integer(text: &str) -> Option<u64> {
+    text.strip_prefix("0x").map_or_else(|| text.parse().ok(), |hex| u64::from_str_radix(hex, 16).ok())
+}
+
+// `struct seccomp_data` (seccomp(2)): the number, the architecture, the instruction pointer, six arguments.
+const NUMBER: u32 = 0;
+const ARCHITECTURE: u32 = 4;
+const FIRST_ARGUMENT: u32 = 16;
+
+/// linux/audit.h: the machine's ELF number, 64 bits, little endian.
+#[cfg(target_arch = "x86_64")]
+const OURS: u32 = 62 | 0x8000_0000 | 0x4000_0000;
+#[cfg(target_arch = "aarch64")]
+const OURS: u32 = 183 | 0x8000_0000 | 0x4000_0000;
+
+/// x32 calls have this bit in their number (asm/unistd.h). No architecture has calls from here on.
+const FIRST_OF_X32: u32 = 0x4000_0000;
+
+impl Action {
+    fn code(self) -> u32 {
+        match self {
+            Self::Allow => libc::SECCOMP_RET_ALLOW,
+            Self::Refuse(errno) => libc::SECCOMP_RET_ERRNO | (errno as u32 & libc::SECCOMP_RET_DATA),
+            Self::Kill => libc::SECCOMP_RET_KILL_PROCESS,
+            Self::Ask => libc::SECCOMP_RET_USER_NOTIF,
+        }
+    }
+}
+
+/// What a call that no rule names ends with.
+const DEFAULT: Action = Action::Refuse(Errno::EPERM);
+
+impl Filter {
+    /// Compiles an allow-list.
+    pub(super) fn compile(rules: &BTreeMap<Sysno, Rule>) -> Result<Self, String> {
+        Self::compiled(rules, DEFAULT)
+    }
+
+    /// Compiles a filter that changes these calls only.
+    pub(super) fn only(rules: &BTreeMap<Sysno, Rule>) -> Result<Self, String> {
+        Self::compiled(rules, Action::Allow)
+    }
+
+    fn compiled(rules: &BTreeMap<Sysno, Rule>, default: Action) -> Result<Self, String> {
+        let mut filter = Self::default();
+        filter.load(ARCHITECTURE);
+        filter.jump(libc::BPF_JEQ, OURS, 1, 0);
+        filter.give(Action::Kill);
+        filter.load(NUMBER);
+        filter.jump(libc::BPF_JGE, FIRST_OF_X32, 0, 1);
+        filter.give(Action::Kill);
+        let rules: Vec<(u32, &Rule)> = rules.iter().map(|(syscall, rule)| (syscall.id().unsigned_abs(), rule)).collect();
+        filter.search(&rules, default)?;
+        // The kernel's own bound (linux/bpf_common.h, BPF_MAXINSNS).
+        if filter.code.len() > 4096 { Err("the filter has more than 4096 instructions".into()) } else { Ok(filter) }
+    }
+
+    /// The program for this process and this tool's descriptor.
+    pub(super) fn program(&self, own: Pid, tool: i32) -> Vec<sock_filter> {
+        let mut code = self.code.clone();
+        for (places, value) in [(&self.own_process, own.as_raw()), (&self.tool, tool)] {
+            for place in places {
+                if let Some(instruction) = code.get_mut(*place) {
+                    instruction.k = value.unsigned_abs();
+                }
+            }
+        }
+        code
+    }
+
+    /// With the call's number loaded: finds its rule and gives its verdict.
+    fn search(&mut self, rules: &[(u32, &Rule)], default: Action) -> Result<(), String> {
+        match rules {
+            [] => self.give(default),
+            [(number, rule)] => {
+                let verdict = self.verdict_of(rule)?;
+                let length = u8::try_from(verdict.code.len()).map_err(|_| "a rule is longer than a jump".to_owned())?;
+                self.jump(libc::BPF_JEQ, *number, 0, length);
+                self.append(verdict);
+                self.give(default);
+            }
+            _ => {
+                let (low, high) = rules.split_at(rules.len() / 2);
+                let Some((first_of_high, _)) = high.first() else { return Ok(()) };
+                let mut below = Self::default();
+                below.search(low, default)?;
+                // A conditional jump reaches 255 instructions, an unconditional one any.
+                self.jump(libc::BPF_JGE, *first_of_high, 0, 1);
+                let length = u32::try_from(below.code.len()).map_err(|_| "the filter is too long".to_owned())?;
+                self.push(libc::BPF_JMP | libc::BPF_JA, 0, 0, length);
+                self.append(below);
+                self.search(high, default)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn verdict_of(&self, rule: &Rule) -> Result<Self, String> {
+        let mut verdict = Self::default();
+        for alternative in &rule.allowed {
+            let mut checks = Vec::new();
+            for condition in alternative {
+                let (low, high) = halves(condition.mask);
+                let at = FIRST_ARGUMENT + 8 * condition.argument;
+                let value = match condition.value {
+                    Value::Number(number) => halves(number),
+                    Value::OwnProcess | Value::Tool => (0, 0),
+                };
+                checks.push((at, low, value.0, condition.value));
+                if high != 0 {
+                    checks.push((at + 4, high, value.1, Value::Number(0)));
+                } else if value.1 != 0 {
+                    return Err("a condition compares bits that its mask drops".into());
+                }
+            }
+            // Each check is a load, a mask and a comparison; a failed one goes to the next alternative.
+            let mut left = checks.len();
+            for (at, mask, value, kind) in checks {
+                left -= 1;
+                let after = u8::try_from(left * 3 + 1).map_err(|_| "an alternative is longer than a jump".to_owned())?;
+                verdict.load(at);
+                verdict.push(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0, 0, mask);
+                match kind {
+                    Value::OwnProcess => verdict.own_process.push(verdict.code.len()),
+                    Value::Tool => verdict.tool.push(verdict.code.len()),
+                    Value::Number(_) => {}
+                }
+                verdict.jump(libc::BPF_JEQ, value, 0, after);
+            }
+            verdict.give(Action::Allow);
+        }
+        verdict.give(rule.otherwise);
+        Ok(verdict)
+    }
+
+    fn append(&mut self, other: Self) {
+        let at = self.code.len();
+        self.own_process.extend(other.own_process.iter().map(|place| place + at));
+        self.tool.extend(other.tool.iter().map(|place| place + at));
+        self.code.extend(other.code);
+    }
+
+    fn load(&mut self, offset: u32) {
+        self.push(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, offset);
+    }
+
+    fn jump(&mut self, comparison: u32, value: u32, then: u8, otherwise: u8) {
+        self.push(libc::BPF_JMP | comparison | libc::BPF_K, then, otherwise, value);
+    }
+
+    fn give(&mut self, action: Action) {
+        self.push(libc::BPF_RET | libc::BPF_K, 0, 0, action.code());
+    }
+
+    fn push(&mut self, code: u32, then: u8, otherwise: u8, value: u32) {
+        // Every operation of classic BPF fits into 16 bits.
+        let code = u16::try_from(code).unwrap_or(u16::MAX);
+        self.code.push(sock_filter { code, jt: then, jf: otherwise, k: value });
+    }
+}
+
+/// The low and the high half, as a filter sees them on a little-endian machine.
+fn halves(number: u64) -> (u32, u32) {
+    let [a, b, c, d, e, f, g, h] = number.to_le_bytes();
+    (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What the kernel would decide: classic BPF, the instructions that are used here.
+    fn run(code: &[sock_filter], number: u32, architecture: u32, arguments: [u64; 6]) -> u32 {
+        let mut data = [0_u8; 64];
+        data[..4].copy_from_slice(&number.to_le_bytes());
+        data[4..8].copy_from_slice(&architecture.to_le_bytes());
+        for (at, argument) in arguments.iter().enumerate() {
+            data[16 + 8 * at..24 + 8 * at].copy_from_slice(&argument.to_le_bytes());
+        }
+        let (mut at, mut accumulator) = (0, 0_u32);
+        loop {
+            let sock_filter { code, jt, jf, k } = code[at];
+            at += 1;
+            match u32::from(code) {
+                0x20 => accumulator = u32::from_le_bytes(data[k as usize..k as usize + 4].try_into().unwrap()),
+                0x54 => accumulator &= k,
+                0x15 => at += usize::from(if accumulator == k { jt } else { jf }),
+                0x35 => at += usize::from(if accumulator >= k { jt } else { jf }),
+                0x05 => at += k as usize,
+                0x06 => return k,
+                other => panic!("an instruction that is never used: {other:#x}"),
+            }
+        }
+    }
+
+    fn decided(filter: &Filter, syscall: Sysno, arguments: [u64; 6]) -> u32 {
+        run(&filter.program(Pid::from_raw(77), 9), syscall.id() as u32, OURS, arguments)
+    }
+
+    fn rule(allowed: &[&str]) -> Rule {
+        let allowed = allowed.iter().map(|text| Condition::parse_all(text).unwrap()).collect();
+        Rule { allowed, otherwise: Action::Refuse(Errno::ENOTTY) }
+    }
+
+    #[test]
+    fn conditions_look_at_all_bits_that_they_name() {
+        let rules = BTreeMap::from([
+            (Sysno::read, Rule::always(Action::Allow)),
+            (Sysno::ptrace, Rule::always(Action::Kill)),
+            (Sysno::mmap, rule(&["arg2 & 0x4 == 0"])),
+            (Sysno::ioctl, rule(&["arg1 == 0x5401", "arg1 == 0x5413 and arg2 == 7"])),
+            (Sysno::tgkill, rule(&["arg0 == self"])),
+            (Sysno::execveat, rule(&["arg0 == tool and arg4 == 0x1000"])),
+        ]);
+        let filter = Filter::compile(&rules).unwrap();
+        let (allow, refuse) = (Action::Allow.code(), Action::Refuse(Errno::ENOTTY).code());
+        for (syscall, arguments, expected) in [
+            (Sysno::read, [9; 6], allow),
+            (Sysno::ptrace, [0; 6], Action::Kill.code()),
+            (Sysno::write, [0; 6], DEFAULT.code()),
+            (Sysno::mmap, [0, 0, 3, 0, 0, 0], allow),
+            (Sysno::mmap, [0, 0, 7, 0, 0, 0], refuse),
+            (Sysno::mmap, [0, 0, 0x1_0000_0000, 0, 0, 0], allow),
+            (Sysno::ioctl, [0, 0x5401, 9, 0, 0, 0], allow),
+            (Sysno::ioctl, [0, 0x1_0000_5401, 0, 0, 0, 0], refuse),
+            (Sysno::ioctl, [0, 0x5413, 7, 0, 0, 0], allow),
+            (Sysno::ioctl, [0, 0x5413, 8, 0, 0, 0], refuse),
+            (Sysno::tgkill, [77, 0, 0, 0, 0, 0], allow),
+            (Sysno::tgkill, [78, 0, 0, 0, 0, 0], refuse),
+            (Sysno::execveat, [9, 0, 0, 0, 0x1000, 0], allow),
+            (Sysno::execveat, [9, 0, 0, 0, 0, 0], refuse),
+            (Sysno::execveat, [8, 0, 0, 0, 0x1000, 0], refuse),
+        ] {
+            assert_eq!(decided(&filter, syscall, arguments), expected, "{syscall} {arguments:x?}");
+        }
+    }
+
+    #[test]
+    fn other_architectures_and_x32_are_killed() {
+        let code = Filter::only(&BTreeMap::new()).unwrap().program(Pid::from_raw(1), 3);
+        assert_eq!(run(&code, 0, OURS, [0; 6]), Action::Allow.code());
+        for (number, architecture) in [(0, 3 | 0x4000_0000), (FIRST_OF_X32, OURS), (FIRST_OF_X32 | 39, OURS), (u32::MAX, OURS)] {
+            assert_eq!(run(&code, number, architecture, [0; 6]), Action::Kill.code());
+        }
+    }
+
+    #[test]
+    fn what_is_no_condition_is_refused() {
+        for text in ["", "arg6 == 1", "arg0 = 1", "arg0 == x", "arg == 1", "arg0 & 1", "arg0 == 1 and", "arg0 & y == 1"] {
+            assert!(Condition::parse_all(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        /// The tree decides as a plain look-up does, for every number.
+        #[test]
+        fn the_search_finds_exactly_the_rules(chosen in proptest::collection::btree_set(0_usize..300, 0..80), asked in 0_i32..512) {
+            let known: Vec<Sysno> = Sysno::iter().collect();
+            let rules: BTreeMap<Sysno, Rule> =
+                chosen.iter().filter_map(|at| known.get(*at)).map(|syscall| (*syscall, Rule::always(Action::Allow))).collect();
+            let filter = Filter::compile(&rules).unwrap();
+            let expected = if rules.keys().any(|syscall| syscall.id() == asked) { Action::Allow } else { DEFAULT };
+            prop_assert_eq!(run(&filter.program(Pid::from_raw(1), 3), asked as u32, OURS, [0; 6]), expected.code());
+        }
+    }
+}

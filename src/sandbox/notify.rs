@@ -1,0 +1,93 @@
+//! Answers the connections of one child: its `connect` never runs in the kernel.
+//!
+//! The socket of the child is replaced by one of the server's, whose other end is the
+//! [`Tunnel`] of the request. Neither the child's memory nor the address that it wanted is read, so
+//! there is nothing that it could change in between.
+
+use std::{
+    io,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    sync::Arc,
+};
+
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
+use tokio::{io::unix::AsyncFd, task::JoinSet};
+
+use super::sys::{self, Question};
+use crate::egress::{Pinned, Tunnel};
+
+/// What a child may ask in all. Go asks three times for a connection (its check whether it has connected
+/// to itself takes a socket that is not TCP for one that has); 27 were the most that a tool needed.
+const MOST_QUESTIONS: usize = 1024;
+
+/// Answers until the child has ended. Dropping the future closes all of its connections.
+pub(super) async fn supervise(listener: OwnedFd, pinned: Pinned) -> io::Result<()> {
+    let listener = sys::watch(listener)?;
+    let tunnel = pinned.tunnel();
+    let mut connections = JoinSet::new();
+    let mut asked = 0_usize;
+    while let Some(question) = next(&listener).await? {
+        asked += 1;
+        while connections.try_join_next().is_some() {}
+        let answered = match &tunnel {
+            Some(tunnel) if asked <= MOST_QUESTIONS => connected(tunnel, pinned.is_direct(), &mut connections).await,
+            _ => Err(Errno::ENETUNREACH),
+        };
+        let answered = answered.and_then(|socket| {
+            sys::replace_descriptor(listener.as_fd(), question, socket.as_fd()).map_err(|_| Errno::EBADF) // it closed it meanwhile
+        });
+        // The child, or the thread that asked, may have ended.
+        let _ = sys::answer(listener.as_fd(), question, answered);
+    }
+    Ok(())
+}
+
+/// A connected socket for the child.
+async fn connected(tunnel: &Arc<Tunnel>, direct: bool, connections: &mut JoinSet<()>) -> Result<OwnedFd, Errno> {
+    let errno = |error: io::Error| match error.kind() {
+        io::ErrorKind::TimedOut => Errno::ETIMEDOUT,
+        _ => error.raw_os_error().map_or(Errno::ECONNREFUSED, Errno::from_raw),
+    };
+    if direct {
+        return Ok(tunnel.dial().await.and_then(tokio::net::TcpStream::into_std).map_err(errno)?.into());
+    }
+    let (ours, theirs) = UnixStream::pair().map_err(errno)?;
+    // As Go has made the one that is replaced, which it had made non-blocking.
+    theirs.set_nonblocking(true).map_err(errno)?;
+    ours.set_nonblocking(true).map_err(errno)?;
+    let ours = tokio::net::UnixStream::from_std(ours).map_err(errno)?;
+    let tunnel = Arc::clone(tunnel);
+    connections.spawn(async move { tunnel.serve(ours).await });
+    Ok(theirs.into())
+}
+
+/// The next question; `None` once nobody is left to ask.
+async fn next(listener: &AsyncFd<OwnedFd>) -> io::Result<Option<Question>> {
+    loop {
+        let mut ready = listener.readable().await?;
+        let taken = ready.try_io(|listener| {
+            let mut watched = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+            poll(&mut watched, PollTimeout::ZERO)?;
+            let [watched] = watched;
+            let announced = watched.revents().unwrap_or(PollFlags::empty());
+            if announced.contains(PollFlags::POLLIN) {
+                return sys::take_question(listener.as_fd()).map(Some);
+            }
+            // Receiving would block, whatever the descriptor's flags say.
+            if announced.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) { Ok(None) } else { Err(io::ErrorKind::WouldBlock.into()) }
+        });
+        match taken {
+            Ok(Ok(question)) => return Ok(question),
+            // The thread that asked was killed before it was heard.
+            Ok(Err(error)) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINTR)) => {}
+            Ok(Err(error)) => return Err(error),
+            Err(_would_block) => {}
+        }
+    }
+}
