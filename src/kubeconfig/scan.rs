@@ -74,12 +74,17 @@ fn characters(bytes: &[u8]) -> Result<Zeroizing<String>, KubeconfigError> {
     let text = std::str::from_utf8(bytes).map_err(|_| KubeconfigError::NotUtf8)?;
     let text = Zeroizing::new(text.replace("\r\n", "\n"));
     for (index, line) in text.split('\n').enumerate() {
-        let refused = |c: char| c.is_control() && c != '\t' || matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}');
-        if let Some(character) = line.chars().find(|&c| refused(c)) {
+        if let Some(character) = line.chars().find(|&c| is_read_differently(c)) {
             return Err(KubeconfigError::Character { line: index + 1, code: character.into() });
         }
     }
     Ok(text)
+}
+
+/// Whether a reader of YAML 1.1, as Go's is, refuses the character, drops it or takes it for a line break, even
+/// between the quotes of JSON.
+fn is_read_differently(c: char) -> bool {
+    c.is_control() && c != '\t' || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
 struct Events<'t> {
@@ -123,6 +128,12 @@ impl<'t> Events<'t> {
         }
         if tagged {
             return Err(refused("a YAML tag"));
+        }
+        // An escape can say what may not stand there itself. Line breaks are written as escapes again.
+        if let Event::Scalar(text, ..) = &event
+            && let Some(character) = text.chars().find(|&c| is_read_differently(c) && c != '\n' && c != '\r')
+        {
+            return Err(KubeconfigError::Character { line, code: character.into() });
         }
         let value = match event {
             Event::Scalar(text, style, ..) => Value::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain },
