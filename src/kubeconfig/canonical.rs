@@ -1,6 +1,7 @@
 //! The chosen context -> the one kubeconfig that a child ever sees.
 
 use std::{
+    borrow::Cow,
     net::IpAddr,
     path::{Path, PathBuf},
     time::SystemTime,
@@ -167,6 +168,11 @@ impl Kubeconfig {
             secrets.push(secret.clone());
             secrets.push(SecretString::new(base64::prelude::BASE64_STANDARD.encode(secret.expose())));
         }
+        // As a server or a proxy that prints its request's headers has it.
+        if let Some((name, password)) = password {
+            let pair = Zeroizing::new(format!("{name}:{}", password.expose()));
+            secrets.push(SecretString::new(base64::prelude::BASE64_STANDARD.encode(pair.as_bytes())));
+        }
         if let Some((_, key)) = client_certificate {
             secrets.push(key.clone());
             let pem = decode(key.expose()).unwrap_or_else(|_| SecretBytes::new(Vec::new()));
@@ -323,7 +329,8 @@ fn find<'a, T>(entries: &'a [(String, T)], list: &'static str, name: &str) -> Re
 
 /// `now` is when certificates have to be valid and keys to be theirs; without it they have to parse.
 fn checked_cluster(cluster: &Cluster, now: Option<SystemTime>) -> Result<CheckedCluster, KubeconfigError> {
-    let endpoint = Endpoint::parse(&cluster.server).map_err(|source| KubeconfigError::Server { line: cluster.server_line, source })?;
+    let endpoint =
+        Endpoint::parse(&tellable(&cluster.server)).map_err(|source| KubeconfigError::Server { line: cluster.server_line, source })?;
     let certificate_authority = match &cluster.certificate_authority_data {
         Some((data, line)) => Some(certificates(data, *line, "certificate-authority-data", now)?.data),
         None => None,
@@ -339,6 +346,16 @@ fn checked_cluster(cluster: &Cluster, now: Option<SystemTime>) -> Result<Checked
         tls_server_name: cluster.tls_server_name.as_ref().map(|(name, _)| name.clone()),
         insecure_skip_tls_verify: cluster.insecure_skip_tls_verify,
     })
+}
+
+/// The server as it may be told about: what is refused for its user, query or fragment is refused without them, since
+/// they may be a password or a token.
+fn tellable(server: &str) -> Cow<'_, str> {
+    match server.split_once(['?', '#']) {
+        _ if server.contains('@') => Cow::Borrowed("https://***@***"),
+        Some((before, _)) => Cow::Owned(format!("{before}?***")),
+        None => Cow::Borrowed(server),
+    }
 }
 
 fn checked_user(user: &User, terms: &Terms, now: Option<SystemTime>) -> Result<Credential, KubeconfigError> {
@@ -693,6 +710,20 @@ mod tests {
         assert!(matches!(refused(&PLAIN.replace("namespace: web", "namespace: ../x")), E::Namespace { .. }));
         assert!(matches!(refused(&PLAIN.replace("https://k8s", "http://k8s")), E::Server { .. }));
         assert!(matches!(refused(&PLAIN.replace("kind: Config", "kind: Secret")), E::NotConfig));
+    }
+
+    #[test]
+    fn a_refused_server_is_told_without_what_may_be_a_password() {
+        for (server, shown) in [
+            ("https://jane:fake-password@k8s.example.com", "`https://***@***` carries a user name or password"),
+            ("jane:fake-password@k8s.example.com", "`https://***@***` carries a user name or password"),
+            ("https://jane:fake?password@k8s.example.com", "`https://***@***` carries a user name or password"),
+            ("https://k8s.example.com/?token=fake-token", "`https://k8s.example.com/?***` carries a query or a fragment"),
+            ("https://k8s.example.com#fake-token", "`https://k8s.example.com?***` carries a query or a fragment"),
+        ] {
+            let error = refused(&PLAIN.replace("https://k8s.example.com:6443", &format!("'{server}'"))).to_string();
+            assert!(error.ends_with(shown), "{server}: {error}");
+        }
     }
 
     #[test]

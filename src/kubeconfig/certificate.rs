@@ -60,7 +60,7 @@ pub(super) fn certificates(data: &str, line: usize, key: &'static str, now: Opti
     if let Some(&at) = last.filter(|at| now.is_some_and(|now| SystemTime::UNIX_EPOCH + Duration::from_secs(**at) < now)) {
         return Err(KubeconfigError::Expired { line, key, at });
     }
-    let pem: String = sections.iter().map(|(_, der)| pem_text("CERTIFICATE", der)).collect();
+    let pem: String = sections.iter().map(|(_, der)| pem_text("CERTIFICATE", der).to_string()).collect();
     Ok(Certificates { data: BASE64_STANDARD.encode(pem), public_key })
 }
 
@@ -71,8 +71,8 @@ pub(super) fn private_key(data: &SecretString, line: usize, of: Option<&Certific
     if !is_plain_pem(pem.expose()) {
         return Err(wrong());
     }
-    let key = PrivateKeyDer::from_pem_slice(pem.expose()).map_err(|_| wrong())?;
-    let label = match &key {
+    let key = Zeroizing::new(PrivateKeyDer::from_pem_slice(pem.expose()).map_err(|_| wrong())?);
+    let label = match &*key {
         PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
         PrivateKeyDer::Sec1(key) if names_its_curve(key.secret_sec1_der()) => "EC PRIVATE KEY",
         PrivateKeyDer::Sec1(_) => return Err(KubeconfigError::KeyKind { line }),
@@ -85,7 +85,7 @@ pub(super) fn private_key(data: &SecretString, line: usize, of: Option<&Certific
             return Err(KubeconfigError::KeyMismatch { line });
         }
     }
-    let text = Zeroizing::new(pem_text(label, key.secret_der()));
+    let text = pem_text(label, key.secret_der());
     Ok(SecretString::new(BASE64_STANDARD.encode(text.as_bytes())))
 }
 
@@ -132,8 +132,17 @@ fn names_its_curve(sec1: &[u8]) -> bool {
     third().is_some_and(|third| third.class() == Class::ContextSpecific && third.tag() == Tag(0))
 }
 
-fn pem_text(label: &str, der: &[u8]) -> String {
+fn pem_text(label: &str, der: &[u8]) -> Zeroizing<String> {
     let body = Zeroizing::new(BASE64_STANDARD.encode(der));
-    let lines: Vec<&str> = body.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+    // Room for all of it, so that growing leaves no copy of a key behind.
+    let mut text = Zeroizing::new(String::with_capacity(body.len() + body.len() / 64 + 2 * label.len() + 40));
+    text.push_str(&format!("-----BEGIN {label}-----\n"));
+    for (at, character) in body.chars().enumerate() {
+        if at > 0 && at % 64 == 0 {
+            text.push('\n');
+        }
+        text.push(character);
+    }
+    text.push_str(&format!("\n-----END {label}-----\n"));
+    text
 }

@@ -31,8 +31,8 @@ pub struct Node {
 pub enum Value {
     /// A scalar; `plain` when it was written without quotes, so that YAML gives it a type.
     Scalar {
-        /// The text.
-        text: String,
+        /// The text, which may be a credential: wiped when nobody takes it.
+        text: Zeroizing<String>,
         /// Written without quotes or block style.
         plain: bool,
     },
@@ -136,7 +136,7 @@ impl<'t> Events<'t> {
             return Err(KubeconfigError::Character { line, code: character.into() });
         }
         let value = match event {
-            Event::Scalar(text, style, ..) => Value::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain },
+            Event::Scalar(text, style, ..) => Value::Scalar { text: text.into_owned().into(), plain: style == ScalarStyle::Plain },
             Event::SequenceStart(..) => Value::List(self.list(line, depth)?),
             Event::MappingStart(..) => Value::Map(self.map(line, depth)?),
             _ => return Err(KubeconfigError::Syntax { line }),
@@ -164,8 +164,8 @@ impl<'t> Events<'t> {
             };
             let refused = |what| KubeconfigError::Yaml { line, what };
             let key = match self.node(event, line, depth + 1)?.value {
-                Value::Scalar { text, plain } if plain && text == "<<" => return Err(refused("a YAML merge key")),
-                Value::Scalar { text, .. } => text,
+                Value::Scalar { text, plain } if plain && *text == "<<" => return Err(refused("a YAML merge key")),
+                Value::Scalar { mut text, .. } => std::mem::take(&mut *text),
                 Value::List(_) | Value::Map(_) => return Err(refused("a key that is not a plain name")),
             };
             if !seen.insert(key.clone()) {

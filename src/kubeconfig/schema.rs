@@ -268,7 +268,7 @@ impl Node {
             Value::Scalar { text, plain: true } if has_a_type(&text) => {
                 Err(KubeconfigError::Shape { line: self.line, key, expected: "a text; quote it" })
             }
-            Value::Scalar { text, .. } => Ok(Some(text)),
+            Value::Scalar { mut text, .. } => Ok(Some(std::mem::take(&mut *text))),
             _ => Err(KubeconfigError::Shape { line: self.line, key, expected: "a text" }),
         }
     }
@@ -301,7 +301,7 @@ impl Node {
     }
 
     fn is_plain(&self, wanted: &str) -> bool {
-        matches!(&self.value, Value::Scalar { text, plain: true } if text == wanted)
+        matches!(&self.value, Value::Scalar { text, plain: true } if **text == wanted)
     }
 
     /// `[{name: …, <inner>: {…}}]`, names unique.
