@@ -5,7 +5,9 @@
 
 #[path = "../harness/mod.rs"]
 mod harness;
+mod headers;
 mod mcp;
+mod secrets;
 
 use std::{
     fs,
