@@ -69,7 +69,7 @@ impl Clusters {
     /// The first that cannot be used.
     pub fn load(sources: Vec<ClusterSource>, terms: Terms) -> Result<Self, ClusterError> {
         // A file that an operator mounts can name the token itself.
-        let terms = Terms { file_references: true, token_sources: Vec::new(), ..terms };
+        let terms = Terms { token_sources: Vec::new(), ..terms };
         let loaded = sources.iter().map(|source| Ok((source.name.clone(), Arc::new(source.read(&terms)?)))).collect::<Result<_, _>>()?;
         Ok(Self { sources, terms, loaded: RwLock::new(loaded) })
     }

@@ -238,7 +238,6 @@ impl KubeconfigTable {
             insecure_skip_tls_verify: self.allow_insecure_skip_tls_verify,
             passwords: self.allow_passwords,
             tls_server_name: self.allow_tls_server_name,
-            file_references: false,
             impersonation: Impersonation { users: self.impersonation.users, groups: self.impersonation.groups },
             token_sources: self
                 .token_source

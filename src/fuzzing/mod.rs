@@ -12,6 +12,7 @@
 //! | [`monotonic()`] | more denials, fewer allowances and more files never allow more; order changes nothing |
 //! | [`never_allow`] | no policy that loads allows what no policy may, wherever and however it is spelt |
 //! | [`kubeconfig()`] | what the kubeconfig room accepts is written with known keys only, and accepted again |
+//! | [`rejected_key`] | what stands under a key of a kubeconfig that is refused or dropped is written and said nowhere |
 //! | [`output()`] | clean text cannot steer a terminal, and stays as it is when it is cleaned again |
 //!
 //! Each returns whether the bytes came as far as what it is about: a property that nothing reaches
@@ -30,7 +31,7 @@ mod policy;
 mod split;
 
 pub use command::parse;
-pub use kubeconfig::kubeconfig;
+pub use kubeconfig::{kubeconfig, rejected_key};
 pub use monotonic::monotonic;
 pub use never::never_allow;
 pub use output::output;
@@ -70,7 +71,7 @@ mod tests {
 
     type Property = fn(&[u8]) -> bool;
 
-    const PROPERTIES: [(&str, Property); 8] = [
+    const PROPERTIES: [(&str, Property); 9] = [
         ("decide", decide),
         ("kubeconfig", kubeconfig),
         ("monotonic", monotonic),
@@ -78,6 +79,7 @@ mod tests {
         ("output", output),
         ("parse", parse),
         ("policy_load", policy_load),
+        ("rejected_key", rejected_key),
         ("split", split),
     ];
 

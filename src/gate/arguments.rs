@@ -5,7 +5,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Request;
-use crate::{catalogue::Tool, excerpt::Excerpt, secret::SecretString};
+use crate::{catalogue::Tool, excerpt::Excerpt, kubeconfig::decode, secret::SecretString};
 
 /// A command and where to run it.
 #[derive(Debug, Deserialize, JsonSchema, ToSchema)]
@@ -45,7 +45,7 @@ impl Arguments {
 
     /// The request for `tool`; a kubeconfig from the header wins over the one in the arguments.
     pub fn request(self, tool: Tool, header: Option<SecretString>) -> Request {
-        let conflict = matches!((&header, &self.kubeconfig), (Some(header), Some(body)) if header.expose() != body.expose());
+        let conflict = matches!((&header, &self.kubeconfig), (Some(header), Some(body)) if !is_same(header, body));
         Request {
             tool,
             command: self.command,
@@ -57,4 +57,10 @@ impl Arguments {
             timeout: self.timeout,
         }
     }
+}
+
+/// Whether two texts are the same kubeconfig, however each is spelt in base64.
+fn is_same(one: &SecretString, other: &SecretString) -> bool {
+    let content = |text: &SecretString| decode(text.expose()).ok();
+    one.expose() == other.expose() || matches!((content(one), content(other)), (Some(one), Some(other)) if one.expose() == other.expose())
 }

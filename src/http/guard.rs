@@ -60,7 +60,11 @@ impl Hosts {
 }
 
 /// Refuses other hosts and origins with 403.
-pub async fn check(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
+pub async fn check(State(hosts): State<Hosts>, mut request: Request, next: Next) -> Response {
+    // Whatever prints headers from here on does not print this one.
+    if let Some(kubeconfig) = request.headers_mut().get_mut("x-kubeconfig") {
+        kubeconfig.set_sensitive(true);
+    }
     let target = request.uri().authority().map(|authority| authority.as_str().to_owned());
     match hosts.refusal(request.headers(), target.as_deref()) {
         Some(reason) => (StatusCode::FORBIDDEN, reason).into_response(),

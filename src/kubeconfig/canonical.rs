@@ -1,6 +1,7 @@
 //! The chosen context -> the one kubeconfig that a child ever sees.
 
 use std::{
+    borrow::Cow,
     net::IpAddr,
     path::{Path, PathBuf},
     time::SystemTime,
@@ -17,7 +18,7 @@ use super::{
     certificate::{certificates, private_key},
     error::KubeconfigError,
     scan::{LARGEST, scan},
-    schema::{Cluster, Config, ReadFile, User},
+    schema::{Cluster, Config, ReadFile, User, in_place_of},
     terms::Terms,
 };
 use crate::{
@@ -84,7 +85,7 @@ impl Kubeconfig {
     /// # Errors
     /// A [`KubeconfigError`] with the line and the fix.
     pub fn parse(bytes: &SecretBytes, context: Option<&str>, terms: &Terms, now: SystemTime) -> Result<Self, KubeconfigError> {
-        Self::checked(&Config::read(scan(bytes.expose())?, terms)?, context, terms, now)
+        Self::checked(&Config::read(scan(bytes.expose())?, terms, None)?, context, terms, now)
     }
 
     /// The same for a kubeconfig that the operator mounts, whose file references `read` follows.
@@ -98,9 +99,7 @@ impl Kubeconfig {
         now: SystemTime,
         read: ReadFile<'_>,
     ) -> Result<Self, KubeconfigError> {
-        let mut config = Config::read(scan(bytes.expose())?, terms)?;
-        config.resolve(read)?;
-        Self::checked(&config, context, terms, now)
+        Self::checked(&Config::read(scan(bytes.expose())?, terms, Some(read))?, context, terms, now)
     }
 
     fn checked(config: &Config, context: Option<&str>, terms: &Terms, now: SystemTime) -> Result<Self, KubeconfigError> {
@@ -117,7 +116,11 @@ impl Kubeconfig {
         let user = find(&config.users, "users", &context.user)?;
         let cluster = checked_cluster(find(&config.clusters, "clusters", &context.cluster)?, Some(now))?;
         let mut credential = checked_user(user, terms, Some(now))?;
-        if let Some((command, args, line)) = &user.exec {
+        // A token of the caller's own goes before the plugin's, as in client-go.
+        if let Some((command, args, line)) = user.exec.as_ref().filter(|_| credential.token.is_none()) {
+            if credential.password.is_some() {
+                return Err(KubeconfigError::Shape { line: *line, key: "exec", expected: "without `username` and `password` beside it" });
+            }
             credential.token_file = Some(operators_token(terms, command, args, &cluster.endpoint, *line)?);
         }
         if !credential.identifies() {
@@ -164,6 +167,11 @@ impl Kubeconfig {
         for secret in token.iter().chain(password.as_ref().map(|(_, password)| password)) {
             secrets.push(secret.clone());
             secrets.push(SecretString::new(base64::prelude::BASE64_STANDARD.encode(secret.expose())));
+        }
+        // As a server or a proxy that prints its request's headers has it.
+        if let Some((name, password)) = password {
+            let pair = Zeroizing::new(format!("{name}:{}", password.expose()));
+            secrets.push(SecretString::new(base64::prelude::BASE64_STANDARD.encode(pair.as_bytes())));
         }
         if let Some((_, key)) = client_certificate {
             secrets.push(key.clone());
@@ -327,7 +335,8 @@ fn find<'a, T>(entries: &'a [(String, T)], list: &'static str, name: &str) -> Re
 
 /// `now` is when certificates have to be valid and keys to be theirs; without it they have to parse.
 fn checked_cluster(cluster: &Cluster, now: Option<SystemTime>) -> Result<CheckedCluster, KubeconfigError> {
-    let endpoint = Endpoint::parse(&cluster.server).map_err(|source| KubeconfigError::Server { line: cluster.server_line, source })?;
+    let endpoint =
+        Endpoint::parse(&tellable(&cluster.server)).map_err(|source| KubeconfigError::Server { line: cluster.server_line, source })?;
     let certificate_authority = match &cluster.certificate_authority_data {
         Some((data, line)) => Some(certificates(data, *line, "certificate-authority-data", now)?.data),
         None => None,
@@ -343,6 +352,16 @@ fn checked_cluster(cluster: &Cluster, now: Option<SystemTime>) -> Result<Checked
         tls_server_name: cluster.tls_server_name.as_ref().map(|(name, _)| name.clone()),
         insecure_skip_tls_verify: cluster.insecure_skip_tls_verify,
     })
+}
+
+/// The server as it may be told about: what is refused for its user, query or fragment is refused without them, since
+/// they may be a password or a token.
+fn tellable(server: &str) -> Cow<'_, str> {
+    match server.split_once(['?', '#']) {
+        _ if server.contains('@') => Cow::Borrowed("https://***@***"),
+        Some((before, _)) => Cow::Owned(format!("{before}?***")),
+        None => Cow::Borrowed(server),
+    }
 }
 
 fn checked_user(user: &User, terms: &Terms, now: Option<SystemTime>) -> Result<Credential, KubeconfigError> {
@@ -365,6 +384,12 @@ fn checked_user(user: &User, terms: &Terms, now: Option<SystemTime>) -> Result<C
         (None, Some(_)) => return Err(missing("client-certificate-data")),
     };
     credential.password = match (&user.username, &user.password) {
+        (Some((name, line)), Some(_)) if name.is_empty() => {
+            return Err(KubeconfigError::Shape { line: *line, key: "username", expected: "a text that is not empty" });
+        }
+        (Some((_, line)), Some(_)) if credential.token.is_some() => {
+            return Err(KubeconfigError::Shape { line: *line, key: "username", expected: "without `token` beside it" });
+        }
         (Some((name, _)), Some((password, _))) => Some((name.clone(), password.clone())),
         (None, None) => None,
         (Some(_), None) => return Err(missing("password")),
@@ -380,7 +405,8 @@ fn checked_user(user: &User, terms: &Terms, now: Option<SystemTime>) -> Result<C
             return Err(KubeconfigError::Shape { line: *line, key: "username or password", expected: "a text without control characters" });
         }
     }
-    credential.impersonated = match (&user.impersonate, &user.impersonate_groups) {
+    // client-go impersonates nobody when the name is empty.
+    credential.impersonated = match (user.impersonate.as_ref().filter(|(name, _)| !name.is_empty()), &user.impersonate_groups) {
         (Some((name, line)), groups) => {
             let allowed = terms.impersonation.allows_user(name) && groups.iter().all(|(group, _)| terms.impersonation.allows_group(group));
             if !allowed {
@@ -400,7 +426,7 @@ fn operators_token(terms: &Terms, command: &str, args: &[String], endpoint: &End
     let host = endpoint.host().to_string();
     match known.iter().find(|source| source.is_for(&host)) {
         Some(source) => Ok(source.token_file.clone()),
-        None => Err(KubeconfigError::Plugin { line, known: !known.is_empty() }),
+        None => Err(KubeconfigError::Plugin { line, known: !known.is_empty(), fix: in_place_of(command) }),
     }
 }
 
@@ -468,6 +494,19 @@ mod tests {
         for key in ["insecure-skip-tls-verify: true", "insecure-skip-tls-verify: yes", "proxy-url: http://x", "certificate-authority: /x"] {
             let text = PLAIN.replace("    server:", &format!("    {key}\n    server:"));
             assert!(matches!(refused(&text), KubeconfigError::Key { .. }), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_credential_plugin_is_answered_with_the_command_that_prints_its_token() {
+        for (command, instead) in [
+            ("aws", "`aws eks get-token --cluster-name NAME --query status.token --output text`"),
+            ("C:\\bin\\gke-gcloud-auth-plugin.exe", "`gcloud auth print-access-token`"),
+            ("/usr/local/bin/kubelogin", "`az account get-access-token --resource 6dae42f8-4368-4678-94ff-3960e28e3630"),
+            ("./x", "`kubectl create token NAME`"),
+        ] {
+            let error = refused(&PLAIN.replace("token: fake-token", &format!("exec: {{command: '{command}'}}")));
+            assert!(error.help().contains(instead), "{command}: {}", error.help());
         }
     }
 
@@ -582,6 +621,84 @@ mod tests {
         assert!(matches!(with(&half, &key), Err(KubeconfigError::Pem { .. })));
     }
 
+    /// The differential test found each of these: client-go read it differently (tests/differential/kubeconfig.rs).
+    #[test]
+    fn what_client_go_reads_differently_is_refused_or_read_as_client_go_does() {
+        use KubeconfigError as E;
+        let source = super::super::TokenSource {
+            plugin: "aws eks get-token".into(),
+            clusters: vec!["k8s.example.com".into()],
+            token_file: "/run/token".into(),
+        };
+        let impersonation = super::super::Impersonation { users: vec!["*".into()], groups: vec!["*".into()] };
+        let terms = Terms { passwords: true, impersonation, token_sources: vec![source], ..Terms::default() };
+        let with = |keys: &str| parse_with(&PLAIN.replace("    token: fake-token", &format!("    {keys}")), &terms);
+        for (keys, code) in [("as: \"a\\Nb\"", 0x85), ("as: \"a\\x7f\"", 0x7f), ("username: \"a\\Lb\"", 0x2028)] {
+            assert_eq!(with(&format!("token: fake-token\n    {keys}")).err(), Some(E::Character { line: 11, code }), "{keys}");
+        }
+        assert!(matches!(with("username: a\n    password: \"b\\nc\""), Err(E::Shape { .. })));
+        assert!(matches!(with("username: a\n    password: b\n    token: fake-token"), Err(E::Shape { key: "username", .. })));
+        assert!(matches!(with("username: ''\n    password: b"), Err(E::Shape { key: "username", .. })));
+        let exec = "exec: {apiVersion: client.authentication.k8s.io/v1, command: aws, args: [eks, get-token]}";
+        assert!(matches!(with(&format!("username: a\n    password: b\n    {exec}")), Err(E::Shape { key: "exec", .. })));
+        let own = with(&format!("token: fake-token\n    {exec}")).unwrap();
+        assert_eq!((own.token_file(), &rendered(&own)["users"][0]["user"]), (None, &json!({ "token": "fake-token" })));
+        let nobody = with("token: fake-token\n    as: ''").unwrap();
+        assert_eq!(rendered(&nobody)["users"][0]["user"], json!({ "token": "fake-token" }));
+    }
+
+    #[test]
+    fn pem_that_go_reads_differently_is_refused() {
+        let base64 = |pem: &str| base64::prelude::BASE64_STANDARD.encode(pem);
+        let (certificate, key) = certified(1);
+        let plain = |data: &str| String::from_utf8(decode(data).unwrap().expose().clone()).unwrap();
+        let (certificate, key) = (plain(&certificate).replace("\r\n", "\n"), plain(&key).replace("\r\n", "\n"));
+        let with = |certificate: &str, key: &str| {
+            let data = format!("client-certificate-data: {}\n    client-key-data: {}", base64(certificate), base64(key));
+            parse(&PLAIN.replace("token: fake-token", &data)).err()
+        };
+        assert_eq!(with(&format!("a comment\n{certificate}"), &key), None);
+        for wrong in [
+            certificate.replace("-----END CERTIFICATE-----", "-----END CERTIFICATE----- and more") + &certificate,
+            certificate.replace("-----BEGIN CERTIFICATE-----", "-----BEGIN CERTIFICATE----- and more") + &certificate,
+            certificate.replace("-----END", "-----BEGIN CERTIFICATE-----\n-----END"),
+            certificate.replace("-----BEGIN CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\nProc-Type: 4\n\n"),
+            certificate.trim_end().trim_end_matches("-----END CERTIFICATE-----").to_owned(),
+        ] {
+            assert!(matches!(with(&wrong, &key), Some(KubeconfigError::Pem { key: "client-certificate-data", .. })), "{wrong}");
+        }
+        let other = "-----BEGIN DSA PRIVATE KEY-----\nMAA=\n-----END DSA PRIVATE KEY-----\n";
+        assert!(matches!(with(&certificate, &format!("{other}{key}")), Some(KubeconfigError::Pem { key: "client-key-data", .. })));
+        // ECPrivateKey { 1, 32 bytes }, and no curve.
+        let sec1 = [&[0x30, 0x25, 2, 1, 1, 4, 32][..], &[7; 32]].concat();
+        let curveless =
+            format!("-----BEGIN EC PRIVATE KEY-----\n{}\n-----END EC PRIVATE KEY-----\n", base64::prelude::BASE64_STANDARD.encode(sec1));
+        assert_eq!(with(&certificate, &curveless), Some(KubeconfigError::KeyKind { line: 11 }));
+    }
+
+    #[test]
+    fn files_are_followed_for_the_operator_only() {
+        let (certificate, key) = certified(1);
+        let read = |path: &str| match path {
+            "ca.pem" => Ok(decode(&certificate).unwrap()),
+            "key.pem" => Ok(decode(&key).unwrap()),
+            "token" => Ok(SecretBytes::new(b"operators-token\n".to_vec())),
+            _ => Err(std::io::ErrorKind::NotFound.into()),
+        };
+        let mounted = |text: &str| {
+            Kubeconfig::parse_mounted(&SecretBytes::new(text.as_bytes().to_vec()), None, &Terms::default(), SystemTime::UNIX_EPOCH, &read)
+        };
+        let text = PLAIN
+            .replace("    server:", "    certificate-authority: ca.pem\n    server:")
+            .replace("token: fake-token", "tokenFile: token\n    client-certificate: ca.pem\n    client-key: key.pem");
+        let found = rendered(&mounted(&text).unwrap());
+        assert_eq!(found["users"][0]["user"]["token"], "operators-token");
+        let authority = found["clusters"][0]["cluster"]["certificate-authority-data"].as_str().unwrap();
+        assert_eq!(found["users"][0]["user"]["client-certificate-data"], authority);
+        assert!(matches!(mounted(&text.replace("key.pem", "none")), Err(KubeconfigError::File { key: "client-key", line: 13, .. })));
+        assert!(matches!(refused(&text), KubeconfigError::Key { .. }));
+    }
+
     #[test]
     fn yaml_that_two_readers_take_differently_is_refused() {
         use KubeconfigError as E;
@@ -606,6 +723,20 @@ mod tests {
         assert!(matches!(refused(&PLAIN.replace("namespace: web", "namespace: ../x")), E::Namespace { .. }));
         assert!(matches!(refused(&PLAIN.replace("https://k8s", "http://k8s")), E::Server { .. }));
         assert!(matches!(refused(&PLAIN.replace("kind: Config", "kind: Secret")), E::NotConfig));
+    }
+
+    #[test]
+    fn a_refused_server_is_told_without_what_may_be_a_password() {
+        for (server, shown) in [
+            ("https://jane:fake-password@k8s.example.com", "`https://***@***` carries a user name or password"),
+            ("jane:fake-password@k8s.example.com", "`https://***@***` carries a user name or password"),
+            ("https://jane:fake?password@k8s.example.com", "`https://***@***` carries a user name or password"),
+            ("https://k8s.example.com/?token=fake-token", "`https://k8s.example.com/?***` carries a query or a fragment"),
+            ("https://k8s.example.com#fake-token", "`https://k8s.example.com?***` carries a query or a fragment"),
+        ] {
+            let error = refused(&PLAIN.replace("https://k8s.example.com:6443", &format!("'{server}'"))).to_string();
+            assert!(error.ends_with(shown), "{server}: {error}");
+        }
     }
 
     #[test]

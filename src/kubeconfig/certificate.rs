@@ -8,7 +8,11 @@ use rustls_pki_types::{
     PrivateKeyDer,
     pem::{PemObject, SectionKind},
 };
-use x509_parser::{certificate::X509Certificate, prelude::FromDer};
+use x509_parser::{
+    asn1_rs::{Any, Class, Tag},
+    certificate::X509Certificate,
+    prelude::FromDer,
+};
 use zeroize::Zeroizing;
 
 use super::{canonical::decode, error::KubeconfigError};
@@ -29,6 +33,9 @@ pub(super) struct Certificates {
 pub(super) fn certificates(data: &str, line: usize, key: &'static str, now: Option<SystemTime>) -> Result<Certificates, KubeconfigError> {
     let wrong = || KubeconfigError::Pem { line, key, expected: "certificates" };
     let pem = decode(data).map_err(|_| wrong())?;
+    if !is_plain_pem(pem.expose()) {
+        return Err(wrong());
+    }
     let sections: Vec<(SectionKind, Vec<u8>)> =
         <(SectionKind, Vec<u8>)>::pem_slice_iter(pem.expose()).collect::<Result<_, _>>().map_err(|_| wrong())?;
     if sections.len() > MOST_CERTIFICATES {
@@ -53,7 +60,7 @@ pub(super) fn certificates(data: &str, line: usize, key: &'static str, now: Opti
     if let Some(&at) = last.filter(|at| now.is_some_and(|now| SystemTime::UNIX_EPOCH + Duration::from_secs(**at) < now)) {
         return Err(KubeconfigError::Expired { line, key, at });
     }
-    let pem: String = sections.iter().map(|(_, der)| pem_text("CERTIFICATE", der)).collect();
+    let pem: String = sections.iter().map(|(_, der)| pem_text("CERTIFICATE", der).to_string()).collect();
     Ok(Certificates { data: BASE64_STANDARD.encode(pem), public_key })
 }
 
@@ -61,10 +68,14 @@ pub(super) fn certificates(data: &str, line: usize, key: &'static str, now: Opti
 pub(super) fn private_key(data: &SecretString, line: usize, of: Option<&Certificates>) -> Result<SecretString, KubeconfigError> {
     let wrong = || KubeconfigError::Pem { line, key: "client-key-data", expected: "a private key" };
     let pem = decode(data.expose()).map_err(|_| wrong())?;
-    let key = PrivateKeyDer::from_pem_slice(pem.expose()).map_err(|_| wrong())?;
-    let label = match &key {
+    if !is_plain_pem(pem.expose()) {
+        return Err(wrong());
+    }
+    let key = Zeroizing::new(PrivateKeyDer::from_pem_slice(pem.expose()).map_err(|_| wrong())?);
+    let label = match &*key {
         PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
-        PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
+        PrivateKeyDer::Sec1(key) if names_its_curve(key.secret_sec1_der()) => "EC PRIVATE KEY",
+        PrivateKeyDer::Sec1(_) => return Err(KubeconfigError::KeyKind { line }),
         PrivateKeyDer::Pkcs8(_) => "PRIVATE KEY",
         _ => return Err(wrong()),
     };
@@ -74,12 +85,64 @@ pub(super) fn private_key(data: &SecretString, line: usize, of: Option<&Certific
             return Err(KubeconfigError::KeyMismatch { line });
         }
     }
-    let text = Zeroizing::new(pem_text(label, key.secret_der()));
+    let text = pem_text(label, key.secret_der());
     Ok(SecretString::new(BASE64_STANDARD.encode(text.as_bytes())))
 }
 
-fn pem_text(label: &str, der: &[u8]) -> String {
+/// Whether Go sees the sections that we see: it leaves out a section whose first or last line says more, one
+/// without the base64's padding, and one that another begins in (Go 1.26 encoding/pem/pem.go, Decode), and takes
+/// any kind of private key for the key (crypto/tls/tls.go, X509KeyPair).
+fn is_plain_pem(pem: &[u8]) -> bool {
+    let (mut open, mut characters) = (None, 0);
+    let plain = pem.split(|&byte| byte == b'\n').all(|line| {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.iter().any(|&byte| byte.is_ascii_control() && byte != b'\t') {
+            return false;
+        }
+        let line = line.trim_ascii_end();
+        if let Some(rest) = line.strip_prefix(b"-----BEGIN ") {
+            characters = 0;
+            return match (open, rest.strip_suffix(b"-----")) {
+                (None, Some(label)) => {
+                    open = Some(label);
+                    !label.ends_with(b"PRIVATE KEY") || [b"PRIVATE KEY".as_slice(), b"EC PRIVATE KEY", b"RSA PRIVATE KEY"].contains(&label)
+                }
+                _ => false,
+            };
+        }
+        match line.strip_prefix(b"-----END ") {
+            Some(rest) => open.take().is_some_and(|label| rest.strip_suffix(b"-----") == Some(label)) && characters % 4 == 0,
+            None => {
+                characters += line.iter().filter(|byte| !byte.is_ascii_whitespace()).count();
+                true
+            }
+        }
+    });
+    plain && open.is_none()
+}
+
+/// Whether the third field of an ECPrivateKey is its parameters (RFC 5915, section 3), without which Go reads none.
+fn names_its_curve(sec1: &[u8]) -> bool {
+    let third = || {
+        let (_, key) = Any::from_der(sec1).ok()?;
+        let (rest, _version) = Any::from_der(key.data).ok()?;
+        let (rest, _private) = Any::from_der(rest).ok()?;
+        Any::from_der(rest).ok().map(|(_, third)| third)
+    };
+    third().is_some_and(|third| third.class() == Class::ContextSpecific && third.tag() == Tag(0))
+}
+
+fn pem_text(label: &str, der: &[u8]) -> Zeroizing<String> {
     let body = Zeroizing::new(BASE64_STANDARD.encode(der));
-    let lines: Vec<&str> = body.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+    // Room for all of it, so that growing leaves no copy of a key behind.
+    let mut text = Zeroizing::new(String::with_capacity(body.len() + body.len() / 64 + 2 * label.len() + 40));
+    text.push_str(&format!("-----BEGIN {label}-----\n"));
+    for (at, character) in body.chars().enumerate() {
+        if at > 0 && at % 64 == 0 {
+            text.push('\n');
+        }
+        text.push(character);
+    }
+    text.push_str(&format!("\n-----END {label}-----\n"));
+    text
 }

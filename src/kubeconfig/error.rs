@@ -184,6 +184,8 @@ pub enum KubeconfigError {
         line: usize,
         /// Whether there is one for other servers.
         known: bool,
+        /// How to get a token without the plugin.
+        fix: &'static str,
     },
     /// Data that is not base64 of PEM of the right kind.
     #[error("`{key}` on line {line} is not base64 of {expected} in PEM form")]
@@ -213,9 +215,9 @@ impl KubeconfigError {
             Self::Expired { .. } | Self::KeyMismatch { .. } => {
                 "send a fresh kubeconfig; `kubectl create token NAME` makes a token that lasts".into()
             }
-            Self::KeyKind { .. } => "use RSA, ECDSA P-256 or P-384, or Ed25519".into(),
+            Self::KeyKind { .. } => "use RSA, ECDSA P-256 or P-384, or Ed25519, as `openssl pkcs8 -topk8 -nodes` writes it".into(),
             Self::Impersonation { .. } => "leave `as` and `as-groups` out, or ask the operator".into(),
-            Self::Plugin { .. } => "put a short-lived token there instead (`kubectl create token NAME`), or ask the operator".into(),
+            Self::Plugin { fix, .. } => format!("{fix}; or ask the operator"),
             Self::TooLarge { .. } | Self::TooMany { .. } => "send one context only: `kubectl config view --raw --flatten --minify`".into(),
             _ => "`kubectl config view --raw --flatten --minify` writes a plain one".into(),
         }

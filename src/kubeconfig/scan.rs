@@ -31,8 +31,8 @@ pub struct Node {
 pub enum Value {
     /// A scalar; `plain` when it was written without quotes, so that YAML gives it a type.
     Scalar {
-        /// The text.
-        text: String,
+        /// The text, which may be a credential: wiped when nobody takes it.
+        text: Zeroizing<String>,
         /// Written without quotes or block style.
         plain: bool,
     },
@@ -74,12 +74,17 @@ fn characters(bytes: &[u8]) -> Result<Zeroizing<String>, KubeconfigError> {
     let text = std::str::from_utf8(bytes).map_err(|_| KubeconfigError::NotUtf8)?;
     let text = Zeroizing::new(text.replace("\r\n", "\n"));
     for (index, line) in text.split('\n').enumerate() {
-        let refused = |c: char| c.is_control() && c != '\t' || matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}');
-        if let Some(character) = line.chars().find(|&c| refused(c)) {
+        if let Some(character) = line.chars().find(|&c| is_read_differently(c)) {
             return Err(KubeconfigError::Character { line: index + 1, code: character.into() });
         }
     }
     Ok(text)
+}
+
+/// Whether a reader of YAML 1.1, as Go's is, refuses the character, drops it or takes it for a line break, even
+/// between the quotes of JSON.
+fn is_read_differently(c: char) -> bool {
+    c.is_control() && c != '\t' || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
 struct Events<'t> {
@@ -124,8 +129,14 @@ impl<'t> Events<'t> {
         if tagged {
             return Err(refused("a YAML tag"));
         }
+        // An escape can say what may not stand there itself. Line breaks are written as escapes again.
+        if let Event::Scalar(text, ..) = &event
+            && let Some(character) = text.chars().find(|&c| is_read_differently(c) && c != '\n' && c != '\r')
+        {
+            return Err(KubeconfigError::Character { line, code: character.into() });
+        }
         let value = match event {
-            Event::Scalar(text, style, ..) => Value::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain },
+            Event::Scalar(text, style, ..) => Value::Scalar { text: text.into_owned().into(), plain: style == ScalarStyle::Plain },
             Event::SequenceStart(..) => Value::List(self.list(line, depth)?),
             Event::MappingStart(..) => Value::Map(self.map(line, depth)?),
             _ => return Err(KubeconfigError::Syntax { line }),
@@ -153,8 +164,8 @@ impl<'t> Events<'t> {
             };
             let refused = |what| KubeconfigError::Yaml { line, what };
             let key = match self.node(event, line, depth + 1)?.value {
-                Value::Scalar { text, plain } if plain && text == "<<" => return Err(refused("a YAML merge key")),
-                Value::Scalar { text, .. } => text,
+                Value::Scalar { text, plain } if plain && *text == "<<" => return Err(refused("a YAML merge key")),
+                Value::Scalar { mut text, .. } => std::mem::take(&mut *text),
                 Value::List(_) | Value::Map(_) => return Err(refused("a key that is not a plain name")),
             };
             if !seen.insert(key.clone()) {

@@ -4,6 +4,8 @@
 //! path, a proxy) is refused with what to do instead, and any other unknown key is refused too,
 //! since a future client may give it a meaning.
 
+use std::{convert::identity, io};
+
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use super::{
@@ -31,7 +33,6 @@ pub struct Cluster {
     pub certificate_authority_data: Option<(String, usize)>,
     pub tls_server_name: Option<(String, usize)>,
     pub insecure_skip_tls_verify: bool,
-    certificate_authority: Option<(String, usize)>,
 }
 
 /// `users[].user`
@@ -47,9 +48,6 @@ pub struct User {
     pub impersonate_groups: Vec<(String, usize)>,
     /// The command, its arguments and the line of a credential plugin.
     pub exec: Option<(String, Vec<String>, usize)>,
-    client_certificate: Option<(String, usize)>,
-    client_key: Option<(String, usize)>,
-    token_file: Option<(String, usize)>,
 }
 
 /// `contexts[].context`
@@ -63,17 +61,20 @@ pub struct Context {
 /// More than any person's kubeconfig has.
 const MOST_ENTRIES: usize = 64;
 
+/// Reads a file that an operator's kubeconfig refers to; a caller's may refer to none.
+pub type ReadFile<'a> = &'a dyn Fn(&str) -> io::Result<SecretBytes>;
+
 impl Config {
     /// Reads the whole file, all clusters, users and contexts included.
-    pub fn read(root: Node, terms: &Terms) -> Result<Self, KubeconfigError> {
+    pub fn read(root: Node, terms: &Terms, files: Option<ReadFile<'_>>) -> Result<Self, KubeconfigError> {
         let mut config = Self { clusters: Vec::new(), users: Vec::new(), contexts: Vec::new(), current_context: None };
         let (mut version, mut kind) = (None, None);
         for (key, node) in root.map("the kubeconfig")? {
             match key.as_str() {
                 "apiVersion" => version = node.text("apiVersion")?,
                 "kind" => kind = node.text("kind")?,
-                "clusters" => config.clusters = node.entries("clusters", "cluster", |node| Cluster::read(node, terms))?,
-                "users" => config.users = node.entries("users", "user", |node| User::read(node, terms))?,
+                "clusters" => config.clusters = node.entries("clusters", "cluster", |node| Cluster::read(node, terms, files))?,
+                "users" => config.users = node.entries("users", "user", |node| User::read(node, terms, files))?,
                 "contexts" => config.contexts = node.entries("contexts", "context", Context::read)?,
                 "current-context" => config.current_context = node.text("current-context")?.filter(|name| !name.is_empty()),
                 "preferences" | "extensions" => {} // what minikube and old kubectl write; never passed on
@@ -87,43 +88,8 @@ impl Config {
     }
 }
 
-/// Reads a file that an operator's kubeconfig refers to.
-pub type ReadFile<'a> = &'a dyn Fn(&str) -> std::io::Result<SecretBytes>;
-
-impl Config {
-    /// Puts what file references refer to in their place; what stands in the file itself wins, as for client-go.
-    pub fn resolve(&mut self, read: ReadFile<'_>) -> Result<(), KubeconfigError> {
-        let content = |(path, line): (String, usize), key| {
-            let bytes = read(&path).map_err(|error| KubeconfigError::File { line, key, kind: error.kind() })?;
-            Ok((bytes, line))
-        };
-        let data = |reference, key| content(reference, key).map(|(bytes, line)| (BASE64_STANDARD.encode(bytes.expose()), line));
-        for (_, cluster) in &mut self.clusters {
-            if let (Some(reference), None) = (cluster.certificate_authority.take(), &cluster.certificate_authority_data) {
-                cluster.certificate_authority_data = Some(data(reference, "certificate-authority")?);
-            }
-        }
-        for (_, user) in &mut self.users {
-            if let (Some(reference), None) = (user.client_certificate.take(), &user.client_certificate_data) {
-                user.client_certificate_data = Some(data(reference, "client-certificate")?);
-            }
-            if let (Some(reference), None) = (user.client_key.take(), &user.client_key_data) {
-                let (key, line) = data(reference, "client-key")?;
-                user.client_key_data = Some((SecretString::new(key), line));
-            }
-            // client-go prefers the file.
-            if let Some(reference) = user.token_file.take() {
-                let (bytes, line) = content(reference, "tokenFile")?;
-                let text = std::str::from_utf8(bytes.expose()).map_err(|_| KubeconfigError::Token { line })?;
-                user.token = Some((SecretString::new(text.trim().to_owned()), line));
-            }
-        }
-        Ok(())
-    }
-}
-
 impl Cluster {
-    fn read(node: Node, terms: &Terms) -> Result<Self, KubeconfigError> {
+    fn read(node: Node, terms: &Terms, files: Option<ReadFile<'_>>) -> Result<Self, KubeconfigError> {
         let line = node.line;
         let (mut server, mut authority, mut tls_server_name, mut insecure_skip_tls_verify) = (None, None, None, false);
         let mut certificate_authority = None;
@@ -136,7 +102,7 @@ impl Cluster {
                 // Off is the default, and off is what the child gets.
                 "insecure-skip-tls-verify" if node.is_plain("false") => {}
                 "insecure-skip-tls-verify" if terms.insecure_skip_tls_verify && node.is_plain("true") => insecure_skip_tls_verify = true,
-                "certificate-authority" if terms.file_references => {
+                "certificate-authority" if files.is_some() => {
                     certificate_authority = node.text("certificate-authority")?.map(|text| (text, at));
                 }
                 "tls-server-name" if terms.tls_server_name => tls_server_name = node.text("tls-server-name")?.map(|text| (text, at)),
@@ -148,17 +114,17 @@ impl Cluster {
         Ok(Self {
             server,
             server_line,
-            certificate_authority_data: authority,
+            certificate_authority_data: content(files, authority, certificate_authority, "certificate-authority", identity)?,
             tls_server_name,
             insecure_skip_tls_verify,
-            certificate_authority,
         })
     }
 }
 
 impl User {
-    fn read(node: Node, terms: &Terms) -> Result<Self, KubeconfigError> {
+    fn read(node: Node, terms: &Terms, files: Option<ReadFile<'_>>) -> Result<Self, KubeconfigError> {
         let mut user = Self { line: node.line, ..Self::default() };
+        let (mut client_certificate, mut client_key, mut token_file) = (None, None, None);
         let impersonates = !terms.impersonation.users.is_empty();
         for (key, node) in node.map("user")? {
             let at = node.line;
@@ -170,15 +136,24 @@ impl User {
                 "password" if terms.passwords => user.password = node.text("password")?.map(|text| (SecretString::new(text), at)),
                 "as" if impersonates => user.impersonate = node.text("as")?.map(|text| (text, at)),
                 "as-groups" if impersonates => user.impersonate_groups = node.texts("as-groups")?,
-                "client-certificate" if terms.file_references => {
-                    user.client_certificate = node.text("client-certificate")?.map(|text| (text, at));
+                "client-certificate" if files.is_some() => {
+                    client_certificate = node.text("client-certificate")?.map(|text| (text, at));
                 }
-                "client-key" if terms.file_references => user.client_key = node.text("client-key")?.map(|text| (text, at)),
-                "tokenFile" if terms.file_references => user.token_file = node.text("tokenFile")?.map(|text| (text, at)),
+                "client-key" if files.is_some() => client_key = node.text("client-key")?.map(|text| (text, at)),
+                "tokenFile" if files.is_some() => token_file = node.text("tokenFile")?.map(|text| (text, at)),
                 "exec" if !terms.token_sources.is_empty() => user.exec = Some(exec(node)?),
+                "exec" => return Err(KubeconfigError::Key { line: at, key: "users[].user.exec".into(), fix: in_place_of(node.command()) }),
                 "extensions" => {}
                 _ => return Err(unknown("users[].user.", &key, at)),
             }
+        }
+        user.client_certificate_data = content(files, user.client_certificate_data, client_certificate, "client-certificate", identity)?;
+        user.client_key_data = content(files, user.client_key_data, client_key, "client-key", SecretString::new)?;
+        // client-go prefers the file to a token beside it.
+        if let (Some(read), Some((path, line))) = (files, token_file) {
+            let bytes = referred_to(read, &path, line, "tokenFile")?;
+            let text = std::str::from_utf8(bytes.expose()).map_err(|_| KubeconfigError::Token { line })?;
+            user.token = Some((SecretString::new(text.trim().to_owned()), line));
         }
         Ok(user)
     }
@@ -202,6 +177,27 @@ impl Context {
     }
 }
 
+/// What stands in the kubeconfig itself, else what the file that it refers to holds, in base64; so does client-go.
+fn content<T>(
+    files: Option<ReadFile<'_>>,
+    own: Option<(T, usize)>,
+    reference: Option<(String, usize)>,
+    key: &'static str,
+    kept: fn(String) -> T,
+) -> Result<Option<(T, usize)>, KubeconfigError> {
+    match (own, files, reference) {
+        (None, Some(read), Some((path, line))) => {
+            let bytes = referred_to(read, &path, line, key)?;
+            Ok(Some((kept(BASE64_STANDARD.encode(bytes.expose())), line)))
+        }
+        (own, ..) => Ok(own),
+    }
+}
+
+fn referred_to(read: ReadFile<'_>, path: &str, line: usize, key: &'static str) -> Result<SecretBytes, KubeconfigError> {
+    read(path).map_err(|error| KubeconfigError::File { line, key, kind: error.kind() })
+}
+
 /// A credential plugin, which is never run: only its name and its words are looked at.
 fn exec(node: Node) -> Result<(String, Vec<String>, usize), KubeconfigError> {
     let line = node.line;
@@ -218,14 +214,31 @@ fn exec(node: Node) -> Result<(String, Vec<String>, usize), KubeconfigError> {
     Ok((command.ok_or(KubeconfigError::Missing { line, key: "command" })?, args, line))
 }
 
+/// How to get a token without this credential plugin, which is told by its program.
+pub fn in_place_of(command: &str) -> &'static str {
+    match command.rsplit(['/', '\\']).next().unwrap_or(command).trim_end_matches(".exe") {
+        "aws" | "aws-iam-authenticator" => {
+            "credential plugins are not run; put a token under `token` instead of `exec`: what `aws eks get-token --cluster-name NAME --query status.token --output text` prints (it lasts 15 minutes), or `kubectl create token NAME`"
+        }
+        "gcloud" | "gke-gcloud-auth-plugin" => {
+            "credential plugins are not run; put a token under `token` instead of `exec`: what `gcloud auth print-access-token` prints (it lasts an hour), or `kubectl create token NAME`"
+        }
+        "az" | "kubelogin" => {
+            "credential plugins are not run; put a token under `token` instead of `exec`: what `az account get-access-token --resource 6dae42f8-4368-4678-94ff-3960e28e3630 --query accessToken --output tsv` prints (it lasts about an hour), or `kubectl create token NAME`"
+        }
+        _ => {
+            "credential plugins are not run; put a short-lived token under `token` instead of `exec`: `status.token` of what the plugin prints, or `kubectl create token NAME`"
+        }
+    }
+}
+
 /// A refused key, with what to do instead where that is known.
 fn unknown(place: &str, key: &str, line: usize) -> KubeconfigError {
     let name = key.strip_suffix("-data").unwrap_or(key);
     let fix = match name {
-        "exec" => {
-            "credential plugins are not run; put a short-lived token there instead (`kubectl create token NAME`, or your cloud's command: `aws eks get-token`, `gcloud auth print-access-token`, `kubelogin get-token`)"
+        "auth-provider" => {
+            "auth providers are not run; put a short-lived token under `token` instead: what `kubectl create token NAME` prints, or your cloud's command (for GKE `gcloud auth print-access-token`)"
         }
-        "auth-provider" => "auth providers are not run; put a short-lived token there instead (`kubectl create token NAME`)",
         "tokenFile" => "files are not read; put the token itself under `token`",
         "client-certificate" | "client-key" | "certificate-authority" => {
             "files are not read; `kubectl config view --raw --flatten --minify` puts their content into the kubeconfig"
@@ -255,7 +268,7 @@ impl Node {
             Value::Scalar { text, plain: true } if has_a_type(&text) => {
                 Err(KubeconfigError::Shape { line: self.line, key, expected: "a text; quote it" })
             }
-            Value::Scalar { text, .. } => Ok(Some(text)),
+            Value::Scalar { mut text, .. } => Ok(Some(std::mem::take(&mut *text))),
             _ => Err(KubeconfigError::Shape { line: self.line, key, expected: "a text" }),
         }
     }
@@ -278,8 +291,17 @@ impl Node {
         items.into_iter().map(text).collect()
     }
 
+    /// The program of an `exec` entry, as far as it has one.
+    fn command(&self) -> &str {
+        let Value::Map(entries) = &self.value else { return "" };
+        match entries.iter().find(|(key, _)| key == "command").map(|(_, node)| &node.value) {
+            Some(Value::Scalar { text, .. }) => text,
+            _ => "",
+        }
+    }
+
     fn is_plain(&self, wanted: &str) -> bool {
-        matches!(&self.value, Value::Scalar { text, plain: true } if text == wanted)
+        matches!(&self.value, Value::Scalar { text, plain: true } if **text == wanted)
     }
 
     /// `[{name: …, <inner>: {…}}]`, names unique.

@@ -15,8 +15,6 @@ pub struct Terms {
     pub tls_server_name: bool,
     /// `as` and `as-groups`.
     pub impersonation: Impersonation,
-    /// Paths of certificates, keys and tokens: for kubeconfigs that the operator mounts, never for a caller's.
-    pub file_references: bool,
     /// Tokens of the operator's in the place of credential plugins, which are never run.
     pub token_sources: Vec<TokenSource>,
 }

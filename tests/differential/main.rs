@@ -13,6 +13,8 @@
 #![allow(clippy::print_stdout, reason = "counts and the seed, for whoever runs it")]
 #![allow(clippy::disallowed_methods, reason = "tests start processes")]
 
+mod kubeconfig;
+
 use std::{
     collections::BTreeMap,
     env,

@@ -125,6 +125,18 @@ impl Server {
         server
     }
 
+    /// Starts a server that logs everything at `level`, may dump core into its work directory, and waits
+    /// until kubectl is available.
+    pub fn with_log(level: &str, flags: &[&str]) -> Self {
+        let work = tempfile::Builder::new().prefix("airlock-test-").tempdir_in(memory()).unwrap();
+        fs::set_permissions(work.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let mut command = Command::new("prlimit");
+        command.args(["--core=unlimited:unlimited", "env", &format!("AIRLOCK_LOG={level}")]).arg(program()).current_dir(work.path());
+        let server = Self::run(command, work, flags);
+        server.wait_for("/ready");
+        server
+    }
+
     /// The same as [`Self::starting`], in a work directory of an earlier server.
     pub fn starting_in(work: tempfile::TempDir, flags: &[&str], user: Option<u32>) -> Self {
         let mut command = Command::new(program());
@@ -245,7 +257,8 @@ pub struct Reply {
 }
 
 impl Reply {
-    fn parse(bytes: &[u8]) -> Self {
+    /// Reads what a server sent until it closed the connection.
+    pub fn parse(bytes: &[u8]) -> Self {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(bytes.len());
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);

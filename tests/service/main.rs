@@ -6,7 +6,9 @@
 mod egress;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod headers;
 mod mcp;
+mod secrets;
 
 use std::{
     fs,
