@@ -22,6 +22,7 @@ use crate::{
     gate::Bounds,
     kubeconfig::{Impersonation, Terms, TokenSource},
     policy::PolicyFile,
+    sandbox::{Layer, Level, Levels},
 };
 
 /// Where an image or package puts the tools.
@@ -99,6 +100,8 @@ pub struct Settings {
     pub concurrency: u16,
     /// Calls that may wait.
     pub queue: usize,
+    /// What is wanted of each layer of the sandbox.
+    pub levels: Levels,
     /// Who the server becomes when it is started as root.
     pub server_user: u32,
     /// The first of the children's users then.
@@ -279,12 +282,13 @@ impl Default for LimitsTable {
 struct SandboxTable {
     server_user: u32,
     first_child_user: u32,
+    layers: BTreeMap<Layer, Level>,
 }
 
 impl Default for SandboxTable {
     fn default() -> Self {
         // Unprivileged, and below 65536: a container's user namespace often ends there.
-        Self { server_user: 65532, first_child_user: 64000 }
+        Self { server_user: 65532, first_child_user: 64000, layers: BTreeMap::new() }
     }
 }
 
@@ -351,6 +355,7 @@ impl Settings {
             bounds,
             concurrency: limits.concurrency,
             queue: limits.queue,
+            levels: Levels::new(file.sandbox.layers),
             server_user: file.sandbox.server_user,
             first_child_user: file.sandbox.first_child_user,
             log_format: options.log_format.or(file.log_format).unwrap_or_default(),

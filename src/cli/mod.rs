@@ -4,6 +4,7 @@
 
 mod catalogue_check;
 pub mod commands;
+mod doctor;
 mod kubeconfig;
 mod policy_check;
 mod policy_diff;
@@ -37,6 +38,8 @@ enum Command {
     Serve(Options),
     /// Serve MCP on standard input and output; the kubeconfig is $KUBECONFIG, else ~/.kube/config
     Stdio(Options),
+    /// Apply every layer of the sandbox on this host, try to get out, and say what holds
+    Doctor(doctor::Doctor),
     /// Work with policy files
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -90,6 +93,7 @@ pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(options) => serve::http(options),
         Command::Stdio(options) => serve::stdio(options),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Kubeconfig(KubeconfigCommand::Check(check)) => check.run(),
         Command::Kubeconfig(KubeconfigCommand::Minify(minify)) => minify.run(),
         Command::Catalogue(CatalogueCommand::Check) => catalogue_check::run(),

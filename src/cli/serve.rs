@@ -122,7 +122,7 @@ impl Prepared {
             tracing::warn!(path = %workspaces.path().display(), "kubeconfigs are written to a disk; a tmpfs named with --work-dir keeps them in memory");
         }
         let children = if is_root { Some(claim_users(settings.first_child_user, places(settings))?) } else { None };
-        let link = fork_spawner(settings.tools.clone(), children)?;
+        let link = fork_spawner(settings.tools.clone(), settings.levels.clone(), children)?;
         Ok(Self { catalogues, policy, clusters, workspaces, link })
     }
 
@@ -131,6 +131,9 @@ impl Prepared {
         let sandbox = Sandbox::new(self.link, places(settings))?;
         for status in sandbox.layers() {
             tracing::debug!(layer = %status.layer, state = ?status.state, "layer");
+        }
+        for layer in settings.levels.weakened() {
+            tracing::warn!(%layer, level = ?settings.levels.of(layer), "a layer of the sandbox is weaker than by default");
         }
         let (workspaces, clusters) = (Arc::new(self.workspaces), Arc::new(self.clusters));
         let inventory = Arc::new(Inventory::new(self.catalogues, settings.tools.clone()));

@@ -38,7 +38,7 @@ use crate::{
     output::{Caps, Captured, Redactor, capture},
     policy::{Approved, Decision, Policy, Target},
     refusal::Refusal,
-    sandbox::{Child, LayerState, Limits, Run, Sandbox},
+    sandbox::{Child, Limits, Run, Sandbox},
     secret::{SecretBytes, SecretString},
     workspace::Workspaces,
 };
@@ -466,12 +466,7 @@ impl Call<'_> {
             output_bytes: ran.stdout.written + ran.stderr.written,
             truncated: ran.stdout.truncated || ran.stderr.truncated,
             duration_ms: milliseconds(self.started.elapsed()),
-            layers_missing: ran
-                .layers
-                .iter()
-                .filter(|status| status.state == LayerState::Missing)
-                .map(|status| status.layer.as_str())
-                .collect(),
+            layers_missing: ran.layers.iter().filter(|status| status.state.is_weaker()).map(|status| status.layer.as_str()).collect(),
         };
         if let Err(error) = self.rooms.audit.end(&record).await {
             tracing::error!(request_id = self.request_id, %error, "the end of a call could not be recorded");

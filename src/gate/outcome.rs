@@ -82,7 +82,7 @@ pub struct Body {
 pub struct Confinement {
     /// Applied and read back.
     pub enforced: Vec<String>,
-    /// Not there in this kernel.
+    /// Not there in this kernel, or left out by the operator.
     pub missing: Vec<String>,
 }
 
@@ -99,8 +99,10 @@ pub(super) fn request_id() -> String {
 impl Confinement {
     /// Sorts statuses by state.
     pub fn of(layers: &[LayerStatus]) -> Self {
-        let those = |state| layers.iter().filter(|status| status.state == state).map(|status| status.layer.as_str().to_owned()).collect();
-        Self { enforced: those(LayerState::Enforced), missing: those(LayerState::Missing) }
+        let those = |is: fn(LayerState) -> bool| {
+            layers.iter().filter(|status| is(status.state)).map(|status| status.layer.as_str().to_owned()).collect()
+        };
+        Self { enforced: those(|state| state == LayerState::Enforced), missing: those(LayerState::is_weaker) }
     }
 }
 

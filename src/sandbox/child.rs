@@ -26,17 +26,32 @@ use nix::{
     unistd::{Pid, dup2_stderr, dup2_stdin, dup2_stdout, execveat, getpid, getppid, setsid},
 };
 
-use super::{filter::Filter, layer::Step, message::Limits, privilege, privilege::Identity, profile, rlimit, spawner::send, sys};
+use super::{
+    filter::Filter,
+    layer::{Layer, Level, Levels, Step},
+    message::Limits,
+    privilege,
+    privilege::Identity,
+    profile, rlimit,
+    spawner::send,
+    sys,
+};
 
 /// All that a child needs, prepared before the fork.
 pub(super) struct Plan {
-    pub(super) tool: OwnedFd,
+    pub(super) confinement: Confinement,
     pub(super) argv: Vec<CString>,
     pub(super) environment: Vec<CString>,
+}
+
+/// What confines a child, whatever it then does.
+pub(super) struct Confinement {
+    pub(super) levels: Levels,
+    pub(super) tool: OwnedFd,
     pub(super) stdin: OwnedFd,
     pub(super) stdout: OwnedFd,
     pub(super) stderr: OwnedFd,
-    pub(super) ruleset: RulesetCreated,
+    pub(super) ruleset: Option<RulesetCreated>,
     pub(super) calls: Filter,
     /// Where the descriptor goes on which the child's connections are answered; `None`: it has none.
     pub(super) questions: Option<OwnedFd>,
@@ -57,51 +72,64 @@ type Failure = (Step, Errno);
 /// Confines this process and becomes the tool. What it could not do goes into `report`, which exec
 /// closes; so an end of file without a failure says that the tool runs.
 pub(super) fn become_tool(plan: Plan, mut report: fs::File) -> ! {
-    let Err((step, errno)) = confine(plan, &mut report);
+    let Err((step, errno)) = confine(plan.confinement, &mut report).and_then(|tool| {
+        execveat(tool.as_fd(), c"", &plan.argv, &plan.environment, AtFlags::AT_EMPTY_PATH).map_err(|errno| (Step::Execute, errno))
+    });
     let mut record = vec![FAILED, step as u8];
     record.extend((errno as i32).to_ne_bytes());
     let _ = report.write_all(&record); // when even this fails, the spawner sees a child that exited 125
     sys::exit_now(125)
 }
 
-fn confine(plan: Plan, report: &mut fs::File) -> Result<std::convert::Infallible, Failure> {
+/// Applies every layer in order and gives the descriptor of the tool back.
+pub(super) fn confine(plan: Confinement, report: &mut fs::File) -> Result<OwnedFd, Failure> {
     let at = |step: Step| move |errno: Errno| (step, errno);
     let by = |step: Step| move |error: io::Error| (step, Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)));
+    let Confinement { levels, tool, .. } = plan;
 
     let own = getpid();
-    setsid().map_err(at(Step::SetSession))?;
-    sys::default_signals().map_err(by(Step::DefaultSignals))?;
-    nix::unistd::chdir(Path::new("/")).map_err(at(Step::EnterRoot))?;
-    umask(Mode::from_bits_truncate(0o077));
-    rlimit::apply(plan.limits, plan.identity.is_some()).map_err(at(Step::SetLimits))?;
-
-    if let Some(identity) = plan.identity {
+    if levels.has(Layer::Session) {
+        setsid().map_err(at(Step::SetSession))?;
+        sys::default_signals().map_err(by(Step::DefaultSignals))?;
+        nix::unistd::chdir(Path::new("/")).map_err(at(Step::EnterRoot))?;
+        umask(Mode::from_bits_truncate(0o077));
+    }
+    if levels.has(Layer::Rlimits) {
+        rlimit::apply(plan.limits, plan.identity.is_some()).map_err(at(Step::SetLimits))?;
+    }
+    if let Some(identity) = plan.identity.filter(|_| levels.has(Layer::User)) {
         privilege::drop_bounding_set().map_err(by(Step::DropBounding))?;
         nix::unistd::setgroups(&[]).map_err(at(Step::SetGroups))?;
         nix::unistd::setresgid(identity.gid(), identity.gid(), identity.gid()).map_err(at(Step::SetGid))?;
         nix::unistd::setresuid(identity.uid(), identity.uid(), identity.uid()).map_err(at(Step::SetUid))?;
         identity.read_back().map_err(at(Step::ReadBackUser))?;
     }
-    privilege::drop_capabilities().map_err(by(Step::DropCapabilities))?;
-    if !sys::capabilities_are_empty().map_err(by(Step::ReadBackCapabilities))? {
-        return Err((Step::ReadBackCapabilities, Errno::EPERM));
-    }
-
-    prctl::set_pdeathsig(Signal::SIGKILL).map_err(at(Step::SetParentDeath))?;
-    if getppid() != plan.spawner {
-        return Err((Step::ParentIsGone, Errno::ESRCH)); // it died before the line above
-    }
-    prctl::set_no_new_privs().map_err(at(Step::SetNoNewPrivileges))?;
-    match sys::deny_write_execute() {
-        Ok(()) => {}
-        // Linux before 6.3 does not know it: reported, not required.
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-            report.write_all(&[WITHOUT_WRITE_EXECUTE]).map_err(by(Step::DenyWriteExecute))?
+    if levels.has(Layer::Capabilities) {
+        privilege::drop_capabilities().map_err(by(Step::DropCapabilities))?;
+        if !sys::capabilities_are_empty().map_err(by(Step::ReadBackCapabilities))? {
+            return Err((Step::ReadBackCapabilities, Errno::EPERM));
         }
-        Err(error) => return Err(by(Step::DenyWriteExecute)(error)),
     }
-
-    if let Some(supervisor) = &plan.questions {
+    if levels.has(Layer::ParentDeath) {
+        prctl::set_pdeathsig(Signal::SIGKILL).map_err(at(Step::SetParentDeath))?;
+        if getppid() != plan.spawner {
+            return Err((Step::ParentIsGone, Errno::ESRCH)); // it died before the line above
+        }
+    }
+    if levels.has(Layer::NoNewPrivileges) {
+        prctl::set_no_new_privs().map_err(at(Step::SetNoNewPrivileges))?;
+    }
+    if levels.has(Layer::WriteXorExecute) {
+        match sys::deny_write_execute() {
+            Ok(()) => {}
+            // Linux before 6.3 does not know it.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) && levels.of(Layer::WriteXorExecute) == Level::Prefer => {
+                report.write_all(&[WITHOUT_WRITE_EXECUTE]).map_err(by(Step::DenyWriteExecute))?
+            }
+            Err(error) => return Err(by(Step::DenyWriteExecute)(error)),
+        }
+    }
+    if let Some(supervisor) = plan.questions.filter(|_| levels.has(Layer::Egress)) {
         let asking = profile::asking().map_err(|_| (Step::AskForConnections, Errno::EINVAL))?;
         let listener = sys::install_asking_filter(&asking.program(own, -1)).map_err(by(Step::AskForConnections))?;
         send(supervisor.as_fd(), b"?", &[listener.as_fd()], MsgFlags::empty()).map_err(at(Step::HandOverQuestions))?;
@@ -109,14 +137,18 @@ fn confine(plan: Plan, report: &mut fs::File) -> Result<std::convert::Infallible
     dup2_stdin(plan.stdin.as_fd()).map_err(at(Step::Streams))?;
     dup2_stdout(plan.stdout.as_fd()).map_err(at(Step::Streams))?;
     dup2_stderr(plan.stderr.as_fd()).map_err(at(Step::Streams))?;
-    sys::close_on_exec_from_three().map_err(by(Step::CloseRange))?;
-
-    let status = plan.ruleset.restrict_self().map_err(|_| (Step::RestrictSelf, Errno::last()))?;
-    if status.ruleset == RulesetStatus::NotEnforced {
-        return Err((Step::RestrictSelf, Errno::ENOSYS));
+    if levels.has(Layer::Descriptors) {
+        sys::close_on_exec_from_three().map_err(by(Step::CloseRange))?;
     }
-    debug_assert!(plan.tool.as_raw_fd() > 2);
+    if let Some(ruleset) = plan.ruleset {
+        let status = ruleset.restrict_self().map_err(|_| (Step::RestrictSelf, Errno::last()))?;
+        if status.ruleset == RulesetStatus::NotEnforced && levels.of(Layer::LandlockFs) == Level::Require {
+            return Err((Step::RestrictSelf, Errno::ENOSYS));
+        }
+    }
     // Last: it takes away all of the above.
-    sys::install_filter(&plan.calls.program(own, plan.tool.as_raw_fd())).map_err(by(Step::FilterCalls))?;
-    execveat(plan.tool.as_fd(), c"", &plan.argv, &plan.environment, AtFlags::AT_EMPTY_PATH).map_err(at(Step::Execute))
+    if levels.has(Layer::Seccomp) {
+        sys::install_filter(&plan.calls.program(own, tool.as_raw_fd())).map_err(by(Step::FilterCalls))?;
+    }
+    Ok(tool)
 }

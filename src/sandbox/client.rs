@@ -27,7 +27,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{
     environment::environment,
     landlock,
-    layer::{Layer, LayerState, LayerStatus},
+    layer::{Layer, LayerState, LayerStatus, Levels},
     message::{ExitStatus, LARGEST, Limits, Reply, Request, Start, Stop, ToolAbsence},
     notify::supervise,
     profile::{ProfileName, Profiles},
@@ -107,6 +107,7 @@ struct Inner {
     socket: AsyncFd<OwnedFd>,
     has_own_users: bool,
     profiles: Profiles,
+    levels: Levels,
     /// What this kernel's Landlock enforces, read once.
     landlock: Vec<LayerStatus>,
     next: AtomicU64,
@@ -135,6 +136,7 @@ impl Sandbox {
             socket: sys::watch(link.socket)?,
             has_own_users: link.has_own_users,
             profiles: link.profiles,
+            levels: link.levels,
             landlock: landlock::statuses(),
             next: AtomicU64::new(1),
             gone: AtomicBool::new(false),
@@ -228,7 +230,7 @@ impl Sandbox {
         let mut child = Child { number, inner: Arc::clone(&self.0), ended: watched, layers: Vec::new(), streams: Some(streams) };
         let without_write_execute = started.await.map_err(|_| SandboxError::SpawnerGone)??;
         child.layers = self.0.layers(without_write_execute);
-        if profile.has_network {
+        if profile.has_network && self.0.levels.has(Layer::Egress) {
             // The child sent it before it became the tool, which is what has just been told.
             let listener = receive(questions.as_fd())?.and_then(|(_, descriptors)| descriptors.into_iter().next());
             let listener = listener.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
@@ -313,6 +315,7 @@ impl Inner {
     fn layers(&self, without_write_execute: bool) -> Vec<LayerStatus> {
         let landlock = |layer| self.landlock.iter().find(|status| status.layer == layer).map(|status| status.state);
         let state = |layer| match layer {
+            layer if !self.levels.has(layer) => LayerState::Off,
             Layer::User if !self.has_own_users => LayerState::NotApplicable,
             Layer::WriteXorExecute if without_write_execute => LayerState::Missing,
             layer => landlock(layer).unwrap_or(LayerState::Enforced),

@@ -1,12 +1,12 @@
 //! The words of every report about confinement: which layer, in which state, and the steps that
 //! apply it.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One layer of a child's confinement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layer {
     /// Its own session, default signals, no controlling terminal.
@@ -55,9 +55,12 @@ impl Layer {
         Self::Seccomp,
     ];
 
-    /// Whether a child runs without it. What only newer kernels have is taken where it is.
-    pub fn is_required(self) -> bool {
-        !matches!(self, Self::WriteXorExecute | Self::LandlockNet | Self::LandlockScope)
+    /// Its level where the operator has not said another: what only newer kernels have is taken where it is.
+    pub fn default_level(self) -> Level {
+        match self {
+            Self::WriteXorExecute | Self::LandlockNet | Self::LandlockScope => Level::Prefer,
+            _ => Level::Require,
+        }
     }
 
     /// The layer's name in reports.
@@ -86,6 +89,52 @@ impl fmt::Display for Layer {
     }
 }
 
+/// What the operator wants of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// Without it no child runs.
+    Require,
+    /// It is taken where the kernel has it.
+    Prefer,
+    /// It is left out.
+    Off,
+}
+
+/// The level of every layer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Levels(BTreeMap<Layer, Level>);
+
+impl Levels {
+    /// The defaults, but for these.
+    pub fn new(changed: BTreeMap<Layer, Level>) -> Self {
+        Self(changed)
+    }
+
+    /// The level of a layer.
+    pub fn of(&self, layer: Layer) -> Level {
+        self.0.get(&layer).copied().unwrap_or(layer.default_level())
+    }
+
+    /// Whether the layer is applied where it can be.
+    pub(super) fn has(&self, layer: Layer) -> bool {
+        self.of(layer) != Level::Off
+    }
+
+    /// The same, with one layer left out.
+    #[must_use]
+    pub fn without(mut self, layer: Layer) -> Self {
+        self.0.insert(layer, Level::Off);
+        self
+    }
+
+    /// The layers whose level is weaker than the default.
+    pub fn weakened(&self) -> Vec<Layer> {
+        let weaker = |layer: &Layer| self.of(*layer) != layer.default_level() && self.of(*layer) != Level::Require;
+        Layer::ALL.into_iter().filter(weaker).collect()
+    }
+}
+
 /// What became of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -96,6 +145,15 @@ pub enum LayerState {
     Missing,
     /// There is nothing to apply: the server was not started as root.
     NotApplicable,
+    /// The operator has left it out.
+    Off,
+}
+
+impl LayerState {
+    /// Whether a child runs without the layer although there is something to apply.
+    pub fn is_weaker(self) -> bool {
+        matches!(self, Self::Missing | Self::Off)
+    }
 }
 
 /// A layer and its state.

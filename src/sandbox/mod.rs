@@ -7,6 +7,7 @@
 //!
 //! Held by `tests/escape/`.
 
+mod battery;
 mod child;
 mod client;
 mod environment;
@@ -16,15 +17,19 @@ mod layer;
 mod message;
 mod notify;
 mod privilege;
+mod probe;
 mod profile;
 mod rlimit;
 mod spawner;
 mod sys;
 
+pub use battery::{AloneReport, Battery, Host, ProbeReport};
 pub use client::{Child, Run, Sandbox, SandboxError, Streams};
-pub use layer::{Layer, LayerState, LayerStatus};
+pub use landlock::statuses as landlock_states;
+pub use layer::{Layer, LayerState, LayerStatus, Level, Levels};
 pub use message::{ExitStatus, Limits};
 pub use privilege::{Identity, claim_users};
+pub use probe::Found;
 pub use profile::{ProfileError, ProfileName};
 pub use spawner::{SpawnerLink, ToolPaths, fork_spawner};
 pub use sys::harden_server;

@@ -4,8 +4,12 @@ use std::{
     io,
     os::{
         linux::net::SocketAddrExt,
-        unix::net::{SocketAddr, UnixDatagram},
+        unix::{
+            fs::chown,
+            net::{SocketAddr, UnixDatagram},
+        },
     },
+    path::Path,
 };
 
 use nix::{
@@ -45,6 +49,11 @@ impl Identity {
         setresuid(self.uid(), self.uid(), self.uid())?;
         self.read_back()?;
         Ok(())
+    }
+
+    /// Makes a file its own.
+    pub(super) fn own(self, path: &Path) -> io::Result<()> {
+        chown(path, Some(self.0), Some(self.0))
     }
 
     /// Whether this process is this identity and nothing else.

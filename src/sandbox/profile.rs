@@ -60,6 +60,10 @@ pub(super) struct Profile {
     pub(super) filter: Filter,
     /// Arguments to run in tests: the call, its arguments and what they must lead to.
     pub(super) examples: Vec<Example>,
+    /// The calls that are always allowed.
+    pub(super) allowed: Vec<Sysno>,
+    /// The calls that the process is killed for.
+    pub(super) killed: Vec<Sysno>,
 }
 
 /// A call that a profile accepts or refuses, to be run in a test.
@@ -164,8 +168,15 @@ impl Profile {
     fn load(name: ProfileName) -> Result<Self, ProfileError> {
         let mut rules = BTreeMap::new();
         let mut examples = Vec::new();
-        let mut profile =
-            Self { has_network: false, readable: Vec::new(), variables: BTreeMap::new(), filter: Filter::default(), examples: Vec::new() };
+        let mut profile = Self {
+            has_network: false,
+            readable: Vec::new(),
+            variables: BTreeMap::new(),
+            filter: Filter::default(),
+            examples: Vec::new(),
+            allowed: Vec::new(),
+            killed: Vec::new(),
+        };
         let mut next = Some(name);
         let mut seen = Vec::new();
         while let Some(name) = next {
@@ -207,6 +218,9 @@ impl Profile {
         }
         profile.filter = Filter::compile(&rules).map_err(|problem| ProfileError { profile: name.as_str(), problem })?;
         profile.examples = examples;
+        let always = |action| rules.iter().filter(move |(_, rule)| **rule == Rule::always(action)).map(|(syscall, _)| *syscall);
+        profile.allowed = always(Action::Allow).collect();
+        profile.killed = always(Action::Kill).collect();
         Ok(profile)
     }
 }

@@ -31,9 +31,9 @@ use nix::{
 };
 
 use super::{
-    child::{FAILED, Plan, WITHOUT_WRITE_EXECUTE, become_tool},
+    child::{Confinement, FAILED, Plan, WITHOUT_WRITE_EXECUTE, become_tool},
     landlock,
-    layer::Step,
+    layer::{Levels, Step},
     message::{ExitStatus, LARGEST, Reply, Request, Start, Stop, ToolAbsence},
     privilege::Identity,
     profile::Profiles,
@@ -49,6 +49,7 @@ pub struct SpawnerLink {
     pub(super) socket: OwnedFd,
     pub(super) has_own_users: bool,
     pub(super) profiles: Profiles,
+    pub(super) levels: Levels,
 }
 
 /// Forks the spawner. Call it while the process has one thread.
@@ -57,15 +58,15 @@ pub struct SpawnerLink {
 ///
 /// # Errors
 /// When the kernel refuses a socket or a process.
-pub fn fork_spawner(tools: ToolPaths, children: Option<Identity>) -> io::Result<SpawnerLink> {
+pub fn fork_spawner(tools: ToolPaths, levels: Levels, children: Option<Identity>) -> io::Result<SpawnerLink> {
     let profiles = Profiles::load().map_err(io::Error::other)?;
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
     let server = getpid();
     match sys::fork()? {
-        sys::Forked::Parent(_) => Ok(SpawnerLink { socket: ours, has_own_users: children.is_some(), profiles }),
+        sys::Forked::Parent(_) => Ok(SpawnerLink { socket: ours, has_own_users: children.is_some(), profiles, levels }),
         sys::Forked::Child => {
             drop(ours);
-            let code = match Spawner::new(theirs, tools, profiles, children, server).and_then(Spawner::serve) {
+            let code = match Spawner::new(theirs, tools, profiles, levels, children, server).and_then(Spawner::serve) {
                 Ok(()) => 0,
                 Err(_) => 1, // the server sees the closed socket
             };
@@ -82,6 +83,7 @@ struct Spawner {
     tools: ToolPaths,
     open: HashMap<Tool, OwnedFd>,
     profiles: Profiles,
+    levels: Levels,
     children: HashMap<u64, Running>,
     first_user: Option<Identity>,
     server: Pid,
@@ -131,7 +133,14 @@ impl GivenWorkspace {
 }
 
 impl Spawner {
-    fn new(socket: OwnedFd, tools: ToolPaths, profiles: Profiles, first_user: Option<Identity>, server: Pid) -> io::Result<Self> {
+    fn new(
+        socket: OwnedFd,
+        tools: ToolPaths,
+        profiles: Profiles,
+        levels: Levels,
+        first_user: Option<Identity>,
+        server: Pid,
+    ) -> io::Result<Self> {
         sys::ignore_terminal_signals()?;
         prctl::set_name(c"airlock-spawner")?;
         // Children inherit it, through exec too: RLIMIT_CORE does not stop a core pipe handler (core(5)).
@@ -143,7 +152,7 @@ impl Spawner {
         // Standard input and output may be an MCP conversation, which is the server's alone.
         nix::unistd::dup2_stdin(&null)?;
         nix::unistd::dup2_stdout(&null)?;
-        Ok(Self { socket, tools, open: HashMap::new(), profiles, children: HashMap::new(), first_user, server, null: null.into() })
+        Ok(Self { socket, tools, open: HashMap::new(), profiles, levels, children: HashMap::new(), first_user, server, null: null.into() })
     }
 
     /// Serves until the server is gone; then ends every child.
@@ -242,22 +251,25 @@ impl Spawner {
         let c_strings = |words: Vec<String>| {
             words.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>().map_err(|_| failed("exec", "argv")(Errno::EINVAL))
         };
-        let ruleset = landlock::ruleset(tool.as_fd(), workspace.directory(), &profile.readable)
+        let ruleset = landlock::ruleset(&self.levels, tool.as_fd(), workspace.directory(), &profile.readable)
             .map_err(|_| failed("landlock-fs", "landlock_create_ruleset")(Errno::last()))?;
         let identity = self.first_user.map(|first| Identity::new(first.uid().as_raw() + u32::from(start.slot)));
         let plan = Plan {
-            tool,
             argv: c_strings(start.argv)?,
             environment: c_strings(start.environment)?,
-            stdin: self.null.try_clone().map_err(|error| failed("descriptors", "dup")(of(&error)))?,
-            stdout,
-            stderr,
-            ruleset,
-            calls: profile.filter.clone(),
-            questions,
-            limits: start.limits,
-            identity,
-            spawner: getpid(),
+            confinement: Confinement {
+                levels: self.levels.clone(),
+                tool,
+                stdin: self.null.try_clone().map_err(|error| failed("descriptors", "dup")(of(&error)))?,
+                stdout,
+                stderr,
+                ruleset,
+                calls: profile.filter.clone(),
+                questions,
+                limits: start.limits,
+                identity,
+                spawner: getpid(),
+            },
         };
         let (report, theirs) = pipe2(OFlag::O_CLOEXEC).map_err(failed("session", "pipe2"))?;
         if let Some(identity) = identity {

@@ -229,6 +229,18 @@ pub(super) fn answer(listener: BorrowedFd<'_>, question: Question, answer: Resul
     checked(rc.into())
 }
 
+/// Makes any system call at all, to see what becomes of it.
+///
+/// Only for the probes of the battery: their process was forked to make this one call and ends after it.
+/// Addresses among the arguments point to what outlives the call, or to nothing.
+pub(super) fn attempt(syscall: libc::c_long, arguments: [i64; 6]) -> Result<i64, nix::errno::Errno> {
+    let [a, b, c, d, e, f] = arguments;
+    // SAFETY: the process has one thread and runs nothing after this but a write of the result and _exit,
+    // so what the call may do to its memory, descriptors or signals reaches no other code.
+    let found = unsafe { libc::syscall(syscall, a, b, c, d, e, f) };
+    nix::errno::Errno::result(found)
+}
+
 /// Ends the calling process at once, without running anything of ours.
 pub(super) fn exit_now(code: i32) -> ! {
     // SAFETY: _exit(2) has no conditions and does not return.

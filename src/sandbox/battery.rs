@@ -1,0 +1,421 @@
+//! Runs the probes: each in a child of its own, confined as the tools are, and as a control unconfined.
+//!
+//! The child stops before it would become the tool, and makes its attempt instead. So no second program
+//! is needed, and what is tried runs under exactly the layers that a tool gets. Needs a process with one
+//! thread.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Write},
+    net::TcpListener,
+    os::{
+        fd::{AsFd, AsRawFd, OwnedFd},
+        linux::net::SocketAddrExt,
+        unix::{
+            fs::PermissionsExt,
+            net::{SocketAddr, UnixListener},
+        },
+    },
+    path::Path,
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, FdFlag, OFlag, fcntl},
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::{
+        prctl,
+        signal::{Signal, kill},
+        socket::{AddressFamily, SockFlag, SockType, socketpair},
+        wait::{WaitStatus, waitpid},
+    },
+    unistd::{Pid, dup, getpid, pause, pipe2},
+};
+use serde::Serialize;
+use tempfile::TempDir;
+
+use super::{
+    SandboxError,
+    child::{Confinement, FAILED, WITHOUT_WRITE_EXECUTE, confine},
+    landlock,
+    layer::{Layer, Levels, Step},
+    message::Limits,
+    privilege::Identity,
+    probe::{self, Found, Probe, Scene},
+    profile::{ProfileName, Profiles},
+    spawner::receive,
+    sys,
+};
+use crate::{
+    secret::SecretBytes,
+    workspace::{Workspace, Workspaces},
+};
+
+/// How one probe went.
+#[derive(Debug, Serialize)]
+pub struct ProbeReport {
+    /// What was tried.
+    pub probe: String,
+    /// What it belongs to.
+    pub group: &'static str,
+    /// The profile of the child.
+    pub profile: ProfileName,
+    /// What it must find; more than one where hosts differ.
+    pub expected: Vec<Found>,
+    /// What it found.
+    pub found: Found,
+    /// What it found unconfined, where it has a control.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unconfined: Option<Found>,
+    /// Whether it found what it must, and its control succeeded.
+    pub ok: bool,
+}
+
+/// What one layer stops when no other stands before it.
+#[derive(Debug, Serialize)]
+pub struct AloneReport {
+    /// The layer.
+    pub layer: Layer,
+    /// The other layers that were off in both runs.
+    pub without: Vec<Layer>,
+    /// The probes that succeed once this layer is off too.
+    pub stops: Vec<String>,
+}
+
+/// The probes and all that they need.
+pub struct Battery {
+    profiles: Profiles,
+    scene: Scene,
+    identity: Option<Identity>,
+    workspace: Workspace,
+    limits: Limits,
+    tool: File,
+    null: File,
+    // Held for as long as probes may look for them.
+    _other: Workspace,
+    _open: TempDir,
+    _tcp: TcpListener,
+    _abstract: UnixListener,
+    _leaked: OwnedFd,
+    _sibling: Sibling,
+}
+
+/// A process of the children's user that sleeps.
+struct Sibling(Pid);
+
+impl Drop for Sibling {
+    fn drop(&mut self) {
+        let _ = kill(self.0, Signal::SIGKILL);
+        let _ = waitpid(self.0, None);
+    }
+}
+
+/// A kubeconfig that holds nothing.
+const KUBECONFIG: &[u8] = b"{}";
+/// The longest that a probe may take, in milliseconds.
+const PATIENCE: u16 = 5000;
+
+impl Battery {
+    /// Sets the scene. `identity` is the children's user, when this process is root.
+    ///
+    /// # Errors
+    /// When a file, socket or process cannot be made, or a profile does not load.
+    pub fn new(workspaces: &Workspaces, identity: Option<Identity>, limits: Limits) -> io::Result<Self> {
+        let workspace = workspaces.open(&SecretBytes::new(KUBECONFIG.to_vec()))?;
+        let other = workspaces.open(&SecretBytes::new(KUBECONFIG.to_vec()))?;
+        if let Some(identity) = identity {
+            for place in [&workspace, &other] {
+                [place.path(), &place.kubeconfig(), &place.home()].into_iter().try_for_each(|path| identity.own(path))?;
+            }
+        }
+        let open = tempfile::Builder::new().prefix("kube-airlock.probe.").tempdir_in(workspaces.path())?;
+        fs::set_permissions(open.path(), fs::Permissions::from_mode(0o777))?;
+        let file = open.path().join("file");
+        fs::write(&file, "x")?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o666))?;
+        let tcp = TcpListener::bind("127.0.0.1:0")?;
+        let abstract_name = format!("kube-airlock.probe.{}", getpid());
+        let listening = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&abstract_name)?)?;
+        let null = File::open("/dev/null")?;
+        let leaked = dup(&null)?;
+        fcntl(&leaked, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        let sibling = sibling(identity)?;
+        let tool = fs::canonicalize("/proc/self/exe")?;
+        Ok(Self {
+            profiles: Profiles::load().map_err(io::Error::other)?,
+            scene: Scene {
+                own: workspace.path().to_owned(),
+                other: other.path().to_owned(),
+                open: open.path().to_owned(),
+                tcp_port: tcp.local_addr()?.port(),
+                abstract_name,
+                server: getpid().as_raw(),
+                sibling: sibling.0.as_raw(),
+                leaked: leaked.as_raw_fd(),
+                tool: tool.clone(),
+            },
+            identity,
+            workspace,
+            limits,
+            tool: File::open(tool)?,
+            null,
+            _other: other,
+            _open: open,
+            _tcp: tcp,
+            _abstract: listening,
+            _leaked: leaked,
+            _sibling: sibling,
+        })
+    }
+
+    /// Runs every probe of a profile under these layers; with `controls`, unconfined too.
+    ///
+    /// # Errors
+    /// The layer that could not be applied.
+    pub fn run(&self, levels: &Levels, profile: ProfileName, controls: bool) -> Result<Vec<ProbeReport>, SandboxError> {
+        let mut reports = Vec::new();
+        for probe in probe::all(profile, self.profiles.get(profile)) {
+            let found = self.confined(levels, profile, &probe)?;
+            let unconfined = if controls && probe.succeeds { Some(self.unconfined(&probe)?) } else { None };
+            let ok = probe.expected.contains(&found) && unconfined.is_none_or(|control| control == Found::Allowed);
+            reports.push(ProbeReport { probe: probe.name, group: probe.group, profile, expected: probe.expected, found, unconfined, ok });
+        }
+        Ok(reports)
+    }
+
+    /// For each layer: the probes that it alone keeps from succeeding.
+    ///
+    /// # Errors
+    /// The layer that could not be applied.
+    pub fn each_alone(&self, profile: ProfileName) -> Result<Vec<AloneReport>, SandboxError> {
+        let mut reports = Vec::new();
+        for (layer, without) in ALONE {
+            if self.identity.is_none() && NEED_ROOT.contains(&layer) {
+                continue;
+            }
+            let (mut stands, mut falls) = (Levels::default(), Levels::default());
+            for other in without {
+                stands = stands.without(*other);
+                falls = falls.without(*other);
+            }
+            falls = falls.without(layer);
+            let mut stops = Vec::new();
+            for probe in probe::all(profile, self.profiles.get(profile)) {
+                let stopped = self.confined(&stands, profile, &probe)? != Found::Allowed;
+                if stopped && self.confined(&falls, profile, &probe)? == Found::Allowed {
+                    stops.push(probe.name);
+                }
+            }
+            reports.push(AloneReport { layer, without: without.to_vec(), stops });
+        }
+        Ok(reports)
+    }
+
+    /// The control: as this process, else as the children's user, whose processes and files are its own.
+    fn unconfined(&self, probe: &Probe) -> Result<Found, SandboxError> {
+        self.reset()?;
+        let found = match self.attempted(None, None, probe)? {
+            found @ (Found::Allowed | Found::Ended(0)) => found,
+            _ if self.identity.is_some() => self.attempted(None, self.identity, probe)?,
+            found => found,
+        };
+        // What became another program has succeeded.
+        Ok(if found == Found::Ended(0) { Found::Allowed } else { found })
+    }
+
+    /// Puts back what an attempt that succeeded has changed.
+    fn reset(&self) -> io::Result<()> {
+        self.scene.reset();
+        fs::set_permissions(self.workspace.path(), fs::Permissions::from_mode(0o700))?;
+        let (kubeconfig, home) = (self.workspace.kubeconfig(), self.workspace.home());
+        fs::write(&kubeconfig, KUBECONFIG)?;
+        fs::set_permissions(&kubeconfig, fs::Permissions::from_mode(0o600))?;
+        if !home.exists() {
+            fs::create_dir(&home)?;
+        }
+        match self.identity {
+            Some(identity) => [&kubeconfig, &home].into_iter().try_for_each(|path| identity.own(path)),
+            None => Ok(()),
+        }
+    }
+
+    fn confined(&self, levels: &Levels, profile: ProfileName, probe: &Probe) -> Result<Found, SandboxError> {
+        self.reset()?;
+        let profile = self.profiles.get(profile);
+        let [directory, ..] = self.workspace.descriptors()?;
+        let ruleset = landlock::ruleset(levels, self.tool.as_fd(), directory.as_fd(), &profile.readable)
+            .map_err(|_| failed(Step::RestrictSelf, Errno::last()))?;
+        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).map_err(io::Error::from)?;
+        let asks = profile.has_network && levels.has(Layer::Egress);
+        let null = || self.null.try_clone().map(OwnedFd::from);
+        let confinement = Confinement {
+            levels: levels.clone(),
+            tool: self.tool.try_clone()?.into(),
+            stdin: null()?,
+            stdout: null()?,
+            stderr: null()?,
+            ruleset,
+            calls: profile.filter.clone(),
+            questions: asks.then_some(theirs),
+            limits: self.limits,
+            identity: self.identity,
+            spawner: getpid(),
+        };
+        self.attempted(Some((confinement, ours)), None, probe)
+    }
+
+    /// Forks, confines, tries. The second of `confined` receives the child's questions, which nobody answers.
+    fn attempted(&self, confined: Option<(Confinement, OwnedFd)>, user: Option<Identity>, probe: &Probe) -> Result<Found, SandboxError> {
+        let (report, writer) = pipe2(OFlag::O_CLOEXEC).map_err(io::Error::from)?;
+        let pid = match sys::fork()? {
+            sys::Forked::Parent(pid) => pid,
+            sys::Forked::Child => {
+                if let Some(user) = user
+                    && user.assume().is_err()
+                {
+                    sys::exit_now(125);
+                }
+                self.in_child(confined.map(|(confinement, _)| confinement), probe, writer.into())
+            }
+        };
+        drop(writer);
+        if let Some((confinement, questions)) = confined {
+            let asks = confinement.questions.is_some();
+            drop(confinement);
+            if asks {
+                let _ = receive(questions.as_fd()); // and closed, so that a question fails instead of waiting
+            }
+        }
+        let ended = sys::pidfd_open(pid)?;
+        let mut watched = [PollFd::new(ended.as_fd(), PollFlags::POLLIN)];
+        let in_time = poll(&mut watched, PollTimeout::from(PATIENCE)).map_err(io::Error::from)? > 0;
+        if !in_time {
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+        let status = waitpid(pid, None).map_err(io::Error::from)?;
+        let mut record = Vec::new();
+        File::from(report).read_to_end(&mut record)?;
+        let record = record.strip_prefix(&[WITHOUT_WRITE_EXECUTE]).unwrap_or(&record);
+        let errno = |bytes: &[u8]| Errno::from_raw(bytes.try_into().map_or(libc::EIO, i32::from_ne_bytes));
+        Ok(match (record, status) {
+            _ if !in_time => Found::Hung,
+            ([FAILED, step, bytes @ ..], _) => {
+                return Err(failed(Step::from_byte(*step).unwrap_or(Step::SetSession), errno(bytes)));
+            }
+            ([ALLOWED], _) => Found::Allowed,
+            ([REFUSED, bytes @ ..], _) => Found::Refused(errno(bytes)),
+            (_, WaitStatus::Signaled(_, Signal::SIGSYS, _)) => Found::Killed,
+            (_, WaitStatus::Signaled(_, signal, _)) => Found::Ended(128 + signal as i32),
+            (_, WaitStatus::Exited(_, code)) => Found::Ended(code),
+            _ => Found::Ended(-1),
+        })
+    }
+
+    fn in_child(&self, confinement: Option<Confinement>, probe: &Probe, mut report: File) -> ! {
+        let told = |kind: u8, errno: Errno| [&[kind][..], &(errno as i32).to_ne_bytes()].concat();
+        // The tool's descriptor stays open: what the filter says about it is probed too.
+        let applied = confinement.map(|confinement| confine(confinement, &mut report)).transpose();
+        let record = match &applied {
+            Err((step, errno)) => [&[FAILED, *step as u8][..], &(*errno as i32).to_ne_bytes()].concat(),
+            Ok(_tool) => match (probe.attempt)(&self.scene) {
+                Ok(()) => vec![ALLOWED],
+                Err(errno) => told(REFUSED, errno),
+            },
+        };
+        let _ = report.write_all(&record); // the parent sees how we ended
+        sys::exit_now(0)
+    }
+}
+
+const ALLOWED: u8 = b'a';
+const REFUSED: u8 = b'r';
+
+/// The layers that only a spawner with root has.
+const NEED_ROOT: [Layer; 2] = [Layer::User, Layer::Capabilities];
+
+/// Each layer with those that stand before it: off in both runs, so that it is seen by itself.
+const ALONE: [(Layer, &[Layer]); 13] = [
+    (Layer::Session, &[Layer::Seccomp]),
+    (Layer::Rlimits, &[]),
+    (Layer::User, &[Layer::Seccomp]),
+    (Layer::Capabilities, &[Layer::Seccomp, Layer::User]),
+    (Layer::ParentDeath, &[Layer::Seccomp]),
+    (Layer::NoNewPrivileges, &[Layer::Seccomp, Layer::Egress, Layer::LandlockFs, Layer::LandlockNet, Layer::LandlockScope]),
+    (Layer::WriteXorExecute, &[Layer::Seccomp]),
+    (Layer::Descriptors, &[]),
+    (Layer::LandlockFs, &[]),
+    (Layer::LandlockNet, &[Layer::Seccomp, Layer::Egress]),
+    (Layer::LandlockScope, &[Layer::Seccomp, Layer::Egress]),
+    (Layer::Egress, &[Layer::LandlockNet]),
+    (Layer::Seccomp, &[]),
+];
+
+fn failed(step: Step, errno: Errno) -> SandboxError {
+    let (layer, call) = step.told();
+    SandboxError::Layer { layer: layer.into(), call: call.into(), source: errno.into() }
+}
+
+fn sibling(identity: Option<Identity>) -> io::Result<Sibling> {
+    let (ready, writer) = pipe2(OFlag::O_CLOEXEC)?;
+    match sys::fork()? {
+        sys::Forked::Parent(pid) => {
+            drop(writer);
+            let mut byte = [0];
+            File::from(ready).read_exact(&mut byte)?;
+            Ok(Sibling(pid))
+        }
+        sys::Forked::Child => {
+            let _ = prctl::set_pdeathsig(Signal::SIGKILL);
+            let ready = identity.is_none_or(|identity| identity.assume().is_ok());
+            // Setting users undoes both; a child of ours that could be looked into is what is wanted here.
+            let _ = prctl::set_pdeathsig(Signal::SIGKILL);
+            let _ = prctl::set_dumpable(true);
+            if ready {
+                let _ = File::from(writer).write_all(b"r");
+            }
+            loop {
+                pause();
+            }
+        }
+    }
+}
+
+/// What the host is and has, for the report.
+#[derive(Debug, Serialize)]
+pub struct Host {
+    /// `uname -r`.
+    pub kernel: String,
+    /// The newest Landlock ABI, 0 for none.
+    pub landlock_abi: i64,
+    /// The user of this process.
+    pub user: u32,
+    /// The container runtime, where one has left its mark.
+    pub container: Option<&'static str>,
+    /// This process's own seccomp mode: 0 none, 2 a filter such as a container's RuntimeDefault.
+    pub seccomp: u32,
+    /// Whether this process can gain privileges by exec.
+    pub no_new_privileges: bool,
+}
+
+impl Host {
+    /// Looks at the host.
+    pub fn look() -> Self {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let of = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).map(str::trim).unwrap_or_default();
+        let exists = |path: &str| Path::new(path).exists();
+        let container = [
+            ("/.dockerenv", "docker"),
+            ("/run/.containerenv", "podman"),
+            ("/var/run/secrets/kubernetes.io", "kubernetes"),
+            ("/proc/gvisor", "gvisor"),
+        ];
+        Self {
+            kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
+            landlock_abi: sys::landlock_abi(),
+            user: nix::unistd::geteuid().as_raw(),
+            container: container.into_iter().find(|(path, _)| exists(path)).map(|(_, name)| name),
+            seccomp: of("Seccomp:").parse().unwrap_or(0),
+            no_new_privileges: of("NoNewPrivs:") == "1",
+        }
+    }
+}
