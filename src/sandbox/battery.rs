@@ -189,8 +189,10 @@ impl Battery {
     /// The layer that could not be applied.
     pub fn each_alone(&self, profile: ProfileName) -> Result<Vec<AloneReport>, SandboxError> {
         let mut reports = Vec::new();
+        // What a pod has set on us already cannot be taken away to see what it stops.
+        let inherited = Host::look().no_new_privileges;
         for (layer, without) in ALONE {
-            if self.identity.is_none() && NEED_ROOT.contains(&layer) {
+            if self.identity.is_none() && NEED_ROOT.contains(&layer) || inherited && layer == Layer::NoNewPrivileges {
                 continue;
             }
             let (mut stands, mut falls) = (Levels::default(), Levels::default());

@@ -570,7 +570,8 @@ fn kernel() -> Vec<Probe> {
 /// Layers that show in what a process can ask about itself.
 fn layers() -> Vec<Probe> {
     const GROUP: &str = "layers";
-    let of = |name: &str, expected: Found, attempt: fn(&Scene) -> Result<(), Errno>| probe(GROUP, name, expected, attempt).controlled();
+    // Without controls: a pod may have set the like on us already.
+    let of = |name: &str, expected: Found, attempt: fn(&Scene) -> Result<(), Errno>| probe(GROUP, name, expected, attempt);
     fn unless(holds: bool) -> Result<(), Errno> {
         if holds { Err(Errno::EACCES) } else { Ok(()) }
     }

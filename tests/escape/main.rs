@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use harness::{Server, eventually, is_root, kubeconfig_of};
+use harness::{Server, eventually, is_root, kubeconfig_of, program};
 
 /// A folder with the probe as `kubectl`, built once.
 fn probe() -> &'static PathBuf {
@@ -65,6 +65,13 @@ fn unconfined(task: &str, home: &str) -> String {
         .output()
         .unwrap();
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+/// A launcher in the place of a restricted pod: user 65532, no capability, a container's seccomp profile.
+fn restricted_pod() -> Command {
+    let mut command = Command::new(probe().join("kubectl"));
+    command.args(["restricted", "65532"]);
+    command
 }
 
 const NOWHERE: &str = "127.0.0.1:1";
@@ -393,4 +400,74 @@ fn as_a_plain_user_the_same_walls_stand() {
     });
     thread::sleep(Duration::from_millis(100));
     eventually("nothing is left", || server.children().is_empty() && server.workspaces().is_empty());
+}
+
+#[test]
+fn in_a_restricted_pod_the_same_walls_stand() {
+    assert!(is_root(), "this test becomes another user and needs root; see CONTRIBUTING.md");
+    let pinned = greeter("127.0.0.1:0", "pinned");
+    let server = Server::behind(restricted_pod(), &["--tools-dir", probe().to_str().unwrap(), "--egress-allow", "127.0.0.1"]);
+    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    assert!(
+        status.contains("Seccomp:\t2") && status.contains("NoNewPrivs:\t1") && status.contains("CapEff:\t0000000000000000"),
+        "{status}"
+    );
+    assert_eq!(confined(&server, &format!("greeting:{pinned}"), &pinned.to_string()), "pinned");
+    assert_eq!(confined(&server, "read:/etc/passwd", NOWHERE), "EACCES");
+    eventually("nothing is left", || server.children().is_empty() && server.workspaces().is_empty());
+}
+
+/// What `doctor` reports, and whether it is content.
+fn doctor(mut command: Command, flags: &[&str]) -> (bool, serde_json::Value) {
+    let output = command.args(["doctor", "--json"]).args(flags).env_clear().output().unwrap();
+    let report = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)));
+    (output.status.success(), report)
+}
+
+fn failed_probes(report: &serde_json::Value) -> Vec<&serde_json::Value> {
+    report["probes"].as_array().unwrap().iter().filter(|probe| probe["ok"] != true).collect()
+}
+
+#[test]
+fn doctor_finds_every_probe_stopped_and_every_layer_at_work() {
+    assert!(is_root(), "this test needs root for users of their own; see CONTRIBUTING.md");
+    let (ok, report) = doctor(Command::new(program()), &["--alone"]);
+    assert!(ok, "{:#?}", failed_probes(&report));
+    for profile in ["offline", "plain"] {
+        let count = report["probes"].as_array().unwrap().iter().filter(|probe| probe["profile"] == profile).count();
+        assert!(count >= 250, "{profile}: {count} probes");
+    }
+    for layer in report["layers"].as_array().unwrap() {
+        assert_eq!(layer["state"], "enforced", "{layer}");
+        let alone = report["alone"].as_array().unwrap().iter().find(|alone| alone["layer"] == layer["layer"]);
+        assert!(!alone.unwrap()["stops"].as_array().unwrap().is_empty(), "{layer} stops nothing by itself");
+    }
+}
+
+#[test]
+fn doctor_is_content_in_a_restricted_pod() {
+    assert!(is_root(), "this test becomes another user and needs root; see CONTRIBUTING.md");
+    let mut command = restricted_pod();
+    command.arg(program());
+    let (ok, report) = doctor(command, &["--alone"]);
+    assert!(ok, "{:#?}", failed_probes(&report));
+    assert_eq!((&report["host"]["seccomp"], &report["host"]["no_new_privileges"]), (&2.into(), &true.into()));
+}
+
+#[test]
+fn a_layer_that_is_left_out_is_seen_everywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("airlock.toml");
+    fs::write(&config, "[sandbox.layers]\nseccomp = \"off\"\n").unwrap();
+    let config = config.to_str().unwrap();
+    let (ok, report) = doctor(Command::new(program()), &["--config", config]);
+    assert!(!ok && failed_probes(&report).len() > 50);
+    let server = Server::with(&["--tools-dir", probe().to_str().unwrap(), "--egress-allow", "127.0.0.1", "--config", config], None);
+    let reply = server.kubectl("get pods -l orphan:1", &kubeconfig_of("https://127.0.0.1:1")).json();
+    assert_eq!(reply["sandbox"]["missing"], serde_json::json!(["seccomp"]), "{reply}");
+    assert_eq!(reply["output"], "ok\n", "a second process runs now");
+    eventually("and is ended with its call", || server.children().is_empty());
+    assert!(fs::read_to_string(&server.log).unwrap().contains("weaker than by default"));
+    eventually("it is recorded", || server.records().iter().any(|record| record["layers_missing"] == serde_json::json!(["seccomp"])));
 }

@@ -146,6 +146,17 @@ impl Server {
         Self::run(command, work, flags)
     }
 
+    /// Starts a server by a program that is given the server's path and arguments behind its own, and waits
+    /// until kubectl is available.
+    pub fn behind(mut launcher: Command, flags: &[&str]) -> Self {
+        let work = tempfile::Builder::new().prefix("airlock-test-").tempdir_in(memory()).unwrap();
+        fs::set_permissions(work.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        launcher.arg(program());
+        let server = Self::run(launcher, work, flags);
+        server.wait_for("/ready");
+        server
+    }
+
     fn run(mut command: Command, work: tempfile::TempDir, flags: &[&str]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
