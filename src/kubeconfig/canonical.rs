@@ -714,7 +714,7 @@ mod tests {
 
     #[test]
     fn a_key_that_swallowed_its_value_is_told_without_it() {
-        for keys in ["token:fake-token", "'token: fake-token'", "token:fake-token, 'token:fake-token'"] {
+        for keys in ["token:fake-token", "'token: fake-token'", "token:fake-token, 'token:fake-token'", "'token fake-token': x"] {
             let error = refused(&PLAIN.replace("    token: fake-token", &format!("    {{{keys}}}"))).to_string();
             assert!(error.contains("token") && !error.contains("fake"), "{keys}: {error}");
         }

@@ -179,7 +179,7 @@ impl<'t> Events<'t> {
 
 /// A key as it may be told about: in `{token:SECRET}` there is one key, and most of it is no name.
 pub fn key_name(key: &str) -> Excerpt {
-    match key.find(|c: char| !c.is_ascii_alphanumeric() && !"-_./ ".contains(c)) {
+    match key.find(|c: char| !c.is_ascii_alphanumeric() && !"-_".contains(c)) {
         Some(end) => Excerpt::new(&format!("{}…", key.get(..end).unwrap_or_default())),
         None => Excerpt::new(key),
     }
