@@ -63,6 +63,25 @@ fn kubeconfigs(criterion: &mut Criterion) {
         assert!(!read(&hostile), "{kind}");
         criterion.bench_function(&format!("hostile, 256 KiB of {kind}"), |bencher| bencher.iter(|| read(black_box(&hostile))));
     }
+    // What is read as a kubeconfig to the end, and has one long value.
+    let certificate = rcgen::CertificateParams::new(vec!["x".into()]).unwrap().self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+    for (kind, head, piece, tail) in [
+        ("one host name", "server: https://", "xn--bcher-kva.", "com"),
+        ("one path", "server: https://k8s.example.com", "/a", "/../"),
+        ("one base64", "server: https://k8s.example.com\n    certificate-authority-data: ", "QUFB", ""),
+        (
+            "one bundle",
+            "server: https://k8s.example.com\n    certificate-authority-data: ",
+            &BASE64_STANDARD.encode(certificate.pem() + "\n\n").replace('=', ""),
+            "",
+        ),
+    ] {
+        let head = format!("apiVersion: v1\nkind: Config\nclusters:\n- name: c\n  cluster:\n    {head}");
+        let room = 256 * 1024 - head.len() - tail.len() - 1;
+        let hostile = format!("{head}{}{tail}\n", piece.repeat(room / piece.len()));
+        assert!(!read(&hostile), "{kind}");
+        criterion.bench_function(&format!("hostile, 256 KiB in {kind}"), |bencher| bencher.iter(|| read(black_box(&hostile))));
+    }
 }
 
 fn short_runs() -> Criterion {

@@ -33,7 +33,8 @@ const READ_ONLY: &str = include_str!("../policy/read-only.toml");
 /// Options of `serve` and `stdio`. Each is also a variable and a key of the file.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Options {
-    /// A TOML file with settings; flags and AIRLOCK_* variables win over it
+    /// A TOML file with settings; flags and AIRLOCK_* variables win over it. Only it has limits, named clusters
+    /// and what kubeconfigs may hold; deploy/airlock.example.toml has every key
     #[arg(long, env = "AIRLOCK_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The address to listen on [default: 127.0.0.1:9096]
@@ -215,12 +216,15 @@ struct ImpersonationTable {
 #[serde(deny_unknown_fields)]
 struct TokenSourceTable {
     plugin: String,
+    #[serde(default)]
     clusters: Vec<String>,
     token_file: PathBuf,
 }
 
 impl KubeconfigTable {
-    fn terms(self) -> Result<Terms, ConfigError> {
+    /// The token files beside the settings.
+    fn terms(self, settings: Option<&Path>) -> Result<Terms, ConfigError> {
+        let folder = settings.and_then(Path::parent).unwrap_or(Path::new(""));
         let wrong = |key, problem: &str| Err(ConfigError::Value { key, problem: problem.into() });
         for source in &self.token_source {
             if source.plugin.split_whitespace().next().is_none() || source.plugin.contains('/') {
@@ -230,7 +234,7 @@ impl KubeconfigTable {
                 );
             }
             if source.clusters.is_empty() || source.clusters.iter().any(|glob| glob.trim_matches('*').is_empty()) {
-                let problem = "list the API servers that the token is for; a caller chooses the server, and would get the token";
+                let problem = "list the API servers that the token is for, like `*.eks.amazonaws.com`; a caller chooses the server, and would get the token";
                 return wrong("kubeconfig.token_source.clusters", problem);
             }
         }
@@ -245,7 +249,7 @@ impl KubeconfigTable {
             token_sources: self
                 .token_source
                 .into_iter()
-                .map(|source| TokenSource { plugin: source.plugin, clusters: source.clusters, token_file: source.token_file })
+                .map(|source| TokenSource { plugin: source.plugin, clusters: source.clusters, token_file: folder.join(source.token_file) })
                 .collect(),
         })
     }
@@ -347,7 +351,7 @@ impl Settings {
             policy: read_policies(&policy)?,
             policy_paths: policy,
             tools: Tool::ALL.into_iter().map(|tool| (tool, path_of(tool))).collect(),
-            kubeconfig: file.kubeconfig.terms()?,
+            kubeconfig: file.kubeconfig.terms(options.config.as_deref())?,
             clusters: clusters(file.clusters, options.config.as_deref())?,
             egress: Allowed::new(allow),
             work_dir: options.work_dir.or(file.work_dir),
@@ -429,6 +433,22 @@ mod tests {
         let options = Options { listen: Some("0.0.0.0:9096".parse().unwrap()), ..Options::default() };
         assert!(matches!(Settings::load(options.clone()), Err(ConfigError::PublicWithoutAuth(_))));
         assert!(Settings::load(Options { insecure_no_auth: true, ..options }).is_ok());
+    }
+
+    #[test]
+    fn every_key_of_the_example_is_one() {
+        let example = include_str!("../deploy/airlock.example.toml");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("airlock.toml");
+        let is_key = |text: &str| text.starts_with('[') || text.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+        let with_comments: Vec<&str> =
+            example.lines().map(|line| line.strip_prefix("# ").filter(|rest| is_key(rest)).unwrap_or(line)).collect();
+        for text in [example.to_owned(), with_comments.join("\n")] {
+            fs::write(&path, text).unwrap();
+            Settings::load(Options { config: Some(path.clone()), ..Options::default() }).unwrap();
+        }
+        let settings = Settings::load(Options { config: Some(path), ..Options::default() }).unwrap();
+        assert_eq!((settings.kubeconfig.token_sources.len(), settings.clusters.len()), (1, 1));
     }
 
     #[test]

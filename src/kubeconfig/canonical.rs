@@ -726,6 +726,14 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_swallowed_its_value_is_told_without_it() {
+        for keys in ["token:fake-token", "'token: fake-token'", "token:fake-token, 'token:fake-token'", "'token fake-token': x"] {
+            let error = refused(&PLAIN.replace("    token: fake-token", &format!("    {{{keys}}}"))).to_string();
+            assert!(error.contains("token") && !error.contains("fake"), "{keys}: {error}");
+        }
+    }
+
+    #[test]
     fn a_refused_server_is_told_without_what_may_be_a_password() {
         for (server, shown) in [
             ("https://jane:fake-password@k8s.example.com", "`https://***@***` carries a user name or password"),

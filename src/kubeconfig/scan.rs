@@ -169,11 +169,19 @@ impl<'t> Events<'t> {
                 Value::List(_) | Value::Map(_) => return Err(refused("a key that is not a plain name")),
             };
             if !seen.insert(key.clone()) {
-                return Err(KubeconfigError::DuplicateKey { line, key: Excerpt::new(&key) });
+                return Err(KubeconfigError::DuplicateKey { line, key: key_name(&key) });
             }
             let (event, line) = self.inside(line)?;
             entries.push((key, self.node(event, line, depth + 1)?));
         }
+    }
+}
+
+/// A key as it may be told about: in `{token:SECRET}` there is one key, and most of it is no name.
+pub fn key_name(key: &str) -> Excerpt {
+    match key.find(|c: char| !c.is_ascii_alphanumeric() && !"-_".contains(c)) {
+        Some(end) => Excerpt::new(&format!("{}…", key.get(..end).unwrap_or_default())),
+        None => Excerpt::new(key),
     }
 }
 

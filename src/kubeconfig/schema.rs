@@ -10,7 +10,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use super::{
     error::KubeconfigError,
-    scan::{Node, Value},
+    scan::{Node, Value, key_name},
     terms::Terms,
 };
 use crate::{
@@ -244,13 +244,22 @@ fn unknown(place: &str, key: &str, line: usize) -> KubeconfigError {
             "files are not read; `kubectl config view --raw --flatten --minify` puts their content into the kubeconfig"
         }
         "proxy-url" => "proxies are not used; remove the key",
-        "insecure-skip-tls-verify" => "certificates are always verified; give the cluster's `certificate-authority-data`",
-        "tls-server-name" => "the operator has not allowed it; use the name in the server's certificate as the host of `server`",
-        "username" | "password" => "passwords are not accepted; use a token or a client certificate",
-        "as" | "as-uid" | "as-groups" | "as-user-extra" => "impersonation is not accepted; use a kubeconfig of that identity",
+        "insecure-skip-tls-verify" => {
+            "certificates are verified; give the cluster's `certificate-authority-data` (an operator can set `allow_insecure_skip_tls_verify` under [kubeconfig])"
+        }
+        "tls-server-name" => {
+            "use the name in the server's certificate as the host of `server` (an operator can set `allow_tls_server_name` under [kubeconfig])"
+        }
+        "username" | "password" => {
+            "passwords are not accepted; use a token or a client certificate (an operator can set `allow_passwords` under [kubeconfig])"
+        }
+        "as" | "as-groups" => {
+            "impersonation is not accepted; use a kubeconfig of that identity (an operator can list whom under [kubeconfig.impersonation])"
+        }
+        "as-uid" | "as-user-extra" => "impersonation with a uid or extra fields is not accepted; use a kubeconfig of that identity",
         _ => "remove it: this server accepts only keys that it knows",
     };
-    KubeconfigError::Key { line, key: format!("{place}{}", Excerpt::new(key).to_string().trim_matches('`')), fix }
+    KubeconfigError::Key { line, key: format!("{place}{}", key_name(key).to_string().trim_matches('`')), fix }
 }
 
 impl Node {

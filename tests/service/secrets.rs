@@ -5,7 +5,7 @@
 //! as it is or in base64, wherever in a longer text it was encoded.
 
 use std::{
-    fs,
+    env, fs,
     io::{BufRead, BufReader, Write},
     os::unix::process::ExitStatusExt,
     path::Path,
@@ -152,6 +152,18 @@ fn spellings(secret: &str) -> Vec<String> {
         }
     }
     spellings
+}
+
+#[test]
+fn a_work_directory_that_is_no_memory_is_told() {
+    for base in [Path::new("/dev/shm").to_owned(), env::temp_dir()] {
+        let on_disk = !nix::sys::statfs::statfs(&base).is_ok_and(|status| status.filesystem_type() == nix::sys::statfs::TMPFS_MAGIC);
+        let work = tempfile::Builder::new().prefix("airlock-test-").tempdir_in(&base).unwrap();
+        fs::set_permissions(work.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let server = Server::starting_in(work, &["--tools-dir", tools().to_str().unwrap()], None);
+        let told = fs::read_to_string(&server.log).unwrap().contains("kubeconfigs are written to a disk");
+        assert_eq!(told, on_disk, "{}", base.display());
+    }
 }
 
 #[test]
