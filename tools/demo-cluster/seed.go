@@ -28,6 +28,10 @@ func seed(ctx context.Context, admin *api) error {
 	if err != nil {
 		return err
 	}
+	return createAll(ctx, admin, documents)
+}
+
+func createAll(ctx context.Context, admin *api, documents []document) error {
 	for _, d := range documents {
 		if err := create(ctx, admin, d); err != nil {
 			return err
@@ -58,18 +62,29 @@ func readSeeds() ([]document, error) {
 	}
 	var documents []document
 	for _, file := range files {
-		content, err := seeds.ReadFile(path.Join("seeds", file.Name()))
+		name := path.Join("seeds", file.Name())
+		content, err := seeds.ReadFile(name)
 		if err != nil {
 			return nil, err
 		}
-		for text := range strings.SplitSeq(string(content), "\n---\n") {
-			first, _, _ := strings.Cut(text, "\n")
-			where, found := strings.CutPrefix(first, "# POST /")
-			if !found {
-				return nil, fmt.Errorf("seeds/%s: a document starts with `%s`, not with `# POST /...`", file.Name(), first)
-			}
-			documents = append(documents, document{"/" + where, []byte(text)})
+		found, err := splitDocuments(name, string(content))
+		if err != nil {
+			return nil, err
 		}
+		documents = append(documents, found...)
+	}
+	return documents, nil
+}
+
+func splitDocuments(name, content string) ([]document, error) {
+	var documents []document
+	for text := range strings.SplitSeq(content, "\n---\n") {
+		first, _, _ := strings.Cut(text, "\n")
+		where, found := strings.CutPrefix(first, "# POST /")
+		if !found {
+			return nil, fmt.Errorf("%s: a document starts with `%s`, not with `# POST /...`", name, first)
+		}
+		documents = append(documents, document{"/" + where, []byte(text)})
 	}
 	return documents, nil
 }

@@ -11,6 +11,17 @@ func TestEverySeedNamesItsPath(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, name := range []string{"argocd/settings.yaml", "argocd/application.yaml"} {
+		content, err := argocdFiles.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := splitDocuments(name, string(content))
+		if err != nil {
+			t.Fatal(err)
+		}
+		documents = append(documents, found...)
+	}
 	version := regexp.MustCompile(`(?m)^apiVersion: (\S+)$`)
 	for _, d := range documents {
 		found := version.FindAllStringSubmatch(string(d.yaml), -1)
