@@ -86,6 +86,8 @@ pub struct EndRecord<'a> {
     pub truncated: bool,
     /// From the request to the end, in milliseconds.
     pub duration_ms: u64,
+    /// How often the child asked for another server than its own.
+    pub refused_connections: u32,
     /// The layers that the child ran without.
     pub layers_missing: Vec<&'static str>,
 }

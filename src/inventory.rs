@@ -188,7 +188,7 @@ impl Inventory {
 
     /// Asks the binary itself, confined like any call and with no network.
     async fn version(&self, tool: Tool, sandbox: &Sandbox, workspaces: &Workspaces, limits: Limits) -> Result<String, String> {
-        let workspace = workspaces.open(&Kubeconfig::nowhere()).map_err(|error| format!("no workspace: {error}"))?;
+        let workspace = workspaces.open(&Kubeconfig::nowhere(), None).map_err(|error| format!("no workspace: {error}"))?;
         let mut child =
             sandbox.start(Run::VersionProbe(tool), Pinned::nowhere(), workspace, limits).await.map_err(|error| error.to_string())?;
         let (_stop, stopped) = watch::channel(false);

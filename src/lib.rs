@@ -14,6 +14,7 @@ pub mod endpoint;
 pub mod catalogue;
 pub mod command;
 pub mod kubeconfig;
+pub mod argocd;
 pub mod policy;
 
 pub mod egress;

@@ -10,6 +10,7 @@ use std::{io, time::Duration};
 use serde::Serialize;
 
 use crate::{
+    argocd::ArgocdError,
     command::{CommandError, WordsError},
     egress::EgressError,
     excerpt::Excerpt,
@@ -77,6 +78,9 @@ impl Code {
 /// Why a request was not answered with a command's output.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
+    /// Not a usable Argo CD server and token.
+    #[error(transparent)]
+    Argocd(#[from] ArgocdError),
     /// The caller went away or cancelled.
     #[error("the call was cancelled")]
     Cancelled,
@@ -170,7 +174,7 @@ impl Refusal {
             Self::Egress(_) => Code::EgressDenied,
             Self::Kubeconfig(_) | Self::NoKubeconfig => Code::InvalidKubeconfig,
             Self::Overloaded { .. } => Code::Overloaded,
-            Self::Request { .. } => Code::InvalidRequest,
+            Self::Argocd(_) | Self::Request { .. } => Code::InvalidRequest,
             Self::RequestTooLarge { .. } => Code::RequestTooLarge,
             Self::Sandbox(_) => Code::SandboxUnavailable,
             Self::Timeout { .. } | Self::TooMuchOutput { .. } => Code::Timeout,
@@ -191,6 +195,7 @@ impl Refusal {
     /// What to do instead, in one sentence.
     pub fn hint(&self) -> String {
         match self {
+            Self::Argocd(error) => error.help().into(),
             Self::Cancelled => "call again if the answer is still wanted".into(),
             Self::Command(error) => error.help(),
             Self::Denied(denied) | Self::Unconfirmed(denied) => denied.hint.clone(),

@@ -33,10 +33,12 @@ pub struct Workspaces {
 #[derive(Debug)]
 pub struct Workspace {
     directory: TempDir,
+    has_authority: bool,
 }
 
 const PREFIX: &str = "kube-airlock.";
 const LOCK: &str = "lock";
+const AUTHORITY: &str = "ca.pem";
 
 impl Workspaces {
     /// Makes the server's directory under `base` (default: `/dev/shm` where it is a tmpfs, else the
@@ -71,17 +73,23 @@ impl Workspaces {
         self.directory.path()
     }
 
-    /// Makes one request's directory and writes its kubeconfig.
+    /// Makes one request's directory and writes its kubeconfig, and the certificates that a server's is
+    /// verified against, where they are not in it.
     ///
     /// # Errors
     /// When the file system is full or read-only.
-    pub fn open(&self, kubeconfig: &SecretBytes) -> io::Result<Workspace> {
+    pub fn open(&self, kubeconfig: &SecretBytes, authority: Option<&str>) -> io::Result<Workspace> {
         let directory =
             tempfile::Builder::new().prefix("r-").permissions(fs::Permissions::from_mode(0o700)).tempdir_in(self.directory.path())?;
-        let workspace = Workspace { directory };
+        let workspace = Workspace { directory, has_authority: authority.is_some() };
         DirBuilder::new().mode(0o500).create(workspace.home())?;
         let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(workspace.kubeconfig())?;
         file.write_all(kubeconfig.expose())?;
+        if let Some(authority) = authority {
+            // Public, in a directory that is the child's alone: it stays the server's file.
+            let mut file = OpenOptions::new().create_new(true).write(true).mode(0o644).open(workspace.path().join(AUTHORITY))?;
+            file.write_all(authority.as_bytes())?;
+        }
         Ok(workspace)
     }
 }
@@ -107,6 +115,11 @@ impl Workspace {
     /// The child's `KUBECONFIG`.
     pub fn kubeconfig(&self) -> PathBuf {
         self.directory.path().join("kubeconfig")
+    }
+
+    /// The certificates that a server's is verified against, where they are not in the kubeconfig.
+    pub fn authority(&self) -> Option<PathBuf> {
+        self.has_authority.then(|| self.directory.path().join(AUTHORITY))
     }
 
     /// The child's `HOME`, empty and not writable. helm and argocd want one that can be read.
@@ -178,7 +191,7 @@ mod tests {
     fn a_workspace_is_private_and_goes_with_its_request() {
         let base = tempfile::tempdir().unwrap();
         let workspaces = Workspaces::create(Some(base.path()), None).unwrap();
-        let workspace = workspaces.open(&SecretBytes::new(b"{}".to_vec())).unwrap();
+        let workspace = workspaces.open(&SecretBytes::new(b"{}".to_vec()), None).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
         assert_eq!((mode(workspace.path()), mode(&workspace.kubeconfig()), mode(&workspace.home())), (0o700, 0o600, 0o500));
         let path = workspace.path().to_owned();

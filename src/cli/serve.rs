@@ -21,11 +21,12 @@ use tracing_subscriber::EnvFilter;
 
 use super::reload;
 use crate::{
+    argocd::Carried,
     audit::Audit,
     catalogue::Catalogue,
     clusters::Clusters,
     config::{LogFormat, Options, Settings},
-    gate::{Admission, Gate, Rooms},
+    gate::{Admission, Gate, Headers, Rooms},
     http::{self, Hosts},
     inventory::Inventory,
     kubeconfig::Terms,
@@ -76,7 +77,7 @@ pub fn http(options: Options) -> Done {
 pub fn stdio(options: Options) -> Done {
     let settings = Settings::load(options)?;
     log_to_stderr(settings.log_format)?;
-    let kubeconfig = own_kubeconfig()?;
+    let own = Headers { kubeconfig: own_kubeconfig()?, argocd: own_argocd()? };
     let prepared = Prepared::new(&settings)?;
     drop_root(&settings)?;
     let runtime = runtime()?;
@@ -88,7 +89,7 @@ pub fn stdio(options: Options) -> Done {
         let _spawner = watch_spawner(&gate, &stop);
         // A client asks at once; kubectl is found in the time of one `version`.
         tokio::select! {
-            ended = mcp::serve_stdio(gate.clone(), kubeconfig) => ended?,
+            ended = mcp::serve_stdio(gate.clone(), own) => ended?,
             () = stop.cancelled() => {}
         }
         gate.stop(CLEAN_UP).await;
@@ -233,6 +234,20 @@ fn own_kubeconfig() -> Result<Option<SecretString>, Box<dyn Error>> {
             Ok(Some(SecretString::new(BASE64_STANDARD.encode(&*bytes))))
         }
     }
+}
+
+/// What argocd itself would read: `ARGOCD_SERVER`, `ARGOCD_AUTH_TOKEN`, and the authority that `SSL_CERT_FILE` names.
+fn own_argocd() -> Result<Carried, Box<dyn Error>> {
+    let text = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+    let server = text("ARGOCD_SERVER");
+    // Without a server it is somebody else's certificate file.
+    let authority = match text("SSL_CERT_FILE").filter(|_| server.is_some()) {
+        None => None,
+        Some(path) => {
+            Some(BASE64_STANDARD.encode(fs::read(&path).map_err(|error| format!("SSL_CERT_FILE {path} cannot be read: {error}"))?))
+        }
+    };
+    Ok(Carried { server, token: text("ARGOCD_AUTH_TOKEN").map(SecretString::new), authority })
 }
 
 /// rmcp prints arguments and results at its debug level, and an error for every client that leaves.

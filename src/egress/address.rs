@@ -149,7 +149,9 @@ fn class_v6(address: Ipv6Addr) -> Option<Forbidden> {
     if first & 0xffc0 == 0xfe80 || metadata {
         return Some(Forbidden::Metadata);
     }
-    (address.is_unspecified() || address.is_multicast() || first & 0xffc0 == 0xfec0).then_some(Forbidden::NotUnicast)
+    // A translator's own prefix (RFC 8215): which bits are the IPv4 address is the network's choice.
+    let translated = matches!(address.segments(), [0x64, 0xff9b, 1, ..]);
+    (translated || address.is_unspecified() || address.is_multicast() || first & 0xffc0 == 0xfec0).then_some(Forbidden::NotUnicast)
 }
 
 /// The IPv4 address inside v4-mapped, v4-compatible, NAT64, 6to4, Teredo and ISATAP forms, which a network
@@ -161,7 +163,7 @@ fn unmapped(address: IpAddr) -> IpAddr {
     match (a, b, c, d, e, f) {
         (0, 0, 0, 0, 0, 0xffff) | (0, 0, 0, 0, 0xffff, 0) => v4(g, h),
         (0, 0, 0, 0, 0, 0) if g != 0 => v4(g, h),
-        (0x64, 0xff9b, ..) => v4(g, h),
+        (0x64, 0xff9b, 0, ..) => v4(g, h),
         (0x2002, high, low, ..) => v4(high, low),
         (0x2001, 0, ..) => v4(!g, !h),
         (.., 0 | 0x200, 0x5efe) => v4(g, h), // ISATAP
@@ -200,6 +202,7 @@ mod tests {
             "ff02::1",
             "240.0.0.1",
             "::169.254.169.254",
+            "64:ff9b:1:a9fe:a9:fe00::",
         ] {
             assert!(vet(address, &["0.0.0.0/0", "[::]/0"]).is_err(), "{address}");
         }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::endpoint::{Endpoint, EndpointHost};
 
-/// The one address that a child may connect to.
+/// The one server that a child may connect to.
 #[must_use]
 #[derive(Debug)]
 pub struct Pinned(Option<Pin>);
@@ -21,7 +21,8 @@ pub struct Pinned(Option<Pin>);
 #[derive(Debug)]
 struct Pin {
     endpoint: Endpoint,
-    address: SocketAddr,
+    /// All that the name has, vetted, the first to be dialled first.
+    addresses: Vec<SocketAddr>,
 }
 
 /// A resolver that does not answer within this is down; kubectl itself waits 5 s per attempt.
@@ -69,9 +70,9 @@ impl Pinned {
         Self(None)
     }
 
-    /// The address.
+    /// The address that is dialled first.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.0.as_ref().map(|pin| pin.address)
+        self.0.as_ref().and_then(|pin| pin.addresses.first().copied())
     }
 
     /// Whether the child dials by itself what it is pinned to, instead of asking a proxy.
@@ -81,7 +82,7 @@ impl Pinned {
 
     /// The way there, for one child.
     pub fn tunnel(&self) -> Option<Arc<Tunnel>> {
-        self.0.as_ref().map(|pin| Tunnel::new(pin.endpoint.authority(), pin.address))
+        self.0.as_ref().map(|pin| Tunnel::new(pin.endpoint.authority(), pin.addresses.clone()))
     }
 }
 
@@ -99,13 +100,18 @@ pub async fn pin(endpoint: &Endpoint, allowed: &Allowed) -> Result<Pinned, Egres
     for &address in &addresses {
         allowed.vet(address, port, &own).map_err(|why| EgressError::Forbidden { endpoint: endpoint.to_string(), address, why })?;
     }
-    // IPv4 first: a host without IPv6 connectivity still gets AAAA answers, and there is one try.
-    let chosen = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
-    match chosen {
-        Some(&address) => Ok(Pinned(Some(Pin { endpoint: endpoint.clone(), address: SocketAddr::new(address, port) }))),
-        None => Err(EgressError::Unresolved { name: endpoint.host().to_string(), source: None }),
+    if addresses.is_empty() {
+        return Err(EgressError::Unresolved { name: endpoint.host().to_string(), source: None });
     }
+    let mut addresses: Vec<SocketAddr> = addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect();
+    // IPv4 first: a host without IPv6 connectivity still gets AAAA answers.
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    addresses.truncate(MOST_ADDRESSES);
+    Ok(Pinned(Some(Pin { endpoint: endpoint.clone(), addresses })))
 }
+
+/// As many as are tried before a caller would give up.
+const MOST_ADDRESSES: usize = 8;
 
 /// The addresses of this host's interfaces now: what listens on all of them is reached by each.
 fn own_addresses() -> Vec<IpAddr> {

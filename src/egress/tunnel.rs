@@ -1,11 +1,12 @@
 //! The server's end of a child's connections: a proxy that reaches one address for one name.
 //!
-//! The child asks as it would ask any HTTPS proxy (`CONNECT host:port`). The server never resolves
-//! what it is asked for: the name has to be the pinned one, and the address is known.
+//! The child asks as it would ask any proxy: `CONNECT host:port` over HTTP, or SOCKS 5 (RFC 1928), which is
+//! all that argocd's gRPC knows. The server never resolves what it is asked for: the name has to be the
+//! pinned one, and the address is known. A TLS greeting without a question goes straight there.
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -13,6 +14,10 @@ use std::{
     time::Duration,
 };
 
+use nix::sys::socket::{
+    setsockopt,
+    sockopt::{KeepAlive, TcpKeepIdle},
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
@@ -32,6 +37,8 @@ const LONGEST_REQUEST: usize = 8 * 1024;
 const ASK_WITHIN: Duration = Duration::from_secs(5);
 /// As long as client-go waits for a connection (30 s) is as long as most calls have.
 const DIAL_WITHIN: Duration = Duration::from_secs(10);
+/// As Go asks for by default, and client-go (30 s).
+const KEEP_ALIVE_SECONDS: u32 = 30;
 const BUFFER: usize = 32 * 1024;
 
 /// All connections of one child.
@@ -39,17 +46,18 @@ const BUFFER: usize = 32 * 1024;
 pub struct Tunnel {
     /// `host:port` as the child names its server.
     authority: String,
-    address: SocketAddr,
+    /// All vetted, in the order in which they are tried.
+    addresses: Vec<SocketAddr>,
     places: Semaphore,
     bytes_left: AtomicU64,
     refused: AtomicU32,
 }
 
 impl Tunnel {
-    pub(super) fn new(authority: String, address: SocketAddr) -> Arc<Self> {
+    pub(super) fn new(authority: String, addresses: Vec<SocketAddr>) -> Arc<Self> {
         Arc::new(Self {
             authority,
-            address,
+            addresses,
             places: Semaphore::new(MOST_CONNECTIONS),
             bytes_left: AtomicU64::new(MOST_BYTES),
             refused: AtomicU32::new(0),
@@ -61,38 +69,69 @@ impl Tunnel {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// Connects to the pinned address.
+    /// Connects to the first pinned address that answers.
     ///
     /// # Errors
     /// The network's, or that it took too long.
     pub async fn dial(&self) -> io::Result<TcpStream> {
-        #[expect(clippy::disallowed_methods, reason = "this is the room that dials")]
-        let dialled = timeout(DIAL_WITHIN, TcpStream::connect(self.address)).await??;
-        dialled.set_nodelay(true)?;
-        Ok(dialled)
+        let each = DIAL_WITHIN / u32::try_from(self.addresses.len()).unwrap_or(u32::MAX).max(1);
+        let mut failed = io::ErrorKind::AddrNotAvailable.into();
+        for address in &self.addresses {
+            #[expect(clippy::disallowed_methods, reason = "this is the room that dials")]
+            let dialling = TcpStream::connect(address);
+            match timeout(each, dialling).await {
+                Ok(Ok(dialled)) => {
+                    dialled.set_nodelay(true)?;
+                    // The child's own end cannot: a watch behind a NAT would hang to its deadline.
+                    setsockopt(&dialled, KeepAlive, &true)?;
+                    setsockopt(&dialled, TcpKeepIdle, &KEEP_ALIVE_SECONDS)?;
+                    return Ok(dialled);
+                }
+                Ok(Err(error)) => failed = error,
+                Err(elapsed) => failed = elapsed.into(),
+            }
+        }
+        Err(failed)
     }
 
     /// Serves one connection of the child to its end.
     pub async fn serve(&self, mut child: impl AsyncRead + AsyncWrite + Unpin) {
         // Closed without a word when there are too many; a tool that needs so many is not the tool.
         let Ok(_place) = self.places.try_acquire() else { return };
-        let Ok(Ok(Some(asked))) = timeout(ASK_WITHIN, authority_asked_for(&mut child)).await else { return };
-        if !asked.eq_ignore_ascii_case(&self.authority) {
-            self.refused.fetch_add(1, Ordering::Relaxed);
-            tracing::info!(asked = %Excerpt::new(&asked), pinned = self.authority, "a connection to another server is refused");
-            let told = format!("403 {} is not the server of this request, and no other is reached", Excerpt::new(&asked));
-            let _ = answer(&mut child, &told).await; // the child may be gone
+        let Ok(Ok(Some(asked))) = timeout(ASK_WITHIN, asked(&mut child)).await else { return };
+        let answers = match &asked {
+            Asked::Straight(_) => None,
+            Asked::Http(authority) => Some((authority, Dialect::Http)),
+            Asked::Socks(authority) => Some((authority, Dialect::Socks)),
+        };
+        if let Some((authority, dialect)) = answers
+            && !authority.eq_ignore_ascii_case(&self.authority)
+        {
+            // The rest is counted: how often is the child's to choose.
+            let before = self.refused.fetch_add(1, Ordering::Relaxed);
+            if before == 0 {
+                tracing::info!(asked = %Excerpt::new(authority), pinned = self.authority, "a connection to another server is refused");
+            }
+            let told = format!("{} is not the server of this request, and no other is reached", Excerpt::new(authority));
+            let _ = child.write_all(&dialect.refused(&told)).await; // the child may be gone
             return;
         }
-        match self.dial().await {
-            Ok(server) => {
-                if answer(&mut child, "200 OK").await.is_ok() {
+        match (self.dial().await, answers) {
+            (Ok(mut server), _) => {
+                let begun = match (&asked, answers) {
+                    (Asked::Straight(first), _) => server.write_all(first).await,
+                    (_, Some((_, dialect))) => child.write_all(dialect.granted()).await,
+                    (_, None) => Ok(()),
+                };
+                if begun.is_ok() {
                     let _ = self.carry(child, server).await; // its end is the connection's end
                 }
             }
-            Err(error) => {
-                let _ = answer(&mut child, &format!("502 {} cannot be reached: {}", self.authority, error.kind())).await;
+            (Err(error), Some((_, dialect))) => {
+                let told = format!("{} cannot be reached: {}", self.authority, error.kind());
+                let _ = child.write_all(&dialect.unreachable(&told)).await;
             }
+            (Err(_), None) => {}
         }
     }
 
@@ -121,13 +160,61 @@ impl Tunnel {
     }
 }
 
-async fn answer(child: &mut (impl AsyncWrite + Unpin), status: &str) -> io::Result<()> {
-    child.write_all(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes()).await
+/// What a child wants, in the language of its tool.
+enum Asked {
+    /// `CONNECT host:port`.
+    Http(String),
+    /// SOCKS 5, the greeting done.
+    Socks(String),
+    /// It has begun TLS; its first bytes.
+    Straight(Vec<u8>),
 }
 
-/// Reads `CONNECT host:port HTTP/1.1` with its headers; `None` for all that is not that.
-async fn authority_asked_for(child: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<String>> {
-    let mut request = Vec::new();
+#[derive(Clone, Copy)]
+enum Dialect {
+    Http,
+    Socks,
+}
+
+impl Dialect {
+    fn granted(self) -> &'static [u8] {
+        match self {
+            Self::Http => b"HTTP/1.1 200 OK\r\n\r\n",
+            Self::Socks => &[5, 0, 0, 1, 0, 0, 0, 0, 0, 0],
+        }
+    }
+
+    fn refused(self, told: &str) -> Vec<u8> {
+        match self {
+            Self::Http => format!("HTTP/1.1 403 {told}\r\n\r\n").into_bytes(),
+            Self::Socks => vec![5, 2, 0, 1, 0, 0, 0, 0, 0, 0], // not allowed by ruleset
+        }
+    }
+
+    fn unreachable(self, told: &str) -> Vec<u8> {
+        match self {
+            Self::Http => format!("HTTP/1.1 502 {told}\r\n\r\n").into_bytes(),
+            Self::Socks => vec![5, 4, 0, 1, 0, 0, 0, 0, 0, 0], // host unreachable
+        }
+    }
+}
+
+/// The first byte of a TLS handshake record (RFC 8446, section 5.1).
+const HANDSHAKE: u8 = 0x16;
+const SOCKS: u8 = 5;
+
+/// Reads what a child wants; `None` for all that is no question.
+async fn asked(child: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<Option<Asked>> {
+    match child.read_u8().await? {
+        SOCKS => Ok(socks(child).await?.map(Asked::Socks)),
+        HANDSHAKE => Ok(Some(Asked::Straight(vec![HANDSHAKE]))),
+        first => Ok(http(child, first).await?.map(Asked::Http)),
+    }
+}
+
+/// Reads `CONNECT host:port HTTP/1.1` with its headers.
+async fn http(child: &mut (impl AsyncRead + Unpin), first: u8) -> io::Result<Option<String>> {
+    let mut request = vec![first];
     // A client says nothing behind its request before it is answered, so nothing else is read with it.
     while !request.ends_with(b"\r\n\r\n") {
         let room = LONGEST_REQUEST - request.len();
@@ -142,6 +229,35 @@ async fn authority_asked_for(child: &mut (impl AsyncRead + Unpin)) -> io::Result
     Ok(authority.map(str::to_owned))
 }
 
+/// Greets and reads a request to connect, the version read already (RFC 1928, sections 3 and 4).
+async fn socks(child: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<Option<String>> {
+    const NO_AUTHENTICATION: u8 = 0;
+    const CONNECT: u8 = 1;
+    let mut methods = vec![0; child.read_u8().await?.into()];
+    child.read_exact(&mut methods).await?;
+    if !methods.contains(&NO_AUTHENTICATION) {
+        return Ok(None);
+    }
+    child.write_all(&[SOCKS, NO_AUTHENTICATION]).await?;
+    let mut request = [0; 3];
+    child.read_exact(&mut request).await?;
+    if request != [SOCKS, CONNECT, 0] {
+        return Ok(None);
+    }
+    let host = match child.read_u8().await? {
+        1 => IpAddr::from(child.read_u32().await?.to_be_bytes()).to_string(),
+        3 => {
+            let mut name = vec![0; child.read_u8().await?.into()];
+            child.read_exact(&mut name).await?;
+            let Ok(name) = String::from_utf8(name) else { return Ok(None) };
+            name
+        }
+        4 => format!("[{}]", IpAddr::from(child.read_u128().await?.to_be_bytes())),
+        _ => return Ok(None),
+    };
+    Ok(Some(format!("{host}:{}", child.read_u16().await?)))
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::net::TcpListener;
@@ -150,7 +266,7 @@ mod tests {
 
     async fn tunnel() -> (Arc<Tunnel>, TcpListener) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        (Tunnel::new("k8s.example.com:6443".into(), listener.local_addr().unwrap()), listener)
+        (Tunnel::new("k8s.example.com:6443".into(), vec![listener.local_addr().unwrap()]), listener)
     }
 
     /// What a child hears that says `words` and then closes its half.
@@ -214,11 +330,53 @@ mod tests {
         let (tunnel, listener) = tunnel().await;
         let long = format!("CONNECT k8s.example.com:6443 HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(LONGEST_REQUEST));
         for words in
-            ["", "GET / HTTP/1.1\r\n\r\n", "CONNECT k8s.example.com:6443\r\n\r\n", "CONNECT", "\u{16}\u{3}\u{1}", "\u{5}\u{1}\0", &long]
+            ["", "GET / HTTP/1.1\r\n\r\n", "CONNECT k8s.example.com:6443\r\n\r\n", "CONNECT", "\u{5}\u{1}\u{2}", "\u{4}\u{1}", &long]
         {
             assert_eq!(heard(&tunnel, words.as_bytes()).await, "", "{}", Excerpt::new(words));
         }
         assert!(timeout(Duration::from_millis(50), listener.accept()).await.is_err());
+    }
+
+    /// A SOCKS request for a name.
+    fn socks_for(name: &str, port: u16) -> Vec<u8> {
+        let length = u8::try_from(name.len()).unwrap();
+        [&[5, 1, 0, 5, 1, 0, 3, length], name.as_bytes(), &port.to_be_bytes()].concat()
+    }
+
+    #[tokio::test]
+    async fn socks_reaches_the_pinned_server_and_no_other() {
+        let (tunnel, listener) = tunnel().await;
+        for (name, port) in [("k8s.example.com", 443), ("evil.example", 6443)] {
+            assert_eq!(heard(&tunnel, &socks_for(name, port)).await.as_bytes(), [5, 0, 5, 2, 0, 1, 0, 0, 0, 0, 0, 0], "{name}");
+        }
+        assert_eq!(heard(&tunnel, &[5, 1, 0, 5, 2, 0, 1, 127, 0, 0, 1, 0, 80]).await.as_bytes(), [5, 0], "BIND");
+        assert_eq!(heard(&tunnel, &[5, 1, 0, 5, 1, 0, 1, 127, 0, 0, 1, 0, 80]).await.as_bytes()[..4], [5, 0, 5, 2], "an address");
+        let server = tokio::spawn(async move { listener.accept().await.unwrap().0.write_all(b"hello").await.unwrap() });
+        let answered = heard(&tunnel, &socks_for("k8s.example.com", 6443)).await;
+        assert_eq!(answered.as_bytes(), [&[5, 0, 5, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], b"hello"].concat());
+        server.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_tls_greeting_goes_straight_to_the_pinned_server() {
+        let (tunnel, listener) = tunnel().await;
+        let server = tokio::spawn(async move {
+            let mut heard = Vec::new();
+            listener.accept().await.unwrap().0.read_to_end(&mut heard).await.unwrap();
+            heard
+        });
+        heard(&tunnel, &[0x16, 3, 1, 0, 2]).await;
+        assert_eq!(server.await.unwrap(), [0x16, 3, 1, 0, 2]);
+    }
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_is_not_the_last() {
+        let (_, closed) = tunnel().await;
+        let dead = closed.local_addr().unwrap();
+        drop(closed);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tunnel = Tunnel::new("k8s.example.com:6443".into(), vec![dead, listener.local_addr().unwrap()]);
+        assert_eq!(tunnel.dial().await.unwrap().peer_addr().unwrap(), listener.local_addr().unwrap());
     }
 
     #[tokio::test]

@@ -4,8 +4,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use http::HeaderMap;
+
 use super::Request;
-use crate::{catalogue::Tool, excerpt::Excerpt, kubeconfig::decode, secret::SecretString};
+use crate::{argocd::Carried, catalogue::Tool, excerpt::Excerpt, kubeconfig::decode, secret::SecretString};
 
 /// A command and where to run it.
 #[derive(Debug, Deserialize, JsonSchema, ToSchema)]
@@ -25,9 +27,42 @@ pub struct Arguments {
     pub context: Option<String>,
     /// A cluster that the operator has named, instead of a kubeconfig; GET /clusters lists them.
     pub cluster: Option<String>,
+    /// argocd only: the Argo CD server, as HOST:PORT. The header X-Argocd-Server wins.
+    #[schema(example = "argocd.example.com:443")]
+    pub argocd_server: Option<String>,
+    /// argocd only: a token of an account. The header X-Argocd-Auth-Token wins, and keeps it out of a model's sight.
+    #[schemars(with = "Option<String>")]
+    #[schema(value_type = Option<String>)]
+    pub argocd_auth_token: Option<SecretString>,
+    /// argocd only: the server's certificate authority, PEM in base64. The header X-Argocd-Ca wins.
+    pub argocd_ca: Option<String>,
     /// A deadline like `30s` or `1m30s`.
     #[schema(example = "30s")]
     pub timeout: Option<String>,
+}
+
+/// What a request carries in its headers, where a model does not see it.
+#[derive(Clone, Debug, Default)]
+pub struct Headers {
+    /// X-Kubeconfig.
+    pub kubeconfig: Option<SecretString>,
+    /// X-Argocd-Server, X-Argocd-Auth-Token and X-Argocd-Ca.
+    pub argocd: Carried,
+}
+
+impl Headers {
+    /// Reads them. A value that is no text stands for one that will be refused as what it is not.
+    pub fn read(headers: &HeaderMap) -> Self {
+        let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?").to_owned());
+        Self {
+            kubeconfig: text("x-kubeconfig").map(SecretString::new),
+            argocd: Carried {
+                server: text("x-argocd-server"),
+                token: text("x-argocd-auth-token").map(SecretString::new),
+                authority: text("x-argocd-ca"),
+            },
+        }
+    }
 }
 
 impl Arguments {
@@ -43,8 +78,9 @@ impl Arguments {
         }
     }
 
-    /// The request for `tool`; a kubeconfig from the header wins over the one in the arguments.
-    pub fn request(self, tool: Tool, header: Option<SecretString>) -> Request {
+    /// The request for `tool`; what is in the headers wins over the arguments.
+    pub fn request(self, tool: Tool, headers: Headers) -> Request {
+        let Headers { kubeconfig: header, argocd } = headers;
         let conflict = matches!((&header, &self.kubeconfig), (Some(header), Some(body)) if !is_same(header, body));
         Request {
             tool,
@@ -54,6 +90,12 @@ impl Arguments {
             kubeconfig_conflict: conflict,
             context: self.context,
             cluster: self.cluster,
+            argocd_in_body: self.argocd_server.is_some() || self.argocd_auth_token.is_some() || self.argocd_ca.is_some(),
+            argocd: Carried {
+                server: argocd.server.or(self.argocd_server),
+                token: argocd.token.or(self.argocd_auth_token),
+                authority: argocd.authority.or(self.argocd_ca),
+            },
             timeout: self.timeout,
         }
     }

@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod admission;
 mod arguments;
 mod outcome;
@@ -21,10 +22,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use zeroize::Zeroizing;
 
 pub use admission::Admission;
-pub use arguments::Arguments;
+pub use arguments::{Arguments, Headers};
 pub use outcome::{Body, Confinement, Outcome, Ran};
 
+use access::{Access, Handed};
+
 use crate::{
+    argocd::{ArgocdAccess, Carried},
     audit::{Audit, DecisionRecord, EndRecord, Who, milliseconds},
     caller::Caller,
     catalogue::Tool,
@@ -39,7 +43,7 @@ use crate::{
     policy::{Approved, Decision, Policy, Target},
     refusal::Refusal,
     sandbox::{Child, Limits, Run, Sandbox},
-    secret::{SecretBytes, SecretString},
+    secret::SecretString,
     workspace::Workspaces,
 };
 
@@ -60,6 +64,10 @@ pub struct Request {
     pub context: Option<String>,
     /// A cluster that the operator has named, instead of a kubeconfig.
     pub cluster: Option<String>,
+    /// An Argo CD server and who asks it.
+    pub argocd: Carried,
+    /// Whether the body named one, which only argocd takes.
+    pub argocd_in_body: bool,
     /// A shorter or longer deadline, as Go writes durations.
     pub timeout: Option<String>,
 }
@@ -226,7 +234,7 @@ impl Call<'_> {
     async fn run(self, cancel: &CancellationToken) -> Result<Ran, Stopped> {
         let judged = self.judge().await;
         self.record_decision(&judged).await?;
-        let Judged { approved, kubeconfig, secrets, pinned, deadline, .. } = judged.map_err(|(refusal, _)| refusal)?;
+        let Judged { approved, handed, secrets, pinned, deadline, .. } = judged.map_err(|(refusal, _)| refusal)?;
         let place = tokio::select! {
             place = self.rooms.admission.enter() => place?,
             () = cancel.cancelled() => return Err(Refusal::Cancelled.into()),
@@ -234,13 +242,14 @@ impl Call<'_> {
         let workspace = self
             .rooms
             .workspaces
-            .open(&kubeconfig)
+            .open(&handed.kubeconfig, handed.authority.as_deref())
             .map_err(|source| Refusal::Fault { what: "no directory could be made for the request", source })?;
-        drop(kubeconfig);
+        drop(handed.kubeconfig);
         let (rule, kept) = (approved.rule(), approved.bounds().max_output_bytes);
         let limits = Limits { memory_bytes: self.rooms.bounds.memory_bytes, cpu_seconds: deadline.as_secs() + 5 };
         let spawning = Instant::now();
-        let child = self.rooms.sandbox.start(Run::Approved(Box::new(approved)), pinned, workspace, limits).await.map_err(Refusal::from)?;
+        let run = Run::Approved(Box::new(approved), handed.variables);
+        let child = self.rooms.sandbox.start(run, pinned, workspace, limits).await.map_err(Refusal::from)?;
         metrics::spawn(self.request.tool, spawning.elapsed());
         let ended = self.watch(child, Watch { rule, kept, secrets, deadline }, cancel).await;
         drop(place);
@@ -261,10 +270,9 @@ impl Call<'_> {
         let seen = Some(invocation.clone());
         let not_yet = not_yet(&invocation);
         // Help prints the environment's tokens as defaults; a command that contacts nobody gets none.
-        let needs_cluster = !invocation.is_offline() && not_yet.is_none();
-        let kubeconfig = if needs_cluster { Some(self.kubeconfig().await.map_err(|refusal| (refusal, seen.clone()))?) } else { None };
-        let namespace = kubeconfig.as_deref().map_or("default", Kubeconfig::namespace);
-        let target = Target::new(self.caller, self.request.cluster.as_deref(), kubeconfig.as_deref().map(Kubeconfig::endpoint), namespace);
+        let needs_server = !invocation.is_offline() && not_yet.is_none();
+        let access = if needs_server { self.access().await.map_err(|refusal| (refusal, seen.clone()))? } else { Access::Nothing };
+        let target = Target::new(self.caller, self.request.cluster.as_deref(), access.endpoint(), access.namespace());
         let policy = Arc::clone(&rooms.policy.read().unwrap_or_else(PoisonError::into_inner));
         let approved = match policy.decide(invocation, &target) {
             Decision::Allow(approved) => approved,
@@ -275,17 +283,34 @@ impl Call<'_> {
             return Err((refusal, seen));
         }
         let deadline = self.deadline_of(&approved, deadline).map_err(|refusal| (refusal, seen.clone()))?;
-        let secrets = kubeconfig.as_deref().map(Kubeconfig::secrets).unwrap_or_default();
-        let (kubeconfig, pinned, target) = match kubeconfig {
-            None => (Kubeconfig::nowhere(), Pinned::nowhere(), None),
-            Some(kubeconfig) => {
-                let pinned = pin(kubeconfig.endpoint(), &rooms.allowed).await.map_err(|error| (error.into(), seen.clone()))?;
-                let address = pinned.address().map(|address| address.ip());
-                let target = Some(kubeconfig.endpoint().to_string());
-                (address.map_or_else(Kubeconfig::nowhere, |address| kubeconfig.render(address)), pinned, target)
-            }
+        let pinned = match access.endpoint() {
+            None => Pinned::nowhere(),
+            Some(endpoint) => pin(endpoint, &rooms.allowed).await.map_err(|error| (error.into(), seen.clone()))?,
         };
-        Ok(Judged { approved, kubeconfig, secrets, pinned, target, deadline })
+        Ok(Judged {
+            approved,
+            handed: access.handed(pinned.address().map(|address| address.ip())),
+            secrets: access.secrets(),
+            target: access.endpoint().map(ToString::to_string),
+            pinned,
+            deadline,
+        })
+    }
+
+    /// What the request brings for its tool.
+    async fn access(&self) -> Result<Access, Refusal> {
+        let request = self.request;
+        let wrong = |what: &str, hint: &str| Err(Refusal::Request { reason: what.into(), hint: hint.into() });
+        if request.tool != Tool::Argocd {
+            if request.argocd_in_body {
+                return wrong("only argocd takes argocd_server, argocd_auth_token and argocd_ca", "leave them out");
+            }
+            return Ok(Access::Kubernetes(self.kubeconfig().await?));
+        }
+        if request.cluster.is_some() || request.context.is_some() {
+            return wrong("argocd takes no cluster and no context", "give argocd_server and argocd_auth_token");
+        }
+        Ok(Access::Argocd(Box::new(ArgocdAccess::parse(&request.argocd, SystemTime::now())?)))
     }
 
     /// The named cluster's kubeconfig, or the caller's own.
@@ -415,7 +440,7 @@ impl Call<'_> {
                 }
             }
         };
-        let ran = Ran { status, stdout, stderr, rule, layers };
+        let ran = Ran { status, stdout, stderr, rule, layers, refused_connections: child.refused_connections() };
         match refusal {
             None => Ok(ran),
             Some(refusal) => Err(Stopped { ran: Some(ran), refusal }),
@@ -466,6 +491,7 @@ impl Call<'_> {
             output_bytes: ran.stdout.written + ran.stderr.written,
             truncated: ran.stdout.truncated || ran.stderr.truncated,
             duration_ms: milliseconds(self.started.elapsed()),
+            refused_connections: ran.refused_connections,
             layers_missing: ran.layers.iter().filter(|status| status.state.is_weaker()).map(|status| status.layer.as_str()).collect(),
         };
         if let Err(error) = self.rooms.audit.end(&record).await {
@@ -492,15 +518,11 @@ fn not_yet(invocation: &Invocation) -> Option<Refusal> {
     let verb = invocation.path().to_string();
     let forwards = ["proxy-status", "proxy-config", "ztunnel-config", "experimental describe", "experimental authz"];
     let (reason, hint) = match invocation.tool() {
-        Tool::Argocd => (
-            "argocd commands that contact an Argo CD server are not enabled yet",
-            "`argocd version --client` and help are; applications can be read with `kubectl get applications.argoproj.io` where the policy allows it",
-        ),
         Tool::Istioctl if forwards.iter().any(|group| verb.starts_with(group)) => (
             "istioctl commands that forward a port to a pod are not enabled yet",
             "`istioctl analyze`, `istioctl version` and reading Istio's resources with kubectl are",
         ),
-        Tool::Helm | Tool::Istioctl | Tool::Kubectl => return None,
+        _ => return None,
     };
     Some(Refusal::Tool { reason: reason.into(), hint: hint.into() })
 }
@@ -516,7 +538,7 @@ struct Watch {
 /// A request that may run, and with what.
 struct Judged {
     approved: Approved,
-    kubeconfig: SecretBytes,
+    handed: Handed,
     secrets: Vec<SecretString>,
     pinned: Pinned,
     target: Option<String>,

@@ -39,6 +39,8 @@ pub struct Ran {
     pub rule: String,
     /// The layers it ran under.
     pub layers: Vec<LayerStatus>,
+    /// How often it asked for another server than its own.
+    pub refused_connections: u32,
 }
 
 /// The answer to a call, over every door. The text in `output` and `error` comes from a cluster:

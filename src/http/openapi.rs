@@ -39,13 +39,25 @@ pub fn document() -> openapi::OpenApi {
 
 fn operation(tool: Tool) -> openapi::path::Operation {
     let body = |name: &str| ContentBuilder::new().schema(Some(Ref::from_schema_name(name))).build();
-    let header = ParameterBuilder::new()
-        .name("X-Kubeconfig")
-        .parameter_in(ParameterIn::Header)
-        .required(Required::False)
-        .description(Some("A kubeconfig in base64, standard or URL-safe; wins over the field `kubeconfig`"))
-        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
-        .build();
+    let headers: &[(&str, &str)] = match tool {
+        Tool::Argocd => &[
+            ("X-Argocd-Server", "The Argo CD server as HOST:PORT; wins over the field `argocd_server`"),
+            ("X-Argocd-Auth-Token", "A token of an account; wins over the field `argocd_auth_token`"),
+            ("X-Argocd-Ca", "The server's certificate authority, PEM in base64; wins over the field `argocd_ca`"),
+        ],
+        Tool::Kubectl | Tool::Helm | Tool::Istioctl => {
+            &[("X-Kubeconfig", "A kubeconfig in base64, standard or URL-safe; wins over the field `kubeconfig`")]
+        }
+    };
+    let header = |(name, description): &(&str, &str)| {
+        ParameterBuilder::new()
+            .name(*name)
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(*description))
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+            .build()
+    };
     let mut responses = ResponsesBuilder::new();
     for (status, description) in [
         ("200", "The command ran; `exit_code` says how it ended"),
@@ -62,7 +74,7 @@ fn operation(tool: Tool) -> openapi::path::Operation {
     OperationBuilder::new()
         .operation_id(Some(tool.as_str()))
         .summary(Some(format!("Runs one {tool} command, confined")))
-        .parameter(header)
+        .parameters(Some(headers.iter().map(header)))
         .request_body(Some(RequestBodyBuilder::new().content("application/json", body("Arguments")).required(Some(Required::True)).build()))
         .responses(responses.build())
         .build()

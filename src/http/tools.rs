@@ -16,9 +16,8 @@ use crate::{
     caller::{Caller, Door},
     catalogue::Tool,
     excerpt::Excerpt,
-    gate::{Arguments, Gate, Outcome},
+    gate::{Arguments, Gate, Headers, Outcome},
     refusal::{Code, Refusal},
-    secret::SecretString,
 };
 
 /// Runs one command.
@@ -32,20 +31,7 @@ pub async fn call(State(gate): State<Gate>, Path(tool): Path<String>, request: H
         Ok(arguments) => arguments,
         Err(refusal) => return refused(refusal),
     };
-    let kubeconfig = match kubeconfig_header(&parts.headers) {
-        Ok(kubeconfig) => kubeconfig,
-        Err(refusal) => return refused(refusal),
-    };
-    rendered(&gate.run(Caller::anonymous(Door::Rest), arguments.request(tool, kubeconfig)).await)
-}
-
-/// The header that carries a kubeconfig.
-pub fn kubeconfig_header(headers: &HeaderMap) -> Result<Option<SecretString>, Refusal> {
-    let Some(value) = headers.get("x-kubeconfig") else { return Ok(None) };
-    match value.to_str() {
-        Ok(text) => Ok(Some(SecretString::new(text.to_owned()))),
-        Err(_) => Err(crate::kubeconfig::KubeconfigError::NotBase64.into()),
-    }
+    rendered(&gate.run(Caller::anonymous(Door::Rest), arguments.request(tool, Headers::read(&parts.headers))).await)
 }
 
 async fn read(headers: &HeaderMap, body: HttpBody) -> Result<Arguments, Refusal> {

@@ -430,8 +430,8 @@ fn operators_token(terms: &Terms, command: &str, args: &[String], endpoint: &End
     }
 }
 
-/// What bearer tokens are made of (RFC 6750, section 2.1, and the colon of bootstrap tokens).
-fn is_token(text: &str) -> bool {
+/// Whether a text is made of what bearer tokens are (RFC 6750, section 2.1, and the colon of bootstrap tokens).
+pub fn is_token(text: &str) -> bool {
     text.len() <= 16 * 1024 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._~+/=-:".contains(&byte))
 }
 

@@ -64,6 +64,17 @@ pub(super) fn certificates(data: &str, line: usize, key: &'static str, now: Opti
     Ok(Certificates { data: BASE64_STANDARD.encode(pem), public_key })
 }
 
+/// Reads base64 of the PEM certificates of an authority, which have to be valid `now`; gives them as PEM.
+///
+/// # Errors
+/// When they are no certificates, or none of them is valid any more.
+pub fn authority(data: &str, now: SystemTime) -> Result<String, KubeconfigError> {
+    const KEY: &str = "certificate-authority-data";
+    let read = certificates(data, 1, KEY, Some(now))?;
+    let pem = decode(&read.data)?;
+    String::from_utf8(pem.expose().clone()).map_err(|_| KubeconfigError::Pem { line: 1, key: KEY, expected: "certificates" })
+}
+
 /// Reads base64 of one PEM private key, which has to be that of the certificate, if one is given.
 pub(super) fn private_key(data: &SecretString, line: usize, of: Option<&Certificates>) -> Result<SecretString, KubeconfigError> {
     let wrong = || KubeconfigError::Pem { line, key: "client-key-data", expected: "a private key" };

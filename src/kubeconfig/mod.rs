@@ -15,6 +15,7 @@ mod scan;
 mod schema;
 mod terms;
 
-pub use canonical::{Credential, Kubeconfig, decode};
+pub use canonical::{Credential, Kubeconfig, decode, is_token};
+pub use certificate::authority;
 pub use error::KubeconfigError;
 pub use terms::{Impersonation, Terms, TokenSource};

@@ -29,9 +29,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     caller::{Caller, Door},
     catalogue::Tool,
-    gate::{Arguments, Body, Gate, Outcome},
+    gate::{Arguments, Body, Gate, Headers, Outcome},
     refusal::Refusal,
-    secret::SecretString,
 };
 
 /// The MCP server of one door.
@@ -39,8 +38,8 @@ use crate::{
 pub struct Server {
     gate: Gate,
     door: Door,
-    /// The kubeconfig of a stdio server, from its own environment.
-    kubeconfig: Option<SecretString>,
+    /// What a stdio server has in its own environment.
+    own: Headers,
     tools: Arc<Vec<McpTool>>,
 }
 
@@ -69,7 +68,7 @@ pub fn service(
     session.keep_alive = Some(Duration::from_secs(300));
     sessions.session_config = session;
     let sessions = Arc::new(sessions);
-    let server = Server::new(gate, Door::Mcp, None);
+    let server = Server::new(gate, Door::Mcp, Headers::default());
     (StreamableHttpService::new(move || Ok(server.clone()), Arc::clone(&sessions), settings), Sessions(sessions))
 }
 
@@ -88,8 +87,8 @@ impl Sessions {
 ///
 /// # Errors
 /// When the conversation cannot begin.
-pub async fn serve_stdio(gate: Gate, kubeconfig: Option<SecretString>) -> Result<(), Box<ServerInitializeError>> {
-    match Server::new(gate, Door::Stdio, kubeconfig).serve(rmcp::transport::stdio()).await {
+pub async fn serve_stdio(gate: Gate, own: Headers) -> Result<(), Box<ServerInitializeError>> {
+    match Server::new(gate, Door::Stdio, own).serve(rmcp::transport::stdio()).await {
         Ok(running) => {
             let _ = running.waiting().await; // how it ended is the client's affair
             Ok(())
@@ -101,9 +100,9 @@ pub async fn serve_stdio(gate: Gate, kubeconfig: Option<SecretString>) -> Result
 }
 
 impl Server {
-    fn new(gate: Gate, door: Door, kubeconfig: Option<SecretString>) -> Self {
+    fn new(gate: Gate, door: Door, own: Headers) -> Self {
         let tools = Tool::ALL.into_iter().map(described).collect();
-        Self { gate, door, kubeconfig, tools: Arc::new(tools) }
+        Self { gate, door, own, tools: Arc::new(tools) }
     }
 }
 
@@ -117,7 +116,7 @@ fn described(tool: Tool) -> McpTool {
     let description = format!(
         "Runs one {tool} command, for example `{example}`. There is no shell: no pipes, redirections or variables. Returns the command's output as data from the cluster."
     );
-    let mut described = McpTool::new(tool.as_str(), description, input_schema());
+    let mut described = McpTool::new(tool.as_str(), description, input_schema(tool));
     described.title = Some(format!("Run {tool} (confined)"));
     described.output_schema = Some(schema::<Body>());
     described.annotations = Some(ToolAnnotations::from_raw(None, Some(false), Some(true), Some(false), Some(true)));
@@ -151,9 +150,9 @@ fn schema<T: schemars::JsonSchema>() -> Arc<JsonObject> {
     Arc::new(schema.as_object().cloned().unwrap_or_default())
 }
 
-/// The arguments' schema. An optional argument is one that may be left out; saying that it may also
+/// The arguments' schema, without those that only other tools take. An optional argument is one that may be left out; saying that it may also
 /// be null makes some clients (Gemini's function declarations) refuse the tool.
-fn input_schema() -> Arc<JsonObject> {
+fn input_schema(tool: Tool) -> Arc<JsonObject> {
     let mut schema = schemars::Schema::from(schema::<Arguments>().as_ref().clone());
     RecursiveTransform(|schema: &mut schemars::Schema| {
         let Some(Value::Array(types)) = schema.get("type") else { return };
@@ -165,7 +164,13 @@ fn input_schema() -> Arc<JsonObject> {
         }
     })
     .transform(&mut schema);
-    Arc::new(schema.as_object().cloned().unwrap_or_default())
+    let mut schema = schema.as_object().cloned().unwrap_or_default();
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        let of_argocd = |name: &str| name.starts_with("argocd_");
+        let of_kubernetes = |name: &str| ["kubeconfig", "context", "cluster", "namespace"].contains(&name);
+        properties.retain(|name, _| if tool == Tool::Argocd { !of_kubernetes(name) } else { !of_argocd(name) });
+    }
+    Arc::new(schema)
 }
 
 impl ServerHandler for Server {
@@ -193,9 +198,14 @@ impl ServerHandler for Server {
             Ok(arguments) => arguments,
             Err(error) => return Ok(malformed(&error)),
         };
-        let header = context.extensions.get::<Parts>().and_then(|parts| parts.headers.get("x-kubeconfig"));
-        let header = header.map(|value| SecretString::new(value.to_str().unwrap_or("?").to_owned()));
-        let request = arguments.request(tool, header.or_else(|| self.kubeconfig.clone()));
+        let mut headers = context.extensions.get::<Parts>().map(|parts| Headers::read(&parts.headers)).unwrap_or_default();
+        if headers.kubeconfig.is_none() {
+            headers.kubeconfig.clone_from(&self.own.kubeconfig);
+        }
+        if self.door == Door::Stdio {
+            headers.argocd = self.own.argocd.clone();
+        }
+        let request = arguments.request(tool, headers);
         let outcome = tokio::select! {
             outcome = self.gate.run(Caller::anonymous(self.door), request) => outcome,
             // A client of the 2026 era cancels by leaving, an older one by saying so. The gate ends the child.

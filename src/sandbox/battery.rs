@@ -29,7 +29,7 @@ use nix::{
         socket::{AddressFamily, SockFlag, SockType, socketpair},
         wait::{WaitStatus, waitpid},
     },
-    unistd::{Pid, dup, getpid, pause, pipe2},
+    unistd::{Pid, getpid, pause, pipe2},
 };
 use serde::Serialize;
 use tempfile::TempDir;
@@ -90,7 +90,6 @@ pub struct Battery {
     workspace: Workspace,
     limits: Limits,
     tool: File,
-    null: File,
     // Held for as long as probes may look for them.
     _other: Workspace,
     _open: TempDir,
@@ -121,8 +120,8 @@ impl Battery {
     /// # Errors
     /// When a file, socket or process cannot be made, or a profile does not load.
     pub fn new(workspaces: &Workspaces, identity: Option<Identity>, limits: Limits) -> io::Result<Self> {
-        let workspace = workspaces.open(&SecretBytes::new(KUBECONFIG.to_vec()))?;
-        let other = workspaces.open(&SecretBytes::new(KUBECONFIG.to_vec()))?;
+        let workspace = workspaces.open(&SecretBytes::new(KUBECONFIG.to_vec()), None)?;
+        let other = workspaces.open(&SecretBytes::new(KUBECONFIG.to_vec()), None)?;
         if let Some(identity) = identity {
             for place in [&workspace, &other] {
                 [place.path(), &place.kubeconfig(), &place.home()].into_iter().try_for_each(|path| identity.own(path))?;
@@ -136,8 +135,7 @@ impl Battery {
         let tcp = TcpListener::bind("127.0.0.1:0")?;
         let abstract_name = format!("kube-airlock.probe.{}", getpid());
         let listening = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&abstract_name)?)?;
-        let null = File::open("/dev/null")?;
-        let leaked = dup(&null)?;
+        let leaked = OwnedFd::from(File::open("/dev/null")?);
         fcntl(&leaked, FcntlArg::F_SETFD(FdFlag::empty()))?;
         let sibling = sibling(identity)?;
         let tool = fs::canonicalize("/proc/self/exe")?;
@@ -158,7 +156,6 @@ impl Battery {
             workspace,
             limits,
             tool: File::open(tool)?,
-            null,
             _other: other,
             _open: open,
             _tcp: tcp,
@@ -249,7 +246,7 @@ impl Battery {
             .map_err(|_| failed(Step::RestrictSelf, Errno::last()))?;
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).map_err(io::Error::from)?;
         let asks = profile.has_network && levels.has(Layer::Egress);
-        let null = || self.null.try_clone().map(OwnedFd::from);
+        let null = || File::open("/dev/null").map(OwnedFd::from);
         let confinement = Confinement {
             levels: levels.clone(),
             tool: self.tool.try_clone()?.into(),

@@ -23,6 +23,7 @@ use tokio::{
     sync::{Notify, oneshot, watch},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
+use zeroize::Zeroizing;
 
 use super::{
     environment::environment,
@@ -34,14 +35,21 @@ use super::{
     spawner::{SpawnerLink, receive, send},
     sys,
 };
-use crate::{catalogue::Tool, command::Invocation, egress::Pinned, policy::Approved, workspace::Workspace};
+use crate::{
+    catalogue::Tool,
+    command::Invocation,
+    egress::{Pinned, Tunnel},
+    policy::Approved,
+    secret::SecretString,
+    workspace::Workspace,
+};
 
 /// What may be started: what a policy approved, or the server's own question for a tool's version.
 #[must_use]
 #[derive(Debug)]
 pub enum Run {
-    /// A caller's command.
-    Approved(Box<Approved>),
+    /// A caller's command, and what its tool reads from its environment.
+    Approved(Box<Approved>, Vec<(&'static str, SecretString)>),
     /// `TOOL version`, for the inventory.
     VersionProbe(Tool),
 }
@@ -49,8 +57,15 @@ pub enum Run {
 impl Run {
     fn invocation(&self) -> Invocation {
         match self {
-            Self::Approved(approved) => approved.invocation().clone(),
+            Self::Approved(approved, _) => approved.invocation().clone(),
             Self::VersionProbe(tool) => Invocation::version_probe(*tool),
+        }
+    }
+
+    fn credentials(&self) -> &[(&'static str, SecretString)] {
+        match self {
+            Self::Approved(_, credentials) => credentials,
+            Self::VersionProbe(_) => &[],
         }
     }
 }
@@ -87,6 +102,7 @@ pub struct Child {
     ended: watch::Receiver<Option<ExitStatus>>,
     layers: Vec<LayerStatus>,
     streams: Option<Streams>,
+    tunnel: Option<Arc<Tunnel>>,
 }
 
 /// A child's standard output and standard error.
@@ -181,6 +197,7 @@ impl Sandbox {
     /// # Errors
     /// The layer that could not be applied; nothing runs then.
     pub async fn start(&self, run: Run, pinned: Pinned, workspace: Workspace, limits: Limits) -> Result<Child, SandboxError> {
+        let credentials = run.credentials();
         let invocation = run.invocation();
         let (stdout, stdout_writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(io::Error::from)?;
         let (stderr, stderr_writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(io::Error::from)?;
@@ -207,7 +224,7 @@ impl Sandbox {
             child: number,
             tool: invocation.tool(),
             argv: invocation.argv(),
-            environment: environment(invocation.tool(), profile, &workspace.kubeconfig(), &workspace.home(), limits),
+            environment: environment(invocation.tool(), profile, &workspace, credentials, limits),
             limits,
             profile: name,
             slot,
@@ -217,26 +234,31 @@ impl Sandbox {
         if profile.has_network {
             descriptors.push(questions_for_child.as_fd());
         }
-        let asked = self.0.ask(&request, &descriptors).await;
         // From here on the child may exist; whatever becomes of this future, it is cleaned up after.
         let supervisor = CancellationToken::new();
         tokio::spawn(clean_up(Arc::clone(&self.0), number, slot, workspace, ended, told, supervisor.clone().drop_guard()));
+        let asked = self.0.ask(&request, &descriptors).await;
         if let Err(error) = asked {
             self.0.waiting().forget(number);
             return Err(error);
         }
         drop((stdout_writer, stderr_writer, questions_for_child));
         let streams = Streams { stdout: pipe::Receiver::from_owned_fd(stdout)?, stderr: pipe::Receiver::from_owned_fd(stderr)? };
-        let mut child = Child { number, inner: Arc::clone(&self.0), ended: watched, layers: Vec::new(), streams: Some(streams) };
+        let mut child =
+            Child { number, inner: Arc::clone(&self.0), ended: watched, layers: Vec::new(), streams: Some(streams), tunnel: None };
         let without_write_execute = started.await.map_err(|_| SandboxError::SpawnerGone)??;
         child.layers = self.0.layers(without_write_execute);
         if profile.has_network && self.0.levels.has(Layer::Egress) {
             // The child sent it before it became the tool, which is what has just been told.
             let listener = receive(questions.as_fd())?.and_then(|(_, descriptors)| descriptors.into_iter().next());
             let listener = listener.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+            // argocd asks its proxy about every server (golang.org/x/net/proxy).
+            let direct = pinned.is_direct() && invocation.tool() != Tool::Argocd;
+            let Some(tunnel) = pinned.tunnel() else { return Ok(child) };
+            child.tunnel = Some(Arc::clone(&tunnel));
             tokio::spawn(async move {
                 tokio::select! {
-                    ended = supervise(listener, pinned) => {
+                    ended = supervise(listener, &tunnel, direct) => {
                         if let Err(error) = ended {
                             tracing::error!(%error, "the connections of a child are not answered any more");
                         }
@@ -272,6 +294,11 @@ impl Child {
     /// The layers that it runs under.
     pub fn layers(&self) -> &[LayerStatus] {
         &self.layers
+    }
+
+    /// How often it asked for another server than its own.
+    pub fn refused_connections(&self) -> u32 {
+        self.tunnel.as_ref().map_or(0, |tunnel| tunnel.refused())
     }
 
     /// Its streams, once.
@@ -324,7 +351,7 @@ impl Inner {
     }
 
     async fn ask(&self, request: &Request, descriptors: &[std::os::fd::BorrowedFd<'_>]) -> Result<(), SandboxError> {
-        let bytes = serde_json::to_vec(request).map_err(io::Error::from)?;
+        let bytes = Zeroizing::new(serde_json::to_vec(request).map_err(io::Error::from)?);
         if bytes.len() > LARGEST {
             return Err(io::Error::from(io::ErrorKind::InvalidInput).into());
         }

@@ -1,15 +1,20 @@
 //! The child's environment, built from nothing (threat model, section 3, right-hand column).
 
-use std::path::Path;
-
 use super::{message::Limits, profile::Profile};
-use crate::catalogue::Tool;
+use crate::{catalogue::Tool, secret::SecretString, workspace::Workspace};
 
 /// `NAME=value` for each variable. Nothing of ours is inherited.
-pub(super) fn environment(tool: Tool, profile: &Profile, kubeconfig: &Path, home: &Path, limits: Limits) -> Vec<String> {
+pub(super) fn environment(
+    tool: Tool,
+    profile: &Profile,
+    workspace: &Workspace,
+    credentials: &[(&'static str, SecretString)],
+    limits: Limits,
+) -> Vec<String> {
+    let home = workspace.home();
     let home = home.display();
     let mut variables = vec![
-        format!("KUBECONFIG={}", kubeconfig.display()),
+        format!("KUBECONFIG={}", workspace.kubeconfig().display()),
         format!("HOME={home}"),
         // An empty folder: tools look for plugins and helpers in every folder of PATH.
         format!("PATH={home}"),
@@ -38,6 +43,9 @@ pub(super) fn environment(tool: Tool, profile: &Profile, kubeconfig: &Path, home
         Tool::Argocd => variables.push(format!("ARGOCD_CONFIG_DIR={home}")),
         Tool::Kubectl | Tool::Istioctl => {}
     }
+    variables.extend(credentials.iter().map(|(name, value)| format!("{name}={}", value.expose())));
+    // Go verifies servers against this file instead of the host's authorities.
+    variables.extend(workspace.authority().map(|authority| format!("SSL_CERT_FILE={}", authority.display())));
     let of_profile = profile.variables.get(&tool).into_iter().flatten();
     variables.extend(of_profile.map(|(name, value)| format!("{name}={value}")));
     variables

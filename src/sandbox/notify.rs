@@ -20,31 +20,41 @@ use nix::{
 use tokio::{io::unix::AsyncFd, task::JoinSet};
 
 use super::sys::{self, Question};
-use crate::egress::{Pinned, Tunnel};
+use crate::egress::Tunnel;
 
 /// What a child may ask in all. Go asks three times for a connection (its check whether it has connected
 /// to itself takes a socket that is not TCP for one that has); 27 were the most that a tool needed.
 const MOST_QUESTIONS: usize = 1024;
 
-/// Answers until the child has ended. Dropping the future closes all of its connections.
-pub(super) async fn supervise(listener: OwnedFd, pinned: Pinned) -> io::Result<()> {
+/// Answers until the child has ended: with the pinned server itself where the child dials it (`direct`), else
+/// with a proxy. Dropping the future closes all of its connections.
+pub(super) async fn supervise(listener: OwnedFd, tunnel: &Arc<Tunnel>, direct: bool) -> io::Result<()> {
     let listener = sys::watch(listener)?;
-    let tunnel = pinned.tunnel();
     let mut connections = JoinSet::new();
     let mut asked = 0_usize;
+    let listener = Arc::new(listener);
     while let Some(question) = next(&listener).await? {
         asked += 1;
+        // A child that floods us gets no more of the runtime than anybody else.
+        tokio::task::consume_budget().await;
         while connections.try_join_next().is_some() {}
-        let answered = match &tunnel {
-            Some(tunnel) if asked <= MOST_QUESTIONS => connected(tunnel, pinned.is_direct(), &mut connections).await,
-            _ => Err(Errno::ENETUNREACH),
-        };
-        let answered = answered.and_then(|socket| {
-            sys::replace_descriptor(listener.as_fd(), question, socket.as_fd()).map_err(|_| Errno::EBADF) // it closed it meanwhile
-        });
-        // The child, or the thread that asked, may have ended.
-        let _ = sys::answer(listener.as_fd(), question, answered);
+        if asked > MOST_QUESTIONS {
+            break;
+        }
+        let answered = connected(tunnel, direct, &mut connections).await;
+        let listener = Arc::clone(&listener);
+        // The kernel waits with both calls until the child's thread is on a processor, which the child can delay.
+        let _ = tokio::task::spawn_blocking(move || {
+            let answered = answered.and_then(|socket| {
+                sys::replace_descriptor(listener.as_fd(), question, socket.as_fd()).map_err(|_| Errno::EBADF) // it closed it meanwhile
+            });
+            sys::answer(listener.as_fd(), question, answered) // the child, or the thread that asked, may have ended
+        })
+        .await;
     }
+    // Without a listener the kernel refuses every further connection by itself (ENOSYS).
+    drop(listener);
+    while connections.join_next().await.is_some() {}
     Ok(())
 }
 

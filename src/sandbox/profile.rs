@@ -97,6 +97,11 @@ struct File {
     when: Vec<When>,
     #[serde(default)]
     kill: Kill,
+    /// What only this architecture has, or calls by another name.
+    #[serde(default)]
+    x86_64: Architecture,
+    #[serde(default)]
+    aarch64: Architecture,
     #[serde(default)]
     readable: Vec<Readable>,
     #[serde(default)]
@@ -129,6 +134,26 @@ struct When {
 #[serde(deny_unknown_fields)]
 struct Kill {
     syscalls: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Architecture {
+    syscalls: Vec<String>,
+    kill: Vec<String>,
+    when: Vec<When>,
+}
+
+impl File {
+    /// Moves what this architecture has to what all have.
+    fn for_this_architecture(mut self) -> Self {
+        let own = if cfg!(target_arch = "aarch64") { &mut self.aarch64 } else { &mut self.x86_64 };
+        let Architecture { syscalls, kill, when } = std::mem::take(own);
+        self.syscalls.extend(syscalls);
+        self.kill.syscalls.extend(kill);
+        self.when.extend(when);
+        self
+    }
 }
 
 #[derive(Deserialize)]
@@ -185,7 +210,7 @@ impl Profile {
                 return Err(wrong("it includes itself".into()));
             }
             seen.push(name);
-            let file: File = toml::from_str(name.text()).map_err(|error| wrong(error.to_string()))?;
+            let file = toml::from_str::<File>(name.text()).map_err(|error| wrong(error.to_string()))?.for_this_architecture();
             let mut add = |syscall: &str, rule: Rule| match rules.insert(number(syscall)?, rule) {
                 None => Ok(()),
                 Some(_) => Err(format!("{syscall} is there twice")),
@@ -248,6 +273,26 @@ fn errno(name: &str) -> Result<Errno, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Resolved on every machine, so that one architecture's names cannot break another's build unseen.
+    #[test]
+    fn every_call_is_one_of_both_architectures() {
+        for name in ProfileName::ALL {
+            let file: File = toml::from_str(name.text()).unwrap();
+            let common: Vec<&String> =
+                file.syscalls.iter().chain(&file.kill.syscalls).chain(file.when.iter().map(|when| &when.syscall)).collect();
+            let of = |own: &Architecture| -> Vec<String> {
+                let own = own.syscalls.iter().chain(&own.kill).chain(own.when.iter().map(|when| &when.syscall));
+                common.iter().copied().chain(own).cloned().collect()
+            };
+            for syscall in of(&file.x86_64) {
+                assert!(syscall.parse::<syscalls::x86_64::Sysno>().is_ok(), "x86_64 has no {syscall}");
+            }
+            for syscall in of(&file.aarch64) {
+                assert!(syscall.parse::<syscalls::aarch64::Sysno>().is_ok(), "aarch64 has no {syscall}");
+            }
+        }
+    }
 
     #[test]
     fn every_profile_loads_and_every_condition_has_a_refused_example() {

@@ -7,13 +7,16 @@ use nix::{
 
 use super::message::Limits;
 
-/// The most threads of one child where the kernel counts them per user. Go starts about 10.
+/// The most threads of one child that has a user of its own. Go starts about 10.
 const MOST_THREADS: u64 = 128;
+/// The most of a user that children share with the server, and perhaps with more of this host.
+const MOST_SHARED_THREADS: u64 = 4096;
+/// What a Go program reserves before it does anything (740 to 930 MiB, sandbox notes, 9.4), and room.
+const RESERVED: u64 = 2 << 30;
 
-/// Sets every limit and reads it back. `own_user` says that no other child shares the uid, so that
-/// the count of its processes means something.
+/// Sets every limit and reads it back. `own_user` says that no other child shares the uid.
 pub(super) fn apply(limits: Limits, own_user: bool) -> Result<(), Errno> {
-    let mut wanted = vec![
+    let wanted = [
         (Resource::RLIMIT_CORE, 0),
         (Resource::RLIMIT_FSIZE, 0), // no tool needs to write a file; pipes are not counted
         (Resource::RLIMIT_MEMLOCK, 0),
@@ -21,11 +24,11 @@ pub(super) fn apply(limits: Limits, own_user: bool) -> Result<(), Errno> {
         (Resource::RLIMIT_NOFILE, 256),
         (Resource::RLIMIT_STACK, 8 << 20),
         (Resource::RLIMIT_DATA, limits.memory_bytes),
+        // Page tables of what is only reserved are counted nowhere else.
+        (Resource::RLIMIT_AS, limits.memory_bytes.saturating_add(RESERVED)),
+        (Resource::RLIMIT_NPROC, if own_user { MOST_THREADS } else { MOST_SHARED_THREADS }),
         (Resource::RLIMIT_CPU, limits.cpu_seconds),
     ];
-    if own_user {
-        wanted.push((Resource::RLIMIT_NPROC, MOST_THREADS));
-    }
     for (resource, limit) in wanted {
         let (_, hard) = getrlimit(resource)?;
         let limit = limit.min(hard);

@@ -87,7 +87,6 @@ struct Spawner {
     children: HashMap<u64, Running>,
     first_user: Option<Identity>,
     server: Pid,
-    null: OwnedFd,
 }
 
 /// A child between fork and reaping.
@@ -152,7 +151,7 @@ impl Spawner {
         // Standard input and output may be an MCP conversation, which is the server's alone.
         nix::unistd::dup2_stdin(&null)?;
         nix::unistd::dup2_stdout(&null)?;
-        Ok(Self { socket, tools, open: HashMap::new(), profiles, levels, children: HashMap::new(), first_user, server, null: null.into() })
+        Ok(Self { socket, tools, open: HashMap::new(), profiles, levels, children: HashMap::new(), first_user, server })
     }
 
     /// Serves until the server is gone; then ends every child.
@@ -260,7 +259,8 @@ impl Spawner {
             confinement: Confinement {
                 levels: self.levels.clone(),
                 tool,
-                stdin: self.null.try_clone().map_err(|error| failed("descriptors", "dup")(of(&error)))?,
+                // Of its own: what one child does to a shared one the next would find.
+                stdin: fs::File::open("/dev/null").map_err(|error| failed("descriptors", "open")(of(&error)))?.into(),
                 stdout,
                 stderr,
                 ruleset,

@@ -205,6 +205,7 @@ fn a_child_that_asks_its_proxy_reaches_its_server_and_no_other() {
         let told = asked(&elsewhere);
         assert!(told.starts_with("HTTP/1.1 403 ") && told.contains(&elsewhere), "{told}");
     }
+    eventually("it is recorded", || server.records().iter().filter(|record| record["refused_connections"] == 1).count() == 3);
     // What it dials makes no difference, and without asking it hears nothing.
     for dialled in [pinned, other] {
         assert_eq!(confined(&server, &format!("greeting:{dialled}"), &pinned.to_string()), "read tcp: i/o timeout");

@@ -153,12 +153,36 @@ fn the_other_three_tools_answer() {
 #[test]
 fn a_command_that_cannot_be_confined_yet_says_so() {
     let server = Server::start();
-    for (tool, command, reason) in [("argocd", "app list", "contact an Argo CD server"), ("istioctl", "proxy-status", "forward a port")] {
-        let reply = run(&server, tool, command, "");
-        assert_eq!((reply.status, reply.text("code").as_str()), (503, "tool_unavailable"), "{}", reply.json());
-        assert!(reply.text("reason").contains(reason), "{}", reply.json());
-        assert!(reply.head.to_ascii_lowercase().contains("retry-after:"), "{}", reply.head);
+    let reply = run(&server, "istioctl", "proxy-status", "");
+    assert_eq!((reply.status, reply.text("code").as_str()), (503, "tool_unavailable"), "{}", reply.json());
+    assert!(reply.text("reason").contains("forward a port"), "{}", reply.json());
+    assert!(reply.head.to_ascii_lowercase().contains("retry-after:"), "{}", reply.head);
+}
+
+#[test]
+fn argocd_is_told_what_it_lacks_and_only_argocd_takes_it() {
+    let server = Server::start();
+    run(&server, "argocd", "version --client", ""); // the inventory has looked
+    let json = ("Content-Type", "application/json");
+    let (named, token) = (("X-Argocd-Server", "127.0.0.1:1"), ("X-Argocd-Auth-Token", "airlock-argocd-token"));
+    for (tool, headers, body, status, code, told) in [
+        ("argocd", vec![json], r#"{"command":"app list"}"#, 400, "invalid_request", "X-Argocd-Server"),
+        ("argocd", vec![json, named], r#"{"command":"app list"}"#, 400, "invalid_request", "X-Argocd-Auth-Token"),
+        ("argocd", vec![json, named, token], r#"{"command":"app list","argocd_ca":"eA=="}"#, 400, "invalid_request", "base64 -w0 ca.crt"),
+        ("argocd", vec![json, named, token], r#"{"command":"app list","cluster":"prod"}"#, 400, "invalid_request", "argocd_server"),
+        ("argocd", vec![json, named, token], r#"{"command":"app list"}"#, 403, "egress_denied", "--egress-allow"),
+        ("argocd", vec![json, named, token], r#"{"command":"app list --server=x"}"#, 403, "policy_denied", ""),
+        ("kubectl", vec![json], r#"{"command":"get pods","argocd_server":"x"}"#, 400, "invalid_request", "leave them out"),
+        ("kubectl", vec![json, named, token], r#"{"command":"get pods"}"#, 422, "invalid_kubeconfig", "X-Kubeconfig"),
+    ] {
+        let reply = server.send("POST", &format!("/tools/{tool}"), &headers, body.as_bytes());
+        assert_eq!((reply.status, reply.text("code").as_str()), (status, code), "{tool} {body}: {}", reply.json());
+        assert!(reply.text("hint").contains(told), "{tool} {body}: {}", reply.json());
+        assert!(!reply.json().to_string().contains("airlock-argocd-token"));
     }
+    let document = server.get("/openapi.json").json();
+    let header = |tool: &str| document["paths"][format!("/tools/{tool}")]["post"]["parameters"][0]["name"].clone();
+    assert_eq!((header("argocd"), header("kubectl")), ("X-Argocd-Server".into(), "X-Kubeconfig".into()));
 }
 
 #[test]
