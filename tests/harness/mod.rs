@@ -54,12 +54,17 @@ pub fn cluster() -> &'static Cluster {
 /// A second cluster, with all that `--with` names; half a minute, once per test binary.
 pub fn full_cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| Cluster::start(&["--with", "argocd"]))
+    CLUSTER.get_or_init(|| Cluster::start(&["--with", "argocd,istio"]))
 }
 
 /// The Argo CD of [`full_cluster`].
 pub fn argocd() -> &'static Argocd {
     full_cluster().argocd.as_ref().expect("the demo cluster has Argo CD")
+}
+
+/// The cluster with an istiod, whose pod takes forwarded ports; istioctl needs its `admin` kubeconfig for that.
+pub fn istio() -> &'static Cluster {
+    full_cluster()
 }
 
 impl Cluster {

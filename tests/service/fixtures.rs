@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use crate::harness::{argocd, tools};
+use crate::harness::{argocd, istio, tools};
 
 #[test]
 fn the_bare_argocd_reads_and_syncs_and_may_not_delete() {
@@ -28,20 +28,48 @@ fn the_bare_argocd_reads_and_syncs_and_may_not_delete() {
     assert!(!succeeded && output.contains("PermissionDenied"), "{output}");
 }
 
+#[test]
+fn the_bare_istioctl_reaches_istiod_through_its_pod() {
+    for (command, expected) in [
+        ("version", "control plane version: 1.31.0"),
+        ("proxy-status", "SUBSCRIBED TYPES"),
+        ("x precheck", "No issues found"),
+        ("analyze -A", "IST0102"),
+        ("tag list", "default"),
+        ("remote-clusters", "Kubernetes"),
+        ("x internal-debug syncz", "istio_version"),
+    ] {
+        let (succeeded, output) = bare_istioctl(command);
+        assert!(succeeded && output.contains(expected), "{command}: {output}");
+    }
+}
+
 /// argocd as its user would call it; whether it succeeded, and all that it wrote.
 fn bare_argocd(command: &str) -> (bool, String) {
     let home = tempfile::tempdir().unwrap();
     let ca = home.path().join("ca.crt");
     fs::write(&ca, &argocd().ca).unwrap();
-    let output = Command::new(tools().join("argocd"))
+    let mut argocd_command = Command::new(tools().join("argocd"));
+    argocd_command
         .args(command.split(' '))
         .env_clear()
         .env("HOME", home.path())
         .env("ARGOCD_SERVER", argocd().server.to_string())
         .env("ARGOCD_AUTH_TOKEN", &argocd().token)
-        .env("SSL_CERT_FILE", &ca)
-        .output()
-        .unwrap();
+        .env("SSL_CERT_FILE", &ca);
+    outcome(argocd_command)
+}
+
+/// The same for istioctl.
+fn bare_istioctl(command: &str) -> (bool, String) {
+    let home = tempfile::tempdir().unwrap();
+    let mut istioctl = Command::new(tools().join("istioctl"));
+    istioctl.args(command.split(' ')).env_clear().env("HOME", home.path()).env("KUBECONFIG", &istio().admin);
+    outcome(istioctl)
+}
+
+fn outcome(mut command: Command) -> (bool, String) {
+    let output = command.output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8_lossy(&text).into_owned())
 }

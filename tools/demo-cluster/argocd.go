@@ -152,7 +152,7 @@ func seedCRDs(ctx context.Context, admin *api, folder string) error {
 		if err != nil {
 			return err
 		}
-		if err := create(ctx, admin, document{"/apis/apiextensions.k8s.io/v1/customresourcedefinitions", content}); err != nil {
+		if err := create(ctx, admin, document{crdPath, content}); err != nil {
 			return err
 		}
 	}

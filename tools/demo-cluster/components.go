@@ -35,6 +35,7 @@ type cluster struct {
 	apiPort    int
 	kwokPort   int
 	argocdPort int
+	istio      istioPorts
 	processes  []*process // in the order of their start
 	argocd     *argocd    // nil unless it was asked for
 }
@@ -64,7 +65,11 @@ func (c *cluster) start(ctx context.Context, base int) error {
 	if err := writeAdminKubeconfig(c.path(adminKubeconfig), c.server(), made); err != nil {
 		return err
 	}
-	if err := writeKwokFiles(c.path(kwokConfig), c.path(podLog)); err != nil {
+	var forward string
+	if c.with.istio {
+		forward = c.istio.kwokForward()
+	}
+	if err := writeKwokFiles(c.path(kwokConfig), forward, c.path(podLog)); err != nil {
 		return err
 	}
 
@@ -92,6 +97,11 @@ func (c *cluster) start(ctx context.Context, base int) error {
 	if c.with.argocd {
 		// The API server takes seconds to serve these, in which the pods come to run.
 		if err := seedCRDs(ctx, admin, filepath.Join(c.bin, argocdCRDs)); err != nil {
+			return err
+		}
+	}
+	if c.with.istio {
+		if err := c.seedIstioCRDs(ctx, admin); err != nil {
 			return err
 		}
 	}
@@ -133,6 +143,12 @@ func (c *cluster) start(ctx context.Context, base int) error {
 		}
 		c.say("Argo CD is up and has synced")
 	}
+	if c.with.istio {
+		if err := c.startIstio(ctx, admin); err != nil {
+			return err
+		}
+		c.say("istiod is up")
+	}
 	return nil
 }
 
@@ -147,9 +163,9 @@ func (c *cluster) stop() {
 // choosePorts takes those that were asked for, or some that are free now. etcd needs none, it listens
 // on sockets in the directory, and the controller manager and the scheduler do not listen at all.
 func (c *cluster) choosePorts(base int) error {
-	asked := []int{base, base + 1, base + 2}
+	asked := []int{base, base + 1, base + 2, 0, 0, 0, 0, 0}
 	if base == 0 {
-		asked = []int{0, 0, 0}
+		asked = make([]int, len(asked))
 	}
 	if !c.with.argocd {
 		asked[2] = 0
@@ -159,6 +175,7 @@ func (c *cluster) choosePorts(base int) error {
 		return err
 	}
 	c.apiPort, c.kwokPort, c.argocdPort = chosen[0], chosen[1], chosen[2]
+	c.istio = istioPorts{http: chosen[3], https: chosen[4], grpc: chosen[5], secureGRPC: chosen[6], monitoring: chosen[7]}
 	return nil
 }
 

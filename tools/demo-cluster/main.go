@@ -1,6 +1,6 @@
 // Command demo-cluster runs a throw-away Kubernetes control plane on loopback: etcd, kube-apiserver,
-// kube-controller-manager, kube-scheduler, and kwok, which plays two nodes and their pods. Argo CD comes
-// with them on request.
+// kube-controller-manager, kube-scheduler, and kwok, which plays two nodes and their pods. Argo CD and
+// istiod come with them on request.
 //
 // It prints one line of JSON when the cluster is ready and lives until it is told to end, its parent
 // dies or, with --until-stdin-closes, its standard input closes. Then nothing is left: no process and,
@@ -31,7 +31,8 @@ const helpText = `usage: demo-cluster --bin DIR [--dir DIR] [--ports BASE|auto] 
                         (default: a fresh temporary directory, removed at the end)
   --ports BASE|auto     the API server listens on BASE, kwok on BASE+1 and Argo CD on BASE+2 (default: auto,
                         free ones)
-  --with argocd         start Argo CD as well, with an Application that is synced into the cluster
+  --with argocd,istio   start one or both: Argo CD, with an Application that is synced into the cluster, and
+                        istiod, which istioctl reaches through a pod of the Deployment istio-system/istiod
   --until-stdin-closes  end when standard input reaches its end, for a caller that holds the other side
 
 standard output is one line of JSON, printed when the cluster is ready; progress goes to standard error.
@@ -47,7 +48,7 @@ type options struct {
 }
 
 // extras are what --with names.
-type extras struct{ argocd bool }
+type extras struct{ argocd, istio bool }
 
 func init() {
 	// Pdeathsig fires when the thread that started the child ends, and prctl(2) settings belong to the
@@ -104,8 +105,10 @@ func parse(args []string) (options, error) {
 		case "":
 		case "argocd":
 			opts.with.argocd = true
+		case "istio":
+			opts.with.istio = true
 		default:
-			return opts, fmt.Errorf("--with is `argocd`, not `%s`", name)
+			return opts, fmt.Errorf("--with is `argocd`, `istio` or `argocd,istio`, not `%s`", name)
 		}
 	}
 	// Children run in the cluster's directory, where a relative path would mean something else.
@@ -195,6 +198,11 @@ func run(opts options) error {
 func findBinaries(bin string, with extras) error {
 	if err := findGroup(bin, "cluster", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"); err != nil {
 		return err
+	}
+	if with.istio {
+		if err := findGroup(bin, "istio-server", "istioctl", "pilot-discovery"); err != nil {
+			return err
+		}
 	}
 	if !with.argocd {
 		return nil

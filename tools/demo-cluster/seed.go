@@ -62,18 +62,21 @@ func readSeeds() ([]document, error) {
 	}
 	var documents []document
 	for _, file := range files {
-		name := path.Join("seeds", file.Name())
-		content, err := seeds.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		found, err := splitDocuments(name, string(content))
+		found, err := readDocuments(seeds, path.Join("seeds", file.Name()))
 		if err != nil {
 			return nil, err
 		}
 		documents = append(documents, found...)
 	}
 	return documents, nil
+}
+
+func readDocuments(files embed.FS, name string) ([]document, error) {
+	content, err := files.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return splitDocuments(name, string(content))
 }
 
 func splitDocuments(name, content string) ([]document, error) {
@@ -127,6 +130,8 @@ type pod struct {
 	Metadata struct{ Name, Namespace string }
 	Spec     struct{ Containers []struct{ Name string } }
 }
+
+const crdPath = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 const metrics = "/apis/metrics.k8s.io/v1beta1"
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"embed"
 	"regexp"
 	"strings"
 	"testing"
@@ -11,12 +12,10 @@ func TestEverySeedNamesItsPath(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"argocd/settings.yaml", "argocd/application.yaml"} {
-		content, err := argocdFiles.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		found, err := splitDocuments(name, string(content))
+	for name, files := range map[string]embed.FS{
+		"argocd/settings.yaml": argocdFiles, "argocd/application.yaml": argocdFiles, "istio/istiod.yaml": istioFiles,
+	} {
+		found, err := readDocuments(files, name)
 		if err != nil {
 			t.Fatal(err)
 		}
