@@ -5,7 +5,7 @@
 help: ## list these targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 
-run: ## start a demo cluster and the server beside it (PORT=9096, CLUSTER=none for your own cluster)
+run: ## start a demo cluster and the server beside it (PORT=9096, WITH=argocd,istio, CLUSTER=none for your own cluster)
 	@tools/run
 
 test: ## everything that CI checks: lint, the real tools, unit and end-to-end tests, the image's file system

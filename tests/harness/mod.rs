@@ -26,8 +26,18 @@ pub struct Cluster {
     pub server: SocketAddr,
     pub admin: PathBuf,
     pub view: PathBuf,
+    argocd: Option<Argocd>,
     _stdin: ChildStdin,
     _child: Child,
+}
+
+/// An Argo CD beside the cluster that it manages. It has the Application `shop`, synced into the namespace `shop`.
+pub struct Argocd {
+    pub server: SocketAddr,
+    /// Of the account `agent`, which may read everything and sync.
+    pub token: String,
+    /// The authority that signed the server's certificate, in PEM.
+    pub ca: String,
 }
 
 /// The folder with the real tools.
@@ -38,12 +48,33 @@ pub fn tools() -> PathBuf {
 /// The demo cluster, started once per test binary.
 pub fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| {
+    CLUSTER.get_or_init(|| Cluster::start(&[]))
+}
+
+/// A second cluster, with all that `--with` names; half a minute, once per test binary.
+pub fn full_cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| Cluster::start(&["--with", "argocd,istio"]))
+}
+
+/// The Argo CD of [`full_cluster`].
+pub fn argocd() -> &'static Argocd {
+    full_cluster().argocd.as_ref().expect("the demo cluster has Argo CD")
+}
+
+/// The cluster with an istiod, whose pod takes forwarded ports; istioctl needs its `admin` kubeconfig for that.
+pub fn istio() -> &'static Cluster {
+    full_cluster()
+}
+
+impl Cluster {
+    fn start(options: &[&str]) -> Self {
         let program = env::var_os("AIRLOCK_TEST_DEMO")
             .expect("AIRLOCK_TEST_DEMO is not set: run `make test`, or set it to `tools/demo-cluster/build`");
         let mut child = Command::new(program)
             .args(["--until-stdin-closes", "--bin"])
             .arg(tools())
+            .args(options)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -53,14 +84,20 @@ pub fn cluster() -> &'static Cluster {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let told: Value = serde_json::from_str(&line).expect("the demo cluster says that it is ready");
         let text = |key: &str| told[key].as_str().unwrap().to_owned();
-        Cluster {
+        let argocd = told.get("argocd").map(|told| Argocd {
+            server: told["server"].as_str().unwrap().parse().unwrap(),
+            token: told["token"].as_str().unwrap().to_owned(),
+            ca: told["ca"].as_str().unwrap().to_owned(),
+        });
+        Self {
             server: text("server").strip_prefix("https://").unwrap().parse().unwrap(),
             admin: text("admin_kubeconfig").into(),
             view: text("view_kubeconfig").into(),
+            argocd,
             _stdin: child.stdin.take().unwrap(),
             _child: child,
         }
-    })
+    }
 }
 
 /// A kubeconfig file as the header carries it.

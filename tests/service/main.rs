@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests start processes")]
 
 mod egress;
+mod fixtures;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod headers;

@@ -26,14 +26,18 @@ const (
 	podLog          = "pod.log"
 )
 
-// A cluster is the five components and what they share.
+// A cluster is the five components, what was asked for with them, and what they share.
 type cluster struct {
-	bin, dir  string
-	started   time.Time
-	end       context.CancelCauseFunc
-	apiPort   int
-	kwokPort  int
-	processes []*process // in the order of their start
+	bin, dir   string
+	with       extras
+	started    time.Time
+	end        context.CancelCauseFunc
+	apiPort    int
+	kwokPort   int
+	argocdPort int
+	istio      istioPorts
+	processes  []*process // in the order of their start
+	argocd     *argocd    // nil unless it was asked for
 }
 
 func (c *cluster) path(name string) string { return filepath.Join(c.dir, name) }
@@ -61,7 +65,11 @@ func (c *cluster) start(ctx context.Context, base int) error {
 	if err := writeAdminKubeconfig(c.path(adminKubeconfig), c.server(), made); err != nil {
 		return err
 	}
-	if err := writeKwokFiles(c.path(kwokConfig), c.path(podLog)); err != nil {
+	var forward string
+	if c.with.istio {
+		forward = c.istio.kwokForward()
+	}
+	if err := writeKwokFiles(c.path(kwokConfig), forward, c.path(podLog)); err != nil {
 		return err
 	}
 
@@ -85,6 +93,17 @@ func (c *cluster) start(ctx context.Context, base int) error {
 	}
 	if err := seed(ctx, admin); err != nil {
 		return err
+	}
+	if c.with.argocd {
+		// The API server takes seconds to serve these, in which the pods come to run.
+		if err := seedCRDs(ctx, admin, filepath.Join(c.bin, argocdCRDs)); err != nil {
+			return err
+		}
+	}
+	if c.with.istio {
+		if err := c.seedIstioCRDs(ctx, admin); err != nil {
+			return err
+		}
 	}
 	c.say("the objects are created")
 	if err := c.startControllerManager(ctx, admin); err != nil {
@@ -111,10 +130,26 @@ func (c *cluster) start(ctx context.Context, base int) error {
 	if err := agentMayRead(ctx, agent); err != nil {
 		return err
 	}
-	return poll(ctx, "the API server did not become ready", func() error {
+	err = poll(ctx, "the API server did not become ready", func() error {
 		_, err := admin.get(ctx, "/readyz")
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	if c.with.argocd {
+		if c.argocd, err = c.startArgoCD(ctx, admin, made); err != nil {
+			return err
+		}
+		c.say("Argo CD is up and has synced")
+	}
+	if c.with.istio {
+		if err := c.startIstio(ctx, admin); err != nil {
+			return err
+		}
+		c.say("istiod is up")
+	}
+	return nil
 }
 
 func (c *cluster) stop() {
@@ -125,28 +160,49 @@ func (c *cluster) stop() {
 	c.say("it is gone")
 }
 
-// choosePorts takes the two that were asked for, or two that are free now. etcd needs none, it listens
+// choosePorts takes those that were asked for, or some that are free now. etcd needs none, it listens
 // on sockets in the directory, and the controller manager and the scheduler do not listen at all.
 func (c *cluster) choosePorts(base int) error {
-	c.apiPort, c.kwokPort = base, base+1
-	asked := []int{base, base + 1}
+	asked := []int{base, base + 1, base + 2, 0, 0, 0, 0, 0}
 	if base == 0 {
-		asked = []int{0, 0}
+		asked = make([]int, len(asked))
 	}
-	for i, chosen := range []*int{&c.apiPort, &c.kwokPort} {
-		// Held until both are chosen, so that the second is another one.
-		listener, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", asked[i]))
-		if err != nil {
-			return fmt.Errorf("a port is not free: %w", err)
-		}
-		defer listener.Close()
-		*chosen = listener.Addr().(*net.TCPAddr).Port
+	if !c.with.argocd {
+		asked[2] = 0
 	}
+	chosen, err := freePorts(asked...)
+	if err != nil {
+		return err
+	}
+	c.apiPort, c.kwokPort, c.argocdPort = chosen[0], chosen[1], chosen[2]
+	c.istio = istioPorts{http: chosen[3], https: chosen[4], grpc: chosen[5], secureGRPC: chosen[6], monitoring: chosen[7]}
 	return nil
 }
 
+// freePorts are those that were asked for, if they are free, and any free one for each 0.
+func freePorts(asked ...int) ([]int, error) {
+	var chosen []int
+	for _, port := range asked {
+		// Held until all are chosen, so that each is another one.
+		listener, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			return nil, fmt.Errorf("a port is not free: %w", err)
+		}
+		defer listener.Close()
+		chosen = append(chosen, listener.Addr().(*net.TCPAddr).Port)
+	}
+	return chosen, nil
+}
+
 func (c *cluster) startComponent(name string, arguments ...string) error {
-	p, err := startProcess(filepath.Join(c.bin, name), name, c.dir, c.path(name+".log"), arguments,
+	// PATH is for the programs that `kubectl exec` names; the components themselves start nothing.
+	environment := []string{"PATH=/usr/bin:/bin", "HOME=" + c.dir, "TMPDIR=" + c.dir}
+	return c.startProgram(name, name, environment, arguments)
+}
+
+// startProgram starts a component by a name that is not its binary's, or in an environment of its own.
+func (c *cluster) startProgram(binary, name string, environment, arguments []string) error {
+	p, err := startProcess(filepath.Join(c.bin, binary), name, c.dir, environment, c.path(name+".log"), arguments,
 		func(d *componentDied) { c.end(d) })
 	if err == nil {
 		c.processes = append(c.processes, p)

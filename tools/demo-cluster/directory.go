@@ -55,7 +55,7 @@ func openAskedDirectory(path string) (*directory, error) {
 	}
 	d := &directory{path: path, lock: lock, ours: ours}
 	// A cluster starts empty; what an earlier one stored here has other keys and other certificates.
-	for _, name := range []string{etcdData, etcdSocket, etcdPeerSocket} {
+	for _, name := range []string{etcdData, etcdSocket, etcdPeerSocket, argocdDir, istioDir} {
 		if err := os.RemoveAll(filepath.Join(path, name)); err != nil {
 			d.close()
 			return nil, err

@@ -62,8 +62,8 @@ var podLines = []string{
 	"stdout GET /healthz 200 1ms",
 }
 
-// writeKwokFiles writes kwok's configuration and the log that its pods share.
-func writeKwokFiles(config, log string) error {
+// writeKwokFiles writes kwok's configuration, which ends with `more`, and the log that its pods share.
+func writeKwokFiles(config, more, log string) error {
 	exec := kwokExec
 	if os.Geteuid() == 0 {
 		exec = kwokExecAsNobody
@@ -80,7 +80,7 @@ func writeKwokFiles(config, log string) error {
 		}
 		text += "---\n" + string(stage)
 	}
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(text+more), 0o600); err != nil {
 		return err
 	}
 

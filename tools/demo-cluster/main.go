@@ -1,5 +1,6 @@
 // Command demo-cluster runs a throw-away Kubernetes control plane on loopback: etcd, kube-apiserver,
-// kube-controller-manager, kube-scheduler, and kwok, which plays two nodes and their pods.
+// kube-controller-manager, kube-scheduler, and kwok, which plays two nodes and their pods. Argo CD and
+// istiod come with them on request.
 //
 // It prints one line of JSON when the cluster is ready and lives until it is told to end, its parent
 // dies or, with --until-stdin-closes, its standard input closes. Then nothing is left: no process and,
@@ -14,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -22,12 +24,15 @@ import (
 	"time"
 )
 
-const helpText = `usage: demo-cluster --bin DIR [--dir DIR] [--ports BASE|auto] [--until-stdin-closes]
+const helpText = `usage: demo-cluster --bin DIR [--dir DIR] [--ports BASE|auto] [--with NAME,...] [--until-stdin-closes]
 
   --bin DIR             folder with etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok
   --dir DIR             where the cluster keeps its files; kept at the end if it was there before
                         (default: a fresh temporary directory, removed at the end)
-  --ports BASE|auto     the API server listens on BASE and kwok on BASE+1 (default: auto, two free ports)
+  --ports BASE|auto     the API server listens on BASE, kwok on BASE+1 and Argo CD on BASE+2 (default: auto,
+                        free ones)
+  --with argocd,istio   start one or both: Argo CD, with an Application that is synced into the cluster, and
+                        istiod, which istioctl reaches through a pod of the Deployment istio-system/istiod
   --until-stdin-closes  end when standard input reaches its end, for a caller that holds the other side
 
 standard output is one line of JSON, printed when the cluster is ready; progress goes to standard error.
@@ -37,9 +42,13 @@ It ends on SIGINT, SIGTERM and SIGHUP, and when its parent dies. Exit status: 0 
 
 type options struct {
 	bin, dir         string
-	base             int // 0 means two free ports
+	base             int // 0 means free ports
+	with             extras
 	untilStdinCloses bool
 }
+
+// extras are what --with names.
+type extras struct{ argocd, istio bool }
 
 func init() {
 	// Pdeathsig fires when the thread that started the child ends, and prctl(2) settings belong to the
@@ -67,12 +76,13 @@ func main() {
 
 func parse(args []string) (options, error) {
 	var opts options
-	var ports string
+	var ports, with string
 	flags := flag.NewFlagSet("demo-cluster", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&opts.bin, "bin", "", "")
 	flags.StringVar(&opts.dir, "dir", "", "")
 	flags.StringVar(&ports, "ports", "auto", "")
+	flags.StringVar(&with, "with", "", "")
 	flags.BoolVar(&opts.untilStdinCloses, "until-stdin-closes", false, "")
 	if err := flags.Parse(args); err != nil {
 		return opts, err
@@ -85,10 +95,21 @@ func parse(args []string) (options, error) {
 	}
 	if ports != "auto" {
 		base, err := strconv.Atoi(ports)
-		if err != nil || base < 1024 || base > 65534 {
-			return opts, fmt.Errorf("--ports is `auto` or a number from 1024 to 65534, not `%s`", ports)
+		if err != nil || base < 1024 || base > 65533 {
+			return opts, fmt.Errorf("--ports is `auto` or a number from 1024 to 65533, not `%s`", ports)
 		}
 		opts.base = base
+	}
+	for name := range strings.SplitSeq(with, ",") {
+		switch name {
+		case "":
+		case "argocd":
+			opts.with.argocd = true
+		case "istio":
+			opts.with.istio = true
+		default:
+			return opts, fmt.Errorf("--with is `argocd`, `istio` or `argocd,istio`, not `%s`", name)
+		}
 	}
 	// Children run in the cluster's directory, where a relative path would mean something else.
 	for _, path := range []*string{&opts.bin, &opts.dir} {
@@ -111,6 +132,7 @@ type ready struct {
 	Server          string  `json:"server"`
 	AdminKubeconfig string  `json:"admin_kubeconfig"`
 	ViewKubeconfig  string  `json:"view_kubeconfig"`
+	Argocd          *argocd `json:"argocd,omitempty"`
 	Seconds         float64 `json:"seconds"`
 }
 
@@ -120,7 +142,7 @@ func run(opts options) error {
 	ctx, end := context.WithCancelCause(context.Background())
 	watchForTheEnd(end, opts.untilStdinCloses)
 
-	if err := findBinaries(opts.bin); err != nil {
+	if err := findBinaries(opts.bin, opts.with); err != nil {
 		return err
 	}
 	sweepStaleDirectories(os.TempDir())
@@ -130,7 +152,7 @@ func run(opts options) error {
 	}
 	defer dir.close()
 
-	c := &cluster{bin: opts.bin, dir: dir.path, started: started, end: end}
+	c := &cluster{bin: opts.bin, dir: dir.path, with: opts.with, started: started, end: end}
 	err = c.start(ctx, opts.base)
 	if err == nil {
 		line, _ := json.Marshal(ready{
@@ -139,6 +161,7 @@ func run(opts options) error {
 			Server:          c.server(),
 			AdminKubeconfig: c.path(adminKubeconfig),
 			ViewKubeconfig:  c.path(viewKubeconfig),
+			Argocd:          c.argocd,
 			Seconds:         float64(time.Since(started).Milliseconds()) / 1000,
 		})
 		// A reader that went away is no reason to fail: its death or its closed pipe ends us in order.
@@ -172,16 +195,34 @@ func run(opts options) error {
 	return err
 }
 
-func findBinaries(bin string) error {
+func findBinaries(bin string, with extras) error {
+	if err := findGroup(bin, "cluster", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"); err != nil {
+		return err
+	}
+	if with.istio {
+		if err := findGroup(bin, "istio-server", "istioctl", "pilot-discovery"); err != nil {
+			return err
+		}
+	}
+	if !with.argocd {
+		return nil
+	}
+	if _, err := exec.LookPath("git"); err != nil {
+		return fmt.Errorf("Argo CD reads its repositories with `git`, so install git: %w", err)
+	}
+	return findGroup(bin, "argocd-server", "argocd-servers", argocdCRDs, "miniredis")
+}
+
+// findGroup says which of a group of tools/build is missing. A folder of manifests is as good as a program.
+func findGroup(bin, group string, names ...string) error {
 	var missing []string
-	for _, name := range []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"} {
-		info, err := os.Stat(filepath.Join(bin, name))
-		if err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
+	for _, name := range names {
+		if info, err := os.Stat(filepath.Join(bin, name)); err != nil || info.Mode()&0o111 == 0 {
 			missing = append(missing, name)
 		}
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("%s has no %s; `tools/build cluster` builds what is missing", bin, strings.Join(missing, ", "))
+		return fmt.Errorf("%s has no %s; `tools/build %s` builds what is missing", bin, strings.Join(missing, ", "), group)
 	}
 	return nil
 }

@@ -27,9 +27,9 @@ type componentDied struct {
 
 func (d *componentDied) Error() string { return fmt.Sprintf("%s died: %s", d.name, d.status) }
 
-// startProcess starts one component in a clean environment. Only the main thread may call it: the
+// startProcess starts one component with this environment and no other. Only the main thread may call it: the
 // kernel kills the component when the thread that started it ends.
-func startProcess(binary, name, dir, log string, arguments []string, died func(*componentDied)) (*process, error) {
+func startProcess(binary, name, dir string, environment []string, log string, arguments []string, died func(*componentDied)) (*process, error) {
 	output, err := os.OpenFile(log, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
@@ -37,8 +37,7 @@ func startProcess(binary, name, dir, log string, arguments []string, died func(*
 	defer output.Close()
 	cmd := exec.Command(binary, arguments...)
 	cmd.Dir = dir
-	// PATH is for the programs that `kubectl exec` names; the components themselves start nothing.
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + dir, "TMPDIR=" + dir}
+	cmd.Env = environment
 	cmd.Stdout, cmd.Stderr = output, output
 	// A session of its own keeps a terminal's Ctrl-C from reaching components before the orderly stop.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}

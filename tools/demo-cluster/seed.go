@@ -28,6 +28,10 @@ func seed(ctx context.Context, admin *api) error {
 	if err != nil {
 		return err
 	}
+	return createAll(ctx, admin, documents)
+}
+
+func createAll(ctx context.Context, admin *api, documents []document) error {
 	for _, d := range documents {
 		if err := create(ctx, admin, d); err != nil {
 			return err
@@ -58,18 +62,32 @@ func readSeeds() ([]document, error) {
 	}
 	var documents []document
 	for _, file := range files {
-		content, err := seeds.ReadFile(path.Join("seeds", file.Name()))
+		found, err := readDocuments(seeds, path.Join("seeds", file.Name()))
 		if err != nil {
 			return nil, err
 		}
-		for text := range strings.SplitSeq(string(content), "\n---\n") {
-			first, _, _ := strings.Cut(text, "\n")
-			where, found := strings.CutPrefix(first, "# POST /")
-			if !found {
-				return nil, fmt.Errorf("seeds/%s: a document starts with `%s`, not with `# POST /...`", file.Name(), first)
-			}
-			documents = append(documents, document{"/" + where, []byte(text)})
+		documents = append(documents, found...)
+	}
+	return documents, nil
+}
+
+func readDocuments(files embed.FS, name string) ([]document, error) {
+	content, err := files.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return splitDocuments(name, string(content))
+}
+
+func splitDocuments(name, content string) ([]document, error) {
+	var documents []document
+	for text := range strings.SplitSeq(content, "\n---\n") {
+		first, _, _ := strings.Cut(text, "\n")
+		where, found := strings.CutPrefix(first, "# POST /")
+		if !found {
+			return nil, fmt.Errorf("%s: a document starts with `%s`, not with `# POST /...`", name, first)
 		}
+		documents = append(documents, document{"/" + where, []byte(text)})
 	}
 	return documents, nil
 }
@@ -112,6 +130,8 @@ type pod struct {
 	Metadata struct{ Name, Namespace string }
 	Spec     struct{ Containers []struct{ Name string } }
 }
+
+const crdPath = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 const metrics = "/apis/metrics.k8s.io/v1beta1"
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"embed"
 	"regexp"
 	"strings"
 	"testing"
@@ -10,6 +11,15 @@ func TestEverySeedNamesItsPath(t *testing.T) {
 	documents, err := readSeeds()
 	if err != nil {
 		t.Fatal(err)
+	}
+	for name, files := range map[string]embed.FS{
+		"argocd/settings.yaml": argocdFiles, "argocd/application.yaml": argocdFiles, "istio/istiod.yaml": istioFiles,
+	} {
+		found, err := readDocuments(files, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		documents = append(documents, found...)
 	}
 	version := regexp.MustCompile(`(?m)^apiVersion: (\S+)$`)
 	for _, d := range documents {

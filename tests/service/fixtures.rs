@@ -1,0 +1,75 @@
+//! What other tests build on: the servers beside the demo cluster, asked by the bare tools.
+
+use std::{fs, process::Command};
+
+use crate::harness::{argocd, istio, tools};
+
+#[test]
+fn the_bare_argocd_reads_and_syncs_and_may_not_delete() {
+    for (command, expected) in [
+        ("account get-user-info", "Username: agent"),
+        ("app list -o name", "argocd/shop"),
+        ("app get shop", "Synced to main"),
+        ("app history shop", "main ("),
+        ("app manifests shop", "shop-config"),
+        ("app resources shop", "Deployment"),
+        ("app diff shop", ""),
+        ("app logs shop --tail 1", "GET"),
+        ("proj list", "default"),
+        ("cluster list", "in-cluster"),
+        ("repo list", "Successful"),
+        ("version --short", "argocd-server: v3.6.1"),
+        ("app sync shop", "successfully synced"),
+    ] {
+        let (succeeded, output) = bare_argocd(command);
+        assert!(succeeded && output.contains(expected), "{command}: {output}");
+    }
+    let (succeeded, output) = bare_argocd("app delete shop --yes");
+    assert!(!succeeded && output.contains("PermissionDenied"), "{output}");
+}
+
+#[test]
+fn the_bare_istioctl_reaches_istiod_through_its_pod() {
+    for (command, expected) in [
+        ("version", "control plane version: 1.31.0"),
+        ("proxy-status", "SUBSCRIBED TYPES"),
+        ("x precheck", "No issues found"),
+        ("analyze -A", "IST0102"),
+        ("tag list", "default"),
+        ("remote-clusters", "Kubernetes"),
+        ("x internal-debug syncz", "istio_version"),
+    ] {
+        let (succeeded, output) = bare_istioctl(command);
+        assert!(succeeded && output.contains(expected), "{command}: {output}");
+    }
+}
+
+/// argocd as its user would call it; whether it succeeded, and all that it wrote.
+fn bare_argocd(command: &str) -> (bool, String) {
+    let home = tempfile::tempdir().unwrap();
+    let ca = home.path().join("ca.crt");
+    fs::write(&ca, &argocd().ca).unwrap();
+    let mut argocd_command = Command::new(tools().join("argocd"));
+    argocd_command
+        .args(command.split(' '))
+        .env_clear()
+        .env("HOME", home.path())
+        .env("ARGOCD_SERVER", argocd().server.to_string())
+        .env("ARGOCD_AUTH_TOKEN", &argocd().token)
+        .env("SSL_CERT_FILE", &ca);
+    outcome(argocd_command)
+}
+
+/// The same for istioctl.
+fn bare_istioctl(command: &str) -> (bool, String) {
+    let home = tempfile::tempdir().unwrap();
+    let mut istioctl = Command::new(tools().join("istioctl"));
+    istioctl.args(command.split(' ')).env_clear().env("HOME", home.path()).env("KUBECONFIG", &istio().admin);
+    outcome(istioctl)
+}
+
+fn outcome(mut command: Command) -> (bool, String) {
+    let output = command.output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+}
