@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test that panics fails")]
 #![allow(clippy::disallowed_methods, reason = "tests start processes")]
 
+mod argocd;
 mod egress;
 mod fixtures;
 #[path = "../harness/mod.rs"]
