@@ -516,11 +516,20 @@ fn not_yet(invocation: &Invocation) -> Option<Refusal> {
         return None;
     }
     let verb = invocation.path().to_string();
-    let forwards = ["proxy-status", "proxy-config", "ztunnel-config", "experimental describe", "experimental authz"];
+    let forwards = [
+        "version",
+        "remote-clusters",
+        "proxy-status",
+        "proxy-config",
+        "ztunnel-config",
+        "experimental authz",
+        "experimental describe",
+        "experimental internal-debug",
+    ];
     let (reason, hint) = match invocation.tool() {
         Tool::Istioctl if forwards.iter().any(|group| verb.starts_with(group)) => (
             "istioctl commands that forward a port to a pod are not enabled yet",
-            "`istioctl analyze`, `istioctl version` and reading Istio's resources with kubectl are",
+            "`istioctl analyze`, `istioctl version --remote=false` and reading Istio's resources with kubectl are",
         ),
         _ => return None,
     };

@@ -362,8 +362,15 @@ impl Spawner {
         pids.filter(|pid| !self.children.values().any(|running| running.pid == *pid)).collect()
     }
 
-    /// The workspace belongs to the server again, which removes it.
+    /// The workspace belongs to the server again, which removes it. A server that has just died cannot: with
+    /// it the child's connections went, and the child may have ended before we saw why.
     fn give_back(&self, workspace: &GivenWorkspace) {
+        let mut watched = [PollFd::new(self.socket.as_fd(), PollFlags::empty())];
+        let _ = poll(&mut watched, PollTimeout::ZERO); // POLLHUP is told unasked
+        let [watched] = watched;
+        if watched.revents().is_some_and(|told| told.contains(PollFlags::POLLHUP)) {
+            return workspace.wipe();
+        }
         if self.first_user.is_some()
             && let Some(server) = server_identity(self.server)
         {

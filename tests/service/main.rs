@@ -154,6 +154,10 @@ fn the_other_three_tools_answer() {
 #[test]
 fn a_command_that_cannot_be_confined_yet_says_so() {
     let server = Server::start();
+    for command in ["version", "remote-clusters"] {
+        let reply = run(&server, "istioctl", command, "");
+        assert_eq!((reply.status, reply.text("code").as_str()), (503, "tool_unavailable"), "{command}: {}", reply.json());
+    }
     let reply = run(&server, "istioctl", "proxy-status", "");
     assert_eq!((reply.status, reply.text("code").as_str()), (503, "tool_unavailable"), "{}", reply.json());
     assert!(reply.text("reason").contains("forward a port"), "{}", reply.json());
