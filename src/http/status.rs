@@ -53,7 +53,7 @@ pub async fn health() -> Json<Status> {
 #[utoipa::path(get, path = "/ready", operation_id = "ready", responses((status = 200, body = Status), (status = 503, body = Status)))]
 pub async fn ready(State(gate): State<Gate>) -> (StatusCode, Json<Status>) {
     let missing = if gate.sandbox().is_alive() {
-        gate.inventory().availability(Tool::Kubectl).refusal(Tool::Kubectl).map(|(reason, _)| reason)
+        gate.sandbox().unsound().or_else(|| gate.inventory().availability(Tool::Kubectl).refusal(Tool::Kubectl).map(|(reason, _)| reason))
     } else {
         Some("the spawner has ended".into())
     };

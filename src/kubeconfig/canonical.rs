@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    io,
     net::IpAddr,
     path::{Path, PathBuf},
     time::SystemTime,
@@ -15,7 +16,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{
-    certificate::{certificates, private_key},
+    certificate::{Certificates, certificates, private_key},
     error::KubeconfigError,
     scan::{LARGEST, scan},
     schema::{Cluster, Config, ReadFile, User, in_place_of},
@@ -31,7 +32,7 @@ use crate::{
 #[derive(Default)]
 pub struct Credential {
     token: Option<SecretString>,
-    client_certificate: Option<(String, SecretString)>,
+    client_certificate: Option<(Certificates, SecretString)>,
     password: Option<(String, SecretString)>,
     impersonated: Option<(String, Vec<String>)>,
     /// The operator's file that holds the token, in the place of a credential plugin.
@@ -41,7 +42,7 @@ pub struct Credential {
 /// A cluster whose fields were all understood.
 struct CheckedCluster {
     endpoint: Endpoint,
-    certificate_authority: Option<String>,
+    certificate_authority: Option<Certificates>,
     tls_server_name: Option<String>,
     insecure_skip_tls_verify: bool,
 }
@@ -59,6 +60,14 @@ pub struct Kubeconfig {
 /// [`KubeconfigError::NotBase64`], or `TooLarge` before anything is decoded.
 pub fn decode(text: &str) -> Result<SecretBytes, KubeconfigError> {
     const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    const ENGINE: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+    const LONGEST: usize = LARGEST.div_ceil(3) * 4;
+    // Most is written plainly.
+    if (1..=LONGEST).contains(&text.len())
+        && let Ok(bytes) = ENGINE.decode(text)
+    {
+        return Ok(SecretBytes::new(bytes));
+    }
     let stripped: Zeroizing<Vec<u8>> = Zeroizing::new(
         text.bytes()
             .filter(|byte| !byte.is_ascii_whitespace())
@@ -69,13 +78,13 @@ pub fn decode(text: &str) -> Result<SecretBytes, KubeconfigError> {
             })
             .collect(),
     );
-    if stripped.len() > LARGEST.div_ceil(3) * 4 {
+    if stripped.len() > LONGEST {
         return Err(KubeconfigError::TooLarge { bytes: stripped.len() / 4 * 3 });
     }
     if stripped.is_empty() {
         return Err(KubeconfigError::Empty);
     }
-    GeneralPurpose::new(&alphabet::STANDARD, LENIENT).decode(&*stripped).map(SecretBytes::new).map_err(|_| KubeconfigError::NotBase64)
+    ENGINE.decode(&*stripped).map(SecretBytes::new).map_err(|_| KubeconfigError::NotBase64)
 }
 
 impl Kubeconfig {
@@ -103,8 +112,8 @@ impl Kubeconfig {
     }
 
     fn checked(config: &Config, context: Option<&str>, terms: &Terms, now: SystemTime) -> Result<Self, KubeconfigError> {
-        // All of them, not only the chosen one: a file that carries a trap is not half trusted. Only what is
-        // chosen has to hold together, today.
+        // All of them, not only the chosen one: a file that carries a trap is not half trusted. Certificates and
+        // keys are looked into where they are chosen; the others go no further, and may be old.
         for (_, cluster) in &config.clusters {
             checked_cluster(cluster, None)?;
         }
@@ -208,17 +217,19 @@ impl Kubeconfig {
         let Credential { token, client_certificate, password, impersonated, token_file } = &self.credential;
         let operators = token_file.as_ref().filter(|_| token.is_none()).map(|_| MASK);
         let insecure = self.cluster.insecure_skip_tls_verify;
+        // client-go refuses an authority that nothing is verified against.
+        let authority = self.cluster.certificate_authority.as_ref().filter(|_| !insecure).map(Certificates::data);
+        let certificate = client_certificate.as_ref().map(|(certificate, _)| certificate.data());
         written(
             &RenderedCluster {
                 server,
                 tls_server_name,
-                // client-go refuses an authority that nothing is verified against.
-                certificate_authority_data: self.cluster.certificate_authority.as_deref().filter(|_| !insecure),
+                certificate_authority_data: authority.as_deref(),
                 insecure_skip_tls_verify: insecure.then_some(true),
             },
             &RenderedUser {
                 token: token.as_ref().map(shown).or(operators),
-                client_certificate_data: client_certificate.as_ref().map(|(certificate, _)| certificate.as_str()),
+                client_certificate_data: certificate.as_deref(),
                 client_key_data: client_certificate.as_ref().map(|(_, key)| shown(key)),
                 username: password.as_ref().map(|(name, _)| name.as_str()),
                 password: password.as_ref().map(|(_, password)| shown(password)),
@@ -317,12 +328,28 @@ fn written(cluster: &RenderedCluster<'_>, user: &RenderedUser<'_>, namespace: &s
         contexts: [NamedContext { name: "context", context: RenderedContext { cluster: "cluster", user: "user", namespace } }],
         current_context: "context",
     };
-    // Room for the largest, so that growing leaves no copy of a secret behind.
-    let mut bytes = Vec::with_capacity(2 * LARGEST);
-    if serde_json::to_writer(&mut bytes, &file).is_err() {
+    // Counted first, so that growing leaves no copy of a secret behind.
+    let mut length = Length(0);
+    let counted = serde_json::to_writer(&mut length, &file);
+    let mut bytes = Vec::with_capacity(length.0);
+    if counted.and_then(|()| serde_json::to_writer(&mut bytes, &file)).is_err() {
         bytes.clear(); // texts and arrays always serialise; an empty file would be refused by the tool
     }
     SecretBytes::new(bytes)
+}
+
+/// Counts what is written to it.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn find<'a, T>(entries: &'a [(String, T)], list: &'static str, name: &str) -> Result<&'a T, KubeconfigError> {
@@ -333,13 +360,16 @@ fn find<'a, T>(entries: &'a [(String, T)], list: &'static str, name: &str) -> Re
         .ok_or_else(|| KubeconfigError::Dangling { list, name: Excerpt::new(name) })
 }
 
-/// `now` is when certificates have to be valid and keys to be theirs; without it they have to parse.
+/// `now` is when certificates have to be valid; without it they are not looked into.
 fn checked_cluster(cluster: &Cluster, now: Option<SystemTime>) -> Result<CheckedCluster, KubeconfigError> {
+    if cluster.server.len() > LONGEST_SERVER {
+        return Err(KubeconfigError::Shape { line: cluster.server_line, key: "server", expected: "a URL of at most 2048 bytes" });
+    }
     let endpoint =
         Endpoint::parse(&tellable(&cluster.server)).map_err(|source| KubeconfigError::Server { line: cluster.server_line, source })?;
-    let certificate_authority = match &cluster.certificate_authority_data {
-        Some((data, line)) => Some(certificates(data, *line, "certificate-authority-data", now)?.data),
-        None => None,
+    let certificate_authority = match (&cluster.certificate_authority_data, now) {
+        (Some((data, line)), Some(now)) => Some(certificates(data, *line, "certificate-authority-data", now)?),
+        _ => None,
     };
     if let Some((name, line)) = &cluster.tls_server_name
         && !(name.len() <= 253 && name.split('.').all(crate::command::is_dns_label))
@@ -353,6 +383,9 @@ fn checked_cluster(cluster: &Cluster, now: Option<SystemTime>) -> Result<Checked
         insecure_skip_tls_verify: cluster.insecure_skip_tls_verify,
     })
 }
+
+/// Longer than any; a URL parser takes its time over a host name of 256 KiB.
+const LONGEST_SERVER: usize = 2048;
 
 /// The server as it may be told about: what is refused for its user, query or fragment is refused without them, since
 /// they may be a password or a token.
@@ -373,15 +406,15 @@ fn checked_user(user: &User, terms: &Terms, now: Option<SystemTime>) -> Result<C
         credential.token = Some(token.clone());
     }
     let missing = |key| KubeconfigError::Missing { line: user.line, key };
-    credential.client_certificate = match (&user.client_certificate_data, &user.client_key_data) {
-        (Some((certificate, line)), Some((key, key_line))) => {
+    credential.client_certificate = match (&user.client_certificate_data, &user.client_key_data, now) {
+        (Some((certificate, line)), Some((key, key_line)), Some(now)) => {
             let certificate = certificates(certificate, *line, "client-certificate-data", now)?;
-            let key = private_key(key, *key_line, now.is_some().then_some(&certificate))?;
-            Some((certificate.data, key))
+            let key = private_key(key, *key_line, &certificate)?;
+            Some((certificate, key))
         }
-        (None, None) => None,
-        (Some(_), None) => return Err(missing("client-key-data")),
-        (None, Some(_)) => return Err(missing("client-certificate-data")),
+        (Some(_), Some(_), None) | (None, None, _) => None,
+        (Some(_), None, _) => return Err(missing("client-key-data")),
+        (None, Some(_), _) => return Err(missing("client-certificate-data")),
     };
     credential.password = match (&user.username, &user.password) {
         (Some((name, line)), Some(_)) if name.is_empty() => {
@@ -722,6 +755,10 @@ mod tests {
         assert!(matches!(refused(&PLAIN.replace("token: fake-token", "token: ''")), E::NoCredential { .. }));
         assert!(matches!(refused(&PLAIN.replace("namespace: web", "namespace: ../x")), E::Namespace { .. }));
         assert!(matches!(refused(&PLAIN.replace("https://k8s", "http://k8s")), E::Server { .. }));
+        assert!(matches!(
+            refused(&PLAIN.replace("https://k8s", &format!("https://{}k8s", "a.".repeat(2000)))),
+            E::Shape { key: "server", .. }
+        ));
         assert!(matches!(refused(&PLAIN.replace("kind: Config", "kind: Secret")), E::NotConfig));
     }
 

@@ -23,33 +23,31 @@ const MOST_CERTIFICATES: usize = 64;
 
 /// Certificates that parse and have not expired.
 pub(super) struct Certificates {
-    /// Base64 of their PEM form.
-    pub(super) data: String,
+    /// Each in DER.
+    sections: Vec<Vec<u8>>,
     /// The public key of the first one, as SubjectPublicKeyInfo.
     public_key: Vec<u8>,
 }
 
-/// Reads base64 of one or more PEM certificates. `now` is when they have to be valid still, if they have to.
-pub(super) fn certificates(data: &str, line: usize, key: &'static str, now: Option<SystemTime>) -> Result<Certificates, KubeconfigError> {
+/// Reads base64 of one or more PEM certificates, which have to be valid still.
+pub(super) fn certificates(data: &str, line: usize, key: &'static str, now: SystemTime) -> Result<Certificates, KubeconfigError> {
     let wrong = || KubeconfigError::Pem { line, key, expected: "certificates" };
     let pem = decode(data).map_err(|_| wrong())?;
     if !is_plain_pem(pem.expose()) {
         return Err(wrong());
     }
-    let sections: Vec<(SectionKind, Vec<u8>)> =
-        <(SectionKind, Vec<u8>)>::pem_slice_iter(pem.expose()).collect::<Result<_, _>>().map_err(|_| wrong())?;
-    if sections.len() > MOST_CERTIFICATES {
-        return Err(wrong());
-    }
     let mut public_key = None;
     let mut expiries = Vec::new();
-    for (kind, der) in &sections {
-        let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| wrong())?;
-        if *kind != SectionKind::Certificate || !rest.is_empty() {
+    let mut sections = Vec::new();
+    for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(pem.expose()) {
+        let (kind, der) = section.map_err(|_| wrong())?;
+        let (rest, certificate) = X509Certificate::from_der(&der).map_err(|_| wrong())?;
+        if kind != SectionKind::Certificate || !rest.is_empty() || sections.len() == MOST_CERTIFICATES {
             return Err(wrong());
         }
         expiries.push(u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or_default());
         public_key.get_or_insert_with(|| certificate.public_key().raw.to_vec());
+        sections.push(der);
     }
     let public_key = public_key.ok_or_else(wrong)?;
     // A bundle of authorities may hold old ones beside the present one; what identifies the caller is the first.
@@ -57,26 +55,33 @@ pub(super) fn certificates(data: &str, line: usize, key: &'static str, now: Opti
         "certificate-authority-data" => expiries.iter().max(),
         _ => expiries.first(),
     };
-    if let Some(&at) = last.filter(|at| now.is_some_and(|now| SystemTime::UNIX_EPOCH + Duration::from_secs(**at) < now)) {
+    if let Some(&at) = last.filter(|at| SystemTime::UNIX_EPOCH + Duration::from_secs(**at) < now) {
         return Err(KubeconfigError::Expired { line, key, at });
     }
-    let pem: String = sections.iter().map(|(_, der)| pem_text("CERTIFICATE", der).to_string()).collect();
-    Ok(Certificates { data: BASE64_STANDARD.encode(pem), public_key })
+    Ok(Certificates { sections, public_key })
 }
 
-/// Reads base64 of the PEM certificates of an authority, which have to be valid `now`; gives them as PEM.
+impl Certificates {
+    /// Base64 of their PEM form, as it is written for the child.
+    pub(super) fn data(&self) -> String {
+        BASE64_STANDARD.encode(self.pem())
+    }
+
+    fn pem(&self) -> String {
+        self.sections.iter().map(|der| pem_text("CERTIFICATE", der).to_string()).collect()
+    }
+}
+
+/// Reads base64 of the PEM certificates of an authority, one of which has to be valid `now`; gives them as PEM.
 ///
 /// # Errors
 /// When they are no certificates, or none of them is valid any more.
 pub fn authority(data: &str, now: SystemTime) -> Result<String, KubeconfigError> {
-    const KEY: &str = "certificate-authority-data";
-    let read = certificates(data, 1, KEY, Some(now))?;
-    let pem = decode(&read.data)?;
-    String::from_utf8(pem.expose().clone()).map_err(|_| KubeconfigError::Pem { line: 1, key: KEY, expected: "certificates" })
+    Ok(certificates(data, 1, "certificate-authority-data", now)?.pem())
 }
 
-/// Reads base64 of one PEM private key, which has to be that of the certificate, if one is given.
-pub(super) fn private_key(data: &SecretString, line: usize, of: Option<&Certificates>) -> Result<SecretString, KubeconfigError> {
+/// Reads base64 of one PEM private key, which has to be that of the certificate.
+pub(super) fn private_key(data: &SecretString, line: usize, of: &Certificates) -> Result<SecretString, KubeconfigError> {
     let wrong = || KubeconfigError::Pem { line, key: "client-key-data", expected: "a private key" };
     let pem = decode(data.expose()).map_err(|_| wrong())?;
     if !is_plain_pem(pem.expose()) {
@@ -90,11 +95,9 @@ pub(super) fn private_key(data: &SecretString, line: usize, of: Option<&Certific
         PrivateKeyDer::Pkcs8(_) => "PRIVATE KEY",
         _ => return Err(wrong()),
     };
-    if let Some(of) = of {
-        let signing = any_supported_type(&key).map_err(|_| KubeconfigError::KeyKind { line })?;
-        if signing.public_key().is_none_or(|public| public.as_ref() != of.public_key.as_slice()) {
-            return Err(KubeconfigError::KeyMismatch { line });
-        }
+    let signing = any_supported_type(&key).map_err(|_| KubeconfigError::KeyKind { line })?;
+    if signing.public_key().is_none_or(|public| public.as_ref() != of.public_key.as_slice()) {
+        return Err(KubeconfigError::KeyMismatch { line });
     }
     let text = pem_text(label, key.secret_der());
     Ok(SecretString::new(BASE64_STANDARD.encode(text.as_bytes())))
@@ -107,7 +110,7 @@ fn is_plain_pem(pem: &[u8]) -> bool {
     let (mut open, mut characters) = (None, 0);
     let plain = pem.split(|&byte| byte == b'\n').all(|line| {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.iter().any(|&byte| byte.is_ascii_control() && byte != b'\t') {
+        if !line.iter().all(|&byte| byte >= b' ' && byte != 0x7f || byte == b'\t') {
             return false;
         }
         let line = line.trim_ascii_end();
@@ -148,12 +151,10 @@ fn pem_text(label: &str, der: &[u8]) -> Zeroizing<String> {
     // Room for all of it, so that growing leaves no copy of a key behind.
     let mut text = Zeroizing::new(String::with_capacity(body.len() + body.len() / 64 + 2 * label.len() + 40));
     text.push_str(&format!("-----BEGIN {label}-----\n"));
-    for (at, character) in body.chars().enumerate() {
-        if at > 0 && at % 64 == 0 {
-            text.push('\n');
-        }
-        text.push(character);
+    for line in body.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()) {
+        text.push_str(line);
+        text.push('\n');
     }
-    text.push_str(&format!("\n-----END {label}-----\n"));
+    text.push_str(&format!("-----END {label}-----\n"));
     text
 }

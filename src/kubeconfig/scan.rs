@@ -47,11 +47,22 @@ pub enum Value {
 /// # Errors
 /// A [`KubeconfigError`] that says what stands on which line.
 pub fn scan(bytes: &[u8]) -> Result<Node, KubeconfigError> {
-    let text = characters(bytes)?;
+    if bytes.len() > LARGEST {
+        return Err(KubeconfigError::TooLarge { bytes: bytes.len() });
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| KubeconfigError::NotUtf8)?;
+    let with_plain_ends;
+    let text = if text.contains('\r') {
+        with_plain_ends = Zeroizing::new(text.replace("\r\n", "\n"));
+        &with_plain_ends
+    } else {
+        text
+    };
+    characters(text)?;
     if let Some((index, _)) = text.lines().enumerate().find(|(_, line)| line.starts_with('%')) {
         return Err(KubeconfigError::Yaml { line: index + 1, what: "a YAML directive" });
     }
-    let mut events = Events { parser: Parser::new_from_str(&text), nodes: 0 };
+    let mut events = Events { parser: Parser::new_from_str(text), nodes: 0 };
     let mut documents = 0;
     let mut root = None;
     while let Some((event, line)) = events.next()? {
@@ -65,20 +76,19 @@ pub fn scan(bytes: &[u8]) -> Result<Node, KubeconfigError> {
     root.ok_or(KubeconfigError::Empty)
 }
 
-/// Byte checks: UTF-8 without a byte-order mark, no control character but newline and tab, and none
-/// of the characters that YAML 1.1 takes for a line break and YAML 1.2 for text.
-fn characters(bytes: &[u8]) -> Result<Zeroizing<String>, KubeconfigError> {
-    if bytes.len() > LARGEST {
-        return Err(KubeconfigError::TooLarge { bytes: bytes.len() });
+/// No byte-order mark, no control character but newline and tab, and none of the characters that YAML 1.1 takes for
+/// a line break and YAML 1.2 for text.
+fn characters(text: &str) -> Result<(), KubeconfigError> {
+    // What most files are, in one pass.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\t')) {
+        return Ok(());
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| KubeconfigError::NotUtf8)?;
-    let text = Zeroizing::new(text.replace("\r\n", "\n"));
     for (index, line) in text.split('\n').enumerate() {
         if let Some(character) = line.chars().find(|&c| is_read_differently(c)) {
             return Err(KubeconfigError::Character { line: index + 1, code: character.into() });
         }
     }
-    Ok(text)
+    Ok(())
 }
 
 /// Whether a reader of YAML 1.1, as Go's is, refuses the character, drops it or takes it for a line break, even

@@ -42,7 +42,7 @@ use super::{
     message::Limits,
     privilege::Identity,
     probe::{self, Found, Probe, Scene},
-    profile::{ProfileName, Profiles},
+    profile::{Profile, ProfileName, Profiles},
     spawner::receive,
     sys,
 };
@@ -213,10 +213,15 @@ impl Battery {
     /// The control: as this process, else as the children's user, whose processes and files are its own.
     fn unconfined(&self, probe: &Probe) -> Result<Found, SandboxError> {
         self.reset()?;
-        let found = match self.attempted(None, None, probe)? {
+        let found = match in_child(None, || (probe.attempt)(&self.scene))? {
             found @ (Found::Allowed | Found::Ended(0)) => found,
-            _ if self.identity.is_some() => self.attempted(None, self.identity, probe)?,
-            found => found,
+            found => match self.identity {
+                Some(user) => in_child(None, || {
+                    user.assume().map_err(|_| Errno::ECANCELED)?;
+                    (probe.attempt)(&self.scene)
+                })?,
+                None => found,
+            },
         };
         // What became another program has succeeded.
         Ok(if found == Found::Ended(0) { Found::Allowed } else { found })
@@ -240,90 +245,106 @@ impl Battery {
 
     fn confined(&self, levels: &Levels, profile: ProfileName, probe: &Probe) -> Result<Found, SandboxError> {
         self.reset()?;
-        let profile = self.profiles.get(profile);
         let [directory, ..] = self.workspace.descriptors()?;
-        let ruleset = landlock::ruleset(levels, self.tool.as_fd(), directory.as_fd(), &profile.readable)
-            .map_err(|_| failed(Step::RestrictSelf, Errno::last()))?;
-        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).map_err(io::Error::from)?;
-        let asks = profile.has_network && levels.has(Layer::Egress);
-        let null = || File::open("/dev/null").map(OwnedFd::from);
-        let confinement = Confinement {
-            levels: levels.clone(),
-            tool: self.tool.try_clone()?.into(),
-            stdin: null()?,
-            stdout: null()?,
-            stderr: null()?,
-            ruleset,
-            calls: profile.filter.clone(),
-            questions: asks.then_some(theirs),
-            limits: self.limits,
-            identity: self.identity,
-            spawner: getpid(),
-        };
-        self.attempted(Some((confinement, ours)), None, probe)
+        let confinement = confinement(levels, self.profiles.get(profile), &self.tool, &directory, self.limits, self.identity)?;
+        in_child(Some(confinement), || (probe.attempt)(&self.scene))
     }
+}
 
-    /// Forks, confines, tries. The second of `confined` receives the child's questions, which nobody answers.
-    fn attempted(&self, confined: Option<(Confinement, OwnedFd)>, user: Option<Identity>, probe: &Probe) -> Result<Found, SandboxError> {
-        let (report, writer) = pipe2(OFlag::O_CLOEXEC).map_err(io::Error::from)?;
-        let pid = match sys::fork()? {
-            sys::Forked::Parent(pid) => pid,
-            sys::Forked::Child => {
-                if let Some(user) = user
-                    && user.assume().is_err()
-                {
-                    sys::exit_now(125);
-                }
-                self.in_child(confined.map(|(confinement, _)| confinement), probe, writer.into())
-            }
-        };
-        drop(writer);
-        if let Some((confinement, questions)) = confined {
-            let asks = confinement.questions.is_some();
-            drop(confinement);
-            if asks {
-                let _ = receive(questions.as_fd()); // and closed, so that a question fails instead of waiting
-            }
-        }
-        let ended = sys::pidfd_open(pid)?;
-        let mut watched = [PollFd::new(ended.as_fd(), PollFlags::POLLIN)];
-        let in_time = poll(&mut watched, PollTimeout::from(PATIENCE)).map_err(io::Error::from)? > 0;
-        if !in_time {
-            let _ = kill(pid, Signal::SIGKILL);
-        }
-        let status = waitpid(pid, None).map_err(io::Error::from)?;
-        let mut record = Vec::new();
-        File::from(report).read_to_end(&mut record)?;
-        let record = record.strip_prefix(&[WITHOUT_WRITE_EXECUTE]).unwrap_or(&record);
-        let errno = |bytes: &[u8]| Errno::from_raw(bytes.try_into().map_or(libc::EIO, i32::from_ne_bytes));
-        Ok(match (record, status) {
-            _ if !in_time => Found::Hung,
-            ([FAILED, step, bytes @ ..], _) => {
-                return Err(failed(Step::from_byte(*step).unwrap_or(Step::SetSession), errno(bytes)));
-            }
-            ([ALLOWED], _) => Found::Allowed,
-            ([REFUSED, bytes @ ..], _) => Found::Refused(errno(bytes)),
-            (_, WaitStatus::Signaled(_, Signal::SIGSYS, _)) => Found::Killed,
-            (_, WaitStatus::Signaled(_, signal, _)) => Found::Ended(128 + signal as i32),
-            (_, WaitStatus::Exited(_, code)) => Found::Ended(code),
-            _ => Found::Ended(-1),
-        })
+/// Applies these layers once for every profile, in children that do nothing.
+///
+/// # Errors
+/// The layer that could not be applied.
+pub fn check_layers(levels: &Levels, identity: Option<Identity>, limits: Limits) -> Result<(), SandboxError> {
+    let profiles = Profiles::load().map_err(io::Error::other)?;
+    let (tool, directory) = (File::open("/proc/self/exe")?, File::open("/")?);
+    for profile in ProfileName::ALL {
+        in_child(Some(confinement(levels, profiles.get(profile), &tool, &directory, limits, identity)?), || Ok(()))?;
     }
+    Ok(())
+}
 
-    fn in_child(&self, confinement: Option<Confinement>, probe: &Probe, mut report: File) -> ! {
-        let told = |kind: u8, errno: Errno| [&[kind][..], &(errno as i32).to_ne_bytes()].concat();
-        // The tool's descriptor stays open: what the filter says about it is probed too.
-        let applied = confinement.map(|confinement| confine(confinement, &mut report)).transpose();
-        let record = match &applied {
-            Err((step, errno)) => [&[FAILED, *step as u8][..], &(*errno as i32).to_ne_bytes()].concat(),
-            Ok(_tool) => match (probe.attempt)(&self.scene) {
-                Ok(()) => vec![ALLOWED],
-                Err(errno) => told(REFUSED, errno),
-            },
-        };
-        let _ = report.write_all(&record); // the parent sees how we ended
-        sys::exit_now(0)
+/// What confines a child, and where its questions arrive.
+fn confinement(
+    levels: &Levels,
+    profile: &Profile,
+    tool: &File,
+    directory: &File,
+    limits: Limits,
+    identity: Option<Identity>,
+) -> Result<(Confinement, OwnedFd), SandboxError> {
+    let ruleset = landlock::ruleset(levels, tool.as_fd(), directory.as_fd(), &profile.readable)
+        .map_err(|_| failed(Step::RestrictSelf, Errno::last()))?;
+    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).map_err(io::Error::from)?;
+    let null = || File::open("/dev/null").map(OwnedFd::from);
+    let confinement = Confinement {
+        levels: levels.clone(),
+        tool: tool.try_clone()?.into(),
+        stdin: null()?,
+        stdout: null()?,
+        stderr: null()?,
+        ruleset,
+        calls: profile.filter.clone(),
+        questions: (profile.has_network && levels.has(Layer::Egress)).then_some(theirs),
+        limits,
+        identity,
+        spawner: getpid(),
+    };
+    Ok((confinement, ours))
+}
+
+/// Forks, confines, makes an attempt. Questions of the child are received and dropped: nobody answers.
+fn in_child(confined: Option<(Confinement, OwnedFd)>, attempt: impl FnOnce() -> Result<(), Errno>) -> Result<Found, SandboxError> {
+    let (report, writer) = pipe2(OFlag::O_CLOEXEC).map_err(io::Error::from)?;
+    let pid = match sys::fork()? {
+        sys::Forked::Parent(pid) => pid,
+        sys::Forked::Child => try_and_end(confined.map(|(confinement, _)| confinement), attempt, writer.into()),
+    };
+    drop(writer);
+    if let Some((confinement, questions)) = confined {
+        let asks = confinement.questions.is_some();
+        drop(confinement);
+        if asks {
+            let _ = receive(questions.as_fd()); // and closed, so that a question fails instead of waiting
+        }
     }
+    let ended = sys::pidfd_open(pid)?;
+    let mut watched = [PollFd::new(ended.as_fd(), PollFlags::POLLIN)];
+    let in_time = poll(&mut watched, PollTimeout::from(PATIENCE)).map_err(io::Error::from)? > 0;
+    if !in_time {
+        let _ = kill(pid, Signal::SIGKILL);
+    }
+    let status = waitpid(pid, None).map_err(io::Error::from)?;
+    let mut record = Vec::new();
+    File::from(report).read_to_end(&mut record)?;
+    let record = record.strip_prefix(&[WITHOUT_WRITE_EXECUTE]).unwrap_or(&record);
+    let errno = |bytes: &[u8]| Errno::from_raw(bytes.try_into().map_or(libc::EIO, i32::from_ne_bytes));
+    Ok(match (record, status) {
+        _ if !in_time => Found::Hung,
+        ([FAILED, step, bytes @ ..], _) => return Err(failed(Step::from_byte(*step).unwrap_or(Step::SetSession), errno(bytes))),
+        ([ALLOWED], _) => Found::Allowed,
+        ([REFUSED, bytes @ ..], _) => Found::Refused(errno(bytes)),
+        (_, WaitStatus::Signaled(_, Signal::SIGSYS, _)) => Found::Killed,
+        (_, WaitStatus::Signaled(_, signal, _)) => Found::Ended(128 + signal as i32),
+        (_, WaitStatus::Exited(_, code)) => Found::Ended(code),
+        _ => Found::Ended(-1),
+    })
+}
+
+/// In the child.
+fn try_and_end(confinement: Option<Confinement>, attempt: impl FnOnce() -> Result<(), Errno>, mut report: File) -> ! {
+    let with = |prefix: &[u8], errno: Errno| [prefix, &(errno as i32).to_ne_bytes()].concat();
+    // The tool's descriptor stays open: what the filter says about it is probed too.
+    let applied = confinement.map(|confinement| confine(confinement, &mut report)).transpose();
+    let record = match &applied {
+        Err((step, errno)) => with(&[FAILED, *step as u8], *errno),
+        Ok(_tool) => match attempt() {
+            Ok(()) => vec![ALLOWED],
+            Err(errno) => with(&[REFUSED], errno),
+        },
+    };
+    let _ = report.write_all(&record); // the parent sees how we ended
+    sys::exit_now(0)
 }
 
 const ALLOWED: u8 = b'a';

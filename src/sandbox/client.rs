@@ -74,7 +74,7 @@ impl Run {
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// A layer could not be applied.
-    #[error("layer `{layer}` could not be applied: {call}: {source}")]
+    #[error("the layer `{layer}` of the sandbox could not be applied: {call}: {source}")]
     Layer {
         /// The layer.
         layer: String,
@@ -128,6 +128,8 @@ struct Inner {
     landlock: Vec<LayerStatus>,
     next: AtomicU64,
     gone: AtomicBool,
+    /// What kept the last child from being confined, until another one is.
+    unsound: Mutex<Option<String>>,
     told_gone: Notify,
     waiting: Mutex<Waiting>,
 }
@@ -156,6 +158,7 @@ impl Sandbox {
             landlock: landlock::statuses(),
             next: AtomicU64::new(1),
             gone: AtomicBool::new(false),
+            unsound: Mutex::new(None),
             told_gone: Notify::new(),
             waiting: Mutex::new(Waiting { slots: (0..slots).rev().collect(), ..Waiting::default() }),
         });
@@ -166,6 +169,11 @@ impl Sandbox {
     /// Whether the spawner lives.
     pub fn is_alive(&self) -> bool {
         !self.0.gone.load(Ordering::Relaxed)
+    }
+
+    /// The layer that could not be applied to the last child, if that was so.
+    pub fn unsound(&self) -> Option<String> {
+        self.0.unsound.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until the spawner has ended. It never should before the server does.
@@ -246,7 +254,9 @@ impl Sandbox {
         let streams = Streams { stdout: pipe::Receiver::from_owned_fd(stdout)?, stderr: pipe::Receiver::from_owned_fd(stderr)? };
         let mut child =
             Child { number, inner: Arc::clone(&self.0), ended: watched, layers: Vec::new(), streams: Some(streams), tunnel: None };
-        let without_write_execute = started.await.map_err(|_| SandboxError::SpawnerGone)??;
+        let started = started.await.map_err(|_| SandboxError::SpawnerGone)?;
+        *self.0.unsound.lock().unwrap_or_else(PoisonError::into_inner) = started.as_ref().err().map(ToString::to_string);
+        let without_write_execute = started?;
         child.layers = self.0.layers(without_write_execute);
         if profile.has_network && self.0.levels.has(Layer::Egress) {
             // The child sent it before it became the tool, which is what has just been told.

@@ -23,7 +23,7 @@ mod rlimit;
 mod spawner;
 mod sys;
 
-pub use battery::{AloneReport, Battery, Host, ProbeReport};
+pub use battery::{AloneReport, Battery, Host, ProbeReport, check_layers};
 pub use client::{Child, Run, Sandbox, SandboxError, Streams};
 pub use landlock::statuses as landlock_states;
 pub use layer::{Layer, LayerState, LayerStatus, Level, Levels};

@@ -889,7 +889,7 @@ impl Author {
         if !simple || !self.chance(chance) {
             return None;
         }
-        let folds = !value.contains('\n') && self.chance(40);
+        let folds = !value.contains('\n') && !value.ends_with(' ') && self.chance(40);
         let chomp = match value.strip_suffix('\n') {
             Some(_) => "",
             None if self.chance(80) || !matches!(node, Node::Data(_)) => "-",
