@@ -40,6 +40,11 @@ type argocd struct {
 
 // startArgoCD returns when the Application is synced, healthy and to be read with the token.
 func (c *cluster) startArgoCD(ctx context.Context, admin *api, made certificates) (*argocd, error) {
+	for _, name := range []string{"home", "tls", "ssh", "bin"} {
+		if err := os.MkdirAll(filepath.Join(c.path(argocdDir), name), 0o700); err != nil {
+			return nil, err
+		}
+	}
 	repository, err := c.makeRepository(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("a git repository for Argo CD: %w", err)
@@ -69,10 +74,8 @@ func (c *cluster) startArgoCD(ctx context.Context, admin *api, made certificates
 // makeRepository commits the embedded files. Argo CD itself reads repositories with `git`.
 func (c *cluster) makeRepository(ctx context.Context) (url string, err error) {
 	path := filepath.Join(c.path(argocdDir), "repository")
-	for _, name := range []string{"home", "tls", "ssh", "bin", "repository/shop"} {
-		if err := os.MkdirAll(filepath.Join(c.path(argocdDir), name), 0o700); err != nil {
-			return "", err
-		}
+	if err := os.MkdirAll(filepath.Join(path, "shop"), 0o700); err != nil {
+		return "", err
 	}
 	content, err := argocdFiles.ReadFile("argocd/repository/shop/shop.yaml")
 	if err != nil {
@@ -203,7 +206,7 @@ func (c *cluster) startArgoCDComponents() error {
 		// What Redis holds decides what is synced, so it is not for every user of the machine.
 		"REDIS_PASSWORD=" + rand.Text(),
 	}
-	cluster := []string{"--kubeconfig=" + adminKubeconfig, "--namespace=argocd", "--redis=" + redis, "--repo-server=" + repoServer}
+	inCluster := []string{"--kubeconfig=" + adminKubeconfig, "--namespace=argocd", "--redis=" + redis, "--repo-server=" + repoServer}
 	for _, component := range []struct {
 		name      string
 		arguments []string
@@ -213,11 +216,11 @@ func (c *cluster) startArgoCDComponents() error {
 			"--redis=" + redis, "--address=127.0.0.1", "--port=" + port(1),
 			"--metrics-address=127.0.0.1", "--metrics-port=" + port(2),
 		}},
-		{"argocd-application-controller", append([]string{"--metrics-port=" + port(3)}, cluster...)},
+		{"argocd-application-controller", append([]string{"--metrics-port=" + port(3)}, inCluster...)},
 		{"argocd-server", append([]string{
 			"--address=127.0.0.1", "--port=" + strconv.Itoa(c.argocdPort), "--metrics-port=" + port(4),
 			"--dex-server=http://127.0.0.1:1", // there is none
-		}, cluster...)},
+		}, inCluster...)},
 	} {
 		binary := component.name
 		if component.name != "miniredis" {
