@@ -129,7 +129,7 @@ impl Prepared {
                 "no command could be confined on this host\nerror[sandbox_unavailable]: {error}\n  fix:    `kube-airlock doctor` shows what this host lacks, and what to do\n  accept: `[sandbox.layers]` with `LAYER = \"off\"` in the settings runs commands without it"
             )
         })?;
-        let link = fork_spawner(settings.tools.clone(), settings.levels.clone(), children)?;
+        let link = fork_spawner(settings.tools.clone(), settings.levels.clone(), children, places(settings))?;
         Ok(Self { catalogues, policy, clusters, workspaces, link })
     }
 

@@ -1,4 +1,4 @@
-//! Properties of the pure rooms: each takes any bytes and panics when it does not hold.
+//! Properties of the pure rooms, and of the words that the sandbox's two processes exchange: each takes any bytes and panics when it does not hold.
 //!
 //! `fuzz/` calls them with bytes that libFuzzer makes (`make fuzz`), `cargo test` with those of proptest
 //! and with every seed in `fuzz/corpus/`.
@@ -13,6 +13,7 @@
 //! | [`never_allow`] | no policy that loads allows what no policy may, wherever and however it is spelt |
 //! | [`kubeconfig()`] | what the kubeconfig room accepts is written with known keys only, and accepted again |
 //! | [`rejected_key`] | what stands under a key of a kubeconfig that is refused or dropped is written and said nowhere |
+//! | [`message()`] | a message between the server and its spawner is written and read again to the same one |
 //! | [`output()`] | clean text cannot steer a terminal, and stays as it is when it is cleaned again |
 //!
 //! Each returns whether the bytes came as far as what it is about: a property that nothing reaches
@@ -24,6 +25,7 @@
 mod choices;
 mod command;
 mod kubeconfig;
+mod message;
 mod monotonic;
 mod never;
 mod output;
@@ -32,6 +34,7 @@ mod split;
 
 pub use command::parse;
 pub use kubeconfig::{kubeconfig, rejected_key};
+pub use message::message;
 pub use monotonic::monotonic;
 pub use never::never_allow;
 pub use output::output;
@@ -71,9 +74,10 @@ mod tests {
 
     type Property = fn(&[u8]) -> bool;
 
-    const PROPERTIES: [(&str, Property); 9] = [
+    const PROPERTIES: [(&str, Property); 10] = [
         ("decide", decide),
         ("kubeconfig", kubeconfig),
+        ("message", message),
         ("monotonic", monotonic),
         ("never_allow", never_allow),
         ("output", output),

@@ -46,6 +46,16 @@ pub(super) struct Start {
     pub(super) slot: u16,
 }
 
+/// Whether bytes are a message, and if so, whether what is written of it reads as the same one.
+pub(crate) fn reads_again(bytes: &[u8]) -> Option<bool> {
+    fn again<T: Serialize + serde::de::DeserializeOwned + PartialEq>(bytes: &[u8]) -> Option<bool> {
+        let read: T = serde_json::from_slice(bytes).ok()?;
+        let written = serde_json::to_vec(&read).ok()?;
+        Some(serde_json::from_slice::<T>(&written).is_ok_and(|same| same == read))
+    }
+    again::<Request>(bytes).or_else(|| again::<Reply>(bytes))
+}
+
 /// How to end a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -35,3 +35,4 @@ pub use spawner::{SpawnerLink, ToolPaths, fork_spawner};
 pub use sys::harden_server;
 
 pub use message::ToolAbsence;
+pub(crate) use message::reads_again;

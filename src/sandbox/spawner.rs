@@ -5,7 +5,7 @@
 //! [`message`](super::message) and ends, with every child, when the server does.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     ffi::CString,
     fs,
     io::{self, IoSlice, IoSliceMut, Read},
@@ -54,11 +54,12 @@ pub struct SpawnerLink {
 
 /// Forks the spawner. Call it while the process has one thread.
 ///
-/// With `children` given (the spawner is root) each child gets its own user, counted from there.
+/// With `children` given (the spawner is root) each child gets its own user, counted from there; `slots` is the
+/// most children at once.
 ///
 /// # Errors
 /// When the kernel refuses a socket or a process.
-pub fn fork_spawner(tools: ToolPaths, levels: Levels, children: Option<Identity>) -> io::Result<SpawnerLink> {
+pub fn fork_spawner(tools: ToolPaths, levels: Levels, children: Option<Identity>, slots: u16) -> io::Result<SpawnerLink> {
     let profiles = Profiles::load().map_err(io::Error::other)?;
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
     let server = getpid();
@@ -66,7 +67,7 @@ pub fn fork_spawner(tools: ToolPaths, levels: Levels, children: Option<Identity>
         sys::Forked::Parent(_) => Ok(SpawnerLink { socket: ours, has_own_users: children.is_some(), profiles, levels }),
         sys::Forked::Child => {
             drop(ours);
-            let code = match Spawner::new(theirs, tools, profiles, levels, children, server).and_then(Spawner::serve) {
+            let code = match Spawner::new(theirs, tools, profiles, levels, children, slots, server).and_then(Spawner::serve) {
                 Ok(()) => 0,
                 Err(_) => 1, // the server sees the closed socket
             };
@@ -86,6 +87,10 @@ struct Spawner {
     levels: Levels,
     children: HashMap<u64, Running>,
     first_user: Option<Identity>,
+    /// The directories of the children that ended last, as many as there may be children.
+    returned: VecDeque<OwnedFd>,
+    /// How many children there may be at once, each with a user of its own.
+    slots: u16,
     server: Pid,
 }
 
@@ -120,15 +125,17 @@ impl GivenWorkspace {
     fn give(&self, to: Identity) -> Result<(), Errno> {
         self.0.iter().try_for_each(|entry| fchown(entry, Some(to.uid()), Some(to.gid())))
     }
+}
 
-    /// Removes the kubeconfig and the home. For a server that was killed and cannot.
-    fn wipe(&self) {
-        let us = Identity::new(geteuid().as_raw());
-        let _ = self.give(us); // without a uid of its own it is ours already
-        let _ = fchmod(self.directory(), Mode::S_IRWXU);
-        let _ = unlinkat(self.directory(), "kubeconfig", UnlinkatFlags::NoRemoveDir);
-        let _ = unlinkat(self.directory(), "home", UnlinkatFlags::RemoveDir);
+/// Removes what is in a workspace. For a server that was killed and cannot.
+fn wipe(directory: BorrowedFd<'_>) {
+    let us = geteuid();
+    let _ = fchown(directory, Some(us), None); // without a uid of its own it is ours already
+    let _ = fchmod(directory, Mode::S_IRWXU);
+    for file in ["kubeconfig", "ca.pem"] {
+        let _ = unlinkat(directory, file, UnlinkatFlags::NoRemoveDir);
     }
+    let _ = unlinkat(directory, "home", UnlinkatFlags::RemoveDir);
 }
 
 impl Spawner {
@@ -138,6 +145,7 @@ impl Spawner {
         profiles: Profiles,
         levels: Levels,
         first_user: Option<Identity>,
+        slots: u16,
         server: Pid,
     ) -> io::Result<Self> {
         sys::ignore_terminal_signals()?;
@@ -151,7 +159,18 @@ impl Spawner {
         // Standard input and output may be an MCP conversation, which is the server's alone.
         nix::unistd::dup2_stdin(&null)?;
         nix::unistd::dup2_stdout(&null)?;
-        Ok(Self { socket, tools, open: HashMap::new(), profiles, levels, children: HashMap::new(), first_user, server })
+        Ok(Self {
+            socket,
+            tools,
+            open: HashMap::new(),
+            profiles,
+            levels,
+            children: HashMap::new(),
+            first_user,
+            returned: VecDeque::new(),
+            slots,
+            server,
+        })
     }
 
     /// Serves until the server is gone; then ends every child.
@@ -245,6 +264,10 @@ impl Spawner {
             return Err(failed("descriptors", "recvmsg")(Errno::EBADF));
         };
         let workspace = GivenWorkspace([directory, kubeconfig, home]);
+        // The users past these are other programs', and one is the server's own.
+        if start.slot >= self.slots {
+            return Err(failed("user", "slot")(Errno::EINVAL));
+        }
         let tool = self.open.get(&start.tool).ok_or(Errno::ENOENT).map_err(failed("exec", "open"))?;
         let tool = tool.try_clone().map_err(|error| failed("descriptors", "dup")(of(&error)))?;
         let c_strings = |words: Vec<String>| {
@@ -280,7 +303,7 @@ impl Spawner {
             Ok(sys::Forked::Parent(pid)) => pid,
             Ok(sys::Forked::Child) => become_tool(plan, theirs.into()),
             Err(failure) => {
-                self.give_back(&workspace);
+                self.give_back(workspace);
                 return Err(failure);
             }
         };
@@ -290,7 +313,7 @@ impl Spawner {
             Err(error) => {
                 let _ = kill(pid, Signal::SIGKILL);
                 let _ = waitpid(pid, None);
-                self.give_back(&workspace);
+                self.give_back(workspace);
                 return Err(failed("session", "pidfd_open")(of(&error)));
             }
         };
@@ -325,7 +348,7 @@ impl Spawner {
             _ => ExitStatus::Signal(libc::SIGKILL),
         };
         self.end_orphans(running.user);
-        self.give_back(&running.workspace);
+        self.give_back(running.workspace);
         let reply = match running.failure {
             Some((layer, call, errno)) => Reply::NotStarted { child, layer, call, errno: errno as i32 },
             None => Reply::Exited { child, status },
@@ -362,19 +385,20 @@ impl Spawner {
         pids.filter(|pid| !self.children.values().any(|running| running.pid == *pid)).collect()
     }
 
-    /// The workspace belongs to the server again, which removes it. A server that has just died cannot: with
-    /// it the child's connections went, and the child may have ended before we saw why.
-    fn give_back(&self, workspace: &GivenWorkspace) {
-        let mut watched = [PollFd::new(self.socket.as_fd(), PollFlags::empty())];
-        let _ = poll(&mut watched, PollTimeout::ZERO); // POLLHUP is told unasked
-        let [watched] = watched;
-        if watched.revents().is_some_and(|told| told.contains(PollFlags::POLLHUP)) {
-            return workspace.wipe();
-        }
+    /// The workspace belongs to the server again, which removes it.
+    ///
+    /// Its directory is remembered for a while: with a server that dies the connections of its children go, and a
+    /// child may end of that before we see why.
+    fn give_back(&mut self, workspace: GivenWorkspace) {
         if self.first_user.is_some()
             && let Some(server) = server_identity(self.server)
         {
-            let _ = workspace.give(server); // the server is gone: the next start sweeps
+            let _ = workspace.give(server); // the server is gone: see above
+        }
+        let GivenWorkspace([directory, ..]) = workspace;
+        self.returned.push_back(directory);
+        if self.returned.len() > self.slots.into() {
+            self.returned.pop_front();
         }
     }
 
@@ -395,9 +419,10 @@ impl Spawner {
         for (_, running) in std::mem::take(&mut self.children) {
             let _ = waitpid(running.pid, None);
             self.end_orphans(running.user);
-            running.workspace.wipe();
+            wipe(running.workspace.directory());
         }
         self.end_orphans(None);
+        self.returned.iter().for_each(|directory| wipe(directory.as_fd()));
         Ok(())
     }
 }

@@ -160,14 +160,17 @@ impl Reading {
 
     /// What client-go should find in the file for the child, when it found `self` in the caller's.
     fn rendered(&self, kubeconfig: &Kubeconfig, address: IpAddr) -> Self {
-        let name = match kubeconfig.endpoint().host() {
-            EndpointHost::Name(_) if self.tls_server_name.is_empty() => self.host.to_ascii_lowercase(),
-            _ => self.tls_server_name.clone(),
+        let named = self.host.to_ascii_lowercase();
+        // Only a server that Go dials without its proxy is written by its address.
+        let (host, name) = match (kubeconfig.endpoint().bypasses_proxies(), kubeconfig.endpoint().host()) {
+            (false, _) => (named, self.tls_server_name.clone()),
+            (true, EndpointHost::Name(_)) if self.tls_server_name.is_empty() => (address.to_string(), named),
+            (true, _) => (address.to_string(), self.tls_server_name.clone()),
         };
         // A token of the caller's own goes before the plugin (client-go v0.37.2 plugin/pkg/client/auth/exec/exec.go, RoundTrip).
         let token = if self.plugin.is_empty() || !self.token.is_empty() { &self.token } else { OPERATORS_TOKEN };
         Self {
-            host: address.to_string(),
+            host,
             port: self.port_or_default().to_string(),
             tls_server_name: name,
             authorities: if self.insecure { Vec::new() } else { self.authorities.clone() },
