@@ -18,6 +18,8 @@ use crate::excerpt::Excerpt;
 pub const LARGEST: usize = 256 * 1024;
 const DEEPEST: usize = 16;
 const MOST_NODES: usize = 16 * 1024;
+/// Keys that are compared one by one.
+const FEW: usize = 16;
 
 /// A value and where it stands.
 pub struct Node {
@@ -141,6 +143,7 @@ impl<'t> Events<'t> {
         }
         // An escape can say what may not stand there itself. Line breaks are written as escapes again.
         if let Event::Scalar(text, ..) = &event
+            && !text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
             && let Some(character) = text.chars().find(|&c| is_read_differently(c) && c != '\n' && c != '\r')
         {
             return Err(KubeconfigError::Character { line, code: character.into() });
@@ -166,6 +169,7 @@ impl<'t> Events<'t> {
 
     fn map(&mut self, line: usize, depth: usize) -> Result<Vec<(String, Node)>, KubeconfigError> {
         let mut entries: Vec<(String, Node)> = Vec::new();
+        // Filled once a mapping is longer than any of a kubeconfig's: most have one to five keys.
         let mut seen = HashSet::new();
         loop {
             let (event, line) = match self.inside(line)? {
@@ -178,7 +182,15 @@ impl<'t> Events<'t> {
                 Value::Scalar { mut text, .. } => std::mem::take(&mut *text),
                 Value::List(_) | Value::Map(_) => return Err(refused("a key that is not a plain name")),
             };
-            if !seen.insert(key.clone()) {
+            let known = match entries.len() {
+                0..FEW => entries.iter().any(|(known, _)| *known == key),
+                FEW => {
+                    seen.extend(entries.iter().map(|(known, _)| known.clone()));
+                    !seen.insert(key.clone())
+                }
+                _ => !seen.insert(key.clone()),
+            };
+            if known {
                 return Err(KubeconfigError::DuplicateKey { line, key: key_name(&key) });
             }
             let (event, line) = self.inside(line)?;
@@ -197,4 +209,21 @@ pub fn key_name(key: &str) -> Excerpt {
 
 fn line_of(span: Span) -> usize {
     span.start.line()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_found_again_however_many_stand_between() {
+        for length in [1, 2, FEW - 1, FEW, FEW + 1, 3 * FEW] {
+            let keys: Vec<String> = (0..length).map(|number| format!("k{number}: 1\n")).collect();
+            assert!(scan(keys.concat().as_bytes()).is_ok(), "{length}");
+            for again in [0, length / 2, length - 1] {
+                let text = format!("{}{}", keys.concat(), keys[again]);
+                assert!(matches!(scan(text.as_bytes()), Err(KubeconfigError::DuplicateKey { .. })), "{length}, again {again}");
+            }
+        }
+    }
 }

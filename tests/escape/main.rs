@@ -12,7 +12,7 @@ mod harness;
 use std::{
     fs,
     io::Write,
-    net::{IpAddr, SocketAddr, TcpListener, UdpSocket},
+    net::{SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt,
     path::PathBuf,
     process::Command,
@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use harness::{Server, eventually, is_root, kubeconfig_of, program};
+use harness::{Server, eventually, is_root, kubeconfig_of, own_address, program};
 
 /// A folder with the probe as `kubectl`, built once.
 fn probe() -> &'static PathBuf {
@@ -170,13 +170,6 @@ fn greeter(address: &str, name: &'static str) -> SocketAddr {
         }
     });
     bound
-}
-
-/// An address of this host that is not loopback: for such a server a tool asks its proxy.
-fn own_address() -> IpAddr {
-    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-    socket.connect("192.0.2.1:9").expect("this test needs a network interface besides loopback; nothing is sent through it");
-    socket.local_addr().unwrap().ip()
 }
 
 #[test]

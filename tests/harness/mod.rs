@@ -9,7 +9,7 @@
 use std::{
     env, fs,
     io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
@@ -103,6 +103,13 @@ impl Cluster {
 /// A kubeconfig file as the header carries it.
 pub fn base64_of(path: &Path) -> String {
     BASE64_STANDARD.encode(fs::read(path).unwrap())
+}
+
+/// An address of this host that is not loopback: for such a server a tool asks its proxy.
+pub fn own_address() -> IpAddr {
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    socket.connect("192.0.2.1:9").expect("this test needs a network interface besides loopback; nothing is sent through it");
+    socket.local_addr().unwrap().ip()
 }
 
 /// A kubeconfig whose server is never reached, for tests that need no cluster.

@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     io::{Read, Write},
-    net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -12,17 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::harness::{Server, cluster, eventually, tools};
+use crate::harness::{Server, cluster, eventually, own_address, tools};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{ServerConfig, ServerConnection, StreamOwned, pki_types::PrivateKeyDer};
-
-/// An address of this host that is not loopback: for such a server a tool asks its proxy.
-fn own_address() -> IpAddr {
-    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-    socket.connect("192.0.2.1:9").expect("this test needs a network interface besides loopback; nothing is sent through it");
-    socket.local_addr().unwrap().ip()
-}
 
 /// Carries what comes to an address of this host to the demo cluster; counts the connections.
 fn relay(to: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
