@@ -198,6 +198,7 @@ impl From<RawFlag> for Flag {
             "float32" | "float64" => FlagKind::Float,
             // klog's Level is a number; istioctl's is a word and stays text.
             "Level" if raw.go_type.contains("klog") => FlagKind::Int,
+            "intSlice" | "int32Slice" | "int64Slice" => FlagKind::IntList,
             slice if slice.ends_with("Slice") => FlagKind::List,
             _ => FlagKind::Text,
         };

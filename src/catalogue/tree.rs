@@ -88,6 +88,8 @@ pub enum FlagKind {
     Float,
     /// Several values, with commas between them in one (pflag's `...Slice` types, which read CSV).
     List,
+    /// Several signed integers, written likewise.
+    IntList,
     /// Any text; maps too, whose inner grammar is the tool's.
     Text,
 }

@@ -180,7 +180,11 @@ impl<'a> Reading<'a> {
             return Err(CommandError::RepeatedFlag { flag: flag.name.clone() });
         }
         match flag.kind {
-            FlagKind::List => given.extend(elements(flag, value)?),
+            FlagKind::List | FlagKind::IntList => {
+                for element in elements(flag, value)? {
+                    given.push(typed_value(flag, element)?);
+                }
+            }
             _ => given.push(typed_value(flag, value)?),
         }
         Ok(())
@@ -321,8 +325,8 @@ pub(crate) fn typed_value(flag: &Flag, value: String) -> Result<String, CommandE
             "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok("false".into()),
             _ => Err(wrong("true or false", &value)),
         },
-        FlagKind::Int if digits(&unsigned(&value)) => Ok(value),
-        FlagKind::Int => Err(wrong("a whole number", &value)),
+        FlagKind::Int | FlagKind::IntList if digits(&unsigned(&value)) => Ok(value),
+        FlagKind::Int | FlagKind::IntList => Err(wrong("a whole number", &value)),
         FlagKind::Uint if digits(&value) => Ok(value),
         FlagKind::Uint => Err(wrong("a whole number from 0", &value)),
         FlagKind::Float if value.parse::<f32>().is_ok_and(f32::is_finite) => Ok(value),
@@ -513,6 +517,18 @@ mod tests {
 
     fn own(words: &[&str]) -> Vec<String> {
         words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_list_of_numbers_holds_numbers() {
+        // Found by 100,000 lines of tests/differential.
+        let catalogues = Catalogue::carried().unwrap();
+        let argocd = catalogues.iter().find(|catalogue| catalogue.tool() == Tool::Argocd).unwrap();
+        let read = |text| parse(argocd, split(Tool::Argocd, text).unwrap(), None);
+        assert_eq!(read("app manifests web --source-positions 1,2").unwrap().flags()["source-positions"], own(&["1", "2"]));
+        for text in ["app manifests web --source-positions a", "app manifests web --source-positions 1,b"] {
+            assert!(matches!(read(text), Err(CommandError::Value { .. })), "{text}");
+        }
     }
 
     #[test]

@@ -198,7 +198,7 @@ fn spell(choices: &mut Choices<'_>, name: &str, known: Option<&Flag>) -> Vec<Str
     let bare = known.is_some_and(|flag| flag.value_if_bare.is_some());
     let values: &[&str] = match known.map(|flag| flag.kind) {
         Some(FlagKind::Bool) => &["true", "1", "T"],
-        Some(FlagKind::Int | FlagKind::Uint | FlagKind::Float) => &["9", "1"],
+        Some(FlagKind::Int | FlagKind::IntList | FlagKind::Uint | FlagKind::Float) => &["9", "1"],
         _ => &["x", "/etc/passwd", "https://evil.example", "system:admin", "a=b", "get"],
     };
     let value = *choices.pick(values);

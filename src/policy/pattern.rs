@@ -62,14 +62,14 @@ impl Pattern {
         let takes = match flag.kind {
             FlagKind::Bool => "true or false",
             FlagKind::Duration => "a duration like 30s",
-            FlagKind::Int | FlagKind::Uint => "a whole number",
+            FlagKind::Int | FlagKind::IntList | FlagKind::Uint => "a whole number",
             FlagKind::Float => "a number",
             FlagKind::List | FlagKind::Text => "",
         };
         let possible = match (self, flag.kind) {
             (_, FlagKind::List | FlagKind::Text) => true,
             (Self::Glob(glob), _) => glob.contains('*') || typed_value(flag, glob.clone()).is_ok_and(|value| value == *glob),
-            (Self::Integers { .. }, kind) => matches!(kind, FlagKind::Int | FlagKind::Uint | FlagKind::Float),
+            (Self::Integers { .. }, kind) => matches!(kind, FlagKind::Int | FlagKind::IntList | FlagKind::Uint | FlagKind::Float),
             (Self::Durations { .. }, kind) => kind == FlagKind::Duration,
         };
         (!possible).then(|| format!("--{} takes {takes}, so `{self}` never matches", flag.name))

@@ -213,7 +213,7 @@ fn is_same(kind: FlagKind, given: &str, held: &str) -> bool {
         FlagKind::Duration => duration(given) == duration(held),
         FlagKind::Float => given.parse::<f32>().unwrap() == held.parse::<f32>().unwrap(),
         FlagKind::Int | FlagKind::Uint => number(given) == number(held),
-        FlagKind::List | FlagKind::Text => true,
+        FlagKind::IntList | FlagKind::List | FlagKind::Text => true,
     }
 }
 
@@ -380,6 +380,7 @@ impl<'a> Author<'a> {
             FlagKind::Int => &["0", "1", "-1", "007", "08", "010", "2147483647", "-2147483648"],
             FlagKind::Uint => &["0", "1", "007", "4294967295"],
             FlagKind::Text if flag.name == "namespace" => &["default", "web", "a-b", "0"],
+            FlagKind::IntList => &["1", "1,2", "-1", "a", "1,b", "", "010", "1,,2"],
             FlagKind::List => &["a", "a,b", "a,b,c=d", "", "pods,services", "a,,b", "\"a,b\"", "x,-"],
             FlagKind::Text => match &flag.value_if_bare {
                 Some(bare) if self.chance(50) => return bare.clone(),
