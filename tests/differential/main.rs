@@ -173,6 +173,10 @@ fn difference(catalogue: &Catalogue, line: &Accepted, rendered: &Reading, writte
     // spelling, and for kubectl resources in any spelling.
     let mut flags = written.flags.clone();
     for (name, values) in &mut flags {
+        // The oracle tells texts; what pflag makes of this one is split at commas (int64_slice.go, Set).
+        if flag(name).is_some_and(|flag| flag.kind == FlagKind::IntList) {
+            *values = values.iter().flat_map(|value| value.split(',')).map(str::to_owned).collect();
+        }
         if flag(name).is_some_and(|flag| flag.kind == FlagKind::Bool) {
             values.iter_mut().for_each(|value| {
                 *value = if ["1", "t", "T", "true", "TRUE", "True"].contains(&value.as_str()) { "true" } else { "false" }.into()
