@@ -51,6 +51,9 @@ pub struct Headers {
 }
 
 impl Headers {
+    /// Those that hold a credential.
+    pub const SECRET: [&str; 2] = ["x-kubeconfig", "x-argocd-auth-token"];
+
     /// Reads them. A value that is no text stands for one that will be refused as what it is not.
     pub fn read(headers: &HeaderMap) -> Self {
         let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?").to_owned());

@@ -13,7 +13,7 @@ use axum::{
 use tokio::time::timeout;
 
 use super::{BODY_WITHIN, LARGEST_BODY};
-use crate::mcp;
+use crate::{gate::Headers, mcp};
 
 /// Names under which this server is called, without ports.
 #[derive(Clone, Debug)]
@@ -61,9 +61,11 @@ impl Hosts {
 
 /// Refuses other hosts and origins with 403.
 pub async fn check(State(hosts): State<Hosts>, mut request: Request, next: Next) -> Response {
-    // Whatever prints headers from here on does not print this one.
-    if let Some(kubeconfig) = request.headers_mut().get_mut("x-kubeconfig") {
-        kubeconfig.set_sensitive(true);
+    // Whatever prints headers from here on does not print these.
+    for name in Headers::SECRET {
+        if let Some(credential) = request.headers_mut().get_mut(name) {
+            credential.set_sensitive(true);
+        }
     }
     let target = request.uri().authority().map(|authority| authority.as_str().to_owned());
     match hosts.refusal(request.headers(), target.as_deref()) {
