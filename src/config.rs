@@ -183,8 +183,7 @@ struct ClusterTable {
 }
 
 /// The named clusters, their files beside the settings.
-fn clusters(tables: BTreeMap<String, ClusterTable>, settings: Option<&Path>) -> Result<Vec<ClusterSource>, ConfigError> {
-    let folder = settings.and_then(Path::parent).unwrap_or(Path::new(""));
+fn clusters(tables: BTreeMap<String, ClusterTable>, folder: &Path) -> Result<Vec<ClusterSource>, ConfigError> {
     let source = |(name, table): (String, ClusterTable)| {
         if !is_dns_label(&name) {
             let problem = format!("a cluster is called {}; give it lower-case letters, digits and hyphens", Excerpt::new(&name));
@@ -223,8 +222,7 @@ struct TokenSourceTable {
 
 impl KubeconfigTable {
     /// The token files beside the settings.
-    fn terms(self, settings: Option<&Path>) -> Result<Terms, ConfigError> {
-        let folder = settings.and_then(Path::parent).unwrap_or(Path::new(""));
+    fn terms(self, folder: &Path) -> Result<Terms, ConfigError> {
         let wrong = |key, problem: &str| Err(ConfigError::Value { key, problem: problem.into() });
         for source in &self.token_source {
             if source.plugin.split_whitespace().next().is_none() || source.plugin.contains('/') {
@@ -329,6 +327,8 @@ impl Settings {
         if !listen.ip().is_unspecified() {
             allowed_hosts.push(SocketAddr::new(listen.ip(), 0).to_string().trim_end_matches(":0").to_owned());
         }
+        // What a file names lies beside it.
+        let folder = options.config.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
         let limits = file.limits;
         let bounds = Bounds {
             timeout: duration("limits.timeout", &limits.timeout)?,
@@ -351,8 +351,8 @@ impl Settings {
             policy: read_policies(&policy)?,
             policy_paths: policy,
             tools: Tool::ALL.into_iter().map(|tool| (tool, path_of(tool))).collect(),
-            kubeconfig: file.kubeconfig.terms(options.config.as_deref())?,
-            clusters: clusters(file.clusters, options.config.as_deref())?,
+            kubeconfig: file.kubeconfig.terms(folder)?,
+            clusters: clusters(file.clusters, folder)?,
             egress: Allowed::new(allow),
             work_dir: options.work_dir.or(file.work_dir),
             allowed_hosts,

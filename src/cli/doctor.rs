@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     config::{Options, Settings},
     sandbox::{
-        AloneReport, Battery, Host, Layer, LayerState, Level, Levels, Limits, ProbeReport, ProfileName, claim_users, landlock_states,
+        AloneReport, Battery, Host, Layer, LayerState, LayerStatus, Level, Limits, ProbeReport, ProfileName, claim_users, layers_of_host,
     },
     workspace::Workspaces,
 };
@@ -60,7 +60,7 @@ impl Doctor {
         let mut probes = Vec::new();
         let mut broken = None;
         for profile in ProfileName::ALL {
-            match battery.run(&settings.levels, profile, true) {
+            match battery.run(&settings.levels, profile) {
                 Ok(reports) => probes.extend(reports),
                 Err(error) => {
                     broken = Some(error);
@@ -68,7 +68,8 @@ impl Doctor {
                 }
             }
         }
-        let layers: Vec<LayerReport> = Layer::ALL.into_iter().map(|layer| layer_report(layer, &settings.levels, is_root)).collect();
+        let layers = layers_of_host(&settings.levels, is_root);
+        let layers: Vec<LayerReport> = layers.into_iter().map(|status| layer_report(status, settings.levels.of(status.layer))).collect();
         let alone = if self.alone && broken.is_none() { battery.each_alone(ProfileName::Plain)? } else { Vec::new() };
         let idle = alone.iter().filter(|report| report.stops.is_empty()).map(|report| report.layer.as_str()).collect::<Vec<_>>();
         let missing = layers.iter().any(|report| report.level == Level::Require && report.state == LayerState::Missing);
@@ -132,13 +133,7 @@ impl Doctor {
 }
 
 /// A layer's state on this host, and what to do about it.
-fn layer_report(layer: Layer, levels: &Levels, is_root: bool) -> LayerReport {
-    let of_kernel = landlock_states().into_iter().find(|status| status.layer == layer).map(|status| status.state);
-    let state = match layer {
-        layer if levels.of(layer) == Level::Off => LayerState::Off,
-        Layer::User if !is_root => LayerState::NotApplicable,
-        _ => of_kernel.unwrap_or(LayerState::Enforced),
-    };
+fn layer_report(LayerStatus { layer, state }: LayerStatus, level: Level) -> LayerReport {
     let todo = match (layer, state) {
         (Layer::User, LayerState::NotApplicable) => {
             Some("all children share this user; start the server as root with SETUID, SETGID, SETPCAP, KILL and CHOWN for one each")
@@ -151,5 +146,5 @@ fn layer_report(layer: Layer, levels: &Levels, is_root: bool) -> LayerReport {
         (_, LayerState::Off) => Some("left out by [sandbox.layers]"),
         _ => None,
     };
-    LayerReport { layer, level: levels.of(layer), state, todo: todo.map(str::to_owned) }
+    LayerReport { layer, level, state, todo: todo.map(str::to_owned) }
 }

@@ -32,7 +32,7 @@ use crate::{
     kubeconfig::Terms,
     mcp, metrics,
     policy::Policy,
-    sandbox::{Identity, Limits, Sandbox, SpawnerLink, check_layers, claim_users, fork_spawner, harden_server},
+    sandbox::{Identity, Limits, Profiles, Sandbox, SpawnerLink, check_layers, claim_users, fork_spawner, harden_server},
     secret::SecretString,
     workspace::Workspaces,
 };
@@ -124,12 +124,13 @@ impl Prepared {
         }
         let children = if is_root { Some(claim_users(settings.first_child_user, places(settings))?) } else { None };
         let limits = Limits { memory_bytes: settings.bounds.memory_bytes, cpu_seconds: 30 };
-        check_layers(&settings.levels, children, limits).map_err(|error| {
+        let profiles = Profiles::load()?;
+        check_layers(&profiles, &settings.levels, children, limits).map_err(|error| {
             format!(
                 "no command could be confined on this host\nerror[sandbox_unavailable]: {error}\n  fix:    `kube-airlock doctor` shows what this host lacks, and what to do\n  accept: `[sandbox.layers]` with `LAYER = \"off\"` in the settings runs commands without it"
             )
         })?;
-        let link = fork_spawner(settings.tools.clone(), settings.levels.clone(), children, places(settings))?;
+        let link = fork_spawner(settings.tools.clone(), profiles, settings.levels.clone(), children, places(settings))?;
         Ok(Self { catalogues, policy, clusters, workspaces, link })
     }
 

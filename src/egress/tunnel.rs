@@ -99,40 +99,36 @@ impl Tunnel {
         // Closed without a word when there are too many; a tool that needs so many is not the tool.
         let Ok(_place) = self.places.try_acquire() else { return };
         let Ok(Ok(Some(asked))) = timeout(ASK_WITHIN, asked(&mut child)).await else { return };
-        let answers = match &asked {
-            Asked::Straight(_) => None,
-            Asked::Http(authority) => Some((authority, Dialect::Http)),
-            Asked::Socks(authority) => Some((authority, Dialect::Socks)),
+        let dialect = match asked {
+            Asked::Straight => None,
+            Asked::Proxy(dialect, authority) if authority.eq_ignore_ascii_case(&self.authority) => Some(dialect),
+            Asked::Proxy(dialect, authority) => {
+                let _ = child.write_all(&dialect.refused(&self.refuse(&authority))).await; // the child may be gone
+                return;
+            }
         };
-        if let Some((authority, dialect)) = answers
-            && !authority.eq_ignore_ascii_case(&self.authority)
-        {
-            // The rest is counted: how often is the child's to choose.
-            let before = self.refused.fetch_add(1, Ordering::Relaxed);
-            if before == 0 {
-                tracing::info!(asked = %Excerpt::new(authority), pinned = self.authority, "a connection to another server is refused");
-            }
-            let told = format!("{} is not the server of this request, and no other is reached", Excerpt::new(authority));
-            let _ = child.write_all(&dialect.refused(&told)).await; // the child may be gone
-            return;
-        }
-        match (self.dial().await, answers) {
-            (Ok(mut server), _) => {
-                let begun = match (&asked, answers) {
-                    (Asked::Straight(first), _) => server.write_all(first).await,
-                    (_, Some((_, dialect))) => child.write_all(dialect.granted()).await,
-                    (_, None) => Ok(()),
-                };
-                if begun.is_ok() {
-                    let _ = self.carry(child, server).await; // its end is the connection's end
-                }
-            }
-            (Err(error), Some((_, dialect))) => {
+        let begun = match (self.dial().await, dialect) {
+            (Ok(mut server), None) => server.write_all(&[HANDSHAKE]).await.map(|()| server),
+            (Ok(server), Some(dialect)) => child.write_all(dialect.granted()).await.map(|()| server),
+            (Err(error), Some(dialect)) => {
                 let told = format!("{} cannot be reached: {}", self.authority, error.kind());
-                let _ = child.write_all(&dialect.unreachable(&told)).await;
+                child.write_all(&dialect.unreachable(&told)).await.and(Err(error))
             }
-            (Err(_), None) => {}
+            (Err(error), None) => Err(error),
+        };
+        if let Ok(server) = begun {
+            let _ = self.carry(child, server).await; // its end is the connection's end
         }
+    }
+
+    /// Counts a question about another server, logs the first, since how many there are is the child's to choose,
+    /// and says why it is refused.
+    fn refuse(&self, authority: &str) -> String {
+        let asked = Excerpt::new(authority);
+        if self.refused.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::info!(%asked, pinned = self.authority, "a connection to another server is refused");
+        }
+        format!("{asked} is not the server of this request, and no other is reached")
     }
 
     /// Carries bytes both ways until both are done, one fails, or the child has had its share.
@@ -160,14 +156,12 @@ impl Tunnel {
     }
 }
 
-/// What a child wants, in the language of its tool.
+/// What a child wants.
 enum Asked {
-    /// `CONNECT host:port`.
-    Http(String),
-    /// SOCKS 5, the greeting done.
-    Socks(String),
-    /// It has begun TLS; its first bytes.
-    Straight(Vec<u8>),
+    /// A connection to `host:port`, in the language of its tool.
+    Proxy(Dialect, String),
+    /// It has begun TLS: the first byte of that is read.
+    Straight,
 }
 
 #[derive(Clone, Copy)]
@@ -206,9 +200,9 @@ const SOCKS: u8 = 5;
 /// Reads what a child wants; `None` for all that is no question.
 async fn asked(child: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<Option<Asked>> {
     match child.read_u8().await? {
-        SOCKS => Ok(socks(child).await?.map(Asked::Socks)),
-        HANDSHAKE => Ok(Some(Asked::Straight(vec![HANDSHAKE]))),
-        first => Ok(http(child, first).await?.map(Asked::Http)),
+        SOCKS => Ok(socks(child).await?.map(|authority| Asked::Proxy(Dialect::Socks, authority))),
+        HANDSHAKE => Ok(Some(Asked::Straight)),
+        first => Ok(http(child, first).await?.map(|authority| Asked::Proxy(Dialect::Http, authority))),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What no policy can allow, in every spelling and place.
 //!
-//! The list is written down here a second time, from the threat model (section 2) and not from
-//! `policy/never.rs`: a property that reads the code's own list holds for an empty one.
+//! The list is written down here a second time, from the threat model (section 2) and not from the classes in
+//! `policy/catalogue/*.hazards.toml`: a property that reads the code's own list holds for an empty one.
 
 use super::{
     catalogues,

@@ -150,8 +150,8 @@ fn schema<T: schemars::JsonSchema>() -> Arc<JsonObject> {
     Arc::new(schema.as_object().cloned().unwrap_or_default())
 }
 
-/// The arguments' schema, without those that only other tools take. An optional argument is one that may be left out; saying that it may also
-/// be null makes some clients (Gemini's function declarations) refuse the tool.
+/// The arguments' schema, without those that only other tools take. An optional argument is one that may be
+/// left out; saying that it may also be null makes some clients (Gemini's function declarations) refuse the tool.
 fn input_schema(tool: Tool) -> Arc<JsonObject> {
     let mut schema = schemars::Schema::from(schema::<Arguments>().as_ref().clone());
     RecursiveTransform(|schema: &mut schemars::Schema| {
@@ -198,13 +198,8 @@ impl ServerHandler for Server {
             Ok(arguments) => arguments,
             Err(error) => return Ok(malformed(&error)),
         };
-        let mut headers = context.extensions.get::<Parts>().map(|parts| Headers::read(&parts.headers)).unwrap_or_default();
-        if headers.kubeconfig.is_none() {
-            headers.kubeconfig.clone_from(&self.own.kubeconfig);
-        }
-        if self.door == Door::Stdio {
-            headers.argocd = self.own.argocd.clone();
-        }
+        // Only HTTP has headers.
+        let headers = context.extensions.get::<Parts>().map_or_else(|| self.own.clone(), |parts| Headers::read(&parts.headers));
         let request = arguments.request(tool, headers);
         let outcome = tokio::select! {
             outcome = self.gate.run(Caller::anonymous(self.door), request) => outcome,

@@ -38,7 +38,7 @@ use super::{
     SandboxError,
     child::{Confinement, FAILED, WITHOUT_WRITE_EXECUTE, confine},
     landlock,
-    layer::{Layer, Levels, Step},
+    layer::{self, Layer, LayerStatus, Levels, Step},
     message::Limits,
     privilege::Identity,
     probe::{self, Found, Probe, Scene},
@@ -165,15 +165,15 @@ impl Battery {
         })
     }
 
-    /// Runs every probe of a profile under these layers; with `controls`, unconfined too.
+    /// Runs every probe of a profile under these layers, and those with a control unconfined too.
     ///
     /// # Errors
     /// The layer that could not be applied.
-    pub fn run(&self, levels: &Levels, profile: ProfileName, controls: bool) -> Result<Vec<ProbeReport>, SandboxError> {
+    pub fn run(&self, levels: &Levels, profile: ProfileName) -> Result<Vec<ProbeReport>, SandboxError> {
         let mut reports = Vec::new();
         for probe in probe::all(profile, self.profiles.get(profile)) {
             let found = self.confined(levels, profile, &probe)?;
-            let unconfined = if controls && probe.succeeds { Some(self.unconfined(&probe)?) } else { None };
+            let unconfined = if probe.succeeds { Some(self.unconfined(&probe)?) } else { None };
             let ok = probe.expected.contains(&found) && unconfined.is_none_or(|control| control == Found::Allowed);
             reports.push(ProbeReport { probe: probe.name, group: probe.group, profile, expected: probe.expected, found, unconfined, ok });
         }
@@ -192,12 +192,8 @@ impl Battery {
             if self.identity.is_none() && NEED_ROOT.contains(&layer) || inherited && layer == Layer::NoNewPrivileges {
                 continue;
             }
-            let (mut stands, mut falls) = (Levels::default(), Levels::default());
-            for other in without {
-                stands = stands.without(*other);
-                falls = falls.without(*other);
-            }
-            falls = falls.without(layer);
+            let stands = without.iter().fold(Levels::default(), |levels, other| levels.without(*other));
+            let falls = stands.clone().without(layer);
             let mut stops = Vec::new();
             for probe in probe::all(profile, self.profiles.get(profile)) {
                 let stopped = self.confined(&stands, profile, &probe)? != Found::Allowed;
@@ -255,13 +251,17 @@ impl Battery {
 ///
 /// # Errors
 /// The layer that could not be applied.
-pub fn check_layers(levels: &Levels, identity: Option<Identity>, limits: Limits) -> Result<(), SandboxError> {
-    let profiles = Profiles::load().map_err(io::Error::other)?;
+pub fn check_layers(profiles: &Profiles, levels: &Levels, identity: Option<Identity>, limits: Limits) -> Result<(), SandboxError> {
     let (tool, directory) = (File::open("/proc/self/exe")?, File::open("/")?);
     for profile in ProfileName::ALL {
         in_child(Some(confinement(levels, profiles.get(profile), &tool, &directory, limits, identity)?), || Ok(()))?;
     }
     Ok(())
+}
+
+/// The state of every layer on this host, by its kernel.
+pub fn layers_of_host(levels: &Levels, has_own_users: bool) -> Vec<LayerStatus> {
+    layer::states(levels, has_own_users, &landlock::statuses())
 }
 
 /// What confines a child, and where its questions arrive.
@@ -285,7 +285,7 @@ fn confinement(
         stderr: null()?,
         ruleset,
         calls: profile.filter.clone(),
-        questions: (profile.has_network && levels.has(Layer::Egress)).then_some(theirs),
+        questions: profile.asking.clone().filter(|_| levels.has(Layer::Egress)).map(|asking| (asking, theirs)),
         limits,
         identity,
         spawner: getpid(),

@@ -32,7 +32,7 @@ use super::{
     message::Limits,
     privilege,
     privilege::Identity,
-    profile, rlimit,
+    rlimit,
     spawner::send,
     sys,
 };
@@ -53,8 +53,9 @@ pub(super) struct Confinement {
     pub(super) stderr: OwnedFd,
     pub(super) ruleset: Option<RulesetCreated>,
     pub(super) calls: Filter,
-    /// Where the descriptor goes on which the child's connections are answered; `None`: it has none.
-    pub(super) questions: Option<OwnedFd>,
+    /// The filter that asks about connections, and where the descriptor goes on which they are answered; `None`:
+    /// it has none.
+    pub(super) questions: Option<(Filter, OwnedFd)>,
     pub(super) limits: Limits,
     /// The user to become, when the spawner is root.
     pub(super) identity: Option<Identity>,
@@ -129,8 +130,7 @@ pub(super) fn confine(plan: Confinement, report: &mut fs::File) -> Result<OwnedF
             Err(error) => return Err(by(Step::DenyWriteExecute)(error)),
         }
     }
-    if let Some(supervisor) = plan.questions.filter(|_| levels.has(Layer::Egress)) {
-        let asking = profile::asking().map_err(|_| (Step::AskForConnections, Errno::EINVAL))?;
+    if let Some((asking, supervisor)) = plan.questions.filter(|_| levels.has(Layer::Egress)) {
         let listener = sys::install_asking_filter(&asking.program(own, -1)).map_err(by(Step::AskForConnections))?;
         send(supervisor.as_fd(), b"?", &[listener.as_fd()], MsgFlags::empty()).map_err(at(Step::HandOverQuestions))?;
     }

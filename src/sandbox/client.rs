@@ -28,7 +28,7 @@ use zeroize::Zeroizing;
 use super::{
     environment::environment,
     landlock,
-    layer::{Layer, LayerState, LayerStatus, Levels},
+    layer::{self, Layer, LayerState, LayerStatus, Levels},
     message::{ExitStatus, LARGEST, Limits, Reply, Request, Start, Stop, ToolAbsence},
     notify::supervise,
     profile::{ProfileName, Profiles},
@@ -216,8 +216,10 @@ impl Sandbox {
         let [directory, kubeconfig, home] = workspace.descriptors()?;
         let name = ProfileName::of(&invocation);
         let profile = self.0.profiles.get(name);
-        let (questions, questions_for_child) =
-            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).map_err(io::Error::from)?;
+        let questions = match profile.asking {
+            Some(_) => Some(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).map_err(io::Error::from)?),
+            None => None,
+        };
         let number = self.0.next.fetch_add(1, Ordering::Relaxed);
         let (started_sender, started) = oneshot::channel();
         let (ended_sender, ended) = oneshot::channel();
@@ -239,9 +241,7 @@ impl Sandbox {
         });
         let (told, watched) = watch::channel(None);
         let mut descriptors = vec![stdout_writer.as_fd(), stderr_writer.as_fd(), directory.as_fd(), kubeconfig.as_fd(), home.as_fd()];
-        if profile.has_network {
-            descriptors.push(questions_for_child.as_fd());
-        }
+        descriptors.extend(questions.as_ref().map(|(_, for_child)| for_child.as_fd()));
         // From here on the child may exist; whatever becomes of this future, it is cleaned up after.
         let supervisor = CancellationToken::new();
         tokio::spawn(clean_up(Arc::clone(&self.0), number, slot, workspace, ended, told, supervisor.clone().drop_guard()));
@@ -250,7 +250,8 @@ impl Sandbox {
             self.0.waiting().forget(number);
             return Err(error);
         }
-        drop((stdout_writer, stderr_writer, questions_for_child));
+        drop((stdout_writer, stderr_writer));
+        let questions = questions.map(|(ours, _)| ours);
         let streams = Streams { stdout: pipe::Receiver::from_owned_fd(stdout)?, stderr: pipe::Receiver::from_owned_fd(stderr)? };
         let mut child =
             Child { number, inner: Arc::clone(&self.0), ended: watched, layers: Vec::new(), streams: Some(streams), tunnel: None };
@@ -258,7 +259,7 @@ impl Sandbox {
         *self.0.unsound.lock().unwrap_or_else(PoisonError::into_inner) = started.as_ref().err().map(ToString::to_string);
         let without_write_execute = started?;
         child.layers = self.0.layers(without_write_execute);
-        if profile.has_network && self.0.levels.has(Layer::Egress) {
+        if let Some(questions) = questions.filter(|_| self.0.levels.has(Layer::Egress)) {
             // The child sent it before it became the tool, which is what has just been told.
             let listener = receive(questions.as_fd())?.and_then(|(_, descriptors)| descriptors.into_iter().next());
             let listener = listener.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
@@ -350,14 +351,13 @@ impl Inner {
     }
 
     fn layers(&self, without_write_execute: bool) -> Vec<LayerStatus> {
-        let landlock = |layer| self.landlock.iter().find(|status| status.layer == layer).map(|status| status.state);
-        let state = |layer| match layer {
-            layer if !self.levels.has(layer) => LayerState::Off,
-            Layer::User if !self.has_own_users => LayerState::NotApplicable,
-            Layer::WriteXorExecute if without_write_execute => LayerState::Missing,
-            layer => landlock(layer).unwrap_or(LayerState::Enforced),
-        };
-        Layer::ALL.into_iter().map(|layer| LayerStatus { layer, state: state(layer) }).collect()
+        let mut states = layer::states(&self.levels, self.has_own_users, &self.landlock);
+        for status in states.iter_mut().filter(|status| status.layer == Layer::WriteXorExecute) {
+            if without_write_execute && status.state == LayerState::Enforced {
+                status.state = LayerState::Missing;
+            }
+        }
+        states
     }
 
     async fn ask(&self, request: &Request, descriptors: &[std::os::fd::BorrowedFd<'_>]) -> Result<(), SandboxError> {

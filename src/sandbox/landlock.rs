@@ -14,7 +14,7 @@ use super::{
 };
 
 /// What this kernel's Landlock can do: the layers that every child will report.
-pub fn statuses() -> Vec<LayerStatus> {
+pub(super) fn statuses() -> Vec<LayerStatus> {
     let abi = sys::landlock_abi();
     let since = |layer, needed| LayerStatus { layer, state: if abi >= needed { LayerState::Enforced } else { LayerState::Missing } };
     // Files since ABI 2 (Linux 5.19: links across directories too), TCP since 4, scopes since 6.

@@ -165,6 +165,16 @@ pub struct LayerStatus {
     pub state: LayerState,
 }
 
+/// What every child gets on a host whose Landlock has these states, before one has run.
+pub(super) fn states(levels: &Levels, has_own_users: bool, landlock: &[LayerStatus]) -> Vec<LayerStatus> {
+    let state = |layer| match layer {
+        layer if !levels.has(layer) => LayerState::Off,
+        Layer::User if !has_own_users => LayerState::NotApplicable,
+        layer => landlock.iter().find(|status| status.layer == layer).map_or(LayerState::Enforced, |status| status.state),
+    };
+    Layer::ALL.into_iter().map(|layer| LayerStatus { layer, state: state(layer) }).collect()
+}
+
 /// One call of the fixed sequence from fork to exec; a failure names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

@@ -23,14 +23,13 @@ mod rlimit;
 mod spawner;
 mod sys;
 
-pub use battery::{AloneReport, Battery, Host, ProbeReport, check_layers};
+pub use battery::{AloneReport, Battery, Host, ProbeReport, check_layers, layers_of_host};
 pub use client::{Child, Run, Sandbox, SandboxError, Streams};
-pub use landlock::statuses as landlock_states;
 pub use layer::{Layer, LayerState, LayerStatus, Level, Levels};
 pub use message::{ExitStatus, Limits};
 pub use privilege::{Identity, claim_users};
 pub use probe::Found;
-pub use profile::{ProfileError, ProfileName};
+pub use profile::{ProfileError, ProfileName, Profiles};
 pub use spawner::{SpawnerLink, ToolPaths, fork_spawner};
 pub use sys::harden_server;
 

@@ -464,14 +464,13 @@ fn network(name: ProfileName) -> Vec<Probe> {
 /// `struct sockaddr_in` for 127.0.0.1.
 fn inet(port: u16) -> [u8; 16] {
     let [high, low] = port.to_be_bytes();
-    let [family, _] = libc::AF_INET.to_le_bytes().split_first().map_or([0, 0], |(first, _)| [*first, 0]);
+    let [family, ..] = libc::AF_INET.to_le_bytes();
     [family, 0, high, low, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]
 }
 
 /// `struct sockaddr_un` with a name that begins with a zero.
 fn unix_abstract(name: &str) -> Vec<u8> {
-    let family = libc::AF_UNIX.to_le_bytes();
-    let family = family.first().copied().unwrap_or_default();
+    let [family, ..] = libc::AF_UNIX.to_le_bytes();
     [&[family, 0, 0], OsStr::new(name).as_bytes()].concat()
 }
 

@@ -50,8 +50,8 @@ impl ProfileName {
 /// A profile, ready to be applied.
 #[derive(Debug)]
 pub(super) struct Profile {
-    /// Whether connections are answered at all.
-    pub(super) has_network: bool,
+    /// What lets the server answer connections; `None`: there are none.
+    pub(super) asking: Option<Filter>,
     /// Files that may be read where they are, besides the tool and the request's own directory.
     pub(super) readable: Vec<PathBuf>,
     /// What each tool gets in its environment besides what all get.
@@ -170,13 +170,17 @@ fn not_permitted() -> String {
 
 /// All profiles.
 #[derive(Debug)]
-pub(super) struct Profiles {
+pub struct Profiles {
     offline: Profile,
     plain: Profile,
 }
 
 impl Profiles {
-    pub(super) fn load() -> Result<Self, ProfileError> {
+    /// Reads and compiles them.
+    ///
+    /// # Errors
+    /// A fault of this build: the files are compiled in.
+    pub fn load() -> Result<Self, ProfileError> {
         Ok(Self { offline: Profile::load(ProfileName::Offline)?, plain: Profile::load(ProfileName::Plain)? })
     }
 
@@ -194,7 +198,7 @@ impl Profile {
         let mut rules = BTreeMap::new();
         let mut examples = Vec::new();
         let mut profile = Self {
-            has_network: false,
+            asking: None,
             readable: Vec::new(),
             variables: BTreeMap::new(),
             filter: Filter::default(),
@@ -234,7 +238,9 @@ impl Profile {
                 Ok(())
             };
             add_all().map_err(wrong)?;
-            profile.has_network |= file.network == Network::Pinned;
+            if file.network == Network::Pinned {
+                profile.asking = Some(asking().map_err(wrong)?);
+            }
             profile.readable.extend(file.readable.into_iter().map(|readable| readable.path));
             for (tool, variables) in file.variables {
                 profile.variables.entry(tool).or_default().extend(variables);
@@ -251,7 +257,7 @@ impl Profile {
 }
 
 /// The filter that lets the server answer connections.
-pub(super) fn asking() -> Result<Filter, String> {
+fn asking() -> Result<Filter, String> {
     Filter::only(&BTreeMap::from([(Sysno::connect, Rule::always(Action::Ask))]))
 }
 
@@ -299,7 +305,7 @@ mod tests {
         for name in ProfileName::ALL {
             let profile = Profile::load(name).unwrap();
             assert!(profile.examples.iter().any(|example| example.refused.is_some()), "{name:?}");
-            assert_eq!(profile.has_network, name != ProfileName::Offline);
+            assert_eq!(profile.asking.is_some(), name != ProfileName::Offline);
         }
     }
 }

@@ -59,8 +59,13 @@ pub struct SpawnerLink {
 ///
 /// # Errors
 /// When the kernel refuses a socket or a process.
-pub fn fork_spawner(tools: ToolPaths, levels: Levels, children: Option<Identity>, slots: u16) -> io::Result<SpawnerLink> {
-    let profiles = Profiles::load().map_err(io::Error::other)?;
+pub fn fork_spawner(
+    tools: ToolPaths,
+    profiles: Profiles,
+    levels: Levels,
+    children: Option<Identity>,
+    slots: u16,
+) -> io::Result<SpawnerLink> {
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
     let server = getpid();
     match sys::fork()? {
@@ -259,7 +264,7 @@ impl Spawner {
         let failed = |layer: &'static str, call: &'static str| move |errno: Errno| (layer.to_owned(), call.to_owned(), errno);
         let profile = self.profiles.get(start.profile);
         let mut descriptors = descriptors.into_iter();
-        let questions = if profile.has_network { descriptors.next_back() } else { None };
+        let questions = profile.asking.clone().and_then(|asking| Some((asking, descriptors.next_back()?)));
         let Ok([stdout, stderr, directory, kubeconfig, home]) = <[OwnedFd; 5]>::try_from(descriptors.collect::<Vec<_>>()) else {
             return Err(failed("descriptors", "recvmsg")(Errno::EBADF));
         };

@@ -30,6 +30,8 @@ use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
+use crate::random::Random;
+
 #[test]
 fn client_go_reads_every_accepted_kubeconfig_of_the_corpus_as_the_parser_does() {
     let folder = tempfile::tempdir().unwrap();
@@ -492,6 +494,12 @@ struct Author {
     /// Whether this file may have spellings that are not legal everywhere, or not legal at all.
     daring: bool,
     state: u64,
+}
+
+impl Random for Author {
+    fn state(&mut self) -> &mut u64 {
+        &mut self.state
+    }
 }
 
 impl Author {
@@ -1070,22 +1078,6 @@ impl Author {
     fn word_of(&mut self, among: &'static str) -> &'static str {
         let words: Vec<&str> = among.split('¦').collect();
         self.pick(&words)
-    }
-
-    fn pick<T: Copy>(&mut self, among: &[T]) -> T {
-        among[self.below(among.len())]
-    }
-
-    fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        // xorshift64 (Marsaglia 2003); its high bits are the better ones.
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 7;
-        self.state ^= self.state << 17;
-        usize::try_from((self.state >> 33) % end as u64).unwrap()
     }
 }
 

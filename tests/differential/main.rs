@@ -14,6 +14,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests start processes")]
 
 mod kubeconfig;
+mod random;
 
 use std::{
     collections::BTreeMap,
@@ -31,6 +32,8 @@ use kube_airlock::{
     command::{Invocation, go_duration, parse, split},
 };
 use serde::Deserialize;
+
+use random::Random;
 
 #[test]
 fn argocd_reads_every_accepted_line_as_the_parser_does() {
@@ -291,6 +294,12 @@ struct Author<'a> {
     state: u64,
 }
 
+impl Random for Author<'_> {
+    fn state(&mut self) -> &mut u64 {
+        &mut self.state
+    }
+}
+
 impl<'a> Author<'a> {
     fn new(catalogue: &'a Catalogue, seed: u64) -> Self {
         let nodes: Vec<_> = catalogue.commands().collect();
@@ -499,21 +508,5 @@ impl<'a> Author<'a> {
                 words.insert(at, word);
             }
         }
-    }
-
-    fn pick<T: Copy>(&mut self, among: &[T]) -> T {
-        among[self.below(among.len())]
-    }
-
-    fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        // xorshift64 (Marsaglia 2003); its high bits are the better ones.
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 7;
-        self.state ^= self.state << 17;
-        usize::try_from((self.state >> 33) % end as u64).unwrap()
     }
 }

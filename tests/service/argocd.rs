@@ -4,7 +4,10 @@ use std::fs;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
-use crate::harness::{Server, argocd, eventually, tools};
+use crate::{
+    fixtures::ARGOCD_ANSWERS,
+    harness::{Server, argocd, eventually, tools},
+};
 
 const EVERYTHING: &str = r#"schema = 1
 [[rule]]
@@ -42,20 +45,7 @@ fn a_callers_token_reads_and_syncs_applications() {
     let flags = ["--tools-dir", tools.to_str().unwrap(), "--egress-allow", &address, "--policy", policy.to_str().unwrap()];
     let server = Server::with(&flags, None);
     eventually("argocd is there", || server.get("/tools/status").json()["tools"]["argocd"]["state"] == "available");
-    for (command, expected) in [
-        ("account get-user-info", "Username: agent"),
-        ("app list -o name", "argocd/shop"),
-        ("app get shop", "Synced to main"),
-        ("app history shop", "main ("),
-        ("app manifests shop", "shop-config"),
-        ("app resources shop", "Deployment"),
-        ("app logs shop --tail 1", "GET"),
-        ("proj list", "default"),
-        ("cluster list", "in-cluster"),
-        ("repo list", "Successful"),
-        ("version --short", "argocd-server: v3.6.1"),
-        ("app sync shop", "successfully synced"),
-    ] {
+    for (command, expected) in ARGOCD_ANSWERS {
         let reply = ask(&server, command, &headers());
         assert_eq!(reply["success"], true, "{command}: {reply}");
         assert!(reply["output"].as_str().unwrap().contains(expected), "{command}: {reply}");
