@@ -127,6 +127,12 @@ impl Workspace {
         self.directory.path().join("home")
     }
 
+    /// How the names of the request's socket files begin, which the server makes beside its directory: what the
+    /// child owns it could replace.
+    pub fn sockets(&self) -> PathBuf {
+        self.directory.path().to_owned()
+    }
+
     /// Descriptors of the directory, the kubeconfig and the home.
     pub(crate) fn descriptors(&self) -> io::Result<[File; 3]> {
         let open = |path: &Path, flags: OFlag| OpenOptions::new().read(true).custom_flags((flags | OFlag::O_NOFOLLOW).bits()).open(path);

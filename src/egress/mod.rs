@@ -8,9 +8,11 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod listener;
 mod pin;
 mod tunnel;
 
 pub use address::{AllowError, AllowRule, Allowed, Forbidden};
+pub use listener::Listening;
 pub use pin::{EgressError, Pinned, pin};
-pub use tunnel::Tunnel;
+pub use tunnel::{PROXY, Tunnel};

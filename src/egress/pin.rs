@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     address::{Allowed, Forbidden},
+    listener::Listening,
     tunnel::Tunnel,
 };
 use crate::endpoint::{Endpoint, EndpointHost};
@@ -80,9 +81,9 @@ impl Pinned {
         self.0.as_ref().is_some_and(|pin| pin.endpoint.bypasses_proxies())
     }
 
-    /// The way there, for one child.
-    pub fn tunnel(&self) -> Option<Arc<Tunnel>> {
-        self.0.as_ref().map(|pin| Tunnel::new(pin.endpoint.authority(), pin.addresses.clone()))
+    /// The way there, for one child, and to itself where it listens.
+    pub fn tunnel(&self, listening: Option<Listening>) -> Option<Arc<Tunnel>> {
+        self.0.as_ref().map(|pin| Tunnel::new(pin.endpoint.authority(), pin.addresses.clone(), listening))
     }
 }
 

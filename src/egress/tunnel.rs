@@ -2,13 +2,15 @@
 //!
 //! The child asks as it would ask any proxy: `CONNECT host:port` over HTTP, or SOCKS 5 (RFC 1928), which is
 //! all that argocd's gRPC knows. The server never resolves what it is asked for: the name has to be the
-//! pinned one, and the address is known. A TLS greeting without a question goes straight there.
+//! pinned one, and the address is known. A TLS greeting without a question goes straight there. A child that
+//! listens also talks to itself: what is no question to a proxy goes to its own listener.
 
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    os::fd::OwnedFd,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
@@ -25,13 +27,19 @@ use tokio::{
     time::timeout,
 };
 
+use super::listener::{Listener, Listening};
 use crate::excerpt::Excerpt;
+
+/// What a tool has to have for its proxy, so that it names the host that it wants. Never dialled (TEST-NET-1).
+pub const PROXY: &str = "http://192.0.2.1:1";
 
 /// Connections of one child at once. helm at its busiest has 9 (sandbox notes, 9.2).
 const MOST_CONNECTIONS: usize = 32;
 /// Bytes of all of a child's connections, both ways: more than any answer that a call may keep.
 const MOST_BYTES: u64 = 1 << 30;
-/// The longest request for a connection.
+/// Listeners of one child: istioctl makes two for each istiod that it asks.
+const MOST_LISTENERS: usize = 32;
+/// The longest request for a connection, and the most that is read to see which listener is wanted.
 const LONGEST_REQUEST: usize = 8 * 1024;
 /// A request for a connection comes at once, from the same machine.
 const ASK_WITHIN: Duration = Duration::from_secs(5);
@@ -51,17 +59,49 @@ pub struct Tunnel {
     places: Semaphore,
     bytes_left: AtomicU64,
     refused: AtomicU32,
+    /// What it listens on, when its profile lets it.
+    listening: Option<Listening>,
+    listeners: Mutex<Vec<Arc<Listener>>>,
 }
 
 impl Tunnel {
-    pub(super) fn new(authority: String, addresses: Vec<SocketAddr>) -> Arc<Self> {
+    pub(super) fn new(authority: String, addresses: Vec<SocketAddr>, listening: Option<Listening>) -> Arc<Self> {
         Arc::new(Self {
             authority,
             addresses,
             places: Semaphore::new(MOST_CONNECTIONS),
             bytes_left: AtomicU64::new(MOST_BYTES),
             refused: AtomicU32::new(0),
+            listening,
+            listeners: Mutex::new(Vec::new()),
         })
+    }
+
+    /// Makes a listener for the child, which only [`Self::serve`] connects to.
+    ///
+    /// # Errors
+    /// When its profile has none, it has had its share, or there is no descriptor left.
+    pub fn listen(&self) -> io::Result<OwnedFd> {
+        let listening = self.listening.as_ref().ok_or(io::ErrorKind::PermissionDenied)?;
+        let mut listeners = self.listeners();
+        if listeners.len() >= MOST_LISTENERS {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        let (listener, of_child) = Listener::open(listening, listeners.len())?;
+        listeners.push(Arc::new(listener));
+        Ok(of_child)
+    }
+
+    fn listeners(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Listener>>> {
+        // Nothing panics while it holds the lock; if it did, the list is still whole.
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The listener with this port, else the newest.
+    fn listener(&self, port: Option<u16>) -> Option<Arc<Listener>> {
+        let listeners = self.listeners();
+        let with_port = listeners.iter().find(|listener| port.is_some() && listener.port() == port);
+        with_port.or_else(|| listeners.last()).cloned()
     }
 
     /// How often the child asked for another server.
@@ -99,25 +139,56 @@ impl Tunnel {
         // Closed without a word when there are too many; a tool that needs so many is not the tool.
         let Ok(_place) = self.places.try_acquire() else { return };
         let Ok(Ok(Some(asked))) = timeout(ASK_WITHIN, asked(&mut child)).await else { return };
-        let dialect = match asked {
-            Asked::Straight => None,
-            Asked::Proxy(dialect, authority) if authority.eq_ignore_ascii_case(&self.authority) => Some(dialect),
-            Asked::Proxy(dialect, authority) => {
-                let _ = child.write_all(&dialect.refused(&self.refuse(&authority))).await; // the child may be gone
-                return;
-            }
+        // Its end is the connection's end, whatever it was.
+        let _ = match asked {
+            Asked::Proxy(dialect, authority) => self.proxy(child, dialect, &authority).await,
+            // A port of its own may be forwarded to a server that speaks TLS; the API server is asked for by name then.
+            Asked::Tls(begun) => match self.listener(None).filter(|listener| listener.port().is_some()) {
+                Some(listener) => self.carry_to_itself(child, &listener, &begun).await,
+                None => self.carry_to_pin(child, &begun).await,
+            },
+            Asked::Itself(begun) => match self.listener(port_of_host(&begun)) {
+                Some(listener) => self.carry_to_itself(child, &listener, &begun).await,
+                None => Ok(()),
+            },
         };
-        let begun = match (self.dial().await, dialect) {
-            (Ok(mut server), None) => server.write_all(&[HANDSHAKE]).await.map(|()| server),
-            (Ok(server), Some(dialect)) => child.write_all(dialect.granted()).await.map(|()| server),
-            (Err(error), Some(dialect)) => {
+    }
+
+    /// Answers as a proxy does.
+    async fn proxy(&self, mut child: impl AsyncRead + AsyncWrite + Unpin, dialect: Dialect, authority: &str) -> io::Result<()> {
+        if !authority.eq_ignore_ascii_case(&self.authority) {
+            return child.write_all(&dialect.refused(&self.refuse(authority))).await;
+        }
+        match self.dial().await {
+            Ok(server) => {
+                child.write_all(dialect.granted()).await?;
+                self.carry(child, server).await
+            }
+            Err(error) => {
                 let told = format!("{} cannot be reached: {}", self.authority, error.kind());
-                child.write_all(&dialect.unreachable(&told)).await.and(Err(error))
+                child.write_all(&dialect.unreachable(&told)).await
             }
-            (Err(error), None) => Err(error),
-        };
-        if let Ok(server) = begun {
-            let _ = self.carry(child, server).await; // its end is the connection's end
+        }
+    }
+
+    async fn carry_to_pin(&self, child: impl AsyncRead + AsyncWrite + Unpin, begun: &[u8]) -> io::Result<()> {
+        let mut server = self.dial().await?;
+        server.write_all(begun).await?;
+        self.carry(child, server).await
+    }
+
+    async fn carry_to_itself(&self, child: impl AsyncRead + AsyncWrite + Unpin, to: &Listener, begun: &[u8]) -> io::Result<()> {
+        match to {
+            Listener::Inet(listener) => {
+                let mut own = listener.connect().await?;
+                own.write_all(begun).await?;
+                self.carry(child, own).await
+            }
+            Listener::Unix(file) => {
+                let mut own = file.connect().await?;
+                own.write_all(begun).await?;
+                self.carry(child, own).await
+            }
         }
     }
 
@@ -132,9 +203,9 @@ impl Tunnel {
     }
 
     /// Carries bytes both ways until both are done, one fails, or the child has had its share.
-    async fn carry(&self, child: impl AsyncRead + AsyncWrite + Unpin, mut server: TcpStream) -> io::Result<()> {
+    async fn carry(&self, child: impl AsyncRead + AsyncWrite + Unpin, server: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
         let (mut from_child, mut to_child) = tokio::io::split(child);
-        let (mut from_server, mut to_server) = server.split();
+        let (mut from_server, mut to_server) = tokio::io::split(server);
         let there = self.carry_one_way(&mut from_child, &mut to_server);
         let back = self.carry_one_way(&mut from_server, &mut to_child);
         tokio::try_join!(there, back).map(drop)
@@ -156,12 +227,14 @@ impl Tunnel {
     }
 }
 
-/// What a child wants.
+/// What a child wants. What was read of a connection that is handed on comes along.
 enum Asked {
     /// A connection to `host:port`, in the language of its tool.
     Proxy(Dialect, String),
-    /// It has begun TLS: the first byte of that is read.
-    Straight,
+    /// It has begun TLS.
+    Tls(Vec<u8>),
+    /// What is no question: it takes this for a connection to itself.
+    Itself(Vec<u8>),
 }
 
 #[derive(Clone, Copy)]
@@ -197,30 +270,47 @@ impl Dialect {
 const HANDSHAKE: u8 = 0x16;
 const SOCKS: u8 = 5;
 
-/// Reads what a child wants; `None` for all that is no question.
+/// Reads what a child wants; `None` for what can be no beginning of anything.
 async fn asked(child: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<Option<Asked>> {
     match child.read_u8().await? {
         SOCKS => Ok(socks(child).await?.map(|authority| Asked::Proxy(Dialect::Socks, authority))),
-        HANDSHAKE => Ok(Some(Asked::Straight)),
-        first => Ok(http(child, first).await?.map(|authority| Asked::Proxy(Dialect::Http, authority))),
+        HANDSHAKE => Ok(Some(Asked::Tls(vec![HANDSHAKE]))),
+        first => http(child, first).await,
     }
 }
 
-/// Reads `CONNECT host:port HTTP/1.1` with its headers.
-async fn http(child: &mut (impl AsyncRead + Unpin), first: u8) -> io::Result<Option<String>> {
+/// Reads a request up to the end of its headers, and says whether it is `CONNECT host:port HTTP/1.1`.
+async fn http(child: &mut (impl AsyncRead + Unpin), first: u8) -> io::Result<Option<Asked>> {
+    const END: &[u8] = b"\r\n\r\n";
     let mut request = vec![first];
-    // A client says nothing behind its request before it is answered, so nothing else is read with it.
-    while !request.ends_with(b"\r\n\r\n") {
+    let mut seen = 0;
+    let is_end = |window: &[u8]| window == END;
+    while !request.get(seen..).unwrap_or_default().windows(END.len()).any(is_end) {
+        seen = (request.len() + 1).saturating_sub(END.len());
         let room = LONGEST_REQUEST - request.len();
         let mut limited = (&mut *child).take(room as u64);
         if room == 0 || limited.read_buf(&mut request).await? == 0 {
             return Ok(None);
         }
     }
+    if !request.starts_with(b"CONNECT ") {
+        return Ok(Some(Asked::Itself(request)));
+    }
+    // A client says nothing behind its request before it is answered.
+    if !request.ends_with(END) {
+        return Ok(None);
+    }
     let line = request.split(|&byte| byte == b'\r').next().unwrap_or_default();
     let Ok(line) = std::str::from_utf8(line) else { return Ok(None) };
     let authority = line.strip_prefix("CONNECT ").and_then(|rest| rest.strip_suffix(" HTTP/1.1"));
-    Ok(authority.map(str::to_owned))
+    Ok(authority.map(|authority| Asked::Proxy(Dialect::Http, authority.to_owned())))
+}
+
+/// The port in the `Host` of a request (RFC 9110, section 7.2): which of a child's listeners it means.
+fn port_of_host(request: &[u8]) -> Option<u16> {
+    let mut lines = request.split(|&byte| byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
+    let host = lines.find_map(|line| line.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("host")));
+    host?.1.trim().rsplit_once(':')?.1.parse().ok()
 }
 
 /// Greets and reads a request to connect, the version read already (RFC 1928, sections 3 and 4).
@@ -260,7 +350,7 @@ mod tests {
 
     async fn tunnel() -> (Arc<Tunnel>, TcpListener) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        (Tunnel::new("k8s.example.com:6443".into(), vec![listener.local_addr().unwrap()]), listener)
+        (Tunnel::new("k8s.example.com:6443".into(), vec![listener.local_addr().unwrap()], None), listener)
     }
 
     /// What a child hears that says `words` and then closes its half.
@@ -369,7 +459,7 @@ mod tests {
         let dead = closed.local_addr().unwrap();
         drop(closed);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let tunnel = Tunnel::new("k8s.example.com:6443".into(), vec![dead, listener.local_addr().unwrap()]);
+        let tunnel = Tunnel::new("k8s.example.com:6443".into(), vec![dead, listener.local_addr().unwrap()], None);
         assert_eq!(tunnel.dial().await.unwrap().peer_addr().unwrap(), listener.local_addr().unwrap());
     }
 

@@ -42,7 +42,7 @@ use crate::{
     output::{Caps, Captured, Redactor, capture},
     policy::{Approved, Decision, Policy, Target},
     refusal::Refusal,
-    sandbox::{Child, Limits, Run, Sandbox},
+    sandbox::{Child, Limits, ProfileName, Run, Sandbox},
     secret::SecretString,
     workspace::Workspaces,
 };
@@ -268,10 +268,11 @@ impl Call<'_> {
         let words = split(request.tool, &request.command).map_err(|error| (error.into(), None))?;
         let invocation = parse(catalogue, words, request.namespace.as_deref()).map_err(|error| (error.into(), None))?;
         let seen = Some(invocation.clone());
-        let not_yet = not_yet(&invocation);
         // Help prints the environment's tokens as defaults; a command that contacts nobody gets none.
-        let needs_server = !invocation.is_offline() && not_yet.is_none();
-        let access = if needs_server { self.access().await.map_err(|refusal| (refusal, seen.clone()))? } else { Access::Nothing };
+        let access = match invocation.is_offline() {
+            true => Access::Nothing,
+            false => self.access().await.map_err(|refusal| (refusal, seen.clone()))?,
+        };
         let target = Target::new(self.caller, self.request.cluster.as_deref(), access.endpoint(), access.namespace());
         let policy = Arc::clone(&rooms.policy.read().unwrap_or_else(PoisonError::into_inner));
         let approved = match policy.decide(invocation, &target) {
@@ -279,17 +280,15 @@ impl Call<'_> {
             Decision::Confirm(denied) => return Err((Refusal::Unconfirmed(denied), seen)),
             Decision::Deny(denied) => return Err((Refusal::Denied(denied), seen)),
         };
-        if let Some(refusal) = not_yet {
-            return Err((refusal, seen));
-        }
         let deadline = self.deadline_of(&approved, deadline).map_err(|refusal| (refusal, seen.clone()))?;
         let pinned = match access.endpoint() {
             None => Pinned::nowhere(),
             Some(endpoint) => pin(endpoint, &rooms.allowed).await.map_err(|error| (error.into(), seen.clone()))?,
         };
+        let by_proxy = ProfileName::of(approved.invocation()).asks_proxy_always();
         Ok(Judged {
             approved,
-            handed: access.handed(pinned.address().map(|address| address.ip())),
+            handed: access.handed(pinned.address().map(|address| address.ip()), by_proxy),
             secrets: access.secrets(),
             target: access.endpoint().map(ToString::to_string),
             pinned,
@@ -509,32 +508,6 @@ fn token_in(path: &Path) -> io::Result<SecretString> {
 
 /// Longer than any bearer token: a service account's has 1 KiB, a cloud's up to 4.
 const LONGEST_TOKEN_FILE: usize = 16 * 1024;
-
-/// What the policy may allow and this server cannot confine yet: better refused than half right.
-fn not_yet(invocation: &Invocation) -> Option<Refusal> {
-    if invocation.is_offline() {
-        return None;
-    }
-    let verb = invocation.path().to_string();
-    let forwards = [
-        "version",
-        "remote-clusters",
-        "proxy-status",
-        "proxy-config",
-        "ztunnel-config",
-        "experimental authz",
-        "experimental describe",
-        "experimental internal-debug",
-    ];
-    let (reason, hint) = match invocation.tool() {
-        Tool::Istioctl if forwards.iter().any(|group| verb.starts_with(group)) => (
-            "istioctl commands that forward a port to a pod are not enabled yet",
-            "`istioctl analyze`, `istioctl version --remote=false` and reading Istio's resources with kubectl are",
-        ),
-        _ => return None,
-    };
-    Some(Refusal::Tool { reason: reason.into(), hint: hint.into() })
-}
 
 /// What bounds a child, and what may not be seen of it.
 struct Watch {

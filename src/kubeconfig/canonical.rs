@@ -199,21 +199,34 @@ impl Kubeconfig {
     pub fn render(&self, address: IpAddr) -> SecretBytes {
         let given = self.cluster.tls_server_name.as_deref();
         if !self.endpoint().bypasses_proxies() {
-            return self.written(&self.endpoint().to_string(), given, |secret| secret.expose());
+            return self.written(&self.endpoint().to_string(), given, None, |secret| secret.expose());
         }
         let of_host = match self.endpoint().host() {
             EndpointHost::Name(name) => Some(name.as_str()),
             EndpointHost::Address(_) => None,
         };
-        self.written(&self.endpoint().url_at(address), given.or(of_host), |secret| secret.expose())
+        self.written(&self.endpoint().url_at(address), given.or(of_host), None, |secret| secret.expose())
+    }
+
+    /// The file for a child that asks `proxy` about this server, wherever that is.
+    pub fn render_with_proxy(&self, proxy: &str) -> SecretBytes {
+        // client-go opens a connection per client then, so only where Go would ask no proxy by itself.
+        let proxy = self.endpoint().bypasses_proxies().then_some(proxy);
+        self.written(&self.endpoint().to_string(), self.cluster.tls_server_name.as_deref(), proxy, |secret| secret.expose())
     }
 
     /// The file as a person may see it: what was understood, the secrets left out.
     pub fn masked(&self) -> SecretBytes {
-        self.written(&self.endpoint().to_string(), self.cluster.tls_server_name.as_deref(), |_| MASK)
+        self.written(&self.endpoint().to_string(), self.cluster.tls_server_name.as_deref(), None, |_| MASK)
     }
 
-    fn written<'a>(&'a self, server: &'a str, tls_server_name: Option<&'a str>, shown: fn(&SecretString) -> &str) -> SecretBytes {
+    fn written<'a>(
+        &'a self,
+        server: &'a str,
+        tls_server_name: Option<&'a str>,
+        proxy_url: Option<&'a str>,
+        shown: fn(&SecretString) -> &str,
+    ) -> SecretBytes {
         let Credential { token, client_certificate, password, impersonated, token_file } = &self.credential;
         let operators = token_file.as_ref().filter(|_| token.is_none()).map(|_| MASK);
         let insecure = self.cluster.insecure_skip_tls_verify;
@@ -226,6 +239,7 @@ impl Kubeconfig {
                 tls_server_name,
                 certificate_authority_data: authority.as_deref(),
                 insecure_skip_tls_verify: insecure.then_some(true),
+                proxy_url,
             },
             &RenderedUser {
                 token: token.as_ref().map(shown).or(operators),
@@ -261,6 +275,8 @@ struct RenderedCluster<'a> {
     certificate_authority_data: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     insecure_skip_tls_verify: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxy_url: Option<&'a str>,
 }
 
 #[derive(Default, Serialize)]

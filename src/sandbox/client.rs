@@ -31,14 +31,14 @@ use super::{
     layer::{self, Layer, LayerState, LayerStatus, Levels},
     message::{ExitStatus, LARGEST, Limits, Reply, Request, Start, Stop, ToolAbsence},
     notify::supervise,
-    profile::{ProfileName, Profiles},
+    profile::{ListenerKind, ProfileName, Profiles},
     spawner::{SpawnerLink, receive, send},
     sys,
 };
 use crate::{
     catalogue::Tool,
     command::Invocation,
-    egress::{Pinned, Tunnel},
+    egress::{Listening, Pinned, Tunnel},
     policy::Approved,
     secret::SecretString,
     workspace::Workspace,
@@ -220,6 +220,7 @@ impl Sandbox {
             Some(_) => Some(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).map_err(io::Error::from)?),
             None => None,
         };
+        let sockets = workspace.sockets();
         let number = self.0.next.fetch_add(1, Ordering::Relaxed);
         let (started_sender, started) = oneshot::channel();
         let (ended_sender, ended) = oneshot::channel();
@@ -263,9 +264,13 @@ impl Sandbox {
             // The child sent it before it became the tool, which is what has just been told.
             let listener = receive(questions.as_fd())?.and_then(|(_, descriptors)| descriptors.into_iter().next());
             let listener = listener.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
-            // argocd asks its proxy about every server (golang.org/x/net/proxy).
-            let direct = pinned.is_direct() && invocation.tool() != Tool::Argocd;
-            let Some(tunnel) = pinned.tunnel() else { return Ok(child) };
+            // argocd asks its proxy about every server (golang.org/x/net/proxy); what listens names its server too.
+            let direct = pinned.is_direct() && invocation.tool() != Tool::Argocd && profile.listener.is_none();
+            let listening = profile.listener.map(|kind| match kind {
+                ListenerKind::Inet => Listening::Inet,
+                ListenerKind::Unix => Listening::Unix(sockets),
+            });
+            let Some(tunnel) = pinned.tunnel(listening) else { return Ok(child) };
             child.tunnel = Some(Arc::clone(&tunnel));
             tokio::spawn(async move {
                 tokio::select! {

@@ -22,6 +22,7 @@ mod profile;
 mod rlimit;
 mod spawner;
 mod sys;
+mod verbs;
 
 pub use battery::{AloneReport, Battery, Host, ProbeReport, check_layers, layers_of_host};
 pub use client::{Child, Run, Sandbox, SandboxError, Streams};

@@ -1,7 +1,7 @@
-//! Answers the connections of one child: its `connect` never runs in the kernel.
+//! Answers the connections and listeners of one child: its `connect` and `listen` never run in the kernel.
 //!
 //! The socket of the child is replaced by one of the server's, whose other end is the
-//! [`Tunnel`] of the request. Neither the child's memory nor the address that it wanted is read, so
+//! [`Tunnel`] of the request, or by a listener that only this tunnel connects to. Neither the child's memory nor the address that it wanted is read, so
 //! there is nothing that it could change in between.
 
 use std::{
@@ -17,6 +17,7 @@ use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
+use syscalls::Sysno;
 use tokio::{io::unix::AsyncFd, task::JoinSet};
 
 use super::sys::{self, Question};
@@ -41,7 +42,11 @@ pub(super) async fn supervise(listener: OwnedFd, tunnel: &Arc<Tunnel>, direct: b
         if asked > MOST_QUESTIONS {
             break;
         }
-        let answered = connected(tunnel, direct, &mut connections).await;
+        let answered = match Sysno::new(usize::try_from(question.number).unwrap_or(usize::MAX)) {
+            Some(Sysno::connect) => connected(tunnel, direct, &mut connections).await,
+            Some(Sysno::listen) => tunnel.listen().map_err(|error| errno(&error)),
+            _ => Err(Errno::EPERM), // no filter asks about another
+        };
         let listener = Arc::clone(&listener);
         // The kernel waits with both calls until the child's thread is on a processor, which the child can delay.
         let _ = tokio::task::spawn_blocking(move || {
@@ -60,21 +65,29 @@ pub(super) async fn supervise(listener: OwnedFd, tunnel: &Arc<Tunnel>, direct: b
 
 /// A connected socket for the child.
 async fn connected(tunnel: &Arc<Tunnel>, direct: bool, connections: &mut JoinSet<()>) -> Result<OwnedFd, Errno> {
-    let errno = |error: io::Error| match error.kind() {
-        io::ErrorKind::TimedOut => Errno::ETIMEDOUT,
-        _ => error.raw_os_error().map_or(Errno::ECONNREFUSED, Errno::from_raw),
+    let socket = async {
+        if direct {
+            return tunnel.dial().await?.into_std().map(OwnedFd::from);
+        }
+        let (ours, theirs) = UnixStream::pair()?;
+        // As Go has made the one that is replaced, which it had made non-blocking.
+        theirs.set_nonblocking(true)?;
+        ours.set_nonblocking(true)?;
+        let ours = tokio::net::UnixStream::from_std(ours)?;
+        let tunnel = Arc::clone(tunnel);
+        connections.spawn(async move { tunnel.serve(ours).await });
+        Ok(theirs.into())
     };
-    if direct {
-        return Ok(tunnel.dial().await.and_then(tokio::net::TcpStream::into_std).map_err(errno)?.into());
+    socket.await.map_err(|error| errno(&error))
+}
+
+/// As the kernel would tell it.
+fn errno(error: &io::Error) -> Errno {
+    match error.kind() {
+        io::ErrorKind::TimedOut => Errno::ETIMEDOUT,
+        io::ErrorKind::QuotaExceeded => Errno::EMFILE,
+        _ => error.raw_os_error().map_or(Errno::ECONNREFUSED, Errno::from_raw),
     }
-    let (ours, theirs) = UnixStream::pair().map_err(errno)?;
-    // As Go has made the one that is replaced, which it had made non-blocking.
-    theirs.set_nonblocking(true).map_err(errno)?;
-    ours.set_nonblocking(true).map_err(errno)?;
-    let ours = tokio::net::UnixStream::from_std(ours).map_err(errno)?;
-    let tunnel = Arc::clone(tunnel);
-    connections.spawn(async move { tunnel.serve(ours).await });
-    Ok(theirs.into())
 }
 
 /// The next question; `None` once nobody is left to ask.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use syscalls::Sysno;
 
 use super::filter::{Action, Condition, Filter, Rule};
-use crate::{catalogue::Tool, command::Invocation};
+use crate::catalogue::Tool;
 
 /// The name of a profile. Every command has exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -20,15 +20,25 @@ pub enum ProfileName {
     Offline,
     /// Talks to the API server that it is pinned to.
     Plain,
+    /// Talks to itself as well, through ports on loopback.
+    ListenerInet,
+    /// The same, and asks which addresses this host has.
+    ListenerNetlink,
+    /// Talks to itself as well, through a socket file.
+    ListenerUnix,
 }
 
 impl ProfileName {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Offline, Self::Plain];
+    pub const ALL: [Self; 5] = [Self::Offline, Self::Plain, Self::ListenerInet, Self::ListenerNetlink, Self::ListenerUnix];
 
-    /// The profile of a command.
-    pub fn of(invocation: &Invocation) -> Self {
-        if invocation.is_offline() { Self::Offline } else { Self::Plain }
+    /// Whether its children ask a proxy about their server even where Go would dial it by itself: what else they
+    /// dial are their own ports.
+    pub fn asks_proxy_always(self) -> bool {
+        match self {
+            Self::ListenerInet | Self::ListenerNetlink => true,
+            Self::Offline | Self::Plain | Self::ListenerUnix => false,
+        }
     }
 
     /// The name in reports and of the file.
@@ -36,6 +46,9 @@ impl ProfileName {
         match self {
             Self::Offline => "offline",
             Self::Plain => "plain",
+            Self::ListenerInet => "listener-inet",
+            Self::ListenerNetlink => "listener-netlink",
+            Self::ListenerUnix => "listener-unix",
         }
     }
 
@@ -43,6 +56,9 @@ impl ProfileName {
         match self {
             Self::Offline => include_str!("../../policy/sandbox/offline.toml"),
             Self::Plain => include_str!("../../policy/sandbox/plain.toml"),
+            Self::ListenerInet => include_str!("../../policy/sandbox/listener-inet.toml"),
+            Self::ListenerNetlink => include_str!("../../policy/sandbox/listener-netlink.toml"),
+            Self::ListenerUnix => include_str!("../../policy/sandbox/listener-unix.toml"),
         }
     }
 }
@@ -52,6 +68,8 @@ impl ProfileName {
 pub(super) struct Profile {
     /// What lets the server answer connections; `None`: there are none.
     pub(super) asking: Option<Filter>,
+    /// What kind of listener it may believe to have.
+    pub(super) listener: Option<ListenerKind>,
     /// Files that may be read where they are, besides the tool and the request's own directory.
     pub(super) readable: Vec<PathBuf>,
     /// What each tool gets in its environment besides what all get.
@@ -71,8 +89,18 @@ pub(super) struct Profile {
 pub(super) struct Example {
     pub(super) syscall: Sysno,
     pub(super) arguments: Vec<i64>,
-    /// The error that it must end with; `None` when the kernel itself must answer.
-    pub(super) refused: Option<Errno>,
+    pub(super) expected: Expected,
+}
+
+/// What becomes of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// The kernel runs it, and answers whatever it does.
+    Kernel,
+    /// It ends with this error.
+    Refused(Errno),
+    /// It is reported as done, and nothing is done.
+    Pretended,
 }
 
 /// Why a profile cannot be used. The files are compiled in, so this is a fault of the build.
@@ -91,6 +119,7 @@ struct File {
     includes: Option<ProfileName>,
     #[serde(default)]
     network: Network,
+    listener: Option<ListenerKind>,
     #[serde(default)]
     syscalls: Vec<String>,
     #[serde(default)]
@@ -114,6 +143,14 @@ enum Network {
     #[default]
     None,
     Pinned,
+}
+
+/// The sockets of a child that listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum ListenerKind {
+    Inet,
+    Unix,
 }
 
 #[derive(Deserialize)]
@@ -173,6 +210,9 @@ fn not_permitted() -> String {
 pub struct Profiles {
     offline: Profile,
     plain: Profile,
+    listener_inet: Profile,
+    listener_netlink: Profile,
+    listener_unix: Profile,
 }
 
 impl Profiles {
@@ -181,24 +221,33 @@ impl Profiles {
     /// # Errors
     /// A fault of this build: the files are compiled in.
     pub fn load() -> Result<Self, ProfileError> {
-        Ok(Self { offline: Profile::load(ProfileName::Offline)?, plain: Profile::load(ProfileName::Plain)? })
+        Ok(Self {
+            offline: Profile::load(ProfileName::Offline)?,
+            plain: Profile::load(ProfileName::Plain)?,
+            listener_inet: Profile::load(ProfileName::ListenerInet)?,
+            listener_netlink: Profile::load(ProfileName::ListenerNetlink)?,
+            listener_unix: Profile::load(ProfileName::ListenerUnix)?,
+        })
     }
 
     pub(super) fn get(&self, name: ProfileName) -> &Profile {
         match name {
             ProfileName::Offline => &self.offline,
             ProfileName::Plain => &self.plain,
+            ProfileName::ListenerInet => &self.listener_inet,
+            ProfileName::ListenerNetlink => &self.listener_netlink,
+            ProfileName::ListenerUnix => &self.listener_unix,
         }
     }
 }
 
 impl Profile {
-    /// Reads a profile and those that it includes.
+    /// Reads a profile and those that it includes, whose rules stand where it has none for the call.
     fn load(name: ProfileName) -> Result<Self, ProfileError> {
-        let mut rules = BTreeMap::new();
-        let mut examples = Vec::new();
+        let mut rules: BTreeMap<Sysno, Rule> = BTreeMap::new();
         let mut profile = Self {
             asking: None,
+            listener: None,
             readable: Vec::new(),
             variables: BTreeMap::new(),
             filter: Filter::default(),
@@ -206,6 +255,7 @@ impl Profile {
             allowed: Vec::new(),
             killed: Vec::new(),
         };
+        let mut network = Network::None;
         let mut next = Some(name);
         let mut seen = Vec::new();
         while let Some(name) = next {
@@ -215,40 +265,26 @@ impl Profile {
             }
             seen.push(name);
             let file = toml::from_str::<File>(name.text()).map_err(|error| wrong(error.to_string()))?.for_this_architecture();
-            let mut add = |syscall: &str, rule: Rule| match rules.insert(number(syscall)?, rule) {
-                None => Ok(()),
-                Some(_) => Err(format!("{syscall} is there twice")),
-            };
-            let mut add_all = || -> Result<(), String> {
-                for syscall in &file.syscalls {
-                    add(syscall, Rule::always(Action::Allow))?;
-                }
-                for syscall in &file.kill.syscalls {
-                    add(syscall, Rule::always(Action::Kill))?;
-                }
-                for when in &file.when {
-                    let otherwise = errno(&when.otherwise)?;
-                    let allowed = when.allowed.iter().map(|text| Condition::parse_all(text)).collect::<Result<_, _>>()?;
-                    add(&when.syscall, Rule { allowed, otherwise: Action::Refuse(otherwise) })?;
-                    let syscall = number(&when.syscall)?;
-                    let example = |arguments: Vec<i64>, refused| Example { syscall, arguments, refused };
-                    examples.extend(when.accepted.iter().cloned().map(|arguments| example(arguments, None)));
-                    examples.extend(when.refused.iter().cloned().map(|arguments| example(arguments, Some(otherwise))));
-                }
-                Ok(())
-            };
-            add_all().map_err(wrong)?;
-            if file.network == Network::Pinned {
-                profile.asking = Some(asking().map_err(wrong)?);
+            let (of_file, examples) = file.rules().map_err(wrong)?;
+            profile.examples.extend(examples.into_iter().filter(|example| !rules.contains_key(&example.syscall)));
+            for (syscall, rule) in of_file {
+                rules.entry(syscall).or_insert(rule);
             }
+            if file.network == Network::Pinned {
+                network = Network::Pinned;
+            }
+            profile.listener = profile.listener.or(file.listener);
             profile.readable.extend(file.readable.into_iter().map(|readable| readable.path));
             for (tool, variables) in file.variables {
-                profile.variables.entry(tool).or_default().extend(variables);
+                profile.variables.entry(tool).or_insert(variables);
             }
             next = file.includes;
         }
-        profile.filter = Filter::compile(&rules).map_err(|problem| ProfileError { profile: name.as_str(), problem })?;
-        profile.examples = examples;
+        let wrong = |problem: String| ProfileError { profile: name.as_str(), problem };
+        if network == Network::Pinned {
+            profile.asking = Some(asking(profile.listener.is_some()).map_err(wrong)?);
+        }
+        profile.filter = Filter::compile(&rules).map_err(wrong)?;
         let always = |action| rules.iter().filter(move |(_, rule)| **rule == Rule::always(action)).map(|(syscall, _)| *syscall);
         profile.allowed = always(Action::Allow).collect();
         profile.killed = always(Action::Kill).collect();
@@ -256,14 +292,47 @@ impl Profile {
     }
 }
 
-/// The filter that lets the server answer connections.
-fn asking() -> Result<Filter, String> {
-    Filter::only(&BTreeMap::from([(Sysno::connect, Rule::always(Action::Ask))]))
+impl File {
+    /// The rules of this file alone, and the calls that show them.
+    fn rules(&self) -> Result<(BTreeMap<Sysno, Rule>, Vec<Example>), String> {
+        let mut rules = BTreeMap::new();
+        let mut examples = Vec::new();
+        let mut add = |syscall: &str, rule: Rule| match rules.insert(number(syscall)?, rule) {
+            None => Ok(()),
+            Some(_) => Err(format!("{syscall} is there twice")),
+        };
+        for syscall in &self.syscalls {
+            add(syscall, Rule::always(Action::Allow))?;
+        }
+        for syscall in &self.kill.syscalls {
+            add(syscall, Rule::always(Action::Kill))?;
+        }
+        for when in &self.when {
+            let otherwise = errno(&when.otherwise)?;
+            let allowed = when.allowed.iter().map(|text| Condition::parse_all(text)).collect::<Result<_, _>>()?;
+            add(&when.syscall, Rule { allowed, otherwise: Action::Refuse(otherwise) })?;
+            let syscall = number(&when.syscall)?;
+            let refused = if otherwise == PRETENDED { Expected::Pretended } else { Expected::Refused(otherwise) };
+            let example = |arguments: Vec<i64>, expected| Example { syscall, arguments, expected };
+            examples.extend(when.accepted.iter().cloned().map(|arguments| example(arguments, Expected::Kernel)));
+            examples.extend(when.refused.iter().cloned().map(|arguments| example(arguments, refused)));
+        }
+        Ok((rules, examples))
+    }
+}
+
+/// The filter that lets the server answer connections, and listeners.
+fn asking(listens: bool) -> Result<Filter, String> {
+    let asked = [Some(Sysno::connect), listens.then_some(Sysno::listen)];
+    Filter::only(&asked.into_iter().flatten().map(|syscall| (syscall, Rule::always(Action::Ask))).collect())
 }
 
 fn number(syscall: &str) -> Result<Sysno, String> {
     syscall.parse().map_err(|()| format!("this architecture has no system call {syscall}"))
 }
+
+/// No error: the call seems to be done (seccomp(2), SECCOMP_RET_ERRNO).
+const PRETENDED: Errno = Errno::UnknownErrno;
 
 /// The errors that a refused call may end with.
 fn errno(name: &str) -> Result<Errno, String> {
@@ -272,6 +341,7 @@ fn errno(name: &str) -> Result<Errno, String> {
         "ENOSYS" => Ok(Errno::ENOSYS),
         "ENOTTY" => Ok(Errno::ENOTTY),
         "EAFNOSUPPORT" => Ok(Errno::EAFNOSUPPORT),
+        "success" => Ok(PRETENDED),
         other => Err(format!("{other} is no error that a refused call ends with")),
     }
 }
@@ -279,6 +349,7 @@ fn errno(name: &str) -> Result<Errno, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::egress::PROXY;
 
     /// Resolved on every machine, so that one architecture's names cannot break another's build unseen.
     #[test]
@@ -301,10 +372,20 @@ mod tests {
     }
 
     #[test]
+    fn the_proxy_that_tools_are_given_is_the_one_that_a_kubeconfig_names() {
+        for name in ProfileName::ALL.into_iter().filter(|name| *name != ProfileName::Offline) {
+            let of_proxy = PROXY.split_once("://").unwrap().1;
+            for variables in Profile::load(name).unwrap().variables.values() {
+                assert!(variables.values().all(|value| value.split_once("://").unwrap().1 == of_proxy), "{name:?}: {variables:?}");
+            }
+        }
+    }
+
+    #[test]
     fn every_profile_loads_and_every_condition_has_a_refused_example() {
         for name in ProfileName::ALL {
             let profile = Profile::load(name).unwrap();
-            assert!(profile.examples.iter().any(|example| example.refused.is_some()), "{name:?}");
+            assert!(profile.examples.iter().any(|example| example.expected != Expected::Kernel), "{name:?}");
             assert_eq!(profile.asking.is_some(), name != ProfileName::Offline);
         }
     }

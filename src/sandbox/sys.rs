@@ -183,10 +183,12 @@ fn seccomp(code: &[libc::sock_filter], flags: libc::c_ulong) -> io::Result<libc:
     if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(rc) }
 }
 
-/// A `connect` of a child that waits for an answer.
+/// A call of a child that waits for an answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Question {
     id: u64,
+    /// The call's number.
+    pub(super) number: i32,
     /// Its first argument: the descriptor that it is about.
     pub(super) descriptor: u32,
 }
@@ -201,7 +203,7 @@ pub(super) fn take_question(listener: BorrowedFd<'_>) -> io::Result<Question> {
     let [first, ..] = asked.data.args;
     // The kernel reads a descriptor's low 32 bits only.
     let descriptor = u32::try_from(first & u64::from(u32::MAX)).unwrap_or(u32::MAX);
-    Ok(Question { id: asked.id, descriptor })
+    Ok(Question { id: asked.id, number: asked.data.nr, descriptor })
 }
 
 /// Puts a socket of ours in the place of the one that the question is about.

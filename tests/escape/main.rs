@@ -21,9 +21,11 @@ use std::{
     time::Duration,
 };
 
+mod listener;
+
 use harness::{Server, eventually, is_root, kubeconfig_of, own_address, program};
 
-/// A folder with the probe as `kubectl`, built once.
+/// A folder with the probe as `kubectl` and as `istioctl`, built once.
 fn probe() -> &'static PathBuf {
     static FOLDER: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     &FOLDER
@@ -39,6 +41,7 @@ fn probe() -> &'static PathBuf {
                 .status()
                 .unwrap();
             assert!(built.success());
+            fs::hard_link(folder.path().join("kubectl"), folder.path().join("istioctl")).unwrap();
             let path = folder.path().to_owned();
             (folder, path)
         })
@@ -115,7 +118,7 @@ fn a_child_cannot_read_another_requests_kubeconfig() {
     let server = server();
     // One request sleeps; another one tries its directory.
     thread::scope(|scope| {
-        scope.spawn(|| confined(&server, "sleep:2", NOWHERE));
+        scope.spawn(|| confined(&server, "sleep:4", NOWHERE));
         eventually("the first has its workspace", || {
             server.workspaces().iter().any(|path| path.join("kubeconfig").exists()) && server.children().len() == 1
         });
@@ -385,7 +388,7 @@ fn as_a_plain_user_the_same_walls_stand() {
     }
     assert_eq!(confined(&server, &format!("signal:{}", server.pid()), NOWHERE), "EPERM");
     thread::scope(|scope| {
-        scope.spawn(|| confined(&server, "sleep:2", NOWHERE));
+        scope.spawn(|| confined(&server, "sleep:4", NOWHERE));
         eventually("the first has its workspace", || {
             server.workspaces().iter().any(|path| path.join("kubeconfig").exists()) && server.children().len() == 1
         });
@@ -428,7 +431,7 @@ fn doctor_finds_every_probe_stopped_and_every_layer_at_work() {
     assert!(is_root(), "this test needs root for users of their own; see CONTRIBUTING.md");
     let (ok, report) = doctor(Command::new(program()), &["--alone"]);
     assert!(ok, "{:#?}", failed_probes(&report));
-    for profile in ["offline", "plain"] {
+    for profile in ["offline", "plain", "listener-inet", "listener-netlink", "listener-unix"] {
         let count = report["probes"].as_array().unwrap().iter().filter(|probe| probe["profile"] == profile).count();
         assert!(count >= 250, "{profile}: {count} probes");
     }

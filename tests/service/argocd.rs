@@ -51,6 +51,11 @@ fn a_callers_token_reads_and_syncs_applications() {
         assert!(reply["output"].as_str().unwrap().contains(expected), "{command}: {reply}");
         assert!(reply["sandbox"]["missing"].as_array().unwrap().is_empty(), "{command}: {reply}");
     }
+    // Through a proxy inside of itself, on a socket file.
+    for (command, expected) in ARGOCD_ANSWERS.into_iter().filter(|(command, _)| !command.starts_with("app logs")) {
+        let reply = ask(&server, &format!("{command} --grpc-web"), &headers());
+        assert!(reply["success"] == true && reply["output"].as_str().unwrap().contains(expected), "{command} --grpc-web: {reply}");
+    }
     let refused = ask(&server, "app delete shop", &headers());
     assert_eq!(refused["success"], false, "the account may not: {refused}");
 

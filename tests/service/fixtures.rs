@@ -30,17 +30,31 @@ fn the_bare_argocd_reads_and_syncs_and_may_not_delete() {
     assert!(!succeeded && output.contains("PermissionDenied"), "{output}");
 }
 
+/// What istioctl answers about a mesh, and words of each answer.
+pub const ISTIOCTL_ANSWERS: [(&str, &str); 18] = [
+    ("version", "control plane version: 1.31.0"),
+    ("version -o json", "\"meshVersion\""),
+    ("proxy-status", "SUBSCRIBED TYPES"),
+    ("x precheck", "No issues found"),
+    ("analyze -A", "IST0102"),
+    ("tag list", "default"),
+    ("remote-clusters", "Kubernetes"),
+    ("x internal-debug syncz", "istio_version"),
+    ("admin log", "ads"),
+    ("proxy-config bootstrap web-0", "\"sidecar~10.0.0.7~web-0.default~default.svc.cluster.local\""),
+    ("proxy-config clusters web-0.default", "web.default.svc.cluster.local"),
+    ("proxy-config listeners web-0", "MATCH DESTINATION"),
+    ("proxy-config routes web-0 -o json", "web.default.svc.cluster.local:80"),
+    ("proxy-config endpoints web-0", "10.0.0.7:8080"),
+    ("proxy-config log web-0", "http: warning"),
+    ("x authz check web-0", "RULES"),
+    ("x describe pod web-0", "Pod: web-0"),
+    ("x envoy-stats web-0", "server.live"),
+];
+
 #[test]
 fn the_bare_istioctl_reaches_istiod_through_its_pod() {
-    for (command, expected) in [
-        ("version", "control plane version: 1.31.0"),
-        ("proxy-status", "SUBSCRIBED TYPES"),
-        ("x precheck", "No issues found"),
-        ("analyze -A", "IST0102"),
-        ("tag list", "default"),
-        ("remote-clusters", "Kubernetes"),
-        ("x internal-debug syncz", "istio_version"),
-    ] {
+    for (command, expected) in ISTIOCTL_ANSWERS {
         let (succeeded, output) = bare_istioctl(command);
         assert!(succeeded && output.contains(expected), "{command}: {output}");
     }

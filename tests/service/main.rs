@@ -9,6 +9,7 @@ mod fixtures;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod headers;
+mod istio;
 mod mcp;
 mod secrets;
 
@@ -149,19 +150,6 @@ fn the_other_three_tools_answer() {
         let printed = format!("{}{}", body["output"].as_str().unwrap(), body["error"].as_str().unwrap_or_default());
         assert!(printed.contains(expected), "{tool} {command}: {body}");
     }
-}
-
-#[test]
-fn a_command_that_cannot_be_confined_yet_says_so() {
-    let server = Server::start();
-    for command in ["version", "remote-clusters"] {
-        let reply = run(&server, "istioctl", command, "");
-        assert_eq!((reply.status, reply.text("code").as_str()), (503, "tool_unavailable"), "{command}: {}", reply.json());
-    }
-    let reply = run(&server, "istioctl", "proxy-status", "");
-    assert_eq!((reply.status, reply.text("code").as_str()), (503, "tool_unavailable"), "{}", reply.json());
-    assert!(reply.text("reason").contains("forward a port"), "{}", reply.json());
-    assert!(reply.head.to_ascii_lowercase().contains("retry-after:"), "{}", reply.head);
 }
 
 #[test]

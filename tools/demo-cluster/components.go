@@ -163,7 +163,7 @@ func (c *cluster) stop() {
 // choosePorts takes those that were asked for, or some that are free now. etcd needs none, it listens
 // on sockets in the directory, and the controller manager and the scheduler do not listen at all.
 func (c *cluster) choosePorts(base int) error {
-	asked := []int{base, base + 1, base + 2, 0, 0, 0, 0, 0}
+	asked := []int{base, base + 1, base + 2, 0, 0, 0, 0, 0, 0, 0}
 	if base == 0 {
 		asked = make([]int, len(asked))
 	}
@@ -175,7 +175,10 @@ func (c *cluster) choosePorts(base int) error {
 		return err
 	}
 	c.apiPort, c.kwokPort, c.argocdPort = chosen[0], chosen[1], chosen[2]
-	c.istio = istioPorts{http: chosen[3], https: chosen[4], grpc: chosen[5], secureGRPC: chosen[6], monitoring: chosen[7]}
+	c.istio = istioPorts{
+		http: chosen[3], https: chosen[4], grpc: chosen[5], secureGRPC: chosen[6], monitoring: chosen[7],
+		control: chosen[8], proxyAdmin: chosen[9],
+	}
 	return nil
 }
 

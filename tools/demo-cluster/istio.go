@@ -21,21 +21,28 @@ var istioFiles embed.FS
 const istioDir = "istio" // in the cluster's directory: istiod's mesh configuration
 
 // istioPorts are those of the pod that kwok forwards, and where the process listens for each.
-type istioPorts struct{ http, https, grpc, secureGRPC, monitoring int }
+type istioPorts struct{ http, https, grpc, secureGRPC, monitoring, control, proxyAdmin int }
 
-// kwokForward makes kwok's pods of istiod answer where istioctl asks them.
+type forward struct{ pod, process int }
+
+// kwokForward makes kwok's pods of istiod answer where istioctl asks them, and those of the namespace default as their proxies.
 func (p istioPorts) kwokForward() string {
-	text := `---
+	istiod := []forward{
+		{8080, p.http}, {9876, p.control}, {15010, p.grpc}, {15012, p.secureGRPC}, {15014, p.monitoring},
+	}
+	return kwokForwards("istiod", "istio-system", istiod) + kwokForwards("proxies", "default", []forward{{15000, p.proxyAdmin}})
+}
+
+func kwokForwards(name, namespace string, forwards []forward) string {
+	text := fmt.Sprintf(`---
 apiVersion: kwok.x-k8s.io/v1alpha1
 kind: ClusterPortForward
-metadata: {name: istiod}
+metadata: {name: %s}
 spec:
-  selector: {matchNamespaces: [istio-system]}
+  selector: {matchNamespaces: [%s]}
   forwards:
-`
-	for _, forward := range []struct{ pod, process int }{
-		{8080, p.http}, {15010, p.grpc}, {15012, p.secureGRPC}, {15014, p.monitoring},
-	} {
+`, name, namespace)
+	for _, forward := range forwards {
 		text += fmt.Sprintf("  - {ports: [%d], target: {address: 127.0.0.1, port: %d}}\n", forward.pod, forward.process)
 	}
 	return text
@@ -51,6 +58,9 @@ func (c *cluster) startIstio(ctx context.Context, admin *api) error {
 		return err
 	}
 	if err := c.startIstiod(); err != nil {
+		return err
+	}
+	if err := c.istio.serveProxyAdmin(); err != nil {
 		return err
 	}
 	if err := poll(ctx, "istiod did not become ready", func() error { return serves(ctx, c.istio.http, "/ready") }); err != nil {
@@ -104,7 +114,7 @@ func (c *cluster) startIstiod() error {
 		"--meshConfig=" + filepath.Join(istioDir, "mesh"), "--networksConfig=" + filepath.Join(istioDir, "networks"),
 		"--httpAddr=" + local(c.istio.http), "--httpsAddr=" + local(c.istio.https),
 		"--grpcAddr=" + local(c.istio.grpc), "--secureGRPCAddr=" + local(c.istio.secureGRPC),
-		"--monitoringAddr=" + local(c.istio.monitoring), "--ctrlz_port=0", "--shutdownDuration=0s",
+		"--monitoringAddr=" + local(c.istio.monitoring), fmt.Sprintf("--ctrlz_port=%d", c.istio.control), "--ctrlz_address=127.0.0.1", "--shutdownDuration=0s",
 	})
 }
 

@@ -1,4 +1,4 @@
-// probe stands in for kubectl and tries, inside the sandbox, what its --selector says. A static Go
+// probe stands in for kubectl and istioctl and tries, inside the sandbox, what its --selector says. A static Go
 // program like the tools, so that it runs wherever they do. It prints `ok` or the error's name.
 package main
 
@@ -24,7 +24,7 @@ func main() {
 	}
 	for _, word := range os.Args[1:] {
 		if word == "version" {
-			fmt.Println(`{"clientVersion":{"gitVersion":"v1.37.2"}}`)
+			fmt.Println(`{"clientVersion":{"gitVersion":"v1.37.2","version":"1.31.0"}}`)
 			return
 		}
 		if task, found := strings.CutPrefix(word, "--selector="); found {
@@ -76,6 +76,8 @@ func try(task string) (string, error) {
 		plain.SetMultipathTCP(false)
 		_, err := plain.Listen(context.Background(), "tcp", argument)
 		return "", err
+	case "talk-to-itself":
+		return talkToItself()
 	case "unix":
 		_, err := net.Dial("unix", argument)
 		return "", err
