@@ -516,25 +516,42 @@ fn not_yet(invocation: &Invocation) -> Option<Refusal> {
         return None;
     }
     let verb = invocation.path().to_string();
-    let forwards = [
-        "version",
-        "remote-clusters",
-        "proxy-status",
-        "proxy-config",
-        "ztunnel-config",
-        "experimental authz",
-        "experimental describe",
-        "experimental internal-debug",
-    ];
     let (reason, hint) = match invocation.tool() {
-        Tool::Istioctl if forwards.iter().any(|group| verb.starts_with(group)) => (
+        Tool::Istioctl if FORWARDS_A_PORT.iter().any(|group| verb == *group || verb.starts_with(&format!("{group} "))) => (
             "istioctl commands that forward a port to a pod are not enabled yet",
             "`istioctl analyze`, `istioctl version --remote=false` and reading Istio's resources with kubectl are",
+        ),
+        Tool::Helm if !invocation.charts().is_empty() => (
+            "helm commands that fetch a chart are not enabled yet",
+            "those about releases are: `list`, `status`, `history`, `get`, `rollback` and `uninstall`",
         ),
         _ => return None,
     };
     Some(Refusal::Tool { reason: reason.into(), hint: hint.into() })
 }
+
+/// istioctl's verbs that ask istiod or a proxy by a port of their own. Without it some fail and some answer as if
+/// nobody were there: `experimental version` exits with 0, and `uninstall` finds no proxy in use (1.31
+/// operator/cmd/mesh/{install,uninstall}.go).
+const FORWARDS_A_PORT: [&str; 17] = [
+    "admin log",
+    "experimental authz",
+    "experimental describe",
+    "experimental envoy-stats",
+    "experimental internal-debug",
+    "experimental metrics",
+    "experimental proxy-status",
+    "experimental version",
+    "install",
+    "manifest install",
+    "proxy-config",
+    "proxy-status",
+    "remote-clusters",
+    "uninstall",
+    "upgrade",
+    "version",
+    "ztunnel-config",
+];
 
 /// What bounds a child, and what may not be seen of it.
 struct Watch {
