@@ -178,12 +178,18 @@ impl Invocation {
     /// Whether the command never contacts a server, so that it needs no kubeconfig and no network.
     pub fn is_offline(&self) -> bool {
         let verb = self.path.to_string();
+        let is = |flag: &str, value: &str| self.flag(flag) == Some(value);
         self.is_help()
-            || match self.tool {
-                Tool::Kubectl => verb == "help" || verb == "options" || verb == "version" && self.flag("client") == Some("true"),
-                Tool::Helm => verb == "help" || verb == "version",
-                Tool::Istioctl => verb == "help" || verb == "options" || verb == "version" && self.flag("remote") == Some("false"),
-                Tool::Argocd => verb == "help" || verb == "version" && self.flag("client") == Some("true"),
+            || match (self.tool, verb.as_str()) {
+                (_, "completion" | "help") | (Tool::Helm, "version") | (Tool::Argocd, "account bcrypt") => true,
+                (Tool::Kubectl | Tool::Istioctl, "options") => true,
+                (Tool::Kubectl | Tool::Argocd, "version") => is("client", "true"),
+                (Tool::Istioctl, "version") => is("remote", "false"),
+                (Tool::Istioctl, "analyze") => is("use-kube", "false") || is("list-analyzers", "true"),
+                (Tool::Istioctl, "manifest generate") => !is("cluster-specific", "true"),
+                (Tool::Istioctl, "experimental config list" | "experimental workload group create") => true,
+                (Tool::Istioctl, verb) => verb.starts_with("completion "),
+                _ => false,
             }
     }
 

@@ -532,6 +532,29 @@ mod tests {
     }
 
     #[test]
+    fn what_contacts_nobody_is_known() {
+        for (tool, text, offline) in [
+            (Tool::Kubectl, "completion bash", true),
+            (Tool::Kubectl, "version --client", true),
+            (Tool::Kubectl, "version", false),
+            (Tool::Kubectl, "delete pod web-0 --help", true),
+            (Tool::Istioctl, "completion bash", true),
+            (Tool::Istioctl, "manifest generate", true),
+            (Tool::Istioctl, "manifest generate --cluster-specific", false),
+            (Tool::Istioctl, "analyze --use-kube=false", true),
+            (Tool::Istioctl, "analyze", false),
+            (Tool::Istioctl, "version --remote=false", true),
+            (Tool::Istioctl, "waypoint generate", false), // for the namespace of the kubeconfig
+            (Tool::Argocd, "account bcrypt --password=x", true),
+            (Tool::Argocd, "account get-user-info", false),
+            (Tool::Helm, "version", true),
+            (Tool::Helm, "list", false),
+        ] {
+            assert_eq!(of_tool(tool, text).unwrap().is_offline(), offline, "{text}");
+        }
+    }
+
+    #[test]
     fn namespaces_and_charts_inside_of_operands_are_seen() {
         for (tool, text, names, namespaces, charts) in [
             (Tool::Istioctl, "pc cluster web-0.team-a", &["web-0"][..], &["team-a"][..], &[][..]),

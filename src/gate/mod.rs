@@ -268,8 +268,9 @@ impl Call<'_> {
         let words = split(request.tool, &request.command).map_err(|error| (error.into(), None))?;
         let invocation = parse(catalogue, words, request.namespace.as_deref()).map_err(|error| (error.into(), None))?;
         let seen = Some(invocation.clone());
+        let not_yet = not_yet(&invocation);
         // Help prints the environment's tokens as defaults; a command that contacts nobody gets none.
-        let access = match invocation.is_offline() {
+        let access = match invocation.is_offline() || not_yet.is_some() {
             true => Access::Nothing,
             false => self.access().await.map_err(|refusal| (refusal, seen.clone()))?,
         };
@@ -280,6 +281,9 @@ impl Call<'_> {
             Decision::Confirm(denied) => return Err((Refusal::Unconfirmed(denied), seen)),
             Decision::Deny(denied) => return Err((Refusal::Denied(denied), seen)),
         };
+        if let Some(refusal) = not_yet {
+            return Err((refusal, seen));
+        }
         let deadline = self.deadline_of(&approved, deadline).map_err(|refusal| (refusal, seen.clone()))?;
         let pinned = match access.endpoint() {
             None => Pinned::nowhere(),
@@ -508,6 +512,16 @@ fn token_in(path: &Path) -> io::Result<SecretString> {
 
 /// Longer than any bearer token: a service account's has 1 KiB, a cloud's up to 4.
 const LONGEST_TOKEN_FILE: usize = 16 * 1024;
+
+/// What the policy may allow and this server cannot do yet: better refused than half done.
+fn not_yet(invocation: &Invocation) -> Option<Refusal> {
+    // A chart is fetched into a cache, and children write nowhere.
+    let fetches = invocation.tool() == Tool::Helm && !invocation.charts().is_empty() && !invocation.is_offline();
+    fetches.then(|| Refusal::Tool {
+        reason: "helm commands that fetch a chart are not enabled yet".into(),
+        hint: "those about releases are: `list`, `status`, `history`, `get`, `rollback` and `uninstall`".into(),
+    })
+}
 
 /// What bounds a child, and what may not be seen of it.
 struct Watch {

@@ -11,10 +11,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{
-    harness::{Server, eventually, is_root, kubeconfig_of},
-    probe,
-};
+use crate::harness::{Server, eventually, is_root, kubeconfig_of, probe};
 
 const ONE_VERB: &str = r#"schema = 1
 [[rule]]

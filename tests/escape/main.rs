@@ -14,39 +14,14 @@ use std::{
     io::Write,
     net::{SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt,
-    path::PathBuf,
     process::Command,
-    sync::OnceLock,
     thread,
     time::Duration,
 };
 
 mod listener;
 
-use harness::{Server, eventually, is_root, kubeconfig_of, own_address, program};
-
-/// A folder with the probe as `kubectl` and as `istioctl`, built once.
-fn probe() -> &'static PathBuf {
-    static FOLDER: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
-    &FOLDER
-        .get_or_init(|| {
-            let folder = tempfile::tempdir().unwrap();
-            fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
-            let built = Command::new("go")
-                .args(["build", "-trimpath", "-o"])
-                .arg(folder.path().join("kubectl"))
-                .arg(".")
-                .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/escape/probe"))
-                .env("CGO_ENABLED", "0")
-                .status()
-                .unwrap();
-            assert!(built.success());
-            fs::hard_link(folder.path().join("kubectl"), folder.path().join("istioctl")).unwrap();
-            let path = folder.path().to_owned();
-            (folder, path)
-        })
-        .1
-}
+use harness::{Server, eventually, is_root, kubeconfig_of, own_address, probe, program, restricted_pod};
 
 fn server() -> Server {
     Server::with(&["--tools-dir", probe().to_str().unwrap(), "--egress-allow", "127.0.0.1"], None)
@@ -68,13 +43,6 @@ fn unconfined(task: &str, home: &str) -> String {
         .output()
         .unwrap();
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
-}
-
-/// A launcher in the place of a restricted pod: user 65532, no capability, a container's seccomp profile.
-fn restricted_pod() -> Command {
-    let mut command = Command::new(probe().join("kubectl"));
-    command.args(["restricted", "65532"]);
-    command
 }
 
 const NOWHERE: &str = "127.0.0.1:1";

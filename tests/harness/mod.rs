@@ -8,12 +8,15 @@
 
 use std::{
     env, fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
-    sync::OnceLock,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -45,6 +48,78 @@ pub fn tools() -> PathBuf {
     PathBuf::from(env::var_os("AIRLOCK_TEST_BIN").expect("AIRLOCK_TEST_BIN is not set: run `make test`, or set it to `tools/build --bin`"))
 }
 
+/// The same where every user may run them: the cache of tools lies under a private home.
+pub fn public_tools() -> &'static Path {
+    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
+    FOLDER
+        .get_or_init(|| {
+            let folder = tempfile::Builder::new().prefix("airlock-test-tools-").tempdir().unwrap();
+            fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+            for tool in ["kubectl", "helm", "istioctl", "argocd"] {
+                let (from, to) = (fs::canonicalize(tools().join(tool)).unwrap(), folder.path().join(tool));
+                // A second name, or a copy on another file system.
+                if fs::hard_link(&from, &to).is_err() {
+                    fs::copy(&from, &to).unwrap();
+                }
+            }
+            folder
+        })
+        .path()
+}
+
+/// A folder with a probe as `kubectl` and as `istioctl`, built once.
+pub fn probe() -> &'static PathBuf {
+    static FOLDER: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    &FOLDER
+        .get_or_init(|| {
+            let folder = tempfile::tempdir().unwrap();
+            fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+            let built = Command::new("go")
+                .args(["build", "-trimpath", "-o"])
+                .arg(folder.path().join("kubectl"))
+                .arg(".")
+                .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/escape/probe"))
+                .env("CGO_ENABLED", "0")
+                .status()
+                .unwrap();
+            assert!(built.success());
+            fs::hard_link(folder.path().join("kubectl"), folder.path().join("istioctl")).unwrap();
+            let path = folder.path().to_owned();
+            (folder, path)
+        })
+        .1
+}
+
+/// A launcher in the place of a restricted pod: user 65532, no capability, a container's seccomp profile.
+pub fn restricted_pod() -> Command {
+    let mut command = Command::new(probe().join("kubectl"));
+    command.args(["restricted", "65532"]);
+    command
+}
+
+/// Carries what comes to an address of this host to a server; counts the connections.
+pub fn relay(to: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind((own_address(), 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (Ok(here), Ok(there)) = (stream, TcpStream::connect(to)) else { continue };
+            counted.fetch_add(1, Ordering::Relaxed);
+            for (mut from, mut to) in
+                [(here.try_clone().unwrap(), there.try_clone().unwrap()), (there.try_clone().unwrap(), here.try_clone().unwrap())]
+            {
+                thread::spawn(move || {
+                    let _ = io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(Shutdown::Write);
+                });
+            }
+        }
+    });
+    (address, count)
+}
+
 /// The demo cluster, started once per test binary.
 pub fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
@@ -68,6 +143,14 @@ pub fn istio() -> &'static Cluster {
 }
 
 impl Cluster {
+    /// The administrator's kubeconfig with another address.
+    pub fn admin_at(&self, address: SocketAddr) -> String {
+        let text = fs::read_to_string(&self.admin).unwrap();
+        let server = format!("server: https://{}\n", self.server);
+        assert!(text.contains(&server), "{text}");
+        text.replace(&server, &format!("server: https://{address}\n    tls-server-name: localhost\n"))
+    }
+
     fn start(options: &[&str]) -> Self {
         let program = env::var_os("AIRLOCK_TEST_DEMO")
             .expect("AIRLOCK_TEST_DEMO is not set: run `make test`, or set it to `tools/demo-cluster/build`");

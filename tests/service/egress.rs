@@ -3,42 +3,16 @@
 use std::{
     fs, io,
     io::{Read, Write},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    net::{SocketAddr, TcpListener},
+    sync::{Arc, atomic::Ordering},
     thread,
     time::{Duration, Instant},
 };
 
-use crate::harness::{Server, cluster, eventually, own_address, tools};
+use crate::harness::{Server, cluster, eventually, relay, tools};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{ServerConfig, ServerConnection, StreamOwned, pki_types::PrivateKeyDer};
-
-/// Carries what comes to an address of this host to the demo cluster; counts the connections.
-fn relay(to: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind((own_address(), 0)).unwrap();
-    let address = listener.local_addr().unwrap();
-    let count = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&count);
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (Ok(here), Ok(there)) = (stream, TcpStream::connect(to)) else { continue };
-            counted.fetch_add(1, Ordering::Relaxed);
-            for (mut from, mut to) in
-                [(here.try_clone().unwrap(), there.try_clone().unwrap()), (there.try_clone().unwrap(), here.try_clone().unwrap())]
-            {
-                thread::spawn(move || {
-                    let _ = io::copy(&mut from, &mut to);
-                    let _ = to.shutdown(Shutdown::Write);
-                });
-            }
-        }
-    });
-    (address, count)
-}
 
 /// A server that takes the demo cluster at the relay's address.
 fn server(relay: SocketAddr, policy: Option<&str>) -> (Server, tempfile::TempDir) {
@@ -55,15 +29,6 @@ fn server(relay: SocketAddr, policy: Option<&str>) -> (Server, tempfile::TempDir
     let (tools, relay) = (tools(), relay.to_string());
     let flags = ["--tools-dir", tools.to_str().unwrap(), "--egress-allow", &relay, "--config", config.to_str().unwrap()];
     (Server::with(&flags, None), folder)
-}
-
-/// The demo cluster's kubeconfig with another address.
-fn kubeconfig_at(address: SocketAddr) -> String {
-    let text = fs::read_to_string(&cluster().admin).unwrap();
-    let server = format!("server: https://{}\n", cluster().server);
-    assert!(text.contains(&server), "{text}");
-    let changed = text.replace(&server, &format!("server: https://{address}\n    tls-server-name: localhost\n"));
-    BASE64_STANDARD.encode(changed)
 }
 
 const EVERYTHING: &str = r#"schema = 1
@@ -95,7 +60,7 @@ flags = ["@plain", "--all-namespaces"]
 fn the_tools_reach_their_cluster_through_the_tunnel() {
     let (relay, connections) = relay(cluster().server);
     let (server, _folder) = server(relay, Some(EVERYTHING));
-    let kubeconfig = kubeconfig_at(relay);
+    let kubeconfig = BASE64_STANDARD.encode(cluster().admin_at(relay));
     for (tool, command, expected) in [
         ("kubectl", "get pods -A", "web-0"),
         ("kubectl", "describe pod web-0", "Node:"),
