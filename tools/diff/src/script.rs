@@ -9,8 +9,8 @@
 //! May not take longer than its [`Effort`] allows, whatever the lines are: when it is used up, what has not been
 //! compared counts as changed. A shorter diff might exist then; a wrong one never comes out.
 //!
-//! Why no crate: over generated YAML-like files, `similar` 3.2.1 found the same changes as GNU diff in 68 to 98 %
-//! of the cases, `imara-diff` 0.2.0 in 86 to 97 %, this in all of 23,000.
+//! Why no crate: of 9,000 generated YAML-like pairs, each prepared and slid as here, `similar` 3.2.1 found GNU diff's
+//! changes in 75 (many edits) to 99.6 % (few), `imara-diff` 0.2.0 in 88 to 99.7 %, this in all but one.
 //!
 //! Held by `tests/gnu.rs`.
 
