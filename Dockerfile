@@ -14,6 +14,7 @@ ENV PATH=/usr/local/go/bin:$PATH AIRLOCK_CACHE=/cache
 ENV RUSTUP_TOOLCHAIN=1.95.0
 WORKDIR /src
 # The tools first: they change seldom and take longest.
+COPY rust-toolchain.toml .
 COPY tools tools
 RUN tools/build tools
 COPY . .
