@@ -34,6 +34,7 @@ pub struct Workspaces {
 pub struct Workspace {
     directory: TempDir,
     has_authority: bool,
+    has_scratch: bool,
 }
 
 const PREFIX: &str = "kube-airlock.";
@@ -81,7 +82,7 @@ impl Workspaces {
     pub fn open(&self, kubeconfig: &SecretBytes, authority: Option<&str>) -> io::Result<Workspace> {
         let directory =
             tempfile::Builder::new().prefix("r-").permissions(fs::Permissions::from_mode(0o700)).tempdir_in(self.directory.path())?;
-        let workspace = Workspace { directory, has_authority: authority.is_some() };
+        let workspace = Workspace { directory, has_authority: authority.is_some(), has_scratch: false };
         DirBuilder::new().mode(0o500).create(workspace.home())?;
         let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(workspace.kubeconfig())?;
         file.write_all(kubeconfig.expose())?;
@@ -97,7 +98,7 @@ impl Workspaces {
 /// A child may change the modes of what it owns; only then is it in the way of its removal.
 impl Drop for Workspace {
     fn drop(&mut self) {
-        for path in [self.path().to_owned(), self.home()] {
+        for path in [Some(self.path().to_owned()), Some(self.home()), self.scratch()].into_iter().flatten() {
             let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
         }
         if let Err(error) = fs::remove_dir_all(self.path()) {
@@ -133,10 +134,33 @@ impl Workspace {
         self.directory.path().to_owned()
     }
 
-    /// Descriptors of the directory, the kubeconfig and the home.
-    pub(crate) fn descriptors(&self) -> io::Result<[File; 3]> {
+    /// The child's `TMPDIR`, where it may write. Only what runs a helper has one.
+    pub fn scratch(&self) -> Option<PathBuf> {
+        self.has_scratch.then(|| self.directory.path().join("scratch"))
+    }
+
+    /// Makes [`Self::scratch`].
+    ///
+    /// # Errors
+    /// When the file system is full or read-only.
+    pub fn make_scratch(&mut self) -> io::Result<()> {
+        DirBuilder::new().mode(0o700).create(self.directory.path().join("scratch"))?;
+        self.has_scratch = true;
+        Ok(())
+    }
+
+    /// Descriptors of the directory, the kubeconfig, the home and, where there is one, the scratch directory.
+    pub(crate) fn descriptors(&self) -> io::Result<Vec<File>> {
         let open = |path: &Path, flags: OFlag| OpenOptions::new().read(true).custom_flags((flags | OFlag::O_NOFOLLOW).bits()).open(path);
-        Ok([open(self.path(), OFlag::O_DIRECTORY)?, open(&self.kubeconfig(), OFlag::empty())?, open(&self.home(), OFlag::O_DIRECTORY)?])
+        let mut opened = vec![
+            open(self.path(), OFlag::O_DIRECTORY)?,
+            open(&self.kubeconfig(), OFlag::empty())?,
+            open(&self.home(), OFlag::O_DIRECTORY)?,
+        ];
+        if let Some(scratch) = self.scratch() {
+            opened.push(open(&scratch, OFlag::O_DIRECTORY)?);
+        }
+        Ok(opened)
     }
 }
 

@@ -42,7 +42,7 @@ use crate::{
     output::{Caps, Captured, Redactor, capture},
     policy::{Approved, Decision, Policy, Target},
     refusal::Refusal,
-    sandbox::{Child, Limits, ProfileName, Run, Sandbox},
+    sandbox::{Child, Limits, ProfileName, Run, Sandbox, SandboxError},
     secret::SecretString,
     workspace::Workspaces,
 };
@@ -249,7 +249,7 @@ impl Call<'_> {
         let limits = Limits { memory_bytes: self.rooms.bounds.memory_bytes, cpu_seconds: deadline.as_secs() + 5 };
         let spawning = Instant::now();
         let run = Run::Approved(Box::new(approved), handed.variables);
-        let child = self.rooms.sandbox.start(run, pinned, workspace, limits).await.map_err(Refusal::from)?;
+        let child = self.rooms.sandbox.start(run, pinned, workspace, limits).await.map_err(not_started)?;
         metrics::spawn(self.request.tool, spawning.elapsed());
         let ended = self.watch(child, Watch { rule, kept, secrets, deadline }, cancel).await;
         drop(place);
@@ -515,12 +515,33 @@ const LONGEST_TOKEN_FILE: usize = 16 * 1024;
 
 /// What the policy may allow and this server cannot do yet: better refused than half done.
 fn not_yet(invocation: &Invocation) -> Option<Refusal> {
-    // A chart is fetched into a cache, and children write nowhere.
-    let fetches = invocation.tool() == Tool::Helm && !invocation.charts().is_empty() && !invocation.is_offline();
-    fetches.then(|| Refusal::Tool {
-        reason: "helm commands that fetch a chart are not enabled yet".into(),
-        hint: "those about releases are: `list`, `status`, `history`, `get`, `rollback` and `uninstall`".into(),
-    })
+    if invocation.is_offline() {
+        return None;
+    }
+    let (reason, hint) = match invocation.tool() {
+        // A chart is fetched into a cache, and no child of helm's writes anywhere.
+        Tool::Helm if !invocation.charts().is_empty() => (
+            "helm commands that fetch a chart are not enabled yet",
+            "those about releases are: `list`, `status`, `history`, `get`, `rollback` and `uninstall`",
+        ),
+        // No profile both listens and runs a helper; without its helper argocd says nothing where it should print.
+        Tool::Argocd if invocation.path().words() == ["app", "diff"] && invocation.flag("grpc-web") == Some("true") => {
+            ("`argocd app diff` through gRPC-web is not enabled yet", "leave --grpc-web out where the server answers gRPC")
+        }
+        _ => return None,
+    };
+    Some(Refusal::Tool { reason: reason.into(), hint: hint.into() })
+}
+
+/// What a caller is told when no child runs.
+fn not_started(error: SandboxError) -> Refusal {
+    match error {
+        SandboxError::NoHelper => Refusal::Tool {
+            reason: "this command runs the helper `diff`, which is not beside the tools of this server".into(),
+            hint: "an operator puts it there: `tools/build diff`, or the image as it is built".into(),
+        },
+        error => error.into(),
+    }
 }
 
 /// What bounds a child, and what may not be seen of it.

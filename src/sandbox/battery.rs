@@ -37,7 +37,7 @@ use tempfile::TempDir;
 use super::{
     SandboxError,
     child::{Confinement, FAILED, WITHOUT_WRITE_EXECUTE, confine},
-    landlock,
+    landlock::{self, Helper},
     layer::{self, Layer, LayerStatus, Levels, Step},
     message::Limits,
     privilege::Identity,
@@ -120,11 +120,13 @@ impl Battery {
     /// # Errors
     /// When a file, socket or process cannot be made, or a profile does not load.
     pub fn new(workspaces: &Workspaces, identity: Option<Identity>, limits: Limits) -> io::Result<Self> {
-        let workspace = workspaces.open(&SecretBytes::new(KUBECONFIG.to_vec()), None)?;
+        let mut workspace = workspaces.open(&SecretBytes::new(KUBECONFIG.to_vec()), None)?;
+        workspace.make_scratch()?;
         let other = workspaces.open(&SecretBytes::new(KUBECONFIG.to_vec()), None)?;
         if let Some(identity) = identity {
             for place in [&workspace, &other] {
-                [place.path(), &place.kubeconfig(), &place.home()].into_iter().try_for_each(|path| identity.own(path))?;
+                let own = [Some(place.path().to_owned()), Some(place.kubeconfig()), Some(place.home()), place.scratch()];
+                own.into_iter().flatten().try_for_each(|path| identity.own(&path))?;
             }
         }
         let open = tempfile::Builder::new().prefix("kube-airlock.probe.").tempdir_in(workspaces.path())?;
@@ -143,6 +145,7 @@ impl Battery {
             profiles: Profiles::load().map_err(io::Error::other)?,
             scene: Scene {
                 own: workspace.path().to_owned(),
+                scratch: workspace.scratch().unwrap_or_default(),
                 other: other.path().to_owned(),
                 open: open.path().to_owned(),
                 tcp_port: tcp.local_addr()?.port(),
@@ -241,8 +244,10 @@ impl Battery {
 
     fn confined(&self, levels: &Levels, profile: ProfileName, probe: &Probe) -> Result<Found, SandboxError> {
         self.reset()?;
-        let [directory, ..] = self.workspace.descriptors()?;
-        let confinement = confinement(levels, self.profiles.get(profile), &self.tool, &directory, self.limits, self.identity)?;
+        let places = self.workspace.descriptors()?;
+        let [directory, _, _, scratch] = places.as_slice() else { return Err(io::Error::from(io::ErrorKind::NotFound).into()) };
+        let place = Place { tool: &self.tool, directory, scratch };
+        let confinement = confinement(levels, self.profiles.get(profile), place, self.limits, self.identity)?;
         in_child(Some(confinement), || (probe.attempt)(&self.scene))
     }
 }
@@ -253,8 +258,9 @@ impl Battery {
 /// The layer that could not be applied.
 pub fn check_layers(profiles: &Profiles, levels: &Levels, identity: Option<Identity>, limits: Limits) -> Result<(), SandboxError> {
     let (tool, directory) = (File::open("/proc/self/exe")?, File::open("/")?);
+    let place = Place { tool: &tool, directory: &directory, scratch: &directory };
     for profile in ProfileName::ALL {
-        in_child(Some(confinement(levels, profiles.get(profile), &tool, &directory, limits, identity)?), || Ok(()))?;
+        in_child(Some(confinement(levels, profiles.get(profile), place, limits, identity)?), || Ok(()))?;
     }
     Ok(())
 }
@@ -264,16 +270,25 @@ pub fn layers_of_host(levels: &Levels, has_own_users: bool) -> Vec<LayerStatus> 
     layer::states(levels, has_own_users, &landlock::statuses())
 }
 
+/// The program and the directories of a child. The program stands for its helper as well.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    tool: &'a File,
+    directory: &'a File,
+    scratch: &'a File,
+}
+
 /// What confines a child, and where its questions arrive.
 fn confinement(
     levels: &Levels,
     profile: &Profile,
-    tool: &File,
-    directory: &File,
+    place: Place<'_>,
     limits: Limits,
     identity: Option<Identity>,
 ) -> Result<(Confinement, OwnedFd), SandboxError> {
-    let ruleset = landlock::ruleset(levels, tool.as_fd(), directory.as_fd(), &profile.readable)
+    let Place { tool, directory, scratch } = place;
+    let helper = profile.helper.then(|| Helper { program: tool.as_fd(), scratch: scratch.as_fd() });
+    let ruleset = landlock::ruleset(levels, tool.as_fd(), directory.as_fd(), &profile.readable, helper)
         .map_err(|_| failed(Step::RestrictSelf, Errno::last()))?;
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).map_err(io::Error::from)?;
     let null = || File::open("/dev/null").map(OwnedFd::from);
@@ -286,6 +301,7 @@ fn confinement(
         ruleset,
         calls: profile.filter.clone(),
         questions: profile.asking.clone().filter(|_| levels.has(Layer::Egress)).map(|asking| (asking, theirs)),
+        helper: if profile.helper { Some(tool.try_clone()?.into()) } else { None },
         limits,
         identity,
         spawner: getpid(),

@@ -16,7 +16,7 @@ use std::{
 use ::landlock::{RulesetCreated, RulesetStatus};
 use nix::{
     errno::Errno,
-    fcntl::AtFlags,
+    fcntl::{AtFlags, FcntlArg, fcntl},
     sys::{
         prctl,
         signal::Signal,
@@ -56,6 +56,8 @@ pub(super) struct Confinement {
     /// The filter that asks about connections, and where the descriptor goes on which they are answered; `None`:
     /// it has none.
     pub(super) questions: Option<(Filter, OwnedFd)>,
+    /// The program that the tool may run besides itself.
+    pub(super) helper: Option<OwnedFd>,
     pub(super) limits: Limits,
     /// The user to become, when the spawner is root.
     pub(super) identity: Option<Identity>,
@@ -66,6 +68,10 @@ pub(super) struct Confinement {
 pub(super) const WITHOUT_WRITE_EXECUTE: u8 = b'w';
 /// The byte before a failed step and its errno.
 pub(super) const FAILED: u8 = b'f';
+
+/// The descriptor by which the tool runs its helper (`policy/sandbox/diff.toml`). Above all others, so that nothing is
+/// in its way.
+pub(super) const HELPER: i32 = 200;
 
 /// A step that failed, and how.
 type Failure = (Step, Errno);
@@ -96,7 +102,7 @@ pub(super) fn confine(plan: Confinement, report: &mut fs::File) -> Result<OwnedF
         umask(Mode::from_bits_truncate(0o077));
     }
     if levels.has(Layer::Rlimits) {
-        rlimit::apply(plan.limits, plan.identity.is_some()).map_err(at(Step::SetLimits))?;
+        rlimit::apply(plan.limits, plan.identity.is_some(), plan.helper.is_some()).map_err(at(Step::SetLimits))?;
     }
     if let Some(identity) = plan.identity.filter(|_| levels.has(Layer::User)) {
         privilege::drop_bounding_set().map_err(by(Step::DropBounding))?;
@@ -139,6 +145,13 @@ pub(super) fn confine(plan: Confinement, report: &mut fs::File) -> Result<OwnedF
     dup2_stderr(plan.stderr.as_fd()).map_err(at(Step::Streams))?;
     if levels.has(Layer::Descriptors) {
         sys::close_on_exec_from_three().map_err(by(Step::CloseRange))?;
+    }
+    if let Some(helper) = &plan.helper {
+        // Without a file name, no folder on the way to it has to be open to the tool's user.
+        let handed = fcntl(helper, FcntlArg::F_DUPFD(HELPER)).map_err(at(Step::HandHelper))?;
+        if handed != HELPER {
+            return Err((Step::HandHelper, Errno::EBUSY));
+        }
     }
     if let Some(ruleset) = plan.ruleset {
         let status = ruleset.restrict_self().map_err(|_| (Step::RestrictSelf, Errno::last()))?;

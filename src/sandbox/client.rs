@@ -29,7 +29,7 @@ use super::{
     environment::environment,
     landlock,
     layer::{self, Layer, LayerState, LayerStatus, Levels},
-    message::{ExitStatus, LARGEST, Limits, Reply, Request, Start, Stop, ToolAbsence},
+    message::{ExitStatus, LARGEST, Limits, NO_HELPER, Reply, Request, Start, Stop, ToolAbsence},
     notify::supervise,
     profile::{ListenerKind, ProfileName, Profiles},
     spawner::{SpawnerLink, receive, send},
@@ -86,6 +86,9 @@ pub enum SandboxError {
     /// A pipe or message could not be made.
     #[error("the sandbox could not be asked: {0}")]
     Asking(#[from] io::Error),
+    /// The program that the command runs beside its tool is not there.
+    #[error("the helper `diff` is not there")]
+    NoHelper,
     /// All users of the pool are taken.
     #[error("no user is free for another child")]
     NoSlot,
@@ -204,7 +207,7 @@ impl Sandbox {
     ///
     /// # Errors
     /// The layer that could not be applied; nothing runs then.
-    pub async fn start(&self, run: Run, pinned: Pinned, workspace: Workspace, limits: Limits) -> Result<Child, SandboxError> {
+    pub async fn start(&self, run: Run, pinned: Pinned, mut workspace: Workspace, limits: Limits) -> Result<Child, SandboxError> {
         let credentials = run.credentials();
         let invocation = run.invocation();
         let (stdout, stdout_writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(io::Error::from)?;
@@ -213,9 +216,12 @@ impl Sandbox {
         for writer in [&stdout_writer, &stderr_writer] {
             nix::fcntl::fcntl(writer, nix::fcntl::FcntlArg::F_SETFL(OFlag::empty())).map_err(io::Error::from)?;
         }
-        let [directory, kubeconfig, home] = workspace.descriptors()?;
         let name = ProfileName::of(&invocation);
         let profile = self.0.profiles.get(name);
+        if profile.helper {
+            workspace.make_scratch()?;
+        }
+        let places = workspace.descriptors()?;
         let questions = match profile.asking {
             Some(_) => Some(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).map_err(io::Error::from)?),
             None => None,
@@ -241,7 +247,8 @@ impl Sandbox {
             slot,
         });
         let (told, watched) = watch::channel(None);
-        let mut descriptors = vec![stdout_writer.as_fd(), stderr_writer.as_fd(), directory.as_fd(), kubeconfig.as_fd(), home.as_fd()];
+        let mut descriptors = vec![stdout_writer.as_fd(), stderr_writer.as_fd()];
+        descriptors.extend(places.iter().map(AsFd::as_fd));
         descriptors.extend(questions.as_ref().map(|(_, for_child)| for_child.as_fd()));
         // From here on the child may exist; whatever becomes of this future, it is cleaned up after.
         let supervisor = CancellationToken::new();
@@ -257,7 +264,8 @@ impl Sandbox {
         let mut child =
             Child { number, inner: Arc::clone(&self.0), ended: watched, layers: Vec::new(), streams: Some(streams), tunnel: None };
         let started = started.await.map_err(|_| SandboxError::SpawnerGone)?;
-        *self.0.unsound.lock().unwrap_or_else(PoisonError::into_inner) = started.as_ref().err().map(ToString::to_string);
+        let unsound = started.as_ref().err().filter(|error| !matches!(error, SandboxError::NoHelper));
+        *self.0.unsound.lock().unwrap_or_else(PoisonError::into_inner) = unsound.map(ToString::to_string);
         let without_write_execute = started?;
         child.layers = self.0.layers(without_write_execute);
         if let Some(questions) = questions.filter(|_| self.0.levels.has(Layer::Egress)) {
@@ -435,7 +443,10 @@ impl Inner {
             }
             Reply::NotStarted { child, layer, call, errno } => {
                 if let Some(sender) = waiting.starting.remove(&child) {
-                    let _ = sender.send(Err(SandboxError::Layer { layer, call, source: io::Error::from_raw_os_error(errno) }));
+                    let _ = sender.send(Err(match layer.as_str() {
+                        NO_HELPER => SandboxError::NoHelper,
+                        _ => SandboxError::Layer { layer, call, source: io::Error::from_raw_os_error(errno) },
+                    }));
                 }
                 waiting.running.remove(&child); // it is reaped, if it ever was
             }

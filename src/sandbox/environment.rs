@@ -18,7 +18,7 @@ pub(super) fn environment(
         format!("HOME={home}"),
         // An empty folder: tools look for plugins and helpers in every folder of PATH.
         format!("PATH={home}"),
-        format!("TMPDIR={home}"),
+        format!("TMPDIR={}", workspace.scratch().unwrap_or_else(|| workspace.home()).display()),
         "LANG=C.UTF-8".into(),
         "TZ=UTC".into(),
         "TERM=dumb".into(),

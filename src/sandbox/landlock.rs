@@ -4,8 +4,8 @@
 use std::{fs::File, os::fd::BorrowedFd, path::PathBuf};
 
 use ::landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr,
-    RulesetError, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, Ruleset, RulesetAttr, RulesetCreated,
+    RulesetCreatedAttr, RulesetError, Scope,
 };
 
 use super::{
@@ -21,6 +21,18 @@ pub(super) fn statuses() -> Vec<LayerStatus> {
     vec![since(Layer::LandlockFs, 2), since(Layer::LandlockNet, 4), since(Layer::LandlockScope, 6)]
 }
 
+/// What a child with a helper has besides.
+pub(super) struct Helper<'a> {
+    /// It may be run.
+    pub(super) program: BorrowedFd<'a>,
+    /// Files and folders may be made there, and nothing be run.
+    pub(super) scratch: BorrowedFd<'a>,
+}
+
+fn to_write() -> BitFlags<AccessFs> {
+    AccessFs::ReadFile | AccessFs::ReadDir | AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::MakeDir
+}
+
 /// Builds the ruleset. What is required fails where the kernel lacks it; what is preferred, and what
 /// newer kernels add to files (truncation, device ioctls), is taken where it is. `None` when no layer of
 /// Landlock is wanted.
@@ -29,6 +41,7 @@ pub(super) fn ruleset(
     tool: BorrowedFd<'_>,
     workspace: BorrowedFd<'_>,
     readable: &[PathBuf],
+    helper: Option<Helper<'_>>,
 ) -> Result<Option<RulesetCreated>, RulesetError> {
     if ![Layer::LandlockFs, Layer::LandlockNet, Layer::LandlockScope].into_iter().any(|layer| levels.has(layer)) {
         return Ok(None);
@@ -56,6 +69,11 @@ pub(super) fn ruleset(
         ruleset = ruleset
             .add_rule(PathBeneath::new(tool, AccessFs::Execute | AccessFs::ReadFile))?
             .add_rule(PathBeneath::new(workspace, AccessFs::ReadFile | AccessFs::ReadDir))?;
+        if let Some(Helper { program, scratch }) = helper {
+            ruleset = ruleset
+                .add_rule(PathBeneath::new(program, AccessFs::Execute | AccessFs::ReadFile))?
+                .add_rule(PathBeneath::new(scratch, to_write()))?;
+        }
         // A host has some of them; what is not there cannot be read.
         for file in readable.iter().filter_map(|path| File::open(path).ok()) {
             ruleset = ruleset.add_rule(PathBeneath::new(file, AccessFs::ReadFile))?;

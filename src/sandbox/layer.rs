@@ -198,13 +198,14 @@ pub(super) enum Step {
     HandOverQuestions,
     Streams,
     CloseRange,
+    HandHelper,
     RestrictSelf,
     FilterCalls,
     Execute,
 }
 
 impl Step {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 23] = [
         Self::SetSession,
         Self::DefaultSignals,
         Self::EnterRoot,
@@ -224,6 +225,7 @@ impl Step {
         Self::HandOverQuestions,
         Self::Streams,
         Self::CloseRange,
+        Self::HandHelper,
         Self::RestrictSelf,
         Self::FilterCalls,
         Self::Execute,
@@ -256,6 +258,7 @@ impl Step {
             Self::HandOverQuestions => ("egress", "sendmsg"),
             Self::Streams => ("descriptors", "dup2"),
             Self::CloseRange => ("descriptors", "close_range"),
+            Self::HandHelper => ("descriptors", "fcntl(F_DUPFD)"),
             Self::RestrictSelf => ("landlock-fs", "landlock_restrict_self"),
             Self::FilterCalls => ("seccomp", "seccomp(SECCOMP_SET_MODE_FILTER)"),
             Self::Execute => ("exec", "execveat"),

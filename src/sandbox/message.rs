@@ -27,7 +27,8 @@ pub(super) enum Request {
     /// Opens a tool, so that later children run exactly that file.
     Open { tool: Tool },
     /// Starts a child. Descriptors: standard output, standard error, the workspace's directory,
-    /// kubeconfig and home, and, for a profile with a network, where its questions go.
+    /// kubeconfig and home; for a profile with a helper its scratch directory; for one with a network where its
+    /// questions go.
     Start(Start),
     /// Sends a signal to a child and its group.
     Signal { child: u64, signal: Stop },
@@ -55,6 +56,9 @@ pub(crate) fn reads_again(bytes: &[u8]) -> Option<bool> {
     }
     again::<Request>(bytes).or_else(|| again::<Reply>(bytes))
 }
+
+/// Stands for the layer in [`Reply::NotStarted`] when the profile's helper is not there.
+pub(super) const NO_HELPER: &str = "helper";
 
 /// How to end a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -20,6 +20,7 @@ mod privilege;
 mod probe;
 mod profile;
 mod rlimit;
+mod scratch;
 mod spawner;
 mod sys;
 mod verbs;

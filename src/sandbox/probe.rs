@@ -59,6 +59,8 @@ impl Serialize for Found {
 pub(super) struct Scene {
     /// The child's own directory.
     pub(super) own: PathBuf,
+    /// Its scratch directory, where its profile lets it write.
+    pub(super) scratch: PathBuf,
     /// Another request's, with a kubeconfig in it.
     pub(super) other: PathBuf,
     /// A folder that everybody may write to, with a file `file` that everybody may write to.
@@ -87,6 +89,10 @@ impl Scene {
         for name in ["new", "link", "renamed"] {
             let _ = fs::remove_file(self.own.join(name));
         }
+        for name in ["new", "program"] {
+            let _ = fs::remove_file(self.scratch.join(name));
+        }
+        let _ = fs::remove_dir(self.scratch.join("folder"));
     }
 }
 
@@ -130,7 +136,51 @@ pub(super) fn all(name: ProfileName, profile: &Profile) -> Vec<Probe> {
     probes.extend(kernel());
     probes.extend(layers());
     probes.extend(data(profile));
+    if profile.helper {
+        probes.extend(helper());
+        // What the filter leaves to Landlock, or to the kernel: another program, a folder elsewhere, a process to wait for.
+        for probe in &mut probes {
+            match probe.name.as_str() {
+                "run a shell" | "mkdir where everybody may" => probe.expected = vec![EACCES],
+                "run the own program by path" => probe.expected = vec![EACCES, Found::Ended(2)], // it may run again, confined; not when it is linked dynamically
+                "wait for a child" => probe.expected = vec![Found::Refused(Errno::ECHILD)],
+                _ => {}
+            }
+        }
+    }
     probes
+}
+
+/// Of a child that may write to a directory and run a helper.
+fn helper() -> Vec<Probe> {
+    const GROUP: &str = "helper";
+    let allowed = |name: &str, attempt: fn(&Scene) -> Result<(), Errno>| probe(GROUP, name, Found::Allowed, attempt);
+    let refused = |name: &str, attempt: fn(&Scene) -> Result<(), Errno>| probe(GROUP, name, EACCES, attempt);
+    const NEW: i64 = WRITE | libc::O_CREAT as i64;
+    vec![
+        allowed("write to the own scratch directory", |scene| opens(&scene.scratch.join("new"), NEW)),
+        allowed("make a folder there", |scene| on(&scene.scratch.join("folder"), Sysno::mkdirat, &[HERE], &[0o700])),
+        refused("run what was written there", |scene| {
+            let path = c_path(&scene.scratch.join("program"));
+            let file = call(Sysno::openat, &[HERE, path.as_ptr().addr() as i64, NEW, 0o700])?;
+            let text = c"#!/bin/true\n";
+            call(Sysno::write, &[file, text.as_ptr().addr() as i64, 12])?;
+            call(Sysno::close, &[file])?;
+            let nothing = [0_usize; 1];
+            call(Sysno::execve, &[path.as_ptr().addr() as i64, address(&nothing), address(&nothing)]).map(drop)
+        })
+        .controlled(),
+        probe(GROUP, "remove what was written there", EPERM, |scene| {
+            opens(&scene.scratch.join("new"), NEW)?;
+            on(&scene.scratch.join("new"), Sysno::unlinkat, &[HERE], &[0])
+        }),
+        probe(GROUP, "write a file that is larger than any manifest", Found::Refused(Errno::EFBIG), |scene| {
+            call(Sysno::rt_sigaction, &[i64::from(libc::SIGXFSZ), address(&[1_u64, 0, 0, 0]), 0, 8])?; // SIG_IGN
+            let file = open(&scene.scratch.join("new"), NEW)?;
+            call(Sysno::lseek, &[file, 16 << 20, 0])?;
+            call(Sysno::write, &[file, c"x".as_ptr().addr() as i64, 1]).map(drop)
+        }),
+    ]
 }
 
 // The kernel's own numbers, where libc has other types for them.
@@ -195,8 +245,12 @@ fn files(readable: &[PathBuf]) -> Vec<Probe> {
         "/sys/kernel/notes",
         "/var/run/secrets/kubernetes.io/serviceaccount/token",
     ];
-    let mut probes: Vec<Probe> =
-        EVERYWHERE.map(|path| probe(GROUP, &format!("read {path}"), EACCES, move |_| opens(Path::new(path), READ)).controlled()).into();
+    let mut probes: Vec<Probe> = EVERYWHERE
+        .map(|path| {
+            let expected = if readable.iter().any(|known| known == Path::new(path)) { Found::Allowed } else { EACCES };
+            probe(GROUP, &format!("read {path}"), expected, move |_| opens(Path::new(path), READ)).controlled()
+        })
+        .into();
     probes.extend(SOMEWHERE.map(|path| {
         let mut probe = probe(GROUP, &format!("read {path}"), EACCES, move |_| opens(Path::new(path), READ));
         if readable.iter().any(|known| known == Path::new(path)) {
@@ -402,7 +456,7 @@ fn network(name: ProfileName, profile: &Profile) -> Vec<Probe> {
     let also = match name {
         ProfileName::ListenerNetlink => Some("a socket for netlink route"),
         ProfileName::ListenerUnix => Some("a socket for Unix stream"),
-        ProfileName::Offline | ProfileName::Plain | ProfileName::ListenerInet => None,
+        ProfileName::Offline | ProfileName::Plain | ProfileName::ListenerInet | ProfileName::Diff => None,
     };
     for probe in probes.iter_mut().filter(|probe| also == Some(probe.name.as_str())) {
         probe.expected = vec![Found::Allowed];

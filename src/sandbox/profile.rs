@@ -26,18 +26,20 @@ pub enum ProfileName {
     ListenerNetlink,
     /// Talks to itself as well, through a socket file.
     ListenerUnix,
+    /// Talks to its server, and has a helper compare files that it writes.
+    Diff,
 }
 
 impl ProfileName {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Offline, Self::Plain, Self::ListenerInet, Self::ListenerNetlink, Self::ListenerUnix];
+    pub const ALL: [Self; 6] = [Self::Offline, Self::Plain, Self::ListenerInet, Self::ListenerNetlink, Self::ListenerUnix, Self::Diff];
 
     /// Whether its children ask a proxy about their server even where Go would dial it by itself: what else they
     /// dial are their own ports.
     pub fn asks_proxy_always(self) -> bool {
         match self {
             Self::ListenerInet | Self::ListenerNetlink => true,
-            Self::Offline | Self::Plain | Self::ListenerUnix => false,
+            Self::Offline | Self::Plain | Self::ListenerUnix | Self::Diff => false,
         }
     }
 
@@ -49,6 +51,7 @@ impl ProfileName {
             Self::ListenerInet => "listener-inet",
             Self::ListenerNetlink => "listener-netlink",
             Self::ListenerUnix => "listener-unix",
+            Self::Diff => "diff",
         }
     }
 
@@ -59,6 +62,7 @@ impl ProfileName {
             Self::ListenerInet => include_str!("../../policy/sandbox/listener-inet.toml"),
             Self::ListenerNetlink => include_str!("../../policy/sandbox/listener-netlink.toml"),
             Self::ListenerUnix => include_str!("../../policy/sandbox/listener-unix.toml"),
+            Self::Diff => include_str!("../../policy/sandbox/diff.toml"),
         }
     }
 }
@@ -70,6 +74,8 @@ pub(super) struct Profile {
     pub(super) asking: Option<Filter>,
     /// What kind of listener it may believe to have.
     pub(super) listener: Option<ListenerKind>,
+    /// Whether it may run the helper, and write to a directory of its own.
+    pub(super) helper: bool,
     /// Files that may be read where they are, besides the tool and the request's own directory.
     pub(super) readable: Vec<PathBuf>,
     /// What each tool gets in its environment besides what all get.
@@ -120,6 +126,8 @@ struct File {
     #[serde(default)]
     network: Network,
     listener: Option<ListenerKind>,
+    #[serde(default)]
+    helper: bool,
     #[serde(default)]
     syscalls: Vec<String>,
     #[serde(default)]
@@ -213,6 +221,7 @@ pub struct Profiles {
     listener_inet: Profile,
     listener_netlink: Profile,
     listener_unix: Profile,
+    diff: Profile,
 }
 
 impl Profiles {
@@ -227,6 +236,7 @@ impl Profiles {
             listener_inet: Profile::load(ProfileName::ListenerInet)?,
             listener_netlink: Profile::load(ProfileName::ListenerNetlink)?,
             listener_unix: Profile::load(ProfileName::ListenerUnix)?,
+            diff: Profile::load(ProfileName::Diff)?,
         })
     }
 
@@ -237,6 +247,7 @@ impl Profiles {
             ProfileName::ListenerInet => &self.listener_inet,
             ProfileName::ListenerNetlink => &self.listener_netlink,
             ProfileName::ListenerUnix => &self.listener_unix,
+            ProfileName::Diff => &self.diff,
         }
     }
 }
@@ -248,6 +259,7 @@ impl Profile {
         let mut profile = Self {
             asking: None,
             listener: None,
+            helper: false,
             readable: Vec::new(),
             variables: BTreeMap::new(),
             filter: Filter::default(),
@@ -274,6 +286,7 @@ impl Profile {
                 network = Network::Pinned;
             }
             profile.listener = profile.listener.or(file.listener);
+            profile.helper |= file.helper;
             profile.readable.extend(file.readable.into_iter().map(|readable| readable.path));
             for (tool, variables) in file.variables {
                 profile.variables.entry(tool).or_insert(variables);
@@ -348,7 +361,7 @@ fn errno(name: &str) -> Result<Errno, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::child::HELPER, *};
     use crate::egress::PROXY;
 
     /// Resolved on every machine, so that one architecture's names cannot break another's build unseen.
@@ -376,9 +389,17 @@ mod tests {
         for name in ProfileName::ALL.into_iter().filter(|name| *name != ProfileName::Offline) {
             let of_proxy = PROXY.split_once("://").unwrap().1;
             for variables in Profile::load(name).unwrap().variables.values() {
-                assert!(variables.values().all(|value| value.split_once("://").unwrap().1 == of_proxy), "{name:?}: {variables:?}");
+                let proxies = variables.iter().filter(|(name, _)| name.ends_with("_PROXY"));
+                assert!(proxies.clone().count() == 1, "{name:?}: {variables:?}");
+                assert!(proxies.clone().all(|(_, value)| value.split_once("://").unwrap().1 == of_proxy), "{name:?}: {variables:?}");
             }
         }
+    }
+
+    #[test]
+    fn the_helper_is_found_where_it_is_put() {
+        let Profile { variables, .. } = Profile::load(ProfileName::Diff).unwrap();
+        assert_eq!(variables[&Tool::Argocd]["KUBECTL_EXTERNAL_DIFF"], format!("/proc/self/fd/{HELPER} -u -N"));
     }
 
     #[test]

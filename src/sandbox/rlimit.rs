@@ -14,11 +14,15 @@ const MOST_SHARED_THREADS: u64 = 4096;
 /// What a Go program reserves before it does anything (740 to 930 MiB, sandbox notes, 9.4), and room.
 const RESERVED: u64 = 2 << 30;
 
-/// Sets every limit and reads it back. `own_user` says that no other child shares the uid.
-pub(super) fn apply(limits: Limits, own_user: bool) -> Result<(), Errno> {
+/// The largest file of a child that may write, and the largest that its helper reads. Manifests are far smaller.
+const LARGEST_FILE: u64 = 16 << 20;
+
+/// Sets every limit and reads it back. `own_user` says that no other child shares the uid, `writes` that it has a
+/// directory to write to.
+pub(super) fn apply(limits: Limits, own_user: bool, writes: bool) -> Result<(), Errno> {
     let wanted = [
         (Resource::RLIMIT_CORE, 0),
-        (Resource::RLIMIT_FSIZE, 0), // no tool needs to write a file; pipes are not counted
+        (Resource::RLIMIT_FSIZE, if writes { LARGEST_FILE } else { 0 }), // pipes are not counted
         (Resource::RLIMIT_MEMLOCK, 0),
         (Resource::RLIMIT_MSGQUEUE, 0),
         (Resource::RLIMIT_NOFILE, 256),

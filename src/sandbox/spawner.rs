@@ -22,6 +22,7 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
         prctl,
+        resource::{Resource, setrlimit},
         signal::{Signal, kill, killpg},
         socket::{AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, socketpair},
         stat::{Mode, fchmod},
@@ -32,12 +33,12 @@ use nix::{
 
 use super::{
     child::{Confinement, FAILED, Plan, WITHOUT_WRITE_EXECUTE, become_tool},
-    landlock,
+    landlock::{self, Helper},
     layer::{Levels, Step},
-    message::{ExitStatus, LARGEST, Reply, Request, Start, Stop, ToolAbsence},
+    message::{ExitStatus, LARGEST, NO_HELPER, Reply, Request, Start, Stop, ToolAbsence},
     privilege::Identity,
     profile::Profiles,
-    sys,
+    scratch, sys,
 };
 use crate::catalogue::Tool;
 
@@ -112,23 +113,27 @@ struct Running {
     failure: Option<Failure>,
     /// Its own user, when it has one.
     user: Option<Identity>,
+    /// How it ended, once what it wrote is being removed by the process that has taken its place.
+    status: Option<ExitStatus>,
 }
 
 /// The layer, the call and its error.
 type Failure = (String, String, Errno);
 
-/// A workspace's directory, kubeconfig and home, which belong to the child while it lives. Descriptors
-/// and not paths: whoever may change owners (CAP_CHOWN) need not be able to look into directories.
-struct GivenWorkspace([OwnedFd; 3]);
+/// What of a workspace belongs to the child while it lives. Descriptors and not paths: whoever may change owners
+/// (CAP_CHOWN) need not be able to look into directories.
+struct GivenWorkspace {
+    directory: OwnedFd,
+    kubeconfig: OwnedFd,
+    home: OwnedFd,
+    scratch: Option<OwnedFd>,
+}
 
 impl GivenWorkspace {
-    fn directory(&self) -> BorrowedFd<'_> {
-        self.0[0].as_fd()
-    }
-
     /// Makes all of it another user's.
     fn give(&self, to: Identity) -> Result<(), Errno> {
-        self.0.iter().try_for_each(|entry| fchown(entry, Some(to.uid()), Some(to.gid())))
+        let entries = [Some(&self.directory), Some(&self.kubeconfig), Some(&self.home), self.scratch.as_ref()];
+        entries.into_iter().flatten().try_for_each(|entry| fchown(entry, Some(to.uid()), Some(to.gid())))
     }
 }
 
@@ -140,7 +145,9 @@ fn wipe(directory: BorrowedFd<'_>) {
     for file in ["kubeconfig", "ca.pem"] {
         let _ = unlinkat(directory, file, UnlinkatFlags::NoRemoveDir);
     }
-    let _ = unlinkat(directory, "home", UnlinkatFlags::RemoveDir);
+    for folder in ["home", "scratch"] {
+        let _ = unlinkat(directory, folder, UnlinkatFlags::RemoveDir);
+    }
 }
 
 impl Spawner {
@@ -235,7 +242,8 @@ impl Spawner {
                 }
             }
             Request::Signal { child, signal } => {
-                if let Some(running) = self.children.get(&child) {
+                // What removes a child's files bounds itself.
+                if let Some(running) = self.children.get(&child).filter(|running| running.status.is_none()) {
                     let signal = match signal {
                         Stop::Term => Signal::SIGTERM,
                         Stop::Kill => Signal::SIGKILL,
@@ -265,10 +273,11 @@ impl Spawner {
         let profile = self.profiles.get(start.profile);
         let mut descriptors = descriptors.into_iter();
         let questions = profile.asking.clone().and_then(|asking| Some((asking, descriptors.next_back()?)));
+        let scratch = if profile.helper { descriptors.next_back() } else { None };
         let Ok([stdout, stderr, directory, kubeconfig, home]) = <[OwnedFd; 5]>::try_from(descriptors.collect::<Vec<_>>()) else {
             return Err(failed("descriptors", "recvmsg")(Errno::EBADF));
         };
-        let workspace = GivenWorkspace([directory, kubeconfig, home]);
+        let workspace = GivenWorkspace { directory, kubeconfig, home, scratch };
         // The users past these are other programs', and one is the server's own.
         if start.slot >= self.slots {
             return Err(failed("user", "slot")(Errno::EINVAL));
@@ -278,7 +287,11 @@ impl Spawner {
         let c_strings = |words: Vec<String>| {
             words.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>().map_err(|_| failed("exec", "argv")(Errno::EINVAL))
         };
-        let ruleset = landlock::ruleset(&self.levels, tool.as_fd(), workspace.directory(), &profile.readable)
+        let helper =
+            if profile.helper { Some(self.helper_of(start.tool).ok_or(Errno::ENOENT).map_err(failed(NO_HELPER, "open"))?) } else { None };
+        let writes = helper.as_ref().zip(workspace.scratch.as_ref());
+        let writes = writes.map(|(program, scratch)| Helper { program: program.as_fd(), scratch: scratch.as_fd() });
+        let ruleset = landlock::ruleset(&self.levels, tool.as_fd(), workspace.directory.as_fd(), &profile.readable, writes)
             .map_err(|_| failed("landlock-fs", "landlock_create_ruleset")(Errno::last()))?;
         let identity = self.first_user.map(|first| Identity::new(first.uid().as_raw() + u32::from(start.slot)));
         let plan = Plan {
@@ -294,6 +307,7 @@ impl Spawner {
                 ruleset,
                 calls: profile.filter.clone(),
                 questions,
+                helper,
                 limits: start.limits,
                 identity,
                 spawner: getpid(),
@@ -322,8 +336,15 @@ impl Spawner {
                 return Err(failed("session", "pidfd_open")(of(&error)));
             }
         };
-        self.children.insert(start.child, Running { pid, ended, report: Some(report.into()), workspace, failure: None, user: identity });
+        let running = Running { pid, ended, report: Some(report.into()), workspace, failure: None, user: identity, status: None };
+        self.children.insert(start.child, running);
         Ok(())
+    }
+
+    /// The program that a tool may run, which lies beside it.
+    fn helper_of(&self, tool: Tool) -> Option<OwnedFd> {
+        let path = self.tools.iter().find(|(known, _)| *known == tool).and_then(|(_, path)| path.parent())?;
+        open_trusted(&path.join("helpers/diff")).ok().map(OwnedFd::from)
     }
 
     /// Reads what a child had to say before it became the tool, or failed to.
@@ -346,13 +367,28 @@ impl Spawner {
     /// Collects a child that has ended, and ends what it left.
     fn reap(&mut self, child: u64) -> io::Result<()> {
         let Some(running) = self.children.remove(&child) else { return Ok(()) };
-        let _ = killpg(running.pid, Signal::SIGKILL); // its group outlives it until it is reaped
-        let status = match waitpid(running.pid, None) {
+        if running.status.is_none() {
+            let _ = killpg(running.pid, Signal::SIGKILL); // its group outlives it until it is reaped
+        }
+        let ended = match waitpid(running.pid, None) {
             Ok(WaitStatus::Exited(_, code)) => ExitStatus::Code(code),
             Ok(WaitStatus::Signaled(_, signal, _)) => ExitStatus::Signal(signal as i32),
             _ => ExitStatus::Signal(libc::SIGKILL),
         };
-        self.end_orphans(running.user);
+        let status = match running.status {
+            Some(status) => status,
+            None => {
+                self.end_orphans(running.user);
+                match clean(running.workspace.scratch.as_ref(), running.user) {
+                    // Its user is another child's only when this one is done.
+                    Some((pid, cleaned)) => {
+                        self.children.insert(child, Running { pid, ended: cleaned, status: Some(ended), ..running });
+                        return Ok(());
+                    }
+                    None => ended,
+                }
+            }
+        };
         self.give_back(running.workspace);
         let reply = match running.failure {
             Some((layer, call, errno)) => Reply::NotStarted { child, layer, call, errno: errno as i32 },
@@ -400,8 +436,7 @@ impl Spawner {
         {
             let _ = workspace.give(server); // the server is gone: see above
         }
-        let GivenWorkspace([directory, ..]) = workspace;
-        self.returned.push_back(directory);
+        self.returned.push_back(workspace.directory);
         if self.returned.len() > self.slots.into() {
             self.returned.pop_front();
         }
@@ -424,13 +459,41 @@ impl Spawner {
         for (_, running) in std::mem::take(&mut self.children) {
             let _ = waitpid(running.pid, None);
             self.end_orphans(running.user);
-            wipe(running.workspace.directory());
+            if let Some((pid, _)) = clean(running.workspace.scratch.as_ref(), running.user) {
+                let _ = waitpid(pid, None);
+            }
+            wipe(running.workspace.directory.as_fd());
         }
         self.end_orphans(None);
         self.returned.iter().for_each(|directory| wipe(directory.as_fd()));
         Ok(())
     }
 }
+
+/// Starts a process that empties a scratch directory as its owner; the descriptor is readable once it has ended.
+fn clean(scratch: Option<&OwnedFd>, owner: Option<Identity>) -> Option<(Pid, OwnedFd)> {
+    let scratch = scratch?;
+    match sys::fork() {
+        Ok(sys::Forked::Parent(pid)) => match sys::pidfd_open(pid) {
+            Ok(ended) => Some((pid, ended)),
+            Err(_) => {
+                let _ = kill(pid, Signal::SIGKILL);
+                let _ = waitpid(pid, None);
+                None
+            }
+        },
+        Ok(sys::Forked::Child) => {
+            let bounded = setrlimit(Resource::RLIMIT_CPU, LONGEST_CLEANING, LONGEST_CLEANING);
+            let assumed = owner.map_or(Ok(()), Identity::assume);
+            let done = bounded.is_ok() && assumed.is_ok() && scratch::empty(scratch.as_fd()).is_ok();
+            sys::exit_now(i32::from(!done)) // what is left, the server tells when it removes the directory
+        }
+        Err(_) => None,
+    }
+}
+
+/// Processor time to empty a scratch directory, in seconds: a million files take less than two.
+const LONGEST_CLEANING: u64 = 5;
 
 /// Ends every process of a user: one `kill(-1)` as that user leaves no gap for a fork to slip through.
 fn end_everything_of(user: Identity) {

@@ -399,7 +399,7 @@ fn doctor_finds_every_probe_stopped_and_every_layer_at_work() {
     assert!(is_root(), "this test needs root for users of their own; see CONTRIBUTING.md");
     let (ok, report) = doctor(Command::new(program()), &["--alone"]);
     assert!(ok, "{:#?}", failed_probes(&report));
-    for profile in ["offline", "plain", "listener-inet", "listener-netlink", "listener-unix"] {
+    for profile in ["offline", "plain", "listener-inet", "listener-netlink", "listener-unix", "diff"] {
         let count = report["probes"].as_array().unwrap().iter().filter(|probe| probe["profile"] == profile).count();
         assert!(count >= 250, "{profile}: {count} probes");
     }

@@ -55,7 +55,8 @@ pub fn public_tools() -> &'static Path {
         .get_or_init(|| {
             let folder = tempfile::Builder::new().prefix("airlock-test-tools-").tempdir().unwrap();
             fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-            for tool in ["kubectl", "helm", "istioctl", "argocd"] {
+            fs::create_dir(folder.path().join("helpers")).unwrap();
+            for tool in ["kubectl", "helm", "istioctl", "argocd", "helpers/diff"] {
                 let (from, to) = (fs::canonicalize(tools().join(tool)).unwrap(), folder.path().join(tool));
                 // A second name, or a copy on another file system.
                 if fs::hard_link(&from, &to).is_err() {

@@ -1,6 +1,6 @@
 //! argocd: the Application of the demo cluster, and one that these rows make and remove.
 
-use crate::{Row, does, fails, refused, same};
+use crate::{Row, does, exits, fails, refused, same};
 
 pub fn rows() -> Vec<Row> {
     [reads(), deploys(), projects(), refusals()].into_iter().flatten().collect()
@@ -69,6 +69,16 @@ fn deploys() -> Vec<Row> {
             r#"app patch-resource {ns} --kind ConfigMap --resource-name shop-config --patch '{"metadata":{"labels":{"x":"y"}}}' --patch-type application/merge-patch+json"#,
             "patched",
         ),
+        does(
+            r#"app patch-resource {ns} --kind ConfigMap --resource-name shop-config --patch '{"data":{"CURRENCY":"USD"}}' --patch-type application/merge-patch+json"#,
+            "patched",
+        ),
+        // It runs a helper, on files that it writes.
+        exits("app diff {ns} --hard-refresh", 1, "-  CURRENCY: USD\n+  CURRENCY: EUR\n"),
+        does("app sync {ns} --async", ""),
+        does("app wait {ns} --sync --timeout 25", "Synced"),
+        same("app diff {ns}", ""),
+        refused("app diff {ns} --grpc-web", "tool_unavailable", "gRPC-web"),
         does("app actions run {ns} restart --kind Deployment", ""),
         does("app sync {ns} --prune --dry-run", "Synced"),
         does("app sync {ns} --async", ""),
