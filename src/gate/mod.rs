@@ -443,7 +443,8 @@ impl Call<'_> {
                 }
             }
         };
-        let ran = Ran { status, stdout, stderr, rule, layers, refused_connections: child.refused_connections() };
+        let tool = self.request.tool;
+        let ran = Ran { tool, status, stdout, stderr, rule, layers, refused_connections: child.refused_connections() };
         match refusal {
             None => Ok(ran),
             Some(refusal) => Err(Stopped { ran: Some(ran), refusal }),

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::{
     audit::milliseconds,
+    catalogue::Tool,
     output::Captured,
     refusal::{Code, Refusal},
     sandbox::{ExitStatus, LayerState, LayerStatus},
@@ -29,6 +30,8 @@ pub struct Outcome {
 /// A command that ran.
 #[derive(Debug)]
 pub struct Ran {
+    /// The tool.
+    pub tool: Tool,
     /// How it ended.
     pub status: ExitStatus,
     /// Standard output.
@@ -74,7 +77,7 @@ pub struct Body {
     /// Why the call was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What to do instead.
+    /// What to do instead, or what an error of the command itself may mean.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
@@ -108,6 +111,19 @@ impl Confinement {
     }
 }
 
+impl Ran {
+    /// What an error of the tool means that its own words do not say.
+    fn hint(&self) -> Option<&'static str> {
+        // Without a gRPC connection argocd tries gRPC-web by itself, fails to listen for that, and tells nothing but the
+        // second failure: "listen unix …: address family not supported" (v3.6.1 pkg/apiclient/apiclient.go, NewClient).
+        let is_unconnected = self.tool == Tool::Argocd && self.stderr.text.contains("Failed to establish connection to ");
+        (self.status.code() != 0 && is_unconnected).then_some(
+            "no gRPC connection to the Argo CD server was made: it is down, its certificate is not signed by the authority in \
+             argocd_ca, or what stands before it passes gRPC-web alone (then add --grpc-web)",
+        )
+    }
+}
+
 impl Outcome {
     /// The outcome of a request that a door refused before it reached the gate.
     pub fn refused(refusal: Refusal) -> Self {
@@ -135,7 +151,7 @@ impl Outcome {
             sandbox: ran.map(|ran| Confinement::of(&ran.layers)),
             code: refusal.map(Refusal::code),
             reason: refusal.map(|refusal| self.told(refusal)),
-            hint: refusal.map(Refusal::hint),
+            hint: refusal.map(Refusal::hint).or_else(|| ran.and_then(Ran::hint).map(str::to_owned)),
         }
     }
 
@@ -177,6 +193,9 @@ impl Body {
                 }
                 if self.exit_code != 0 {
                     add(&format!("[exit status {}]", self.exit_code));
+                }
+                if let Some(hint) = &self.hint {
+                    add(&format!("  try:  {hint}"));
                 }
             }
         }

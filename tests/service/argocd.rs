@@ -42,7 +42,7 @@ fn a_callers_token_reads_and_syncs_applications() {
     let policy = folder.path().join("policy.toml");
     fs::write(&policy, EVERYTHING).unwrap();
     let (tools, address) = (tools(), argocd().server.to_string());
-    let flags = ["--tools-dir", tools.to_str().unwrap(), "--egress-allow", &address, "--policy", policy.to_str().unwrap()];
+    let flags = ["--tools-dir", tools.to_str().unwrap(), "--egress-allow", "127.0.0.1", "--policy", policy.to_str().unwrap()];
     let server = Server::with(&flags, None);
     eventually("argocd is there", || server.get("/tools/status").json()["tools"]["argocd"]["state"] == "available");
     for (command, expected) in ARGOCD_ANSWERS {
@@ -59,12 +59,20 @@ fn a_callers_token_reads_and_syncs_applications() {
     let refused = ask(&server, "app delete shop", &headers());
     assert_eq!(refused["success"], false, "the account may not: {refused}");
 
-    // Without its authority the server is not believed, and with another token nobody is.
+    // Without its authority the server is not believed, nor with another one, and with another token nobody is.
     let [named, token, ca] = headers();
-    let strange = ask(&server, "app list", &[named.clone(), token]);
-    assert!(strange["success"] == false && strange["error"].as_str().unwrap().contains("Failed to establish connection"), "{strange}");
+    let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap().cert.pem();
+    let other = ("X-Argocd-Ca", BASE64_STANDARD.encode(other));
+    let nowhere = ("X-Argocd-Server", "127.0.0.1:1".to_owned());
+    for strange in [vec![named.clone(), token.clone()], vec![named.clone(), token.clone(), other], vec![nowhere, token, ca.clone()]] {
+        let reply = ask(&server, "app list", &strange);
+        assert!(reply["success"] == false && reply["error"].as_str().unwrap().contains("Failed to establish connection"), "{reply}");
+        let hint = reply["hint"].as_str().unwrap();
+        assert!(hint.contains("argocd_ca") && hint.contains("--grpc-web"), "{reply}");
+    }
     let nobody = ask(&server, "app list", &[named, ("X-Argocd-Auth-Token", "a.b.c".into()), ca]);
     assert!(nobody["success"] == false && nobody["error"].as_str().unwrap().contains("Unauthenticated"), "{nobody}");
+    assert_eq!(nobody.get("hint"), None, "its own words are enough: {nobody}");
 
     let records = fs::read_to_string(&server.audit).unwrap();
     let log = fs::read_to_string(&server.log).unwrap();
