@@ -732,6 +732,7 @@ mod tests {
             "ca.pem" => Ok(decode(&certificate).unwrap()),
             "key.pem" => Ok(decode(&key).unwrap()),
             "token" => Ok(SecretBytes::new(b"operators-token\n".to_vec())),
+            "empty" => Ok(SecretBytes::new(b" \n".to_vec())),
             _ => Err(std::io::ErrorKind::NotFound.into()),
         };
         let mounted = |text: &str| {
@@ -745,6 +746,8 @@ mod tests {
         let authority = found["clusters"][0]["cluster"]["certificate-authority-data"].as_str().unwrap();
         assert_eq!(found["users"][0]["user"]["client-certificate-data"], authority);
         assert!(matches!(mounted(&text.replace("key.pem", "none")), Err(KubeconfigError::File { key: "client-key", line: 13, .. })));
+        let empty = mounted(&text.replace("tokenFile: token", "token: other\n    tokenFile: empty"));
+        assert!(matches!(empty, Err(KubeconfigError::Shape { key: "tokenFile", line: 12, .. })));
         assert!(matches!(refused(&text), KubeconfigError::Key { .. }));
     }
 

@@ -13,6 +13,7 @@ mod certificate;
 mod error;
 mod scan;
 mod schema;
+mod shorten;
 mod terms;
 
 pub use canonical::{Credential, Kubeconfig, decode, is_token};

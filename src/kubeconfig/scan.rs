@@ -5,19 +5,24 @@
 //! that are not plain scalars, depth and node budgets (threat model, section 4). The event level is
 //! used because a deserialiser has already resolved all of these.
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 
 use zeroize::Zeroizing;
 
-use super::error::KubeconfigError;
+use super::{
+    error::KubeconfigError,
+    shorten::{Shortened, all},
+};
 use crate::excerpt::Excerpt;
 
 /// The largest kubeconfig, in bytes. A file of 64 contexts with certificates is about 200 KiB.
 pub const LARGEST: usize = 256 * 1024;
 const DEEPEST: usize = 16;
 const MOST_NODES: usize = 16 * 1024;
+/// YAML 1.2, section 7.4.2.
+const LONGEST_KEY: usize = 1024;
 /// Keys that are compared one by one.
 const FEW: usize = 16;
 
@@ -61,10 +66,20 @@ pub fn scan(bytes: &[u8]) -> Result<Node, KubeconfigError> {
         text
     };
     characters(text)?;
-    if let Some((index, _)) = text.lines().enumerate().find(|(_, line)| line.starts_with('%')) {
+    if text.contains('%')
+        && let Some((index, _)) = text.lines().enumerate().find(|(_, line)| line.starts_with('%'))
+    {
         return Err(KubeconfigError::Yaml { line: index + 1, what: "a YAML directive" });
     }
-    let mut events = Events { parser: Parser::new_from_str(text), nodes: 0 };
+    match Shortened::of(text) {
+        Some(short) => tree(short.text(), Some(&short)),
+        None => tree(text, None),
+    }
+}
+
+/// The tree of one document, whose `text` may have been shortened.
+fn tree<'t>(text: &'t str, short: Option<&'t Shortened<'t>>) -> Result<Node, KubeconfigError> {
+    let mut events = Events { parser: Parser::new_from_str(text), short, nodes: 0 };
     let mut documents = 0;
     let mut root = None;
     while let Some((event, line)) = events.next()? {
@@ -82,7 +97,7 @@ pub fn scan(bytes: &[u8]) -> Result<Node, KubeconfigError> {
 /// a line break and YAML 1.2 for text.
 fn characters(text: &str) -> Result<(), KubeconfigError> {
     // What most files are, in one pass.
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\t')) {
+    if all(text.as_bytes(), |byte| matches!(byte, b' '..=b'~' | b'\n' | b'\t')) {
         return Ok(());
     }
     for (index, line) in text.split('\n').enumerate() {
@@ -101,6 +116,7 @@ fn is_read_differently(c: char) -> bool {
 
 struct Events<'t> {
     parser: Parser<'t, StrInput<'t>>,
+    short: Option<&'t Shortened<'t>>,
     nodes: usize,
 }
 
@@ -149,12 +165,22 @@ impl<'t> Events<'t> {
             return Err(KubeconfigError::Character { line, code: character.into() });
         }
         let value = match event {
-            Event::Scalar(text, style, ..) => Value::Scalar { text: text.into_owned().into(), plain: style == ScalarStyle::Plain },
+            Event::Scalar(text, style, ..) => Value::Scalar { text: self.whole(text), plain: style == ScalarStyle::Plain },
             Event::SequenceStart(..) => Value::List(self.list(line, depth)?),
             Event::MappingStart(..) => Value::Map(self.map(line, depth)?),
             _ => return Err(KubeconfigError::Syntax { line }),
         };
         Ok(Node { line, value })
+    }
+
+    fn whole(&self, text: Cow<'_, str>) -> Zeroizing<String> {
+        match self.short {
+            Some(short) if !text.is_ascii() => {
+                let text = Zeroizing::new(text.into_owned());
+                short.restored(&text)
+            }
+            _ => text.into_owned().into(),
+        }
     }
 
     fn list(&mut self, line: usize, depth: usize) -> Result<Vec<Node>, KubeconfigError> {
@@ -182,6 +208,9 @@ impl<'t> Events<'t> {
                 Value::Scalar { mut text, .. } => std::mem::take(&mut *text),
                 Value::List(_) | Value::Map(_) => return Err(refused("a key that is not a plain name")),
             };
+            if key.len() > LONGEST_KEY {
+                return Err(refused("a key that is longer than YAML lets it be"));
+            }
             let known = match entries.len() {
                 0..FEW => entries.iter().any(|(known, _)| *known == key),
                 FEW => {
@@ -214,6 +243,112 @@ fn line_of(span: Span) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a tree says.
+    fn told(node: &Node) -> String {
+        match &node.value {
+            Value::Scalar { text, plain } => format!("{} {plain} {:?}", node.line, **text),
+            Value::List(items) => format!("{} {:?}", node.line, items.iter().map(told).collect::<Vec<_>>()),
+            Value::Map(entries) => {
+                format!("{} {:?}", node.line, entries.iter().map(|(key, node)| (key, told(node))).collect::<Vec<_>>())
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_run_of_letters_is_read_as_it_stands_wherever_it_stands() {
+        let run = "aGVsbG8/d29ybGQ+".repeat(9);
+        for text in [
+            "RUN",
+            "RUN\n",
+            "a: RUN",
+            "a: RUN=",
+            "a: RUN # RUN",
+            "a: RUN#RUN",
+            "# RUN\na: b",
+            "a: 'RUN'",
+            "a: \"RUN\"",
+            "a: 'RUN''RUN'",
+            "a: |\n  RUN\n  RUN\nb: c",
+            "a: >-\n  RUN\n  RUN",
+            "a: >\n   RUN\n\n   RUN\n",
+            "a: |RUN\n  x",
+            "a:\tRUN",
+            "a:\t-RUN",
+            "a: RUN\n  RUN",
+            "a: RUN\nRUN",
+            "a: 'RUN\n  RUN'",
+            "a: 'RUN\nRUN'",
+            "RUN: x",
+            "RUN : x",
+            "'RUN': x",
+            "? RUN\n: x",
+            "RUN: RUN: x",
+            "a: RUN: x",
+            "a: RUN:x",
+            "- RUN",
+            "- RUN: a\n  b: RUN",
+            "-RUN",
+            "[RUN, RUN]",
+            "[RUN,RUN]",
+            "{a: RUN, b: RUN}",
+            "{a:RUN}",
+            "{RUN: a}",
+            "{\"a\":\"RUN\"}",
+            "{\"RUN\":\"RUN\"}",
+            "{'RUN':RUN}",
+            "[RUN: x]",
+            "[RUN\n: x]",
+            "{a: RUN\nRUN}",
+            "[RUN RUN]",
+            "[RUN]: x",
+            "&RUN x",
+            "*RUN",
+            "%RUN",
+            "--- RUN",
+            "---RUN",
+            "RUN\n---\nx",
+            "RUN\n...",
+            "RUN\n---RUN",
+            "'RUN",
+            "a: 'RUN' RUN",
+            "a: RUN]",
+            "{a: RUN",
+            "RUN\na: b",
+            "a: b\nRUN",
+            "a:\n  RUN\n b: c",
+            "a: -RUN",
+            "a: @RUN",
+            "a: `RUN",
+            "ü: RUN",
+            "a: 'RUN\u{85}'",
+            "a: RUN\u{a0}RUN",
+            "a: RUN\u{e000}",
+        ] {
+            let text = text.replace("RUN", &run);
+            let short = Shortened::of(&text).unwrap();
+            assert!(short.text().len() < text.len(), "{text}");
+            let [short, long] = [tree(short.text(), Some(&short)), tree(&text, None)].map(|read| read.map(|node| told(&node)));
+            assert_eq!(short, long, "{text}");
+        }
+        // A character of a private plane is none of a tag's, so it is refused for its syntax.
+        for tag in [format!("!{run} x"), format!("!<{run}> x")] {
+            assert!(scan(tag.as_bytes()).is_err() && tree(&tag, None).is_err(), "{tag}");
+        }
+    }
+
+    #[test]
+    fn a_key_longer_than_yaml_lets_it_be_is_refused() {
+        for (length, accepted) in [(LONGEST_KEY, true), (LONGEST_KEY + 1, false)] {
+            for text in [
+                format!("{}: b", "a".repeat(length)),
+                format!("{{{}: b}}", "a".repeat(length)),
+                format!("{}: b", "a-".repeat(length / 2 + length % 2)),
+            ] {
+                assert_eq!(scan(text.as_bytes()).is_ok(), accepted, "{length}");
+            }
+        }
+    }
 
     #[test]
     fn a_key_is_found_again_however_many_stand_between() {

@@ -153,7 +153,12 @@ impl User {
         if let (Some(read), Some((path, line))) = (files, token_file) {
             let bytes = referred_to(read, &path, line, "tokenFile")?;
             let text = std::str::from_utf8(bytes.expose()).map_err(|_| KubeconfigError::Token { line })?;
-            user.token = Some((SecretString::new(text.trim().to_owned()), line));
+            let text = text.trim();
+            // client-go would take what stands beside it.
+            if text.is_empty() {
+                return Err(KubeconfigError::Shape { line, key: "tokenFile", expected: "a file that holds a token" });
+            }
+            user.token = Some((SecretString::new(text.to_owned()), line));
         }
         Ok(user)
     }

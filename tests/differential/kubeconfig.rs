@@ -4,7 +4,8 @@
 //! tests/corpus and generated ones: every way of writing YAML and JSON, PEM and base64 that an honest
 //! caller or a crafty one has, some of them damaged. What the parser accepts must be the same server,
 //! identity and namespace to client-go as in the file for the child, but for the pinned address, and
-//! as in the masked one, but for the secrets.
+//! as in the masked one, but for the secrets. So must what an operator mounts as a named cluster, which
+//! may refer to files.
 //!
 //! `AIRLOCK_TEST_DIFFERENTIAL` is the number of generated files, `AIRLOCK_TEST_SEED` what they are made
 //! from (keys are new in each run). A file that differs is kept, and a message shows no secret.
@@ -16,12 +17,14 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Arc,
     thread,
     time::{Instant, SystemTime},
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use kube_airlock::{
+    clusters::{ClusterSource, Clusters},
     endpoint::EndpointHost,
     kubeconfig::{Impersonation, Kubeconfig, Terms, TokenSource},
     secret::{SecretBytes, SecretString},
@@ -69,14 +72,33 @@ fn client_go_reads_every_accepted_kubeconfig_as_the_parser_does() {
     assert!(3 * tally.accepted >= tally.written, "only {} of {} files are accepted", tally.accepted, tally.written);
 }
 
+#[test]
+fn client_go_reads_every_accepted_kubeconfig_of_an_operator_as_the_parser_does() {
+    let count = env::var("AIRLOCK_TEST_DIFFERENTIAL").map_or(300, |text| text.parse().expect("AIRLOCK_TEST_DIFFERENTIAL is a number"));
+    let seed = env::var("AIRLOCK_TEST_SEED").map_or(0x2545_f491_4f6c_dd1d, |text| text.parse().expect("AIRLOCK_TEST_SEED is a number"));
+    let folder = tempfile::tempdir().unwrap();
+    let oracle = built(folder.path());
+    let mut author = Author::new(identities(&oracle), seed);
+    let mut tally = Tally::default();
+    while tally.written < count {
+        let mounts = tempfile::tempdir().unwrap();
+        let numbers = tally.written..count.min(tally.written + BATCH);
+        let batch: Vec<_> = numbers.map(|number| author.mounted_sample(number, mounts.path())).collect();
+        tally.compare(&oracle, &batch);
+    }
+    tally.assert_none_differs(&format!("mounted, AIRLOCK_TEST_SEED={seed}"));
+    assert!(3 * tally.accepted >= tally.written, "only {} of {} files are accepted", tally.accepted, tally.written);
+}
+
 /// Files that are asked about at once; each is some 20 KiB, written four times.
 const BATCH: usize = 250;
 
 /// Where client-go refuses a caller's file that we accept, on purpose: what cannot be read cannot be read
 /// differently, and the child's file is written anew.
-const LENIENT: [(&str, &str); 8] = [
+const LENIENT: [(&str, &str); 9] = [
     ("illegal base64 data", "URL-safe and unpadded base64, and spaces in it, are understood"),
     ("specifying a root certificates file with the insecure flag", "the authority is left out where nothing is verified"),
+    (" will override", "an operator's file beside the data of the same is left out"),
     (".preferences", "dropped, whatever is in it"),
     (".extensions", "dropped, whatever is in them"),
     ("to use exec authentication plugin", "never run, so how to run it does not matter"),
@@ -97,11 +119,13 @@ struct Sample {
     terms: Terms,
     /// The same written in the plainest way, where that is known.
     twin: Option<String>,
+    /// Where an operator mounts it, beside the files that it refers to.
+    mounted: Option<PathBuf>,
 }
 
 impl Sample {
     fn of(text: Vec<u8>) -> Self {
-        Self { name: String::new(), text, context: None, terms: Terms::default(), twin: None }
+        Self { name: String::new(), text, context: None, terms: Terms::default(), twin: None, mounted: None }
     }
 }
 
@@ -307,23 +331,39 @@ impl Tally {
 }
 
 struct Accepted {
-    kubeconfig: Kubeconfig,
+    kubeconfig: Arc<Kubeconfig>,
     address: IpAddr,
     masked: SecretBytes,
 }
 
 fn accepted(sample: &Sample) -> Option<Accepted> {
-    let text = SecretBytes::new(sample.text.clone());
-    let mut kubeconfig = Kubeconfig::parse(&text, sample.context.as_deref(), &sample.terms, SystemTime::now()).ok()?;
+    let kubeconfig = match &sample.mounted {
+        Some(path) => of_operator(path, sample)?,
+        None => Arc::new(of_caller(sample)?),
+    };
     let address = match kubeconfig.endpoint().host() {
         EndpointHost::Address(address) => *address,
         EndpointHost::Name(_) => Ipv4Addr::new(203, 0, 113, 7).into(),
     };
-    let masked = kubeconfig.masked();
+    Some(Accepted { masked: kubeconfig.masked(), kubeconfig, address })
+}
+
+fn of_caller(sample: &Sample) -> Option<Kubeconfig> {
+    let read = |text| Kubeconfig::parse(&SecretBytes::new(text), sample.context.as_deref(), &sample.terms, SystemTime::now());
+    let read_shortened = read(sample.text.clone());
+    // A backslash anywhere has the text read letter by letter (src/kubeconfig/shorten.rs).
+    let read_whole = read([b"# \\\n", sample.text.as_slice()].concat());
+    assert_eq!(read_shortened.is_ok(), read_whole.is_ok(), "{}: {:?}, {:?}", sample.name, read_shortened.err(), read_whole.err());
+    let mut kubeconfig = read_shortened.ok()?;
     if kubeconfig.token_file().is_some() {
         kubeconfig.put_token(SecretString::new(OPERATORS_TOKEN.into())).unwrap();
     }
-    Some(Accepted { kubeconfig, address, masked })
+    Some(kubeconfig)
+}
+
+fn of_operator(path: &Path, sample: &Sample) -> Option<Arc<Kubeconfig>> {
+    let source = ClusterSource { name: "mounted".into(), kubeconfig: path.to_owned(), context: sample.context.clone() };
+    Clusters::load(vec![source], sample.terms.clone()).ok()?.get("mounted")
 }
 
 /// How many questions there are about an accepted file.
@@ -332,8 +372,12 @@ const QUESTIONS: usize = 4;
 impl Accepted {
     fn questions(&self, sample: &Sample) -> [Value; QUESTIONS] {
         let question = |bytes: &[u8], context: &Option<String>| json!({ "kubeconfig": BASE64_STANDARD.encode(bytes), "context": context });
+        let own = match &sample.mounted {
+            Some(path) => json!({ "path": path, "context": sample.context }),
+            None => question(&sample.text, &sample.context),
+        };
         [
-            question(&sample.text, &sample.context),
+            own,
             question(sample.twin.as_ref().map_or(&sample.text, |twin| twin.as_bytes()), &sample.context),
             question(self.kubeconfig.render(self.address).expose(), &None),
             question(self.masked.expose(), &None),
@@ -488,6 +532,15 @@ const WORDS: &str = "\
 const NAMESPACES: &str = "\
     default¦web¦a-b¦kube-system¦0¦1e5¦0x1¦null¦y¦off¦¦12-30¦2024-01-01";
 
+/// What editors and `echo` leave around a token in a file.
+const SPACES: &[&str] = &["", "", "", "\n", "\n", "\r\n", " ", "\t\n\n"];
+
+/// The folder that a kubeconfig is in, and how many files have been written for it.
+struct Mounts {
+    folder: PathBuf,
+    written: usize,
+}
+
 /// Writes kubeconfigs: most of them legal, in every spelling that YAML has.
 struct Author {
     identities: Vec<Identity>,
@@ -510,13 +563,95 @@ impl Author {
     fn sample(&mut self, number: usize) -> Sample {
         self.daring = self.chance(25);
         let terms = self.terms();
+        let (file, context) = self.file(&terms);
+        let file = self.shuffled(file);
+        let mut written = self.document(&file);
+        let damaged = self.chance(20);
+        if damaged {
+            written = self.damaged(&written);
+        }
+        if self.chance(10) {
+            written = written.replace('\n', "\r\n");
+        }
+        let twin = (!damaged && !self.daring).then(|| file.json().to_string());
+        Sample { name: format!("generated-{number}"), text: written.into_bytes(), context, terms, twin, mounted: None }
+    }
+
+    /// One that an operator mounts in a folder of `mounts`. Its twin refers to no files.
+    fn mounted_sample(&mut self, number: usize, mounts: &Path) -> Sample {
+        self.daring = false;
+        let terms = Terms { token_sources: Vec::new(), ..self.terms() };
+        let (file, context) = self.file(&terms);
+        let folder = mounts.join(number.to_string());
+        fs::create_dir_all(folder.join("kube/pki")).unwrap();
+        let mut own = Mounts { folder: folder.join("kube"), written: 0 };
+        let twin = Some(file.json().to_string());
+        let referring = self.referring(file, &mut own);
+        let referring = self.shuffled(referring);
+        let text = self.document(&referring).into_bytes();
+        let path = own.folder.join("config");
+        fs::write(&path, &text).unwrap();
+        Sample { name: format!("mounted-{number}"), text, context, terms, twin, mounted: Some(path) }
+    }
+
+    /// With files in the place of data and tokens, or beside them.
+    fn referring(&mut self, node: Node, mounts: &mut Mounts) -> Node {
+        let entries = match node {
+            Node::Map(entries) => entries,
+            Node::List(items) => return Node::List(items.into_iter().map(|item| self.referring(item, mounts)).collect()),
+            other => return other,
+        };
+        let mut referring = Vec::new();
+        for (key, node) in entries {
+            let (reference, content) = match (key, &node) {
+                ("certificate-authority-data", Node::Data(pem)) => ("certificate-authority", pem.clone()),
+                ("client-certificate-data", Node::Data(pem)) => ("client-certificate", pem.clone()),
+                ("client-key-data", Node::Data(pem)) => ("client-key", pem.clone()),
+                ("token", Node::Text(token)) => ("tokenFile", format!("{}{token}{}", self.pick(SPACES), self.pick(SPACES))),
+                _ => {
+                    referring.push((key, self.referring(node, mounts)));
+                    continue;
+                }
+            };
+            match (self.below(10), reference) {
+                (0..=5, _) => referring.push((reference, self.mount(&content, mounts))),
+                // The data goes first, the token does not.
+                (6, "tokenFile") => referring.extend([(key, text("other-token")), (reference, self.mount(&content, mounts))]),
+                (6, _) => {
+                    let other = self.one_of_identities().certificate.clone();
+                    referring.extend([(key, node), (reference, self.mount(&other, mounts))]);
+                }
+                _ => referring.push((key, node)),
+            }
+        }
+        Node::Map(referring)
+    }
+
+    /// Writes a file, and says its path as people do.
+    fn mount(&mut self, content: &str, mounts: &mut Mounts) -> Node {
+        mounts.written += 1;
+        let name = format!("{}{}", self.pick(&["a", "ca.crt", "a b", "ü", "#x", "null", "x: y", "~"]), mounts.written);
+        let absolute = format!("{}/", mounts.folder.display());
+        let (path, shown) = match self.below(6) {
+            0 => (format!("pki/{name}"), format!("./pki/{name}")),
+            1 => (format!("../{name}"), format!("../{name}")),
+            2 => (format!("pki/{name}"), format!("{absolute}pki/{name}")),
+            3 => (format!("pki/{name}"), format!("pki/../pki//{name}")),
+            _ => (name.clone(), name),
+        };
+        fs::write(mounts.folder.join(path), content).unwrap();
+        Node::Text(shown)
+    }
+
+    /// What a kubeconfig holds, and the context that is asked for.
+    fn file(&mut self, terms: &Terms) -> (Node, Option<String>) {
         let names: [Vec<String>; 3] = std::array::from_fn(|_| self.names());
         let [clusters, users, contexts] = &names;
         let mut entries = vec![
             ("apiVersion", text("v1")),
             ("kind", text("Config")),
-            ("clusters", self.entries(clusters, "cluster", |author| author.cluster(&terms))),
-            ("users", self.entries(users, "user", |author| author.user(&terms))),
+            ("clusters", self.entries(clusters, "cluster", |author| author.cluster(terms))),
+            ("users", self.entries(users, "user", |author| author.user(terms))),
             ("contexts", self.entries(contexts, "context", |author| author.context(clusters, users))),
         ];
         let context = self.chance(40).then(|| self.one_of(contexts));
@@ -534,17 +669,7 @@ impl Author {
         if self.chance(20) {
             entries.push(("extensions", self.extensions()));
         }
-        let file = self.shuffled(Node::Map(entries));
-        let mut written = self.document(&file);
-        let damaged = self.chance(20);
-        if damaged {
-            written = self.damaged(&written);
-        }
-        if self.chance(10) {
-            written = written.replace('\n', "\r\n");
-        }
-        let twin = (!damaged && !self.daring).then(|| file.json().to_string());
-        Sample { name: format!("generated-{number}"), text: written.into_bytes(), context, terms, twin }
+        (Node::Map(entries), context)
     }
 
     fn terms(&mut self) -> Terms {

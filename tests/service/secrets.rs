@@ -30,6 +30,8 @@ const TOKEN: &str = "canary-token-7c1f0a9d3eb2";
 const PASSWORD: &str = "canary-password-5b8e2f66d0";
 /// In files that are refused.
 const REFUSED: &str = "canary-refused-91ad4427cc";
+/// In files of a named cluster that do not load any more.
+const MOUNTED: &str = "canary-mounted-e07b35d1a8";
 
 #[test]
 fn nothing_that_a_run_leaves_holds_a_secret() {
@@ -52,6 +54,8 @@ fn nothing_that_a_run_leaves_holds_a_secret() {
     malformed(&server, &mut run);
     over_mcp(&server, &mut run);
     over_stdio(&config, &mut run);
+    mounted(&server, folder.path(), &mut run);
+    unstartable(folder.path(), &config, &mut run);
     for path in ["/metrics", "/tools/status", "/clusters", "/openapi.json"] {
         run.keep(server.get(path));
     }
@@ -82,10 +86,6 @@ fn nothing_that_a_run_leaves_holds_a_secret() {
 /// What may be found nowhere, and what it is.
 fn secrets() -> Vec<(&'static str, String)> {
     let [view, admin] = [&cluster().view, &cluster().admin].map(|path| fs::read_to_string(path).unwrap());
-    let value = |text: &str, key: &str| {
-        let line = text.lines().find_map(|line| line.trim().strip_prefix(key)).unwrap();
-        line.trim().trim_matches('"').to_owned()
-    };
     let key_data = value(&admin, "client-key-data:");
     let pem = String::from_utf8(BASE64_STANDARD.decode(&key_data).unwrap()).unwrap();
     vec![
@@ -95,22 +95,44 @@ fn secrets() -> Vec<(&'static str, String)> {
         ("the caller's token", TOKEN.to_owned()),
         ("the caller's password", PASSWORD.to_owned()),
         ("a credential in a refused file", REFUSED.to_owned()),
+        ("a credential in a file of a named cluster", MOUNTED.to_owned()),
     ]
 }
 
-/// A folder with settings that accept passwords, and name a cluster.
+/// A folder with settings that accept passwords, and name a cluster with a token and one with files.
 fn settings() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let open = |path: &Path, mode| fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
     open(folder.path(), 0o755);
     fs::copy(&cluster().view, folder.path().join("demo.yaml")).unwrap();
     open(&folder.path().join("demo.yaml"), 0o644);
+    let [view, admin] = [&cluster().view, &cluster().admin].map(|path| fs::read_to_string(path).unwrap());
+    let data = |key: &str| BASE64_STANDARD.decode(value(&admin, key)).unwrap();
+    fs::write(folder.path().join("ca.crt"), data("certificate-authority-data:")).unwrap();
+    fs::write(folder.path().join("tls.crt"), data("client-certificate-data:")).unwrap();
+    fs::write(folder.path().join("tls.key"), data("client-key-data:")).unwrap();
+    fs::write(folder.path().join("token"), value(&view, "token:")).unwrap();
+    fs::write(folder.path().join("files.yaml"), files_of_an_operator("")).unwrap();
     let text = format!(
-        "[kubeconfig]\nallow_passwords = true\n[clusters.demo]\nkubeconfig = \"demo.yaml\"\n[egress]\nallow = [\"{}\"]\n",
+        "[kubeconfig]\nallow_passwords = true\n[clusters.demo]\nkubeconfig = \"demo.yaml\"\n[clusters.files]\nkubeconfig = \"files.yaml\"\n[egress]\nallow = [\"{}\"]\n",
         cluster().server
     );
     fs::write(folder.path().join("airlock.toml"), text).unwrap();
     folder
+}
+
+/// A kubeconfig for the demo cluster whose authority, client certificate, key and token are in files beside it.
+fn files_of_an_operator(keys: &str) -> String {
+    let server = format!("https://{}", cluster().server);
+    format!(
+        "apiVersion: v1\nkind: Config\nclusters:\n- name: c\n  cluster: {{server: '{server}', certificate-authority: ca.crt}}\nusers:\n- name: u\n  user: {{client-certificate: tls.crt, client-key: tls.key, tokenFile: token{keys}}}\ncontexts:\n- name: x\n  context: {{cluster: c, user: u}}\ncurrent-context: x\n"
+    )
+}
+
+/// The value that stands behind `key` on its line.
+fn value(text: &str, key: &str) -> String {
+    let line = text.lines().find_map(|line| line.trim().strip_prefix(key)).unwrap();
+    line.trim().trim_matches('"').to_owned()
 }
 
 struct Run {
@@ -213,6 +235,7 @@ fn accepted(server: &Server, run: &mut Run) {
     let call = |body: Value, headers: &[(&str, &str)]| server.send("POST", "/tools/kubectl", headers, body.to_string().as_bytes());
     for (body, status) in [
         (json!({ "command": "get pods", "cluster": "demo" }), 200),
+        (json!({ "command": "get pods -o yaml", "cluster": "files" }), 200),
         (json!({ "command": "get pods", "cluster": "other" }), 400),
         (json!({ "command": "get pods", "cluster": "demo", "kubeconfig": token }), 400),
         (json!({ "command": "get pods", "kubeconfig": token, "context": "y" }), 422),
@@ -290,6 +313,48 @@ fn refused_kubeconfigs() -> Vec<String> {
     files.push(format!("{plain}#{}", "SECRET".repeat(12_000)));
     files.push("SECRET".into());
     files.into_iter().map(|file| file.replace("SECRET", REFUSED)).collect()
+}
+
+/// A named cluster, one of whose files does not load any more: the log tells which, and what was loaded serves on.
+fn mounted(server: &Server, folder: &Path, run: &mut Run) {
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", BASE64_STANDARD.encode(MOUNTED));
+    for (file, content, told) in [
+        ("token", format!("{MOUNTED} and more"), "has characters that bearer tokens do not have"),
+        ("tls.key", pem, "client-key-data"),
+        ("tls.crt", format!("{MOUNTED}\n"), "client-certificate-data"),
+        ("files.yaml", files_of_an_operator(&format!(", secret: {MOUNTED}")), "users[].user.secret"),
+        ("files.yaml", files_of_an_operator(&format!(", {MOUNTED}: x\ny: \"")), "is not valid YAML"),
+        ("files.yaml", files_of_an_operator(&format!(", token: '{MOUNTED}', token: x")), "`token` twice"),
+    ] {
+        let before = fs::read(folder.join(file)).unwrap();
+        fs::write(folder.join(file), content).unwrap();
+        let logged = || fs::read_to_string(&server.log).unwrap();
+        eventually(told, || logged().lines().any(|line| line.contains("a named cluster does not load") && line.contains(told)));
+        let body = json!({ "command": "get pods", "cluster": "files" }).to_string();
+        let reply = server.send("POST", "/tools/kubectl", &[("Content-Type", "application/json")], body.as_bytes());
+        assert_eq!(reply.status, 200, "{}", reply.json());
+        run.keep(reply);
+        run.keep(server.get("/metrics"));
+        fs::write(folder.join(file), before).unwrap();
+    }
+}
+
+/// A server that does not start for the sake of a named cluster says why.
+fn unstartable(folder: &Path, config: &str, run: &mut Run) {
+    let before = fs::read(folder.join("token")).unwrap();
+    fs::write(folder.join("token"), format!("{MOUNTED} and more")).unwrap();
+    let ended = Command::new(program())
+        .args(["serve", "--listen", "127.0.0.1:0", "--config", config, "--tools-dir"])
+        .arg(tools())
+        .env_clear()
+        .env("AIRLOCK_LOG", "trace")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&ended.stderr).into_owned() + &String::from_utf8_lossy(&ended.stdout);
+    assert!(!ended.status.success() && told.contains("has characters that bearer tokens do not have"), "{told}");
+    run.told.push(told.into_bytes());
+    fs::write(folder.join("token"), before).unwrap();
 }
 
 /// Requests that are none.
