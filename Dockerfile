@@ -26,6 +26,6 @@ USER 65532:65532
 # Nothing is written but in /dev/shm, where kubeconfigs lie while a call runs.
 ENV AIRLOCK_CONFIG=/etc/kube-airlock/airlock.toml AIRLOCK_LOG_FORMAT=json
 ENTRYPOINT ["/usr/bin/kube-airlock"]
-# Loopback: callers are not identified, so a public address is a choice that the operator states
+# Loopback: a public address needs tokens of callers ([[caller]] in the settings), or the operator's word
 # (--listen 0.0.0.0:9096 --insecure-no-auth, behind a proxy that authenticates).
 CMD ["serve"]

@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     env, fs, io,
     net::SocketAddr,
+    num::NonZeroU32,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -14,6 +15,7 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use crate::{
+    caller::{Caller, Callers, KnownCaller, Rate},
     catalogue::Tool,
     clusters::ClusterSource,
     command::{go_duration, is_dns_label},
@@ -101,6 +103,12 @@ pub struct Settings {
     pub concurrency: u16,
     /// Calls that may wait.
     pub queue: usize,
+    /// Calls of one known caller that may run or wait.
+    pub calls_per_caller: usize,
+    /// Those who may call; none: everybody who reaches the port.
+    pub callers: Callers,
+    /// How often each caller may send a request.
+    pub rate: Option<Rate>,
     /// What is wanted of each layer of the sandbox.
     pub levels: Levels,
     /// Who the server becomes when it is started as root.
@@ -140,7 +148,7 @@ pub enum ConfigError {
     },
     /// A public address without authentication.
     #[error(
-        "{0} can be reached from other hosts, and callers are not identified\n  fix:    listen on 127.0.0.1, behind a proxy that authenticates\n  accept: --insecure-no-auth; everyone who reaches the port can then run what the policy allows"
+        "{0} can be reached from other hosts, and callers are not identified\n  fix:    give callers tokens (`kube-airlock token new`), or listen on 127.0.0.1, behind a proxy that authenticates\n  accept: --insecure-no-auth; everyone who reaches the port can then run what the policy allows"
     )]
     PublicWithoutAuth(SocketAddr),
 }
@@ -161,6 +169,35 @@ struct File {
     clusters: BTreeMap<String, ClusterTable>,
     limits: LimitsTable,
     sandbox: SandboxTable,
+    caller: Vec<CallerTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CallerTable {
+    principal: String,
+    #[serde(default)]
+    groups: Vec<String>,
+    token_sha256: String,
+    expires: Option<String>,
+}
+
+impl CallerTable {
+    fn known(self) -> Result<KnownCaller, ConfigError> {
+        let wrong = |key, problem: String| ConfigError::Value { key, problem };
+        let is_name = |name: &str| !name.is_empty() && name.len() <= 128 && name.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_name(&self.principal) || self.principal == Caller::ANONYMOUS || !self.groups.iter().all(|group| is_name(group)) {
+            let problem = "give each caller and group a name of visible ASCII characters; `anonymous` is whoever is not known";
+            return Err(wrong("caller.principal", problem.into()));
+        }
+        let expires = self.expires.map(|text| humantime::parse_rfc3339_weak(&text)).transpose();
+        Ok(KnownCaller {
+            digest: self.token_sha256.parse().map_err(|problem: &str| wrong("caller.token_sha256", problem.into()))?,
+            expires: expires.map_err(|_| wrong("caller.expires", "give a time like 2027-03-01T00:00:00Z".into()))?,
+            principal: self.principal,
+            groups: self.groups,
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -263,6 +300,9 @@ struct LimitsTable {
     memory: String,
     concurrency: u16,
     queue: usize,
+    calls_per_caller: usize,
+    rate: u32,
+    burst: u32,
 }
 
 impl Default for LimitsTable {
@@ -275,6 +315,9 @@ impl Default for LimitsTable {
             memory: "1GiB".into(),
             concurrency: 8,
             queue: 64,
+            calls_per_caller: 16,
+            rate: 100,
+            burst: 1000,
         }
     }
 }
@@ -309,7 +352,7 @@ impl Settings {
             .or_else(listen_of_the_original_service)
             .or(file.listen)
             .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 9096)));
-        if !listen.ip().is_loopback() && !options.insecure_no_auth && !file.insecure_no_auth {
+        if !listen.ip().is_loopback() && file.caller.is_empty() && !options.insecure_no_auth && !file.insecure_no_auth {
             return Err(ConfigError::PublicWithoutAuth(listen));
         }
         let policy = if options.policy.is_empty() { file.policy } else { options.policy };
@@ -343,6 +386,14 @@ impl Settings {
         if bounds.memory_bytes < 256 << 20 {
             return Err(ConfigError::Value { key: "limits.memory", problem: "the tools need at least 256MiB".into() });
         }
+        if limits.calls_per_caller == 0 {
+            return Err(ConfigError::Value { key: "limits.calls_per_caller", problem: "nobody could call; give 1 or more".into() });
+        }
+        let rate = match (NonZeroU32::new(limits.rate), NonZeroU32::new(limits.burst)) {
+            (None, _) => None,
+            (Some(per_second), Some(burst)) => Some(Rate { per_second, burst }),
+            (Some(_), None) => return Err(ConfigError::Value { key: "limits.burst", problem: "nobody could call; give 1 or more".into() }),
+        };
         if !(1..=1000).contains(&limits.concurrency) {
             return Err(ConfigError::Value { key: "limits.concurrency", problem: "give 1 to 1000".into() });
         }
@@ -359,6 +410,9 @@ impl Settings {
             bounds,
             concurrency: limits.concurrency,
             queue: limits.queue,
+            calls_per_caller: limits.calls_per_caller,
+            callers: Callers::new(file.caller.into_iter().map(CallerTable::known).collect::<Result<_, _>>()?),
+            rate,
             levels: Levels::new(file.sandbox.layers),
             server_user: file.sandbox.server_user,
             first_child_user: file.sandbox.first_child_user,
@@ -483,6 +537,11 @@ mod tests {
             "[limits]\ntimeout = \"0s\"",
             "[limits]\nmemory = \"1MiB\"",
             "[limits]\nconcurrency = 0",
+            "[limits]\nburst = 0",
+            "[limits]\ncalls_per_caller = 0",
+            "[[caller]]\nprincipal = \"web\"",
+            "[[caller]]\nprincipal = \"web\"\ntoken_sha256 = \"x\"",
+            "[[caller]]\nprincipal = \"anonymous\"\ntoken_sha256 = \"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881\"",
             "[egress]\nallow = [\"localhost\"]",
             "[tools.kustomize]\npath = \"/x\"",
         ] {

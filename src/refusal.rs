@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::{
     argocd::ArgocdError,
+    caller::Unidentified,
     command::{CommandError, WordsError},
     egress::EgressError,
     excerpt::Excerpt,
@@ -43,12 +44,16 @@ pub enum Code {
     PolicyDenied,
     /// The request is larger than is accepted.
     RequestTooLarge,
+    /// The caller calls too often.
+    RateLimited,
     /// A layer of the sandbox could not be applied.
     SandboxUnavailable,
     /// The command did not end in time.
     Timeout,
     /// The tool is not here, not yet, or not enabled.
     ToolUnavailable,
+    /// The caller is not known.
+    Unauthenticated,
     /// There is no such tool.
     UnknownTool,
 }
@@ -67,9 +72,11 @@ impl Code {
             Self::Overloaded => "overloaded",
             Self::PolicyDenied => "policy_denied",
             Self::RequestTooLarge => "request_too_large",
+            Self::RateLimited => "rate_limited",
             Self::SandboxUnavailable => "sandbox_unavailable",
             Self::Timeout => "timeout",
             Self::ToolUnavailable => "tool_unavailable",
+            Self::Unauthenticated => "unauthenticated",
             Self::UnknownTool => "unknown_tool",
         }
     }
@@ -110,6 +117,21 @@ pub enum Refusal {
         /// Calls that wait.
         waiting: usize,
     },
+    /// Too many calls of one caller that run or wait.
+    #[error("{calls} of your calls run or wait already")]
+    OverloadedByCaller {
+        /// As many as one caller may have.
+        calls: usize,
+    },
+    /// Too many requests of one caller.
+    #[error("there are too many requests of this caller")]
+    RateLimited {
+        /// When the next one is taken.
+        after: Duration,
+    },
+    /// Nobody is known by the request's token.
+    #[error(transparent)]
+    Unidentified(#[from] Unidentified),
     /// The request is malformed.
     #[error("{reason}")]
     Request {
@@ -173,7 +195,9 @@ impl Refusal {
             Self::Unconfirmed(_) => Code::ConfirmationRequired,
             Self::Egress(_) => Code::EgressDenied,
             Self::Kubeconfig(_) | Self::NoKubeconfig => Code::InvalidKubeconfig,
-            Self::Overloaded { .. } => Code::Overloaded,
+            Self::Overloaded { .. } | Self::OverloadedByCaller { .. } => Code::Overloaded,
+            Self::RateLimited { .. } => Code::RateLimited,
+            Self::Unidentified(_) => Code::Unauthenticated,
             Self::Argocd(_) | Self::Request { .. } => Code::InvalidRequest,
             Self::RequestTooLarge { .. } => Code::RequestTooLarge,
             Self::Sandbox(_) => Code::SandboxUnavailable,
@@ -206,6 +230,9 @@ impl Refusal {
             Self::Kubeconfig(error) => error.help(),
             Self::NoKubeconfig => "send `base64 -w0 < kubeconfig` in the header X-Kubeconfig, or in the field `kubeconfig`".into(),
             Self::Overloaded { .. } => "call again in a second".into(),
+            Self::OverloadedByCaller { .. } => "wait for one of them to end".into(),
+            Self::RateLimited { .. } => "wait as long as the header Retry-After says".into(),
+            Self::Unidentified(_) => "send `Authorization: Bearer TOKEN`; the operator gives out tokens (`kube-airlock token new`)".into(),
             Self::Request { hint, .. } | Self::Tool { hint, .. } => hint.clone(),
             Self::RequestTooLarge { .. } => "send one command and one kubeconfig of one context".into(),
             Self::Timeout { .. } => "ask for less (-l, --field-selector, --tail), or give a longer `timeout`".into(),
@@ -218,7 +245,8 @@ impl Refusal {
     /// After how many seconds the same call may succeed.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::Overloaded { .. } => Some(1),
+            Self::Overloaded { .. } | Self::OverloadedByCaller { .. } => Some(1),
+            Self::RateLimited { after } => Some(after.as_secs() + 1),
             Self::Tool { .. } => Some(30),
             _ => None,
         }

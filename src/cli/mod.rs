@@ -13,6 +13,7 @@ mod reload;
 mod policy_suggest;
 mod policy_test;
 mod serve;
+mod token;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
@@ -46,9 +47,18 @@ enum Command {
     /// Work with kubeconfigs
     #[command(subcommand)]
     Kubeconfig(KubeconfigCommand),
+    /// Work with the tokens of callers
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Work with the catalogues of the tools
     #[command(subcommand)]
     Catalogue(CatalogueCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum TokenCommand {
+    /// Make a token for a caller; what the settings hold of it goes to standard output, the token to standard error
+    New(token::New),
 }
 
 #[derive(Debug, Subcommand)]
@@ -96,6 +106,7 @@ pub fn run() -> ExitCode {
         Command::Doctor(doctor) => doctor.run(),
         Command::Kubeconfig(KubeconfigCommand::Check(check)) => check.run(),
         Command::Kubeconfig(KubeconfigCommand::Minify(minify)) => minify.run(),
+        Command::Token(TokenCommand::New(new)) => new.run(),
         Command::Catalogue(CatalogueCommand::Check) => catalogue_check::run(),
         Command::Policy(PolicyCommand::Check { files, short }) => policy_check::run(&files, short),
         Command::Policy(PolicyCommand::Explain(explain)) => explain.run(),

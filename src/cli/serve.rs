@@ -27,7 +27,7 @@ use crate::{
     clusters::Clusters,
     config::{LogFormat, Options, Settings},
     gate::{Admission, Gate, Headers, Rooms},
-    http::{self, Hosts},
+    http::{self, Authentication, Hosts},
     inventory::Inventory,
     kubeconfig::Terms,
     mcp, metrics,
@@ -63,7 +63,9 @@ pub fn http(options: Options) -> Done {
         tokio::spawn(stop_on_signal(stop.clone()));
         let spawner = watch_spawner(&gate, &stop);
         tracing::info!(address = %settings.listen, "listening");
-        http::serve(listener, gate.clone(), metrics, Hosts::new(settings.allowed_hosts.clone()), stop.clone()).await?;
+        let (hosts, authentication) =
+            (Hosts::new(settings.allowed_hosts.clone()), Authentication::new(settings.callers.clone(), settings.rate));
+        http::serve(listener, gate.clone(), metrics, hosts, authentication, stop.clone()).await?;
         gate.stop(CLEAN_UP).await;
         drop((gate, workspaces));
         if spawner.is_finished() { Err("the spawner has ended; no command can run".into()) } else { Ok(()) }
@@ -158,7 +160,7 @@ impl Prepared {
             allowed: settings.egress.clone(),
             workspaces: Arc::clone(&workspaces),
             sandbox,
-            admission: Admission::new(settings.concurrency.into(), settings.queue, LONGEST_QUEUE),
+            admission: Admission::new(settings.concurrency.into(), settings.queue, settings.calls_per_caller, LONGEST_QUEUE),
             audit,
             bounds: settings.bounds,
         });

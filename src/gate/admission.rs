@@ -1,8 +1,9 @@
 //! Places for running children, and a bounded queue before them.
 
 use std::{
+    collections::HashMap,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -13,7 +14,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{metrics, refusal::Refusal};
+use crate::{caller::Caller, metrics, refusal::Refusal};
 
 /// Decides who may start a child now, who waits, and who is sent away.
 #[derive(Debug)]
@@ -23,33 +24,60 @@ pub struct Admission {
     waiting: AtomicUsize,
     longest_queue: usize,
     longest_wait: Duration,
+    /// Calls that run or wait, by principal; those who have none are not in it.
+    by_caller: Arc<Mutex<HashMap<String, usize>>>,
+    most_by_caller: usize,
 }
 
 /// A place; dropped when the child is gone.
 #[derive(Debug)]
 #[must_use]
-pub struct Place(#[expect(dead_code, reason = "held, never looked at")] OwnedSemaphorePermit);
+pub struct Place(#[expect(dead_code, reason = "held, never looked at")] (OwnedSemaphorePermit, Option<Counted>));
+
+/// One of its caller's calls.
+#[derive(Debug)]
+struct Counted {
+    by_caller: Arc<Mutex<HashMap<String, usize>>>,
+    principal: String,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut by_caller = self.by_caller.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(calls) = by_caller.get_mut(&self.principal) {
+            *calls -= 1;
+            if *calls == 0 {
+                by_caller.remove(&self.principal);
+            }
+        }
+    }
+}
 
 impl Admission {
-    /// `places` children at once, `queue` calls waiting at most `wait` for one.
-    pub fn new(places: usize, queue: usize, wait: Duration) -> Self {
+    /// `places` children at once, `queue` calls waiting at most `wait` for one, and of both together
+    /// `most_by_caller` of one known caller.
+    pub fn new(places: usize, queue: usize, most_by_caller: usize, wait: Duration) -> Self {
         Self {
             places: Arc::new(Semaphore::new(places)),
             total: places,
             waiting: AtomicUsize::new(0),
             longest_queue: queue,
             longest_wait: wait,
+            by_caller: Arc::default(),
+            most_by_caller,
         }
     }
 
     /// Takes a place, or waits for one.
     ///
     /// # Errors
-    /// [`Refusal::Overloaded`] when the queue is full or the wait too long.
-    pub async fn enter(&self) -> Result<Place, Refusal> {
+    /// [`Refusal::Overloaded`] when the queue is full or the wait too long, [`Refusal::OverloadedByCaller`] when the
+    /// caller has its share.
+    pub async fn enter(&self, caller: &Caller) -> Result<Place, Refusal> {
+        let counted = self.count(caller)?;
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             self.report();
-            return Ok(Place(place));
+            return Ok(Place((place, counted)));
         }
         let waiting = Waiting::join(&self.waiting);
         let overloaded = || Refusal::Overloaded { running: self.total, waiting: self.waiting.load(Ordering::Relaxed).saturating_sub(1) };
@@ -61,9 +89,23 @@ impl Admission {
         drop(waiting);
         self.report();
         match place {
-            Ok(Ok(place)) => Ok(Place(place)),
+            Ok(Ok(place)) => Ok(Place((place, counted))),
             _ => Err(overloaded()),
         }
+    }
+
+    /// Everybody who is not known is the same caller, who has no share of his own.
+    fn count(&self, caller: &Caller) -> Result<Option<Counted>, Refusal> {
+        if caller.principal() == Caller::ANONYMOUS {
+            return Ok(None);
+        }
+        let mut by_caller = self.by_caller.lock().unwrap_or_else(PoisonError::into_inner);
+        let calls = by_caller.entry(caller.principal().to_owned()).or_default();
+        if *calls >= self.most_by_caller {
+            return Err(Refusal::OverloadedByCaller { calls: *calls });
+        }
+        *calls += 1;
+        Ok(Some(Counted { by_caller: Arc::clone(&self.by_caller), principal: caller.principal().to_owned() }))
     }
 
     fn report(&self) {
@@ -91,21 +133,41 @@ impl Drop for Waiting<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
+    use crate::caller::{Callers, Door, KnownCaller, TokenDigest};
+
+    fn anonymous() -> Caller {
+        Caller::anonymous(Door::Rest)
+    }
+
+    #[tokio::test]
+    async fn a_caller_has_its_share_and_no_more() {
+        let admission = Admission::new(8, 8, 2, Duration::from_secs(1));
+        let known = KnownCaller { principal: "web".into(), groups: Vec::new(), digest: TokenDigest::of(b"t"), expires: None };
+        let web = Callers::new(vec![known]).identify(Some(b"Bearer t"), Door::Rest, SystemTime::now()).unwrap();
+        let (one, _two) = (admission.enter(&web).await.unwrap(), admission.enter(&web).await.unwrap());
+        assert!(matches!(admission.enter(&web).await, Err(Refusal::OverloadedByCaller { calls: 2 })));
+        let _others = [admission.enter(&anonymous()).await.unwrap(), admission.enter(&anonymous()).await.unwrap()];
+        drop(one);
+        let _three = admission.enter(&web).await.unwrap();
+        assert_eq!(admission.by_caller.lock().unwrap().len(), 1);
+    }
 
     #[tokio::test]
     async fn the_queue_is_bounded_in_length_and_time() {
-        let admission = Arc::new(Admission::new(1, 1, Duration::from_millis(50)));
-        let place = admission.enter().await.unwrap();
+        let admission = Arc::new(Admission::new(1, 1, 2, Duration::from_millis(50)));
+        let place = admission.enter(&anonymous()).await.unwrap();
         let queued = tokio::spawn({
             let admission = Arc::clone(&admission);
-            async move { admission.enter().await.is_ok() }
+            async move { admission.enter(&anonymous()).await.is_ok() }
         });
         tokio::time::sleep(Duration::from_millis(10)).await;
-        assert!(matches!(admission.enter().await, Err(Refusal::Overloaded { running: 1, waiting: 1 })), "the queue is full");
+        assert!(matches!(admission.enter(&anonymous()).await, Err(Refusal::Overloaded { running: 1, waiting: 1 })), "the queue is full");
         drop(place);
         assert!(queued.await.unwrap(), "the first in the queue gets the place");
-        let _place = admission.enter().await.unwrap();
-        assert!(matches!(admission.enter().await, Err(Refusal::Overloaded { .. })), "the wait is over");
+        let _place = admission.enter(&anonymous()).await.unwrap();
+        assert!(matches!(admission.enter(&anonymous()).await, Err(Refusal::Overloaded { .. })), "the wait is over");
     }
 }

@@ -52,7 +52,7 @@ pub struct Headers {
 
 impl Headers {
     /// Those that hold a credential.
-    pub const SECRET: [&str; 2] = ["x-kubeconfig", "x-argocd-auth-token"];
+    pub const SECRET: [&str; 3] = ["authorization", "x-kubeconfig", "x-argocd-auth-token"];
 
     /// Reads them. A value that is no text stands for one that will be refused as what it is not.
     pub fn read(headers: &HeaderMap) -> Self {

@@ -236,7 +236,7 @@ impl Call<'_> {
         self.record_decision(&judged).await?;
         let Judged { approved, handed, secrets, pinned, deadline, .. } = judged.map_err(|(refusal, _)| refusal)?;
         let place = tokio::select! {
-            place = self.rooms.admission.enter() => place?,
+            place = self.rooms.admission.enter(self.caller) => place?,
             () = cancel.cancelled() => return Err(Refusal::Cancelled.into()),
         };
         let workspace = self

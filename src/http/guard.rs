@@ -39,9 +39,9 @@ impl Hosts {
     /// Why a request may not pass.
     fn refusal(&self, headers: &HeaderMap, target: Option<&str>) -> Option<&'static str> {
         let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
-        for name in [header::HOST, header::ORIGIN, HeaderName::from_static("x-kubeconfig")] {
+        for name in [header::HOST, header::ORIGIN, header::AUTHORIZATION, HeaderName::from_static("x-kubeconfig")] {
             if headers.get_all(name).iter().count() > 1 {
-                return Some("the request has a Host, Origin or X-Kubeconfig header twice");
+                return Some("the request has a Host, Origin, Authorization or X-Kubeconfig header twice");
             }
         }
         // HTTP/2 has the authority in the target instead of a header.

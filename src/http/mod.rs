@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod authentication;
 mod guard;
 mod openapi;
 mod status;
@@ -23,9 +24,10 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_swagger_ui::SwaggerUi;
 
+pub use authentication::Authentication;
 pub use guard::Hosts;
 
-use crate::{gate::Gate, mcp};
+use crate::{caller::Door, gate::Gate, mcp};
 
 /// The largest request body, in bytes: a 256 KiB kubeconfig in base64, and a command.
 pub const LARGEST_BODY: usize = 1 << 20;
@@ -45,9 +47,16 @@ const DRAIN_CALLS: Duration = Duration::from_secs(7);
 ///
 /// # Errors
 /// When the socket fails.
-pub async fn serve(listener: TcpListener, gate: Gate, metrics: PrometheusHandle, hosts: Hosts, stop: CancellationToken) -> io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    gate: Gate,
+    metrics: PrometheusHandle,
+    hosts: Hosts,
+    authentication: Authentication,
+    stop: CancellationToken,
+) -> io::Result<()> {
     let handle = Handle::new();
-    let router = router(gate.clone(), metrics, hosts, stop.child_token());
+    let router = router(gate.clone(), metrics, hosts, authentication, stop.child_token());
     let server = axum_server::from_tcp(listener)?.acceptor(NoDelayAcceptor::new()).handle(handle.clone());
     // A connection that never says a word is no client either.
     let mut server = server.first_request_timeout(HEADERS_WITHIN);
@@ -68,17 +77,21 @@ pub async fn serve(listener: TcpListener, gate: Gate, metrics: PrometheusHandle,
     server.serve(router.into_make_service()).await
 }
 
-fn router(gate: Gate, metrics: PrometheusHandle, hosts: Hosts, stop: CancellationToken) -> Router {
+fn router(gate: Gate, metrics: PrometheusHandle, hosts: Hosts, authentication: Authentication, stop: CancellationToken) -> Router {
     let (mcp, sessions) = mcp::service(gate.clone(), hosts.names(), LARGEST_BODY, stop);
     // `route_service`, not a nested one: paths below /mcp are probes for metadata that does not exist.
     let mcp = Router::new()
         .route_service("/mcp", mcp.clone())
         .route_service("/mcp/", mcp)
-        .layer(middleware::from_fn_with_state(sessions, guard::mcp));
-    Router::new()
+        .layer(middleware::from_fn_with_state(sessions, guard::mcp))
+        .layer(middleware::from_fn_with_state(authentication.at(Door::Mcp), authentication::check));
+    let of_callers = Router::new()
         .route("/tools/status", get(status::tools))
         .route("/tools/{tool}", post(tools::call).fallback(any(tools::method_not_allowed)))
         .route("/clusters", get(status::clusters))
+        .layer(middleware::from_fn_with_state(authentication, authentication::check));
+    Router::new()
+        .merge(of_callers)
         .route("/health", get(status::health))
         .route("/ready", get(status::ready))
         .with_state(gate)

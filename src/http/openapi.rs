@@ -62,9 +62,11 @@ fn operation(tool: Tool) -> openapi::path::Operation {
     for (status, description) in [
         ("200", "The command ran; `exit_code` says how it ended"),
         ("400", "The request is malformed"),
+        ("401", "The caller is not known"),
         ("403", "The policy denies the command, or the server's address is not open"),
         ("413", "The request is too large"),
         ("422", "The command or the kubeconfig is not acceptable"),
+        ("429", "The caller asks too often"),
         ("503", "The tool is not available, or all places are taken"),
         ("504", "The command did not end in time"),
     ] {

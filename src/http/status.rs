@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{Extension, Json, extract::State, http::StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    caller::{Caller, Door},
+    caller::Caller,
     catalogue::Tool,
     gate::{Confinement, Gate},
     inventory::Availability,
@@ -72,8 +72,8 @@ pub struct ClusterNames {
 
 /// The clusters that this caller may name instead of sending a kubeconfig.
 #[utoipa::path(get, path = "/clusters", operation_id = "clusters", responses((status = 200, body = ClusterNames)))]
-pub async fn clusters(State(gate): State<Gate>) -> Json<ClusterNames> {
-    Json(ClusterNames { clusters: gate.clusters(&Caller::anonymous(Door::Rest)) })
+pub async fn clusters(State(gate): State<Gate>, Extension(caller): Extension<Caller>) -> Json<ClusterNames> {
+    Json(ClusterNames { clusters: gate.clusters(&caller) })
 }
 
 /// What each tool's state is, and the layers that confine its children.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{
-    Json,
+    Extension, Json,
     body::{Body as HttpBody, to_bytes},
     extract::{Path, Request as HttpRequest, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::{BODY_WITHIN, LARGEST_BODY};
 use crate::{
-    caller::{Caller, Door},
+    caller::Caller,
     catalogue::Tool,
     excerpt::Excerpt,
     gate::{Arguments, Gate, Headers, Outcome},
@@ -21,7 +21,12 @@ use crate::{
 };
 
 /// Runs one command.
-pub async fn call(State(gate): State<Gate>, Path(tool): Path<String>, request: HttpRequest) -> Response {
+pub async fn call(
+    State(gate): State<Gate>,
+    Path(tool): Path<String>,
+    Extension(caller): Extension<Caller>,
+    request: HttpRequest,
+) -> Response {
     let tool: Tool = match tool.parse() {
         Ok(tool) => tool,
         Err(()) => return refused(Refusal::UnknownTool(Excerpt::new(&tool))),
@@ -31,7 +36,7 @@ pub async fn call(State(gate): State<Gate>, Path(tool): Path<String>, request: H
         Ok(arguments) => arguments,
         Err(refusal) => return refused(refusal),
     };
-    rendered(&gate.run(Caller::anonymous(Door::Rest), arguments.request(tool, Headers::read(&parts.headers))).await)
+    rendered(&gate.run(caller, arguments.request(tool, Headers::read(&parts.headers))).await)
 }
 
 async fn read(headers: &HeaderMap, body: HttpBody) -> Result<Arguments, Refusal> {
@@ -97,7 +102,7 @@ pub async fn method_not_allowed() -> Response {
 }
 
 /// A refusal of a request that never reached the gate.
-fn refused(refusal: Refusal) -> Response {
+pub(super) fn refused(refusal: Refusal) -> Response {
     let status = status(refusal.code());
     with_status(status, refusal)
 }
@@ -116,6 +121,9 @@ fn rendered(outcome: &Outcome) -> Response {
     if let Some(seconds) = outcome.refusal.as_ref().and_then(Refusal::retry_after) {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
+    if code == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
     response
 }
 
@@ -127,6 +135,8 @@ fn status(code: Code) -> StatusCode {
         Code::InvalidCommand | Code::InvalidKubeconfig => StatusCode::UNPROCESSABLE_ENTITY,
         Code::InvalidRequest => StatusCode::BAD_REQUEST,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
         Code::Overloaded | Code::SandboxUnavailable | Code::ToolUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::Timeout => StatusCode::GATEWAY_TIMEOUT,

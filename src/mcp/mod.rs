@@ -199,10 +199,17 @@ impl ServerHandler for Server {
             Err(error) => return Ok(malformed(&error)),
         };
         // Only HTTP has headers.
-        let headers = context.extensions.get::<Parts>().map_or_else(|| self.own.clone(), |parts| Headers::read(&parts.headers));
+        let parts = context.extensions.get::<Parts>();
+        let headers = parts.map_or_else(|| self.own.clone(), |parts| Headers::read(&parts.headers));
+        let caller = match (parts, self.door) {
+            // Whoever sends this message, whoever opened its session.
+            (Some(parts), _) => parts.extensions.get::<Caller>().cloned(),
+            (None, door) => Some(Caller::anonymous(door)),
+        };
+        let Some(caller) = caller else { return Err(ErrorData::internal_error("the request was not identified", None)) };
         let request = arguments.request(tool, headers);
         let outcome = tokio::select! {
-            outcome = self.gate.run(Caller::anonymous(self.door), request) => outcome,
+            outcome = self.gate.run(caller, request) => outcome,
             // A client of the 2026 era cancels by leaving, an older one by saying so. The gate ends the child.
             () = context.ct.cancelled() => return Ok(CallToolResult::error(vec![ContentBlock::text("cancelled")]).into()),
         };

@@ -1,0 +1,62 @@
+//! Who may come in, and how often.
+
+use std::{sync::Arc, time::SystemTime};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, header},
+    middleware::Next,
+    response::Response,
+};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
+
+use super::tools::refused;
+use crate::{
+    caller::{Caller, Callers, Door, Rate},
+    refusal::Refusal,
+};
+
+/// The callers of one door and the rate of each. Cheap to clone.
+#[derive(Clone)]
+pub struct Authentication {
+    callers: Arc<Callers>,
+    rates: Option<Arc<DefaultKeyedRateLimiter<String>>>,
+    door: Door,
+}
+
+impl Authentication {
+    /// These callers, each at most so often.
+    pub fn new(callers: Callers, rate: Option<Rate>) -> Self {
+        let limiter = |rate: Rate| Arc::new(RateLimiter::keyed(Quota::per_second(rate.per_second).allow_burst(rate.burst)));
+        Self { callers: Arc::new(callers), rates: rate.map(limiter), door: Door::Rest }
+    }
+
+    /// The same callers with the same rates, at another door.
+    pub fn at(&self, door: Door) -> Self {
+        Self { door, ..self.clone() }
+    }
+
+    fn caller(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
+        let given = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes()); // there is one at most (`guard`)
+        let identified = self.callers.identify(given, self.door, SystemTime::now());
+        // Those whom nobody knows share one rate, so that guessing is slow and costs the known ones nothing.
+        let name = identified.as_ref().map_or("", Caller::principal);
+        if let Some(rates) = &self.rates
+            && let Err(not_until) = rates.check_key(&name.to_owned())
+        {
+            return Err(Refusal::RateLimited { after: not_until.wait_time_from(rates.clock().now()) });
+        }
+        Ok(identified?)
+    }
+}
+
+/// Lets known callers pass, as an extension of the request, as often as they may.
+pub async fn check(State(authentication): State<Authentication>, mut request: Request, next: Next) -> Response {
+    match authentication.caller(request.headers()) {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(refusal) => refused(refusal),
+    }
+}
