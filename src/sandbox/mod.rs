@@ -8,6 +8,7 @@
 //! Held by `tests/escape/`.
 
 mod battery;
+mod beyond;
 mod child;
 mod client;
 mod environment;
@@ -22,9 +23,11 @@ mod profile;
 mod rlimit;
 mod spawner;
 mod sys;
+mod trace;
 mod verbs;
 
 pub use battery::{AloneReport, Battery, Host, ProbeReport, check_layers, layers_of_host};
+pub use beyond::{Arguments, Beyond, BeyondFile, Unused};
 pub use client::{Child, Run, Sandbox, SandboxError, Streams};
 pub use layer::{Layer, LayerState, LayerStatus, Level, Levels};
 pub use message::{ExitStatus, Limits};
@@ -33,6 +36,7 @@ pub use probe::Found;
 pub use profile::{ProfileError, ProfileName, Profiles};
 pub use spawner::{SpawnerLink, ToolPaths, fork_spawner};
 pub use sys::harden_server;
+pub use trace::{Trace, TraceError, Tracing};
 
 pub use message::ToolAbsence;
 pub(crate) use message::reads_again;
