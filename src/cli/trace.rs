@@ -35,7 +35,7 @@ through; the call is counted, and then the kernel runs it.",
 of policy/sandbox/*.toml wants them.
   2. Files that were opened beyond the profile. What is read below $HOME and in $KUBECONFIG is only counted: in the sandbox both \
 are the request's own. Names that other calls have (link, rename, stat) are not looked at.
-  3. With --all, what of the profile the program did not need.
+  3. With --all, what of the profile this run did not need; another verb, or a slower server, may.
 
 What is refused in the sandbox may lead a program another way, with calls that are not seen here: after a change, run the tests \
 and `kube-airlock doctor`. Connections are made as dialled; in the sandbox the server answers them.
@@ -51,7 +51,7 @@ pub struct Trace {
     /// The profile to compare with, as policy/sandbox/verbs.toml names it
     #[arg(value_parser = PossibleValuesParser::new(ProfileName::ALL.map(ProfileName::as_str)).map(named))]
     profile: ProfileName,
-    /// Ask about every call, allowed ones too, and print what of the profile was not used (several times slower)
+    /// Ask about every call, allowed ones too, and print what of the profile was not used
     #[arg(long)]
     all: bool,
     /// Print one JSON object: {"profile":…,"status":…,"beyond":[…],"files":[…]}
