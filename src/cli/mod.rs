@@ -14,6 +14,7 @@ mod policy_suggest;
 mod policy_test;
 mod serve;
 mod token;
+mod trace;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
@@ -41,6 +42,8 @@ enum Command {
     Stdio(Options),
     /// Apply every layer of the sandbox on this host, try to get out, and say what holds
     Doctor(doctor::Doctor),
+    /// Run a program UNCONFINED and print what it asks of the kernel beyond a profile of the sandbox
+    Trace(trace::Trace),
     /// Work with policy files
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -104,6 +107,13 @@ pub fn run() -> ExitCode {
         Command::Serve(options) => serve::http(options),
         Command::Stdio(options) => serve::stdio(options),
         Command::Doctor(doctor) => doctor.run(),
+        Command::Trace(trace) => match trace.run() {
+            Ok(status) => return ExitCode::from(status),
+            Err(error) => {
+                let _ = writeln!(std::io::stderr(), "error: {error}");
+                return ExitCode::from(trace::FAILED);
+            }
+        },
         Command::Kubeconfig(KubeconfigCommand::Check(check)) => check.run(),
         Command::Kubeconfig(KubeconfigCommand::Minify(minify)) => minify.run(),
         Command::Token(TokenCommand::New(new)) => new.run(),

@@ -4,7 +4,7 @@
 //! is, so a linear list costs a child a quarter of a millisecond (sandbox notes, 2.3). Other
 //! architectures and x32, whose numbers mean other calls, are killed before anything is looked up.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use libc::sock_filter;
 use nix::{errno::Errno, unistd::Pid};
@@ -62,6 +62,22 @@ impl Rule {
     pub(super) fn always(action: Action) -> Self {
         Self { allowed: Vec::new(), otherwise: action }
     }
+
+    /// The first alternative that lets this call of the process `own` through, as the compiled filter decides it.
+    pub(super) fn alternative(&self, arguments: [u64; 6], own: Pid) -> Option<usize> {
+        self.allowed.iter().position(|conditions| conditions.iter().all(|condition| condition.holds(arguments, own)))
+    }
+
+    /// The arguments that its conditions look at.
+    pub(super) fn examined(&self) -> impl Iterator<Item = u32> {
+        self.allowed.iter().flatten().map(|condition| condition.argument)
+    }
+
+    /// The same calls let through, and a question about all others.
+    fn asking(&self) -> Self {
+        let otherwise = if self.otherwise == Action::Allow { Action::Allow } else { Action::Ask };
+        Self { allowed: self.allowed.clone(), otherwise }
+    }
 }
 
 impl Condition {
@@ -80,6 +96,30 @@ impl Condition {
             number => Value::Number(integer(number)?),
         };
         Some(Self { argument, mask: mask?, value })
+    }
+
+    fn holds(&self, arguments: [u64; 6], own: Pid) -> bool {
+        let value = match self.value {
+            Value::Number(number) => Some(number),
+            Value::OwnProcess => u64::try_from(own.as_raw()).ok(),
+            Value::Tool => None, // a number that only a child knows
+        };
+        let argument = usize::try_from(self.argument).ok().and_then(|at| arguments.get(at));
+        argument.is_some_and(|argument| Some(argument & self.mask) == value)
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "arg{}", self.argument)?;
+        if self.mask != u64::MAX {
+            write!(f, " & {:#x}", self.mask)?;
+        }
+        match self.value {
+            Value::Number(number) => write!(f, " == {number:#x}"),
+            Value::OwnProcess => f.write_str(" == self"),
+            Value::Tool => f.write_str(" == tool"),
+        }
     }
 }
 
@@ -124,6 +164,11 @@ impl Filter {
     /// Compiles a filter that changes these calls only.
     pub(super) fn only(rules: &BTreeMap<Sysno, Rule>) -> Result<Self, String> {
         Self::compiled(rules, Action::Allow)
+    }
+
+    /// Compiles a filter that asks about every call that an allow-list does not let through.
+    pub(super) fn asking_beyond(rules: &BTreeMap<Sysno, Rule>) -> Result<Self, String> {
+        Self::compiled(&rules.iter().map(|(syscall, rule)| (*syscall, rule.asking())).collect(), Action::Ask)
     }
 
     fn compiled(rules: &BTreeMap<Sysno, Rule>, default: Action) -> Result<Self, String> {
@@ -323,6 +368,14 @@ mod tests {
     }
 
     #[test]
+    fn a_condition_is_printed_as_it_is_read() {
+        for text in ["arg2 & 0x4 == 0x0", "arg1 == 0x5413", "arg0 == self", "arg0 == tool"] {
+            let [condition] = Condition::parse_all(text).unwrap()[..] else { panic!("{text}") };
+            assert_eq!(condition.to_string(), text);
+        }
+    }
+
+    #[test]
     fn other_architectures_and_x32_are_killed() {
         let code = Filter::only(&BTreeMap::new()).unwrap().program(Pid::from_raw(1), 3);
         assert_eq!(run(&code, 0, OURS, [0; 6]), Action::Allow.code());
@@ -338,7 +391,31 @@ mod tests {
         }
     }
 
+    fn conditions() -> impl Strategy<Value = Vec<Vec<Condition>>> {
+        // Few values and bits, so that they meet.
+        let value = prop_oneof![(0_u64..8).prop_map(Value::Number), Just(Value::Number(0x1_0000_0003)), Just(Value::OwnProcess)];
+        let mask = prop_oneof![Just(u64::MAX), Just(0xffff_ffff_0000_0003)];
+        let condition = (0_u32..3, mask, value).prop_map(|(argument, mask, value)| Condition { argument, mask, value });
+        proptest::collection::vec(proptest::collection::vec(condition, 0..3), 0..3)
+    }
+
     proptest! {
+        /// What is told about a call is what the kernel would do with it, and asking changes only what is refused.
+        #[test]
+        fn a_rule_finds_what_its_program_lets_through(
+            allowed in conditions(),
+            arguments in proptest::array::uniform6(prop_oneof![0_u64..8, Just(77), Just(0x1_0000_0003), any::<u64>()]),
+        ) {
+            let rule = Rule { allowed, otherwise: Action::Kill };
+            let found = rule.alternative(arguments, Pid::from_raw(77)).is_some();
+            let rules = BTreeMap::from([(Sysno::socket, rule)]);
+            let action = decided(&Filter::compile(&rules).unwrap(), Sysno::socket, arguments);
+            prop_assert_eq!(action, if found { Action::Allow } else { Action::Kill }.code());
+            let asking = Filter::asking_beyond(&rules).unwrap();
+            prop_assert_eq!(decided(&asking, Sysno::socket, arguments), if found { Action::Allow } else { Action::Ask }.code());
+            prop_assert_eq!(decided(&asking, Sysno::bind, arguments), Action::Ask.code());
+        }
+
         /// The tree decides as a plain look-up does, for every number.
         #[test]
         fn the_search_finds_exactly_the_rules(chosen in proptest::collection::btree_set(0_usize..300, 0..80), asked in 0_i32..512) {

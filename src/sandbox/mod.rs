@@ -8,6 +8,7 @@
 //! Held by `tests/escape/`.
 
 mod battery;
+mod beyond;
 mod child;
 mod client;
 mod environment;
@@ -23,9 +24,11 @@ mod rlimit;
 mod scratch;
 mod spawner;
 mod sys;
+mod trace;
 mod verbs;
 
 pub use battery::{AloneReport, Battery, Host, ProbeReport, check_layers, layers_of_host};
+pub use beyond::{Arguments, Beyond, BeyondFile, Unused};
 pub use client::{Child, Run, Sandbox, SandboxError, Streams};
 pub use layer::{Layer, LayerState, LayerStatus, Level, Levels};
 pub use message::{ExitStatus, Limits};
@@ -34,6 +37,7 @@ pub use probe::Found;
 pub use profile::{ProfileError, ProfileName, Profiles};
 pub use spawner::{SpawnerLink, ToolPaths, fork_spawner};
 pub use sys::harden_server;
+pub use trace::{Trace, TraceError, Tracing};
 
 pub use message::ToolAbsence;
 pub(crate) use message::reads_again;

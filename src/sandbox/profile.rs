@@ -82,6 +82,8 @@ pub(super) struct Profile {
     pub(super) variables: BTreeMap<Tool, BTreeMap<String, String>>,
     /// The system calls.
     pub(super) filter: Filter,
+    /// What the filter was compiled from.
+    pub(super) rules: BTreeMap<Sysno, Rule>,
     /// Arguments to run in tests: the call, its arguments and what they must lead to.
     pub(super) examples: Vec<Example>,
     /// The calls that are always allowed.
@@ -263,6 +265,7 @@ impl Profile {
             readable: Vec::new(),
             variables: BTreeMap::new(),
             filter: Filter::default(),
+            rules: BTreeMap::new(),
             examples: Vec::new(),
             allowed: Vec::new(),
             killed: Vec::new(),
@@ -301,6 +304,7 @@ impl Profile {
         let always = |action| rules.iter().filter(move |(_, rule)| **rule == Rule::always(action)).map(|(syscall, _)| *syscall);
         profile.allowed = always(Action::Allow).collect();
         profile.killed = always(Action::Kill).collect();
+        profile.rules = rules;
         Ok(profile)
     }
 }

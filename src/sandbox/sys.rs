@@ -30,7 +30,7 @@ pub(super) enum Forked {
 /// the child, and the child may allocate.
 pub(super) fn fork() -> io::Result<Forked> {
     // SAFETY: fork(2) has no memory conditions. Its process condition (no other thread may hold a
-    // lock) holds because the two callers, `main` before the runtime and the spawner, have one thread.
+    // lock) holds because all callers (the commands of the line before a runtime, and the spawner) have one thread.
     match unsafe { nix::unistd::fork() }? {
         ForkResult::Parent { child } => Ok(Forked::Parent(child)),
         ForkResult::Child => Ok(Forked::Child),
@@ -191,6 +191,10 @@ pub(super) struct Question {
     pub(super) number: i32,
     /// Its first argument: the descriptor that it is about.
     pub(super) descriptor: u32,
+    /// All of them.
+    pub(super) arguments: [u64; 6],
+    /// The thread that waits.
+    pub(super) thread: Pid,
 }
 
 /// Takes a question that [`nix::poll`] has announced; without one this would block.
@@ -203,7 +207,8 @@ pub(super) fn take_question(listener: BorrowedFd<'_>) -> io::Result<Question> {
     let [first, ..] = asked.data.args;
     // The kernel reads a descriptor's low 32 bits only.
     let descriptor = u32::try_from(first & u64::from(u32::MAX)).unwrap_or(u32::MAX);
-    Ok(Question { id: asked.id, number: asked.data.nr, descriptor })
+    let thread = i32::try_from(asked.pid).map(Pid::from_raw).map_err(|_| io::ErrorKind::InvalidData)?;
+    Ok(Question { id: asked.id, number: asked.data.nr, descriptor, arguments: asked.data.args, thread })
 }
 
 /// Puts a socket of ours in the place of the one that the question is about.
@@ -225,7 +230,19 @@ pub(super) fn replace_descriptor(listener: BorrowedFd<'_>, question: Question, w
 /// Answers a question: the call has succeeded with 0, or failed.
 pub(super) fn answer(listener: BorrowedFd<'_>, question: Question, answer: Result<(), nix::errno::Errno>) -> io::Result<()> {
     let error = answer.map_or_else(|errno| -(errno as i32), |()| 0);
-    let mut response = libc::seccomp_notif_resp { id: question.id, val: 0, error, flags: 0 };
+    respond(listener, libc::seccomp_notif_resp { id: question.id, val: 0, error, flags: 0 })
+}
+
+/// Answers a question: the kernel runs the call as if nobody had been asked.
+///
+/// It protects nothing: what the arguments point to can change after it was looked at (seccomp_unotify(2)). For
+/// tracing only.
+pub(super) fn let_go_on(listener: BorrowedFd<'_>, question: Question) -> io::Result<()> {
+    let flags = u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).map_err(|_| io::ErrorKind::InvalidInput)?;
+    respond(listener, libc::seccomp_notif_resp { id: question.id, val: 0, error: 0, flags })
+}
+
+fn respond(listener: BorrowedFd<'_>, mut response: libc::seccomp_notif_resp) -> io::Result<()> {
     // SAFETY: the request reads one `seccomp_notif_resp`; `response` is one and outlives the call.
     let rc = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut response) };
     checked(rc.into())

@@ -81,6 +81,9 @@ func try(task string) (string, error) {
 	case "unix":
 		_, err := net.Dial("unix", argument)
 		return "", err
+	case "datagram":
+		_, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM, 0)
+		return "", err
 	case "signal":
 		pid, _ := strconv.Atoi(argument)
 		return "", syscall.Kill(pid, 0)
