@@ -209,13 +209,16 @@ impl Battery {
     /// The control: as this process, else as the children's user, whose processes and files are its own.
     fn unconfined(&self, probe: &Probe) -> Result<Found, SandboxError> {
         self.reset()?;
-        let found = match in_child(None, || (probe.attempt)(&self.scene))? {
+        let found = match in_child(None, || (probe.attempt)(&self.scene))?.found {
             found @ (Found::Allowed | Found::Ended(0)) => found,
             found => match self.identity {
-                Some(user) => in_child(None, || {
-                    user.assume().map_err(|_| Errno::ECANCELED)?;
-                    (probe.attempt)(&self.scene)
-                })?,
+                Some(user) => {
+                    let as_user = || {
+                        user.assume().map_err(|_| Errno::ECANCELED)?;
+                        (probe.attempt)(&self.scene)
+                    };
+                    in_child(None, as_user)?.found
+                }
                 None => found,
             },
         };
@@ -241,9 +244,20 @@ impl Battery {
 
     fn confined(&self, levels: &Levels, profile: ProfileName, probe: &Probe) -> Result<Found, SandboxError> {
         self.reset()?;
+        Ok(in_child(Some(self.confinement(levels, profile)?), || (probe.attempt)(&self.scene))?.found)
+    }
+
+    fn confinement(&self, levels: &Levels, profile: ProfileName) -> Result<(Confinement, OwnedFd), SandboxError> {
         let [directory, ..] = self.workspace.descriptors()?;
-        let confinement = confinement(levels, self.profiles.get(profile), &self.tool, &directory, self.limits, self.identity)?;
-        in_child(Some(confinement), || (probe.attempt)(&self.scene))
+        confinement(levels, self.profiles.get(profile), &self.tool, &directory, self.limits, self.identity)
+    }
+
+    /// The state of every layer in a child on this host.
+    pub fn layers(&self, levels: &Levels) -> Vec<LayerStatus> {
+        let child = self.confinement(levels, ProfileName::Plain).and_then(|confinement| in_child(Some(confinement), || Ok(())));
+        // A layer that cannot be applied at all is what `run` fails with.
+        let without_write_execute = child.is_ok_and(|child| child.without_write_execute);
+        layer::states(levels, self.identity.is_some(), &landlock::statuses(), without_write_execute)
     }
 }
 
@@ -259,11 +273,6 @@ pub fn check_layers(profiles: &Profiles, levels: &Levels, identity: Option<Ident
     Ok(())
 }
 
-/// The state of every layer on this host, by its kernel.
-pub fn layers_of_host(levels: &Levels, has_own_users: bool) -> Vec<LayerStatus> {
-    layer::states(levels, has_own_users, &landlock::statuses())
-}
-
 /// What confines a child, and where its questions arrive.
 fn confinement(
     levels: &Levels,
@@ -273,28 +282,25 @@ fn confinement(
     limits: Limits,
     identity: Option<Identity>,
 ) -> Result<(Confinement, OwnedFd), SandboxError> {
-    let ruleset = landlock::ruleset(levels, tool.as_fd(), directory.as_fd(), &profile.readable)
-        .map_err(|_| failed(Step::RestrictSelf, Errno::last()))?;
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).map_err(io::Error::from)?;
     let null = || File::open("/dev/null").map(OwnedFd::from);
-    let confinement = Confinement {
-        levels: levels.clone(),
-        tool: tool.try_clone()?.into(),
-        stdin: null()?,
-        stdout: null()?,
-        stderr: null()?,
-        ruleset,
-        calls: profile.filter.clone(),
-        questions: profile.asking.clone().filter(|_| levels.has(Layer::Egress)).map(|asking| (asking, theirs)),
-        limits,
-        identity,
-        spawner: getpid(),
-    };
+    let tool = tool.try_clone()?.into();
+    let confinement = Confinement::new(levels, profile, tool, directory.as_fd(), [null()?, null()?], limits, identity)
+        .map_err(|(step, errno)| failed(step, errno))?;
+    let questions = profile.asking.clone().filter(|_| levels.has(Layer::Egress)).map(|asking| (asking, theirs));
+    let confinement = Confinement { questions, ..confinement };
     Ok((confinement, ours))
 }
 
+/// How a child of [`in_child`] ended.
+struct Attempted {
+    found: Found,
+    /// Whether its kernel has no W^X.
+    without_write_execute: bool,
+}
+
 /// Forks, confines, makes an attempt. Questions of the child are received and dropped: nobody answers.
-fn in_child(confined: Option<(Confinement, OwnedFd)>, attempt: impl FnOnce() -> Result<(), Errno>) -> Result<Found, SandboxError> {
+fn in_child(confined: Option<(Confinement, OwnedFd)>, attempt: impl FnOnce() -> Result<(), Errno>) -> Result<Attempted, SandboxError> {
     let (report, writer) = pipe2(OFlag::O_CLOEXEC).map_err(io::Error::from)?;
     let pid = match sys::fork()? {
         sys::Forked::Parent(pid) => pid,
@@ -317,9 +323,10 @@ fn in_child(confined: Option<(Confinement, OwnedFd)>, attempt: impl FnOnce() -> 
     let status = waitpid(pid, None).map_err(io::Error::from)?;
     let mut record = Vec::new();
     File::from(report).read_to_end(&mut record)?;
+    let without_write_execute = record.first() == Some(&WITHOUT_WRITE_EXECUTE);
     let record = record.strip_prefix(&[WITHOUT_WRITE_EXECUTE]).unwrap_or(&record);
     let errno = |bytes: &[u8]| Errno::from_raw(bytes.try_into().map_or(libc::EIO, i32::from_ne_bytes));
-    Ok(match (record, status) {
+    let found = match (record, status) {
         _ if !in_time => Found::Hung,
         ([FAILED, step, bytes @ ..], _) => return Err(failed(Step::from_byte(*step).unwrap_or(Step::SetSession), errno(bytes))),
         ([ALLOWED], _) => Found::Allowed,
@@ -328,7 +335,8 @@ fn in_child(confined: Option<(Confinement, OwnedFd)>, attempt: impl FnOnce() -> 
         (_, WaitStatus::Signaled(_, signal, _)) => Found::Ended(128 + signal as i32),
         (_, WaitStatus::Exited(_, code)) => Found::Ended(code),
         _ => Found::Ended(-1),
-    })
+    };
+    Ok(Attempted { found, without_write_execute })
 }
 
 /// In the child.

@@ -24,7 +24,7 @@ mod spawner;
 mod sys;
 mod verbs;
 
-pub use battery::{AloneReport, Battery, Host, ProbeReport, check_layers, layers_of_host};
+pub use battery::{AloneReport, Battery, Host, ProbeReport, check_layers};
 pub use client::{Child, Run, Sandbox, SandboxError, Streams};
 pub use layer::{Layer, LayerState, LayerStatus, Level, Levels};
 pub use message::{ExitStatus, Limits};
