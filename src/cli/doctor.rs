@@ -7,9 +7,7 @@ use serde::Serialize;
 
 use crate::{
     config::{Options, Settings},
-    sandbox::{
-        AloneReport, Battery, Host, Layer, LayerState, LayerStatus, Level, Limits, ProbeReport, ProfileName, claim_users, layers_of_host,
-    },
+    sandbox::{AloneReport, Battery, Host, Layer, LayerState, LayerStatus, Level, Limits, ProbeReport, ProfileName, claim_users},
     workspace::Workspaces,
 };
 
@@ -68,7 +66,7 @@ impl Doctor {
                 }
             }
         }
-        let layers = layers_of_host(&settings.levels, is_root);
+        let layers = battery.layers(&settings.levels);
         let layers: Vec<LayerReport> = layers.into_iter().map(|status| layer_report(status, settings.levels.of(status.layer))).collect();
         let alone = if self.alone && broken.is_none() { battery.each_alone(ProfileName::Plain)? } else { Vec::new() };
         let idle = alone.iter().filter(|report| report.stops.is_empty()).map(|report| report.layer.as_str()).collect::<Vec<_>>();
@@ -143,6 +141,7 @@ fn layer_report(LayerStatus { layer, state }: LayerStatus, level: Level) -> Laye
         }
         (Layer::LandlockNet, LayerState::Missing) => Some("needs Linux 6.7; connections are answered by the server either way"),
         (Layer::LandlockScope, LayerState::Missing) => Some("needs Linux 6.12; the filter of system calls covers it"),
+        (Layer::WriteXorExecute, LayerState::Missing) => Some("needs Linux 6.3; the filter of system calls covers it"),
         (_, LayerState::Off) => Some("left out by [sandbox.layers]"),
         _ => None,
     };

@@ -36,8 +36,8 @@ use tempfile::TempDir;
 
 use super::{
     SandboxError,
-    child::{Confinement, FAILED, WITHOUT_WRITE_EXECUTE, confine},
-    landlock::{self, Helper},
+    child::{Confinement, FAILED, Place, WITHOUT_WRITE_EXECUTE, confine},
+    landlock,
     layer::{self, Layer, LayerStatus, Levels, Step},
     message::Limits,
     privilege::Identity,
@@ -212,13 +212,16 @@ impl Battery {
     /// The control: as this process, else as the children's user, whose processes and files are its own.
     fn unconfined(&self, probe: &Probe) -> Result<Found, SandboxError> {
         self.reset()?;
-        let found = match in_child(None, || (probe.attempt)(&self.scene))? {
+        let found = match in_child(None, || (probe.attempt)(&self.scene))?.found {
             found @ (Found::Allowed | Found::Ended(0)) => found,
             found => match self.identity {
-                Some(user) => in_child(None, || {
-                    user.assume().map_err(|_| Errno::ECANCELED)?;
-                    (probe.attempt)(&self.scene)
-                })?,
+                Some(user) => {
+                    let as_user = || {
+                        user.assume().map_err(|_| Errno::ECANCELED)?;
+                        (probe.attempt)(&self.scene)
+                    };
+                    in_child(None, as_user)?.found
+                }
                 None => found,
             },
         };
@@ -244,11 +247,21 @@ impl Battery {
 
     fn confined(&self, levels: &Levels, profile: ProfileName, probe: &Probe) -> Result<Found, SandboxError> {
         self.reset()?;
+        Ok(in_child(Some(self.confinement(levels, profile)?), || (probe.attempt)(&self.scene))?.found)
+    }
+
+    fn confinement(&self, levels: &Levels, profile: ProfileName) -> Result<(Confinement, OwnedFd), SandboxError> {
         let places = self.workspace.descriptors()?;
         let [directory, _, _, scratch] = places.as_slice() else { return Err(io::Error::from(io::ErrorKind::NotFound).into()) };
-        let place = Place { tool: &self.tool, directory, scratch };
-        let confinement = confinement(levels, self.profiles.get(profile), place, self.limits, self.identity)?;
-        in_child(Some(confinement), || (probe.attempt)(&self.scene))
+        confinement(levels, self.profiles.get(profile), &self.tool, [directory, scratch], self.limits, self.identity)
+    }
+
+    /// The state of every layer in a child on this host.
+    pub fn layers(&self, levels: &Levels) -> Vec<LayerStatus> {
+        let child = self.confinement(levels, ProfileName::Plain).and_then(|confinement| in_child(Some(confinement), || Ok(())));
+        // A layer that cannot be applied at all is what `run` fails with.
+        let without_write_execute = child.is_ok_and(|child| child.without_write_execute);
+        layer::states(levels, self.identity.is_some(), &landlock::statuses(), without_write_execute)
     }
 }
 
@@ -258,59 +271,42 @@ impl Battery {
 /// The layer that could not be applied.
 pub fn check_layers(profiles: &Profiles, levels: &Levels, identity: Option<Identity>, limits: Limits) -> Result<(), SandboxError> {
     let (tool, directory) = (File::open("/proc/self/exe")?, File::open("/")?);
-    let place = Place { tool: &tool, directory: &directory, scratch: &directory };
     for profile in ProfileName::ALL {
-        in_child(Some(confinement(levels, profiles.get(profile), place, limits, identity)?), || Ok(()))?;
+        in_child(Some(confinement(levels, profiles.get(profile), &tool, [&directory; 2], limits, identity)?), || Ok(()))?;
     }
     Ok(())
 }
 
-/// The state of every layer on this host, by its kernel.
-pub fn layers_of_host(levels: &Levels, has_own_users: bool) -> Vec<LayerStatus> {
-    layer::states(levels, has_own_users, &landlock::statuses())
-}
-
-/// The program and the directories of a child. The program stands for its helper as well.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    tool: &'a File,
-    directory: &'a File,
-    scratch: &'a File,
-}
-
-/// What confines a child, and where its questions arrive.
+/// What confines a child with these directories, its own and the scratch one, and where its questions arrive. The program
+/// stands for its helper as well.
 fn confinement(
     levels: &Levels,
     profile: &Profile,
-    place: Place<'_>,
+    tool: &File,
+    [directory, scratch]: [&File; 2],
     limits: Limits,
     identity: Option<Identity>,
 ) -> Result<(Confinement, OwnedFd), SandboxError> {
-    let Place { tool, directory, scratch } = place;
-    let helper = profile.helper.then(|| Helper { program: tool.as_fd(), scratch: scratch.as_fd() });
-    let ruleset = landlock::ruleset(levels, tool.as_fd(), directory.as_fd(), &profile.readable, helper)
-        .map_err(|_| failed(Step::RestrictSelf, Errno::last()))?;
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).map_err(io::Error::from)?;
     let null = || File::open("/dev/null").map(OwnedFd::from);
-    let confinement = Confinement {
-        levels: levels.clone(),
-        tool: tool.try_clone()?.into(),
-        stdin: null()?,
-        stdout: null()?,
-        stderr: null()?,
-        ruleset,
-        calls: profile.filter.clone(),
-        questions: profile.asking.clone().filter(|_| levels.has(Layer::Egress)).map(|asking| (asking, theirs)),
-        helper: if profile.helper { Some(tool.try_clone()?.into()) } else { None },
-        limits,
-        identity,
-        spawner: getpid(),
-    };
+    let helper = if profile.helper { Some((OwnedFd::from(tool.try_clone()?), scratch.as_fd())) } else { None };
+    let place = Place { tool: tool.try_clone()?.into(), directory: directory.as_fd(), helper };
+    let confinement =
+        Confinement::new(levels, profile, place, [null()?, null()?], limits, identity).map_err(|(step, errno)| failed(step, errno))?;
+    let questions = profile.asking.clone().filter(|_| levels.has(Layer::Egress)).map(|asking| (asking, theirs));
+    let confinement = Confinement { questions, ..confinement };
     Ok((confinement, ours))
 }
 
+/// How a child of [`in_child`] ended.
+struct Attempted {
+    found: Found,
+    /// Whether its kernel has no W^X.
+    without_write_execute: bool,
+}
+
 /// Forks, confines, makes an attempt. Questions of the child are received and dropped: nobody answers.
-fn in_child(confined: Option<(Confinement, OwnedFd)>, attempt: impl FnOnce() -> Result<(), Errno>) -> Result<Found, SandboxError> {
+fn in_child(confined: Option<(Confinement, OwnedFd)>, attempt: impl FnOnce() -> Result<(), Errno>) -> Result<Attempted, SandboxError> {
     let (report, writer) = pipe2(OFlag::O_CLOEXEC).map_err(io::Error::from)?;
     let pid = match sys::fork()? {
         sys::Forked::Parent(pid) => pid,
@@ -333,9 +329,10 @@ fn in_child(confined: Option<(Confinement, OwnedFd)>, attempt: impl FnOnce() -> 
     let status = waitpid(pid, None).map_err(io::Error::from)?;
     let mut record = Vec::new();
     File::from(report).read_to_end(&mut record)?;
+    let without_write_execute = record.first() == Some(&WITHOUT_WRITE_EXECUTE);
     let record = record.strip_prefix(&[WITHOUT_WRITE_EXECUTE]).unwrap_or(&record);
     let errno = |bytes: &[u8]| Errno::from_raw(bytes.try_into().map_or(libc::EIO, i32::from_ne_bytes));
-    Ok(match (record, status) {
+    let found = match (record, status) {
         _ if !in_time => Found::Hung,
         ([FAILED, step, bytes @ ..], _) => return Err(failed(Step::from_byte(*step).unwrap_or(Step::SetSession), errno(bytes))),
         ([ALLOWED], _) => Found::Allowed,
@@ -344,7 +341,8 @@ fn in_child(confined: Option<(Confinement, OwnedFd)>, attempt: impl FnOnce() -> 
         (_, WaitStatus::Signaled(_, signal, _)) => Found::Ended(128 + signal as i32),
         (_, WaitStatus::Exited(_, code)) => Found::Ended(code),
         _ => Found::Ended(-1),
-    })
+    };
+    Ok(Attempted { found, without_write_execute })
 }
 
 /// In the child.

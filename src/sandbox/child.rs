@@ -9,7 +9,7 @@ use std::{
     ffi::CString,
     fs,
     io::{self, Write},
-    os::fd::{AsFd, AsRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     path::Path,
 };
 
@@ -28,10 +28,12 @@ use nix::{
 
 use super::{
     filter::Filter,
+    landlock::{self, Helper},
     layer::{Layer, Level, Levels, Step},
     message::Limits,
     privilege,
     privilege::Identity,
+    profile::Profile,
     rlimit,
     spawner::send,
     sys,
@@ -64,6 +66,52 @@ pub(super) struct Confinement {
     pub(super) spawner: Pid,
 }
 
+/// The programs and directories of a child.
+pub(super) struct Place<'a> {
+    pub(super) tool: OwnedFd,
+    pub(super) directory: BorrowedFd<'a>,
+    /// The program that the tool may run besides itself, and where both may write.
+    pub(super) helper: Option<(OwnedFd, BorrowedFd<'a>)>,
+}
+
+impl Confinement {
+    /// What confines a child of `profile` that writes to `outputs`. It asks about no connection, until
+    /// [`Self::questions`] says where.
+    ///
+    /// # Errors
+    /// The step that cannot be prepared.
+    pub(super) fn new(
+        levels: &Levels,
+        profile: &Profile,
+        place: Place<'_>,
+        outputs: [OwnedFd; 2],
+        limits: Limits,
+        identity: Option<Identity>,
+    ) -> Result<Self, Failure> {
+        let Place { tool, directory, helper } = place;
+        let may_run = helper.as_ref().map(|(program, scratch)| Helper { program: program.as_fd(), scratch: *scratch });
+        let ruleset = landlock::ruleset(levels, tool.as_fd(), directory, &profile.readable, may_run)
+            .map_err(|_| (Step::CreateRuleset, Errno::last()))?;
+        // Of its own: what one child does to a shared one the next would find.
+        let stdin = fs::File::open("/dev/null").map_err(|error| (Step::Streams, errno_of(&error)))?;
+        let [stdout, stderr] = outputs;
+        Ok(Self {
+            levels: levels.clone(),
+            tool,
+            stdin: stdin.into(),
+            stdout,
+            stderr,
+            ruleset,
+            calls: profile.filter.clone(),
+            questions: None,
+            helper: helper.map(|(program, _)| program),
+            limits,
+            identity,
+            spawner: getpid(),
+        })
+    }
+}
+
 /// The byte that stands for "applied, but this kernel has no W^X".
 pub(super) const WITHOUT_WRITE_EXECUTE: u8 = b'w';
 /// The byte before a failed step and its errno.
@@ -74,7 +122,7 @@ pub(super) const FAILED: u8 = b'f';
 pub(super) const HELPER: i32 = 200;
 
 /// A step that failed, and how.
-type Failure = (Step, Errno);
+pub(super) type Failure = (Step, Errno);
 
 /// Confines this process and becomes the tool. What it could not do goes into `report`, which exec
 /// closes; so an end of file without a failure says that the tool runs.
@@ -91,7 +139,7 @@ pub(super) fn become_tool(plan: Plan, mut report: fs::File) -> ! {
 /// Applies every layer in order and gives the descriptor of the tool back.
 pub(super) fn confine(plan: Confinement, report: &mut fs::File) -> Result<OwnedFd, Failure> {
     let at = |step: Step| move |errno: Errno| (step, errno);
-    let by = |step: Step| move |error: io::Error| (step, Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)));
+    let by = |step: Step| move |error: io::Error| (step, errno_of(&error));
     let Confinement { levels, tool, .. } = plan;
 
     let own = getpid();
@@ -164,4 +212,9 @@ pub(super) fn confine(plan: Confinement, report: &mut fs::File) -> Result<OwnedF
         sys::install_filter(&plan.calls.program(own, tool.as_raw_fd())).map_err(by(Step::FilterCalls))?;
     }
     Ok(tool)
+}
+
+/// The errno of a failed call.
+pub(super) fn errno_of(error: &io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
 }

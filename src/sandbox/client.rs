@@ -28,7 +28,7 @@ use zeroize::Zeroizing;
 use super::{
     environment::environment,
     landlock,
-    layer::{self, Layer, LayerState, LayerStatus, Levels},
+    layer::{self, Layer, LayerStatus, Levels},
     message::{ExitStatus, LARGEST, Limits, NO_HELPER, Reply, Request, Start, Stop, ToolAbsence},
     notify::supervise,
     profile::{ListenerKind, ProfileName, Profiles},
@@ -129,6 +129,8 @@ struct Inner {
     levels: Levels,
     /// What this kernel's Landlock enforces, read once.
     landlock: Vec<LayerStatus>,
+    /// Whether it has no W^X, which the last child found.
+    without_write_execute: AtomicBool,
     next: AtomicU64,
     gone: AtomicBool,
     /// What kept the last child from being confined, until another one is.
@@ -159,6 +161,7 @@ impl Sandbox {
             profiles: link.profiles,
             levels: link.levels,
             landlock: landlock::statuses(),
+            without_write_execute: AtomicBool::new(false),
             next: AtomicU64::new(1),
             gone: AtomicBool::new(false),
             unsound: Mutex::new(None),
@@ -189,7 +192,7 @@ impl Sandbox {
 
     /// The layers that this host's kernel and user give every child, before one has run.
     pub fn layers(&self) -> Vec<LayerStatus> {
-        self.0.layers(false)
+        self.0.layers()
     }
 
     /// Opens a tool, so that later children run exactly that file; the copy is for its digest.
@@ -266,8 +269,8 @@ impl Sandbox {
         let started = started.await.map_err(|_| SandboxError::SpawnerGone)?;
         let unsound = started.as_ref().err().filter(|error| !matches!(error, SandboxError::NoHelper));
         *self.0.unsound.lock().unwrap_or_else(PoisonError::into_inner) = unsound.map(ToString::to_string);
-        let without_write_execute = started?;
-        child.layers = self.0.layers(without_write_execute);
+        self.0.without_write_execute.store(started?, Ordering::Relaxed);
+        child.layers = self.0.layers();
         if let Some(questions) = questions.filter(|_| self.0.levels.has(Layer::Egress)) {
             // The child sent it before it became the tool, which is what has just been told.
             let listener = receive(questions.as_fd())?.and_then(|(_, descriptors)| descriptors.into_iter().next());
@@ -363,14 +366,8 @@ impl Inner {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn layers(&self, without_write_execute: bool) -> Vec<LayerStatus> {
-        let mut states = layer::states(&self.levels, self.has_own_users, &self.landlock);
-        for status in states.iter_mut().filter(|status| status.layer == Layer::WriteXorExecute) {
-            if without_write_execute && status.state == LayerState::Enforced {
-                status.state = LayerState::Missing;
-            }
-        }
-        states
+    fn layers(&self) -> Vec<LayerStatus> {
+        layer::states(&self.levels, self.has_own_users, &self.landlock, self.without_write_execute.load(Ordering::Relaxed))
     }
 
     async fn ask(&self, request: &Request, descriptors: &[std::os::fd::BorrowedFd<'_>]) -> Result<(), SandboxError> {

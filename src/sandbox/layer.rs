@@ -165,11 +165,13 @@ pub struct LayerStatus {
     pub state: LayerState,
 }
 
-/// What every child gets on a host whose Landlock has these states, before one has run.
-pub(super) fn states(levels: &Levels, has_own_users: bool, landlock: &[LayerStatus]) -> Vec<LayerStatus> {
+/// What every child gets on a host whose Landlock has these states; whether its kernel has W^X is told by the
+/// first child.
+pub(super) fn states(levels: &Levels, has_own_users: bool, landlock: &[LayerStatus], without_write_execute: bool) -> Vec<LayerStatus> {
     let state = |layer| match layer {
         layer if !levels.has(layer) => LayerState::Off,
         Layer::User if !has_own_users => LayerState::NotApplicable,
+        Layer::WriteXorExecute if without_write_execute => LayerState::Missing,
         layer => landlock.iter().find(|status| status.layer == layer).map_or(LayerState::Enforced, |status| status.state),
     };
     Layer::ALL.into_iter().map(|layer| LayerStatus { layer, state: state(layer) }).collect()
@@ -199,13 +201,14 @@ pub(super) enum Step {
     Streams,
     CloseRange,
     HandHelper,
+    CreateRuleset,
     RestrictSelf,
     FilterCalls,
     Execute,
 }
 
 impl Step {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 24] = [
         Self::SetSession,
         Self::DefaultSignals,
         Self::EnterRoot,
@@ -226,6 +229,7 @@ impl Step {
         Self::Streams,
         Self::CloseRange,
         Self::HandHelper,
+        Self::CreateRuleset,
         Self::RestrictSelf,
         Self::FilterCalls,
         Self::Execute,
@@ -259,6 +263,7 @@ impl Step {
             Self::Streams => ("descriptors", "dup2"),
             Self::CloseRange => ("descriptors", "close_range"),
             Self::HandHelper => ("descriptors", "fcntl(F_DUPFD)"),
+            Self::CreateRuleset => ("landlock-fs", "landlock_create_ruleset"),
             Self::RestrictSelf => ("landlock-fs", "landlock_restrict_self"),
             Self::FilterCalls => ("seccomp", "seccomp(SECCOMP_SET_MODE_FILTER)"),
             Self::Execute => ("exec", "execveat"),

@@ -27,7 +27,7 @@ mod sys;
 mod trace;
 mod verbs;
 
-pub use battery::{AloneReport, Battery, Host, ProbeReport, check_layers, layers_of_host};
+pub use battery::{AloneReport, Battery, Host, ProbeReport, check_layers};
 pub use beyond::{Arguments, Beyond, BeyondFile, Unused};
 pub use client::{Child, Run, Sandbox, SandboxError, Streams};
 pub use layer::{Layer, LayerState, LayerStatus, Level, Levels};

@@ -32,8 +32,7 @@ use nix::{
 };
 
 use super::{
-    child::{Confinement, FAILED, Plan, WITHOUT_WRITE_EXECUTE, become_tool},
-    landlock::{self, Helper},
+    child::{Confinement, FAILED, Place, Plan, WITHOUT_WRITE_EXECUTE, become_tool, errno_of},
     layer::{Levels, Step},
     message::{ExitStatus, LARGEST, NO_HELPER, Reply, Request, Start, Stop, ToolAbsence},
     privilege::Identity,
@@ -283,41 +282,32 @@ impl Spawner {
             return Err(failed("user", "slot")(Errno::EINVAL));
         }
         let tool = self.open.get(&start.tool).ok_or(Errno::ENOENT).map_err(failed("exec", "open"))?;
-        let tool = tool.try_clone().map_err(|error| failed("descriptors", "dup")(of(&error)))?;
+        let tool = tool.try_clone().map_err(|error| failed("descriptors", "dup")(errno_of(&error)))?;
         let c_strings = |words: Vec<String>| {
             words.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>().map_err(|_| failed("exec", "argv")(Errno::EINVAL))
         };
-        let helper =
-            if profile.helper { Some(self.helper_of(start.tool).ok_or(Errno::ENOENT).map_err(failed(NO_HELPER, "open"))?) } else { None };
-        let writes = helper.as_ref().zip(workspace.scratch.as_ref());
-        let writes = writes.map(|(program, scratch)| Helper { program: program.as_fd(), scratch: scratch.as_fd() });
-        let ruleset = landlock::ruleset(&self.levels, tool.as_fd(), workspace.directory.as_fd(), &profile.readable, writes)
-            .map_err(|_| failed("landlock-fs", "landlock_create_ruleset")(Errno::last()))?;
+        let helper = match profile.helper {
+            true => Some(self.helper_of(start.tool).ok_or(Errno::ENOENT).map_err(failed(NO_HELPER, "open"))?),
+            false => None,
+        };
         let identity = self.first_user.map(|first| Identity::new(first.uid().as_raw() + u32::from(start.slot)));
+        let helper = helper.zip(workspace.scratch.as_ref().map(AsFd::as_fd));
+        let place = Place { tool, directory: workspace.directory.as_fd(), helper };
+        let confinement =
+            Confinement::new(&self.levels, profile, place, [stdout, stderr], start.limits, identity).map_err(|(step, errno)| {
+                let (layer, call) = step.told();
+                failed(layer, call)(errno)
+            })?;
         let plan = Plan {
             argv: c_strings(start.argv)?,
             environment: c_strings(start.environment)?,
-            confinement: Confinement {
-                levels: self.levels.clone(),
-                tool,
-                // Of its own: what one child does to a shared one the next would find.
-                stdin: fs::File::open("/dev/null").map_err(|error| failed("descriptors", "open")(of(&error)))?.into(),
-                stdout,
-                stderr,
-                ruleset,
-                calls: profile.filter.clone(),
-                questions,
-                helper,
-                limits: start.limits,
-                identity,
-                spawner: getpid(),
-            },
+            confinement: Confinement { questions, ..confinement },
         };
         let (report, theirs) = pipe2(OFlag::O_CLOEXEC).map_err(failed("session", "pipe2"))?;
         if let Some(identity) = identity {
             workspace.give(identity).map_err(failed("user", "fchown"))?;
         }
-        let forked = sys::fork().map_err(|error| failed("session", "fork")(of(&error)));
+        let forked = sys::fork().map_err(|error| failed("session", "fork")(errno_of(&error)));
         let pid = match forked {
             Ok(sys::Forked::Parent(pid)) => pid,
             Ok(sys::Forked::Child) => become_tool(plan, theirs.into()),
@@ -333,7 +323,7 @@ impl Spawner {
                 let _ = kill(pid, Signal::SIGKILL);
                 let _ = waitpid(pid, None);
                 self.give_back(workspace);
-                return Err(failed("session", "pidfd_open")(of(&error)));
+                return Err(failed("session", "pidfd_open")(errno_of(&error)));
             }
         };
         let running = Running { pid, ended, report: Some(report.into()), workspace, failure: None, user: identity, status: None };
@@ -550,10 +540,6 @@ fn server_identity(server: Pid) -> Option<Identity> {
     let status = fs::read_to_string(format!("/proc/{server}/status")).ok()?;
     let users = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
     users.split_whitespace().nth(1)?.parse().ok().map(Identity::new)
-}
-
-fn of(error: &io::Error) -> Errno {
-    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
 }
 
 /// Sends one datagram, with descriptors.

@@ -22,10 +22,19 @@ use std::{
 mod listener;
 mod trace;
 
-use harness::{Server, eventually, is_root, kubeconfig_of, own_address, probe, program, restricted_pod};
+use harness::{Server, eventually, is_root, kubeconfig_of, own_address, probe, program, restricted_pod, restricted_pod_before_6_3};
 
 fn server() -> Server {
-    Server::with(&["--tools-dir", probe().to_str().unwrap(), "--egress-allow", "127.0.0.1"], None)
+    settled(Server::with(&["--tools-dir", probe().to_str().unwrap(), "--egress-allow", "127.0.0.1"], None))
+}
+
+/// The server once it has asked every probe for its version: from then on children are calls.
+fn settled(server: Server) -> Server {
+    eventually("the inventory has looked", || {
+        let tools = server.get("/tools/status").json()["tools"].clone();
+        tools.as_object().unwrap().values().all(|tool| tool["state"] != "checking")
+    });
+    server
 }
 
 /// Runs one probe inside the sandbox; the server of its kubeconfig is `https://{target}`.
@@ -297,7 +306,7 @@ fn a_killed_servers_credentials_go_with_it() {
     assert!(is_root(), "this test drops capabilities and needs root; see CONTRIBUTING.md");
     let flags = ["--tools-dir", probe().to_str().unwrap(), "--egress-allow", "127.0.0.1"];
     let capabilities = "+setuid,+setgid,+setpcap,+kill,+chown";
-    let mut server = Server::with_capabilities(capabilities, &flags);
+    let mut server = settled(Server::with_capabilities(capabilities, &flags));
     let stream = server.open(
         "POST",
         "/tools/kubectl",
@@ -349,7 +358,7 @@ fn five_capabilities_are_enough_for_users_of_their_own() {
 #[test]
 fn as_a_plain_user_the_same_walls_stand() {
     assert!(is_root(), "this test becomes another user and needs root; see CONTRIBUTING.md");
-    let server = Server::with(&["--tools-dir", probe().to_str().unwrap(), "--egress-allow", "127.0.0.1"], Some(65532));
+    let server = settled(Server::with(&["--tools-dir", probe().to_str().unwrap(), "--egress-allow", "127.0.0.1"], Some(65532)));
     let identity = confined(&server, "identity:", NOWHERE);
     assert!(identity.contains("uid=65532"), "{identity}");
     for task in ["read:/etc/passwd", "list:/tmp", "write:/tmp/airlock-probe", "exec:/bin/true"] {
@@ -419,6 +428,25 @@ fn doctor_is_content_in_a_restricted_pod() {
     let (ok, report) = doctor(command, &["--alone"]);
     assert!(ok, "{:#?}", failed_probes(&report));
     assert_eq!((&report["host"]["seccomp"], &report["host"]["no_new_privileges"]), (&2.into(), &true.into()));
+}
+
+#[test]
+fn a_kernel_without_a_layer_that_is_only_preferred_is_told_everywhere() {
+    assert!(is_root(), "this test becomes another user and needs root; see CONTRIBUTING.md");
+    let mut command = restricted_pod_before_6_3();
+    command.arg(program());
+    let (ok, report) = doctor(command, &[]);
+    assert!(ok, "{:#?}", failed_probes(&report));
+    let layer = report["layers"].as_array().unwrap().iter().find(|layer| layer["layer"] == "write-xor-execute").unwrap();
+    assert_eq!(layer["state"], "missing", "{layer}");
+    assert!(layer["todo"].as_str().unwrap().contains("Linux 6.3"), "{layer}");
+    let flags = ["--tools-dir", probe().to_str().unwrap(), "--egress-allow", "127.0.0.1"];
+    let server = Server::behind(restricted_pod_before_6_3(), &flags);
+    let missing = serde_json::json!(["write-xor-execute"]);
+    let reply = server.kubectl("get pods -l 'read:/etc/passwd'", &kubeconfig_of("https://127.0.0.1:1")).json();
+    assert_eq!((&reply["sandbox"]["missing"], reply["output"].as_str()), (&missing, Some("EACCES\n")), "{reply}");
+    let status = server.get("/tools/status").json();
+    assert_eq!(status["sandbox"]["missing"], missing, "{status}");
 }
 
 #[test]

@@ -98,6 +98,13 @@ pub fn restricted_pod() -> Command {
     command
 }
 
+/// The same on a kernel that cannot deny memory that is writable and executable.
+pub fn restricted_pod_before_6_3() -> Command {
+    let mut command = Command::new(probe().join("kubectl"));
+    command.args(["restricted-before-6.3", "65532"]);
+    command
+}
+
 /// Carries what comes to an address of this host to a server; counts the connections.
 pub fn relay(to: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind((own_address(), 0)).unwrap();

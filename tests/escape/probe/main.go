@@ -18,8 +18,9 @@ import (
 )
 
 func main() {
-	if len(os.Args) > 3 && os.Args[1] == "restricted" {
-		fmt.Fprintln(os.Stderr, restricted(os.Args[2], os.Args[3:]))
+	if len(os.Args) > 3 && strings.HasPrefix(os.Args[1], "restricted") {
+		isOld := os.Args[1] == "restricted-before-6.3"
+		fmt.Fprintln(os.Stderr, restricted(os.Args[2], isOld, os.Args[3:]))
 		os.Exit(1)
 	}
 	for _, word := range os.Args[1:] {

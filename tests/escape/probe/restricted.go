@@ -29,8 +29,8 @@ var refusedByRuntimeDefault = []uint32{
 const clone3 = 435
 
 // restricted becomes a user without capabilities under such a profile and runs a program: the place of a pod under
-// the Pod Security Standard "restricted".
-func restricted(user string, argv []string) error {
+// the Pod Security Standard "restricted". On an old kernel it is one that knows no PR_SET_MDWE.
+func restricted(user string, isOld bool, argv []string) error {
 	runtime.LockOSThread()
 	id, err := strconv.Atoi(user)
 	if err != nil {
@@ -44,6 +44,10 @@ func restricted(user string, argv []string) error {
 	const load, equal, give = 0x20, 0x15, 0x06
 	const allow, refuse = 0x7fff0000, 0x00050000
 	program := []instruction{{load, 0, 0, 0}}
+	if isOld {
+		program = append(program, instruction{equal, 0, 3, syscall.SYS_PRCTL}, instruction{load, 0, 0, 16},
+			instruction{equal, 0, 1, 65}, instruction{give, 0, 0, refuse | uint32(syscall.EINVAL)}, instruction{load, 0, 0, 0})
+	}
 	for _, number := range refusedByRuntimeDefault {
 		program = append(program, instruction{equal, 0, 1, number}, instruction{give, 0, 0, refuse | uint32(syscall.EPERM)})
 	}

@@ -1,0 +1,293 @@
+//! What does a confined child cost, and whom does it disturb? `cargo bench --bench spawn`
+//!
+//! The child is the smallest program there is, so that what remains is the spawner's: every layer, a
+//! directory of its own, its removal. Beside it, in the same run, the same program bare. Then the server with
+//! that program in the place of kubectl: what others wait for while it spawns without pause.
+//!
+//! Budgets on an idle machine: 1.6 ms at the median, the same beside 500 MB; 1 ms more for others at p99.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a benchmark, not the server"
+)]
+#![allow(clippy::disallowed_methods, missing_docs, reason = "a benchmark, not the server")]
+
+#[path = "../tests/harness/mod.rs"]
+mod harness;
+
+use std::{
+    fs, hint,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use harness::{Server, kubeconfig_of};
+use kube_airlock::{
+    catalogue::{Catalogue, Tool},
+    command::{Invocation, parse, split},
+    egress::{Allowed, Pinned, pin},
+    endpoint::Endpoint,
+    policy::{Approved, Decision, Policy, PolicyFile, Target},
+    sandbox::{Identity, Layer, Levels, Limits, Profiles, Run, Sandbox, SpawnerLink, claim_users, fork_spawner},
+    secret::SecretBytes,
+    workspace::Workspaces,
+};
+
+/// Calls of each kind, in turns.
+const ROUNDS: usize = 500;
+/// Requests of a client that others may disturb.
+const REQUESTS: usize = 1500;
+/// How often each kind of work comes and goes beside it.
+const TURNS: usize = 5;
+
+fn main() {
+    assert!(cfg!(target_arch = "x86_64"), "the program to be spawned is written for x86_64");
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = folder.path().join("kubectl");
+    fs::write(&program, smallest_program()).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    disturbance(folder.path());
+    spawning(&program);
+}
+
+/// A static program that prints what kubectl prints for its version, and exits.
+fn smallest_program() -> Vec<u8> {
+    const TEXT: &[u8] = br#"{"clientVersion":{"gitVersion":"v1.37.2"}}"#;
+    let length = (TEXT.len() as u32).to_le_bytes();
+    let code = [
+        &[0xbf, 1, 0, 0, 0][..],          // mov edi, 1
+        &[0x48, 0x8d, 0x35, 21, 0, 0, 0], // lea rsi, [rip + what follows up to the text]
+        &[0xba],                          // mov edx, length
+        &length,
+        &[0xb8, 1, 0, 0, 0, 0x0f, 0x05],               // mov eax, write; syscall
+        &[0x31, 0xff, 0xb8, 231, 0, 0, 0, 0x0f, 0x05], // xor edi, edi; mov eax, exit_group; syscall
+        TEXT,
+    ]
+    .concat();
+    const HEADERS: u64 = 64 + 56;
+    const AT: u64 = 0x40_0000;
+    let size = HEADERS + code.len() as u64;
+    let mut elf = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+    let short = |elf: &mut Vec<u8>, values: &[u16]| values.iter().for_each(|value| elf.extend(value.to_le_bytes()));
+    let long = |elf: &mut Vec<u8>, values: &[u64]| values.iter().for_each(|value| elf.extend(value.to_le_bytes()));
+    short(&mut elf, &[2, 62, 1, 0]); // an executable for x86_64, version 1
+    long(&mut elf, &[AT + HEADERS, 64, 0]); // its start, where the program headers are, no sections
+    short(&mut elf, &[0, 0, 64, 56, 1, 0, 0, 0]); // flags; sizes and counts of the headers
+    short(&mut elf, &[1, 0, 5, 0]); // to be loaded; to be read and executed
+    long(&mut elf, &[0, AT, AT, size, size, 0x1000]);
+    elf.extend(code);
+    elf
+}
+
+struct Stand {
+    sandbox: Sandbox,
+    workspaces: Workspaces,
+    policy: Policy,
+    invocation: Invocation,
+    endpoint: Endpoint,
+    allowed: Allowed,
+}
+
+const LIMITS: Limits = Limits { memory_bytes: 1 << 30, cpu_seconds: 35 };
+
+/// What is left out, to see what it costs; the first stands for nothing.
+const LEFT_OUT: [(&str, &[Layer]); 7] = [
+    ("none", &[]),
+    ("seccomp", &[Layer::Seccomp]),
+    ("egress", &[Layer::Egress]),
+    ("landlock", &[Layer::LandlockFs, Layer::LandlockNet, Layer::LandlockScope]),
+    ("user, capabilities", &[Layer::User, Layer::Capabilities]),
+    ("rlimits, session, descriptors", &[Layer::Rlimits, Layer::Session, Layer::Descriptors]),
+    ("all of them", &Layer::ALL),
+];
+
+/// A spawner for each of these, and this process in the place of their server.
+fn spawning(program: &Path) {
+    let is_root = harness::is_root();
+    let owner = is_root.then_some(65532);
+    let prepared: Vec<(SpawnerLink, Workspaces)> = LEFT_OUT
+        .iter()
+        .map(|(_, layers)| {
+            let levels = layers.iter().fold(Levels::default(), |levels, layer| levels.without(*layer));
+            let users = is_root.then(|| claim_users(50_000, 8).unwrap());
+            let tools = vec![(Tool::Kubectl, PathBuf::from(program))];
+            let link = fork_spawner(tools, Profiles::load().unwrap(), levels, users, 8).unwrap();
+            (link, Workspaces::create(None, owner).unwrap())
+        })
+        .collect();
+    if is_root {
+        Identity::new(65532).assume().unwrap();
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let stands: Vec<Stand> = prepared.into_iter().map(|(link, workspaces)| runtime.block_on(Stand::new(link, workspaces))).collect();
+    let all = &stands[0];
+    let who = if is_root { "a user per child" } else { "one user for all" };
+    println!("\n## The smallest program, from before its directory is made until it is removed ({who})\n");
+    println!("| server | posix_spawn p50 / p99 | all layers p50 / p99 | of it until it runs | layers / posix_spawn | fork + exec p50 |");
+    println!("|---|---|---|---|---|---|");
+    let mut ballast: Vec<u8> = Vec::new();
+    for megabytes in [0, 500] {
+        ballast.resize(megabytes << 20, 1);
+        ballast.iter_mut().step_by(4096).for_each(|byte| *byte = 2); // present, page by page
+        let [spawned, confined, started] = in_turns(ROUNDS, || {
+            let spawned = bare(program, false);
+            let (whole, started) = runtime.block_on(all.confined());
+            [spawned, whole, started]
+        });
+        // By itself: what it does to the machine would be told of the others.
+        let [forked] = in_turns(ROUNDS / 10, || [bare(program, true)]);
+        hint::black_box(&ballast);
+        let both = |times: &[Duration]| format!("{:.2} / {:.2} ms", at(times, 50), at(times, 99));
+        println!(
+            "| {} MB resident | {} | {} | {:.2} ms | {:.2} | {:.2} ms |",
+            resident(std::process::id()),
+            both(&spawned),
+            both(&confined),
+            at(&started, 50),
+            at(&confined, 50) / at(&spawned, 50),
+            at(&forked, 50),
+        );
+    }
+    println!("\n| without | least | p50 |\n|---|---|---|");
+    let times = in_turns(ROUNDS, || std::array::from_fn(|kind| runtime.block_on(stands[kind].confined()).0));
+    for ((name, _), times) in LEFT_OUT.iter().zip::<[Vec<Duration>; LEFT_OUT.len()]>(times) {
+        println!("| {name} | {:.2} ms | {:.2} ms |", at(&times, 0), at(&times, 50));
+    }
+}
+
+/// The times of each kind, sorted; one of each per round.
+fn in_turns<const KINDS: usize>(rounds: usize, mut round: impl FnMut() -> [Duration; KINDS]) -> [Vec<Duration>; KINDS] {
+    (0..rounds / 20).for_each(|_| drop(round().to_vec())); // caches and pools reach their size
+    let mut times = std::array::from_fn(|_| Vec::with_capacity(rounds));
+    for _ in 0..rounds {
+        times.iter_mut().zip(round()).for_each(|(times, time): (&mut Vec<Duration>, _)| times.push(time));
+    }
+    times.map(sorted)
+}
+
+impl Stand {
+    async fn new(link: SpawnerLink, workspaces: Workspaces) -> Self {
+        let sandbox = Sandbox::new(link, 8).unwrap();
+        sandbox.open(Tool::Kubectl).await.unwrap().unwrap();
+        let catalogues = Catalogue::carried().unwrap();
+        let file = PolicyFile { name: "read-only.toml".into(), text: include_str!("../policy/read-only.toml").into() };
+        let policy = Policy::load(&[file], &catalogues).unwrap();
+        let catalogue = catalogues.iter().rfind(|catalogue| catalogue.tool() == Tool::Kubectl).unwrap();
+        let invocation = parse(catalogue, split(Tool::Kubectl, "get pods").unwrap(), None).unwrap();
+        let (endpoint, allowed) = (Endpoint::parse("https://192.0.2.1:6443").unwrap(), Allowed::default());
+        Self { sandbox, workspaces, policy, invocation, endpoint, allowed }
+    }
+
+    /// How long one call takes, and how long until its tool runs.
+    async fn confined(&self) -> (Duration, Duration) {
+        let (approved, pinned) = self.proofs().await;
+        let began = Instant::now();
+        let workspace = self.workspaces.open(&SecretBytes::new(b"{}".to_vec()), None).unwrap();
+        let mut child = self.sandbox.start(Run::Approved(Box::new(approved), Vec::new()), pinned, workspace, LIMITS).await.unwrap();
+        let started = began.elapsed();
+        assert_eq!(child.wait().await.code(), 0);
+        (began.elapsed(), started)
+    }
+
+    async fn proofs(&self) -> (Approved, Pinned) {
+        let Decision::Allow(approved) = self.policy.decide(self.invocation.clone(), &Target::default()) else { panic!("it is allowed") };
+        (approved, pin(&self.endpoint, &self.allowed).await.unwrap())
+    }
+}
+
+/// The program as anybody would start it. Where a user is named, std forks instead (`posix_spawn` has no word for it).
+fn bare(program: &Path, fork: bool) -> Duration {
+    let began = Instant::now();
+    let mut command = Command::new(program);
+    command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if fork {
+        command.uid(nix::unistd::geteuid().as_raw());
+    }
+    assert!(command.spawn().unwrap().wait().unwrap().success());
+    began.elapsed()
+}
+
+/// A client that asks for `/health`, while nothing else happens and while others keep the server busy.
+fn disturbance(tools: &Path) {
+    let server = Server::with(&["--tools-dir", tools.to_str().unwrap(), "--egress-allow", "127.0.0.1"], None);
+    let kubeconfig = kubeconfig_of("https://127.0.0.1:1");
+    let spawns = || assert_eq!(server.kubectl("get pods", &kubeconfig).status, 200);
+    let refused = || assert_eq!(server.kubectl("delete pod web-0", &kubeconfig).status, 403);
+    let beside = || assert!(bare(&tools.join("kubectl"), false) > Duration::ZERO);
+    println!("## `/health` of a server, by what goes on beside it\n");
+    println!("| | p50 | p99 | p99 of its best turn | beside it, per second |\n|---|---|---|---|---|");
+    // In turns: a machine's other work comes and goes.
+    let kinds: [(&str, &(dyn Fn() + Sync)); 4] = [
+        ("nothing", &|| thread::sleep(Duration::from_millis(1))),
+        ("calls that are refused", &refused),
+        ("the smallest program, spawned by the client", &beside),
+        ("the smallest program, confined by the server", &spawns),
+    ];
+    let mut found = [const { (Vec::new(), f64::MAX, 0, Duration::ZERO) }; 4];
+    for _ in 0..TURNS {
+        for ((times, least, count, within), (_, busy)) in found.iter_mut().zip(kinds) {
+            let began = Instant::now();
+            let (more, done) = asked(&server, busy);
+            times.extend(&more);
+            *least = least.min(at(&sorted(more), 99));
+            *count += done;
+            *within += began.elapsed();
+        }
+    }
+    for ((name, _), (times, least, count, within)) in kinds.iter().zip(found) {
+        let times = sorted(times);
+        let rate = f64::from(count) / within.as_secs_f64();
+        println!("| {name} | {:.2} ms | {:.2} ms | {least:.2} ms | {rate:.0} |", at(&times, 50), at(&times, 99));
+    }
+    println!("\nthe server after that: {} MB resident", resident(server.pid()));
+}
+
+/// The times of requests while `busy` is called again and again, and how often it was.
+fn asked(server: &Server, busy: &(dyn Fn() + Sync)) -> (Vec<Duration>, u32) {
+    let (done, count) = (AtomicBool::new(false), AtomicU32::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                busy();
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        thread::sleep(Duration::from_millis(50));
+        let times = (0..REQUESTS / TURNS)
+            .map(|_| {
+                thread::sleep(Duration::from_millis(1)); // a client that asks now and then
+                let began = Instant::now();
+                assert_eq!(server.get("/health").status, 200);
+                began.elapsed()
+            })
+            .collect();
+        done.store(true, Ordering::Relaxed);
+        (times, count.load(Ordering::Relaxed))
+    })
+}
+
+fn sorted(mut times: Vec<Duration>) -> Vec<Duration> {
+    times.sort();
+    times
+}
+
+/// A percentile, in milliseconds.
+fn at(sorted: &[Duration], part: usize) -> f64 {
+    sorted[sorted.len() * part / 100].as_secs_f64() * 1000.0
+}
+
+/// What a process holds in memory, in megabytes.
+fn resident(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
+}
