@@ -180,8 +180,9 @@ impl Callers {
         let (_, token) = token.ok_or(Unidentified::Malformed)?;
         let digest = TokenDigest::of(token.trim_ascii());
         // Every one is compared, and each takes the same time.
-        let own = |known: &&KnownCaller| bool::from(known.digest.0.ct_eq(&digest.0));
-        let known = self.0.iter().filter(own).last().ok_or(Unidentified::Unknown)?;
+        let is_own = |known: &KnownCaller| bool::from(known.digest.0.ct_eq(&digest.0));
+        let known = self.0.iter().fold(None, |found, known| if is_own(known) { Some(known) } else { found });
+        let known = known.ok_or(Unidentified::Unknown)?;
         if known.expires.is_some_and(|expires| expires <= now) {
             return Err(Unidentified::Expired);
         }
