@@ -12,6 +12,7 @@ use std::{
         unix::{fs::DirBuilderExt, net::UnixListener},
     },
     path::{Path, PathBuf},
+    pin::pin,
     time::Duration,
 };
 
@@ -108,8 +109,9 @@ impl InetListener {
         socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
         deliver(&*decoy, Some(socket.local_addr()?.port()))?;
         #[expect(clippy::disallowed_methods, reason = "this is the room that dials")]
-        let connecting = socket.connect(self.address);
-        let connected = timeout(CONNECT_WITHIN, connecting).await;
+        let mut connecting = pin!(socket.connect(self.address));
+        let connected = timeout(CONNECT_WITHIN, &mut connecting).await;
+        // While the socket is there: whoever sees its port in /proc/net/tcp waits for it to be free.
         deliver(&*decoy, None)?;
         connected?
     }
