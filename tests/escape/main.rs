@@ -20,6 +20,7 @@ use std::{
 };
 
 mod listener;
+mod writer;
 
 use harness::{Server, eventually, is_root, kubeconfig_of, own_address, probe, program, restricted_pod};
 
