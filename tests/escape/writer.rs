@@ -65,3 +65,22 @@ fn what_a_child_starts_goes_with_it() {
     assert_eq!(told["output"].as_str().map(str::trim_end), Some("ok"), "{told}");
     eventually("nothing is left", || server.children().is_empty() && server.workspaces().is_empty());
 }
+
+#[test]
+fn a_child_that_fills_the_file_system_is_ended_while_others_have_room() {
+    let (server, _folder, _turn) = server();
+    for size in [0, 1] {
+        thread::scope(|scope| {
+            let filling = scope.spawn(|| told(&server, &format!("fill:{size}")));
+            while !filling.is_finished() {
+                let reply = server.kubectl("get pods -l sleep:0", &kubeconfig_of("https://127.0.0.1:1"));
+                assert_eq!(reply.text("output").trim_end(), "ok", "{}", reply.json());
+                thread::sleep(Duration::from_millis(20));
+            }
+            let told = filling.join().unwrap();
+            assert_eq!(told["exit_code"], 137, "{told}");
+            assert!(told["duration_ms"].as_u64().unwrap() < 20_000, "{told}");
+        });
+        eventually("nothing is left", || server.children().is_empty() && server.workspaces().is_empty());
+    }
+}
