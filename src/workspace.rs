@@ -14,7 +14,10 @@ use std::{
 
 use nix::{
     fcntl::OFlag,
-    sys::statfs::{TMPFS_MAGIC, statfs},
+    sys::{
+        statfs::{TMPFS_MAGIC, statfs},
+        statvfs::fstatvfs,
+    },
 };
 use tempfile::TempDir;
 
@@ -36,6 +39,24 @@ pub struct Workspace {
     has_authority: bool,
     has_scratch: bool,
 }
+
+/// What a child that writes leaves of the file system to the other requests, whose workspaces are there too.
+#[derive(Debug)]
+pub(crate) struct Room {
+    directory: File,
+    least: Free,
+}
+
+#[derive(Debug)]
+struct Free {
+    bytes: u64,
+    files: u64,
+}
+
+/// Both manifests of a thousand of the largest objects that were seen (100 KiB), and some.
+const MOST_BYTES: u64 = 256 << 20;
+/// Removed in a tenth of a second.
+const MOST_FILES: u64 = 1 << 16;
 
 const PREFIX: &str = "kube-airlock.";
 const LOCK: &str = "lock";
@@ -149,6 +170,14 @@ impl Workspace {
         Ok(())
     }
 
+    /// The room that a child with a scratch directory has from now on: at most half of what is free.
+    pub(crate) fn room(&self) -> io::Result<Room> {
+        let directory = File::open(self.path())?;
+        let free = Free::on(&directory)?;
+        let least = Free { bytes: free.bytes - MOST_BYTES.min(free.bytes / 2), files: free.files - MOST_FILES.min(free.files / 2) };
+        Ok(Room { directory, least })
+    }
+
     /// Descriptors of the directory, the kubeconfig, the home and, where there is one, the scratch directory.
     pub(crate) fn descriptors(&self) -> io::Result<Vec<File>> {
         let open = |path: &Path, flags: OFlag| OpenOptions::new().read(true).custom_flags((flags | OFlag::O_NOFOLLOW).bits()).open(path);
@@ -161,6 +190,21 @@ impl Workspace {
             opened.push(open(&scratch, OFlag::O_DIRECTORY)?);
         }
         Ok(opened)
+    }
+}
+
+impl Room {
+    /// Whether less is free than has to be, by whoever took it: a file system does not tell.
+    pub(crate) fn is_spent(&self) -> bool {
+        Free::on(&self.directory).is_ok_and(|free| free.bytes < self.least.bytes || free.files < self.least.files)
+    }
+}
+
+impl Free {
+    fn on(directory: &File) -> io::Result<Self> {
+        let status = fstatvfs(directory)?;
+        let bytes = status.blocks_available() as u64 * status.fragment_size() as u64;
+        Ok(Self { bytes, files: status.files_available() as u64 })
     }
 }
 

@@ -4,13 +4,15 @@
 //! over a socket file. Neither needs a port that others reach.
 
 use std::{
+    fs::DirBuilder,
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     os::{
         fd::{AsFd, OwnedFd},
-        unix::net::UnixListener,
+        unix::{fs::DirBuilderExt, net::UnixListener},
     },
     path::{Path, PathBuf},
+    pin::pin,
     time::Duration,
 };
 
@@ -26,7 +28,7 @@ use tokio::{
 pub enum Listening {
     /// Ports on loopback.
     Inet,
-    /// Socket files, whose names begin so, in a directory that only the server may enter.
+    /// Socket files, in folders whose names begin so, where only the server may make any.
     Unix(PathBuf),
 }
 
@@ -52,13 +54,16 @@ pub(super) struct InetListener {
     _of_child: TcpListener,
 }
 
-/// A socket file, gone with the listener.
+/// A socket file in a folder of its own, gone with the listener.
+///
+/// /proc/net/unix tells everybody its name, and the umask of whoever started the server says who may connect: so the
+/// folder is closed to all others.
 #[derive(Debug)]
 pub(super) struct UnixFile(PathBuf);
 
 impl Drop for UnixFile {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0); // in a directory that is removed with the server
+        let _ = std::fs::remove_dir_all(&self.0); // in a directory that is removed with the server
     }
 }
 
@@ -104,8 +109,9 @@ impl InetListener {
         socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
         deliver(&*decoy, Some(socket.local_addr()?.port()))?;
         #[expect(clippy::disallowed_methods, reason = "this is the room that dials")]
-        let connecting = socket.connect(self.address);
-        let connected = timeout(CONNECT_WITHIN, connecting).await;
+        let mut connecting = pin!(socket.connect(self.address));
+        let connected = timeout(CONNECT_WITHIN, &mut connecting).await;
+        // While the socket is there: whoever sees its port in /proc/net/tcp waits for it to be free.
         deliver(&*decoy, None)?;
         connected?
     }
@@ -113,16 +119,22 @@ impl InetListener {
 
 impl UnixFile {
     fn open(prefix: &Path, number: usize) -> io::Result<(Self, OwnedFd)> {
-        let path = prefix.with_extension(number.to_string());
-        let listener = UnixListener::bind(&path)?;
+        let folder = prefix.with_extension(number.to_string());
+        DirBuilder::new().mode(0o700).create(&folder)?;
+        let file = Self(folder);
+        let listener = UnixListener::bind(file.path())?;
         listener.set_nonblocking(true)?;
-        Ok((Self(path), listener.into()))
+        Ok((file, listener.into()))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.join("socket")
     }
 
     /// Connects to the child.
     pub(super) async fn connect(&self) -> io::Result<UnixStream> {
         #[expect(clippy::disallowed_methods, reason = "this is the room that dials")]
-        let connecting = UnixStream::connect(&self.0);
+        let connecting = UnixStream::connect(self.path());
         timeout(CONNECT_WITHIN, connecting).await?
     }
 }
@@ -172,7 +184,7 @@ fn deliver(decoy: &impl AsFd, from: Option<u16>) -> io::Result<()> {
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "strangers connect too")]
 mod tests {
-    use std::net::TcpStream as Foreign;
+    use std::{net::TcpStream as Foreign, os::unix::fs::PermissionsExt};
 
     use super::*;
 
@@ -216,6 +228,8 @@ mod tests {
         let child = UnixListener::from(of_child);
         let _ours = file.connect().await.unwrap();
         assert!(child.accept().is_ok());
+        let folder = file.path().parent().unwrap().metadata().unwrap();
+        assert_eq!(folder.permissions().mode() & 0o777, 0o700);
         drop(file);
         assert_eq!(directory.path().read_dir().unwrap().count(), 0);
     }

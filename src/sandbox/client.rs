@@ -9,6 +9,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use nix::{
@@ -21,6 +22,7 @@ use tokio::{
     io::unix::AsyncFd,
     net::unix::pipe,
     sync::{Notify, oneshot, watch},
+    time::timeout,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 use zeroize::Zeroizing;
@@ -41,7 +43,7 @@ use crate::{
     egress::{Listening, Pinned, Tunnel},
     policy::Approved,
     secret::SecretString,
-    workspace::Workspace,
+    workspace::{Room, Workspace},
 };
 
 /// What may be started: what a policy approved, or the server's own question for a tool's version.
@@ -96,6 +98,9 @@ pub enum SandboxError {
     #[error("the spawner has ended")]
     SpawnerGone,
 }
+
+/// How often it is looked whether a child that writes has room: memory takes some 50 MiB in that time.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A child that runs its tool. Dropping it kills it; its workspace goes once it is dead.
 #[derive(Debug)]
@@ -221,9 +226,12 @@ impl Sandbox {
         }
         let name = ProfileName::of(&invocation);
         let profile = self.0.profiles.get(name);
-        if profile.helper {
+        let room = if profile.helper {
             workspace.make_scratch()?;
-        }
+            Some(workspace.room()?)
+        } else {
+            None
+        };
         let places = workspace.descriptors()?;
         let questions = match profile.asking {
             Some(_) => Some(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).map_err(io::Error::from)?),
@@ -266,6 +274,9 @@ impl Sandbox {
         let streams = Streams { stdout: pipe::Receiver::from_owned_fd(stdout)?, stderr: pipe::Receiver::from_owned_fd(stderr)? };
         let mut child =
             Child { number, inner: Arc::clone(&self.0), ended: watched, layers: Vec::new(), streams: Some(streams), tunnel: None };
+        if let Some(room) = room {
+            tokio::spawn(Arc::clone(&self.0).bound(number, room, child.ended.clone()));
+        }
         let started = started.await.map_err(|_| SandboxError::SpawnerGone)?;
         let unsound = started.as_ref().err().filter(|error| !matches!(error, SandboxError::NoHelper));
         *self.0.unsound.lock().unwrap_or_else(PoisonError::into_inner) = unsound.map(ToString::to_string);
@@ -396,6 +407,17 @@ impl Inner {
             runtime.spawn(async move { inner.ask(&Request::Signal { child, signal }, &[]).await });
         }
         // Without a runtime the process is ending, and the spawner ends every child with it.
+    }
+
+    /// Ends a child that writes more than it may; RLIMIT_FSIZE is about one file.
+    async fn bound(self: Arc<Self>, child: u64, room: Room, mut ended: watch::Receiver<Option<ExitStatus>>) {
+        while timeout(LOOK_EVERY, ended.wait_for(Option::is_some)).await.is_err() {
+            if room.is_spent() {
+                tracing::warn!(child, "a child that fills the file system of the workspaces is ended");
+                self.signal(child, Stop::Kill);
+                return;
+            }
+        }
     }
 
     /// Reads the spawner's replies until it is gone.

@@ -30,18 +30,33 @@ pub(super) fn empty(scratch: BorrowedFd<'_>) -> Result<(), Errno> {
                 continue;
             }
             let folder = enter(scratch, &name)?;
-            for inner in names_in(folder.as_fd())? {
-                if unlinkat(&folder, inner.as_c_str(), UnlinkatFlags::NoRemoveDir).is_ok() {
-                    continue;
+            loop {
+                let inside = names_in(folder.as_fd())?;
+                if inside.is_empty() {
+                    break;
                 }
-                enter(folder.as_fd(), &inner)?; // a folder that is moved has to be writable
-                moved += 1;
-                // A name that the child cannot have chosen before: it has ended.
-                let aside = CString::new(format!("{moved}.moved")).map_err(|_| Errno::EINVAL)?;
-                let _ = unlinkat(scratch, aside.as_c_str(), UnlinkatFlags::NoRemoveDir);
-                renameat(&folder, inner.as_c_str(), scratch, aside.as_c_str())?;
+                for inner in inside {
+                    if unlinkat(&folder, inner.as_c_str(), UnlinkatFlags::NoRemoveDir).is_ok() {
+                        continue;
+                    }
+                    enter(folder.as_fd(), &inner)?; // a folder that is moved has to be writable
+                    move_up(&folder, &inner, scratch, &mut moved)?;
+                }
             }
             unlinkat(scratch, name.as_c_str(), UnlinkatFlags::RemoveDir)?;
+        }
+    }
+}
+
+/// Moves a folder into `scratch` under the next name that is free: the child may have made folders of such names.
+fn move_up(from: &OwnedFd, name: &CStr, scratch: BorrowedFd<'_>, moved: &mut u64) -> Result<(), Errno> {
+    loop {
+        *moved += 1;
+        let aside = CString::new(format!("{moved}.moved")).map_err(|_| Errno::EINVAL)?;
+        let _ = unlinkat(scratch, aside.as_c_str(), UnlinkatFlags::NoRemoveDir);
+        match renameat(from, name, scratch, aside.as_c_str()) {
+            Err(Errno::EEXIST | Errno::ENOTEMPTY) => {}
+            done => return done,
         }
     }
 }
@@ -67,6 +82,21 @@ mod tests {
     use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
     use super::*;
+
+    #[test]
+    fn names_and_numbers_that_a_child_chooses_keep_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 1..20 {
+            fs::create_dir_all(folder.path().join(format!("{number}.moved/in/{number}.moved/in"))).unwrap();
+        }
+        fs::create_dir_all(folder.path().join("many/folders/in")).unwrap();
+        for number in 0..2 * AT_ONCE + 1 {
+            fs::write(folder.path().join(format!("many/{number}")), "").unwrap();
+        }
+        let opened: OwnedFd = fs::File::open(folder.path()).unwrap().into();
+        assert_eq!(empty(opened.as_fd()), Ok(()));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 
     #[test]
     fn whatever_is_there_goes_and_nothing_else() {

@@ -25,7 +25,7 @@ use nix::{
         resource::{Resource, setrlimit},
         signal::{Signal, kill, killpg},
         socket::{AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, socketpair},
-        stat::{Mode, fchmod},
+        stat::{Mode, SFlag, fchmod, fstat},
         wait::{WaitStatus, waitpid},
     },
     unistd::{Pid, UnlinkatFlags, fchown, geteuid, getpid, pipe2, unlinkat},
@@ -129,6 +129,18 @@ struct GivenWorkspace {
 }
 
 impl GivenWorkspace {
+    /// Fails for what is not the server's own: we may change the owner of anything that it can open, and give it
+    /// back to it.
+    fn of(&self, server: Identity) -> Result<(), Errno> {
+        let folders = [Some(&self.directory), Some(&self.home), self.scratch.as_ref()];
+        let folders = folders.into_iter().flatten().map(|folder| (folder, SFlag::S_IFDIR));
+        folders.chain([(&self.kubeconfig, SFlag::S_IFREG)]).try_for_each(|(entry, kind)| {
+            let status = fstat(entry)?;
+            let is_its_own = status.st_uid == server.uid().as_raw() && status.st_mode & SFlag::S_IFMT.bits() == kind.bits();
+            if is_its_own { Ok(()) } else { Err(Errno::EPERM) }
+        })
+    }
+
     /// Makes all of it another user's.
     fn give(&self, to: Identity) -> Result<(), Errno> {
         let entries = [Some(&self.directory), Some(&self.kubeconfig), Some(&self.home), self.scratch.as_ref()];
@@ -305,6 +317,8 @@ impl Spawner {
         };
         let (report, theirs) = pipe2(OFlag::O_CLOEXEC).map_err(failed("session", "pipe2"))?;
         if let Some(identity) = identity {
+            let server = server_identity(self.server).ok_or(Errno::ESRCH);
+            server.and_then(|server| workspace.of(server)).map_err(failed("user", "fstat"))?;
             workspace.give(identity).map_err(failed("user", "fchown"))?;
         }
         let forked = sys::fork().map_err(|error| failed("session", "fork")(errno_of(&error)));
@@ -581,4 +595,29 @@ pub(super) fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<(Vec<u8>, Vec
     }
     bytes.truncate(length);
     Ok(Some((bytes, descriptors)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_the_servers_is_given_away() {
+        let us = Identity::new(geteuid().as_raw());
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("kubeconfig");
+        fs::write(&file, "").unwrap();
+        let open = |path: &Path| OwnedFd::from(fs::File::open(path).unwrap());
+        let with = |kubeconfig: &Path, home: &Path, scratch: Option<&Path>| GivenWorkspace {
+            directory: open(folder.path()),
+            kubeconfig: open(kubeconfig),
+            home: open(home),
+            scratch: scratch.map(open),
+        };
+        assert_eq!(with(&file, folder.path(), Some(folder.path())).of(us), Ok(()));
+        assert_eq!(with(&file, folder.path(), None).of(Identity::new(us.uid().as_raw() + 1)), Err(Errno::EPERM), "another's");
+        assert_eq!(with(folder.path(), folder.path(), None).of(us), Err(Errno::EPERM), "a folder for a file");
+        assert_eq!(with(&file, folder.path(), Some(&file)).of(us), Err(Errno::EPERM), "a file for a folder");
+        assert_eq!(with(Path::new("/dev/null"), folder.path(), None).of(us), Err(Errno::EPERM), "a device");
+    }
 }

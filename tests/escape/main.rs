@@ -21,6 +21,7 @@ use std::{
 
 mod listener;
 mod trace;
+mod writer;
 
 use harness::{Server, eventually, is_root, kubeconfig_of, own_address, probe, program, restricted_pod, restricted_pod_before_6_3};
 

@@ -84,7 +84,10 @@ pub fn probe() -> &'static PathBuf {
                 .status()
                 .unwrap();
             assert!(built.success());
-            fs::hard_link(folder.path().join("kubectl"), folder.path().join("istioctl")).unwrap();
+            fs::create_dir(folder.path().join("helpers")).unwrap();
+            for other in ["istioctl", "argocd", "helpers/diff"] {
+                fs::hard_link(folder.path().join("kubectl"), folder.path().join(other)).unwrap();
+            }
             let path = folder.path().to_owned();
             (folder, path)
         })

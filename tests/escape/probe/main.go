@@ -1,5 +1,5 @@
-// probe stands in for kubectl and istioctl and tries, inside the sandbox, what its --selector says. A static Go
-// program like the tools, so that it runs wherever they do. It prints `ok` or the error's name.
+// probe stands in for kubectl, istioctl and argocd and tries, inside the sandbox, what its --selector or --revision
+// says. A static Go program like the tools, so that it runs wherever they do. It prints `ok` or the error's name.
 package main
 
 import (
@@ -25,12 +25,14 @@ func main() {
 	}
 	for _, word := range os.Args[1:] {
 		if word == "version" {
-			fmt.Println(`{"clientVersion":{"gitVersion":"v1.37.2","version":"1.31.0"}}`)
+			fmt.Println(`{"clientVersion":{"gitVersion":"v1.37.2","version":"1.31.0"},"client":{"Version":"v3.6.1"}}`)
 			return
 		}
-		if task, found := strings.CutPrefix(word, "--selector="); found {
-			fmt.Println(told(try(task)))
-			return
+		for _, flag := range []string{"--selector=", "--revision="} {
+			if task, found := strings.CutPrefix(word, flag); found {
+				fmt.Println(told(try(task)))
+				return
+			}
 		}
 	}
 	fmt.Println("nothing to try")
@@ -134,6 +136,12 @@ func try(task string) (string, error) {
 		}
 		time.Sleep(100 * time.Millisecond)
 		return "", nil
+	case "multiply":
+		return "", multiply(argument)
+	case "fill":
+		return "", fill(argument)
+	case "litter":
+		return "", litter()
 	case "lock-out":
 		// The workspace is ours while we run: shut the door behind us.
 		home := os.Getenv("HOME")
