@@ -9,8 +9,9 @@ use base64::{
     prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD},
 };
 use memchr::memchr_iter;
+use zeroize::Zeroizing;
 
-use super::MARK;
+use super::{MARK, patterns::is_base64};
 use crate::secret::{SecretBytes, SecretString};
 
 /// A shorter secret is found in ordinary words too often to be taken out.
@@ -25,7 +26,7 @@ pub(super) struct Credentials {
     spellings: Vec<SecretBytes>,
     encoded: usize,
     /// The end of what was read, where a text may have begun.
-    held: SecretBytes,
+    held: Zeroizing<Vec<u8>>,
     /// Whether what was read ends in base64 that is taken out.
     in_base64: bool,
 }
@@ -63,7 +64,7 @@ impl Credentials {
                 .ok()
         };
         let texts = if spellings.is_empty() { None } else { build() };
-        Self { texts, spellings, encoded, held: SecretBytes::new(Vec::new()), in_base64: false }
+        Self { texts, spellings, encoded, held: Zeroizing::new(Vec::new()), in_base64: false }
     }
 
     /// What can be told of the stream after this chunk.
@@ -72,17 +73,18 @@ impl Credentials {
             told.extend_from_slice(chunk);
             return;
         }
-        let mut read = self.held.expose().clone();
+        let mut read = std::mem::take(&mut self.held);
         read.extend_from_slice(chunk);
         let safe = read.len() - self.begun(&read);
         let at = self.tell(&read, safe, told);
-        self.held = SecretBytes::new(read.split_off(at));
+        read.drain(..at);
+        self.held = read;
     }
 
     /// What was held back, at the end of the stream.
     pub(super) fn finish(mut self, told: &mut Vec<u8>) {
-        let held = std::mem::replace(&mut self.held, SecretBytes::new(Vec::new()));
-        self.tell(held.expose(), held.expose().len(), told);
+        let held = std::mem::take(&mut self.held);
+        self.tell(&held, held.len(), told);
     }
 
     /// Tells what begins before `safe`; returns how far that goes.
@@ -134,23 +136,19 @@ fn json_escaped(text: &str) -> [String; 2] {
 /// What is always the same of the base64 of a text, whatever stands before and behind it.
 fn in_base64(text: &str) -> Vec<Vec<u8>> {
     let mut spellings = Vec::new();
-    for before in 0..3 {
-        let shifted = SecretBytes::new([&b"\0\0"[..before], text.as_bytes()].concat());
+    for before in ["", "0", "00"] {
+        let shifted = SecretBytes::new([before, text].concat().into_bytes());
         let bytes = shifted.expose();
         for engine in [BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD] {
             let whole = engine.encode(bytes.get(..bytes.len() / 3 * 3).unwrap_or_default());
             // The first group has bits of what stands before.
-            let own = whole.as_bytes().get(if before == 0 { 0 } else { 4 }..).unwrap_or_default();
+            let own = whole.as_bytes().get(if before.is_empty() { 0 } else { 4 }..).unwrap_or_default();
             if own.len() >= SHORTEST {
                 spellings.push(own.get(..TELLING).unwrap_or(own).to_vec());
             }
         }
     }
     spellings
-}
-
-fn is_base64(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=')
 }
 
 #[cfg(test)]

@@ -5,11 +5,12 @@
 //! Held by the tests here and the fuzz target `redact`.
 
 mod credentials;
+mod patterns;
 mod structure;
 
 use zeroize::Zeroizing;
 
-use self::{credentials::Credentials, structure::Structure};
+use self::{credentials::Credentials, patterns::Patterns, structure::Structure};
 use crate::secret::SecretString;
 
 /// What stands where a secret stood.
@@ -19,34 +20,35 @@ const MARK: &[u8] = b"[REDACTED]";
 pub struct Redactor {
     credentials: Credentials,
     structure: Structure,
+    patterns: Patterns,
 }
 
 impl Redactor {
     /// For a request with these credentials.
     pub fn new(secrets: &[SecretString]) -> Self {
-        Self { credentials: Credentials::new(secrets), structure: Structure::new() }
+        Self { credentials: Credentials::new(secrets), structure: Structure::new(), patterns: Patterns::new() }
     }
 
     /// What can be told of the stream after this chunk.
     pub fn push(&mut self, chunk: &[u8]) -> Vec<u8> {
-        let mut told = Zeroizing::new(Vec::with_capacity(chunk.len()));
-        self.credentials.push(chunk, &mut told);
-        self.rest(&told)
+        let [mut first, mut second] = [Vec::with_capacity(chunk.len()), Vec::with_capacity(chunk.len())].map(Zeroizing::new);
+        self.credentials.push(chunk, &mut first);
+        self.structure.push(&first, &mut second);
+        let mut told = Vec::with_capacity(second.len());
+        self.patterns.push(&second, &mut told);
+        told
     }
 
     /// What was held back, at the end of the stream.
-    pub fn finish(mut self) -> Vec<u8> {
-        let credentials = std::mem::replace(&mut self.credentials, Credentials::new(&[]));
-        let mut told = Zeroizing::new(Vec::new());
-        credentials.finish(&mut told);
-        let mut rest = self.rest(&told);
-        self.structure.finish(&mut rest);
-        rest
-    }
-
-    fn rest(&mut self, chunk: &[u8]) -> Vec<u8> {
-        let mut told = Vec::with_capacity(chunk.len());
-        self.structure.push(chunk, &mut told);
+    pub fn finish(self) -> Vec<u8> {
+        let Self { credentials, mut structure, mut patterns } = self;
+        let [mut first, mut second] = [Vec::new(), Vec::new()].map(Zeroizing::new);
+        credentials.finish(&mut first);
+        structure.push(&first, &mut second);
+        structure.finish(&mut second);
+        let mut told = Vec::new();
+        patterns.push(&second, &mut told);
+        patterns.finish(&mut told);
         told
     }
 }
