@@ -8,10 +8,9 @@ use base64::{
     Engine as _,
     prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD},
 };
-use memchr::memchr_iter;
 use zeroize::Zeroizing;
 
-use super::{MARK, patterns::is_base64};
+use super::{MARK, begun, patterns::is_base64};
 use crate::secret::{SecretBytes, SecretString};
 
 /// A shorter secret is found in ordinary words too often to be taken out.
@@ -75,7 +74,7 @@ impl Credentials {
         }
         let mut read = std::mem::take(&mut self.held);
         read.extend_from_slice(chunk);
-        let safe = read.len() - self.begun(&read);
+        let safe = read.len() - begun(&read, self.spellings.iter().map(|text| text.expose().as_slice()));
         let at = self.tell(&read, safe, told);
         read.drain(..at);
         self.held = read;
@@ -106,22 +105,6 @@ impl Credentials {
         }
         told.extend_from_slice(read.get(at..safe.max(at)).unwrap_or_default());
         safe.max(at)
-    }
-
-    /// How many bytes at the end may be the beginning of a text.
-    fn begun(&self, read: &[u8]) -> usize {
-        let beginning = |text: &[u8]| {
-            let tail = read.get((read.len() + 1).saturating_sub(text.len())..).unwrap_or_default();
-            let first = *text.first()?;
-            // No more is compared than it takes: what is held too long does no harm.
-            let begins = |at: &usize| {
-                let rest = tail.get(*at..).unwrap_or_default();
-                let compared = rest.len().min(TELLING);
-                rest.get(..compared) == text.get(..compared)
-            };
-            memchr_iter(first, tail).find(begins).map(|at| tail.len() - at)
-        };
-        self.spellings.iter().filter_map(|text| beginning(text.expose())).max().unwrap_or_default()
     }
 }
 

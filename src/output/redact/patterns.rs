@@ -16,7 +16,7 @@ use aho_corasick::{AhoCorasick, Input, MatchKind};
 use memchr::memmem;
 use zeroize::Zeroizing;
 
-use super::MARK;
+use super::{MARK, begun};
 
 /// What may begin a shape, and what then decides.
 const LITERALS: [(&str, Shape); 12] = [
@@ -131,7 +131,7 @@ impl Patterns {
 
     /// Tells what is decided of a text; returns how far that goes.
     fn tell(&mut self, text: &[u8], ended: bool, told: &mut Vec<u8>) -> usize {
-        let safe = if ended { text.len() } else { text.len() - begun(text) };
+        let safe = if ended { text.len() } else { text.len() - begun(text, LITERALS.iter().map(|(literal, _)| literal.as_bytes())) };
         let mut at = 0; // all before it is told or taken out
         loop {
             at = self.take(text, at, ended);
@@ -306,13 +306,6 @@ fn token(behind: &[u8], skipped: usize, shortest: usize, length: usize, ended: b
     } else {
         Verdict::No
     }
-}
-
-/// How many bytes at the end may be the beginning of a literal.
-fn begun(text: &[u8]) -> usize {
-    let beginning =
-        |literal: &[u8]| (1..literal.len()).rev().find(|count| literal.get(..*count).is_some_and(|begun| text.ends_with(begun)));
-    LITERALS.iter().filter_map(|(literal, _)| beginning(literal.as_bytes())).max().unwrap_or_default()
 }
 
 fn is_base64url(byte: u8) -> bool {

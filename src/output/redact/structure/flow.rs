@@ -10,6 +10,11 @@ impl Level {
     /// A bracket opens, where a value may begin. Takes it.
     pub(super) fn open_brackets(&mut self, byte: u8, now: u64, held: &mut Held) -> usize {
         let is_data = self.brackets == 0 && self.key == Some(Key::Data) && byte == b'{';
+        self.open_line = match self.at {
+            At::Indent => self.column == self.line,
+            At::Closed => self.open_line,
+            _ => false,
+        };
         self.push_brackets(byte, is_data, now, held);
         self.at = At::Flow;
         1
@@ -81,9 +86,14 @@ impl Level {
             self.column = 0;
             return 1;
         }
-        // What is not further in than the line that opened the brackets is no part of them, but for what
-        // JSON without indentation begins its lines with.
-        if self.column <= self.line && !matches!(byte, b'}' | b']' | b'{' | b'[' | b'"' | b'\'' | b',' | b':') {
+        // What is not further in than the line that opened the brackets is no part of them, but for their
+        // end, and for what JSON without indentation begins its lines with.
+        let goes_on = match byte {
+            b'}' | b']' => self.column >= self.line,
+            b'{' | b'[' | b'"' | b',' | b':' if self.open_line => self.column >= self.line,
+            _ => self.column > self.line,
+        };
+        if !goes_on {
             self.abandon(run.start, held);
             self.fresh = true;
             self.at = At::Indent;

@@ -19,6 +19,8 @@ impl Kind {
             Some(b"") => Self::Unknown,
             Some(b"Secret") => Self::Secret,
             Some(b"SecretList") => Self::SecretList,
+            // Nobody writes it in lines of its own, and they are not looked for.
+            Some([b'|' | b'>', ..]) => Self::Secret,
             _ => Self::Other,
         }
     }

@@ -148,6 +148,8 @@ struct Level {
     frames: Vec<Frame>,
     /// How many of the frames, the last ones, are brackets.
     brackets: usize,
+    /// Whether they were opened where a line begins.
+    open_line: bool,
     /// Brackets that are open beyond the deepest frame, and the place that they are.
     deeper: Option<(u64, usize)>,
     objects: u64,
@@ -182,6 +184,7 @@ impl Level {
             at: At::Indent,
             frames: Vec::new(),
             brackets: 0,
+            open_line: false,
             deeper: None,
             objects: 0,
             column: 0,
