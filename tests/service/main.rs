@@ -10,6 +10,7 @@ mod fixtures;
 mod harness;
 mod headers;
 mod mcp;
+mod redaction;
 mod secrets;
 
 use std::{

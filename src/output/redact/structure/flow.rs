@@ -15,6 +15,7 @@ impl Level {
             At::Closed => self.open_line,
             _ => false,
         };
+        self.parent = self.parent.or(Some(self.line));
         self.push_brackets(byte, is_data, now, held);
         self.at = At::Flow;
         1

@@ -132,6 +132,47 @@ fn values_are_taken_out_of_manifests_in_strings() {
 }
 
 #[test]
+fn values_are_taken_out_of_kyaml() {
+    holds(
+        r#"---
+{
+  apiVersion: "v1",
+  items: [{
+    apiVersion: "v1",
+    data: {
+      password: «"aHVudGVyMg=="»,
+    },
+    kind: "Secret",
+    metadata: {
+      annotations: {
+        kubectl.kubernetes.io/last-applied-configuration: "\
+           {\"apiVersion\":\"v1\",\"data\":{\"p\":‹\"q\"›},\"kind\":\"Secret\"}\n\
+          ",
+      },
+    },
+  }, {
+    data: {
+      text: "\
+         two\n\
+         lines\n\
+        ",
+    },
+    kind: "ConfigMap",
+  }],
+  kind: "List",
+}
+---
+{
+  data: {
+    a: «"b"»,
+  },
+  kind: "Secret",
+}
+"#,
+    );
+}
+
+#[test]
 fn carriage_returns_and_odd_lines_hide_nothing() {
     holds("apiVersion: v1\r\ndata:\r\n  a: «b»\r\n  c: «|\r\n    d»\r\nkind: Secret\r\n");
     holds("\"unterminated\n{ also [ this\nit's\n---\nkind: Secret\ndata:\n  a: «b»\n");
