@@ -28,7 +28,7 @@ rootfs: ## assemble the image's file system in target/rootfs and, as root, start
 
 bench: ## what the server adds to a call, beside bare kubectl in the same run
 	@tools/build kubectl cluster
-	@AIRLOCK_TEST_BIN=$$(tools/build --bin) AIRLOCK_TEST_DEMO=$$(tools/demo-cluster/build) cargo bench --locked --bench call --bench decide --bench kubeconfig --bench spawn
+	@AIRLOCK_TEST_BIN=$$(tools/build --bin) AIRLOCK_TEST_DEMO=$$(tools/demo-cluster/build) cargo bench --locked --bench call --bench decide --bench kubeconfig --bench redact --bench spawn
 
 T ?= 60
 fuzz: ## hunt for inputs that break a property of src/fuzzing/, T seconds for each of the eight (T=60)

@@ -15,6 +15,7 @@
 //! | [`rejected_key`] | what stands under a key of a kubeconfig that is refused or dropped is written and said nowhere |
 //! | [`message()`] | a message between the server and its spawner is written and read again to the same one |
 //! | [`output()`] | clean text cannot steer a terminal, and stays as it is when it is cleaned again |
+//! | [`redact()`] | nothing of a Secret is told, whatever stands before it and however the stream is cut; a ConfigMap is |
 //!
 //! Each returns whether the bytes came as far as what it is about: a property that nothing reaches
 //! holds for nothing, and the tests want to know.
@@ -30,6 +31,7 @@ mod monotonic;
 mod never;
 mod output;
 mod policy;
+mod redact;
 mod split;
 
 pub use command::parse;
@@ -39,6 +41,7 @@ pub use monotonic::monotonic;
 pub use never::never_allow;
 pub use output::output;
 pub use policy::{decide, policy_load};
+pub use redact::redact;
 pub use split::split;
 
 use std::sync::OnceLock;
@@ -74,7 +77,7 @@ mod tests {
 
     type Property = fn(&[u8]) -> bool;
 
-    const PROPERTIES: [(&str, Property); 10] = [
+    const PROPERTIES: [(&str, Property); 11] = [
         ("decide", decide),
         ("kubeconfig", kubeconfig),
         ("message", message),
@@ -83,6 +86,7 @@ mod tests {
         ("output", output),
         ("parse", parse),
         ("policy_load", policy_load),
+        ("redact", redact),
         ("rejected_key", rejected_key),
         ("split", split),
     ];

@@ -12,6 +12,7 @@ mod harness;
 mod headers;
 mod istio;
 mod mcp;
+mod redaction;
 mod secrets;
 
 use std::{

@@ -1,0 +1,71 @@
+//! Takes secrets out of a stream, wherever its chunks are cut: [`Redactor`].
+//!
+//! May not let through what it is in doubt about, nor wait for more than it promises: see [`structure`].
+//!
+//! Held by the tests here and the fuzz target `redact`.
+
+mod credentials;
+mod patterns;
+mod structure;
+
+use memchr::memchr_iter;
+use zeroize::Zeroizing;
+
+use self::{credentials::Credentials, patterns::Patterns, structure::Structure};
+use crate::secret::SecretString;
+
+/// What stands where a secret stood.
+const MARK: &[u8] = b"[REDACTED]";
+
+/// Takes secrets out of one stream.
+pub struct Redactor {
+    credentials: Credentials,
+    structure: Structure,
+    patterns: Patterns,
+}
+
+impl Redactor {
+    /// For a request with these credentials.
+    pub fn new(secrets: &[SecretString]) -> Self {
+        Self { credentials: Credentials::new(secrets), structure: Structure::new(), patterns: Patterns::new() }
+    }
+
+    /// What can be told of the stream after this chunk.
+    pub fn push(&mut self, chunk: &[u8]) -> Vec<u8> {
+        let [mut first, mut second] = [Vec::with_capacity(chunk.len()), Vec::with_capacity(chunk.len())].map(Zeroizing::new);
+        self.credentials.push(chunk, &mut first);
+        self.structure.push(&first, &mut second);
+        let mut told = Vec::with_capacity(second.len());
+        self.patterns.push(&second, &mut told);
+        told
+    }
+
+    /// What was held back, at the end of the stream.
+    pub fn finish(self) -> Vec<u8> {
+        let Self { credentials, mut structure, mut patterns } = self;
+        let [mut first, mut second] = [Vec::new(), Vec::new()].map(Zeroizing::new);
+        credentials.finish(&mut first);
+        structure.push(&first, &mut second);
+        structure.finish(&mut second);
+        let mut told = Vec::new();
+        patterns.push(&second, &mut told);
+        patterns.finish(&mut told);
+        told
+    }
+}
+
+/// How many bytes at the end of a text may be the beginning of one of these.
+fn begun<'a>(text: &[u8], all: impl Iterator<Item = &'a [u8]>) -> usize {
+    // No more is compared than that: what is held too long does no harm.
+    const COMPARED: usize = 64;
+    let beginning = |one: &[u8]| {
+        let tail = text.get((text.len() + 1).saturating_sub(one.len())..).unwrap_or_default();
+        let begins = |at: &usize| {
+            let rest = tail.get(*at..).unwrap_or_default();
+            let compared = rest.len().min(COMPARED);
+            rest.get(..compared) == one.get(..compared)
+        };
+        memchr_iter(*one.first()?, tail).find(begins).map(|at| tail.len() - at)
+    };
+    all.filter_map(beginning).max().unwrap_or_default()
+}

@@ -1,0 +1,404 @@
+//! Takes out what is a secret by its own shape, wherever it stands: private keys, JWTs, bearer tokens.
+//!
+//! | shape | what is left of it |
+//! |---|---|
+//! | `-----BEGIN … PRIVATE KEY-----` up to its `END`, or to what cannot stand in PEM | the two lines |
+//! | base64 of such a line | nothing from there to the end of the base64 |
+//! | `eyJ….….…`, of base64url | nothing |
+//! | `Authorization:` and `Bearer`, `Basic` or `Token`, or `Bearer` and 20 characters | all but the token |
+//!
+//! A literal is searched for, and what stands around it decides: at most [`LOOK_AROUND`] bytes, but for
+//! the parts of a JWT. Certificates and public keys stay.
+
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, Input, MatchKind};
+use memchr::memmem;
+use zeroize::Zeroizing;
+
+use super::{MARK, begun};
+
+/// What may begin a shape, and what then decides.
+const LITERALS: [(&str, Shape); 12] = [
+    ("PRIVATE KEY-----", Shape::Pem),
+    ("PRIVATE KEY BLOCK-----", Shape::Pem),
+    // `PRIVATE KEY-----` in base64, by what it is shifted.
+    ("UFJJVkFURSBLRVktLS0t", Shape::Base64),
+    ("BSSVZBVEUgS0VZLS0tLS", Shape::Base64),
+    ("QUklWQVRFIEtFWS0tLS0", Shape::Base64),
+    ("eyJ", Shape::Jwt),
+    ("Bearer", Shape::Bearer),
+    ("bearer", Shape::Bearer),
+    ("BEARER", Shape::Bearer),
+    ("Authorization", Shape::Header),
+    ("authorization", Shape::Header),
+    ("AUTHORIZATION", Shape::Header),
+];
+static SEARCH: LazyLock<Option<AhoCorasick>> =
+    LazyLock::new(|| AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(LITERALS.iter().map(|(literal, _)| literal)).ok());
+static PEM_END: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("-----END"));
+
+/// How far is looked before a literal, and behind it.
+const LOOK_AROUND: usize = 64;
+/// The longest part of a JWT: a header is never longer, and what has a longer payload is taken for one.
+const LONGEST_PART: usize = 16 * 1024;
+/// The shortest header that names an algorithm is `{"alg":""}`.
+const SHORTEST_HEADER: usize = 12;
+/// A bearer token is hardly shorter, and a word hardly as long.
+const SHORTEST_TOKEN: usize = 20;
+/// A private key of 16384 bits has 13 KiB in PEM, and more with a prefix on each line of a log.
+const LONGEST_PEM: usize = 64 * 1024;
+/// What stands before a quote inside of strings in strings.
+const MOST_BACKSLASHES: usize = 15;
+
+#[derive(Clone, Copy)]
+enum Shape {
+    Base64,
+    Bearer,
+    Header,
+    Jwt,
+    Pem,
+}
+
+/// What the text behind a literal says.
+enum Verdict {
+    No,
+    /// The rest is not read yet.
+    Wait,
+    /// What begins so many bytes behind the literal's start is taken out.
+    Out(usize, Taken),
+}
+
+/// What is being taken out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    Nothing,
+    Base64,
+    Token,
+    /// A private key, so many bytes of it.
+    Pem(usize),
+}
+
+pub(super) struct Patterns {
+    /// What cannot be told yet.
+    held: Zeroizing<Vec<u8>>,
+    /// Its offset in the stream.
+    base: u64,
+    /// The end of what was read before it.
+    before: Vec<u8>,
+    taken: Taken,
+    /// Where the JWT goes on that may be in what is held.
+    jwt: Option<Jwt>,
+    /// Before this offset begins no JWT.
+    no_jwt: u64,
+}
+
+/// How far it was read.
+#[derive(Clone, Copy, Default)]
+struct Jwt {
+    read: usize,
+    part: usize,
+    parts: usize,
+}
+
+impl Patterns {
+    pub(super) fn new() -> Self {
+        Self { held: Zeroizing::new(Vec::new()), base: 0, before: Vec::new(), taken: Taken::Nothing, jwt: None, no_jwt: 0 }
+    }
+
+    /// Reads a chunk and tells what can be told.
+    pub(super) fn push(&mut self, chunk: &[u8], told: &mut Vec<u8>) {
+        self.read(chunk, false, told);
+    }
+
+    /// Tells the rest.
+    pub(super) fn finish(mut self, told: &mut Vec<u8>) {
+        self.read(&[], true, told);
+    }
+
+    fn read(&mut self, chunk: &[u8], ended: bool, told: &mut Vec<u8>) {
+        if self.held.is_empty() {
+            let rest = self.tell(chunk, ended, told);
+            self.held.extend_from_slice(chunk.get(rest..).unwrap_or_default());
+            return;
+        }
+        let mut held = std::mem::take(&mut self.held);
+        held.extend_from_slice(chunk);
+        let rest = self.tell(&held, ended, told);
+        held.drain(..rest);
+        self.held = held;
+    }
+
+    /// Tells what is decided of a text; returns how far that goes.
+    fn tell(&mut self, text: &[u8], ended: bool, told: &mut Vec<u8>) -> usize {
+        let safe = if ended { text.len() } else { text.len() - begun(text, LITERALS.iter().map(|(literal, _)| literal.as_bytes())) };
+        let mut at = 0; // all before it is told or taken out
+        loop {
+            at = self.take(text, at, ended);
+            let mut from = at;
+            let found = loop {
+                let input = Input::new(text).range(from.min(text.len())..);
+                let Some(found) = SEARCH.as_ref().and_then(|search| search.find(input)).filter(|found| found.start() < safe) else {
+                    break None;
+                };
+                let shape = LITERALS.get(found.pattern().as_usize()).map(|(_, shape)| *shape);
+                match shape.map_or(Verdict::No, |shape| self.judge(shape, text, found.range(), ended)) {
+                    Verdict::No => from = found.start() + 1,
+                    verdict => break Some((found.start(), verdict)),
+                }
+            };
+            let rest = match found {
+                Some((start, Verdict::Out(kept, taken))) => {
+                    told.extend_from_slice(text.get(at..start + kept).unwrap_or_default());
+                    told.extend_from_slice(MARK);
+                    self.taken = taken;
+                    at = start + kept;
+                    continue;
+                }
+                Some((start, _)) => start,
+                None if self.taken == Taken::Nothing => safe.max(at),
+                None => at,
+            };
+            told.extend_from_slice(text.get(at..rest).unwrap_or_default());
+            self.before = self.before(text, rest);
+            self.base += rest as u64;
+            return rest;
+        }
+    }
+
+    /// Goes on to take out what has begun; returns where it ends, or the text does.
+    fn take(&mut self, text: &[u8], at: usize, ended: bool) -> usize {
+        let rest = text.get(at..).unwrap_or_default();
+        let of = |is_part: fn(u8) -> bool| rest.iter().position(|byte| !is_part(*byte));
+        let end = match self.taken {
+            Taken::Nothing => return at,
+            Taken::Base64 => of(is_base64),
+            Taken::Token => of(is_token),
+            Taken::Pem(before) => return self.take_pem(text, at, before, ended),
+        };
+        if end.is_some() {
+            self.taken = Taken::Nothing;
+        }
+        end.map_or(text.len(), |end| at + end)
+    }
+
+    fn take_pem(&mut self, text: &[u8], at: usize, before: usize, ended: bool) -> usize {
+        let rest = text.get(at..).unwrap_or_default();
+        let rest = rest.get(..LONGEST_PEM - before).unwrap_or(rest);
+        let stop = rest.iter().position(|byte| matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'{' | b'}' | 0));
+        let end = PEM_END.find(rest.get(..stop.unwrap_or(rest.len())).unwrap_or_default());
+        let backslashes = |upto: usize| {
+            let text = rest.get(..upto).unwrap_or_default();
+            text.iter().rev().take(MOST_BACKSLASHES).take_while(|byte| **byte == b'\\').count()
+        };
+        let (end, ends) = match (end, stop) {
+            (Some(end), _) => (end, true),
+            // The quote's own escapes are none of the key's.
+            (None, Some(stop)) => (stop - backslashes(stop), true),
+            (None, None) if before + rest.len() == LONGEST_PEM => (rest.len(), true),
+            (None, None) if ended => (rest.len(), true),
+            (None, None) => {
+                let dashes = (1..8).rev().find(|count| rest.ends_with(b"-----END".get(..*count).unwrap_or_default()));
+                (rest.len() - backslashes(rest.len()).max(dashes.unwrap_or_default()), false)
+            }
+        };
+        self.taken = if ends { Taken::Nothing } else { Taken::Pem(before + end) };
+        at + end
+    }
+
+    fn judge(&mut self, shape: Shape, text: &[u8], found: std::ops::Range<usize>, ended: bool) -> Verdict {
+        let behind = text.get(found.end..).unwrap_or_default();
+        let length = found.len();
+        match shape {
+            Shape::Base64 => Verdict::Out(0, Taken::Base64),
+            Shape::Pem => {
+                let before = self.before(text, found.start);
+                let label =
+                    before.iter().rev().take_while(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || **byte == b' ').count();
+                // `BEGIN` is a part of what was just counted.
+                let from = before.len() - label;
+                let begins = before.get(..from).is_some_and(|before| before.ends_with(b"-----"))
+                    && before.get(from..).is_some_and(|label| label.starts_with(b"BEGIN "));
+                if !begins {
+                    return Verdict::No;
+                }
+                match behind.first() {
+                    None if ended => Verdict::No,
+                    None => Verdict::Wait,
+                    Some(b'"' | b'\'' | b'<') => Verdict::No,
+                    Some(_) => Verdict::Out(length, Taken::Pem(0)),
+                }
+            }
+            Shape::Bearer => token(behind, 0, SHORTEST_TOKEN, length, ended),
+            Shape::Header => {
+                let near = behind.get(..LOOK_AROUND / 2).unwrap_or(behind);
+                let separators = near.iter().take_while(|byte| b" \t:=,\"'\\[".contains(byte)).count();
+                let rest = behind.get(separators..).unwrap_or_default();
+                for scheme in ["bearer", "basic", "token"] {
+                    let word = rest.get(..scheme.len()).unwrap_or(rest);
+                    if !scheme.as_bytes().get(..word.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(word))
+                        || separators == 0 && !rest.is_empty()
+                    {
+                        continue;
+                    }
+                    if word.len() < scheme.len() {
+                        return if ended || separators == LOOK_AROUND / 2 { Verdict::No } else { Verdict::Wait };
+                    }
+                    return token(rest.get(scheme.len()..).unwrap_or_default(), separators + scheme.len(), 1, length, ended);
+                }
+                Verdict::No
+            }
+            Shape::Jwt => self.jwt(text, found.start, ended),
+        }
+    }
+
+    fn jwt(&mut self, text: &[u8], start: usize, ended: bool) -> Verdict {
+        if self.base + (start as u64) < self.no_jwt {
+            return Verdict::No;
+        }
+        let Jwt { mut read, mut part, mut parts } = self.jwt.take().unwrap_or_default();
+        let candidate = text.get(start..).unwrap_or_default();
+        for byte in candidate.get(read..).unwrap_or_default() {
+            if is_base64url(*byte) {
+                part += 1;
+                read += 1;
+                if part < LONGEST_PART {
+                    continue;
+                }
+                if parts == 1 {
+                    return Verdict::Out(0, Taken::Token);
+                }
+            } else if *byte == b'.' && part >= if parts == 0 { SHORTEST_HEADER } else { 2 } {
+                if parts == 1 {
+                    return Verdict::Out(0, Taken::Token);
+                }
+                (parts, part) = (1, 0);
+                read += 1;
+                continue;
+            }
+            self.no_jwt = self.base + (start + read) as u64;
+            return Verdict::No;
+        }
+        if ended {
+            return Verdict::No;
+        }
+        self.jwt = Some(Jwt { read, part, parts });
+        Verdict::Wait
+    }
+
+    /// What stands before this place.
+    fn before(&self, text: &[u8], start: usize) -> Vec<u8> {
+        let near = text.get(start.saturating_sub(LOOK_AROUND)..start).unwrap_or_default();
+        let missing = LOOK_AROUND - near.len();
+        [self.before.get(self.before.len().saturating_sub(missing)..).unwrap_or_default(), near].concat()
+    }
+}
+
+/// White space and a token of so many characters, `skipped` bytes behind a literal of this length.
+fn token(behind: &[u8], skipped: usize, shortest: usize, length: usize, ended: bool) -> Verdict {
+    let spaces = behind.iter().take(8).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let rest = behind.get(spaces..).unwrap_or_default();
+    let characters = rest.iter().take(shortest).take_while(|byte| is_token(**byte)).count();
+    if spaces > 0 && characters == shortest {
+        Verdict::Out(length + skipped + spaces, Taken::Token)
+    } else if rest.len() == characters && !ended && spaces < 8 && (spaces > 0 || rest.is_empty()) {
+        Verdict::Wait
+    } else {
+        Verdict::No
+    }
+}
+
+fn is_base64url(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+}
+
+pub(super) fn is_base64(byte: u8) -> bool {
+    is_base64url(byte) || matches!(byte, b'+' | b'/' | b'=')
+}
+
+/// RFC 6750, 2.1.
+fn is_token(byte: u8) -> bool {
+    is_base64(byte) || matches!(byte, b'.' | b'~')
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine as _, prelude::BASE64_STANDARD};
+
+    use super::*;
+
+    fn redacted_by(size: usize, text: &str) -> String {
+        let mut patterns = Patterns::new();
+        let mut told = Vec::new();
+        text.as_bytes().chunks(size).for_each(|chunk| patterns.push(chunk, &mut told));
+        patterns.finish(&mut told);
+        String::from_utf8(told).unwrap()
+    }
+
+    #[track_caller]
+    fn redacted(text: &str) -> String {
+        let whole = redacted_by(usize::MAX, text);
+        for size in [1, 2, 3, 7, 64] {
+            assert_eq!(redacted_by(size, text), whole, "in pieces of {size}");
+        }
+        whole
+    }
+
+    /// Every `«…»` in the text is taken out, and nothing else is.
+    #[track_caller]
+    fn holds(text: &str) {
+        let mut expected = String::new();
+        for part in text.split('«') {
+            expected += part.split_once('»').map_or(part.to_owned(), |(_, behind)| format!("[REDACTED]{behind}")).as_str();
+        }
+        assert_eq!(redacted(&text.replace(['«', '»'], "")), expected);
+    }
+
+    #[test]
+    fn private_keys_of_every_kind_are_taken_out_and_certificates_stay() {
+        for kind in ["", "RSA ", "EC ", "DSA ", "ENCRYPTED ", "OPENSSH ", "ED25519 "] {
+            holds(&format!("-----BEGIN {kind}PRIVATE KEY-----«\nMIIE+/=\nabc\n»-----END {kind}PRIVATE KEY-----\n"));
+        }
+        holds("a: -----BEGIN PGP PRIVATE KEY BLOCK-----«\nVersion: 1\n\nlQ\n»-----END PGP PRIVATE KEY BLOCK----- b");
+        holds("-----BEGIN CERTIFICATE-----\nMIIE\n-----END CERTIFICATE-----\n-----BEGIN PUBLIC KEY-----\nMII\n-----END PUBLIC KEY-----\n");
+        holds(r#"{"a":"-----BEGIN EC PRIVATE KEY-----«\nMHcC\n»-----END EC PRIVATE KEY-----\n","b":"c"}"#);
+        holds(r#"{"a":"{\"cut\":\"-----BEGIN EC PRIVATE KEY-----«\\nMHcC»\"}","b":"c"}"#);
+        holds("[pod/a] -----BEGIN EC PRIVATE KEY-----«\n[pod/a] MHcC\n[pod/a] »-----END EC PRIVATE KEY-----\n[pod/a] x\n");
+        holds("-----BEGIN EC PRIVATE KEY-----«\nMHcC»");
+        holds("the words BEGIN PRIVATE KEY and END PRIVATE KEY-----, or \"-----BEGIN PRIVATE KEY-----\"");
+    }
+
+    #[test]
+    fn base64_of_a_private_key_is_taken_out_from_its_first_line_on() {
+        let key = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIIGlRxxx\n-----END EC PRIVATE KEY-----\n";
+        let certificate = "-----BEGIN CERTIFICATE-----\nMIIBxxx\n-----END CERTIFICATE-----\n";
+        for before in ["", "a", "ab", certificate] {
+            let text = BASE64_STANDARD.encode(format!("{before}{key}"));
+            let found = redacted(&format!("client-key-data: {text}\nb: c\n"));
+            let left = found.strip_prefix("client-key-data: ").and_then(|found| found.strip_suffix("[REDACTED]\nb: c\n")).unwrap();
+            let left = BASE64_STANDARD.decode(left.get(..left.len() / 4 * 4).unwrap()).unwrap();
+            assert!(left.len() <= before.len() + "-----BEGIN EC ".len(), "{found}");
+        }
+        holds(&BASE64_STANDARD.encode(certificate));
+    }
+
+    #[test]
+    fn tokens_are_taken_out() {
+        let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln-_bmF0";
+        holds(&format!("token «{jwt}», \"«{jwt}»\" x«{jwt}»\n«{jwt}.a.b»\n"));
+        holds("eyJhbGciOiJSUzI1NiJ9 eyJhbGciOiJSUzI1NiJ9.eyJ zdWI eyJ.a.b eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6MTIzfQ== end.");
+        holds("eyJ.«eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln»");
+        holds("Authorization: Bearer «abc», \"authorization\":[\"bearer «a.b_c»\"] {\\\"Authorization\\\":\\\"Basic «dTpw»\\\"}");
+        holds("curl -H 'Authorization: Bearer $TOKEN' -H 'Authorization: Bearer <token>'; Bearer authentication, the bearer token");
+        holds("sent Bearer «0123456789abcdefghij» and authorization.k8s.io/v1, authorization: none");
+    }
+
+    #[test]
+    fn what_never_ends_is_not_waited_for() {
+        let header = format!("eyJ{}", "a".repeat(3 * LONGEST_PART));
+        holds(&format!("{header} and"));
+        holds(&format!("«eyJhbGciOiJSUzI1NiJ9.{}» and", "a".repeat(3 * LONGEST_PART)));
+        let found = redacted(&format!("-----BEGIN PRIVATE KEY-----\n{}", "w".repeat(LONGEST_PEM + 9)));
+        assert_eq!(found, "-----BEGIN PRIVATE KEY-----[REDACTED]wwwwwwwwww");
+    }
+}

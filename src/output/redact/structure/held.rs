@@ -1,0 +1,200 @@
+//! The bytes that cannot be told yet, and the places in them that are taken out.
+//!
+//! A place is known by its offset in the stream. Whether it is taken out may be open for a while: an
+//! object's `data` comes before its `kind`. What is decided never depends on how the stream was cut.
+
+use std::collections::VecDeque;
+
+use zeroize::Zeroizing;
+
+use super::super::MARK;
+
+/// How far behind an object's first value its kind may come, and how much white space may stand inside of
+/// what is taken out. A Secret or ConfigMap has at most 1 MiB, and hardly one in a thousand comes near;
+/// of what a caller asks, 64 KiB are shown by default.
+pub(super) const LOOK_BACK: u64 = 256 * 1024;
+/// How many places an object may have, and the objects in it, until its kind comes.
+pub(super) const PLACES: u64 = 8192;
+
+/// What becomes of a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Its object's kind is not known.
+    Open,
+    /// It is told as it is.
+    Kept,
+    /// It may be a key, which is told: the line goes on.
+    Line,
+    /// It is taken out.
+    Out,
+}
+
+/// A place in the stream.
+#[derive(Debug)]
+struct Place {
+    id: u64,
+    /// The object to whose data it belongs.
+    object: u64,
+    start: u64,
+    end: u64,
+    fate: Fate,
+    /// Whether it goes on.
+    growing: bool,
+    /// Whether the mark was written already.
+    marked: bool,
+    /// In how many quoted strings it stands.
+    quoted: u8,
+}
+
+/// The number that the first value of an undecided object had, and where it began.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Since {
+    at: u64,
+    place: u64,
+}
+
+#[derive(Default)]
+pub(super) struct Held {
+    bytes: Zeroizing<Vec<u8>>,
+    /// The offset of the first of them.
+    base: u64,
+    places: VecDeque<Place>,
+    made: u64,
+}
+
+impl Held {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// A place that begins here, and its name.
+    pub(super) fn open(&mut self, start: u64, object: u64, fate: Fate, quoted: u8) -> u64 {
+        let id = self.made;
+        self.made += 1;
+        self.places.push_back(Place { id, object, start, end: start, fate, growing: true, marked: false, quoted });
+        id
+    }
+
+    /// The place's content ends at `end`; what is no part of it begins at `next`.
+    pub(super) fn close(&mut self, id: u64, end: u64, next: u64) {
+        if let Some(place) = self.place(id) {
+            place.end = with_white_space(place.end.max(end), next);
+            place.growing = false;
+        }
+        self.keyless(id);
+    }
+
+    /// The place's content goes on to `end` at least; `now` is read.
+    pub(super) fn grow(&mut self, id: u64, end: u64, now: u64) {
+        if let Some(place) = self.place(id) {
+            place.end = with_white_space(place.end.max(end), now);
+        }
+    }
+
+    /// The place is none, if it has not grown beyond [`LOOK_BACK`] at `now`. Returns whether it was taken back.
+    pub(super) fn take_back(&mut self, id: u64, now: u64) -> bool {
+        match self.place(id) {
+            Some(place) if now - place.start <= LOOK_BACK => {
+                place.fate = Fate::Kept;
+                place.growing = false;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The line of the place had no key.
+    pub(super) fn keyless(&mut self, id: u64) {
+        if let Some(place) = self.place(id).filter(|place| place.fate == Fate::Line) {
+            place.fate = Fate::Out;
+        }
+    }
+
+    /// Decides the places of an object that were open since then.
+    pub(super) fn settle(&mut self, object: u64, since: Since, fate: Fate) {
+        for place in self.places.iter_mut().rev().take_while(|place| place.id >= since.place) {
+            if place.object == object && place.fate == Fate::Open {
+                place.fate = fate;
+            }
+        }
+        while self.places.back().is_some_and(|place| place.fate == Fate::Kept && !place.growing) {
+            self.places.pop_back();
+        }
+    }
+
+    /// This moment, for a value that begins at `at`.
+    pub(super) fn since(&self, at: u64) -> Since {
+        Since { at, place: self.made }
+    }
+
+    /// Whether a kind comes too late.
+    pub(super) fn is_overdue(&self, since: Since, now: u64) -> bool {
+        now - since.at > LOOK_BACK || self.made - since.place > PLACES
+    }
+
+    /// Tells what is decided, when the stream is read up to `now` and understood up to `whole`.
+    pub(super) fn tell(&mut self, now: u64, whole: u64, told: &mut Vec<u8>) {
+        let mut at = self.base;
+        while let Some(place) = self.places.front_mut() {
+            if place.fate == Fate::Line && now - place.start > LOOK_BACK {
+                place.fate = Fate::Out;
+            }
+            match place.fate {
+                Fate::Kept => {}
+                Fate::Open | Fate::Line => break,
+                Fate::Out => {
+                    // One that begins before this stands inside another that is out.
+                    if !place.marked && place.start >= at {
+                        told.extend_from_slice(between(&self.bytes, self.base, at, place.start));
+                        write_mark(place.quoted, told);
+                    }
+                    place.marked = true;
+                    at = at.max(place.end);
+                    if place.growing {
+                        break;
+                    }
+                }
+            }
+            self.places.pop_front();
+        }
+        let undecided = match self.places.front() {
+            Some(place) if place.fate == Fate::Out => at, // what follows may be part of it
+            Some(place) => place.start.max(at),
+            None => whole.max(at),
+        };
+        told.extend_from_slice(between(&self.bytes, self.base, at, undecided));
+        let gone = usize::try_from(undecided - self.base).unwrap_or(usize::MAX).min(self.bytes.len());
+        self.bytes.drain(..gone);
+        self.base = undecided;
+        if self.places.front().is_some_and(|place| place.fate == Fate::Out) {
+            // Others stand inside of it, and only those that go on may outlast it.
+            let mut first = true;
+            self.places.retain(|place| std::mem::take(&mut first) || place.growing);
+        }
+    }
+
+    fn place(&mut self, id: u64) -> Option<&mut Place> {
+        // The latest are the ones that grow.
+        self.places.iter_mut().rev().find(|place| place.id == id)
+    }
+}
+
+/// White space at the end of a place is told, unless there is too much of it to wait for its end: then it
+/// is part of the place, in whole measures, so that it makes no difference when one looks.
+fn with_white_space(end: u64, next: u64) -> u64 {
+    end + next.saturating_sub(end) / LOOK_BACK * LOOK_BACK
+}
+
+fn between(bytes: &[u8], base: u64, from: u64, to: u64) -> &[u8] {
+    let index = |offset: u64| usize::try_from(offset - base).unwrap_or(usize::MAX);
+    bytes.get(index(from)..index(to)).unwrap_or_default()
+}
+
+/// A string, as it is written inside of that many strings.
+fn write_mark(quoted: u8, told: &mut Vec<u8>) {
+    let escapes = (1_usize << quoted) - 1;
+    let quote = || std::iter::repeat_n(b'\\', escapes).chain([b'"']);
+    told.extend(quote());
+    told.extend_from_slice(MARK);
+    told.extend(quote());
+}

@@ -1,0 +1,357 @@
+//! Takes the values of Secrets' `data` and `stringData` out of JSON and YAML, wherever the stream is cut.
+//!
+//! No parser of either: what a cluster prints is often neither (a table, a log, three documents and a
+//! sentence), and one odd line must not hide what follows it. A [`Level`] reads text line by line, as far
+//! as mappings go: by indentation, and by brackets, which is JSON too. What a quoted string holds is read by
+//! a level of its own, with its escapes resolved; the lines of a block scalar are lines that are indented.
+//! So a manifest in an annotation, in a value of a ConfigMap or in helm's JSON is found like any other.
+//!
+//! What a mapping is, its `kind` says, and that mostly comes behind `data`. Until then the values are
+//! held; [`held`] has the bounds. When in doubt a value is taken out: its mapping's kind comes too late,
+//! its brackets do not match, or the stream ends before there was one.
+//!
+//! May not build what it reads: the memory is that of [`Held`] and of [`DEEPEST`] frames in each of
+//! [`LEVELS`] levels. Every byte is looked at once in each level.
+
+mod block;
+mod flow;
+mod frame;
+mod held;
+mod quoted;
+
+use frame::{Frame, Kind};
+use held::{Fate, Held};
+
+/// Strings in strings: JSON in an annotation in a manifest in helm's JSON is three.
+const LEVELS: u8 = 4;
+/// Brackets in brackets; what stands deeper is taken out whole. Kubernetes' own objects have less than 30.
+const DEEPEST: usize = 128;
+/// What is read at once, so that a chunk of any size is held piece by piece.
+const PIECE: usize = 32 * 1024;
+
+/// The values of Secrets, taken out of a stream.
+pub(super) struct Structure {
+    level: Level,
+    held: Held,
+    read: u64,
+}
+
+impl Structure {
+    pub(super) fn new() -> Self {
+        Self { level: Level::new(0, 0), held: Held::default(), read: 0 }
+    }
+
+    /// Reads a chunk and tells what can be told.
+    pub(super) fn push(&mut self, chunk: &[u8], told: &mut Vec<u8>) {
+        for piece in chunk.chunks(PIECE) {
+            self.held.push(piece);
+            self.level.read(Run { bytes: piece, start: self.read, width: 1 }, &mut self.held);
+            self.read += piece.len() as u64;
+            self.level.give_up(self.read, &mut self.held);
+            self.held.tell(self.read, self.level.whole(self.read), told);
+        }
+    }
+
+    /// Tells the rest.
+    pub(super) fn finish(mut self, told: &mut Vec<u8>) {
+        self.level.end(self.read, End::OfStream, &mut self.held);
+        self.held.tell(self.read, self.read, told);
+    }
+}
+
+/// Bytes of a level and where they stand in the stream: each is `width` long there. Only one that was
+/// escaped is longer than 1, and then it is alone.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    bytes: &'a [u8],
+    start: u64,
+    width: u64,
+}
+
+impl Run<'_> {
+    fn offset(&self, index: usize) -> u64 {
+        self.start + index as u64 * self.width
+    }
+
+    fn first(&self, count: usize) -> Self {
+        Self { bytes: self.bytes.get(..count).unwrap_or_default(), ..*self }
+    }
+
+    fn after(&self, count: usize) -> Self {
+        Self { bytes: self.bytes.get(count..).unwrap_or_default(), start: self.offset(count), ..*self }
+    }
+}
+
+/// How a level ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Where it was to end: what has no kind now has none.
+    OfString,
+    /// Perhaps in the middle of something.
+    OfStream,
+}
+
+/// Where a level stands in its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    /// In the indentation of a line, or behind `- `.
+    Indent,
+    /// Behind so many dashes at the start of a line or item.
+    Dashes(u8),
+    /// Behind a question mark there.
+    Question,
+    /// Behind a colon there.
+    Colon,
+    /// In words that may be a key.
+    Plain,
+    /// Behind a colon that may be a key's.
+    PlainColon,
+    /// Behind a quoted string that may be a key.
+    Quoted,
+    /// Behind a key and its colon.
+    Value,
+    /// In the rest of a line.
+    Rest,
+    /// Behind a brace in it.
+    Brace,
+    /// Behind the last bracket that was open.
+    Closed,
+    /// In a comment.
+    Comment,
+    /// In an anchor or a tag.
+    Property,
+    /// Between the words of a text in brackets.
+    Flow,
+    /// In the indentation of a line of it.
+    FlowIndent,
+    /// In words of it.
+    FlowPlain,
+    /// Behind a colon in such words.
+    FlowPlainColon,
+    /// In a string.
+    Double,
+    Single,
+    /// Behind a backslash in a string.
+    Escape,
+    /// Behind an apostrophe in a string.
+    Apostrophe,
+    /// In the indentation of a line in a string.
+    Folded,
+}
+
+/// One text: the stream, or what a string in the text around holds.
+struct Level {
+    depth: u8,
+    /// In how many double-quoted strings it stands.
+    quoted: u8,
+    at: At,
+    frames: Vec<Frame>,
+    /// How many of the frames, the last ones, are brackets.
+    brackets: usize,
+    /// Whether they were opened where a line begins.
+    open_line: bool,
+    /// Brackets that are open beyond the deepest frame, and the place that they are.
+    deeper: Option<(u64, usize)>,
+    objects: u64,
+    /// The column of the next byte, in indentation.
+    column: u32,
+    /// Whether the line has only been indentation so far.
+    fresh: bool,
+    /// The column in which the line's text begins.
+    line: u32,
+    /// The column that a string or bracket must stay behind when it goes on in the next line.
+    parent: Option<u32>,
+    /// The line's key and its column, if it has one.
+    key: Option<frame::Key>,
+    key_column: u32,
+    token: Token,
+    /// Where the last byte ended that is no white space.
+    content: u64,
+    escape: quoted::Escape,
+    /// The string that goes on behind a line break, and what the break stands for.
+    folded: (At, Option<u8>),
+    /// Whether what a string holds is read: a key's is not.
+    reads_string: bool,
+    /// The text of a string.
+    inner: Option<Box<Level>>,
+}
+
+impl Level {
+    fn new(depth: u8, quoted: u8) -> Self {
+        Self {
+            depth,
+            quoted,
+            at: At::Indent,
+            frames: Vec::new(),
+            brackets: 0,
+            open_line: false,
+            deeper: None,
+            objects: 0,
+            column: 0,
+            fresh: true,
+            line: 0,
+            parent: None,
+            key: None,
+            key_column: 0,
+            token: Token::default(),
+            content: 0,
+            escape: quoted::Escape::default(),
+            folded: (At::Double, None),
+            reads_string: false,
+            inner: None,
+        }
+    }
+
+    /// Begins again, for another string.
+    fn reset(&mut self, quoted: u8) {
+        // Numbers of objects go on: places of those before may still be held.
+        let (frames, inner) = (std::mem::take(&mut self.frames), self.inner.take());
+        *self = Self { frames, inner, objects: self.objects, ..Self::new(self.depth, quoted) };
+        self.frames.clear();
+    }
+
+    fn read(&mut self, mut run: Run<'_>, held: &mut Held) {
+        while let Some(&byte) = run.bytes.first() {
+            let taken = match self.at {
+                At::Indent => self.indent(byte, run, held),
+                At::Dashes(count) => self.dashes(count, byte, run, held),
+                At::Question => self.question(byte, run, held),
+                At::Colon => self.colon(byte, run, held),
+                At::Plain => self.plain(run, held),
+                At::PlainColon => self.plain_colon(byte, run, held),
+                At::Quoted => self.behind_quoted(byte, run),
+                At::Value => self.value(byte, run, held),
+                At::Rest => self.rest(run, held),
+                At::Brace => self.brace(byte, run, held),
+                At::Closed => self.closed(byte, run, held),
+                At::Comment => self.comment(run),
+                At::Property => self.property(byte),
+                At::Flow => self.flow(byte, run, held),
+                At::FlowIndent => self.flow_indent(byte, run, held),
+                At::FlowPlain => self.flow_plain(run),
+                At::FlowPlainColon => self.flow_plain_colon(byte, run, held),
+                At::Double => self.double(run, held),
+                At::Single => self.single(run, held),
+                At::Escape => self.escaped(byte, run, held),
+                At::Apostrophe => self.apostrophe(byte, run, held),
+                At::Folded => self.folded(byte, run, held),
+            };
+            if let Some(last) = run.first(taken).bytes.iter().rposition(|byte| !byte.is_ascii_whitespace()) {
+                self.content = run.offset(last) + run.width;
+            }
+            run = run.after(taken);
+        }
+    }
+
+    /// The text ends.
+    fn end(&mut self, now: u64, end: End, held: &mut Held) {
+        self.end_string(now, end, held);
+        match self.at {
+            At::Rest | At::Brace => self.end_value(now, held),
+            At::Plain | At::PlainColon | At::Quoted => self.keyless(held),
+            _ => {}
+        }
+        self.abandon(now, held);
+        while let Some(mut frame) = self.frames.pop() {
+            frame.close(self.content, now, held);
+            let in_doubt = end == End::OfStream && frame.has_version;
+            frame.settle(if in_doubt { Fate::Out } else { Fate::Kept }, now, held);
+        }
+    }
+
+    /// Tells the places how far they go, and takes out what has waited too long.
+    fn give_up(&mut self, now: u64, held: &mut Held) {
+        for frame in &mut self.frames {
+            frame.give_up(now, held);
+            for id in frame.growing() {
+                held.grow(id, self.content, now);
+            }
+        }
+        if let Some((id, _)) = self.deeper {
+            held.grow(id, self.content, now);
+        }
+        if self.is_in_string()
+            && let Some(inner) = &mut self.inner
+        {
+            inner.give_up(now, held);
+        }
+    }
+
+    /// Where the last byte ended that is whole: in the middle of an escape it is not known what begins there.
+    fn whole(&self, now: u64) -> u64 {
+        let own = if matches!(self.at, At::Escape | At::Apostrophe) { self.escape.start } else { now };
+        let inner = self.inner.as_ref().filter(|_| self.is_in_string()).map_or(now, |inner| inner.whole(now));
+        own.min(inner)
+    }
+
+    fn is_in_string(&self) -> bool {
+        matches!(self.at, At::Double | At::Single | At::Escape | At::Apostrophe | At::Folded)
+    }
+
+    fn push_frame(&mut self, shape: frame::Shape) -> Option<&mut Frame> {
+        self.objects += 1;
+        // Levels do not share numbers.
+        let object = self.objects * u64::from(LEVELS) + u64::from(self.depth);
+        let frame = Frame::new(object, shape, self.frames.last());
+        self.brackets += usize::from(frame.is_flow());
+        self.frames.push(frame);
+        self.frames.last_mut()
+    }
+
+    /// The kind of the mapping on top, when it is a plain or quoted text.
+    fn is_a(&mut self, kind: Kind, now: u64, held: &mut Held) {
+        if let Some(frame) = self.frames.last_mut() {
+            frame.is_a(kind, now, held);
+        }
+    }
+}
+
+/// The beginning of words that may matter, without the white space around them; what is longer does not.
+#[derive(Default)]
+struct Token {
+    bytes: [u8; 32],
+    length: usize,
+    /// Whether it is none of those that matter.
+    other: bool,
+    /// Whether a comment has begun.
+    ended: bool,
+}
+
+impl Token {
+    fn clear(&mut self) {
+        (self.length, self.other, self.ended) = (0, false, false);
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        if self.other || self.ended {
+            return;
+        }
+        let bytes = if self.length == 0 { bytes.trim_ascii_start() } else { bytes };
+        let free = self.bytes.get_mut(self.length..).unwrap_or_default();
+        let (kept, beyond) = bytes.split_at(bytes.len().min(free.len()));
+        for (free, byte) in free.iter_mut().zip(kept) {
+            *free = *byte;
+        }
+        self.length += kept.len();
+        self.other = !beyond.trim_ascii().is_empty();
+    }
+
+    /// The same, up to a comment.
+    fn push_plain(&mut self, bytes: &[u8]) {
+        let mut behind_space = self.text().is_none_or(|text| text.last().is_none_or(u8::is_ascii_whitespace));
+        let comment = bytes.iter().position(|byte| {
+            let found = *byte == b'#' && behind_space;
+            behind_space = byte.is_ascii_whitespace();
+            found
+        });
+        self.push(bytes.get(..comment.unwrap_or(bytes.len())).unwrap_or_default());
+        self.ended |= comment.is_some();
+    }
+
+    fn text(&self) -> Option<&[u8]> {
+        if self.other { None } else { self.bytes.get(..self.length) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+use super::*;
+
+fn redacted_by(size: usize, text: &str) -> String {
+    let mut structure = Structure::new();
+    let mut told = Vec::new();
+    text.as_bytes().chunks(size).for_each(|chunk| structure.push(chunk, &mut told));
+    structure.finish(&mut told);
+    String::from_utf8(told).unwrap()
+}
+
+fn redacted(text: &str) -> String {
+    let whole = redacted_by(usize::MAX, text);
+    for size in [1, 2, 3, 7] {
+        assert_eq!(redacted_by(size, text), whole, "in pieces of {size}");
+    }
+    whole
+}
+
+/// Every `«…»` in the text is a value that is taken out, and nothing else is; `‹…›` is one in a string.
+#[track_caller]
+fn holds(text: &str) {
+    let (mut given, mut expected) = (String::new(), String::new());
+    let mut rest = text;
+    while let Some(at) = rest.find(['«', '‹']) {
+        let (open, quote) = if rest[at..].starts_with('«') { ('«', "\"") } else { ('‹', "\\\"") };
+        let (before, behind) = rest.split_once(open).unwrap();
+        let (value, behind) = behind.split_once(['»', '›']).unwrap();
+        given += &format!("{before}{value}");
+        expected += &format!("{before}{quote}[REDACTED]{quote}");
+        rest = behind;
+    }
+    assert_eq!(redacted(&(given.clone() + rest)), expected + rest, "\n{given}{rest}");
+}
+
+#[test]
+fn values_are_taken_out_of_json_as_kubectl_prints_it() {
+    holds(
+        r#"{
+    "apiVersion": "v1",
+    "data": {
+        "password": «"aHVudGVyMg=="»,
+        "username": «"YWRtaW4="»
+    },
+    "kind": "Secret",
+    "metadata": {
+        "annotations": {
+            "kubectl.kubernetes.io/last-applied-configuration": "{\"apiVersion\":\"v1\",\"data\":{\"password\":‹\"aHVudGVyMg==\"›},\"kind\":\"Secret\",\"metadata\":{\"annotations\":{},\"name\":\"db\"}}\n"
+        },
+        "name": "db"
+    },
+    "type": "Opaque"
+}
+"#,
+    );
+}
+
+#[test]
+fn values_are_taken_out_of_lists_and_config_maps_stay() {
+    holds(
+        r#"{"apiVersion":"v1","items":[{"apiVersion":"v1","data":{"a":"b","c":"{\"kind\":\"Secret\",\"data\":{\"x\":‹\"y\"›}}"},"kind":"ConfigMap"},{"kind":"Secret","stringData":{"a":«"b"»,"n":«{"a":[1,2]}»},"data":{}},{"data":{"p":«"q"»},"kind":"Secret"},[[{"data":{"p":«"q"»},"kind":"Secret"}]],{"data":{"p":"q"}}],"kind":"List"}
+{"data":{"p":«"q"»},"kind":"Secret"} {"data":{"p":«"q"»},"kind":"Secret"}{
+  "kind" : "Secret",
+  "data" : { "p" : «"q"» , "r":«true» }
+}"#,
+    );
+    holds(r#"{"kind":"SecretList","apiVersion":"v1","items":[{"metadata":{"name":"a"},"data":{"p":«"q"»},"type":"Opaque"}]}"#);
+}
+
+#[test]
+fn values_are_taken_out_of_yaml() {
+    holds(
+        "apiVersion: v1
+items:
+- apiVersion: v1
+  data:
+    ca.crt: |
+      -----BEGIN
+      # text
+    key: value # with a comment
+  kind: ConfigMap
+- apiVersion: v1
+  data:
+    password: «aHVudGVyMg==»
+    long: «|
+      first
+        # second
+
+      third»
+    'quoted': «'it''s'»
+
+    \"double\": «\"a
+      b\"»
+    # a comment
+    ? a-long-key
+    : «value»
+    nested:
+      «a: b
+      c: d»
+  kind: Secret
+  metadata:
+    annotations:
+      kubectl.kubernetes.io/last-applied-configuration: |
+        {\"apiVersion\":\"v1\",\"data\":{\"password\":«\"aHVudGVyMg==\"»},\"kind\":\"Secret\"}
+      kapp.k14s.io/original: '{\"kind\":\"Secret\",\"data\":{\"it''s\":«\"y\"»}}'
+      other: \"{\\\"kind\\\":\\\"Secret\\\",\\\"data\\\":{\\\"x\\\":‹\\\"y\\\"›}}\"
+    name: db
+kind: List
+---
+kind: Secret
+stringData:
+  a: «b»
+---
+data: {a: «b», c: «d e»}
+kind: \"Secret\"
+---
+kind: Secret # comment, and a longer one than would fit
+data: # comment
+  a: «b»
+",
+    );
+}
+
+#[test]
+fn values_are_taken_out_of_manifests_in_strings() {
+    holds(
+        r#"{"name":"web","manifest":"---\n# Source: web/secret.yaml\napiVersion: v1\nkind: Secret\ndata:\n  a: ‹aGk=›\n  b: ‹|\n    x\n    y›\n---\nkind: ConfigMap\ndata:\n  a: b\n"}"#,
+    );
+    holds("manifest: |\n  ---\n  data:\n    a: «b»\n  kind: Secret\n  ---\n  data:\n    a: b\n  kind: ConfigMap\nversion: 1\n");
+    holds("manifest: \"kind: Secret\\ndata:\\n  a: ‹b›\\n\"\n");
+    holds("I0101 1 round_trippers.go:1] Response Body: {\"kind\":\"Secret\",\"data\":{\"a\":«\"b\"»}}\n");
+    holds("2024-01-01 level=info obj={\"data\":{\"a\":«\"b\"»},\"kind\":\"Secret\"} done\n");
+}
+
+#[test]
+fn values_are_taken_out_of_kyaml() {
+    holds(
+        r#"---
+{
+  apiVersion: "v1",
+  items: [{
+    apiVersion: "v1",
+    data: {
+      password: «"aHVudGVyMg=="»,
+    },
+    kind: "Secret",
+    metadata: {
+      annotations: {
+        kubectl.kubernetes.io/last-applied-configuration: "\
+           {\"apiVersion\":\"v1\",\"data\":{\"p\":‹\"q\"›},\"kind\":\"Secret\"}\n\
+          ",
+      },
+    },
+  }, {
+    data: {
+      text: "\
+         two\n\
+         lines\n\
+        ",
+    },
+    kind: "ConfigMap",
+  }],
+  kind: "List",
+}
+---
+{
+  data: {
+    a: «"b"»,
+  },
+  kind: "Secret",
+}
+"#,
+    );
+}
+
+#[test]
+fn carriage_returns_and_odd_lines_hide_nothing() {
+    holds("apiVersion: v1\r\ndata:\r\n  a: «b»\r\n  c: «|\r\n    d»\r\nkind: Secret\r\n");
+    holds("\"unterminated\n{ also [ this\nit's\n---\nkind: Secret\ndata:\n  a: «b»\n");
+    holds("x: \"unterminated\nkind: Secret\ndata:\n  a: «b»\n");
+    holds("x: {unterminated: [\nkind: Secret\ndata:\n  a: «b»\n");
+}
