@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -182,15 +183,28 @@ func (c *cluster) choosePorts(base int) error {
 	return nil
 }
 
-// freePorts are those that were asked for, if they are free, and any free one for each 0.
+// freePorts are those that were asked for, if they are free, and any free one for each 0. Those are below the ports that
+// the kernel gives to connections (ip(7), ip_local_port_range): a component may listen half a minute later.
 func freePorts(asked ...int) ([]int, error) {
+	const first, last, attempts = 10000, 32767, 100
 	var chosen []int
 	for _, port := range asked {
-		// Held until all are chosen, so that each is another one.
-		listener, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
+		var listener net.Listener
+		var err error
+		for range attempts {
+			wanted := port
+			if port == 0 {
+				wanted = first + rand.IntN(last-first+1)
+			}
+			listener, err = net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", wanted))
+			if err == nil || port != 0 {
+				break
+			}
+		}
 		if err != nil {
 			return nil, fmt.Errorf("a port is not free: %w", err)
 		}
+		// Held until all are chosen, so that each is another one.
 		defer listener.Close()
 		chosen = append(chosen, listener.Addr().(*net.TCPAddr).Port)
 	}
