@@ -53,7 +53,7 @@ struct Free {
     files: u64,
 }
 
-/// Both manifests of a thousand of the largest objects that were seen (100 KiB), and some.
+/// Both manifests of a thousand objects of 100 KiB each, and some.
 const MOST_BYTES: u64 = 256 << 20;
 /// Removed in a tenth of a second.
 const MOST_FILES: u64 = 1 << 16;
