@@ -53,7 +53,7 @@ struct Free {
     files: u64,
 }
 
-/// Both manifests of a thousand of the largest objects that were seen (100 KiB), and some.
+/// Both manifests of a thousand objects of 100 KiB each, and some.
 const MOST_BYTES: u64 = 256 << 20;
 /// Removed in a tenth of a second.
 const MOST_FILES: u64 = 1 << 16;
@@ -235,30 +235,34 @@ fn sweep(base: &Path, owner: Option<u32>) {
         if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
             continue;
         }
-        if let Err(error) = take(&entry.path()).and_then(|()| fs::remove_dir_all(entry.path())) {
+        if let Err(error) = remove(&entry.path()) {
             tracing::warn!(path = %entry.path().display(), %error, "what a server left cannot be removed");
         }
     }
 }
 
-/// Makes a tree ours, as far down as directories go. Whoever may change owners (CAP_CHOWN) need not be
+/// Removes a tree and makes it ours on the way down. Whoever may change owners (CAP_CHOWN) need not be
 /// able to look into what belongs to others, and the children's users did.
-fn take(directory: &Path) -> io::Result<()> {
+///
+/// Holds no descriptor for each level, as `fs::remove_dir_all` does: a child that writes nests folders deeper than
+/// there are. Files go first, since one of them is a credential.
+fn remove(directory: &Path) -> io::Result<()> {
     let us = nix::unistd::geteuid().as_raw();
     if us == 0 {
         std::os::unix::fs::lchown(directory, Some(us), Some(us))?;
     }
     fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
-    for entry in fs::read_dir(directory)?.flatten() {
-        if entry.file_type()?.is_dir() {
-            take(&entry.path())?;
-        }
-    }
-    Ok(())
+    let entries = fs::read_dir(directory)?.map(|entry| entry.and_then(|entry| Ok((entry.file_type()?.is_dir(), entry.path()))));
+    let (folders, files): (Vec<_>, Vec<_>) = entries.collect::<io::Result<Vec<_>>>()?.into_iter().partition(|(is_folder, _)| *is_folder);
+    files.into_iter().try_for_each(|(_, file)| fs::remove_file(file))?;
+    folders.into_iter().try_for_each(|(_, folder)| remove(&folder))?;
+    fs::remove_dir(directory)
 }
 
 #[cfg(test)]
 mod tests {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
     use super::*;
 
     #[test]
@@ -281,9 +285,14 @@ mod tests {
         let alive = Workspaces::create(Some(base.path()), None).unwrap();
         let crashed = base.path().join(format!("{PREFIX}crashed"));
         fs::create_dir_all(crashed.join("r-1/home")).unwrap();
+        // As deep as a child can, on a host with few descriptors.
+        fs::create_dir_all(crashed.join("r-1").join("d/".repeat(1900))).unwrap();
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, soft.min(1024), hard).unwrap();
         fs::write(crashed.join(LOCK), "").unwrap();
         fs::create_dir(base.path().join("somebody-elses")).unwrap();
         let _next = Workspaces::create(Some(base.path()), None).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
         assert!(!crashed.exists());
         assert!(alive.path().exists());
         assert!(base.path().join("somebody-elses").exists());

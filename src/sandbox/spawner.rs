@@ -28,7 +28,7 @@ use nix::{
         stat::{Mode, SFlag, fchmod, fstat},
         wait::{WaitStatus, waitpid},
     },
-    unistd::{Pid, UnlinkatFlags, fchown, geteuid, getpid, pipe2, unlinkat},
+    unistd::{Pid, UnlinkatFlags, fchown, geteuid, getpid, getsid, pipe2, unlinkat},
 };
 
 use super::{
@@ -423,11 +423,16 @@ impl Spawner {
         }
     }
 
-    /// Our children that are no calls.
+    /// Our children that are no calls, nor of one that still runs: what that leaves meanwhile goes with it, and how
+    /// fast it does so must not keep us from others. Nobody leaves the session of a call: no profile has `setsid`.
     fn orphans(&self) -> Vec<Pid> {
         let ours = fs::read_to_string(format!("/proc/self/task/{}/children", getpid())).unwrap_or_default();
         let pids = ours.split_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw);
-        pids.filter(|pid| !self.children.values().any(|running| running.pid == *pid)).collect()
+        pids.filter(|pid| {
+            let session = getsid(Some(*pid)).ok();
+            !self.children.values().any(|running| running.pid == *pid || session == Some(running.pid))
+        })
+        .collect()
     }
 
     /// The workspace belongs to the server again, which removes it.

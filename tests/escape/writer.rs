@@ -67,6 +67,29 @@ fn what_a_child_starts_goes_with_it() {
 }
 
 #[test]
+fn a_child_that_leaves_processes_behind_keeps_nobody_waiting() {
+    let (server, _folder, _turn) = server();
+    let calls_during = |task: &str| {
+        thread::scope(|scope| {
+            let other = scope.spawn(|| told(&server, task));
+            thread::sleep(Duration::from_secs(1));
+            let mut calls = 0;
+            while !other.is_finished() {
+                let reply = server.kubectl("get pods -l sleep:0", &kubeconfig_of("https://127.0.0.1:1"));
+                assert_eq!(reply.text("output").trim_end(), "ok", "{}", reply.json());
+                calls += 1;
+            }
+            assert_eq!(other.join().unwrap()["output"].as_str().map(str::trim_end), Some("ok"));
+            calls
+        })
+    };
+    let (beside_one_that_sleeps, beside_one_that_spawns) = (calls_during("sleep:5"), calls_during("spawn:5"));
+    // They share the processors, and nothing else: a tenth is much less than that, and much more than one.
+    assert!(beside_one_that_spawns * 10 >= beside_one_that_sleeps, "{beside_one_that_spawns} of {beside_one_that_sleeps}");
+    eventually("nothing is left", || server.children().is_empty() && server.workspaces().is_empty());
+}
+
+#[test]
 fn a_child_that_fills_the_file_system_is_ended_while_others_have_room() {
     let (server, _folder, _turn) = server();
     for size in [0, 1] {

@@ -138,6 +138,8 @@ func try(task string) (string, error) {
 		return "", nil
 	case "multiply":
 		return "", multiply(argument)
+	case "spawn":
+		return "", spawn(argument)
 	case "fill":
 		return "", fill(argument)
 	case "litter":

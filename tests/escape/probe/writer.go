@@ -26,6 +26,19 @@ func multiply(levels string) error {
 	return nil
 }
 
+// spawn starts for some seconds, one after the other, processes that leave others behind.
+func spawn(seconds string) error {
+	length, _ := strconv.Atoi(seconds)
+	for end := time.Now().Add(time.Duration(length) * time.Second); time.Now().Before(end); {
+		again := exec.Command("/proc/self/exe", "--revision=multiply:2")
+		again.Stdin, again.Stdout, again.Stderr = os.Stdin, os.Stdin, os.Stdin
+		if again.Run() != nil {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	return nil
+}
+
 // fill writes files of a size, in MiB, until it cannot.
 func fill(size string) error {
 	megabytes, _ := strconv.Atoi(size)
