@@ -31,7 +31,7 @@ bench: ## what the server adds to a call, beside bare kubectl in the same run
 	@AIRLOCK_TEST_BIN=$$(tools/build --bin) AIRLOCK_TEST_DEMO=$$(tools/demo-cluster/build) cargo bench --locked --bench call --bench decide --bench kubeconfig --bench redact --bench spawn
 
 T ?= 60
-fuzz: ## hunt for inputs that break a property of src/fuzzing/, T seconds for each of the eight (T=60)
+fuzz: ## hunt for inputs that break a property of src/fuzzing/, T seconds for each (T=60)
 	@tools/fuzz $(T)
 
 tools: ## build the pinned tools and the demo control plane into the cache

@@ -72,12 +72,21 @@ impl Credentials {
             told.extend_from_slice(chunk);
             return;
         }
+        if self.held.is_empty() {
+            let at = self.tell(chunk, self.safe(chunk), told);
+            self.held.extend_from_slice(chunk.get(at..).unwrap_or_default());
+            return;
+        }
         let mut read = std::mem::take(&mut self.held);
         read.extend_from_slice(chunk);
-        let safe = read.len() - begun(&read, self.spellings.iter().map(|text| text.expose().as_slice()));
-        let at = self.tell(&read, safe, told);
+        let at = self.tell(&read, self.safe(&read), told);
         read.drain(..at);
         self.held = read;
+    }
+
+    /// Behind this a text may have begun.
+    fn safe(&self, read: &[u8]) -> usize {
+        read.len() - begun(read, self.spellings.iter().map(|text| text.expose().as_slice()))
     }
 
     /// What was held back, at the end of the stream.

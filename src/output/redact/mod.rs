@@ -22,28 +22,33 @@ pub struct Redactor {
     credentials: Credentials,
     structure: Structure,
     patterns: Patterns,
+    /// What one of them tells the next.
+    between: [Zeroizing<Vec<u8>>; 2],
 }
 
 impl Redactor {
     /// For a request with these credentials.
     pub fn new(secrets: &[SecretString]) -> Self {
-        Self { credentials: Credentials::new(secrets), structure: Structure::new(), patterns: Patterns::new() }
+        Self { credentials: Credentials::new(secrets), structure: Structure::new(), patterns: Patterns::new(), between: Default::default() }
     }
 
     /// What can be told of the stream after this chunk.
     pub fn push(&mut self, chunk: &[u8]) -> Vec<u8> {
-        let [mut first, mut second] = [Vec::with_capacity(chunk.len()), Vec::with_capacity(chunk.len())].map(Zeroizing::new);
-        self.credentials.push(chunk, &mut first);
-        self.structure.push(&first, &mut second);
+        let [first, second] = &mut self.between;
+        first.clear();
+        second.clear();
+        self.credentials.push(chunk, first);
+        self.structure.push(first, second);
         let mut told = Vec::with_capacity(second.len());
-        self.patterns.push(&second, &mut told);
+        self.patterns.push(second, &mut told);
         told
     }
 
     /// What was held back, at the end of the stream.
     pub fn finish(self) -> Vec<u8> {
-        let Self { credentials, mut structure, mut patterns } = self;
-        let [mut first, mut second] = [Vec::new(), Vec::new()].map(Zeroizing::new);
+        let Self { credentials, mut structure, mut patterns, between: [mut first, mut second] } = self;
+        first.clear();
+        second.clear();
         credentials.finish(&mut first);
         structure.push(&first, &mut second);
         structure.finish(&mut second);

@@ -173,6 +173,21 @@ impl Held {
         }
     }
 
+    /// Whether no place is open, or is still to be told.
+    pub(super) fn is_decided(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty() && self.bytes.is_empty()
+    }
+
+    /// Tells bytes in which there is nothing to hold.
+    pub(super) fn pass(&mut self, bytes: &[u8], told: &mut Vec<u8>) {
+        told.extend_from_slice(bytes);
+        self.base += bytes.len() as u64;
+    }
+
     fn place(&mut self, id: u64) -> Option<&mut Place> {
         // The latest are the ones that grow.
         self.places.iter_mut().rev().find(|place| place.id == id)

@@ -44,11 +44,16 @@ impl Structure {
     /// Reads a chunk and tells what can be told.
     pub(super) fn push(&mut self, chunk: &[u8], told: &mut Vec<u8>) {
         for piece in chunk.chunks(PIECE) {
-            self.held.push(piece);
             self.level.read(Run { bytes: piece, start: self.read, width: 1 }, &mut self.held);
             self.read += piece.len() as u64;
+            let whole = self.level.whole(self.read);
+            if self.held.is_empty() && whole == self.read {
+                self.held.pass(piece, told);
+                continue;
+            }
+            self.held.push(piece);
             self.level.give_up(self.read, &mut self.held);
-            self.held.tell(self.read, self.level.whole(self.read), told);
+            self.held.tell(self.read, whole, told);
         }
     }
 
@@ -139,6 +144,18 @@ enum At {
     Folded,
 }
 
+/// Whether what a string holds is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// It is a key, or too deep.
+    No,
+    /// When it turns out to be more than a few words.
+    Perhaps {
+        quoted: u8,
+    },
+    Yes,
+}
+
 /// One text: the stream, or what a string in the text around holds.
 struct Level {
     depth: u8,
@@ -170,8 +187,8 @@ struct Level {
     escape: quoted::Escape,
     /// The string that goes on behind a line break, and what the break stands for.
     folded: (At, Option<u8>),
-    /// Whether what a string holds is read: a key's is not.
-    reads_string: bool,
+    /// Whether what a string holds is read.
+    string: Reading,
     /// The text of a string.
     inner: Option<Box<Level>>,
 }
@@ -197,7 +214,7 @@ impl Level {
             content: 0,
             escape: quoted::Escape::default(),
             folded: (At::Double, None),
-            reads_string: false,
+            string: Reading::No,
             inner: None,
         }
     }
@@ -236,7 +253,9 @@ impl Level {
                 At::Apostrophe => self.apostrophe(byte, run, held),
                 At::Folded => self.folded(byte, run, held),
             };
-            if let Some(last) = run.first(taken).bytes.iter().rposition(|byte| !byte.is_ascii_whitespace()) {
+            if !held.is_decided()
+                && let Some(last) = run.first(taken).bytes.iter().rposition(|byte| !byte.is_ascii_whitespace())
+            {
                 self.content = run.offset(last) + run.width;
             }
             run = run.after(taken);
@@ -270,7 +289,7 @@ impl Level {
         if let Some((id, _)) = self.deeper {
             held.grow(id, self.content, now);
         }
-        if self.is_in_string()
+        if self.string == Reading::Yes
             && let Some(inner) = &mut self.inner
         {
             inner.give_up(now, held);
@@ -280,12 +299,8 @@ impl Level {
     /// Where the last byte ended that is whole: in the middle of an escape it is not known what begins there.
     fn whole(&self, now: u64) -> u64 {
         let own = if matches!(self.at, At::Escape | At::Apostrophe) { self.escape.start } else { now };
-        let inner = self.inner.as_ref().filter(|_| self.is_in_string()).map_or(now, |inner| inner.whole(now));
+        let inner = self.inner.as_ref().filter(|_| self.string == Reading::Yes).map_or(now, |inner| inner.whole(now));
         own.min(inner)
-    }
-
-    fn is_in_string(&self) -> bool {
-        matches!(self.at, At::Double | At::Single | At::Escape | At::Apostrophe | At::Folded)
     }
 
     fn push_frame(&mut self, shape: frame::Shape) -> Option<&mut Frame> {
@@ -329,8 +344,8 @@ impl Token {
         let bytes = if self.length == 0 { bytes.trim_ascii_start() } else { bytes };
         let free = self.bytes.get_mut(self.length..).unwrap_or_default();
         let (kept, beyond) = bytes.split_at(bytes.len().min(free.len()));
-        for (free, byte) in free.iter_mut().zip(kept) {
-            *free = *byte;
+        if let Some(free) = free.get_mut(..kept.len()) {
+            free.copy_from_slice(kept);
         }
         self.length += kept.len();
         self.other = !beyond.trim_ascii().is_empty();

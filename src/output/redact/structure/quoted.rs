@@ -1,9 +1,9 @@
 //! Strings: what they hold is read by a level of its own, with its escapes resolved.
 
-use memchr::{memchr2, memchr3};
+use memchr::{memchr, memchr2, memchr3};
 
 use super::{
-    At, End, LEVELS, Level, Run,
+    At, End, LEVELS, Level, Reading, Run,
     frame::{Key, Kind},
     held::Held,
 };
@@ -21,24 +21,29 @@ impl Level {
     /// A string begins, which may be a key. Takes its quote.
     pub(super) fn open_string(&mut self, quote: u8, may_be_key: bool) -> usize {
         self.at = if quote == b'"' { At::Double } else { At::Single };
-        self.reads_string = self.depth + 1 < LEVELS && !(may_be_key && self.brackets > 0);
-        if self.reads_string {
-            let (depth, quoted) = (self.depth + 1, self.quoted + u8::from(quote == b'"'));
-            self.inner.get_or_insert_with(|| Box::new(Self::new(depth, quoted))).reset(quoted);
-        }
+        let reads = self.depth + 1 < LEVELS && !(may_be_key && self.brackets > 0);
+        self.string = if reads { Reading::Perhaps { quoted: self.quoted + u8::from(quote == b'"') } } else { Reading::No };
         1
     }
 
     pub(super) fn double(&mut self, run: Run<'_>, held: &mut Held) -> usize {
         let end = memchr3(b'"', b'\\', b'\n', run.bytes);
         let text = run.first(end.unwrap_or(run.bytes.len()));
+        let ends = end.and_then(|end| run.bytes.get(end));
+        if ends == Some(&b'"') && matches!(self.string, Reading::Perhaps { .. }) && memchr(b'{', text.bytes).is_none() {
+            self.string = Reading::No; // one line without a brace has no mapping with data
+        }
         self.tell_inner(text, held);
-        match end.and_then(|end| run.bytes.get(end)) {
+        match ends {
             None => return run.bytes.len(),
             Some(b'"') => self.close_string(run.offset(text.bytes.len()), End::OfString, held),
             Some(b'\\') => {
                 self.escape = Escape { start: run.offset(text.bytes.len()), ..Escape::default() };
                 self.at = At::Escape;
+                let rest = run.after(text.bytes.len() + 1);
+                if let Some(next) = rest.bytes.first() {
+                    return text.bytes.len() + 1 + self.escaped(*next, rest, held);
+                }
             }
             Some(_) => self.fold(At::Double, Some(b' ')),
         }
@@ -158,7 +163,12 @@ impl Level {
 
     fn tell_inner(&mut self, text: Run<'_>, held: &mut Held) {
         self.token.push(text.bytes);
-        if self.reads_string
+        if let Reading::Perhaps { quoted } = self.string {
+            let depth = self.depth + 1;
+            self.inner.get_or_insert_with(|| Box::new(Self::new(depth, quoted))).reset(quoted);
+            self.string = Reading::Yes;
+        }
+        if self.string == Reading::Yes
             && let Some(inner) = &mut self.inner
         {
             inner.read(text, held);
@@ -182,12 +192,11 @@ impl Level {
 
     /// What the string held has ended.
     pub(super) fn end_string(&mut self, now: u64, end: End, held: &mut Held) {
-        if self.is_in_string()
-            && self.reads_string
+        if self.string == Reading::Yes
             && let Some(inner) = &mut self.inner
         {
             inner.end(now, end, held);
         }
-        self.reads_string = false;
+        self.string = Reading::No;
     }
 }
