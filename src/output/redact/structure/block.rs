@@ -366,11 +366,8 @@ impl Level {
 
 /// Opens the place of a value, or of a line that may have a key.
 fn open_place(frame: &mut Frame, entry: Entry, now: u64, quoted: u8, held: &mut Held) {
-    let fate = match frame.fate(now, held) {
-        Some(Fate::Out) if entry == Entry::Key => Some(Fate::Line),
-        fate => fate,
-    };
-    let place = fate.map(|fate| held.open(now, frame.object, fate, quoted));
+    let may_be_key = entry == Entry::Key;
+    let place = frame.fate(now, held).map(|fate| held.open(now, frame.object, fate, may_be_key, quoted));
     if let Some(lines) = &mut frame.lines {
         (lines.place, lines.entry) = (place, entry);
     }

@@ -27,7 +27,7 @@ impl Level {
             return;
         }
         if self.frames.len() >= DEEPEST {
-            self.deeper = Some((held.open(now, 0, Fate::Out, self.quoted), 1));
+            self.deeper = Some((held.open(now, 0, Fate::Out, false, self.quoted), 1));
             return;
         }
         let shape = if byte == b'{' { Shape::FlowMap } else { Shape::FlowSequence };
@@ -146,7 +146,7 @@ impl Level {
             && let Some(owner) = below.last_mut()
             && let Some(fate) = owner.fate(now, held)
         {
-            frame.place = Some(held.open(now, owner.object, fate, quoted));
+            frame.place = Some(held.open(now, owner.object, fate, false, quoted));
         }
         if frame.key == Key::Kind && matches!(byte, b'{' | b'[') {
             frame.is_a(Kind::Other, now, held);

@@ -23,8 +23,6 @@ pub(super) enum Fate {
     Open,
     /// It is told as it is.
     Kept,
-    /// It may be a key, which is told: the line goes on.
-    Line,
     /// It is taken out.
     Out,
 }
@@ -38,6 +36,8 @@ struct Place {
     start: u64,
     end: u64,
     fate: Fate,
+    /// Whether its line has not told yet that it is no key.
+    may_be_key: bool,
     /// Whether it goes on.
     growing: bool,
     /// Whether the mark was written already.
@@ -68,10 +68,10 @@ impl Held {
     }
 
     /// A place that begins here, and its name.
-    pub(super) fn open(&mut self, start: u64, object: u64, fate: Fate, quoted: u8) -> u64 {
+    pub(super) fn open(&mut self, start: u64, object: u64, fate: Fate, may_be_key: bool, quoted: u8) -> u64 {
         let id = self.made;
         self.made += 1;
-        self.places.push_back(Place { id, object, start, end: start, fate, growing: true, marked: false, quoted });
+        self.places.push_back(Place { id, object, start, end: start, fate, may_be_key, growing: true, marked: false, quoted });
         id
     }
 
@@ -79,9 +79,8 @@ impl Held {
     pub(super) fn close(&mut self, id: u64, end: u64, next: u64) {
         if let Some(place) = self.place(id) {
             place.end = with_white_space(place.end.max(end), next);
-            place.growing = false;
+            (place.may_be_key, place.growing) = (false, false);
         }
-        self.keyless(id);
     }
 
     /// The place's content goes on to `end` at least; `now` is read.
@@ -96,7 +95,7 @@ impl Held {
         match self.place(id) {
             Some(place) if now - place.start <= LOOK_BACK => {
                 place.fate = Fate::Kept;
-                place.growing = false;
+                (place.may_be_key, place.growing) = (false, false);
                 true
             }
             _ => false,
@@ -105,8 +104,8 @@ impl Held {
 
     /// The line of the place had no key.
     pub(super) fn keyless(&mut self, id: u64) {
-        if let Some(place) = self.place(id).filter(|place| place.fate == Fate::Line) {
-            place.fate = Fate::Out;
+        if let Some(place) = self.place(id) {
+            place.may_be_key = false;
         }
     }
 
@@ -136,12 +135,12 @@ impl Held {
     pub(super) fn tell(&mut self, now: u64, whole: u64, told: &mut Vec<u8>) {
         let mut at = self.base;
         while let Some(place) = self.places.front_mut() {
-            if place.fate == Fate::Line && now - place.start > LOOK_BACK {
-                place.fate = Fate::Out;
+            if place.may_be_key && now - place.start <= LOOK_BACK {
+                break;
             }
             match place.fate {
                 Fate::Kept => {}
-                Fate::Open | Fate::Line => break,
+                Fate::Open => break,
                 Fate::Out => {
                     // One that begins before this stands inside another that is out.
                     if !place.marked && place.start >= at {
@@ -158,7 +157,7 @@ impl Held {
             self.places.pop_front();
         }
         let undecided = match self.places.front() {
-            Some(place) if place.fate == Fate::Out => at, // what follows may be part of it
+            Some(place) if place.marked => at, // what follows may be part of it
             Some(place) => place.start.max(at),
             None => whole.max(at),
         };
@@ -166,7 +165,7 @@ impl Held {
         let gone = usize::try_from(undecided - self.base).unwrap_or(usize::MAX).min(self.bytes.len());
         self.bytes.drain(..gone);
         self.base = undecided;
-        if self.places.front().is_some_and(|place| place.fate == Fate::Out) {
+        if self.places.front().is_some_and(|place| place.marked) {
             // Others stand inside of it, and only those that go on may outlast it.
             let mut first = true;
             self.places.retain(|place| std::mem::take(&mut first) || place.growing);
@@ -186,6 +185,11 @@ impl Held {
     pub(super) fn pass(&mut self, bytes: &[u8], told: &mut Vec<u8>) {
         told.extend_from_slice(bytes);
         self.base += bytes.len() as u64;
+    }
+
+    #[cfg(test)]
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.bytes.len(), self.places.len())
     }
 
     fn place(&mut self, id: u64) -> Option<&mut Place> {

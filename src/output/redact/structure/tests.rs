@@ -179,3 +179,57 @@ fn carriage_returns_and_odd_lines_hide_nothing() {
     holds("x: \"unterminated\nkind: Secret\ndata:\n  a: «b»\n");
     holds("x: {unterminated: [\nkind: Secret\ndata:\n  a: «b»\n");
 }
+
+/// One value of so many bytes, kubectl's order of keys.
+fn object(kind: &str, size: usize) -> String {
+    format!("{{\"apiVersion\":\"v1\",\"data\":{{\"a\":\"{}\",\"b\":\"c\"}},\"kind\":\"{kind}\"}}\n", "x".repeat(size))
+}
+
+#[test]
+fn a_kind_that_comes_too_late_is_taken_for_a_secret() {
+    let bound = usize::try_from(held::LOOK_BACK).unwrap();
+    let told = |text: &str| {
+        let whole = redacted_by(usize::MAX, text);
+        for size in [999, 32 * 1024] {
+            assert_eq!(redacted_by(size, text), whole, "in pieces of {size}");
+        }
+        whole
+    };
+    for size in [bound / 2, bound - 100] {
+        let text = object("ConfigMap", size);
+        assert_eq!(told(&text), text);
+        assert_eq!(told(&text.replace("ConfigMap", "Secret")).len(), object("Secret", 0).len() + "[REDACTED]".len() * 2 - 1);
+    }
+    let late = object("ConfigMap", bound + 1);
+    assert_eq!(told(&late), told(&late.replace("ConfigMap", "Secret")).replace("Secret", "ConfigMap"));
+    assert!(!told(&late).contains("xx"));
+    // One whose kind comes first is known for what it is.
+    let first = late.replace("{\"apiVersion\"", "{\"kind\":\"ConfigMap\",\"apiVersion\"");
+    assert_eq!(told(&first), first);
+    let many: String = (0..=held::PLACES).map(|number| format!("  k{number}: v\n")).collect();
+    assert!(!told(&format!("data:\n{many}kind: ConfigMap\n")).contains(": v\n"));
+}
+
+#[test]
+fn a_stream_that_ends_before_the_kind_tells_no_value() {
+    holds("{\"apiVersion\":\"v1\",\"data\":{\"a\":«\"b\"»,\"c\":«\"d»");
+    holds("apiVersion: v1\ndata:\n  a: «b»\n  c: «|\n    d»\n");
+    // Values of a chart are no object.
+    holds("data:\n  a: b\n");
+    holds("replicas: 1\n");
+}
+
+#[test]
+fn no_more_is_held_than_the_bound() {
+    for unit in ["x", "\\\"", " ", "\n", "\"},\"b\":{\"", "{\"data\":{\"a\":\"", "[", "data:\n ", "- data: {", "\\\\\\\""] {
+        let mut structure = Structure::new();
+        structure.push(b"{\"data\":{\"a\":\"", &mut Vec::new());
+        for _ in 0..64 {
+            structure.push(unit.repeat(PIECE / unit.len()).as_bytes(), &mut Vec::new());
+            let (bytes, places) = structure.held.size();
+            assert!(bytes <= usize::try_from(held::LOOK_BACK).unwrap() + PIECE, "{unit:?}: {bytes}");
+            assert!(places <= usize::try_from(held::PLACES).unwrap() + PIECE / 2, "{unit:?}: {places}");
+        }
+        structure.finish(&mut Vec::new());
+    }
+}
