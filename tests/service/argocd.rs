@@ -1,11 +1,11 @@
 //! argocd against a real Argo CD server: confined, with the token that its caller sends.
 
-use std::fs;
+use std::{fs, sync::PoisonError};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use crate::{
-    fixtures::ARGOCD_ANSWERS,
+    fixtures::{ARGOCD_ANSWERS, SYNCS},
     harness::{Server, argocd, eventually, tools},
 };
 
@@ -45,6 +45,7 @@ fn a_callers_token_reads_and_syncs_applications() {
     let flags = ["--tools-dir", tools.to_str().unwrap(), "--egress-allow", "127.0.0.1", "--policy", policy.to_str().unwrap()];
     let server = Server::with(&flags, None);
     eventually("argocd is there", || server.get("/tools/status").json()["tools"]["argocd"]["state"] == "available");
+    let _turn = SYNCS.lock().unwrap_or_else(PoisonError::into_inner);
     for (command, expected) in ARGOCD_ANSWERS {
         let reply = ask(&server, command, &headers());
         assert_eq!(reply["success"], true, "{command}: {reply}");

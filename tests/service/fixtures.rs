@@ -1,6 +1,10 @@
 //! What other tests build on: the servers beside the demo cluster, asked by the bare tools.
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    process::Command,
+    sync::{Mutex, PoisonError},
+};
 
 use crate::harness::{argocd, istio, tools};
 
@@ -20,8 +24,12 @@ pub const ARGOCD_ANSWERS: [(&str, &str); 12] = [
     ("app sync shop", "successfully synced"),
 ];
 
+/// Argo CD runs one operation of an application at a time: whoever syncs `shop` holds this.
+pub static SYNCS: Mutex<()> = Mutex::new(());
+
 #[test]
 fn the_bare_argocd_reads_and_syncs_and_may_not_delete() {
+    let _turn = SYNCS.lock().unwrap_or_else(PoisonError::into_inner);
     for (command, expected) in [("app diff shop", "")].into_iter().chain(ARGOCD_ANSWERS) {
         let (succeeded, output) = bare_argocd(command);
         assert!(succeeded && output.contains(expected), "{command}: {output}");
