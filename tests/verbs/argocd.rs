@@ -107,7 +107,7 @@ fn projects() -> Vec<Row> {
         does("proj delete {ns}", ""),
         does("repo add {repo} --upsert --type git", "added"),
         does("cluster set in-cluster --label a=b", "updated"),
-        does("account generate-token --account agent", "eyJ"),
+        does("account generate-token --account agent", "[REDACTED]"),
     ]
 }
 

@@ -87,7 +87,7 @@ fn creates() -> Vec<Row> {
         does("create job by-hand --from=cronjob/nightly -n {ns}", "created"),
         does("wait --for=condition=Complete job/once -n {ns} --timeout=20s", "condition met"),
         does("create serviceaccount robot -n {ns}", "created"),
-        does("create token robot -n {ns} --duration=10m", "eyJ"),
+        does("create token robot -n {ns} --duration=10m", "[REDACTED]"),
         does("create role reader --verb=get,list --resource=pods -n {ns}", "created"),
         does("create rolebinding readers --role=reader --serviceaccount={ns}:robot -n {ns}", "created"),
         does("create service clusterip plain --tcp=80:8080 -n {ns}", "created"),
