@@ -11,6 +11,8 @@ use super::message::Limits;
 const MOST_THREADS: u64 = 128;
 /// The most of a user that children share with the server, and perhaps with more of this host.
 const MOST_SHARED_THREADS: u64 = 4096;
+/// The same for a child that starts processes: the kernel counts all of the user's, so the others have the rest.
+const MOST_SHARED_PROCESSES: u64 = MOST_SHARED_THREADS / 2;
 /// What a Go program reserves before it does anything (740 to 930 MiB, sandbox notes, 9.4), and room.
 const RESERVED: u64 = 2 << 30;
 
@@ -18,8 +20,13 @@ const RESERVED: u64 = 2 << 30;
 const LARGEST_FILE: u64 = 16 << 20;
 
 /// Sets every limit and reads it back. `own_user` says that no other child shares the uid, `writes` that it has a
-/// directory to write to.
+/// directory to write to, and a helper to start.
 pub(super) fn apply(limits: Limits, own_user: bool, writes: bool) -> Result<(), Errno> {
+    let threads = match (own_user, writes) {
+        (true, _) => MOST_THREADS,
+        (false, true) => MOST_SHARED_PROCESSES,
+        (false, false) => MOST_SHARED_THREADS,
+    };
     let wanted = [
         (Resource::RLIMIT_CORE, 0),
         (Resource::RLIMIT_FSIZE, if writes { LARGEST_FILE } else { 0 }), // pipes are not counted
@@ -30,7 +37,7 @@ pub(super) fn apply(limits: Limits, own_user: bool, writes: bool) -> Result<(), 
         (Resource::RLIMIT_DATA, limits.memory_bytes),
         // Page tables of what is only reserved are counted nowhere else.
         (Resource::RLIMIT_AS, limits.memory_bytes.saturating_add(RESERVED)),
-        (Resource::RLIMIT_NPROC, if own_user { MOST_THREADS } else { MOST_SHARED_THREADS }),
+        (Resource::RLIMIT_NPROC, threads),
         (Resource::RLIMIT_CPU, limits.cpu_seconds),
     ];
     for (resource, limit) in wanted {
