@@ -1,6 +1,6 @@
 //! Strings: what they hold is read by a level of its own, with its escapes resolved.
 
-use memchr::{memchr, memchr2, memchr3};
+use memchr::{memchr2, memchr3};
 
 use super::{
     At, End, LEVELS, Level, Reading, Run,
@@ -30,8 +30,8 @@ impl Level {
         let end = memchr3(b'"', b'\\', b'\n', run.bytes);
         let text = run.first(end.unwrap_or(run.bytes.len()));
         let ends = end.and_then(|end| run.bytes.get(end));
-        if ends == Some(&b'"') && matches!(self.string, Reading::Perhaps { .. }) && memchr(b'{', text.bytes).is_none() {
-            self.string = Reading::No; // one line without a brace has no mapping with data
+        if ends == Some(&b'"') && matches!(self.string, Reading::Perhaps { .. }) && memchr2(b'{', b'[', text.bytes).is_none() {
+            self.string = Reading::No; // one line without a bracket has nothing to take out
         }
         self.tell_inner(text, held);
         match ends {
