@@ -163,7 +163,8 @@ fn plant(file: &mut Value, choices: &mut Choices<'_>) {
     let place = *choices.pick(&PLACES);
     let user = place.ends_with("/user");
     let (key, value) = match choices.below(8) {
-        0 if user => ("token", json!(format!("{CREDENTIAL} {REJECTED}"))),
+        // Two spaces: without the only one it would be a token.
+        0 if user => ("token", json!(format!("{CREDENTIAL}  {REJECTED}"))),
         1 if user => ("client-key-data", json!(BASE64_STANDARD.encode(CREDENTIAL))),
         2 if user => ("client-certificate-data", json!(format!("{REJECTED}="))),
         0 if place.ends_with("/cluster") => ("server", json!(format!("https://u:{REJECTED}@k8s.example.com"))),

@@ -403,26 +403,30 @@ fn checked_cluster(cluster: &Cluster, now: Option<SystemTime>) -> Result<Checked
 /// Longer than any; a URL parser takes its time over a host name of 256 KiB.
 const LONGEST_SERVER: usize = 2048;
 
-/// The server as it may be told about: what is refused for its user, query, fragment or path is refused without them,
-/// since they may be a password or a token.
+/// The server as it may be told about: what is refused for its user, port, query, fragment or path is refused without
+/// them, since they may be a password or a token.
 fn tellable(server: &str) -> Cow<'_, str> {
     match server.split_once(['?', '#']) {
         _ if server.contains('@') => Cow::Borrowed("https://***@***"),
         Some((before, _)) => Cow::Owned(format!("{before}?***")),
-        // A query that has lost its mark, for one.
-        None => match refused_in_path(server) {
+        // A password or a query that has lost its mark.
+        None => match refused_character(server) {
             Some((before, refused)) => Cow::Owned(format!("{before}{refused}***")),
             None => Cow::Borrowed(server),
         },
     }
 }
 
-/// The first character that no path of an API server has, and what stands before it.
-fn refused_in_path(server: &str) -> Option<(&str, char)> {
+/// The first character that neither a port nor the path of an API server has, and what stands before it.
+fn refused_character(server: &str) -> Option<(&str, char)> {
     let (_, rest) = server.split_once("://")?;
-    let (_, path) = rest.split_once('/')?;
-    let (at, refused) = path.char_indices().find(|(_, c)| !c.is_ascii_alphanumeric() && !"/._-".contains(*c))?;
-    Some((server.get(..server.len() - path.len() + at)?, refused))
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (_, behind_brackets) = authority.rsplit_once(']').unwrap_or(("", authority));
+    let port = behind_brackets.split_once(':').map_or("", |(_, port)| port);
+    let in_port = port.char_indices().find(|(_, c)| !c.is_ascii_digit()).map(|(at, c)| (authority.len() - port.len() + at, c));
+    let in_path = || path.char_indices().find(|(_, c)| !c.is_ascii_alphanumeric() && !"/._-".contains(*c));
+    let (at, refused) = in_port.or_else(|| in_path().map(|(at, c)| (rest.len() - path.len() + at, c)))?;
+    Some((server.get(..server.len() - rest.len() + at)?, refused))
 }
 
 fn checked_user(user: &User, terms: &Terms, now: Option<SystemTime>) -> Result<Credential, KubeconfigError> {
@@ -813,6 +817,8 @@ mod tests {
                 "https://k8s.example.com/t=fake-token",
                 "the path of `https://k8s.example.com/t=***` has characters or segments that an API server's path does not",
             ),
+            ("https://jane:fake-password.k8s.example.com/x", "`https://jane:f***` is not an absolute URL"),
+            ("https://[::1]:fake-token", "`https://[::1]:f***` is not an absolute URL"),
             ("http://k8s.example.com/ fake-token", "the scheme of `http://k8s.example.com/ ***` is not https"),
         ] {
             let error = refused(&PLAIN.replace("https://k8s.example.com:6443", &format!("'{server}'"))).to_string();
