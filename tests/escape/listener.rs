@@ -6,7 +6,7 @@ use std::{
     io::{Read, Write},
     net::TcpStream,
     os::unix::fs::PermissionsExt,
-    process::Command,
+    process::{Command, Stdio},
     thread,
     time::Duration,
 };
@@ -24,12 +24,33 @@ flags = ["--selector"]
 namespaces = ["*"]
 "#;
 
-/// The ports on loopback that a user listens on (proc(5), `/proc/net/tcp`).
-fn listening(user: u32) -> BTreeSet<u16> {
-    let text = fs::read_to_string("/proc/net/tcp").unwrap();
-    let rows = text.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let own = rows.filter(|row| row[3] == "0A" && row[7] == user.to_string());
-    own.filter_map(|row| row[1].strip_prefix("0100007F:")).map(|port| u16::from_str_radix(port, 16).unwrap()).collect()
+/// Whose a listening socket is.
+#[derive(Clone, Copy)]
+enum Owner {
+    /// A user's, of all its processes.
+    User(u32),
+    /// A process's, beside others of its user.
+    Process(u32),
+}
+
+impl Owner {
+    /// The ports on loopback that it listens on (proc(5), `/proc/net/tcp`).
+    fn listening(self) -> BTreeSet<u16> {
+        let text = fs::read_to_string("/proc/net/tcp").unwrap();
+        let rows = text.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let own = rows.filter(|row| row[3] == "0A" && self.has(row[7], row[9]));
+        own.filter_map(|row| row[1].strip_prefix("0100007F:")).map(|port| u16::from_str_radix(port, 16).unwrap()).collect()
+    }
+
+    fn has(self, user: &str, inode: &str) -> bool {
+        match self {
+            Self::User(own) => user == own.to_string(),
+            Self::Process(own) => {
+                let held = fs::read_dir(format!("/proc/{own}/fd")).into_iter().flatten().flatten();
+                held.filter_map(|entry| fs::read_link(entry.path()).ok()).any(|to| to.as_os_str() == format!("socket:[{inode}]").as_str())
+            }
+        }
+    }
 }
 
 /// What a stranger hears who asks the port.
@@ -44,25 +65,25 @@ fn heard_by_a_stranger(port: u16) -> String {
     String::from_utf8_lossy(&heard).into_owned()
 }
 
-/// Has every port that this user has besides those of `before` asked by a stranger, twice, while `call` runs.
-fn with_strangers<T: Send>(user: u32, call: impl FnOnce() -> T + Send) -> (T, Vec<String>) {
-    let before = listening(user);
+/// Has every port that the owner opens while `call` runs asked by a stranger, twice.
+fn with_strangers<T: Send>(owner: Owner, call: impl FnOnce() -> T + Send) -> (T, Vec<String>) {
+    let before = owner.listening();
     let told = thread::scope(|scope| {
         let call = scope.spawn(call);
-        eventually("the child listens", || listening(user).difference(&before).count() >= 2);
+        eventually("the child listens", || owner.listening().difference(&before).count() >= 2);
         thread::sleep(Duration::from_millis(300)); // it has asked itself, and waits
-        let ports: Vec<u16> = listening(user).difference(&before).copied().collect();
+        let ports: Vec<u16> = owner.listening().difference(&before).copied().collect();
         let strangers: Vec<String> = ports.iter().chain(&ports).map(|port| heard_by_a_stranger(*port)).collect();
         (call.join().unwrap(), strangers)
     });
-    eventually("the ports are gone", || listening(user).difference(&before).count() == 0);
+    eventually("the ports are gone", || owner.listening().difference(&before).count() == 0);
     told
 }
 
 #[test]
 fn a_childs_ports_are_its_own() {
-    let control = || Command::new(probe().join("istioctl")).arg("--selector=talk-to-itself:").output().unwrap();
-    let (output, strangers) = with_strangers(nix::unistd::geteuid().as_raw(), control);
+    let control = Command::new(probe().join("istioctl")).arg("--selector=talk-to-itself:").stdout(Stdio::piped()).spawn().unwrap();
+    let (output, strangers) = with_strangers(Owner::Process(control.id()), || control.wait_with_output().unwrap());
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(told.contains("a stranger got in") && strangers.iter().all(|heard| heard.contains("200 OK")), "{told} {strangers:?}");
 
@@ -77,7 +98,7 @@ fn a_childs_ports_are_its_own() {
     eventually("istioctl is there", || server.get("/tools/status").json()["tools"]["istioctl"]["state"] == "available");
 
     let kubeconfig = kubeconfig_of("https://127.0.0.1:1");
-    let (reply, strangers) = with_strangers(user, || {
+    let (reply, strangers) = with_strangers(Owner::User(user), || {
         let sent = [("Content-Type", "application/json"), ("X-Kubeconfig", kubeconfig.as_str())];
         server.send("POST", "/tools/istioctl", &sent, br#"{"command":"proxy-config log --selector talk-to-itself:"}"#)
     });
