@@ -192,11 +192,14 @@ impl Inventory {
         let mut child =
             sandbox.start(Run::VersionProbe(tool), Pinned::nowhere(), workspace, limits).await.map_err(|error| error.to_string())?;
         let (_stop, stopped) = watch::channel(false);
-        let caps = Caps { kept: 16 * 1024, read: 64 * 1024 };
+        let caps = Caps { kept: 16 * 1024, read: 64 * 1024, lines: None };
         let plain = || Redactor::new(&[]);
         let Some(streams) = child.take_streams() else { return Err("its output is gone".into()) };
         let told = async {
-            tokio::join!(capture(streams.stdout, caps, plain(), stopped.clone()), capture(streams.stderr, caps, plain(), stopped.clone()))
+            tokio::join!(
+                capture(streams.stdout, caps, plain(), None, stopped.clone()),
+                capture(streams.stderr, caps, plain(), None, stopped.clone())
+            )
         };
         let Ok((out, err)) = timeout(PROBE_WITHIN, told).await else { return Err(format!("`{tool} version` did not end in time")) };
         let status = child.wait().await;

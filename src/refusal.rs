@@ -54,6 +54,8 @@ pub enum Code {
     ToolUnavailable,
     /// The caller is not known.
     Unauthenticated,
+    /// There is no such call under way.
+    UnknownCall,
     /// There is no such tool.
     UnknownTool,
 }
@@ -77,6 +79,7 @@ impl Code {
             Self::Timeout => "timeout",
             Self::ToolUnavailable => "tool_unavailable",
             Self::Unauthenticated => "unauthenticated",
+            Self::UnknownCall => "unknown_call",
             Self::UnknownTool => "unknown_tool",
         }
     }
@@ -161,6 +164,12 @@ pub enum Refusal {
         /// The most bytes that are read.
         limit: u64,
     },
+    /// The command printed as many lines as its rule lets it.
+    #[error("the command printed {limit} lines, which is as many as the rule allows, and was ended")]
+    TooManyLines {
+        /// The most lines.
+        limit: u64,
+    },
     /// The tool is not available.
     #[error("{reason}")]
     Tool {
@@ -169,6 +178,9 @@ pub enum Refusal {
         /// What to do.
         hint: String,
     },
+    /// No such call.
+    #[error("no call of yours of that name is under way")]
+    UnknownCall,
     /// No such tool.
     #[error("there is no tool {0}")]
     UnknownTool(Excerpt),
@@ -201,8 +213,9 @@ impl Refusal {
             Self::Argocd(_) | Self::Request { .. } => Code::InvalidRequest,
             Self::RequestTooLarge { .. } => Code::RequestTooLarge,
             Self::Sandbox(_) => Code::SandboxUnavailable,
-            Self::Timeout { .. } | Self::TooMuchOutput { .. } => Code::Timeout,
+            Self::Timeout { .. } | Self::TooMuchOutput { .. } | Self::TooManyLines { .. } => Code::Timeout,
             Self::Tool { .. } => Code::ToolUnavailable,
+            Self::UnknownCall => Code::UnknownCall,
             Self::UnknownTool(_) => Code::UnknownTool,
             Self::Fault { .. } => Code::Internal,
         }
@@ -236,7 +249,9 @@ impl Refusal {
             Self::Request { hint, .. } | Self::Tool { hint, .. } => hint.clone(),
             Self::RequestTooLarge { .. } => "send one command and one kubeconfig of one context".into(),
             Self::Timeout { .. } => "ask for less (-l, --field-selector, --tail), or give a longer `timeout`".into(),
+            Self::TooManyLines { .. } => "this is what may be had at once; ask again for newer lines (--since, --since-time)".into(),
             Self::TooMuchOutput { .. } => "narrow the query: -l, --field-selector, -o name, --tail".into(),
+            Self::UnknownCall => "GET /calls lists those that are".into(),
             Self::UnknownTool(_) => "the tools are kubectl, helm, istioctl and argocd".into(),
             Self::Words(error) => error.help(),
         }

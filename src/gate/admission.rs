@@ -68,12 +68,12 @@ impl Admission {
         }
     }
 
-    /// Takes a place, or waits for one.
+    /// Takes a place, or waits for one, for at most `within`.
     ///
     /// # Errors
     /// [`Refusal::Overloaded`] when the queue is full or the wait too long, [`Refusal::OverloadedByCaller`] when the
     /// caller has its share.
-    pub async fn enter(&self, caller: &Caller) -> Result<Place, Refusal> {
+    pub async fn enter(&self, caller: &Caller, within: Duration) -> Result<Place, Refusal> {
         let counted = self.count(caller)?;
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             self.report();
@@ -85,7 +85,7 @@ impl Admission {
             return Err(overloaded());
         }
         self.report();
-        let place = timeout(self.longest_wait, Arc::clone(&self.places).acquire_owned()).await;
+        let place = timeout(self.longest_wait.min(within), Arc::clone(&self.places).acquire_owned()).await;
         drop(waiting);
         self.report();
         match place {
@@ -147,27 +147,31 @@ mod tests {
         let admission = Admission::new(8, 8, 2, Duration::from_secs(1));
         let known = KnownCaller { principal: "web".into(), groups: Vec::new(), digest: TokenDigest::of(b"t"), expires: None };
         let web = Callers::new(vec![known]).identify(Some(b"Bearer t"), Door::Rest, SystemTime::now()).unwrap();
-        let (one, _two) = (admission.enter(&web).await.unwrap(), admission.enter(&web).await.unwrap());
-        assert!(matches!(admission.enter(&web).await, Err(Refusal::OverloadedByCaller { calls: 2 })));
-        let _others = [admission.enter(&anonymous()).await.unwrap(), admission.enter(&anonymous()).await.unwrap()];
+        let (one, _two) = (admission.enter(&web, Duration::MAX).await.unwrap(), admission.enter(&web, Duration::MAX).await.unwrap());
+        assert!(matches!(admission.enter(&web, Duration::MAX).await, Err(Refusal::OverloadedByCaller { calls: 2 })));
+        let _others =
+            [admission.enter(&anonymous(), Duration::MAX).await.unwrap(), admission.enter(&anonymous(), Duration::MAX).await.unwrap()];
         drop(one);
-        let _three = admission.enter(&web).await.unwrap();
+        let _three = admission.enter(&web, Duration::MAX).await.unwrap();
         assert_eq!(admission.by_caller.lock().unwrap().len(), 1);
     }
 
     #[tokio::test]
     async fn the_queue_is_bounded_in_length_and_time() {
         let admission = Arc::new(Admission::new(1, 1, 2, Duration::from_millis(50)));
-        let place = admission.enter(&anonymous()).await.unwrap();
+        let place = admission.enter(&anonymous(), Duration::MAX).await.unwrap();
         let queued = tokio::spawn({
             let admission = Arc::clone(&admission);
-            async move { admission.enter(&anonymous()).await.is_ok() }
+            async move { admission.enter(&anonymous(), Duration::MAX).await.is_ok() }
         });
         tokio::time::sleep(Duration::from_millis(10)).await;
-        assert!(matches!(admission.enter(&anonymous()).await, Err(Refusal::Overloaded { running: 1, waiting: 1 })), "the queue is full");
+        assert!(
+            matches!(admission.enter(&anonymous(), Duration::MAX).await, Err(Refusal::Overloaded { running: 1, waiting: 1 })),
+            "the queue is full"
+        );
         drop(place);
         assert!(queued.await.unwrap(), "the first in the queue gets the place");
-        let _place = admission.enter(&anonymous()).await.unwrap();
-        assert!(matches!(admission.enter(&anonymous()).await, Err(Refusal::Overloaded { .. })), "the wait is over");
+        let _place = admission.enter(&anonymous(), Duration::MAX).await.unwrap();
+        assert!(matches!(admission.enter(&anonymous(), Duration::MAX).await, Err(Refusal::Overloaded { .. })), "the wait is over");
     }
 }

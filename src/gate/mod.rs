@@ -8,6 +8,8 @@ mod access;
 mod admission;
 mod arguments;
 mod outcome;
+mod running;
+mod watch;
 
 use std::{
     fs::File,
@@ -24,8 +26,11 @@ use zeroize::Zeroizing;
 pub use admission::Admission;
 pub use arguments::{Arguments, Headers};
 pub use outcome::{Body, Confinement, Outcome, Ran};
+pub use running::RunningCall;
 
 use access::{Access, Handed};
+use running::{Entry, Running};
+use watch::{Ended, Watch};
 
 use crate::{
     argocd::{ArgocdAccess, Carried},
@@ -39,10 +44,10 @@ use crate::{
     inventory::Inventory,
     kubeconfig::{Kubeconfig, Terms, decode},
     metrics,
-    output::{Caps, Captured, Redactor, capture},
+    output::{Caps, Live},
     policy::{Approved, Decision, Policy, Target},
     refusal::Refusal,
-    sandbox::{Child, Limits, ProfileName, Run, Sandbox, SandboxError},
+    sandbox::{Limits, ProfileName, Run, Sandbox, SandboxError},
     secret::SecretString,
     workspace::Workspaces,
 };
@@ -87,9 +92,6 @@ pub struct Bounds {
     pub memory_bytes: u64,
 }
 
-/// How long a child may take to end after SIGTERM.
-const GRACE: Duration = Duration::from_secs(2);
-
 /// The one enforcement point. Cheap to clone.
 #[derive(Clone)]
 pub struct Gate {
@@ -98,6 +100,8 @@ pub struct Gate {
     stop: CancellationToken,
     /// Calls that are not recorded to their end yet.
     calls: TaskTracker,
+    /// The same, by their ids.
+    running: Arc<Running>,
 }
 
 /// What the journey needs.
@@ -127,7 +131,7 @@ pub struct Rooms {
 impl Gate {
     /// The gate to these rooms.
     pub fn new(rooms: Rooms) -> Self {
-        Self { rooms: Arc::new(rooms), stop: CancellationToken::new(), calls: TaskTracker::new() }
+        Self { rooms: Arc::new(rooms), stop: CancellationToken::new(), calls: TaskTracker::new(), running: Arc::default() }
     }
 
     /// The tools.
@@ -159,9 +163,22 @@ impl Gate {
         &self.rooms.sandbox
     }
 
-    /// Runs one request to its end. Dropping the future cancels it: the child is ended and what it
-    /// had is removed, whoever still listens.
-    pub async fn run(&self, caller: Caller, request: Request) -> Outcome {
+    /// This caller's calls that are under way.
+    pub fn running(&self, caller: &Caller) -> Vec<RunningCall> {
+        self.running.of(caller)
+    }
+
+    /// Ends one of this caller's calls: it answers with what it printed by then.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownCall`] when this caller has none of that name under way.
+    pub fn cancel(&self, caller: &Caller, request_id: &str) -> Result<(), Refusal> {
+        self.running.cancel(caller, request_id)
+    }
+
+    /// Runs one request to its end; `live` hears what it prints while it does. Dropping the future cancels
+    /// it: the child is ended and what it had is removed, whoever still listens.
+    pub async fn run(&self, caller: Caller, request: Request, live: Option<Live>) -> Outcome {
         let started = Instant::now();
         let request_id = outcome::request_id();
         let cancel = self.stop.child_token();
@@ -172,7 +189,11 @@ impl Gate {
         let rooms = Arc::clone(&self.rooms);
         let call = self.calls.spawn({
             let request_id = request_id.clone();
-            async move { Call { rooms: &rooms, caller: &caller, request: &request, request_id: &request_id, started }.run(&cancel).await }
+            let entry = self.running.enter(&request_id, &caller, tool, cancel.clone());
+            async move {
+                let call = Call { rooms: &rooms, caller: &caller, request: &request, request_id: &request_id, started };
+                call.run(&cancel, &entry, live).await
+            }
         });
         let (ran, refusal) = match call.await {
             Ok(Ok(ran)) => (Some(ran), None),
@@ -231,30 +252,56 @@ struct Call<'a> {
 
 impl Call<'_> {
     /// Every room, in order. A room's proof is the next one's argument, so none can be skipped.
-    async fn run(self, cancel: &CancellationToken) -> Result<Ran, Stopped> {
+    async fn run(self, cancel: &CancellationToken, entry: &Entry, live: Option<Live>) -> Result<Ran, Stopped> {
         let judged = self.judge().await;
         self.record_decision(&judged).await?;
         let Judged { approved, handed, secrets, pinned, deadline, .. } = judged.map_err(|(refusal, _)| refusal)?;
+        let queued = Instant::now();
         let place = tokio::select! {
-            place = self.rooms.admission.enter(self.caller) => place?,
+            place = self.rooms.admission.enter(self.caller, deadline.saturating_sub(self.started.elapsed())) => place?,
             () = cancel.cancelled() => return Err(Refusal::Cancelled.into()),
         };
+        let queued = queued.elapsed();
         let workspace = self
             .rooms
             .workspaces
             .open(&handed.kubeconfig, handed.authority.as_deref())
             .map_err(|source| Refusal::Fault { what: "no directory could be made for the request", source })?;
         drop(handed.kubeconfig);
-        let (rule, kept) = (approved.rule(), approved.bounds().max_output_bytes);
+        let rule = approved.rule();
+        let caps = self.caps(&approved, live.as_ref());
         let limits = Limits { memory_bytes: self.rooms.bounds.memory_bytes, cpu_seconds: deadline.as_secs() + 5 };
         let spawning = Instant::now();
         let run = Run::Approved(Box::new(approved), handed.variables);
-        let child = self.rooms.sandbox.start(run, pinned, workspace, limits).await.map_err(not_started)?;
+        let mut child = self.rooms.sandbox.start(run, pinned, workspace, limits).await.map_err(not_started)?;
         metrics::spawn(self.request.tool, spawning.elapsed());
-        let ended = self.watch(child, Watch { rule, kept, secrets, deadline }, cancel).await;
+        entry.started();
+        if let Some(live) = &live {
+            live.started(self.request_id).await;
+        }
+        let watch = Watch { caps, secrets, since: self.started, deadline, cancel, live };
+        let Ended { status, stdout, stderr, refusal } = watch.to_the_end(&mut child).await?;
         drop(place);
+        let (layers, refused_connections) = (child.layers().to_vec(), child.refused_connections());
+        let ran = Ran { tool: self.request.tool, status, stdout, stderr, rule, layers, refused_connections, queued };
+        let ended = match refusal {
+            None => Ok(ran),
+            Some(refusal) => Err(Stopped { ran: Some(ran), refusal }),
+        };
         self.record_end(&ended).await;
         ended
+    }
+
+    /// How much of its output is kept, told and read, under the rule's own bounds. Who hears it at once has all that is
+    /// told, so that the rule's bound ends it.
+    fn caps(&self, approved: &Approved, live: Option<&Live>) -> Caps {
+        let (bounds, rule) = (self.rooms.bounds, approved.bounds());
+        let most = rule.max_output_bytes.unwrap_or(usize::MAX);
+        let read = match live {
+            Some(live) if live.instead => bounds.read_output.min(most as u64),
+            _ => bounds.read_output,
+        };
+        Caps { kept: bounds.kept_output.min(most), read, lines: rule.max_lines }
     }
 
     /// Everything that is decided before anything starts.
@@ -381,76 +428,6 @@ impl Call<'_> {
         }
     }
 
-    /// Reads the child's output until it ends, its deadline passes, or nobody waits any more.
-    async fn watch(&self, mut child: Child, watch: Watch, cancel: &CancellationToken) -> Result<Ran, Stopped> {
-        let Watch { rule, kept, secrets, deadline } = watch;
-        let bounds = self.rooms.bounds;
-        let kept = kept.map_or(bounds.kept_output, |kept| kept.min(bounds.kept_output));
-        let caps = Caps { kept, read: bounds.read_output };
-        let (stop, stopped) = tokio::sync::watch::channel(false);
-        let layers = child.layers().to_vec();
-        let Some(streams) = child.take_streams() else {
-            return Err(Refusal::Fault { what: "the child's streams are gone", source: std::io::ErrorKind::NotFound.into() }.into());
-        };
-        let reading = async {
-            tokio::join!(
-                capture(streams.stdout, caps, Redactor::new(&secrets), stopped.clone()),
-                capture(streams.stderr, caps, Redactor::new(&secrets), stopped.clone())
-            )
-        };
-        tokio::pin!(reading);
-        let mut refusal = None;
-        // A stream that stays open after its child has ended belongs to nobody: stop reading it.
-        let captured = tokio::select! {
-            captured = &mut reading => Some(captured),
-            status = async { child.wait().await } => { let _ = status; None },
-            () = tokio::time::sleep(deadline.saturating_sub(self.started.elapsed())) => { refusal = Some(Refusal::Timeout { after: deadline }); None },
-            () = cancel.cancelled() => { refusal = Some(Refusal::Cancelled); None },
-        };
-        let overflowed = captured.as_ref().is_some_and(|(out, err): &(Captured, Captured)| out.overflowed || err.overflowed);
-        if overflowed {
-            refusal = Some(Refusal::TooMuchOutput { limit: bounds.read_output });
-        }
-        match &refusal {
-            None => {}
-            Some(Refusal::Timeout { .. }) => {
-                child.terminate();
-                let _ = timeout(GRACE, child.wait()).await; // killed below if it is still there
-                child.kill();
-            }
-            Some(_) => child.kill(),
-        }
-        // The streams are closed, but the child may still run (`exec >&-`): it keeps its deadline.
-        let left = deadline.saturating_sub(self.started.elapsed());
-        let status = match timeout(left, child.wait()).await {
-            Ok(status) => status,
-            Err(_) => {
-                child.kill();
-                refusal.get_or_insert(Refusal::Timeout { after: deadline });
-                child.wait().await
-            }
-        };
-        let (stdout, stderr) = match captured {
-            Some(captured) => captured,
-            None => {
-                // What is still in the pipes is read; then reading stops even if a writer is left.
-                match timeout(Duration::from_millis(200), &mut reading).await {
-                    Ok(captured) => captured,
-                    Err(_) => {
-                        let _ = stop.send(true);
-                        reading.await
-                    }
-                }
-            }
-        };
-        let tool = self.request.tool;
-        let ran = Ran { tool, status, stdout, stderr, rule, layers, refused_connections: child.refused_connections() };
-        match refusal {
-            None => Ok(ran),
-            Some(refusal) => Err(Stopped { ran: Some(ran), refusal }),
-        }
-    }
-
     async fn record_decision(&self, judged: &Result<Judged, (Refusal, Option<Invocation>)>) -> Result<(), Refusal> {
         let mut record = DecisionRecord {
             request_id: self.request_id,
@@ -543,14 +520,6 @@ fn not_started(error: SandboxError) -> Refusal {
         },
         error => error.into(),
     }
-}
-
-/// What bounds a child, and what may not be seen of it.
-struct Watch {
-    rule: String,
-    kept: Option<usize>,
-    secrets: Vec<SecretString>,
-    deadline: Duration,
 }
 
 /// A request that may run, and with what.

@@ -44,6 +44,8 @@ pub struct Ran {
     pub layers: Vec<LayerStatus>,
     /// How often it asked for another server than its own.
     pub refused_connections: u32,
+    /// How long it waited for a place.
+    pub queued: Duration,
 }
 
 /// The answer to a call, over every door. The text in `output` and `error` comes from a cluster:
@@ -63,6 +65,10 @@ pub struct Body {
     /// From the request to its end, in milliseconds.
     #[schemars(transform = no_format)]
     pub duration_ms: u64,
+    /// How long it waited for a place, in milliseconds, if it did.
+    #[schemars(transform = no_format)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queued_ms: Option<u64>,
     /// Whether the middle of the output was left out.
     pub truncated: bool,
     /// The rule of the policy that decided.
@@ -146,6 +152,7 @@ impl Outcome {
             exit_code,
             request_id: self.request_id.clone(),
             duration_ms: milliseconds(self.took),
+            queued_ms: ran.map(|ran| milliseconds(ran.queued)).filter(|&queued| queued > 0),
             truncated: ran.is_some_and(|ran| ran.stdout.truncated || ran.stderr.truncated),
             rule: refusal.and_then(Refusal::rule).or_else(|| ran.map(|ran| ran.rule.clone())),
             sandbox: ran.map(|ran| Confinement::of(&ran.layers)),

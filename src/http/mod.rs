@@ -3,9 +3,11 @@
 #![forbid(unsafe_code)]
 
 mod authentication;
+mod calls;
 mod guard;
 mod openapi;
 mod status;
+mod stream;
 mod tools;
 
 use std::{io, net::TcpListener, time::Duration};
@@ -15,7 +17,7 @@ use axum::{
     http::{StatusCode, header},
     middleware,
     response::IntoResponse,
-    routing::{any, get, post},
+    routing::{any, delete, get, post},
 };
 use axum_server::{Handle, accept::NoDelayAcceptor};
 use hyper_util::rt::TokioTimer;
@@ -88,6 +90,8 @@ fn router(gate: Gate, metrics: PrometheusHandle, hosts: Hosts, authentication: A
     let of_callers = Router::new()
         .route("/tools/status", get(status::tools))
         .route("/tools/{tool}", post(tools::call).fallback(any(tools::method_not_allowed)))
+        .route("/calls", get(calls::list))
+        .route("/calls/{request_id}", delete(calls::cancel))
         .route("/clusters", get(status::clusters))
         .layer(middleware::from_fn_with_state(authentication, authentication::check));
     Router::new()

@@ -12,14 +12,17 @@ use utoipa::{
     },
 };
 
-use super::status;
+use super::{calls, status};
 use crate::{
     catalogue::Tool,
     gate::{Arguments, Body},
 };
 
 #[derive(OpenApi)]
-#[openapi(paths(status::clusters, status::health, status::ready, status::tools), components(schemas(Arguments, Body)))]
+#[openapi(
+    paths(calls::cancel, calls::list, status::clusters, status::health, status::ready, status::tools),
+    components(schemas(Arguments, Body))
+)]
 struct Base;
 
 /// The document.

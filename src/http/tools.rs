@@ -11,7 +11,10 @@ use axum::{
 };
 use tokio::time::timeout;
 
-use super::{BODY_WITHIN, LARGEST_BODY};
+use super::{
+    BODY_WITHIN, LARGEST_BODY,
+    stream::{self, Format},
+};
 use crate::{
     caller::Caller,
     catalogue::Tool,
@@ -36,7 +39,11 @@ pub async fn call(
         Ok(arguments) => arguments,
         Err(refusal) => return refused(refusal),
     };
-    rendered(&gate.run(caller, arguments.request(tool, Headers::read(&parts.headers))).await)
+    let request = arguments.request(tool, Headers::read(&parts.headers));
+    match Format::asked(&parts.headers) {
+        None => rendered(&gate.run(caller, request, None).await),
+        Some(format) => stream::told(gate, caller, request, format).await,
+    }
 }
 
 async fn read(headers: &HeaderMap, body: HttpBody) -> Result<Arguments, Refusal> {
@@ -115,7 +122,7 @@ fn with_status(status: StatusCode, refusal: Refusal) -> Response {
     response
 }
 
-fn rendered(outcome: &Outcome) -> Response {
+pub(super) fn rendered(outcome: &Outcome) -> Response {
     let code = outcome.refusal.as_ref().map_or(StatusCode::OK, |refusal| status(refusal.code()));
     let mut response = (code, Json(outcome.body())).into_response();
     if let Some(seconds) = outcome.refusal.as_ref().and_then(Refusal::retry_after) {
@@ -140,6 +147,6 @@ fn status(code: Code) -> StatusCode {
         Code::Overloaded | Code::SandboxUnavailable | Code::ToolUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::Timeout => StatusCode::GATEWAY_TIMEOUT,
-        Code::UnknownTool => StatusCode::NOT_FOUND,
+        Code::UnknownCall | Code::UnknownTool => StatusCode::NOT_FOUND,
     }
 }

@@ -5,6 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+mod progress;
+
 use std::{sync::Arc, time::Duration};
 
 use http::request::Parts;
@@ -30,6 +32,7 @@ use crate::{
     caller::{Caller, Door},
     catalogue::Tool,
     gate::{Arguments, Body, Gate, Headers, Outcome},
+    output::Live,
     refusal::Refusal,
 };
 
@@ -208,8 +211,13 @@ impl ServerHandler for Server {
         };
         let Some(caller) = caller else { return Err(ErrorData::internal_error("the request was not identified", None)) };
         let request = arguments.request(tool, headers);
+        let run = async {
+            let Some(token) = context.meta.get_progress_token() else { return self.gate.run(caller, request, None).await };
+            let (live, events) = Live::new(false);
+            tokio::join!(self.gate.run(caller, request, Some(live)), progress::tell(events, context.peer.clone(), token)).0
+        };
         let outcome = tokio::select! {
-            outcome = self.gate.run(caller, request) => outcome,
+            outcome = run => outcome,
             // A client of the 2026 era cancels by leaving, an older one by saying so. The gate ends the child.
             () = context.ct.cancelled() => return Ok(CallToolResult::error(vec![ContentBlock::text("cancelled")]).into()),
         };

@@ -5,7 +5,11 @@ use tokio::{
     sync::watch,
 };
 
-use super::{clean::clean, redact::Redactor};
+use super::{
+    clean::clean,
+    live::{Lines, Live, Stream},
+    redact::Redactor,
+};
 
 /// How much of a stream is kept, and how much is read at all. Bytes.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +18,8 @@ pub struct Caps {
     pub kept: usize,
     /// Read and counted; past it the child is ended.
     pub read: u64,
+    /// Lines that are told; with the last one the child is ended.
+    pub lines: Option<u64>,
 }
 
 /// What was read of one stream.
@@ -25,23 +31,42 @@ pub struct Captured {
     pub written: u64,
     /// Whether something is left out.
     pub truncated: bool,
-    /// Whether the stream went past what is read at all.
-    pub overflowed: bool,
+    /// Which cap the stream came to, and was read no further.
+    pub capped: Option<Cap>,
 }
 
-/// Reads `stream` to its end, or until `overflow` is reached or `stop` changes to true: then what
-/// was read so far is returned. What `redactor` knows is taken out before anything is kept.
-pub async fn capture(mut stream: impl AsyncRead + Unpin, caps: Caps, mut redactor: Redactor, mut stop: watch::Receiver<bool>) -> Captured {
+/// What ends the reading of a stream before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cap {
+    /// So many bytes.
+    Bytes(u64),
+    /// So many lines.
+    Lines(u64),
+}
+
+/// Reads `stream` to its end, or until a cap is reached or `stop` changes to true: then what was read so far is
+/// returned. What `redactor` knows is taken out before anything is kept or told to `live`.
+pub async fn capture(
+    mut stream: impl AsyncRead + Unpin,
+    caps: Caps,
+    mut redactor: Redactor,
+    live: Option<(Live, Stream)>,
+    mut stop: watch::Receiver<bool>,
+) -> Captured {
+    let instead = live.as_ref().is_some_and(|(live, _)| live.instead);
+    let kept = if instead { 0 } else { caps.kept };
+    let mut live = live.map(|(live, stream)| Lines::new(live, stream));
     // Two thirds of what is kept are the beginning (headers, the first error), the rest the end.
-    let head_size = caps.kept / 3 * 2;
-    let tail_size = caps.kept - head_size;
+    let head_size = kept / 3 * 2;
+    let tail_size = kept - head_size;
     let mut head: Vec<u8> = Vec::new();
     let mut tail: Vec<u8> = Vec::new();
     let mut written: u64 = 0;
     // Without what the redactor took out.
     let mut shown: u64 = 0;
     let mut buffer = vec![0_u8; 32 * 1024];
-    let mut overflowed = false;
+    let mut lines_left = caps.lines.unwrap_or(u64::MAX);
+    let mut capped;
     loop {
         let read = tokio::select! {
             biased;
@@ -52,6 +77,10 @@ pub async fn capture(mut stream: impl AsyncRead + Unpin, caps: Caps, mut redacto
         written += chunk.len() as u64;
         let ended = chunk.is_empty();
         let told = if ended { std::mem::replace(&mut redactor, Redactor::new(&[])).finish() } else { redactor.push(chunk) };
+        let (told, used_up) = first_lines(&told, &mut lines_left);
+        if let Some(live) = &mut live {
+            live.push(told, &mut stop).await;
+        }
         shown += told.len() as u64;
         let (to_head, to_tail) = told.split_at(told.len().min(head_size - head.len()));
         head.extend_from_slice(to_head);
@@ -59,15 +88,21 @@ pub async fn capture(mut stream: impl AsyncRead + Unpin, caps: Caps, mut redacto
         if tail.len() > 2 * tail_size {
             tail.drain(..tail.len() - tail_size);
         }
-        if ended {
-            break;
-        }
-        if written > caps.read {
-            overflowed = true;
+        capped = match caps.lines.filter(|_| used_up) {
+            Some(lines) => Some(Cap::Lines(lines)),
+            None => (written > caps.read).then_some(Cap::Bytes(caps.read)),
+        };
+        if ended || capped.is_some() {
             break;
         }
     }
-    let truncated = shown > caps.kept as u64;
+    if let Some(live) = live {
+        live.finish(&mut stop).await;
+    }
+    if instead {
+        return Captured { text: String::new(), written, truncated: capped.is_some(), capped };
+    }
+    let truncated = shown > kept as u64;
     let text = if truncated {
         tail.drain(..tail.len().saturating_sub(tail_size));
         let (head, tail) = (last_line_end(&head), first_line_start(&tail));
@@ -81,7 +116,18 @@ pub async fn capture(mut stream: impl AsyncRead + Unpin, caps: Caps, mut redacto
         head.extend_from_slice(&tail);
         clean(&head)
     };
-    Captured { text, written, truncated, overflowed }
+    Captured { text, written, truncated: truncated || capped.is_some(), capped }
+}
+
+/// As many lines as are left, and whether they end here.
+fn first_lines<'a>(told: &'a [u8], left: &mut u64) -> (&'a [u8], bool) {
+    for at in memchr::memchr_iter(b'\n', told) {
+        *left -= 1;
+        if *left == 0 {
+            return (told.get(..=at).unwrap_or(told), true);
+        }
+    }
+    (told, false)
 }
 
 /// The head up to its last line's end; all of it when it is one long line.
@@ -102,20 +148,20 @@ mod tests {
 
     async fn captured(text: &[u8], kept: usize, read: u64) -> Captured {
         let (_sender, stop) = watch::channel(false);
-        capture(text, Caps { kept, read }, Redactor::new(&[]), stop).await
+        capture(text, Caps { kept, read, lines: None }, Redactor::new(&[]), None, stop).await
     }
 
     #[tokio::test]
     async fn what_fits_is_kept_whole() {
         let text = captured(b"a\nb\n", 10, 100).await;
-        assert_eq!(text, Captured { text: "a\nb\n".into(), written: 4, truncated: false, overflowed: false });
+        assert_eq!(text, Captured { text: "a\nb\n".into(), written: 4, truncated: false, capped: None });
     }
 
     #[tokio::test]
     async fn what_does_not_fit_keeps_its_head_and_tail_in_whole_lines() {
         let lines: String = (0..1000).map(|n| format!("line {n}\n")).collect();
         let found = captured(lines.as_bytes(), 300, 1 << 20).await;
-        assert!(found.truncated && !found.overflowed);
+        assert!(found.truncated && found.capped.is_none());
         assert!(found.text.starts_with("line 0\n") && found.text.ends_with("line 999\n"), "{}", found.text);
         assert!(found.text.contains("bytes left out"));
         assert!(found.text.len() < 500);
@@ -125,7 +171,29 @@ mod tests {
     #[tokio::test]
     async fn past_the_hard_cap_nothing_more_is_read() {
         let found = captured(&vec![b'x'; 1 << 20], 64, 1000).await;
-        assert!(found.overflowed);
+        assert_eq!(found.capped, Some(Cap::Bytes(1000)));
         assert!(found.written < 1 << 17);
+    }
+
+    #[tokio::test]
+    async fn after_as_many_lines_as_are_told_nothing_more_is_read() {
+        let (_sender, stop) = watch::channel(false);
+        let caps = Caps { kept: 100, read: 1000, lines: Some(2) };
+        let found = capture(&b"a\nb\nc\nd"[..], caps, Redactor::new(&[]), None, stop).await;
+        assert_eq!((found.text.as_str(), found.capped), ("a\nb\n", Some(Cap::Lines(2))));
+    }
+
+    #[tokio::test]
+    async fn what_a_listener_takes_is_not_told_twice() {
+        let (_sender, stop) = watch::channel(false);
+        let (live, mut heard) = Live::new(true);
+        let caps = Caps { kept: 100, read: 1000, lines: None };
+        let found = capture(&b"a\nb"[..], caps, Redactor::new(&[]), Some((live, Stream::Stdout)), stop).await;
+        assert_eq!(found, Captured { text: String::new(), written: 3, truncated: false, capped: None });
+        let mut told = String::new();
+        while let Ok(crate::output::Event::Output { text, .. }) = heard.try_recv() {
+            told.push_str(&text);
+        }
+        assert_eq!(told, "a\nb");
     }
 }

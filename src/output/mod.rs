@@ -7,8 +7,10 @@
 
 mod capture;
 mod clean;
+mod live;
 mod redact;
 
-pub use capture::{Caps, Captured, capture};
+pub use capture::{Cap, Caps, Captured, capture};
 pub use clean::clean;
+pub use live::{Event, Live, Stream};
 pub use redact::Redactor;

@@ -102,6 +102,8 @@ struct RawRule {
     timeout: Option<Spanned<String>>,
     #[schemars(with = "Option<String>")]
     max_output: Option<Spanned<String>>,
+    #[schemars(with = "Option<u64>")]
+    max_lines: Option<Spanned<u64>>,
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     matches: List,
@@ -512,6 +514,7 @@ impl Loading<'_> {
             raw.max_names.as_ref().map(|most| (most.span(), "`max_names` makes an allow rule narrower")),
             raw.timeout.as_ref().map(|timeout| (timeout.span(), "a deny rule starts nothing, so it bounds nothing")),
             raw.max_output.as_ref().map(|most| (most.span(), "a deny rule starts nothing, so it bounds nothing")),
+            raw.max_lines.as_ref().map(|most| (most.span(), "a deny rule starts nothing, so it bounds nothing")),
             raw.after_dash.then(|| (raw.id.span(), "`after_dash` makes an allow rule wider")),
         ];
         match wrong.into_iter().flatten().next() {
@@ -570,7 +573,11 @@ impl Loading<'_> {
                 .filter(|bytes| *bytes > 0)
                 .ok_or_else(|| self.error(text.span(), "max_output is a size like 64KiB or 1MiB, and not 0", None))
         });
-        Ok(Bounds { timeout: timeout.transpose()?, max_output_bytes: max_output_bytes.transpose()? })
+        let max_lines = raw.max_lines.as_ref().map(|most| match *most.get_ref() {
+            0 => Err(self.error(most.span(), "max_lines is a number of lines, and not 0", None)),
+            lines => Ok(lines),
+        });
+        Ok(Bounds { timeout: timeout.transpose()?, max_output_bytes: max_output_bytes.transpose()?, max_lines: max_lines.transpose()? })
     }
 
     /// A list of globs; an empty one matches nothing, which nobody means.
@@ -904,6 +911,7 @@ mod tests {
             ("verbs = [\"logs\"]\ninject = { \"--tail\" = \"many\" }", 8, 23, "--tail takes a whole number", None),
             ("verbs = [\"get\"]\ntimeout = \"0s\"", 8, 11, "a timeout is a duration", None),
             ("verbs = [\"get\"]\nmax_output = \"64K\"", 8, 14, "max_output is a size", None),
+            ("verbs = [\"get\"]\nmax_lines = 0", 8, 13, "max_lines is a number", None),
         ] {
             let error = load(&format!("{HEAD}{body}\n")).unwrap_err();
             assert!(error.message.contains(message), "{error}");
@@ -982,13 +990,15 @@ mod tests {
     fn the_tightest_bounds_count() {
         use super::super::Decision as D;
         let text = |timeout: &str, most: &str| {
-            format!("{HEAD}verbs = [\"get\"]\nresources = [\"pods\"]\ntimeout = \"{timeout}\"\nmax_output = \"{most}\"\n")
+            let bounds = format!("timeout = \"{timeout}\"\nmax_output = \"{most}\"\nmax_lines = 20\n");
+            format!("{HEAD}verbs = [\"get\"]\nresources = [\"pods\"]\n{bounds}")
         };
         let files =
             [("60s", "16KiB"), ("10s", "1MiB")].map(|(timeout, most)| PolicyFile { name: "p.toml".into(), text: text(timeout, most) });
         let policy = Policy::load(&files, &Catalogue::carried().unwrap()).unwrap();
         let D::Allow(approved) = decide(&policy, "get pods") else { panic!("allowed") };
-        assert_eq!(approved.bounds(), Bounds { timeout: Some(std::time::Duration::from_secs(10)), max_output_bytes: Some(16 * 1024) });
+        let timeout = Some(std::time::Duration::from_secs(10));
+        assert_eq!(approved.bounds(), Bounds { timeout, max_output_bytes: Some(16 * 1024), max_lines: Some(20) });
     }
 
     #[test]

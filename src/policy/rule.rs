@@ -71,6 +71,8 @@ pub struct Bounds {
     pub timeout: Option<Duration>,
     /// The most text of each stream that the caller gets, in bytes.
     pub max_output_bytes: Option<usize>,
+    /// The most lines of each stream; with the last one the command is ended.
+    pub max_lines: Option<u64>,
 }
 
 impl Bounds {
@@ -79,7 +81,11 @@ impl Bounds {
         fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
             one.into_iter().chain(other).min()
         }
-        Self { timeout: least(self.timeout, other.timeout), max_output_bytes: least(self.max_output_bytes, other.max_output_bytes) }
+        Self {
+            timeout: least(self.timeout, other.timeout),
+            max_output_bytes: least(self.max_output_bytes, other.max_output_bytes),
+            max_lines: least(self.max_lines, other.max_lines),
+        }
     }
 }
 

@@ -1,0 +1,131 @@
+//! A running child, until it is gone: [`Watch::to_the_end`].
+//!
+//! Its streams are read all the while, so that it never waits for us, whatever else is waited for. Where a deadline or
+//! a caller ends it, it is asked first (SIGTERM) and killed when it does not go.
+
+use std::time::{Duration, Instant};
+
+use tokio::{
+    select,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    output::{Cap, Caps, Captured, Live, Redactor, Stream, capture},
+    refusal::Refusal,
+    sandbox::{Child, ExitStatus},
+    secret::SecretString,
+};
+
+/// How long a child may take to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How long what a dead child left in its pipes may take to be read, where nobody listens at his own pace.
+const FLUSH: Duration = Duration::from_millis(200);
+
+/// What bounds a child, and what may not be seen of it.
+pub(super) struct Watch<'a> {
+    /// How much is kept, told and read of each stream.
+    pub(super) caps: Caps,
+    /// The request's credentials.
+    pub(super) secrets: Vec<SecretString>,
+    /// From when on it is counted.
+    pub(super) since: Instant,
+    /// How long the call may take.
+    pub(super) deadline: Duration,
+    /// Cancelled when nobody wants the answer.
+    pub(super) cancel: &'a CancellationToken,
+    /// Who hears it at once.
+    pub(super) live: Option<Live>,
+}
+
+/// How a child ended.
+pub(super) struct Ended {
+    pub(super) status: ExitStatus,
+    pub(super) stdout: Captured,
+    pub(super) stderr: Captured,
+    /// Why it was ended before it did by itself.
+    pub(super) refusal: Option<Refusal>,
+}
+
+impl Watch<'_> {
+    /// Reads what the child prints until it is dead and reaped.
+    ///
+    /// # Errors
+    /// [`Refusal::Fault`] when its streams were taken by somebody else.
+    pub(super) async fn to_the_end(self, child: &mut Child) -> Result<Ended, Refusal> {
+        let Some(streams) = child.take_streams() else {
+            return Err(Refusal::Fault { what: "the child's streams are gone", source: std::io::ErrorKind::NotFound.into() });
+        };
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let hears = |stream| self.live.clone().map(|live| (live, stream));
+        let reading = async {
+            tokio::join!(
+                capture(streams.stdout, self.caps, Redactor::new(&self.secrets), hears(Stream::Stdout), stopped.clone()),
+                capture(streams.stderr, self.caps, Redactor::new(&self.secrets), hears(Stream::Stderr), stopped.clone())
+            )
+        };
+        tokio::pin!(reading);
+        let (mut read, mut refusal) = (None, None);
+        let mut status = select! {
+            status = reads_on(&mut reading, &mut read, child) => Some(status),
+            () = sleep(self.left()) => None,
+            () = self.cancel.cancelled() => None,
+        };
+        if status.is_none() {
+            child.terminate();
+            status = timeout(GRACE, reads_on(&mut reading, &mut read, child)).await.ok();
+            refusal = Some(if self.cancel.is_cancelled() { Refusal::Cancelled } else { Refusal::Timeout { after: self.deadline } });
+        }
+        let status = match status {
+            Some(status) => status,
+            None => {
+                child.kill();
+                reads_on(&mut reading, &mut read, child).await
+            }
+        };
+        let (stdout, stderr) = match read {
+            Some(read) => read,
+            None => {
+                // What is still in the pipes is read; then reading stops even if a writer is left.
+                let within = if self.live.is_some() && refusal.is_none() { self.left().max(FLUSH) } else { FLUSH };
+                select! {
+                    read = &mut reading => read,
+                    () = sleep(within) => { let _ = stop.send(true); reading.await }
+                    () = self.cancel.cancelled(), if refusal.is_none() => { let _ = stop.send(true); reading.await }
+                }
+            }
+        };
+        let capped = stdout.capped.or(stderr.capped).map(|cap| match cap {
+            Cap::Bytes(limit) => Refusal::TooMuchOutput { limit },
+            Cap::Lines(limit) => Refusal::TooManyLines { limit },
+        });
+        Ok(Ended { status, stdout, stderr, refusal: refusal.or(capped) })
+    }
+
+    /// The time that is left.
+    fn left(&self) -> Duration {
+        self.deadline.saturating_sub(self.since.elapsed())
+    }
+}
+
+/// Waits for the child's end and reads meanwhile; what a cap ends is killed.
+async fn reads_on<R: Future<Output = (Captured, Captured)> + Unpin>(
+    reading: &mut R,
+    read: &mut Option<(Captured, Captured)>,
+    child: &mut Child,
+) -> ExitStatus {
+    loop {
+        select! {
+            biased;
+            status = child.wait() => return status,
+            captured = &mut *reading, if read.is_none() => {
+                if captured.0.capped.or(captured.1.capped).is_some() {
+                    child.kill();
+                }
+                *read = Some(captured);
+            }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! `GET /calls` and `DELETE /calls/{request_id}`: a caller sees and ends its own calls.
+
+use axum::{
+    Extension, Json,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::tools::refused;
+use crate::{
+    caller::Caller,
+    gate::{Body, Gate, RunningCall},
+};
+
+/// The calls of one caller.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Calls {
+    /// Those under way, the oldest first.
+    calls: Vec<RunningCall>,
+}
+
+/// A call that was told to end.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Ending {
+    /// Its id.
+    request_id: String,
+}
+
+/// This caller's calls that wait or run.
+#[utoipa::path(get, path = "/calls", operation_id = "calls", responses((status = 200, body = Calls)))]
+pub async fn list(State(gate): State<Gate>, Extension(caller): Extension<Caller>) -> Json<Calls> {
+    Json(Calls { calls: gate.running(&caller) })
+}
+
+/// Ends a call of this caller; whoever waits for it gets what it printed, and `cancelled`.
+#[utoipa::path(
+    delete,
+    path = "/calls/{request_id}",
+    operation_id = "cancel",
+    params(("request_id" = String, Path, description = "From GET /calls, or from the first event of a streamed reply")),
+    responses((status = 202, description = "It is ending", body = Ending), (status = 404, description = "The caller has no such call", body = Body))
+)]
+pub async fn cancel(State(gate): State<Gate>, Extension(caller): Extension<Caller>, Path(request_id): Path<String>) -> Response {
+    match gate.cancel(&caller, &request_id) {
+        Ok(()) => (StatusCode::ACCEPTED, Json(Ending { request_id })).into_response(),
+        Err(refusal) => refused(refusal),
+    }
+}
