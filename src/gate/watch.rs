@@ -59,30 +59,34 @@ impl Watch<'_> {
             return Err(Refusal::Fault { what: "the child's streams are gone", source: std::io::ErrorKind::NotFound.into() });
         };
         let (stop, stopped) = tokio::sync::watch::channel(false);
-        let hears = |stream| self.live.clone().map(|live| (live, stream));
-        let reading = async {
-            tokio::join!(
-                capture(streams.stdout, self.caps, Redactor::new(&self.secrets), hears(Stream::Stdout), stopped.clone()),
-                capture(streams.stderr, self.caps, Redactor::new(&self.secrets), hears(Stream::Stderr), stopped.clone())
-            )
+        // Cancelled when one of the streams is read no further; the other one may stay open for ever.
+        let full = CancellationToken::new();
+        let read_one = async |stream, pipe| {
+            let live = self.live.clone().map(|live| (live, stream));
+            let captured = capture(pipe, self.caps, Redactor::new(&self.secrets), live, stopped.clone()).await;
+            if captured.capped.is_some() {
+                full.cancel();
+            }
+            captured
         };
+        let reading = async { tokio::join!(read_one(Stream::Stdout, streams.stdout), read_one(Stream::Stderr, streams.stderr)) };
         tokio::pin!(reading);
         let (mut read, mut refusal) = (None, None);
         let mut status = select! {
-            status = reads_on(&mut reading, &mut read, child) => Some(status),
+            status = reads_on(&mut reading, &mut read, &full, child) => Some(status),
             () = sleep(self.left()) => None,
             () = self.cancel.cancelled() => None,
         };
         if status.is_none() {
             child.terminate();
-            status = timeout(GRACE, reads_on(&mut reading, &mut read, child)).await.ok();
+            status = timeout(GRACE, reads_on(&mut reading, &mut read, &full, child)).await.ok();
             refusal = Some(if self.cancel.is_cancelled() { Refusal::Cancelled } else { Refusal::Timeout { after: self.deadline } });
         }
         let status = match status {
             Some(status) => status,
             None => {
                 child.kill();
-                reads_on(&mut reading, &mut read, child).await
+                reads_on(&mut reading, &mut read, &full, child).await
             }
         };
         let (stdout, stderr) = match read {
@@ -110,22 +114,23 @@ impl Watch<'_> {
     }
 }
 
-/// Waits for the child's end and reads meanwhile; what a cap ends is killed.
+/// Waits for the child's end and reads meanwhile; a child whose stream is `full` is killed.
 async fn reads_on<R: Future<Output = (Captured, Captured)> + Unpin>(
     reading: &mut R,
     read: &mut Option<(Captured, Captured)>,
+    full: &CancellationToken,
     child: &mut Child,
 ) -> ExitStatus {
+    let mut killed = false;
     loop {
         select! {
             biased;
             status = child.wait() => return status,
-            captured = &mut *reading, if read.is_none() => {
-                if captured.0.capped.or(captured.1.capped).is_some() {
-                    child.kill();
-                }
-                *read = Some(captured);
+            () = full.cancelled(), if !killed => {
+                child.kill();
+                killed = true;
             }
+            captured = &mut *reading, if read.is_none() => *read = Some(captured),
         }
     }
 }

@@ -18,7 +18,7 @@ groups = ["web"]
 "#;
 
 /// The token, and the table of settings that knows it.
-fn token(name: &str, more: &[&str]) -> (String, String) {
+pub fn token(name: &str, more: &[&str]) -> (String, String) {
     let made = Command::new(program()).args(["token", "new", name]).args(more).output().unwrap();
     assert!(made.status.success());
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

@@ -14,6 +14,7 @@ mod istio;
 mod mcp;
 mod redaction;
 mod secrets;
+mod streaming;
 
 use std::{
     fs,
