@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+mod memory;
+
 use std::{
     collections::BTreeMap,
     env, fs, io,
@@ -26,6 +28,8 @@ use crate::{
     policy::PolicyFile,
     sandbox::{Layer, Level, Levels},
 };
+
+use memory::Budget;
 
 /// Where an image or package puts the tools.
 const TOOLS_DIR: &str = "/usr/lib/kube-airlock/tools";
@@ -99,7 +103,7 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     /// Bounds of each call.
     pub bounds: Bounds,
-    /// Children at once.
+    /// Children at once; together they fit into the memory that there is.
     pub concurrency: u16,
     /// Calls that may wait.
     pub queue: usize,
@@ -298,7 +302,8 @@ struct LimitsTable {
     output: String,
     longest_output: String,
     memory: String,
-    concurrency: u16,
+    memory_budget: Option<String>,
+    concurrency: Option<u16>,
     queue: usize,
     calls_per_caller: usize,
     rate: u32,
@@ -313,7 +318,8 @@ impl Default for LimitsTable {
             output: "64KiB".into(),
             longest_output: "64MiB".into(),
             memory: "1GiB".into(),
-            concurrency: 8,
+            memory_budget: None,
+            concurrency: None,
             queue: 64,
             calls_per_caller: 16,
             rate: 100,
@@ -394,9 +400,22 @@ impl Settings {
             (Some(per_second), Some(burst)) => Some(Rate { per_second, burst }),
             (Some(_), None) => return Err(ConfigError::Value { key: "limits.burst", problem: "nobody could call; give 1 or more".into() }),
         };
-        if !(1..=1000).contains(&limits.concurrency) {
-            return Err(ConfigError::Value { key: "limits.concurrency", problem: "give 1 to 1000".into() });
+        if limits.concurrency.is_some_and(|places| !(1..=1000).contains(&places)) {
+            return Err(ConfigError::Value {
+                key: "limits.concurrency",
+                problem: "give 1 to 1000, or leave it out for as many as fit".into(),
+            });
         }
+        let budget = match &limits.memory_budget {
+            Some(text) => Some(Budget { bytes: size("limits.memory_budget", text)?, who: "limits.memory_budget is" }),
+            None => Budget::of_this_host(),
+        };
+        let budget = budget.ok_or_else(|| ConfigError::Value {
+            key: "limits.memory_budget",
+            problem: "this kernel does not tell how much memory there is; say how much all tools together may take".into(),
+        })?;
+        let concurrency =
+            budget.places(limits.concurrency, bounds.memory_bytes).map_err(|(key, problem)| ConfigError::Value { key, problem })?;
         Ok(Self {
             listen,
             policy: read_policies(&policy)?,
@@ -408,7 +427,7 @@ impl Settings {
             work_dir: options.work_dir.or(file.work_dir),
             allowed_hosts,
             bounds,
-            concurrency: limits.concurrency,
+            concurrency,
             queue: limits.queue,
             calls_per_caller: limits.calls_per_caller,
             callers: Callers::new(file.caller.into_iter().map(CallerTable::known).collect::<Result<_, _>>()?),
@@ -537,6 +556,7 @@ mod tests {
             "[limits]\ntimeout = \"0s\"",
             "[limits]\nmemory = \"1MiB\"",
             "[limits]\nconcurrency = 0",
+            "[limits]\nconcurrency = 4\nmemory_budget = \"2GiB\"",
             "[limits]\nburst = 0",
             "[limits]\ncalls_per_caller = 0",
             "[[caller]]\nprincipal = \"web\"",

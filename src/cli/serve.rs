@@ -62,7 +62,7 @@ pub fn http(options: Options) -> Done {
         let (gate, workspaces) = prepared.open(&settings, Audit::new(io::stdout()))?;
         tokio::spawn(stop_on_signal(stop.clone()));
         let spawner = watch_spawner(&gate, &stop);
-        tracing::info!(address = %settings.listen, "listening");
+        tracing::info!(address = %settings.listen, tools_at_once = settings.concurrency, "listening");
         let (hosts, authentication) =
             (Hosts::new(settings.allowed_hosts.clone()), Authentication::new(settings.callers.clone(), settings.rate));
         http::serve(listener, gate.clone(), metrics, hosts, authentication, stop.clone()).await?;
@@ -190,7 +190,7 @@ fn drop_root(settings: &Settings) -> Done {
     Ok(())
 }
 
-/// As many descriptors as are allowed: each connection is one, and a call three.
+/// As many descriptors as are allowed: each connection is one, and a call some 10, or 134 if its child opens all it may.
 fn raise_descriptors() {
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && soft < hard
