@@ -14,6 +14,7 @@ mod watch;
 use std::{
     fs::File,
     io::{self, Read},
+    num::NonZeroU64,
     path::Path,
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant, SystemTime},
@@ -280,7 +281,7 @@ impl Call<'_> {
             live.started(self.request_id).await;
         }
         let watch = Watch { caps, secrets, since: self.started, deadline, cancel, live };
-        let Ended { status, stdout, stderr, refusal } = watch.to_the_end(&mut child).await?;
+        let Ended { status, stdout, stderr, refusal } = watch.until_the_end(&mut child).await?;
         drop(place);
         let (layers, refused_connections) = (child.layers().to_vec(), child.refused_connections());
         let ran = Ran { tool: self.request.tool, status, stdout, stderr, rule, layers, refused_connections, queued };
@@ -301,7 +302,7 @@ impl Call<'_> {
             Some(live) if live.instead => bounds.read_output.min(most as u64),
             _ => bounds.read_output,
         };
-        Caps { kept: bounds.kept_output.min(most), read, lines: rule.max_lines }
+        Caps { kept: bounds.kept_output.min(most), read, lines: rule.max_lines.map(NonZeroU64::get) }
     }
 
     /// Everything that is decided before anything starts.

@@ -1,4 +1,4 @@
-//! A running child, until it is gone: [`Watch::to_the_end`].
+//! A running child, until it is gone: [`Watch::until_the_end`].
 //!
 //! Its streams are read all the while, so that it never waits for us, whatever else is waited for. Where a deadline or
 //! a caller ends it, it is asked first (SIGTERM) and killed when it does not go.
@@ -54,7 +54,7 @@ impl Watch<'_> {
     ///
     /// # Errors
     /// [`Refusal::Fault`] when its streams were taken by somebody else.
-    pub(super) async fn to_the_end(self, child: &mut Child) -> Result<Ended, Refusal> {
+    pub(super) async fn until_the_end(self, child: &mut Child) -> Result<Ended, Refusal> {
         let Some(streams) = child.take_streams() else {
             return Err(Refusal::Fault { what: "the child's streams are gone", source: std::io::ErrorKind::NotFound.into() });
         };

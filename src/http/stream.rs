@@ -100,7 +100,7 @@ struct Telling {
     /// None after its end.
     call: Option<Pin<Box<dyn Future<Output = Outcome> + Send>>>,
     /// Its end, until that is told.
-    end: Option<Outcome>,
+    end: Option<Box<Outcome>>,
 }
 
 impl Telling {
@@ -110,7 +110,7 @@ impl Telling {
             tokio::select! {
                 biased;
                 Some(event) = self.events.recv() => return Some(Told::Event(event)),
-                outcome = call => self.end = Some(outcome),
+                outcome = call => self.end = Some(Box::new(outcome)),
                 () = tokio::time::sleep(ALIVE) => return Some(Told::Alive),
             }
             self.call = None;
@@ -125,7 +125,7 @@ impl Telling {
 enum Told {
     Event(Event),
     Alive,
-    End(Outcome),
+    End(Box<Outcome>),
 }
 
 impl Told {

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    num::NonZeroU64,
     ops::Range,
     sync::Arc,
 };
@@ -573,9 +574,8 @@ impl Loading<'_> {
                 .filter(|bytes| *bytes > 0)
                 .ok_or_else(|| self.error(text.span(), "max_output is a size like 64KiB or 1MiB, and not 0", None))
         });
-        let max_lines = raw.max_lines.as_ref().map(|most| match *most.get_ref() {
-            0 => Err(self.error(most.span(), "max_lines is a number of lines, and not 0", None)),
-            lines => Ok(lines),
+        let max_lines = raw.max_lines.as_ref().map(|most| {
+            NonZeroU64::new(*most.get_ref()).ok_or_else(|| self.error(most.span(), "max_lines is a number of lines, and not 0", None))
         });
         Ok(Bounds { timeout: timeout.transpose()?, max_output_bytes: max_output_bytes.transpose()?, max_lines: max_lines.transpose()? })
     }
@@ -998,7 +998,7 @@ mod tests {
         let policy = Policy::load(&files, &Catalogue::carried().unwrap()).unwrap();
         let D::Allow(approved) = decide(&policy, "get pods") else { panic!("allowed") };
         let timeout = Some(std::time::Duration::from_secs(10));
-        assert_eq!(approved.bounds(), Bounds { timeout, max_output_bytes: Some(16 * 1024), max_lines: Some(20) });
+        assert_eq!(approved.bounds(), Bounds { timeout, max_output_bytes: Some(16 * 1024), max_lines: NonZeroU64::new(20) });
     }
 
     #[test]

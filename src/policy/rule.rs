@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    num::NonZeroU64,
     time::Duration,
 };
 
@@ -72,7 +73,7 @@ pub struct Bounds {
     /// The most text of each stream that the caller gets, in bytes.
     pub max_output_bytes: Option<usize>,
     /// The most lines of each stream; with the last one the command is ended.
-    pub max_lines: Option<u64>,
+    pub max_lines: Option<NonZeroU64>,
 }
 
 impl Bounds {

@@ -5,6 +5,7 @@
 //! [`message`](super::message) and ends, with every child, when the server does.
 
 use std::{
+    cell::Cell,
     collections::{HashMap, VecDeque},
     ffi::CString,
     fs,
@@ -97,6 +98,8 @@ struct Spawner {
     /// How many children there may be at once, each with a user of its own.
     slots: u16,
     server: Pid,
+    /// Who the server is, once it is not root any more: then it is nobody else ever again.
+    server_user: Cell<Option<Identity>>,
 }
 
 /// A child between fork and reaping.
@@ -193,6 +196,7 @@ impl Spawner {
             returned: VecDeque::new(),
             slots,
             server,
+            server_user: Cell::new(None),
         })
     }
 
@@ -317,7 +321,7 @@ impl Spawner {
         };
         let (report, theirs) = pipe2(OFlag::O_CLOEXEC).map_err(failed("session", "pipe2"))?;
         if let Some(identity) = identity {
-            let server = server_identity(self.server).ok_or(Errno::ESRCH);
+            let server = self.server_identity().ok_or(Errno::ESRCH);
             server.and_then(|server| workspace.of(server)).map_err(failed("user", "fstat"))?;
             workspace.give(identity).map_err(failed("user", "fchown"))?;
         }
@@ -435,13 +439,28 @@ impl Spawner {
         .collect()
     }
 
+    /// Who the server is now: it drops root after it has forked us.
+    fn server_identity(&self) -> Option<Identity> {
+        if let Some(known) = self.server_user.get() {
+            return Some(known);
+        }
+        let status = fs::read_to_string(format!("/proc/{}/status", self.server)).ok()?;
+        let users = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+        let user: u32 = users.split_whitespace().nth(1)?.parse().ok()?;
+        let identity = Identity::new(user);
+        if user != 0 {
+            self.server_user.set(Some(identity));
+        }
+        Some(identity)
+    }
+
     /// The workspace belongs to the server again, which removes it.
     ///
     /// Its directory is remembered for a while: with a server that dies the connections of its children go, and a
     /// child may end of that before we see why.
     fn give_back(&mut self, workspace: GivenWorkspace) {
         if self.first_user.is_some()
-            && let Some(server) = server_identity(self.server)
+            && let Some(server) = self.server_identity()
         {
             let _ = workspace.give(server); // the server is gone: see above
         }
@@ -552,13 +571,6 @@ fn open_trusted(path: &Path) -> Result<fs::File, ToolAbsence> {
         return untrusted("it belongs to neither root nor the user of this server");
     }
     Ok(file)
-}
-
-/// Who the server is now: it drops root after it has forked us.
-fn server_identity(server: Pid) -> Option<Identity> {
-    let status = fs::read_to_string(format!("/proc/{server}/status")).ok()?;
-    let users = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    users.split_whitespace().nth(1)?.parse().ok().map(Identity::new)
 }
 
 /// Sends one datagram, with descriptors.
