@@ -19,7 +19,7 @@ use std::{
     ffi::OsStr,
     fs,
     net::SocketAddr,
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{Mutex, PoisonError},
@@ -238,11 +238,11 @@ impl Stand {
         self.server.send("POST", &format!("/tools/{tool}"), &headers, body.as_bytes()).json()
     }
 
-    /// The tool as its user would call it: its exit status, its output and its errors.
+    /// The tool as its user would call it, built as upstream builds it: its exit status, its output and its errors.
     fn bare(&self, tool: &str, words: &[impl AsRef<OsStr>]) -> (Option<i32>, String, String) {
         let home = tempfile::tempdir().unwrap();
-        let mut command = Command::new(tools().join(tool));
-        command.args(words).env_clear().env("HOME", home.path()).env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+        let mut command = Command::new(tools().join(format!("{tool}-stock")));
+        command.arg0(tool).args(words).env_clear().env("HOME", home.path()).env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
         match tool {
             "argocd" => bare_argocd(&mut command, &self.authority),
             _ => command.env("KUBECONFIG", &self.kubeconfig),
