@@ -5,8 +5,9 @@
 mod memory;
 
 use std::{
-    collections::BTreeMap,
-    env, fs, io,
+    collections::{BTreeMap, BTreeSet},
+    env, fs,
+    io::{self, Read},
     net::SocketAddr,
     num::NonZeroU32,
     path::{Path, PathBuf},
@@ -15,8 +16,10 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use crate::{
+    audit::{FileSettings, MOST_KEPT, Seal},
     caller::{Caller, Callers, KnownCaller, Rate},
     catalogue::Tool,
     clusters::ClusterSource,
@@ -25,6 +28,7 @@ use crate::{
     excerpt::Excerpt,
     gate::Bounds,
     kubeconfig::{Impersonation, Terms, TokenSource},
+    metrics::MOST_PRINCIPALS,
     policy::PolicyFile,
     sandbox::{Layer, Level, Levels},
 };
@@ -64,9 +68,13 @@ pub struct Options {
     /// Listens beyond loopback although callers are not identified; put an authenticating proxy before it
     #[arg(long, env = "AIRLOCK_INSECURE_NO_AUTH")]
     pub insecure_no_auth: bool,
-    /// How the log on standard error is written [default: text]
+    /// How the log on standard error is written [default: text]; AIRLOCK_LOG has its levels by module, like
+    /// warn,kube_airlock=info,kube_airlock::gate=debug
     #[arg(long, env = "AIRLOCK_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
+    /// The file for audit records; full ones are kept beside it [default: standard output; of `stdio`, standard error]
+    #[arg(long, env = "AIRLOCK_AUDIT_FILE", value_name = "FILE")]
+    pub audit_file: Option<PathBuf>,
 }
 
 /// How the log is written.
@@ -121,6 +129,12 @@ pub struct Settings {
     pub first_child_user: u32,
     /// How the log is written.
     pub log_format: LogFormat,
+    /// The file for records; none for a stream.
+    pub audit_file: Option<FileSettings>,
+    /// The key that records are sealed with; none for a plain hash.
+    pub audit_key: Option<PathBuf>,
+    /// Principals that `/metrics` names.
+    pub counted_principals: BTreeSet<String>,
 }
 
 /// Why settings cannot be used.
@@ -174,6 +188,81 @@ struct File {
     limits: LimitsTable,
     sandbox: SandboxTable,
     caller: Vec<CallerTable>,
+    audit: AuditTable,
+    metrics: MetricsTable,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct AuditTable {
+    path: Option<PathBuf>,
+    max_bytes: String,
+    keep: u32,
+    fsync: bool,
+    key_file: Option<PathBuf>,
+}
+
+impl Default for AuditTable {
+    fn default() -> Self {
+        Self { path: None, max_bytes: "100MiB".into(), keep: 10, fsync: false, key_file: None }
+    }
+}
+
+impl AuditTable {
+    /// Where records go, and the key that they are sealed with; files beside the settings.
+    fn settings(self, path: Option<PathBuf>, folder: &Path) -> Result<(Option<FileSettings>, Option<PathBuf>), ConfigError> {
+        let max_bytes = size("audit.max_bytes", &self.max_bytes)?;
+        if max_bytes < SMALLEST_AUDIT_FILE {
+            return Err(ConfigError::Value { key: "audit.max_bytes", problem: "give 64KiB or more".into() });
+        }
+        if !(1..=MOST_KEPT).contains(&self.keep) {
+            return Err(ConfigError::Value { key: "audit.keep", problem: format!("give 1 to {MOST_KEPT}") });
+        }
+        let key = self.key_file.map(|path| folder.join(path));
+        let path = path.or_else(|| self.path.map(|path| folder.join(path)));
+        Ok((path.map(|path| FileSettings { path, max_bytes, keep: self.keep, fsync: self.fsync }), key))
+    }
+}
+
+/// Some hundred records.
+const SMALLEST_AUDIT_FILE: u64 = 64 << 10;
+
+/// The seal of a key that an operator keeps in a file.
+///
+/// # Errors
+/// When it cannot be read, or is no key.
+pub fn seal_of(path: &Path) -> Result<Seal, ConfigError> {
+    let mut text = Zeroizing::new(Vec::with_capacity(LONGEST_KEY + 1));
+    fs::File::open(path)
+        .and_then(|file| file.take(LONGEST_KEY as u64 + 1).read_to_end(&mut text))
+        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    let key = text.trim_ascii();
+    if !(SHORTEST_KEY..=LONGEST_KEY).contains(&key.len()) {
+        let problem = format!("{} holds no key of {SHORTEST_KEY} to {LONGEST_KEY} bytes; `openssl rand -hex 32` makes one", path.display());
+        return Err(ConfigError::Value { key: "audit.key_file", problem });
+    }
+    Ok(Seal::keyed(key))
+}
+
+/// As long as the hash that it seals with.
+const SHORTEST_KEY: usize = 32;
+const LONGEST_KEY: usize = 4096;
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct MetricsTable {
+    principals: bool,
+}
+
+impl MetricsTable {
+    fn counted(&self, callers: &[KnownCaller]) -> Result<BTreeSet<String>, ConfigError> {
+        let all: BTreeSet<String> = callers.iter().filter(|_| self.principals).map(|caller| caller.principal.clone()).collect();
+        if all.len() > MOST_PRINCIPALS {
+            let problem = format!("there are more than {MOST_PRINCIPALS} callers; the audit has the numbers of each");
+            return Err(ConfigError::Value { key: "metrics.principals", problem });
+        }
+        Ok(all)
+    }
 }
 
 #[derive(Deserialize)]
@@ -416,8 +505,13 @@ impl Settings {
         })?;
         let concurrency =
             budget.places(limits.concurrency, bounds.memory_bytes).map_err(|(key, problem)| ConfigError::Value { key, problem })?;
+        let callers = file.caller.into_iter().map(CallerTable::known).collect::<Result<Vec<_>, _>>()?;
+        let (audit_file, audit_key) = file.audit.settings(options.audit_file, folder)?;
         Ok(Self {
             listen,
+            counted_principals: file.metrics.counted(&callers)?,
+            audit_file,
+            audit_key,
             policy: read_policies(&policy)?,
             policy_paths: policy,
             tools: Tool::ALL.into_iter().map(|tool| (tool, path_of(tool))).collect(),
@@ -430,7 +524,7 @@ impl Settings {
             concurrency,
             queue: limits.queue,
             calls_per_caller: limits.calls_per_caller,
-            callers: Callers::new(file.caller.into_iter().map(CallerTable::known).collect::<Result<_, _>>()?),
+            callers: Callers::new(callers),
             rate,
             levels: Levels::new(file.sandbox.layers),
             server_user: file.sandbox.server_user,
@@ -548,6 +642,22 @@ mod tests {
     }
 
     #[test]
+    fn a_key_of_the_audit_is_as_long_as_its_hash() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let made = |text: &str| {
+            fs::write(&path, text).unwrap();
+            seal_of(&path).map(|seal| seal.name())
+        };
+        assert_eq!(made(&format!("{}\n", "k".repeat(32))).unwrap(), "hmac-sha256");
+        for wrong in ["", "short\n", &"k".repeat(5000)] {
+            let told = made(wrong).unwrap_err().to_string();
+            assert!(told.contains("holds no key of 32 to 4096 bytes") && !told.contains("kkkk"), "{told}");
+        }
+        assert!(matches!(seal_of(&folder.path().join("none")), Err(ConfigError::Read { .. })));
+    }
+
+    #[test]
     fn a_file_with_an_unknown_key_or_an_impossible_value_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("airlock.toml");
@@ -564,6 +674,8 @@ mod tests {
             "[[caller]]\nprincipal = \"anonymous\"\ntoken_sha256 = \"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881\"",
             "[egress]\nallow = [\"localhost\"]",
             "[tools.kustomize]\npath = \"/x\"",
+            "[audit]\nkeep = 0",
+            "[audit]\nmax_bytes = \"1KiB\"",
         ] {
             fs::write(&path, text).unwrap();
             assert!(Settings::load(Options { config: Some(path.clone()), ..Options::default() }).is_err(), "{text}");

@@ -31,6 +31,11 @@ impl Excerpt {
         }
         Self(shown)
     }
+
+    /// The same text without backticks, for a field of its own.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
 }
 
 impl From<&str> for Excerpt {

@@ -26,8 +26,8 @@ pub mod output;
 pub mod inventory;
 
 pub mod refusal;
-pub mod audit;
 pub mod metrics;
+pub mod audit;
 pub mod gate;
 
 pub mod mcp;

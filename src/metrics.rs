@@ -1,30 +1,94 @@
-//! Counters and histograms for `/metrics`. Holds no secret; labels have few values.
+//! Counters and histograms for `/metrics`. Holds no secret; a label has few values, and none is a caller's text.
 
 #![forbid(unsafe_code)]
 
-use std::time::Duration;
+use std::{collections::BTreeSet, io, sync::OnceLock, time::Duration};
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::{caller::Door, catalogue::Tool};
+use crate::{
+    caller::Door,
+    catalogue::{Tool, VerbClass},
+};
 
 /// Buckets from a fast refusal to the longest deadline, in seconds.
 const SECONDS: [f64; 14] = [0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0];
 
-/// Starts collecting; the handle renders.
+/// For what takes microseconds.
+const SHORT_SECONDS: [f64; 11] = [0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.0001, 0.000_25, 0.0005, 0.001, 0.005, 0.025, 0.1];
+
+/// Principals with numbers of their own; those of the settings, when the operator wants them.
+static PRINCIPALS: OnceLock<BTreeSet<String>> = OnceLock::new();
+
+/// Each has a few time series of its own.
+pub const MOST_PRINCIPALS: usize = 64;
+
+/// Starts collecting; the handle renders. `/metrics` shows the numbers of these principals, and nobody has to be
+/// known to read it.
 ///
 /// # Errors
 /// When a recorder is already installed.
-pub fn install() -> Result<PrometheusHandle, BuildError> {
-    let handle = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?.install_recorder()?;
+pub fn install(principals: BTreeSet<String>) -> Result<PrometheusHandle, BuildError> {
+    let short = |name: &str| Matcher::Full(name.into());
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?
+        .set_buckets_for_metric(short("airlock_parse_seconds"), &SHORT_SECONDS)?
+        .set_buckets_for_metric(short("airlock_policy_seconds"), &SHORT_SECONDS)?
+        .set_buckets_for_metric(short("airlock_audit_write_seconds"), &SHORT_SECONDS)?
+        .install_recorder()?;
+    PRINCIPALS.get_or_init(|| principals);
+    describe_counter!("airlock_audit_failures_total", "Audit records that could not be written at once, by event and error");
+    describe_counter!("airlock_audit_records_total", "Audit records that were written, by event");
     describe_counter!("airlock_calls_total", "Calls by tool, door and outcome (`ran`, or the code of the refusal)");
+    describe_counter!("airlock_decisions_total", "Calls by tool, class of the verb (`unknown` when it could not be read) and effect");
+    describe_counter!(
+        "airlock_egress_refusals_total",
+        "Connections that were refused: of a `request` whose server may not be reached, or of a `child` that asked for another"
+    );
     describe_counter!("airlock_policy_reloads_total", "Changes of policy files, taken or refused (then the old rules stay in force)");
-    describe_histogram!("airlock_call_seconds", "From a request to its answer");
-    describe_histogram!("airlock_spawn_seconds", "From an approved command to the running, confined tool");
+    describe_counter!("airlock_principal_calls_total", "Calls by principal and outcome (`ran` or `refused`)");
+    describe_counter!("airlock_refusals_total", "Refusals by code, of calls and of requests that never became one");
+    describe_counter!("airlock_sandbox_failures_total", "Children that could not be started, by the layer that failed");
+    describe_gauge!("airlock_build_info", "1, with the server's version");
     describe_gauge!("airlock_running", "Children that run");
     describe_gauge!("airlock_waiting", "Calls that wait for a place");
+    describe_histogram!("airlock_audit_write_seconds", "One write of audit records");
+    describe_histogram!("airlock_call_seconds", "From a request to its answer");
+    describe_histogram!("airlock_child_seconds", "From the running tool to its end");
+    describe_histogram!("airlock_parse_seconds", "From a text to a command");
+    describe_histogram!("airlock_policy_seconds", "From a command to a decision");
+    describe_histogram!("airlock_queue_seconds", "From a decision to a place");
+    describe_histogram!("airlock_spawn_seconds", "From an approved command to the running, confined tool");
+    gauge!("airlock_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     Ok(handle)
+}
+
+/// A part of a call's way.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    /// The tool runs.
+    Child,
+    /// A text becomes a command.
+    Parse,
+    /// The policy decides.
+    Policy,
+    /// The call waits for a place.
+    Queue,
+    /// The tool is started.
+    Spawn,
+}
+
+/// A part of a call's way took so long.
+pub fn step(step: Step, tool: Tool, took: Duration) {
+    let name = match step {
+        Step::Child => "airlock_child_seconds",
+        Step::Parse => "airlock_parse_seconds",
+        Step::Policy => "airlock_policy_seconds",
+        Step::Queue => "airlock_queue_seconds",
+        Step::Spawn => "airlock_spawn_seconds",
+    };
+    histogram!(name, "tool" => tool.as_str()).record(took);
 }
 
 /// A call was answered.
@@ -33,14 +97,65 @@ pub fn call(tool: Tool, door: Door, outcome: &'static str, took: Duration) {
     histogram!("airlock_call_seconds", "tool" => tool.as_str()).record(took);
 }
 
+/// A call of this principal was answered.
+pub fn principal(name: &str, is_refused: bool) {
+    if PRINCIPALS.get().is_some_and(|known| known.contains(name)) {
+        let outcome = if is_refused { "refused" } else { "ran" };
+        counter!("airlock_principal_calls_total", "principal" => name.to_owned(), "outcome" => outcome).increment(1);
+    }
+}
+
+/// A call was decided.
+pub fn decision(tool: Tool, class: Option<VerbClass>, effect: &'static str) {
+    let class = class.map_or("unknown", VerbClass::as_str);
+    counter!("airlock_decisions_total", "tool" => tool.as_str(), "class" => class, "effect" => effect).increment(1);
+}
+
+/// A request was refused, as a call or before it was one.
+pub fn refusal(code: &'static str) {
+    counter!("airlock_refusals_total", "code" => code).increment(1);
+}
+
+/// A child could not be started.
+pub fn sandbox_failure(layer: &'static str) {
+    counter!("airlock_sandbox_failures_total", "layer" => layer).increment(1);
+}
+
+/// A request's server may not be reached.
+pub fn egress_refusal() {
+    counter!("airlock_egress_refusals_total", "of" => "request").increment(1);
+}
+
+/// A child asked for other servers than its own.
+pub fn refused_connections(count: u32) {
+    if count > 0 {
+        counter!("airlock_egress_refusals_total", "of" => "child").increment(count.into());
+    }
+}
+
 /// A policy file changed, and was taken or not.
 pub fn policy_reload(taken: bool) {
     counter!("airlock_policy_reloads_total", "result" => if taken { "taken" } else { "refused" }).increment(1);
 }
 
-/// A child was started.
-pub fn spawn(tool: Tool, took: Duration) {
-    histogram!("airlock_spawn_seconds", "tool" => tool.as_str()).record(took);
+/// An audit record was written, or not.
+pub fn audit(event: &'static str, failure: Option<io::ErrorKind>) {
+    match failure {
+        None => counter!("airlock_audit_records_total", "event" => event).increment(1),
+        Some(kind) => {
+            let error = match kind {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => "full",
+                io::ErrorKind::TimedOut => "stalled",
+                _ => "other",
+            };
+            counter!("airlock_audit_failures_total", "event" => event, "error" => error).increment(1);
+        }
+    }
+}
+
+/// Audit records went out with one write.
+pub fn audit_write(took: Duration) {
+    histogram!("airlock_audit_write_seconds").record(took);
 }
 
 /// How many children run and how many calls wait.

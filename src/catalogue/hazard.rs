@@ -62,6 +62,20 @@ pub enum FlagClass {
 }
 
 impl VerbClass {
+    /// The class in reports, as the hazards files write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Destructive => "destructive",
+            Self::Exec => "exec",
+            Self::Interactive => "interactive",
+            Self::Listener => "listener",
+            Self::Local => "local",
+            Self::Read => "read",
+            Self::Secret => "secret",
+            Self::Write => "write",
+        }
+    }
+
     /// Whether no rule may allow it, whatever the verb.
     fn is_never_allowed(self) -> bool {
         match self {

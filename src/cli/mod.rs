@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod audit_verify;
 mod catalogue_check;
 pub mod commands;
 mod doctor;
@@ -53,6 +54,9 @@ enum Command {
     /// Work with the tokens of callers
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Work with audit records
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Work with the catalogues of the tools
     #[command(subcommand)]
     Catalogue(CatalogueCommand),
@@ -62,6 +66,12 @@ enum Command {
 enum TokenCommand {
     /// Make a token for a caller; what the settings hold of it goes to standard output, the token to standard error
     New(token::New),
+}
+
+#[derive(Debug, Subcommand)]
+enum AuditCommand {
+    /// Say whether records are the chain that was written, and where they are not
+    Verify(audit_verify::Verify),
 }
 
 #[derive(Debug, Subcommand)]
@@ -107,6 +117,13 @@ pub fn run() -> ExitCode {
         Command::Serve(options) => serve::http(options),
         Command::Stdio(options) => serve::stdio(options),
         Command::Doctor(doctor) => doctor.run(),
+        Command::Audit(AuditCommand::Verify(verify)) => match verify.run() {
+            Ok(status) => return ExitCode::from(status),
+            Err(error) => {
+                let _ = writeln!(std::io::stderr(), "error: {error}");
+                return ExitCode::from(audit_verify::UNUSABLE);
+            }
+        },
         Command::Trace(trace) => match trace.run() {
             Ok(status) => return ExitCode::from(status),
             Err(error) => {

@@ -8,6 +8,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
+    audit::{PolicyDigest, PolicyRecord},
     catalogue::Catalogue,
     clusters::Clusters,
     config::read_policies,
@@ -34,21 +35,35 @@ pub async fn watch(gate: Gate, paths: Vec<PathBuf>, mut known: Vec<PolicyFile>) 
                     gate.replace_policy(policy);
                     metrics::policy_reload(true);
                     tracing::info!("the changed policy is in force");
+                    record(&gate, true, &files).await;
                     known = files;
                     told.clear();
                     continue;
                 }
-                Err(problem) => problem,
+                Err(problem) => (problem, files),
             },
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
+            Ok(Err(error)) => (error.to_string(), Vec::new()),
+            Err(error) => (error.to_string(), Vec::new()),
         };
         // Once per problem, not every two seconds.
+        let (problem, files) = problem;
         if told != problem {
             metrics::policy_reload(false);
             tracing::error!(problem, "the changed policy does not load; the rules loaded before stay in force");
+            record(&gate, false, &files).await;
             told = problem;
         }
+    }
+}
+
+/// What the files of a policy are in records.
+pub fn digests(files: &[PolicyFile]) -> Vec<PolicyDigest> {
+    files.iter().map(|file| PolicyDigest::of(&file.name, &file.text)).collect()
+}
+
+async fn record(gate: &Gate, taken: bool, files: &[PolicyFile]) {
+    if let Err(error) = gate.audit().policy(&PolicyRecord { taken, policy: digests(files) }).await {
+        tracing::error!(%error, "the change of the policy could not be recorded yet; it is when there is room again");
     }
 }
 

@@ -6,8 +6,10 @@
 use std::{
     env,
     error::Error,
-    fs, io,
+    fs::{self, File},
+    io,
     net::TcpListener,
+    os::fd::{AsFd, BorrowedFd},
     path::PathBuf,
     sync::{Arc, RwLock},
     time::Duration,
@@ -17,15 +19,20 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter, Layer as _,
+    filter::{FilterExt as _, filter_fn},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 use super::reload;
 use crate::{
     argocd::Carried,
-    audit::Audit,
+    audit::{Audit, Seal},
     catalogue::Catalogue,
     clusters::Clusters,
-    config::{LogFormat, Options, Settings},
+    config::{ConfigError, LogFormat, Options, Settings, seal_of},
     gate::{Admission, Gate, Headers, Rooms},
     http::{self, Authentication, Hosts},
     inventory::Inventory,
@@ -50,16 +57,17 @@ pub fn http(options: Options) -> Done {
     let settings = Settings::load(options)?;
     log_to_stderr(settings.log_format)?;
     raise_descriptors();
-    let prepared = Prepared::new(&settings)?;
+    let (seal, prepared) = (seal(&settings)?, Prepared::new(&settings)?);
     // After the fork: the spawner must not hold the port open.
     let listener = TcpListener::bind(settings.listen).map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
     listener.set_nonblocking(true)?;
     drop_root(&settings)?;
-    let metrics = metrics::install()?;
+    let metrics = metrics::install(settings.counted_principals.clone())?;
+    let audit = audit(&settings, seal, io::stdout().as_fd())?;
     let stop = CancellationToken::new();
     let runtime = runtime()?;
     let done = runtime.block_on(async {
-        let (gate, workspaces) = prepared.open(&settings, Audit::new(io::stdout()))?;
+        let (gate, workspaces) = prepared.open(&settings, audit).await?;
         tokio::spawn(stop_on_signal(stop.clone()));
         let spawner = watch_spawner(&gate, &stop);
         tracing::info!(address = %settings.listen, tools_at_once = settings.concurrency, "listening");
@@ -67,6 +75,7 @@ pub fn http(options: Options) -> Done {
             (Hosts::new(settings.allowed_hosts.clone()), Authentication::new(settings.callers.clone(), settings.rate));
         http::serve(listener, gate.clone(), metrics, hosts, authentication, stop.clone()).await?;
         gate.stop(CLEAN_UP).await;
+        record_stop(&gate).await;
         drop((gate, workspaces));
         if spawner.is_finished() { Err("the spawner has ended; no command can run".into()) } else { Ok(()) }
     });
@@ -79,14 +88,15 @@ pub fn http(options: Options) -> Done {
 pub fn stdio(options: Options) -> Done {
     let settings = Settings::load(options)?;
     log_to_stderr(settings.log_format)?;
-    let own = Headers { kubeconfig: own_kubeconfig()?, argocd: own_argocd()? };
-    let prepared = Prepared::new(&settings)?;
+    let own = Headers { kubeconfig: own_kubeconfig()?, argocd: own_argocd()?, client: None };
+    let (seal, prepared) = (seal(&settings)?, Prepared::new(&settings)?);
     drop_root(&settings)?;
+    // Standard output is the conversation.
+    let audit = audit(&settings, seal, io::stderr().as_fd())?;
     let runtime = runtime()?;
     let done = runtime.block_on(async {
         let stop = CancellationToken::new();
-        // Standard output is the conversation.
-        let (gate, workspaces) = prepared.open(&settings, Audit::new(io::stderr()))?;
+        let (gate, workspaces) = prepared.open(&settings, audit).await?;
         tokio::spawn(stop_on_signal(stop.clone()));
         let _spawner = watch_spawner(&gate, &stop);
         // A client asks at once; kubectl is found in the time of one `version`.
@@ -95,6 +105,7 @@ pub fn stdio(options: Options) -> Done {
             () = stop.cancelled() => {}
         }
         gate.stop(CLEAN_UP).await;
+        record_stop(&gate).await;
         drop((gate, workspaces));
         Ok(())
     });
@@ -137,8 +148,13 @@ impl Prepared {
     }
 
     /// Opens the gate, and starts to look for the tools.
-    fn open(self, settings: &Settings, audit: Audit) -> Result<(Gate, Arc<Workspaces>), Box<dyn Error>> {
+    async fn open(self, settings: &Settings, audit: Audit) -> Result<(Gate, Arc<Workspaces>), Box<dyn Error>> {
         let sandbox = Sandbox::new(self.link, places(settings))?;
+        let policy = reload::digests(&settings.policy);
+        audit
+            .start(policy)
+            .await
+            .map_err(|error| format!("no audit record can be written, and without them nothing is served: {error}"))?;
         for status in sandbox.layers() {
             tracing::debug!(layer = %status.layer, state = ?status.state, "layer");
         }
@@ -177,6 +193,26 @@ impl Prepared {
 /// Places for callers, and one for the inventory's own questions.
 fn places(settings: &Settings) -> u16 {
     settings.concurrency + 1
+}
+
+/// The way to the records. Opened by the user that the server has become: it is the one that makes new files later.
+fn audit(settings: &Settings, seal: Seal, stream: BorrowedFd<'_>) -> Result<Audit, Box<dyn Error>> {
+    match &settings.audit_file {
+        Some(file) => Ok(Audit::to_file(file.clone(), seal)?),
+        // Not through Rust's own buffer: one write call for a group of lines.
+        None => Ok(Audit::to_stream(File::from(stream.try_clone_to_owned()?), seal)?),
+    }
+}
+
+/// What records are sealed with. Read before root is dropped: nobody but root has to be able to read the key.
+fn seal(settings: &Settings) -> Result<Seal, ConfigError> {
+    settings.audit_key.as_deref().map_or_else(|| Ok(Seal::default()), seal_of)
+}
+
+async fn record_stop(gate: &Gate) {
+    if let Err(error) = gate.audit().stop().await {
+        tracing::error!(%error, "the end of the server could not be recorded");
+    }
 }
 
 /// The network-facing process gives up root for good, and nobody may look into it.
@@ -261,12 +297,17 @@ fn own_argocd() -> Result<Carried, Box<dyn Error>> {
 
 /// rmcp prints arguments and results at its debug level, and an error for every client that leaves.
 fn log_to_stderr(format: LogFormat) -> Done {
-    let filter = env::var("AIRLOCK_LOG").unwrap_or_else(|_| "warn,kube_airlock=info".into());
-    let filter = EnvFilter::try_new(format!("{filter},rmcp=off")).map_err(|error| format!("AIRLOCK_LOG: {error}"))?;
-    let log = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter);
+    let levels = env::var("AIRLOCK_LOG").unwrap_or_else(|_| "warn,kube_airlock=info".into());
+    if levels.contains("rmcp") {
+        return Err("AIRLOCK_LOG: rmcp logs what callers send and get, kubeconfigs too, and stays silent\n  fix: leave it out; kube_airlock::mcp is this server's own part".into());
+    }
+    let levels = EnvFilter::try_new(&levels).map_err(|error| format!("AIRLOCK_LOG: {error}"))?;
+    // Beside the levels and not among them: whatever they say, this holds.
+    let levels = levels.and(filter_fn(|metadata| !metadata.target().starts_with("rmcp")));
+    let log = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     match format {
-        LogFormat::Json => log.json().try_init(),
-        LogFormat::Text => log.with_ansi(false).try_init(),
+        LogFormat::Json => tracing_subscriber::registry().with(log.json().with_filter(levels)).try_init(),
+        LogFormat::Text => tracing_subscriber::registry().with(log.with_ansi(false).with_filter(levels)).try_init(),
     }
     .map_err(|error| error.to_string().into())
 }

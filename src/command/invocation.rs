@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::operand::Named;
-use crate::catalogue::{CommandPath, FlagClass, Tool, resource};
+use crate::catalogue::{CommandPath, FlagClass, Tool, VerbClass, resource};
 
 /// One value of one flag, as the tool will read it.
 pub type FlagValue = String;
@@ -30,6 +30,8 @@ pub struct Invocation {
     pub(super) operands: Vec<String>,
     pub(super) named: Named,
     pub(super) after_dash: Option<Vec<String>>,
+    /// What the verb does.
+    pub(super) class: Option<VerbClass>,
     /// What each given flag does, as this verb has it.
     pub(super) classes: BTreeMap<String, FlagClass>,
     pub(super) never: Option<Box<Never>>,
@@ -74,6 +76,7 @@ impl Invocation {
             operands: Vec::new(),
             named: Named::default(),
             after_dash: None,
+            class: Some(VerbClass::Local),
             classes: BTreeMap::new(),
             never: None,
         }
@@ -92,6 +95,11 @@ impl Invocation {
     /// The canonical verb.
     pub fn path(&self) -> &CommandPath {
         &self.path
+    }
+
+    /// What the verb does; none for one that nobody has classed.
+    pub fn class(&self) -> Option<VerbClass> {
+        self.class
     }
 
     /// The flags by long name, each with its values in order.

@@ -235,6 +235,7 @@ impl<'a> Reading<'a> {
             operands: self.operands,
             named,
             after_dash,
+            class: node.hazard.as_ref().map(|hazard| hazard.class),
             classes,
             never,
         })

@@ -5,6 +5,7 @@
 //!
 //! | property | claims |
 //! |---|---|
+//! | [`audit()`] | the verifier takes any bytes; no byte and no line of a chain changes, goes, comes or moves unnoticed |
 //! | [`split()`] | what the words room accepts has no live shell syntax, and a POSIX shell reads the same words |
 //! | [`parse`] | what the parser accepts renders to words that mean nothing else, and reads again to the same |
 //! | [`policy_load`] | no text is too odd for the policy loader, and each refusal points into the text |
@@ -23,6 +24,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::panic, clippy::missing_panics_doc, reason = "a property that does not hold panics")]
 
+mod audit;
 mod choices;
 mod command;
 mod kubeconfig;
@@ -34,6 +36,7 @@ mod policy;
 mod redact;
 mod split;
 
+pub use audit::audit;
 pub use command::parse;
 pub use kubeconfig::{kubeconfig, rejected_key};
 pub use message::message;
@@ -77,7 +80,8 @@ mod tests {
 
     type Property = fn(&[u8]) -> bool;
 
-    const PROPERTIES: [(&str, Property); 11] = [
+    const PROPERTIES: [(&str, Property); 12] = [
+        ("audit", audit),
         ("decide", decide),
         ("kubeconfig", kubeconfig),
         ("message", message),

@@ -48,6 +48,8 @@ pub struct Headers {
     pub kubeconfig: Option<SecretString>,
     /// X-Argocd-Server, X-Argocd-Auth-Token and X-Argocd-Ca.
     pub argocd: Carried,
+    /// What the client's program calls itself; nobody vouches for it.
+    pub client: Option<Excerpt>,
 }
 
 impl Headers {
@@ -64,6 +66,7 @@ impl Headers {
                 token: text("x-argocd-auth-token").map(SecretString::new),
                 authority: text("x-argocd-ca"),
             },
+            client: text("user-agent").map(|name| Excerpt::new(&name)),
         }
     }
 }
@@ -83,7 +86,7 @@ impl Arguments {
 
     /// The request for `tool`; what is in the headers wins over the arguments.
     pub fn request(self, tool: Tool, headers: Headers) -> Request {
-        let Headers { kubeconfig: header, argocd } = headers;
+        let Headers { kubeconfig: header, argocd, client } = headers;
         let conflict = matches!((&header, &self.kubeconfig), (Some(header), Some(body)) if !is_same(header, body));
         Request {
             tool,
@@ -100,6 +103,7 @@ impl Arguments {
                 authority: argocd.authority.or(self.argocd_ca),
             },
             timeout: self.timeout,
+            client,
         }
     }
 }

@@ -22,6 +22,7 @@ use std::{
 
 use tokio::{task::spawn_blocking, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument as _;
 use zeroize::Zeroizing;
 
 pub use admission::Admission;
@@ -44,11 +45,11 @@ use crate::{
     excerpt::Excerpt,
     inventory::Inventory,
     kubeconfig::{Kubeconfig, Terms, decode},
-    metrics,
+    metrics::{self, Step},
     output::{Caps, Live},
     policy::{Approved, Decision, Policy, Target},
     refusal::Refusal,
-    sandbox::{Limits, ProfileName, Run, Sandbox, SandboxError},
+    sandbox::{Layer, Limits, ProfileName, Run, Sandbox, SandboxError},
     secret::SecretString,
     workspace::Workspaces,
 };
@@ -76,6 +77,8 @@ pub struct Request {
     pub argocd_in_body: bool,
     /// A shorter or longer deadline, as Go writes durations.
     pub timeout: Option<String>,
+    /// What the client's program calls itself, for the records.
+    pub client: Option<Excerpt>,
 }
 
 /// What bounds each call.
@@ -159,6 +162,11 @@ impl Gate {
         }
     }
 
+    /// The records.
+    pub fn audit(&self) -> &Audit {
+        &self.rooms.audit
+    }
+
     /// The sandbox.
     pub fn sandbox(&self) -> &Sandbox {
         &self.rooms.sandbox
@@ -184,17 +192,20 @@ impl Gate {
         let request_id = outcome::request_id();
         let cancel = self.stop.child_token();
         let guard = cancel.clone().drop_guard();
-        let (tool, door) = (request.tool, caller.door());
+        let (tool, door, principal) = (request.tool, caller.door(), caller.principal().to_owned());
+        // An error's level, so that each line of a call names it whatever else is shown.
+        let span = tracing::error_span!("call", request_id, %tool, door = door.as_str());
         // A task of its own: a door's future may be dropped at any await, and the end still has to be
         // recorded. A panic ends this call and no other.
         let rooms = Arc::clone(&self.rooms);
         let call = self.calls.spawn({
             let request_id = request_id.clone();
             let entry = self.running.enter(&request_id, &caller, tool, cancel.clone());
-            async move {
+            let call = async move {
                 let call = Call { rooms: &rooms, caller: &caller, request: &request, request_id: &request_id, started };
                 call.run(&cancel, &entry, live).await
-            }
+            };
+            call.instrument(span.clone())
         });
         let (ran, refusal) = match call.await {
             Ok(Ok(ran)) => (Some(ran), None),
@@ -206,9 +217,13 @@ impl Gate {
         drop(guard.disarm());
         let outcome = Outcome { request_id, took: started.elapsed(), ran, refusal };
         if let Some(refusal @ (Refusal::Fault { .. } | Refusal::Sandbox(_))) = &outcome.refusal {
-            tracing::error!(request_id = outcome.request_id, error = %told_with_causes(refusal), "fault");
+            span.in_scope(|| tracing::error!(error = %told_with_causes(refusal), "fault"));
+        }
+        if let Some(refusal) = &outcome.refusal {
+            metrics::refusal(refusal.code().as_str());
         }
         metrics::call(tool, door, outcome.label(), outcome.took);
+        metrics::principal(&principal, outcome.refusal.is_some());
         outcome
     }
 }
@@ -256,13 +271,31 @@ impl Call<'_> {
     async fn run(self, cancel: &CancellationToken, entry: &Entry, live: Option<Live>) -> Result<Ran, Stopped> {
         let judged = self.judge().await;
         self.record_decision(&judged).await?;
-        let Judged { approved, handed, secrets, pinned, deadline, .. } = judged.map_err(|(refusal, _)| refusal)?;
-        let queued = Instant::now();
+        let mut times = Times::default();
+        let ended = self.start(judged.map_err(|(refusal, _)| refusal)?, &mut times, cancel, entry, live).await;
+        self.record_end(&ended, &times).await;
+        ended
+    }
+
+    /// What was allowed is started, and watched to its end.
+    async fn start(
+        &self,
+        judged: Judged,
+        times: &mut Times,
+        cancel: &CancellationToken,
+        entry: &Entry,
+        live: Option<Live>,
+    ) -> Result<Ran, Stopped> {
+        let Judged { approved, handed, secrets, pinned, deadline, .. } = judged;
+        let tool = self.request.tool;
+        let queueing = Instant::now();
         let place = tokio::select! {
-            place = self.rooms.admission.enter(self.caller, deadline.saturating_sub(self.started.elapsed())) => place?,
-            () = cancel.cancelled() => return Err(Refusal::Cancelled.into()),
+            place = self.rooms.admission.enter(self.caller, deadline.saturating_sub(self.started.elapsed())) => place,
+            () = cancel.cancelled() => Err(Refusal::Cancelled),
         };
-        let queued = queued.elapsed();
+        let queued = *times.queue.insert(queueing.elapsed());
+        metrics::step(Step::Queue, tool, queued);
+        let place = place?;
         let workspace = self
             .rooms
             .workspaces
@@ -275,22 +308,22 @@ impl Call<'_> {
         let spawning = Instant::now();
         let run = Run::Approved(Box::new(approved), handed.variables);
         let mut child = self.rooms.sandbox.start(run, pinned, workspace, limits).await.map_err(not_started)?;
-        metrics::spawn(self.request.tool, spawning.elapsed());
+        metrics::step(Step::Spawn, tool, *times.spawn.insert(spawning.elapsed()));
+        let running = Instant::now();
         entry.started();
         if let Some(live) = &live {
             live.started(self.request_id).await;
         }
         let watch = Watch { caps, secrets, since: self.started, deadline, cancel, live };
         let Ended { status, stdout, stderr, refusal } = watch.until_the_end(&mut child).await?;
+        metrics::step(Step::Child, tool, *times.child.insert(running.elapsed()));
         drop(place);
         let (layers, refused_connections) = (child.layers().to_vec(), child.refused_connections());
-        let ran = Ran { tool: self.request.tool, status, stdout, stderr, rule, layers, refused_connections, queued };
-        let ended = match refusal {
+        let ran = Ran { tool, status, stdout, stderr, rule, layers, refused_connections, queued };
+        match refusal {
             None => Ok(ran),
             Some(refusal) => Err(Stopped { ran: Some(ran), refusal }),
-        };
-        self.record_end(&ended).await;
-        ended
+        }
     }
 
     /// How much of its output is kept, told and read, under the rule's own bounds. Who hears it at once has all that is
@@ -313,8 +346,10 @@ impl Call<'_> {
             let (reason, hint) = state.refusal(request.tool).unwrap_or_default();
             (Refusal::Tool { reason, hint }, None)
         })?;
+        let parsing = Instant::now();
         let words = split(request.tool, &request.command).map_err(|error| (error.into(), None))?;
         let invocation = parse(catalogue, words, request.namespace.as_deref()).map_err(|error| (error.into(), None))?;
+        metrics::step(Step::Parse, request.tool, parsing.elapsed());
         let seen = Some(invocation.clone());
         let not_yet = not_yet(&invocation);
         // Help prints the environment's tokens as defaults; a command that contacts nobody gets none.
@@ -324,7 +359,10 @@ impl Call<'_> {
         };
         let target = Target::new(self.caller, self.request.cluster.as_deref(), access.endpoint(), access.namespace());
         let policy = Arc::clone(&rooms.policy.read().unwrap_or_else(PoisonError::into_inner));
-        let approved = match policy.decide(invocation, &target) {
+        let deciding = Instant::now();
+        let decision = policy.decide(invocation, &target);
+        metrics::step(Step::Policy, request.tool, deciding.elapsed());
+        let approved = match decision {
             Decision::Allow(approved) => approved,
             Decision::Confirm(denied) => return Err((Refusal::Unconfirmed(denied), seen)),
             Decision::Deny(denied) => return Err((Refusal::Denied(denied), seen)),
@@ -335,7 +373,10 @@ impl Call<'_> {
         let deadline = self.deadline_of(&approved, deadline).map_err(|refusal| (refusal, seen.clone()))?;
         let pinned = match access.endpoint() {
             None => Pinned::nowhere(),
-            Some(endpoint) => pin(endpoint, &rooms.allowed).await.map_err(|error| (error.into(), seen.clone()))?,
+            Some(endpoint) => pin(endpoint, &rooms.allowed).await.map_err(|error| {
+                metrics::egress_refusal();
+                (error.into(), seen.clone())
+            })?,
         };
         let by_proxy = ProfileName::of(approved.invocation()).asks_proxy_always();
         Ok(Judged {
@@ -432,54 +473,85 @@ impl Call<'_> {
     async fn record_decision(&self, judged: &Result<Judged, (Refusal, Option<Invocation>)>) -> Result<(), Refusal> {
         let mut record = DecisionRecord {
             request_id: self.request_id,
-            who: Who::of(self.caller),
+            who: Who::of(self.caller, self.request.client.as_ref()),
             tool: self.request.tool,
             argv: None,
             target: None,
+            cluster: None,
             effect: "deny",
             code: None,
             rule: None,
+            rule_at: None,
             reason: None,
             kubeconfig_conflict: self.request.kubeconfig_conflict,
         };
-        match judged {
+        let class = match judged {
             Ok(judged) => {
                 record.effect = "allow";
                 record.argv = Some(judged.approved.invocation().argv());
                 record.rule = Some(judged.approved.rule());
+                record.rule_at = Some(judged.approved.rule_at());
                 record.target.clone_from(&judged.target);
+                record.cluster = self.request.cluster.as_deref();
+                judged.approved.invocation().class()
             }
             Err((refusal, invocation)) => {
+                if let Refusal::Unconfirmed(_) = refusal {
+                    record.effect = "confirm";
+                }
                 record.argv = invocation.as_ref().map(Invocation::argv);
                 record.code = Some(refusal.code().as_str());
                 record.rule = refusal.rule();
                 record.reason = Some(refusal.to_string());
+                invocation.as_ref().and_then(Invocation::class)
             }
-        }
+        };
+        metrics::decision(self.request.tool, class, record.effect);
+        tracing::debug!(effect = record.effect, code = record.code, rule = record.rule, "decided");
         self.rooms.audit.decision(&record).await.map_err(|source| Refusal::Fault { what: "the call could not be recorded", source })
     }
 
-    async fn record_end(&self, ended: &Result<Ran, Stopped>) {
+    /// Every call that was allowed has an end, also when no child ran.
+    async fn record_end(&self, ended: &Result<Ran, Stopped>, times: &Times) {
         let (ran, code) = match ended {
             Ok(ran) => (Some(ran), None),
             Err(stopped) => (stopped.ran.as_ref(), Some(stopped.refusal.code().as_str())),
         };
-        let Some(ran) = ran else { return };
-        let record = EndRecord {
-            request_id: self.request_id,
-            tool: self.request.tool,
-            exit_code: ran.status.code(),
-            code,
-            output_bytes: ran.stdout.written + ran.stderr.written,
-            truncated: ran.stdout.truncated || ran.stderr.truncated,
-            duration_ms: milliseconds(self.started.elapsed()),
-            refused_connections: ran.refused_connections,
-            layers_missing: ran.layers.iter().filter(|status| status.state.is_weaker()).map(|status| status.layer.as_str()).collect(),
+        let layers = |is_weaker: bool| {
+            let those = ran.into_iter().flat_map(|ran| &ran.layers).filter(|status| status.state.is_weaker() == is_weaker);
+            those.map(|status| status.layer.as_str()).collect()
         };
+        let mut record = EndRecord {
+            request_id: self.request_id,
+            tool: Some(self.request.tool),
+            code,
+            duration_ms: milliseconds(self.started.elapsed()),
+            queue_ms: times.queue.map(milliseconds),
+            spawn_ms: times.spawn.map(milliseconds),
+            child_ms: times.child.map(milliseconds),
+            layers: layers(false),
+            layers_missing: layers(true),
+            ..EndRecord::default()
+        };
+        if let Some(ran) = ran {
+            record.exit_code = Some(ran.status.code());
+            record.output_bytes = ran.stdout.written + ran.stderr.written;
+            record.truncated = ran.stdout.truncated || ran.stderr.truncated;
+            record.refused_connections = ran.refused_connections;
+            metrics::refused_connections(ran.refused_connections);
+        }
         if let Err(error) = self.rooms.audit.end(&record).await {
-            tracing::error!(request_id = self.request_id, %error, "the end of a call could not be recorded");
+            tracing::error!(%error, "the end of a call could not be recorded yet; it is when there is room again");
         }
     }
+}
+
+/// How long the parts of a call took, as far as it came.
+#[derive(Default)]
+struct Times {
+    queue: Option<Duration>,
+    spawn: Option<Duration>,
+    child: Option<Duration>,
 }
 
 /// The token in an operator's file, without the line break at its end.
@@ -514,6 +586,12 @@ fn not_yet(invocation: &Invocation) -> Option<Refusal> {
 
 /// What a caller is told when no child runs.
 fn not_started(error: SandboxError) -> Refusal {
+    let layer = match &error {
+        SandboxError::Layer { layer, .. } => Layer::ALL.iter().map(|known| known.as_str()).find(|known| known == layer).unwrap_or("other"),
+        SandboxError::NoHelper => "helper",
+        SandboxError::Asking(_) | SandboxError::NoSlot | SandboxError::SpawnerGone => "spawner",
+    };
+    metrics::sandbox_failure(layer);
     match error {
         SandboxError::NoHelper => Refusal::Tool {
             reason: "this command runs the helper `diff`, which is not beside the tools of this server".into(),

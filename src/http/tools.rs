@@ -20,6 +20,7 @@ use crate::{
     catalogue::Tool,
     excerpt::Excerpt,
     gate::{Arguments, Gate, Headers, Outcome},
+    metrics,
     refusal::{Code, Refusal},
 };
 
@@ -115,6 +116,7 @@ pub(super) fn refused(refusal: Refusal) -> Response {
 }
 
 fn with_status(status: StatusCode, refusal: Refusal) -> Response {
+    metrics::refusal(refusal.code().as_str());
     let outcome =
         Outcome { request_id: uuid::Uuid::new_v4().simple().to_string(), took: Duration::ZERO, ran: None, refusal: Some(refusal) };
     let mut response = rendered(&outcome);

@@ -31,7 +31,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     caller::{Caller, Door},
     catalogue::Tool,
+    excerpt::Excerpt,
     gate::{Arguments, Body, Gate, Headers, Outcome},
+    metrics,
     output::Live,
     refusal::Refusal,
 };
@@ -140,6 +142,7 @@ fn rendered(outcome: &Outcome) -> CallToolResponse {
 fn malformed(error: &serde_json::Error) -> CallToolResponse {
     let reason = Arguments::wrong_field(error).unwrap_or_else(|| "an argument has the wrong type; all of them are texts".to_owned());
     let refusal = Refusal::Request { reason, hint: "give `command`, and if needed `namespace`, `context` or `cluster`, `timeout`".into() };
+    metrics::refusal(refusal.code().as_str());
     rendered(&Outcome::refused(refusal))
 }
 
@@ -203,7 +206,11 @@ impl ServerHandler for Server {
         };
         // Only HTTP has headers.
         let parts = context.extensions.get::<Parts>();
-        let headers = parts.map_or_else(|| self.own.clone(), |parts| Headers::read(&parts.headers));
+        let mut headers = parts.map_or_else(|| self.own.clone(), |parts| Headers::read(&parts.headers));
+        // Where a client does not say who it is, rmcp says that it is itself.
+        if let Some(client) = context.client_info().filter(|client| client.name != "rmcp") {
+            headers.client = Some(Excerpt::new(&format!("{} {}", client.name, client.version)));
+        }
         let caller = match (parts, self.door) {
             // Whoever sends this message, whoever opened its session.
             (Some(parts), _) => parts.extensions.get::<Caller>().cloned(),

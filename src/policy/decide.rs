@@ -37,6 +37,11 @@ impl Approved {
     pub fn rule(&self) -> String {
         self.rules.iter().map(|rule| rule.id.as_str()).collect::<Vec<_>>().join("+")
     }
+
+    /// Where those rules stand, as `file:line`.
+    pub fn rule_at(&self) -> String {
+        self.rules.iter().map(|rule| format!("{}:{}", rule.file, rule.line)).collect::<Vec<_>>().join("+")
+    }
 }
 
 /// The policy's answer.

@@ -25,6 +25,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::Instrument as _;
 use zeroize::Zeroizing;
 
 use super::{
@@ -263,7 +264,8 @@ impl Sandbox {
         descriptors.extend(questions.as_ref().map(|(_, for_child)| for_child.as_fd()));
         // From here on the child may exist; whatever becomes of this future, it is cleaned up after.
         let supervisor = CancellationToken::new();
-        tokio::spawn(clean_up(Arc::clone(&self.0), number, slot, workspace, ended, told, supervisor.clone().drop_guard()));
+        let cleaning = clean_up(Arc::clone(&self.0), number, slot, workspace, ended, told, supervisor.clone().drop_guard());
+        tokio::spawn(cleaning.in_current_span());
         let asked = self.0.ask(&request, &descriptors).await;
         if let Err(error) = asked {
             self.0.waiting().forget(number);
@@ -275,7 +277,7 @@ impl Sandbox {
         let mut child =
             Child { number, inner: Arc::clone(&self.0), ended: watched, layers: Vec::new(), streams: Some(streams), tunnel: None };
         if let Some(room) = room {
-            tokio::spawn(Arc::clone(&self.0).bound(number, room, child.ended.clone()));
+            tokio::spawn(Arc::clone(&self.0).bound(number, room, child.ended.clone()).in_current_span());
         }
         let started = started.await.map_err(|_| SandboxError::SpawnerGone)?;
         let unsound = started.as_ref().err().filter(|error| !matches!(error, SandboxError::NoHelper));
@@ -294,7 +296,7 @@ impl Sandbox {
             });
             let Some(tunnel) = pinned.tunnel(listening) else { return Ok(child) };
             child.tunnel = Some(Arc::clone(&tunnel));
-            tokio::spawn(async move {
+            let supervising = async move {
                 tokio::select! {
                     ended = supervise(listener, &tunnel, direct) => {
                         if let Err(error) = ended {
@@ -303,7 +305,8 @@ impl Sandbox {
                     }
                     () = supervisor.cancelled() => {}
                 }
-            });
+            };
+            tokio::spawn(supervising.in_current_span());
         }
         Ok(child)
     }
@@ -323,7 +326,8 @@ async fn clean_up(
     drop(supervisor); // closes the child's connections
     inner.waiting().starting.remove(&number);
     // Removing may wait for a disk; nobody's answer waits for it but the next user of the slot.
-    let _ = tokio::task::spawn_blocking(move || drop(workspace)).await;
+    let span = tracing::Span::current();
+    let _ = tokio::task::spawn_blocking(move || span.in_scope(|| drop(workspace))).await;
     inner.waiting().slots.push(slot);
     let _ = told.send(Some(status));
 }

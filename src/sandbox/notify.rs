@@ -19,6 +19,7 @@ use nix::{
 };
 use syscalls::Sysno;
 use tokio::{io::unix::AsyncFd, task::JoinSet};
+use tracing::Instrument as _;
 
 use super::sys::{self, Question};
 use crate::egress::Tunnel;
@@ -75,7 +76,7 @@ async fn connected(tunnel: &Arc<Tunnel>, direct: bool, connections: &mut JoinSet
         ours.set_nonblocking(true)?;
         let ours = tokio::net::UnixStream::from_std(ours)?;
         let tunnel = Arc::clone(tunnel);
-        connections.spawn(async move { tunnel.serve(ours).await });
+        connections.spawn(async move { tunnel.serve(ours).await }.in_current_span());
         Ok(theirs.into())
     };
     socket.await.map_err(|error| errno(&error))

@@ -289,3 +289,61 @@ fn the_policy_of_the_tutorial_loads() {
     );
     assert!(tutorial.contains(&explained), "the tutorial shows another answer:\n{explained}");
 }
+
+/// A chain as a server writes it, made without one: each line is sealed by what the manual says.
+fn chain(members: &[&str]) -> Vec<String> {
+    use sha2::{Digest, Sha256};
+    let mut prev = "0".repeat(64);
+    let line = |(at, members): (usize, &&str)| {
+        let sealed = format!("{{\"seq\":{},\"prev\":\"{prev}\",\"time\":\"2026-11-23T04:00:0{at}.000Z\",{members}", at + 1);
+        prev = Sha256::digest(&sealed).iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{sealed},\"hash\":\"{prev}\"}}\n")
+    };
+    members.iter().enumerate().map(line).collect()
+}
+
+#[test]
+fn verify_says_whether_records_are_whole_and_where_they_are_not() {
+    let whole = chain(&[
+        r#""event":"start","version":"0.1.0","pid":7"#,
+        r#""event":"decision","request_id":"a","effect":"allow""#,
+        r#""event":"decision","request_id":"b","effect":"allow""#,
+        r#""event":"end","request_id":"a","exit_code":0"#,
+        r#""event":"start","version":"0.1.0","pid":8"#,
+        r#""event":"stop""#,
+    ]);
+    let verify = |lines: &[String], more: &[&str]| {
+        let output = airlock(&[&["audit", "verify"], more, &["-"]].concat(), &lines.concat());
+        (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let mut told = String::new();
+    let mut tell = |what: &str, (status, output): (i32, String)| told += &format!("# {what}: exit status {status}\n{output}\n");
+    tell("whole, with a call that a crash ended", verify(&whole, &[]));
+    let last = whole[5].split("\"hash\":\"").nth(1).unwrap()[..64].to_owned();
+    tell("the end as it was kept", verify(&whole, &["--expect-last", &last]));
+    tell("cut off at the end", verify(&whole[..4], &["--expect-last", &last]));
+    let mut changed = whole.clone();
+    changed[1] = changed[1].replace("\"a\"", "\"x\"");
+    tell("changed", verify(&changed, &[]));
+    tell("missing", verify(&[&whole[..2], &whole[4..]].concat(), &[]));
+    tell("reordered", verify(&[whole[0].clone(), whole[2].clone(), whole[1].clone()], &[]));
+    tell("a part, as a collector of logs has it", verify(&whole[2..], &["--part"]));
+    tell("a part that nobody expects", verify(&whole[2..], &[]));
+    tell("something else", verify(&["listening\n".to_owned()], &[]));
+    tell("as JSON", verify(&changed, &["--json"]));
+    tell("no hash", verify(&whole, &["--expect-last", "abc"]));
+    let missing = airlock(&["audit", "verify", "/nonexistent/audit.jsonl"], "");
+    tell("no file", (missing.status.code().unwrap(), text(&missing.stderr)));
+    insta::assert_snapshot!("audit-verify", told);
+    // Full files are read before the one that names them, whoever lists them.
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    for (name, lines) in [("a.2", &whole[..2]), ("a.1", &whole[2..3]), ("a", &whole[3..])] {
+        fs::write(path(name), lines.concat()).unwrap();
+    }
+    for files in [vec![path("a")], vec![path("a"), path("a.1"), path("a.2")]] {
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        let output = airlock(&[&["audit", "verify", "--expect-last", &last], files.as_slice()].concat(), "");
+        assert!(output.status.success(), "{}", text(&output.stdout));
+    }
+}

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests start processes")]
 
 mod argocd;
+mod audit;
 mod callers;
 mod egress;
 mod fixtures;

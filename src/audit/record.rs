@@ -1,0 +1,217 @@
+//! What records say. None of it is a secret: an argv is rendered from what was parsed, a reason quotes excerpts, a
+//! target has no userinfo.
+
+use std::{
+    io,
+    time::{Duration, SystemTime},
+};
+
+use serde::Serialize;
+
+use super::chain::Hash;
+use crate::{caller::Caller, catalogue::Tool, excerpt::Excerpt};
+
+/// The server starts, and who it is.
+#[derive(Debug, Serialize)]
+pub struct StartRecord {
+    /// Of the server.
+    pub version: &'static str,
+    /// Of its process.
+    pub pid: u32,
+    /// What lines are sealed with.
+    pub seal: &'static str,
+    /// The rules in force.
+    pub policy: Vec<PolicyDigest>,
+    /// Bytes of a record that a crash had cut, which were taken away.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub repaired_bytes: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// A policy file, as it was read.
+#[derive(Clone, Debug, Serialize)]
+pub struct PolicyDigest {
+    /// Its name.
+    pub file: String,
+    /// Of its text.
+    pub sha256: String,
+}
+
+impl PolicyDigest {
+    /// Of a file called `file`.
+    pub fn of(file: &str, text: &str) -> Self {
+        Self { file: file.to_owned(), sha256: Hash::of(text.as_bytes()).to_string() }
+    }
+}
+
+/// Policy files changed.
+#[derive(Debug, Serialize)]
+pub struct PolicyRecord {
+    /// Whether they load; if not, the rules from before stay in force.
+    pub taken: bool,
+    /// The files; none when they cannot be read.
+    pub policy: Vec<PolicyDigest>,
+}
+
+/// The server ends, and everything that it has recorded is there.
+#[derive(Debug, Serialize)]
+pub struct StopRecord {}
+
+/// A file begins, in the middle of a chain.
+#[derive(Debug, Serialize)]
+pub(super) struct FileRecord {
+    /// Why.
+    pub(super) reason: Begin,
+}
+
+/// Why a file begins, or goes on at another length than it had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Begin {
+    /// Somebody took away what the server wrote to, or put another file in its place.
+    Replaced,
+    /// The last one was full.
+    Rotated,
+    /// Somebody made it shorter.
+    Truncated,
+}
+
+/// Records could not be written for a time.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct GapRecord {
+    /// Since when.
+    pub(super) since: String,
+    /// The kind of the last error.
+    pub(super) error: String,
+    /// Calls that were refused because their decision could not be written.
+    pub(super) refused: u64,
+    /// The first and the last record that were there after all, too late for their calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) late: Option<(u64, u64)>,
+}
+
+/// A decision, before anything starts.
+#[derive(Debug, Serialize)]
+pub struct DecisionRecord<'a> {
+    /// The request.
+    pub request_id: &'a str,
+    /// Who asks.
+    #[serde(flatten)]
+    pub who: Who<'a>,
+    /// The tool.
+    pub tool: Tool,
+    /// The canonical argv, when the command could be read; never the caller's text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub argv: Option<Vec<String>>,
+    /// The target's URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// The target's name, where the caller gave one that this server has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<&'a str>,
+    /// `allow` or `deny`.
+    pub effect: &'static str,
+    /// The code of a refusal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
+    /// The rule that decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Where it stands, for a rule that allows; a denying one says so itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule_at: Option<String>,
+    /// The reason of a refusal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whether header and body carried different kubeconfigs; the header's was used.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub kubeconfig_conflict: bool,
+}
+
+/// The caller, as records name it.
+#[derive(Debug, Serialize)]
+pub struct Who<'a> {
+    /// The principal.
+    pub principal: &'a str,
+    /// Its groups.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub groups: &'a [String],
+    /// The door.
+    pub door: &'static str,
+    /// What the client's program calls itself; nobody vouches for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<&'a str>,
+}
+
+impl<'a> Who<'a> {
+    /// Names `caller`, who uses `client`.
+    pub fn of(caller: &'a Caller, client: Option<&'a Excerpt>) -> Self {
+        Self { principal: caller.principal(), groups: caller.groups(), door: caller.door().as_str(), client: client.map(Excerpt::text) }
+    }
+}
+
+/// The end of a call that was allowed, whether its child ran or not.
+#[derive(Debug, Default, Serialize)]
+pub struct EndRecord<'a> {
+    /// The request.
+    pub request_id: &'a str,
+    /// The tool.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool: Option<Tool>,
+    /// The exit status; 128 + n for a signal. None when no child ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// The code, when the call was ended before the command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
+    /// What the child wrote to both streams, in bytes.
+    pub output_bytes: u64,
+    /// Whether the caller got less than that.
+    pub truncated: bool,
+    /// From the request to the end, in milliseconds.
+    pub duration_ms: u64,
+    /// Of it: until there was a place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_ms: Option<u64>,
+    /// Of it: until the confined tool ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spawn_ms: Option<u64>,
+    /// Of it: until the tool had ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub child_ms: Option<u64>,
+    /// How often the child asked for another server than its own.
+    pub refused_connections: u32,
+    /// The layers that the child ran under.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<&'static str>,
+    /// The layers that it ran without.
+    pub layers_missing: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Members<T> {
+    time: String,
+    event: &'static str,
+    #[serde(flatten)]
+    record: T,
+}
+
+/// The members of a line, without the braces around them.
+pub(super) fn fragment(event: &'static str, record: impl Serialize) -> io::Result<Vec<u8>> {
+    let mut text = serde_json::to_vec(&Members { time: now(), event, record })?;
+    text.pop();
+    text.remove(0);
+    Ok(text)
+}
+
+pub(super) fn now() -> String {
+    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
+}
+
+/// Whole milliseconds.
+pub fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
