@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use axum::{
+    Extension,
     body::{Body, to_bytes},
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::Authority},
@@ -13,7 +14,7 @@ use axum::{
 use tokio::time::timeout;
 
 use super::{BODY_WITHIN, LARGEST_BODY};
-use crate::{gate::Headers, mcp};
+use crate::{caller::Caller, gate::Headers, mcp};
 
 /// Names under which this server is called, without ports.
 #[derive(Clone, Debug)]
@@ -74,16 +75,21 @@ pub async fn check(State(hosts): State<Hosts>, mut request: Request, next: Next)
     }
 }
 
-/// What rmcp leaves to its host: a bound on sessions, on what opens one, and on how long a body takes.
+/// What rmcp leaves to its host: a bound on sessions, on what opens one, on who uses one, and on how long a body takes.
 ///
 /// Clients that ask for JSON only, or for anything, get what the MCP specification asks them to accept;
 /// rmcp would answer 406.
-pub async fn mcp(State(sessions): State<mcp::Sessions>, request: Request, next: Next) -> Response {
+pub async fn mcp(State(sessions): State<mcp::Sessions>, Extension(caller): Extension<Caller>, request: Request, next: Next) -> Response {
+    let session = |headers: &HeaderMap| headers.get(SESSION).and_then(|id| id.to_str().ok()).map(str::to_owned);
+    if session(request.headers()).is_some_and(|session| sessions.is_anothers(&session, &caller)) {
+        return (StatusCode::NOT_FOUND, "there is no such session of this caller").into_response();
+    }
     if request.method() != Method::POST {
         return next.run(request).await;
     }
-    let opens_session = !request.headers().contains_key("mcp-session-id") && !request.headers().contains_key("mcp-protocol-version");
+    let opens_session = !request.headers().contains_key(SESSION) && !request.headers().contains_key("mcp-protocol-version");
     let (mut parts, body) = request.into_parts();
+    let has_session = parts.headers.contains_key(SESSION);
     let bytes = match timeout(BODY_WITHIN, to_bytes(body, LARGEST_BODY)).await {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(_)) => return (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large, or broke off").into_response(),
@@ -103,8 +109,15 @@ pub async fn mcp(State(sessions): State<mcp::Sessions>, request: Request, next: 
         }
     }
     parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-    next.run(Request::from_parts(parts, Body::from(bytes))).await
+    let response = next.run(Request::from_parts(parts, Body::from(bytes))).await;
+    if let Some(session) = session(response.headers()).filter(|_| !has_session) {
+        sessions.opened(&session, &caller).await;
+    }
+    response
 }
+
+/// Names a session, in its requests and in the answer that opens it.
+const SESSION: &str = "mcp-session-id";
 
 /// A session costs about 60 kB and what its first message said.
 const MOST_SESSIONS: usize = 512;

@@ -7,7 +7,11 @@
 
 mod progress;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use http::request::Parts;
 use rmcp::{
@@ -74,17 +78,39 @@ pub fn service(
     sessions.session_config = session;
     let sessions = Arc::new(sessions);
     let server = Server::new(gate, Door::Mcp, Headers::default());
-    (StreamableHttpService::new(move || Ok(server.clone()), Arc::clone(&sessions), settings), Sessions(sessions))
+    (StreamableHttpService::new(move || Ok(server.clone()), Arc::clone(&sessions), settings), Sessions::new(sessions))
 }
 
-/// The open sessions of clients of the initialize era; rmcp does not bound their number.
+/// The open sessions of clients of the initialize era; rmcp bounds neither their number nor who may use one.
 #[derive(Clone)]
-pub struct Sessions(Arc<LocalSessionManager>);
+pub struct Sessions {
+    open: Arc<LocalSessionManager>,
+    /// Who opened each.
+    openers: Arc<Mutex<HashMap<String, String>>>,
+}
 
 impl Sessions {
+    fn new(open: Arc<LocalSessionManager>) -> Self {
+        Self { open, openers: Arc::default() }
+    }
+
     /// How many there are.
     pub async fn count(&self) -> usize {
-        self.0.sessions.read().await.len()
+        self.open.sessions.read().await.len()
+    }
+
+    /// Remembers who opened a session, and forgets those that have ended.
+    pub async fn opened(&self, session: &str, caller: &Caller) {
+        let open = self.open.sessions.read().await;
+        let mut openers = self.openers.lock().unwrap_or_else(PoisonError::into_inner);
+        openers.retain(|session, _| open.contains_key(session.as_str()));
+        openers.insert(session.to_owned(), caller.principal().to_owned());
+    }
+
+    /// Whether somebody else opened the session.
+    pub fn is_anothers(&self, session: &str, caller: &Caller) -> bool {
+        let openers = self.openers.lock().unwrap_or_else(PoisonError::into_inner);
+        openers.get(session).is_some_and(|opener| opener != caller.principal())
     }
 }
 

@@ -98,3 +98,32 @@ fn a_caller_is_who_its_token_says() {
     let told = fs::read_to_string(&server.audit).unwrap() + &fs::read_to_string(&server.log).unwrap();
     assert!(!told.contains(&web) && !told.contains(&other));
 }
+
+#[test]
+fn a_session_is_its_openers_alone() {
+    let ((web, of_web), (other, of_other)) = (token("web-agent", &[]), token("other-agent", &[]));
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("airlock.toml");
+    fs::write(&config, format!("{of_web}\n{of_other}\n")).unwrap();
+    let tools = tools();
+    let server = Server::with(&["--config", config.to_str().unwrap(), "--tools-dir", tools.to_str().unwrap()], None);
+    let post = |token: &str, method: &str, session: Option<&str>, message: &serde_json::Value| {
+        let authorization = format!("Bearer {token}");
+        let mut headers =
+            vec![("Content-Type", "application/json"), ("Accept", "application/json"), ("Authorization", authorization.as_str())];
+        headers.extend(session.map(|session| ("Mcp-Session-Id", session)));
+        server.send(method, "/mcp", &headers, message.to_string().as_bytes())
+    };
+    let hello = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": { "protocolVersion": "2025-11-25",
+        "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } } });
+    let head = post(&web, "POST", None, &hello).head.to_ascii_lowercase();
+    let session = head.lines().find_map(|line| line.strip_prefix("mcp-session-id: ").map(str::to_owned)).unwrap();
+    let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+    assert_eq!(post(&web, "POST", Some(&session), &initialized).status, 202);
+    let list = json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {} });
+    for method in ["POST", "GET", "DELETE"] {
+        assert_eq!(post(&other, method, Some(&session), &list).status, 404, "{method}");
+    }
+    let own = post(&web, "POST", Some(&session), &list);
+    assert!(own.status == 200 && String::from_utf8_lossy(&own.body).contains("kubectl"), "{}", own.head);
+}
