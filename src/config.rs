@@ -119,6 +119,8 @@ pub struct Settings {
     pub calls_per_caller: usize,
     /// Those who may call; none: everybody who reaches the port.
     pub callers: Callers,
+    /// The file of these settings.
+    pub path: Option<PathBuf>,
     /// How often each caller may send a request.
     pub rate: Option<Rate>,
     /// What is wanted of each layer of the sandbox.
@@ -508,6 +510,7 @@ impl Settings {
         let callers = file.caller.into_iter().map(CallerTable::known).collect::<Result<Vec<_>, _>>()?;
         let (audit_file, audit_key) = file.audit.settings(options.audit_file, folder)?;
         Ok(Self {
+            path: options.config.clone(),
             listen,
             counted_principals: file.metrics.counted(&callers)?,
             audit_file,
@@ -539,6 +542,15 @@ impl File {
         let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         toml::from_str(&text).map_err(|error| ConfigError::File { path: path.to_owned(), message: error.to_string() })
     }
+}
+
+/// The callers that a file of settings names.
+///
+/// # Errors
+/// When the text is not one of settings.
+pub fn callers_in(path: &Path, text: &str) -> Result<Callers, ConfigError> {
+    let file: File = toml::from_str(text).map_err(|error| ConfigError::File { path: path.to_owned(), message: error.to_string() })?;
+    Ok(Callers::new(file.caller.into_iter().map(CallerTable::known).collect::<Result<_, _>>()?))
 }
 
 /// Reads policy files; none means the built-in read-only one.

@@ -1,18 +1,19 @@
-//! Takes changed policy files and kubeconfigs of named clusters without a restart; one that does not load
+//! Takes changed policy files, kubeconfigs of named clusters and callers without a restart; one that does not load
 //! changes nothing.
 //!
 //! Files are compared by content, every two seconds. A watch on directories would be told sooner, and
 //! would miss what overlay and network file systems do not tell; a ConfigMap swaps a symbolic link two
 //! folders up, which a read by path just follows.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     audit::{PolicyDigest, PolicyRecord},
     catalogue::Catalogue,
     clusters::Clusters,
-    config::read_policies,
+    config::{callers_in, read_policies},
     gate::Gate,
+    http::Authentication,
     metrics,
     policy::{Policy, PolicyFile},
 };
@@ -80,6 +81,43 @@ pub async fn watch_clusters(clusters: Arc<Clusters>) {
             tracing::error!(problem, "a named cluster does not load; what was loaded before stays in force");
         }
         told = problems;
+    }
+}
+
+/// Takes changed callers from the file of settings, for as long as the server lives. Its other keys need a restart.
+pub async fn watch_callers(authentication: Authentication, path: PathBuf) {
+    let mut known = None;
+    let mut told = String::new();
+    loop {
+        let read = tokio::task::spawn_blocking({
+            let path = path.clone();
+            move || fs::read_to_string(path)
+        });
+        let problem = match read.await {
+            Ok(Ok(text)) if known.as_ref() == Some(&text) => None,
+            Ok(Ok(text)) => match callers_in(&path, &text) {
+                // Whoever reaches the port could call then: that is not decided while a server runs.
+                Ok(callers) if callers.is_empty() && !authentication.is_open() => {
+                    Some("no caller is left in it; a server that anybody may call needs a restart".into())
+                }
+                Ok(callers) => {
+                    authentication.replace(callers);
+                    if known.replace(text).is_some() {
+                        tracing::info!("the callers of the changed settings are in force");
+                    }
+                    told.clear();
+                    None
+                }
+                Err(error) => Some(error.to_string()),
+            },
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(problem) = problem.filter(|problem| told != *problem) {
+            tracing::error!(problem, "the changed settings do not load; the callers loaded before stay in force");
+            told = problem;
+        }
+        tokio::time::sleep(EVERY).await;
     }
 }
 

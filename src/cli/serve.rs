@@ -73,6 +73,9 @@ pub fn http(options: Options) -> Done {
         tracing::info!(address = %settings.listen, tools_at_once = settings.concurrency, "listening");
         let (hosts, authentication) =
             (Hosts::new(settings.allowed_hosts.clone()), Authentication::new(settings.callers.clone(), settings.rate));
+        if let Some(path) = settings.path.clone() {
+            tokio::spawn(reload::watch_callers(authentication.clone(), path));
+        }
         http::serve(listener, gate.clone(), metrics, hosts, authentication, stop.clone()).await?;
         gate.stop(CLEAN_UP).await;
         record_stop(&gate).await;

@@ -1,6 +1,9 @@
 //! Who may come in, and how often.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::SystemTime,
+};
 
 use axum::{
     extract::{Request, State},
@@ -19,7 +22,7 @@ use crate::{
 /// The callers of one door and the rate of each. Cheap to clone.
 #[derive(Clone)]
 pub struct Authentication {
-    callers: Arc<Callers>,
+    callers: Arc<RwLock<Arc<Callers>>>,
     rates: Option<Arc<DefaultKeyedRateLimiter<String>>>,
     door: Door,
 }
@@ -28,7 +31,7 @@ impl Authentication {
     /// These callers, each at most so often.
     pub fn new(callers: Callers, rate: Option<Rate>) -> Self {
         let limiter = |rate: Rate| Arc::new(RateLimiter::keyed(Quota::per_second(rate.per_second).allow_burst(rate.burst)));
-        Self { callers: Arc::new(callers), rates: rate.map(limiter), door: Door::Rest }
+        Self { callers: Arc::new(RwLock::new(Arc::new(callers))), rates: rate.map(limiter), door: Door::Rest }
     }
 
     /// The same callers with the same rates, at another door.
@@ -36,9 +39,23 @@ impl Authentication {
         Self { door, ..self.clone() }
     }
 
+    /// Whether nobody needs a token.
+    pub fn is_open(&self) -> bool {
+        self.known().is_empty()
+    }
+
+    /// Knows these callers from now on, at every door.
+    pub fn replace(&self, callers: Callers) {
+        *self.callers.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(callers);
+    }
+
+    fn known(&self) -> Arc<Callers> {
+        Arc::clone(&self.callers.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn caller(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
         let given = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes()); // there is one at most (`guard`)
-        let identified = self.callers.identify(given, self.door, SystemTime::now());
+        let identified = self.known().identify(given, self.door, SystemTime::now());
         // Those whom nobody knows share one rate, so that guessing is slow and costs the known ones nothing.
         let name = identified.as_ref().map_or("", Caller::principal);
         if let Some(rates) = &self.rates

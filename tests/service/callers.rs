@@ -4,7 +4,7 @@ use std::{fs, process::Command};
 
 use serde_json::json;
 
-use crate::harness::{Server, base64_of, cluster, program, tools};
+use crate::harness::{Server, base64_of, cluster, eventually, program, tools};
 
 const POLICY: &str = r#"schema = 1
 [[rule]]
@@ -100,7 +100,7 @@ fn a_caller_is_who_its_token_says() {
 }
 
 #[test]
-fn a_session_is_its_openers_alone() {
+fn a_session_is_its_openers_alone_and_callers_come_and_go() {
     let ((web, of_web), (other, of_other)) = (token("web-agent", &[]), token("other-agent", &[]));
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("airlock.toml");
@@ -126,4 +126,13 @@ fn a_session_is_its_openers_alone() {
     }
     let own = post(&web, "POST", Some(&session), &list);
     assert!(own.status == 200 && String::from_utf8_lossy(&own.body).contains("kubectl"), "{}", own.head);
+
+    // A token that is taken back is worth nothing within seconds; nobody is let in by a file that names no one.
+    let is_known = |token: &str| post(token, "POST", None, &hello).status == 200;
+    fs::write(&config, &of_other).unwrap();
+    eventually("the token is taken back", || !is_known(&web));
+    assert!(is_known(&other));
+    fs::write(&config, "").unwrap();
+    eventually("it is told", || fs::read_to_string(&server.log).unwrap().contains("no caller is left"));
+    assert!(!is_known(&web) && !is_known("nobody") && is_known(&other));
 }
