@@ -1,4 +1,4 @@
-# The image holds the static server, the four tools and their licences: no shell, no package manager,
+# The image holds the static server, the four tools, the filters and their licences: no shell, no package manager,
 # no loader. It runs as uid 65532 with a read-only root; deploy/kubernetes.yaml does that.
 #
 # The steps are the scripts that contributors use. To refresh a digest, ask your engine for the tag's:
@@ -16,7 +16,8 @@ WORKDIR /src
 # The tools first: they change seldom and take longest.
 COPY rust-toolchain.toml .
 COPY tools tools
-RUN tools/build tools
+# One filter is Debian's busybox-static.
+RUN apt-get -q update && tools/build tools
 COPY . .
 RUN tools/rootfs /rootfs
 

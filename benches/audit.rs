@@ -70,6 +70,7 @@ async fn one(audit: Arc<Audit>, records: usize) -> Vec<Duration> {
             who: Who::of(&caller, None),
             tool: Tool::Kubectl,
             argv: Some(["kubectl", "--v=0", "delete", "--namespace=default", "pods.v1.", "web-0"].map(str::to_owned).into()),
+            filters: Vec::new(),
             target: Some("https://kubernetes.default.svc:6443".into()),
             cluster: None,
             effect: "deny",

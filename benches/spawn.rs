@@ -36,7 +36,7 @@ use kube_airlock::{
     egress::{Allowed, Pinned, pin},
     endpoint::Endpoint,
     policy::{Approved, Decision, Policy, PolicyFile, Target},
-    sandbox::{Identity, Layer, Levels, Limits, Profiles, Run, Sandbox, SpawnerLink, claim_users, fork_spawner},
+    sandbox::{Identity, Layer, Levels, Limits, Profiles, Program, Run, Sandbox, Slots, SpawnerLink, claim_users, fork_spawner},
     secret::SecretBytes,
     workspace::Workspaces,
 };
@@ -121,7 +121,7 @@ fn spawning(program: &Path) {
         .map(|(_, layers)| {
             let levels = layers.iter().fold(Levels::default(), |levels, layer| levels.without(*layer));
             let users = is_root.then(|| claim_users(50_000, 8).unwrap());
-            let tools = vec![(Tool::Kubectl, PathBuf::from(program))];
+            let tools = vec![(Program::Tool(Tool::Kubectl), PathBuf::from(program))];
             let link = fork_spawner(tools, Profiles::load().unwrap(), levels, users, 8).unwrap();
             (link, Workspaces::create(None, owner).unwrap())
         })
@@ -178,8 +178,8 @@ fn in_turns<const KINDS: usize>(rounds: usize, mut round: impl FnMut() -> [Durat
 
 impl Stand {
     async fn new(link: SpawnerLink, workspaces: Workspaces) -> Self {
-        let sandbox = Sandbox::new(link, 8).unwrap();
-        sandbox.open(Tool::Kubectl).await.unwrap().unwrap();
+        let sandbox = Sandbox::new(link, Slots { tools: 8, filters: 0 }).unwrap();
+        sandbox.open(Program::Tool(Tool::Kubectl)).await.unwrap().unwrap();
         let catalogues = Catalogue::carried().unwrap();
         let file = PolicyFile { name: "read-only.toml".into(), text: include_str!("../policy/read-only.toml").into() };
         let policy = Policy::load(&[file], &catalogues).unwrap();

@@ -23,6 +23,7 @@ use crate::{
     caller::{Caller, Callers, KnownCaller, Rate},
     catalogue::Tool,
     clusters::ClusterSource,
+    command::FilterProgram,
     command::{go_duration, is_dns_label},
     egress::{AllowRule, Allowed},
     excerpt::Excerpt,
@@ -30,7 +31,7 @@ use crate::{
     kubeconfig::{Impersonation, Terms, TokenSource},
     metrics::MOST_PRINCIPALS,
     policy::PolicyFile,
-    sandbox::{Layer, Level, Levels},
+    sandbox::{Layer, Level, Levels, Program, ProgramPaths},
 };
 
 use memory::Budget;
@@ -99,6 +100,8 @@ pub struct Settings {
     pub policy_paths: Vec<PathBuf>,
     /// Where each tool is expected.
     pub tools: Vec<(Tool, PathBuf)>,
+    /// Where they are by default; the filters are in its folder `filters`.
+    pub tools_dir: PathBuf,
     /// What kubeconfigs may hold beyond the default.
     pub kubeconfig: Terms,
     /// The clusters that callers may name.
@@ -435,6 +438,13 @@ impl Default for SandboxTable {
 }
 
 impl Settings {
+    /// Where each program is expected that a child may become.
+    pub fn programs(&self) -> ProgramPaths {
+        let tools = self.tools.iter().map(|(tool, path)| (Program::Tool(*tool), path.clone()));
+        let filter = |program: FilterProgram| (Program::Filter(program), self.tools_dir.join("filters").join(program.as_str()));
+        tools.chain(FilterProgram::ALL.map(filter)).collect()
+    }
+
     /// Puts settings together.
     ///
     /// # Errors
@@ -518,6 +528,7 @@ impl Settings {
             policy: read_policies(&policy)?,
             policy_paths: policy,
             tools: Tool::ALL.into_iter().map(|tool| (tool, path_of(tool))).collect(),
+            tools_dir,
             kubeconfig: file.kubeconfig.terms(folder)?,
             clusters: clusters(file.clusters, folder)?,
             egress: Allowed::new(allow),

@@ -1,4 +1,4 @@
-//! Which tools are here: path, version, digest, matching catalogue. May not run them for callers.
+//! Which tools are here: path, version, digest, matching catalogue; and which filters. May not run them for callers.
 //!
 //! A tool is available when its binary is trusted (the spawner opened it), says a version that a
 //! catalogue describes, and is enabled. Until then every call of it is refused with the reason. A
@@ -21,10 +21,11 @@ use tokio::{sync::watch, time::timeout};
 
 use crate::{
     catalogue::{Catalogue, Tool},
+    command::FilterProgram,
     egress::Pinned,
     kubeconfig::Kubeconfig,
     output::{Caps, Redactor, capture},
-    sandbox::{Limits, Run, Sandbox, ToolAbsence},
+    sandbox::{Limits, Program, Run, Sandbox, ToolAbsence},
     workspace::Workspaces,
 };
 
@@ -102,23 +103,75 @@ impl Availability {
     }
 }
 
+/// A filter program's state, as `/tools/status` tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum FilterAvailability {
+    /// Calls run.
+    Available {
+        /// `sha256:` and 64 digits, of the file that children execute.
+        digest: String,
+    },
+    /// `tools/build` is at work on it.
+    Building,
+    /// The server has just started and looks at it.
+    Checking,
+    /// No such file.
+    Missing,
+    /// The file is there and may not be used.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl FilterAvailability {
+    /// The reason and the remedy, for a call that is refused; `None` when calls run.
+    pub fn refusal(&self, program: FilterProgram, filter: &str) -> Option<(String, String)> {
+        let file = program.as_str();
+        let told = |reason: String, hint: String| Some((reason, hint));
+        match self {
+            Self::Available { .. } => None,
+            Self::Building => {
+                told(format!("`{filter}` is still being built"), "ask again in a minute; /tools/status shows the state".into())
+            }
+            Self::Checking => told(format!("`{filter}` is being checked"), "ask again in a second".into()),
+            Self::Missing => told(
+                format!("the filter `{filter}` is not installed here"),
+                format!(
+                    "send the command alone; the operator runs `tools/build {file}`, or puts the program at `filters/{file}` beside the tools"
+                ),
+            ),
+            Self::Refused { reason } => {
+                told(format!("the filter `{filter}` may not be used: {reason}"), "the operator sees the reason in /tools/status".into())
+            }
+        }
+    }
+}
+
 /// The tools of this server.
 #[derive(Debug)]
 pub struct Inventory {
     catalogues: Vec<Catalogue>,
     paths: Vec<(Tool, PathBuf)>,
     states: RwLock<HashMap<Tool, Availability>>,
+    filters: RwLock<HashMap<FilterProgram, FilterAvailability>>,
 }
 
 impl Inventory {
     /// An inventory in which no tool has been looked at.
     pub fn new(catalogues: Vec<Catalogue>, paths: Vec<(Tool, PathBuf)>) -> Self {
-        Self { catalogues, paths, states: RwLock::default() }
+        Self { catalogues, paths, states: RwLock::default(), filters: RwLock::default() }
     }
 
     /// The state of a tool.
     pub fn availability(&self, tool: Tool) -> Availability {
         self.states.read().unwrap_or_else(PoisonError::into_inner).get(&tool).cloned().unwrap_or(Availability::Checking)
+    }
+
+    /// The state of a filter's program.
+    pub fn filter(&self, program: FilterProgram) -> FilterAvailability {
+        self.filters.read().unwrap_or_else(PoisonError::into_inner).get(&program).cloned().unwrap_or(FilterAvailability::Checking)
     }
 
     /// The catalogue of a tool that is available.
@@ -148,6 +201,18 @@ impl Inventory {
                     self.set(tool, found);
                 }
             }
+            for program in FilterProgram::ALL {
+                use FilterAvailability::{Building, Checking, Missing};
+                if matches!(self.filter(program), Building | Checking | Missing) {
+                    let found = self.look_at_filter(program, &sandbox).await;
+                    waiting |= matches!(found, Building | Checking | Missing);
+                    let before = self.filters.write().unwrap_or_else(PoisonError::into_inner).insert(program, found.clone());
+                    if before.as_ref() != Some(&found) {
+                        let state = found.refusal(program, program.as_str()).map_or_else(|| "available".to_owned(), |(reason, _)| reason);
+                        tracing::info!(filter = program.as_str(), state, "filter");
+                    }
+                }
+            }
             if !waiting {
                 return;
             }
@@ -163,9 +228,23 @@ impl Inventory {
         }
     }
 
+    async fn look_at_filter(&self, program: FilterProgram, sandbox: &Sandbox) -> FilterAvailability {
+        let file = match sandbox.open(Program::Filter(program)).await {
+            Ok(Ok(file)) => file,
+            Ok(Err(ToolAbsence::Building)) => return FilterAvailability::Building,
+            Ok(Err(ToolAbsence::Missing)) => return FilterAvailability::Missing,
+            Ok(Err(ToolAbsence::Untrusted(reason))) => return FilterAvailability::Refused { reason },
+            Err(_) => return FilterAvailability::Checking, // it is asked again, while there is a spawner
+        };
+        match tokio::task::spawn_blocking(move || digest(file)).await {
+            Ok(Ok(digest)) => FilterAvailability::Available { digest },
+            _ => FilterAvailability::Refused { reason: "it cannot be read".into() },
+        }
+    }
+
     async fn look(&self, tool: Tool, sandbox: &Sandbox, workspaces: &Workspaces, limits: Limits) -> Availability {
         let unknown = |reason: String| Availability::Unknown { reason };
-        let file = match sandbox.open(tool).await {
+        let file = match sandbox.open(Program::Tool(tool)).await {
             Ok(Ok(file)) => file,
             Ok(Err(ToolAbsence::Building)) => return Availability::Building,
             Ok(Err(ToolAbsence::Missing)) => return Availability::Missing,

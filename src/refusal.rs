@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::{
     argocd::ArgocdError,
     caller::Unidentified,
-    command::{CommandError, WordsError},
+    command::{CommandError, FilterError, WordsError},
     egress::EgressError,
     excerpt::Excerpt,
     kubeconfig::KubeconfigError,
@@ -106,6 +106,9 @@ pub enum Refusal {
     /// The server may not be reached.
     #[error(transparent)]
     Egress(#[from] EgressError),
+    /// Not a filter, or not one that may run.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     /// Not an acceptable kubeconfig.
     #[error(transparent)]
     Kubeconfig(#[from] KubeconfigError),
@@ -202,7 +205,7 @@ impl Refusal {
     pub fn code(&self) -> Code {
         match self {
             Self::Cancelled => Code::Cancelled,
-            Self::Command(_) | Self::Words(_) => Code::InvalidCommand,
+            Self::Command(_) | Self::Filter(_) | Self::Words(_) => Code::InvalidCommand,
             Self::Denied(_) => Code::PolicyDenied,
             Self::Unconfirmed(_) => Code::ConfirmationRequired,
             Self::Egress(_) => Code::EgressDenied,
@@ -237,6 +240,7 @@ impl Refusal {
             Self::Command(error) => error.help(),
             Self::Denied(denied) | Self::Unconfirmed(denied) => denied.hint.clone(),
             Self::Egress(error) => error.help(),
+            Self::Filter(error) => error.help(),
             Self::Fault { .. } | Self::Sandbox(_) => {
                 "this is not yours to fix: tell the operator the request id; `/tools/status` shows the state".into()
             }

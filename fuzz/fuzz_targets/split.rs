@@ -3,4 +3,5 @@
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     kube_airlock::fuzzing::split(bytes);
+    kube_airlock::fuzzing::pipeline(bytes);
 });

@@ -32,7 +32,7 @@ use tokio::{
 
 pub use chain::{Chain, Hash, Link, NoLink, Seal};
 pub use file::{AuditError, FileSettings, MOST_KEPT, rotated};
-pub use record::{DecisionRecord, EndRecord, PolicyDigest, PolicyRecord, StartRecord, StopRecord, Who, milliseconds};
+pub use record::{DecisionRecord, EndRecord, PolicyDigest, PolicyRecord, StageRecord, StartRecord, StopRecord, Who, milliseconds};
 pub use verify::{Break, Broken, Report, Verifier};
 
 use file::{LogFile, Opened};

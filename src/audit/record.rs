@@ -106,6 +106,9 @@ pub struct DecisionRecord<'a> {
     /// The canonical argv, when the command could be read; never the caller's text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub argv: Option<Vec<String>>,
+    /// The canonical argv of each filter behind the tool, when the call may run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<Vec<String>>,
     /// The target's URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
@@ -161,9 +164,12 @@ pub struct EndRecord<'a> {
     /// The tool.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool: Option<Tool>,
-    /// The exit status; 128 + n for a signal. None when no child ran.
+    /// The exit status, with filters that of the last one; 128 + n for a signal. None when no child ran.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
+    /// The tool and the filters behind it, when there are any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StageRecord>,
     /// The code, when the call was ended before the command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<&'static str>,
@@ -189,6 +195,15 @@ pub struct EndRecord<'a> {
     pub layers: Vec<&'static str>,
     /// The layers that it ran without.
     pub layers_missing: Vec<&'static str>,
+}
+
+/// How one stage of a pipeline ended. What it said of errors is the caller's alone.
+#[derive(Debug, Serialize)]
+pub struct StageRecord {
+    /// Its name.
+    pub program: &'static str,
+    /// Its exit status; 128 + n for a signal.
+    pub exit_code: i32,
 }
 
 #[derive(Serialize)]

@@ -16,6 +16,7 @@ fn decision(id: &str) -> DecisionRecord<'_> {
         who,
         tool: crate::catalogue::Tool::Kubectl,
         argv: None,
+        filters: Vec::new(),
         target: None,
         cluster: None,
         effect: "allow",

@@ -14,7 +14,7 @@ use super::policy_check::underlined;
 
 use crate::{
     catalogue::{Catalogue, Tool},
-    command::{Invocation, parse, split},
+    command::{Filter, Invocation, parse, split_stages},
     config::read_policies,
     excerpt::Excerpt,
     policy::{Decision, Effect, Policy, Target},
@@ -68,6 +68,9 @@ pub struct Explained {
     operands: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     argv: Option<Vec<String>>,
+    /// What stands behind the command; no rule is asked about it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    filters: Vec<Vec<String>>,
 }
 
 /// A policy and the catalogues to read commands with.
@@ -120,6 +123,9 @@ impl Explain {
                 writeln!(out, "  {name:7} {value}")?;
             }
         }
+        for filter in &explained.filters {
+            writeln!(out, "  filter  {filter:?}")?;
+        }
         if let Some(invocation) = invocation {
             writeln!(out, "rules about `{} {}`:", invocation.tool(), invocation.path())?;
             for considered in explainer.policy.consider(&invocation, &explainer.target) {
@@ -159,9 +165,10 @@ impl Explainer {
             flags: BTreeMap::new(),
             operands: Vec::new(),
             argv: None,
+            filters: Vec::new(),
         };
-        let invocation = match self.read(command, tool) {
-            Ok(invocation) => invocation,
+        let (invocation, filters) = match self.read(command, tool) {
+            Ok(read) => read,
             Err(refusal) => {
                 explained.refuse(&refusal);
                 return (explained, None);
@@ -170,6 +177,7 @@ impl Explainer {
         explained.verb = invocation.path().words().to_vec();
         explained.flags = invocation.flags().clone();
         explained.operands = invocation.operands().to_vec();
+        explained.filters = filters.iter().map(Filter::argv).collect();
         match self.policy.decide(invocation.clone(), &self.target) {
             Decision::Allow(approved) => {
                 explained.effect = "allow";
@@ -202,7 +210,7 @@ impl Explainer {
         considered.into_iter().find(|rule| rule.effect == Effect::Deny && rule.matches.is_ok()).map(|rule| rule.rule.to_string())
     }
 
-    fn read(&self, command: &str, tool: Option<Tool>) -> Result<Invocation, Refusal> {
+    fn read(&self, command: &str, tool: Option<Tool>) -> Result<(Invocation, Vec<Filter>), Refusal> {
         let wrong =
             |reason: &str| Refusal::Request { reason: reason.to_owned(), hint: "begin with the tool's name, or give --tool".into() };
         let tool = tool.ok_or_else(|| wrong("the command does not begin with the name of a tool"))?;
@@ -211,7 +219,9 @@ impl Explainer {
             .iter()
             .find(|catalogue| catalogue.tool() == tool)
             .ok_or_else(|| wrong("this build has no catalogue of that tool"))?;
-        Ok(parse(catalogue, split(tool, command)?, None)?)
+        let stages = split_stages(tool, command)?;
+        let invocation = parse(catalogue, stages.command, None)?;
+        Ok((invocation, stages.filters.into_iter().map(Filter::parse).collect::<Result<_, _>>()?))
     }
 }
 

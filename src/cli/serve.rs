@@ -32,6 +32,7 @@ use crate::{
     audit::{Audit, Seal},
     catalogue::Catalogue,
     clusters::Clusters,
+    command::MOST_FILTERS,
     config::{ConfigError, LogFormat, Options, Settings, seal_of},
     gate::{Admission, Gate, Headers, Rooms},
     http::{self, Authentication, Hosts},
@@ -39,7 +40,7 @@ use crate::{
     kubeconfig::Terms,
     mcp, metrics,
     policy::Policy,
-    sandbox::{Identity, Limits, Profiles, Sandbox, SpawnerLink, check_layers, claim_users, fork_spawner, harden_server},
+    sandbox::{Identity, Limits, Profiles, Sandbox, Slots, SpawnerLink, check_layers, claim_users, fork_spawner, harden_server},
     secret::SecretString,
     workspace::Workspaces,
 };
@@ -138,7 +139,7 @@ impl Prepared {
         if !workspaces.in_memory() {
             tracing::warn!(path = %workspaces.path().display(), "kubeconfigs are written to a disk; a tmpfs named with --work-dir keeps them in memory");
         }
-        let children = if is_root { Some(claim_users(settings.first_child_user, places(settings))?) } else { None };
+        let children = if is_root { Some(claim_users(settings.first_child_user, slots(settings).all())?) } else { None };
         let limits = Limits { memory_bytes: settings.bounds.memory_bytes, cpu_seconds: 30 };
         let profiles = Profiles::load()?;
         check_layers(&profiles, &settings.levels, children, limits).map_err(|error| {
@@ -146,13 +147,13 @@ impl Prepared {
                 "no command could be confined on this host\nerror[sandbox_unavailable]: {error}\n  fix:    `kube-airlock doctor` shows what this host lacks, and what to do\n  accept: `[sandbox.layers]` with `LAYER = \"off\"` in the settings runs commands without it"
             )
         })?;
-        let link = fork_spawner(settings.tools.clone(), profiles, settings.levels.clone(), children, places(settings))?;
+        let link = fork_spawner(settings.programs(), profiles, settings.levels.clone(), children, slots(settings).all())?;
         Ok(Self { catalogues, policy, clusters, workspaces, link })
     }
 
     /// Opens the gate, and starts to look for the tools.
     async fn open(self, settings: &Settings, audit: Audit) -> Result<(Gate, Arc<Workspaces>), Box<dyn Error>> {
-        let sandbox = Sandbox::new(self.link, places(settings))?;
+        let sandbox = Sandbox::new(self.link, slots(settings))?;
         let policy = reload::digests(&settings.policy);
         audit
             .start(policy)
@@ -193,9 +194,11 @@ impl Prepared {
     }
 }
 
-/// Places for callers, and one for the inventory's own questions.
-fn places(settings: &Settings) -> u16 {
-    settings.concurrency + 1
+/// Places for callers, and one for the inventory's own questions; and as many filters as all of them may have, up to what
+/// does not use up the host's users.
+fn slots(settings: &Settings) -> Slots {
+    let filters = settings.concurrency.saturating_mul(MOST_FILTERS as u16).min(512);
+    Slots { tools: settings.concurrency + 1, filters }
 }
 
 /// The way to the records. Opened by the user that the server has become: it is the one that makes new files later.

@@ -1,4 +1,4 @@
-//! Text -> one [`Invocation`] -> the argv that the tool gets.
+//! Text -> one [`Invocation`] and the [`Filter`]s behind it -> the argv that each program gets.
 //!
 //! Pure. May not know policy. The caller's text ends here: what leaves is typed, and `argv()` is
 //! rendered from the types alone (design, invariant 1).
@@ -7,6 +7,7 @@
 
 mod duration;
 mod error;
+mod filter;
 mod invocation;
 mod operand;
 mod parse;
@@ -14,7 +15,8 @@ mod words;
 
 pub use duration::go_duration;
 pub use error::CommandError;
+pub use filter::{Filter, FilterError, FilterProgram};
 pub use invocation::{ARGOCD_NAMESPACE, FlagValue, Invocation, Namespaces, Never};
 pub use parse::parse;
 pub(crate) use parse::{is_dns_label, typed_value};
-pub use words::{WordsError, split};
+pub use words::{MOST_FILTERS, Stages, WordsError, split, split_stages};

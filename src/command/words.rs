@@ -1,7 +1,7 @@
-//! Bytes -> words: size, characters and shell syntax are refused, then shlex splits.
+//! Bytes -> words: size, characters and shell syntax are refused, the text is cut at each `|`, then shlex splits.
 //!
 //! shlex keeps `|`, `;` and `$(` as literal words and drops what follows `#`; a model that writes
-//! them expects a shell. All of it is refused by name before shlex sees the text.
+//! them expects a shell. All but a single `|` is refused by name before shlex sees the text.
 
 use crate::{
     catalogue::Tool,
@@ -12,6 +12,8 @@ use crate::{
 pub const LONGEST_COMMAND: usize = 8 * 1024;
 /// The most words in one command line.
 pub const MOST_WORDS: usize = 128;
+/// The most filters behind a tool: longer pipelines are one `awk` or `jq`.
+pub const MOST_FILTERS: usize = 7;
 
 /// Why a text is not a list of words.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +30,20 @@ pub enum WordsError {
     /// More than [`MOST_WORDS`].
     #[error("the command has {count} words; at most {MOST_WORDS} are accepted")]
     TooManyWords {
+        /// How many.
+        count: usize,
+    },
+    /// A `|` with nothing before or behind it.
+    #[error("nothing stands {side} the `|` at byte {at}")]
+    EmptyStage {
+        /// `before` or `behind`.
+        side: &'static str,
+        /// Where the `|` stands.
+        at: usize,
+    },
+    /// More than [`MOST_FILTERS`].
+    #[error("the command has {count} filters; at most {MOST_FILTERS} are accepted")]
+    TooManyFilters {
         /// How many.
         count: usize,
     },
@@ -71,9 +87,16 @@ impl WordsError {
             Self::TooLong { .. } | Self::TooManyWords { .. } => "ask for less in one command, or split it into several calls".into(),
             Self::Character { code: 0x0A | 0x0D, .. } => "send one command on one line; make another call for the next one".into(),
             Self::Character { .. } => "use plain spaces between words and quote text that needs other characters".into(),
+            Self::EmptyStage { .. } => "write a filter on each side, for example `get pods | grep web | head -5`".into(),
+            Self::TooManyFilters { .. } => "do several steps in one `awk` or `jq`".into(),
             Self::Shell { operator: "|", .. } => {
-                "send the command alone, and narrow its output with its own flags (-l, --field-selector, -o name, --tail)".into()
+                "here a command stands alone; narrow its output with its own flags (-l, --field-selector, -o name, --tail)".into()
             }
+            Self::Shell { operator: "2>&1" | "2>" | "|&", .. } => {
+                "leave it out: both streams come back in the reply, each by itself".into()
+            }
+            Self::Shell { operator: "<<" | "<<<", .. } => "leave it out: no text is handed to a command here".into(),
+            Self::Shell { operator: ">>", .. } => "leave it out: the output comes back in the reply, and no file is written".into(),
             Self::Shell { operator: "<" | ">", .. } => {
                 "leave redirections out: both streams come back in the reply; a placeholder like <name> must be filled in".into()
             }
@@ -89,32 +112,67 @@ impl WordsError {
     }
 }
 
-/// Splits a command line into words; a leading tool name is dropped.
+/// The words of a command line, and of each filter behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stages {
+    /// The tool's, without its name.
+    pub command: Vec<String>,
+    /// Each filter's, its name first.
+    pub filters: Vec<Vec<String>>,
+}
+
+/// Splits a command that stands alone into words; a leading tool name is dropped.
 ///
 /// # Errors
 /// A [`WordsError`] that says what stands where.
 pub fn split(tool: Tool, text: &str) -> Result<Vec<String>, WordsError> {
-    if text.len() > LONGEST_COMMAND {
-        return Err(WordsError::TooLong { length: text.len() });
+    let (text, pipes) = scan(text)?;
+    match pipes.first() {
+        Some(&at) => Err(WordsError::Shell { operator: "|", at }),
+        None => Ok(stages(tool, text, &[])?.command),
     }
-    let text = text.strip_suffix('\n').unwrap_or(text).trim_matches([' ', '\t']);
-    if text.is_empty() {
-        return Err(WordsError::Empty);
+}
+
+/// Splits a command line and the filters behind it, at each `|` that is not quoted.
+///
+/// # Errors
+/// A [`WordsError`] that says what stands where.
+pub fn split_stages(tool: Tool, text: &str) -> Result<Stages, WordsError> {
+    let (text, pipes) = scan(text)?;
+    stages(tool, text, &pipes)
+}
+
+fn stages(tool: Tool, text: &str, pipes: &[usize]) -> Result<Stages, WordsError> {
+    if pipes.len() > MOST_FILTERS {
+        return Err(WordsError::TooManyFilters { count: pipes.len() });
     }
-    scan(text)?;
-    let mut words = shlex::split(text).ok_or(WordsError::Unterminated { at: 0 })?;
-    if words.len() > MOST_WORDS {
-        return Err(WordsError::TooManyWords { count: words.len() });
+    let mut from = 0;
+    let mut parts = Vec::new();
+    for to in pipes.iter().copied().chain([text.len()]) {
+        // The scan has found every quote closed, so that none reaches over a `|`.
+        let words = shlex::split(text.get(from..to).unwrap_or_default()).ok_or(WordsError::Unterminated { at: from })?;
+        if words.is_empty() && !pipes.is_empty() {
+            let (side, at) = if to < text.len() { ("before", to) } else { ("behind", from.saturating_sub(1)) };
+            return Err(WordsError::EmptyStage { side, at });
+        }
+        parts.push(words);
+        from = to + 1;
     }
-    if words.first().is_some_and(|word| word == tool.as_str()) {
-        words.remove(0);
+    let count = parts.iter().map(Vec::len).sum();
+    if count > MOST_WORDS {
+        return Err(WordsError::TooManyWords { count });
     }
-    if let Some(word) = words.first()
+    let mut parts = parts.into_iter();
+    let mut command = parts.next().unwrap_or_default();
+    if command.first().is_some_and(|word| word == tool.as_str()) {
+        command.remove(0);
+    }
+    if let Some(word) = command.first()
         && (Tool::ALL.iter().any(|tool| tool.as_str() == word) || is_program_like(word))
     {
         return Err(WordsError::OtherProgram { word: Excerpt::new(word), tool });
     }
-    Ok(words)
+    Ok(Stages { command, filters: parts.collect() })
 }
 
 /// `./kubectl`, `/usr/bin/kubectl`, `KUBECONFIG=/x`: what stands before a command in a shell.
@@ -130,8 +188,17 @@ enum Quote {
     Double,
 }
 
-/// Refuses characters and shell syntax. Everything it accepts, shlex and a POSIX shell read alike.
-fn scan(text: &str) -> Result<(), WordsError> {
+/// Refuses characters and shell syntax. Everything it accepts, shlex and a POSIX shell read alike, once it is cut where
+/// the `|` stand that are not quoted; their places come back with the text, which has no blanks around it.
+fn scan(text: &str) -> Result<(&str, Vec<usize>), WordsError> {
+    if text.len() > LONGEST_COMMAND {
+        return Err(WordsError::TooLong { length: text.len() });
+    }
+    let text = text.strip_suffix('\n').unwrap_or(text).trim_matches([' ', '\t']);
+    if text.is_empty() {
+        return Err(WordsError::Empty);
+    }
+    let mut pipes = Vec::new();
     let mut quote = Quote::None;
     let mut opened = 0;
     let mut word_start = true;
@@ -153,11 +220,13 @@ fn scan(text: &str) -> Result<(), WordsError> {
             (Quote::None | Quote::Double, '`') => return Err(WordsError::Shell { operator: "`", at }),
             (Quote::None | Quote::Double, '$') => expansion(next, quote, at)?,
             (Quote::Double, _) => {}
+            (Quote::None, '|') if !matches!(next, Some('|' | '&')) => pipes.push(at),
+            (Quote::None, '<' | '>') => return Err(redirection(text, at)),
             (Quote::None, _) => unquoted(character, word_start, next, at)?,
         }
-        word_start = quote == Quote::None && matches!(character, ' ' | '\t');
+        word_start = quote == Quote::None && matches!(character, ' ' | '\t' | '|');
     }
-    if quote == Quote::None { Ok(()) } else { Err(WordsError::Unterminated { at: opened }) }
+    if quote == Quote::None { Ok((text, pipes)) } else { Err(WordsError::Unterminated { at: opened }) }
 }
 
 /// Characters that no command needs, quoted or not.
@@ -182,15 +251,31 @@ fn expansion(next: Option<char>, quote: Quote, at: usize) -> Result<(), WordsErr
     Err(WordsError::Shell { operator, at })
 }
 
+/// A redirection by the name that its writer knows it by.
+fn redirection(text: &str, at: usize) -> WordsError {
+    let (before, behind) = text.split_at_checked(at).unwrap_or_default();
+    // `2` is a descriptor only as a word of its own.
+    let of_errors = before.strip_suffix('2').filter(|before| before.is_empty() || before.ends_with([' ', '\t', '|']));
+    let operator = match (of_errors, behind) {
+        (Some(_), behind) if behind.starts_with(">&1") => "2>&1",
+        (Some(_), behind) if behind.starts_with('>') => "2>",
+        (None, behind) if behind.starts_with(">>") => ">>",
+        (_, behind) if behind.starts_with("<<<") => "<<<",
+        (_, behind) if behind.starts_with("<<") => "<<",
+        (_, behind) if behind.starts_with('<') => "<",
+        _ => ">",
+    };
+    let at = if operator.starts_with('2') { at - 1 } else { at };
+    WordsError::Shell { operator, at }
+}
+
 fn unquoted(character: char, word_start: bool, next: Option<char>, at: usize) -> Result<(), WordsError> {
     let operator = match character {
         '|' if next == Some('|') => "||",
-        '|' => "|",
+        '|' => "|&",
         '&' if next == Some('&') => "&&",
         '&' => "&",
         ';' => ";",
-        '<' => "<",
-        '>' => ">",
         '(' | ')' => "(",
         '#' if word_start => "#",
         '~' if word_start => "~",
@@ -234,6 +319,13 @@ mod tests {
             ("get pods || id", "||"),
             ("get pods & id", "&"),
             ("get pods > /tmp/x", ">"),
+            ("get pods >> /tmp/x", ">>"),
+            ("get pods 2>&1", "2>&1"),
+            ("get pods 2>/dev/null", "2>"),
+            ("get pods web-2>x", ">"),
+            ("get pods |& grep x", "|&"),
+            ("apply -f - <<EOF", "<<"),
+            ("apply -f - <<< x", "<<<"),
             ("get pods -n <namespace>", "<"),
             ("get pods $(id)", "$("),
             ("get pods `id`", "`"),
@@ -246,6 +338,34 @@ mod tests {
             (r"get pods -o $'\x6a'son", "$'"),
         ] {
             assert!(matches!(split(Tool::Kubectl, text), Err(WordsError::Shell { operator: found, .. }) if found == operator), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_cut_where_a_bar_is_not_quoted() {
+        let cut = |text: &str| split_stages(Tool::Kubectl, text).map(|stages| (stages.command.join(" "), stages.filters));
+        let own = |filters: &[&[&str]]| {
+            filters.iter().map(|words| words.iter().map(|word| (*word).to_owned()).collect()).collect::<Vec<Vec<String>>>()
+        };
+        for (text, command, filters) in [
+            ("kubectl get pods -A | grep -v Running | head -20", "get pods -A", &[&["grep", "-v", "Running"][..], &["head", "-20"]][..]),
+            ("get pods|wc -l", "get pods", &[&["wc", "-l"]]),
+            ("get pods | grep 'a|b' | awk '{print $1 | \"cat\"}'", "get pods", &[&["grep", "a|b"], &["awk", "{print $1 | \"cat\"}"]]),
+            (r#"get pods | grep "a|b" | grep a\|b"#, "get pods", &[&["grep", "a|b"], &["grep", "a|b"]]),
+            ("get pods -l 'a|b'", "get pods -l a|b", &[]),
+        ] {
+            assert_eq!(cut(text), Ok((command.to_owned(), own(filters))), "{text}");
+        }
+        for (text, side, at) in
+            [("get pods |", "behind", 9), ("| head", "before", 0), ("get pods | | head", "before", 11), ("get |head|", "behind", 9)]
+        {
+            assert_eq!(cut(text), Err(WordsError::EmptyStage { side, at }), "{text}");
+        }
+        assert_eq!(cut(&format!("get pods{}", " | head".repeat(8))), Err(WordsError::TooManyFilters { count: 8 }));
+        for (text, operator) in
+            [("get pods |# x", "#"), ("get pods |~/x", "~"), ("get pods | grep $(id)", "$("), ("get pods | grep a; id", ";")]
+        {
+            assert!(matches!(cut(text), Err(WordsError::Shell { operator: found, .. }) if found == operator), "{text}");
         }
     }
 

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`audit()`] | the verifier takes any bytes; no byte and no line of a chain changes, goes, comes or moves unnoticed |
 //! | [`split()`] | what the words room accepts has no live shell syntax, and a POSIX shell reads the same words |
+//! | [`pipeline()`] | a POSIX shell cuts what is accepted at the same bars, and each filter renders to words that read again to it |
 //! | [`parse`] | what the parser accepts renders to words that mean nothing else, and reads again to the same |
 //! | [`policy_load`] | no text is too odd for the policy loader, and each refusal points into the text |
 //! | [`decide`] | what a shipped policy allows, it allows again as it was rendered, and nothing forbidden is in it |
@@ -45,11 +46,19 @@ pub use never::never_allow;
 pub use output::output;
 pub use policy::{decide, policy_load};
 pub use redact::redact;
-pub use split::split;
+pub use split::{pipeline, split};
 
 use std::sync::OnceLock;
 
-use crate::catalogue::{Catalogue, Tool};
+use crate::{
+    catalogue::{Catalogue, Tool},
+    command::Filter,
+};
+
+/// A filter that nobody has read: for the test that asks the sandbox what the parser keeps from it.
+pub fn unread_filter(name: &str, flags: Vec<(&'static str, Vec<String>)>, operands: Vec<String>) -> Option<Filter> {
+    Filter::unread(name, flags, operands)
+}
 
 /// Catalogues are read once: they are the same for every input.
 fn catalogues() -> &'static [Catalogue] {

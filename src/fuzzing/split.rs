@@ -1,7 +1,7 @@
 //! Text -> words, held against a second reader of POSIX quoting that is written here.
 
 use super::tool_of;
-use crate::command;
+use crate::command::{self, Filter};
 
 /// What `split` accepts has no shell syntax that is alive, a POSIX shell reads the same words, and
 /// those words, quoted again, are read to themselves. Returns whether it was accepted.
@@ -28,9 +28,40 @@ pub fn split(bytes: &[u8]) -> bool {
     true
 }
 
+/// What `split_stages` accepts, a POSIX shell cuts at the same bars into the same words, and nothing else in it is alive to
+/// one; a filter that is accepted renders to words that read again to it. Returns whether a filter was accepted.
+pub fn pipeline(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let tool = tool_of(text);
+    let Ok(stages) = command::split_stages(tool, text) else { return false };
+
+    let mut read = as_a_shell(text).expect("a shell finds no open quote in it");
+    assert!(read.live.iter().all(|live| live == "|"), "a shell would act upon {:?}", read.live);
+    assert_eq!(read.bars.len(), stages.filters.len(), "a shell cuts it elsewhere");
+    for filter in stages.filters.iter().rev() {
+        let words = read.words.split_off(read.bars.pop().expect("as many as filters"));
+        assert_eq!(&words, filter, "a shell reads other words");
+    }
+    let command = match read.words.split_first() {
+        Some((first, rest)) if first == tool.as_str() => rest,
+        _ => &read.words,
+    };
+    assert_eq!(command, stages.command, "a shell reads other words");
+
+    let filters: Vec<Filter> = stages.filters.into_iter().filter_map(|words| Filter::parse(words).ok()).collect();
+    for filter in &filters {
+        let argv = filter.argv();
+        assert!(filter.program().is_called(argv.first().expect("a name")), "{argv:?}");
+        assert_eq!(Filter::parse(argv.clone()).as_ref(), Ok(filter), "{argv:?} reads otherwise");
+    }
+    !filters.is_empty()
+}
+
 /// What a POSIX shell makes of a line.
 struct Read {
     words: Vec<String>,
+    /// How many words stand before each `|`.
+    bars: Vec<usize>,
     /// The syntax that it would act upon.
     live: Vec<String>,
 }
@@ -39,7 +70,7 @@ struct Read {
 fn as_a_shell(text: &str) -> Option<Read> {
     const OPERATORS: &str = "|&;<>()";
     const NAMES_A_PARAMETER: &str = "_@*#?$!-{(";
-    let mut read = Read { words: Vec::new(), live: Vec::new() };
+    let mut read = Read { words: Vec::new(), bars: Vec::new(), live: Vec::new() };
     let mut word: Option<String> = None;
     let mut characters = text.chars().peekable();
     let mut in_double = false;
@@ -74,6 +105,11 @@ fn as_a_shell(text: &str) -> Option<Read> {
                 }
             }
             '\\' => word.get_or_insert_default().push(characters.next()?),
+            '|' => {
+                read.words.extend(word.take());
+                read.bars.push(read.words.len());
+                read.live.push(character.into());
+            }
             _ => {
                 let begins_word = word.is_none() && "#~".contains(character);
                 if OPERATORS.contains(character) || begins_word || character == '$' && matches!(next, Some('\'' | '"')) {
@@ -115,11 +151,25 @@ mod tests {
         #[test]
         fn it_holds_for_any_text(text in "\\PC{0,64}") {
             split(text.as_bytes());
+            pipeline(text.as_bytes());
+        }
+
+        #[test]
+        fn it_holds_for_filters(
+            words in prop::collection::vec(prop::sample::select(vec![
+                "get pods", "|", "|", "grep", "-i", "-e", "x", "--", "-", "head -20", "sort -k2n", "awk", "'{print $1 | \"cat\"}'", "'{print $1}'", "sed", "'s/a/b/'",
+                "jq", "-rc", "'.a | .b'", "yq", "-o=json", "tr", "cut -d,", "-f", "1", "uniq", "-c", "'a|b'", "\"|\"", "\\|", "column -t", "wc -l", "tail", "-n", "+2", "--arg a b",
+            ]), 1..12),
+            between in prop::sample::select(vec![" ", "", "\t"]),
+        ) {
+            pipeline(words.join(between).as_bytes());
+            pipeline(words.join(" ").as_bytes());
         }
 
         #[test]
         fn it_holds_for_what_shells_know(text in "[ab \t'\"\\\\$`#~*?(){}|&;<>!=-]{0,24}") {
             split(text.as_bytes());
+            pipeline(text.as_bytes());
         }
     }
 
@@ -127,5 +177,7 @@ mod tests {
     fn it_meets_what_it_is_about() {
         assert!(split(b"kubectl get po -l 'a in (b)' \"\\$x\" a\\ b"));
         assert!(!split(b"get pods; id"));
+        assert!(pipeline(b"kubectl get pods -A|grep -v 'a|b' | awk '{print $1}' | head -5"));
+        assert!(!pipeline(b"get pods | sh"));
     }
 }

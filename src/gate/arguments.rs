@@ -13,8 +13,9 @@ use crate::{argocd::Carried, catalogue::Tool, excerpt::Excerpt, kubeconfig::deco
 #[derive(Debug, Deserialize, JsonSchema, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Arguments {
-    /// The command line, with or without the leading tool name: `get pods -n default`. There is no
-    /// shell: no pipes, redirections or variables.
+    /// The command line, with or without the leading tool name: `get pods -n default`. Filters may stand behind it:
+    /// `| grep -v Running | head -20` (also awk, column, cut, jq, sed, sort, tail, tr, uniq, wc and yq). There is no
+    /// shell: no redirections, variables or other programs.
     #[schema(example = "get pods -n default")]
     pub command: String,
     /// The namespace, like `--namespace`; a different one in the command is an error.

@@ -8,6 +8,7 @@ mod access;
 mod admission;
 mod arguments;
 mod outcome;
+mod pipeline;
 mod running;
 mod watch;
 
@@ -27,20 +28,22 @@ use zeroize::Zeroizing;
 
 pub use admission::Admission;
 pub use arguments::{Arguments, Headers};
-pub use outcome::{Body, Confinement, Outcome, Ran};
+pub use outcome::{Body, Confinement, Outcome, Ran, StageBody};
+pub use pipeline::Stage;
 pub use running::RunningCall;
 
 use access::{Access, Handed};
+use pipeline::{Piped, Pipeline, Stages, tools_share};
 use running::{Entry, Running};
 use watch::{Ended, Watch};
 
 use crate::{
     argocd::{ArgocdAccess, Carried},
-    audit::{Audit, DecisionRecord, EndRecord, Who, milliseconds},
+    audit::{Audit, DecisionRecord, EndRecord, StageRecord, Who, milliseconds},
     caller::Caller,
     catalogue::Tool,
     clusters::Clusters,
-    command::{Invocation, go_duration, parse, split},
+    command::{Filter, Invocation, Stages as CommandStages, go_duration, parse, split_stages},
     egress::{Allowed, Pinned, pin},
     excerpt::Excerpt,
     inventory::Inventory,
@@ -286,7 +289,7 @@ impl Call<'_> {
         entry: &Entry,
         live: Option<Live>,
     ) -> Result<Ran, Stopped> {
-        let Judged { approved, handed, secrets, pinned, deadline, .. } = judged;
+        let Judged { approved, filters, handed, secrets, pinned, deadline, .. } = judged;
         let tool = self.request.tool;
         let queueing = Instant::now();
         let place = tokio::select! {
@@ -304,22 +307,28 @@ impl Call<'_> {
         drop(handed.kubeconfig);
         let rule = approved.rule();
         let caps = self.caps(&approved, live.as_ref());
+        let full = CancellationToken::new();
         let limits = Limits { memory_bytes: self.rooms.bounds.memory_bytes, cpu_seconds: deadline.as_secs() + 5 };
         let spawning = Instant::now();
+        let sandbox = &self.rooms.sandbox;
+        let pipeline = Pipeline::start(sandbox, &filters, limits, &secrets).await?;
         let run = Run::Approved(Box::new(approved), handed.variables);
-        let mut child = self.rooms.sandbox.start(run, pinned, workspace, limits).await.map_err(not_started)?;
+        let child = sandbox.start(run, pinned, workspace, tools_share(limits, &filters)).await.map_err(not_started)?;
+        let (mut stages, streams) = Stages::new(child, pipeline, &secrets, self.rooms.bounds.read_output, &full)?;
         metrics::step(Step::Spawn, tool, *times.spawn.insert(spawning.elapsed()));
         let running = Instant::now();
         entry.started();
         if let Some(live) = &live {
             live.started(self.request_id).await;
         }
-        let watch = Watch { caps, secrets, since: self.started, deadline, cancel, live };
-        let Ended { status, stdout, stderr, refusal } = watch.until_the_end(&mut child).await?;
+        let watch = Watch { caps, secrets, since: self.started, deadline, cancel, live, full };
+        let Ended { status, stdout, stderr, refusal } = watch.until_the_end(&mut stages, streams).await;
+        let Piped { stages: each, tool_failed, too_much } = stages.piped(tool.as_str(), &stderr.text).await;
         metrics::step(Step::Child, tool, *times.child.insert(running.elapsed()));
         drop(place);
-        let (layers, refused_connections) = (child.layers().to_vec(), child.refused_connections());
-        let ran = Ran { tool, status, stdout, stderr, rule, layers, refused_connections, queued };
+        let refusal = refusal.or(too_much.then_some(Refusal::TooMuchOutput { limit: self.rooms.bounds.read_output }));
+        let (layers, refused_connections) = (stages.tool().layers().to_vec(), stages.tool().refused_connections());
+        let ran = Ran { tool, status, stages: each, tool_failed, stdout, stderr, rule, layers, refused_connections, queued };
         match refusal {
             None => Ok(ran),
             Some(refusal) => Err(Stopped { ran: Some(ran), refusal }),
@@ -347,10 +356,12 @@ impl Call<'_> {
             (Refusal::Tool { reason, hint }, None)
         })?;
         let parsing = Instant::now();
-        let words = split(request.tool, &request.command).map_err(|error| (error.into(), None))?;
-        let invocation = parse(catalogue, words, request.namespace.as_deref()).map_err(|error| (error.into(), None))?;
+        let CommandStages { command, filters } = split_stages(request.tool, &request.command).map_err(|error| (error.into(), None))?;
+        let invocation = parse(catalogue, command, request.namespace.as_deref()).map_err(|error| (error.into(), None))?;
         metrics::step(Step::Parse, request.tool, parsing.elapsed());
         let seen = Some(invocation.clone());
+        let filters =
+            filters.into_iter().map(Filter::parse).collect::<Result<Vec<_>, _>>().map_err(|error| (error.into(), seen.clone()))?;
         let not_yet = not_yet(&invocation);
         // Help prints the environment's tokens as defaults; a command that contacts nobody gets none.
         let access = match invocation.is_offline() || not_yet.is_some() {
@@ -370,6 +381,10 @@ impl Call<'_> {
         if let Some(refusal) = not_yet {
             return Err((refusal, seen));
         }
+        // A filter has no power, so no rule is asked about it; but it has to be there before anything happens.
+        if let Some(refusal) = filters.iter().find_map(|filter| self.lacks(filter)) {
+            return Err((refusal, seen));
+        }
         let deadline = self.deadline_of(&approved, deadline).map_err(|refusal| (refusal, seen.clone()))?;
         let pinned = match access.endpoint() {
             None => Pinned::nowhere(),
@@ -381,12 +396,19 @@ impl Call<'_> {
         let by_proxy = ProfileName::of(approved.invocation()).asks_proxy_always();
         Ok(Judged {
             approved,
+            filters,
             handed: access.handed(pinned.address().map(|address| address.ip()), by_proxy),
             secrets: access.secrets(),
             target: access.endpoint().map(ToString::to_string),
             pinned,
             deadline,
         })
+    }
+
+    /// Why a filter cannot run here, when it cannot.
+    fn lacks(&self, filter: &Filter) -> Option<Refusal> {
+        let state = self.rooms.inventory.filter(filter.program());
+        state.refusal(filter.program(), filter.name()).map(|(reason, hint)| Refusal::Tool { reason, hint })
     }
 
     /// What the request brings for its tool.
@@ -476,6 +498,7 @@ impl Call<'_> {
             who: Who::of(self.caller, self.request.client.as_ref()),
             tool: self.request.tool,
             argv: None,
+            filters: Vec::new(),
             target: None,
             cluster: None,
             effect: "deny",
@@ -489,6 +512,7 @@ impl Call<'_> {
             Ok(judged) => {
                 record.effect = "allow";
                 record.argv = Some(judged.approved.invocation().argv());
+                record.filters = judged.filters.iter().map(Filter::argv).collect();
                 record.rule = Some(judged.approved.rule());
                 record.rule_at = Some(judged.approved.rule_at());
                 record.target.clone_from(&judged.target);
@@ -535,6 +559,7 @@ impl Call<'_> {
         };
         if let Some(ran) = ran {
             record.exit_code = Some(ran.status.code());
+            record.stages = ran.stages.iter().map(|stage| StageRecord { program: stage.program, exit_code: stage.status.code() }).collect();
             record.output_bytes = ran.stdout.written + ran.stderr.written;
             record.truncated = ran.stdout.truncated || ran.stderr.truncated;
             record.refused_connections = ran.refused_connections;
@@ -604,6 +629,7 @@ fn not_started(error: SandboxError) -> Refusal {
 /// A request that may run, and with what.
 struct Judged {
     approved: Approved,
+    filters: Vec<Filter>,
     handed: Handed,
     secrets: Vec<SecretString>,
     pinned: Pinned,

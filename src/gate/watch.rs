@@ -11,15 +11,16 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::pipeline::Stages;
 use crate::{
     output::{Cap, Caps, Captured, Live, Redactor, Stream, capture},
     refusal::Refusal,
-    sandbox::{Child, ExitStatus},
+    sandbox::{ExitStatus, Streams},
     secret::SecretString,
 };
 
 /// How long a child may take to end after SIGTERM.
-const GRACE: Duration = Duration::from_secs(2);
+pub(super) const GRACE: Duration = Duration::from_secs(2);
 
 /// How long what a dead child left in its pipes may take to be read, where nobody listens at his own pace.
 const FLUSH: Duration = Duration::from_millis(200);
@@ -38,6 +39,8 @@ pub(super) struct Watch<'a> {
     pub(super) cancel: &'a CancellationToken,
     /// Who hears it at once.
     pub(super) live: Option<Live>,
+    /// Cancelled when one of the streams is read no further; the other one may stay open for ever.
+    pub(super) full: CancellationToken,
 }
 
 /// How a child ended.
@@ -50,17 +53,10 @@ pub(super) struct Ended {
 }
 
 impl Watch<'_> {
-    /// Reads what the child prints until it is dead and reaped.
-    ///
-    /// # Errors
-    /// [`Refusal::Fault`] when its streams were taken by somebody else.
-    pub(super) async fn until_the_end(self, child: &mut Child) -> Result<Ended, Refusal> {
-        let Some(streams) = child.take_streams() else {
-            return Err(Refusal::Fault { what: "the child's streams are gone", source: std::io::ErrorKind::NotFound.into() });
-        };
+    /// Reads what the child and its filters print until they are dead and reaped.
+    pub(super) async fn until_the_end(self, child: &mut Stages, streams: Streams) -> Ended {
         let (stop, stopped) = tokio::sync::watch::channel(false);
-        // Cancelled when one of the streams is read no further; the other one may stay open for ever.
-        let full = CancellationToken::new();
+        let full = &self.full;
         let read_one = async |stream, pipe| {
             let live = self.live.clone().map(|live| (live, stream));
             let captured = capture(pipe, self.caps, Redactor::new(&self.secrets), live, stopped.clone()).await;
@@ -73,20 +69,20 @@ impl Watch<'_> {
         tokio::pin!(reading);
         let (mut read, mut refusal) = (None, None);
         let mut status = select! {
-            status = reads_on(&mut reading, &mut read, &full, child) => Some(status),
+            status = reads_on(&mut reading, &mut read, full, child) => Some(status),
             () = sleep(self.left()) => None,
             () = self.cancel.cancelled() => None,
         };
         if status.is_none() {
             child.terminate();
-            status = timeout(GRACE, reads_on(&mut reading, &mut read, &full, child)).await.ok();
+            status = timeout(GRACE, reads_on(&mut reading, &mut read, full, child)).await.ok();
             refusal = Some(if self.cancel.is_cancelled() { Refusal::Cancelled } else { Refusal::Timeout { after: self.deadline } });
         }
         let status = match status {
             Some(status) => status,
             None => {
                 child.kill();
-                reads_on(&mut reading, &mut read, &full, child).await
+                reads_on(&mut reading, &mut read, full, child).await
             }
         };
         let (stdout, stderr) = match read {
@@ -105,7 +101,7 @@ impl Watch<'_> {
             Cap::Bytes(limit) => Refusal::TooMuchOutput { limit },
             Cap::Lines(limit) => Refusal::TooManyLines { limit },
         });
-        Ok(Ended { status, stdout, stderr, refusal: refusal.or(capped) })
+        Ended { status, stdout, stderr, refusal: refusal.or(capped) }
     }
 
     /// The time that is left.
@@ -119,7 +115,7 @@ async fn reads_on<R: Future<Output = (Captured, Captured)> + Unpin>(
     reading: &mut R,
     read: &mut Option<(Captured, Captured)>,
     full: &CancellationToken,
-    child: &mut Child,
+    child: &mut Stages,
 ) -> ExitStatus {
     let mut killed = false;
     loop {

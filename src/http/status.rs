@@ -9,8 +9,9 @@ use utoipa::ToSchema;
 use crate::{
     caller::Caller,
     catalogue::Tool,
+    command::FilterProgram,
     gate::{Confinement, Gate},
-    inventory::Availability,
+    inventory::{Availability, FilterAvailability},
 };
 
 /// Whether the server lives, or is ready.
@@ -26,8 +27,25 @@ pub struct ToolsStatus {
     /// By tool name: `state` and what belongs to it.
     #[schema(value_type = Object)]
     tools: BTreeMap<&'static str, ToolStatus>,
+    /// By program: `state` and what belongs to it. What stands behind a `|` is one of them; grep, sed and the like are
+    /// busybox.
+    #[schema(value_type = Object)]
+    filters: BTreeMap<&'static str, FilterStatus>,
     /// The layers of every child on this host.
     sandbox: Confinement,
+}
+
+/// The state of one filter's program.
+#[derive(Debug, Serialize)]
+pub struct FilterStatus {
+    #[serde(flatten)]
+    availability: FilterAvailability,
+    /// Why calls are refused, when they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// What changes that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
 }
 
 /// The state of one tool.
@@ -84,5 +102,11 @@ pub async fn tools(State(gate): State<Gate>) -> Json<ToolsStatus> {
         let (reason, hint) = availability.refusal(tool).unzip();
         (tool.as_str(), ToolStatus { availability, reason, hint })
     };
-    Json(ToolsStatus { tools: Tool::ALL.into_iter().map(status).collect(), sandbox: Confinement::of(&gate.sandbox().layers()) })
+    let filter = |program: FilterProgram| {
+        let availability = gate.inventory().filter(program);
+        let (reason, hint) = availability.refusal(program, program.as_str()).unzip();
+        (program.as_str(), FilterStatus { availability, reason, hint })
+    };
+    let filters = FilterProgram::ALL.into_iter().map(filter).collect();
+    Json(ToolsStatus { tools: Tool::ALL.into_iter().map(status).collect(), filters, sandbox: Confinement::of(&gate.sandbox().layers()) })
 }

@@ -290,9 +290,9 @@ fn confinement(
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).map_err(io::Error::from)?;
     let null = || File::open("/dev/null").map(OwnedFd::from);
     let helper = if profile.helper { Some((OwnedFd::from(tool.try_clone()?), scratch.as_fd())) } else { None };
-    let place = Place { tool: tool.try_clone()?.into(), directory: directory.as_fd(), helper };
-    let confinement =
-        Confinement::new(levels, profile, place, [null()?, null()?], limits, identity).map_err(|(step, errno)| failed(step, errno))?;
+    let place = Place { tool: tool.try_clone()?.into(), directory: Some(directory.as_fd()), helper };
+    let confinement = Confinement::new(levels, profile, place, [null()?, null()?, null()?], limits, identity)
+        .map_err(|(step, errno)| failed(step, errno))?;
     let questions = profile.asking.clone().filter(|_| levels.has(Layer::Egress)).map(|asking| (asking, theirs));
     let confinement = Confinement { questions, ..confinement };
     Ok((confinement, ours))

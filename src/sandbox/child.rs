@@ -69,13 +69,14 @@ pub(super) struct Confinement {
 /// The programs and directories of a child.
 pub(super) struct Place<'a> {
     pub(super) tool: OwnedFd,
-    pub(super) directory: BorrowedFd<'a>,
+    /// The request's, for a profile that has one.
+    pub(super) directory: Option<BorrowedFd<'a>>,
     /// The program that the tool may run besides itself, and where both may write.
     pub(super) helper: Option<(OwnedFd, BorrowedFd<'a>)>,
 }
 
 impl Confinement {
-    /// What confines a child of `profile` that writes to `outputs`. It asks about no connection, until
+    /// What confines a child of `profile` with these streams. It asks about no connection, until
     /// [`Self::questions`] says where.
     ///
     /// # Errors
@@ -84,21 +85,18 @@ impl Confinement {
         levels: &Levels,
         profile: &Profile,
         place: Place<'_>,
-        outputs: [OwnedFd; 2],
+        [stdin, stdout, stderr]: [OwnedFd; 3],
         limits: Limits,
         identity: Option<Identity>,
     ) -> Result<Self, Failure> {
         let Place { tool, directory, helper } = place;
         let may_run = helper.as_ref().map(|(program, scratch)| Helper { program: program.as_fd(), scratch: *scratch });
-        let ruleset = landlock::ruleset(levels, tool.as_fd(), directory, &profile.readable, may_run)
+        let ruleset = landlock::ruleset(levels, tool.as_fd(), directory.filter(|_| profile.workspace), &profile.readable, may_run)
             .map_err(|_| (Step::CreateRuleset, Errno::last()))?;
-        // Of its own: what one child does to a shared one the next would find.
-        let stdin = fs::File::open("/dev/null").map_err(|error| (Step::Streams, errno_of(&error)))?;
-        let [stdout, stderr] = outputs;
         Ok(Self {
             levels: levels.clone(),
             tool,
-            stdin: stdin.into(),
+            stdin,
             stdout,
             stderr,
             ruleset,

@@ -29,10 +29,10 @@ use tracing::Instrument as _;
 use zeroize::Zeroizing;
 
 use super::{
-    environment::environment,
+    environment::{environment, environment_of_filter},
     landlock,
     layer::{self, Layer, LayerStatus, Levels},
-    message::{ExitStatus, LARGEST, Limits, NO_HELPER, Reply, Request, Start, Stop, ToolAbsence},
+    message::{ExitStatus, LARGEST, Limits, NO_HELPER, Program, Reply, Request, Start, Stop, ToolAbsence},
     notify::supervise,
     profile::{ListenerKind, ProfileName, Profiles},
     spawner::{SpawnerLink, receive, send},
@@ -40,7 +40,7 @@ use super::{
 };
 use crate::{
     catalogue::Tool,
-    command::Invocation,
+    command::{Filter, Invocation},
     egress::{Listening, Pinned, Tunnel},
     policy::Approved,
     secret::SecretString,
@@ -114,6 +114,32 @@ pub struct Child {
     tunnel: Option<Arc<Tunnel>>,
 }
 
+/// How many children there may be at once. Each has a user of its own, where the spawner is root; filters never take a
+/// tool's.
+#[derive(Clone, Copy, Debug)]
+pub struct Slots {
+    /// Tools.
+    pub tools: u16,
+    /// Filters.
+    pub filters: u16,
+}
+
+impl Slots {
+    /// Both.
+    pub fn all(self) -> u16 {
+        self.tools.saturating_add(self.filters)
+    }
+}
+
+/// What a filter reads and where it writes to.
+#[derive(Debug)]
+pub struct FilterStreams {
+    /// The end of a pipe to read from.
+    pub stdin: OwnedFd,
+    /// The end of a pipe to write to.
+    pub stdout: OwnedFd,
+}
+
 /// A child's standard output and standard error.
 #[derive(Debug)]
 pub struct Streams {
@@ -147,19 +173,22 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    opening: VecDeque<(Tool, oneshot::Sender<Result<File, ToolAbsence>>)>,
+    opening: VecDeque<(Program, oneshot::Sender<Result<File, ToolAbsence>>)>,
     starting: HashMap<u64, oneshot::Sender<Result<bool, SandboxError>>>,
     running: HashMap<u64, oneshot::Sender<ExitStatus>>,
-    /// Users that are free, by their distance from the first.
+    /// Users that are free, by their distance from the first: for tools, and behind those for filters.
     slots: Vec<u16>,
+    filter_slots: Vec<u16>,
+    /// How many of them are for tools.
+    tool_slots: u16,
 }
 
 impl Sandbox {
-    /// Takes the link to a spawner; `slots` is the most children at once. Needs a tokio runtime.
+    /// Takes the link to a spawner. Needs a tokio runtime.
     ///
     /// # Errors
     /// When the socket cannot be watched.
-    pub fn new(link: SpawnerLink, slots: u16) -> io::Result<Self> {
+    pub fn new(link: SpawnerLink, slots: Slots) -> io::Result<Self> {
         nix::fcntl::fcntl(&link.socket, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         let inner = Arc::new(Inner {
             socket: sys::watch(link.socket)?,
@@ -172,7 +201,12 @@ impl Sandbox {
             gone: AtomicBool::new(false),
             unsound: Mutex::new(None),
             told_gone: Notify::new(),
-            waiting: Mutex::new(Waiting { slots: (0..slots).rev().collect(), ..Waiting::default() }),
+            waiting: Mutex::new(Waiting {
+                slots: (0..slots.tools).rev().collect(),
+                filter_slots: (slots.tools..slots.all()).rev().collect(),
+                tool_slots: slots.tools,
+                ..Waiting::default()
+            }),
         });
         tokio::spawn(Arc::clone(&inner).listen());
         Ok(Self(inner))
@@ -201,14 +235,14 @@ impl Sandbox {
         self.0.layers()
     }
 
-    /// Opens a tool, so that later children run exactly that file; the copy is for its digest.
+    /// Opens a program, so that later children run exactly that file; the copy is for its digest.
     ///
     /// # Errors
     /// Why it is not there, or [`SandboxError`] when the spawner cannot be asked.
-    pub async fn open(&self, tool: Tool) -> Result<Result<File, ToolAbsence>, SandboxError> {
+    pub async fn open(&self, program: Program) -> Result<Result<File, ToolAbsence>, SandboxError> {
         let (sender, receiver) = oneshot::channel();
-        self.0.waiting().opening.push_back((tool, sender));
-        self.0.ask(&Request::Open { tool }, &[]).await?;
+        self.0.waiting().opening.push_back((program, sender));
+        self.0.ask(&Request::Open { program }, &[]).await?;
         receiver.await.map_err(|_| SandboxError::SpawnerGone)
     }
 
@@ -219,12 +253,8 @@ impl Sandbox {
     pub async fn start(&self, run: Run, pinned: Pinned, mut workspace: Workspace, limits: Limits) -> Result<Child, SandboxError> {
         let credentials = run.credentials();
         let invocation = run.invocation();
-        let (stdout, stdout_writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(io::Error::from)?;
-        let (stderr, stderr_writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(io::Error::from)?;
-        // The readers stay non-blocking for the runtime; the child's ends must block as tools expect.
-        for writer in [&stdout_writer, &stderr_writer] {
-            nix::fcntl::fcntl(writer, nix::fcntl::FcntlArg::F_SETFL(OFlag::empty())).map_err(io::Error::from)?;
-        }
+        let (stdout, stdout_writer) = pipe_from_child()?;
+        let (stderr, stderr_writer) = pipe_from_child()?;
         let name = ProfileName::of(&invocation);
         let profile = self.0.profiles.get(name);
         let room = if profile.helper {
@@ -251,7 +281,7 @@ impl Sandbox {
         };
         let request = Request::Start(Start {
             child: number,
-            tool: invocation.tool(),
+            program: Program::Tool(invocation.tool()),
             argv: invocation.argv(),
             environment: environment(invocation.tool(), profile, &workspace, credentials, limits),
             limits,
@@ -264,7 +294,7 @@ impl Sandbox {
         descriptors.extend(questions.as_ref().map(|(_, for_child)| for_child.as_fd()));
         // From here on the child may exist; whatever becomes of this future, it is cleaned up after.
         let supervisor = CancellationToken::new();
-        let cleaning = clean_up(Arc::clone(&self.0), number, slot, workspace, ended, told, supervisor.clone().drop_guard());
+        let cleaning = clean_up(Arc::clone(&self.0), number, slot, Some(workspace), ended, told, supervisor.clone().drop_guard());
         tokio::spawn(cleaning.in_current_span());
         let asked = self.0.ask(&request, &descriptors).await;
         if let Err(error) = asked {
@@ -273,17 +303,13 @@ impl Sandbox {
         }
         drop((stdout_writer, stderr_writer));
         let questions = questions.map(|(ours, _)| ours);
-        let streams = Streams { stdout: pipe::Receiver::from_owned_fd(stdout)?, stderr: pipe::Receiver::from_owned_fd(stderr)? };
+        let streams = Streams { stdout, stderr };
         let mut child =
             Child { number, inner: Arc::clone(&self.0), ended: watched, layers: Vec::new(), streams: Some(streams), tunnel: None };
         if let Some(room) = room {
             tokio::spawn(Arc::clone(&self.0).bound(number, room, child.ended.clone()).in_current_span());
         }
-        let started = started.await.map_err(|_| SandboxError::SpawnerGone)?;
-        let unsound = started.as_ref().err().filter(|error| !matches!(error, SandboxError::NoHelper));
-        *self.0.unsound.lock().unwrap_or_else(PoisonError::into_inner) = unsound.map(ToString::to_string);
-        self.0.without_write_execute.store(started?, Ordering::Relaxed);
-        child.layers = self.0.layers();
+        child.layers = self.0.has_started(started).await?;
         if let Some(questions) = questions.filter(|_| self.0.levels.has(Layer::Egress)) {
             // The child sent it before it became the tool, which is what has just been told.
             let listener = receive(questions.as_fd())?.and_then(|(_, descriptors)| descriptors.into_iter().next());
@@ -310,6 +336,60 @@ impl Sandbox {
         }
         Ok(child)
     }
+
+    /// Starts a confined filter between two pipes; what it says of errors can be read from the other result. It has no
+    /// directory and no network, whatever its words are.
+    ///
+    /// # Errors
+    /// The layer that could not be applied; nothing runs then.
+    pub async fn start_filter(
+        &self,
+        filter: &Filter,
+        streams: FilterStreams,
+        limits: Limits,
+    ) -> Result<(Child, pipe::Receiver), SandboxError> {
+        let (stderr, stderr_writer) = pipe_from_child()?;
+        let number = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let (started_sender, started) = oneshot::channel();
+        let (ended_sender, ended) = oneshot::channel();
+        let slot = {
+            let mut waiting = self.0.waiting();
+            let slot = waiting.filter_slots.pop().ok_or(SandboxError::NoSlot)?;
+            waiting.starting.insert(number, started_sender);
+            waiting.running.insert(number, ended_sender);
+            slot
+        };
+        let program = filter.program();
+        let request = Request::Start(Start {
+            child: number,
+            program: Program::Filter(program),
+            argv: filter.argv(),
+            environment: environment_of_filter(program, limits),
+            limits,
+            profile: ProfileName::of_filter(program),
+            slot,
+        });
+        let (told, watched) = watch::channel(None);
+        let cleaning = clean_up(Arc::clone(&self.0), number, slot, None, ended, told, CancellationToken::new().drop_guard());
+        tokio::spawn(cleaning.in_current_span());
+        let asked = self.0.ask(&request, &[streams.stdin.as_fd(), streams.stdout.as_fd(), stderr_writer.as_fd()]).await;
+        if let Err(error) = asked {
+            self.0.waiting().forget(number);
+            return Err(error);
+        }
+        // The child alone holds them now: whoever reads from it or writes to it sees it end.
+        drop((streams, stderr_writer));
+        let mut child = Child { number, inner: Arc::clone(&self.0), ended: watched, layers: Vec::new(), streams: None, tunnel: None };
+        child.layers = self.0.has_started(started).await?;
+        Ok((child, stderr))
+    }
+}
+
+/// A pipe that a child writes to. Our end is for the runtime and does not block; its end must, as programs expect.
+fn pipe_from_child() -> io::Result<(pipe::Receiver, OwnedFd)> {
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+    nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETFL(OFlag::empty()))?;
+    Ok((pipe::Receiver::from_owned_fd(reader)?, writer))
 }
 
 /// Waits for a child's end, whoever else still does, and removes what it had.
@@ -317,7 +397,7 @@ async fn clean_up(
     inner: Arc<Inner>,
     number: u64,
     slot: u16,
-    workspace: Workspace,
+    workspace: Option<Workspace>,
     ended: oneshot::Receiver<ExitStatus>,
     told: watch::Sender<Option<ExitStatus>>,
     supervisor: DropGuard,
@@ -328,7 +408,7 @@ async fn clean_up(
     // Removing may wait for a disk; nobody's answer waits for it but the next user of the slot.
     let span = tracing::Span::current();
     let _ = tokio::task::spawn_blocking(move || span.in_scope(|| drop(workspace))).await;
-    inner.waiting().slots.push(slot);
+    inner.waiting().free(slot);
     let _ = told.send(Some(status));
 }
 
@@ -346,6 +426,11 @@ impl Child {
     /// Its streams, once.
     pub fn take_streams(&mut self) -> Option<Streams> {
         self.streams.take()
+    }
+
+    /// Whether it is dead and reaped.
+    pub fn has_ended(&self) -> bool {
+        self.ended.borrow().is_some()
     }
 
     /// Asks it to end (SIGTERM), with all that it started.
@@ -383,6 +468,15 @@ impl Inner {
 
     fn layers(&self) -> Vec<LayerStatus> {
         layer::states(&self.levels, self.has_own_users, &self.landlock, self.without_write_execute.load(Ordering::Relaxed))
+    }
+
+    /// Waits until a child runs its program, and tells its layers.
+    async fn has_started(&self, started: oneshot::Receiver<Result<bool, SandboxError>>) -> Result<Vec<LayerStatus>, SandboxError> {
+        let started = started.await.map_err(|_| SandboxError::SpawnerGone)?;
+        let unsound = started.as_ref().err().filter(|error| !matches!(error, SandboxError::NoHelper));
+        *self.unsound.lock().unwrap_or_else(PoisonError::into_inner) = unsound.map(ToString::to_string);
+        self.without_write_execute.store(started?, Ordering::Relaxed);
+        Ok(self.layers())
     }
 
     async fn ask(&self, request: &Request, descriptors: &[std::os::fd::BorrowedFd<'_>]) -> Result<(), SandboxError> {
@@ -449,13 +543,13 @@ impl Inner {
     fn take(&self, reply: Reply, descriptors: Vec<OwnedFd>) {
         let mut waiting = self.waiting();
         match reply {
-            Reply::Opened { tool } => {
-                if let (Some(sender), Some(descriptor)) = (waiting.opener(tool), descriptors.into_iter().next()) {
+            Reply::Opened { program } => {
+                if let (Some(sender), Some(descriptor)) = (waiting.opener(program), descriptors.into_iter().next()) {
                     let _ = sender.send(Ok(File::from(descriptor)));
                 }
             }
-            Reply::NotOpened { tool, absence } => {
-                if let Some(sender) = waiting.opener(tool) {
+            Reply::NotOpened { program, absence } => {
+                if let Some(sender) = waiting.opener(program) {
                     let _ = sender.send(Err(absence));
                 }
             }
@@ -483,9 +577,13 @@ impl Inner {
 }
 
 impl Waiting {
-    fn opener(&mut self, tool: Tool) -> Option<oneshot::Sender<Result<File, ToolAbsence>>> {
-        let at = self.opening.iter().position(|(waiting, _)| *waiting == tool)?;
+    fn opener(&mut self, program: Program) -> Option<oneshot::Sender<Result<File, ToolAbsence>>> {
+        let at = self.opening.iter().position(|(waiting, _)| *waiting == program)?;
         self.opening.remove(at).map(|(_, sender)| sender)
+    }
+
+    fn free(&mut self, slot: u16) {
+        if slot < self.tool_slots { &mut self.slots } else { &mut self.filter_slots }.push(slot);
     }
 
     fn forget(&mut self, child: u64) {

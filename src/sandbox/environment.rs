@@ -1,7 +1,7 @@
 //! The child's environment, built from nothing (threat model, section 3, right-hand column).
 
 use super::{message::Limits, profile::Profile};
-use crate::{catalogue::Tool, secret::SecretString, workspace::Workspace};
+use crate::{catalogue::Tool, command::FilterProgram, secret::SecretString, workspace::Workspace};
 
 /// `NAME=value` for each variable. Nothing of ours is inherited.
 pub(super) fn environment(
@@ -49,4 +49,12 @@ pub(super) fn environment(
     let of_profile = profile.variables.get(&tool).into_iter().flatten();
     variables.extend(of_profile.map(|(name, value)| format!("{name}={value}")));
     variables
+}
+
+/// A filter's: nothing, but what bounds Go's runtime.
+pub(super) fn environment_of_filter(program: FilterProgram, limits: Limits) -> Vec<String> {
+    if !program.is_go() {
+        return Vec::new();
+    }
+    vec!["GOTRACEBACK=none".into(), "GOMAXPROCS=2".into(), format!("GOMEMLIMIT={}", limits.memory_bytes / 4 * 3)]
 }

@@ -1,4 +1,4 @@
-//! The ruleset of one child: the tool, its own directory, what its profile reads; nothing to write,
+//! The ruleset of one child: its program, its own directory if it has one, what its profile reads; nothing to write,
 //! nothing to connect to.
 
 use std::{fs::File, os::fd::BorrowedFd, path::PathBuf};
@@ -39,7 +39,7 @@ fn to_write() -> BitFlags<AccessFs> {
 pub(super) fn ruleset(
     levels: &Levels,
     tool: BorrowedFd<'_>,
-    workspace: BorrowedFd<'_>,
+    workspace: Option<BorrowedFd<'_>>,
     readable: &[PathBuf],
     helper: Option<Helper<'_>>,
 ) -> Result<Option<RulesetCreated>, RulesetError> {
@@ -66,9 +66,10 @@ pub(super) fn ruleset(
     }
     let mut ruleset = ruleset.set_compatibility(CompatLevel::BestEffort).create()?;
     if levels.has(Layer::LandlockFs) {
-        ruleset = ruleset
-            .add_rule(PathBeneath::new(tool, AccessFs::Execute | AccessFs::ReadFile))?
-            .add_rule(PathBeneath::new(workspace, AccessFs::ReadFile | AccessFs::ReadDir))?;
+        ruleset = ruleset.add_rule(PathBeneath::new(tool, AccessFs::Execute | AccessFs::ReadFile))?;
+        if let Some(workspace) = workspace {
+            ruleset = ruleset.add_rule(PathBeneath::new(workspace, AccessFs::ReadFile | AccessFs::ReadDir))?;
+        }
         if let Some(Helper { program, scratch }) = helper {
             ruleset = ruleset
                 .add_rule(PathBeneath::new(program, AccessFs::Execute | AccessFs::ReadFile))?

@@ -6,10 +6,20 @@
 use serde::{Deserialize, Serialize};
 
 use super::profile::ProfileName;
-use crate::catalogue::Tool;
+use crate::{catalogue::Tool, command::FilterProgram};
 
 /// The largest message. argv and environment of an 8 KiB command, escaped as JSON, are under 64 KiB.
 pub(super) const LARGEST: usize = 128 * 1024;
+
+/// What a child may become. The server names it; where it lies is the spawner's to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Program {
+    /// A tool.
+    Tool(Tool),
+    /// What stands behind a `|`.
+    Filter(FilterProgram),
+}
 
 /// Limits of one child; bytes and seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,9 +34,9 @@ pub struct Limits {
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Request {
-    /// Opens a tool, so that later children run exactly that file.
-    Open { tool: Tool },
-    /// Starts a child. Descriptors: standard output, standard error, the workspace's directory,
+    /// Opens a program, so that later children run exactly that file.
+    Open { program: Program },
+    /// Starts a child. Descriptors of a filter: its three streams. Of a tool: standard output, standard error, the workspace's directory,
     /// kubeconfig and home; for a profile with a helper its scratch directory; for one with a network where its
     /// questions go.
     Start(Start),
@@ -38,7 +48,7 @@ pub(super) enum Request {
 #[serde(deny_unknown_fields)]
 pub(super) struct Start {
     pub(super) child: u64,
-    pub(super) tool: Tool,
+    pub(super) program: Program,
     pub(super) argv: Vec<String>,
     pub(super) environment: Vec<String>,
     pub(super) limits: Limits,
@@ -74,19 +84,19 @@ pub(super) enum Stop {
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Reply {
-    /// The tool is open; its descriptor comes along.
-    Opened { tool: Tool },
-    /// The tool is not there, or not to be trusted.
-    NotOpened { tool: Tool, absence: ToolAbsence },
-    /// The child runs the tool now.
+    /// The program is open; its descriptor comes along.
+    Opened { program: Program },
+    /// The program is not there, or not to be trusted.
+    NotOpened { program: Program, absence: ToolAbsence },
+    /// The child runs its program now.
     Started { child: u64, without_write_execute: bool },
-    /// The child never ran the tool; it is gone.
+    /// The child never ran its program; it is gone.
     NotStarted { child: u64, layer: String, call: String, errno: i32 },
     /// The child is gone, and so is all that it started.
     Exited { child: u64, status: ExitStatus },
 }
 
-/// Why a tool cannot be opened.
+/// Why a program cannot be opened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToolAbsence {

@@ -29,13 +29,13 @@ mod verbs;
 
 pub use battery::{AloneReport, Battery, Host, ProbeReport, check_layers};
 pub use beyond::{Arguments, Beyond, BeyondFile, Unused};
-pub use client::{Child, Run, Sandbox, SandboxError, Streams};
+pub use client::{Child, FilterStreams, Run, Sandbox, SandboxError, Slots, Streams};
 pub use layer::{Layer, LayerState, LayerStatus, Level, Levels};
-pub use message::{ExitStatus, Limits};
+pub use message::{ExitStatus, Limits, Program};
 pub use privilege::{Identity, claim_users};
 pub use probe::Found;
 pub use profile::{ProfileError, ProfileName, Profiles};
-pub use spawner::{SpawnerLink, ToolPaths, fork_spawner};
+pub use spawner::{ProgramPaths, SpawnerLink, fork_spawner};
 pub use sys::harden_server;
 pub use trace::{Trace, TraceError, Tracing};
 

@@ -136,6 +136,18 @@ pub(super) fn all(name: ProfileName, profile: &Profile) -> Vec<Probe> {
     probes.extend(kernel());
     probes.extend(layers());
     probes.extend(data(profile));
+    if !profile.allowed.contains(&Sysno::openat) {
+        // What opens nothing is stopped before it is asked what.
+        for probe in probes.iter_mut().filter(|probe| matches!(probe.group, "files" | "own files")) {
+            probe.expected = vec![EPERM];
+        }
+    }
+    if !profile.allowed.contains(&Sysno::eventfd2) {
+        // Nor has it another call that makes descriptors.
+        for probe in probes.iter_mut().filter(|probe| probe.name == "open more descriptors than the limit") {
+            probe.expected = vec![EPERM];
+        }
+    }
     if profile.helper {
         probes.extend(helper());
         // What the filter leaves to Landlock, or to the kernel: another program, a folder elsewhere, a process to wait for.
@@ -423,8 +435,9 @@ fn processes() -> Vec<Probe> {
 fn network(name: ProfileName, profile: &Profile) -> Vec<Probe> {
     const GROUP: &str = "network";
     // A profile without a network has no socket at all.
-    let family = if name == ProfileName::Offline { EPERM } else { Found::Refused(Errno::EAFNOSUPPORT) };
-    let tcp = if name == ProfileName::Offline { EPERM } else { Found::Allowed };
+    let has_none = profile.asking.is_none();
+    let family = if has_none { EPERM } else { Found::Refused(Errno::EAFNOSUPPORT) };
+    let tcp = if has_none { EPERM } else { Found::Allowed };
     fn socket(family: i32, kind: i32, protocol: i32) -> Result<i64, Errno> {
         call(Sysno::socket, &[i64::from(family), i64::from(kind | libc::SOCK_CLOEXEC), i64::from(protocol)])
     }
@@ -456,7 +469,12 @@ fn network(name: ProfileName, profile: &Profile) -> Vec<Probe> {
     let also = match name {
         ProfileName::ListenerNetlink => Some("a socket for netlink route"),
         ProfileName::ListenerUnix => Some("a socket for Unix stream"),
-        ProfileName::Offline | ProfileName::Plain | ProfileName::ListenerInet | ProfileName::Diff => None,
+        ProfileName::Offline
+        | ProfileName::Plain
+        | ProfileName::ListenerInet
+        | ProfileName::Diff
+        | ProfileName::Filter
+        | ProfileName::FilterGo => None,
     };
     for probe in probes.iter_mut().filter(|probe| also == Some(probe.name.as_str())) {
         probe.expected = vec![Found::Allowed];
@@ -464,7 +482,7 @@ fn network(name: ProfileName, profile: &Profile) -> Vec<Probe> {
     probes.push(probe(GROUP, "a socket for TCP", tcp, |_| socket(libc::AF_INET, libc::SOCK_STREAM, 0).map(drop)));
     probes.push(probe(GROUP, "a socket for TCP over IPv6", tcp, |_| socket(libc::AF_INET6, libc::SOCK_STREAM, 0).map(drop)));
     // The battery answers no questions: a connection that the kernel would make is the failure here.
-    let unanswered = if name == ProfileName::Offline { EPERM } else { Found::Refused(Errno::ENOSYS) };
+    let unanswered = if has_none { EPERM } else { Found::Refused(Errno::ENOSYS) };
     probes.push(
         probe(GROUP, "connect to a service on loopback", unanswered, |scene| {
             let socket = socket(libc::AF_INET, libc::SOCK_STREAM, 0)?;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use syscalls::Sysno;
 
 use super::filter::{Action, Condition, Filter, Rule};
-use crate::catalogue::Tool;
+use crate::{catalogue::Tool, command::FilterProgram};
 
 /// The name of a profile. Every command has exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,18 +28,36 @@ pub enum ProfileName {
     ListenerUnix,
     /// Talks to its server, and has a helper compare files that it writes.
     Diff,
+    /// Reads its standard input and prints.
+    Filter,
+    /// The same, with Go's threads.
+    FilterGo,
 }
 
 impl ProfileName {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Offline, Self::Plain, Self::ListenerInet, Self::ListenerNetlink, Self::ListenerUnix, Self::Diff];
+    pub const ALL: [Self; 8] = [
+        Self::Offline,
+        Self::Plain,
+        Self::ListenerInet,
+        Self::ListenerNetlink,
+        Self::ListenerUnix,
+        Self::Diff,
+        Self::Filter,
+        Self::FilterGo,
+    ];
+
+    /// The profile of a filter's program.
+    pub(super) fn of_filter(program: FilterProgram) -> Self {
+        if program.is_go() { Self::FilterGo } else { Self::Filter }
+    }
 
     /// Whether its children ask a proxy about their server even where Go would dial it by itself: what else they
     /// dial are their own ports.
     pub fn asks_proxy_always(self) -> bool {
         match self {
             Self::ListenerInet | Self::ListenerNetlink => true,
-            Self::Offline | Self::Plain | Self::ListenerUnix | Self::Diff => false,
+            Self::Offline | Self::Plain | Self::ListenerUnix | Self::Diff | Self::Filter | Self::FilterGo => false,
         }
     }
 
@@ -52,6 +70,8 @@ impl ProfileName {
             Self::ListenerNetlink => "listener-netlink",
             Self::ListenerUnix => "listener-unix",
             Self::Diff => "diff",
+            Self::Filter => "filter",
+            Self::FilterGo => "filter-go",
         }
     }
 
@@ -63,6 +83,8 @@ impl ProfileName {
             Self::ListenerNetlink => include_str!("../../policy/sandbox/listener-netlink.toml"),
             Self::ListenerUnix => include_str!("../../policy/sandbox/listener-unix.toml"),
             Self::Diff => include_str!("../../policy/sandbox/diff.toml"),
+            Self::Filter => include_str!("../../policy/sandbox/filter.toml"),
+            Self::FilterGo => include_str!("../../policy/sandbox/filter-go.toml"),
         }
     }
 }
@@ -76,6 +98,8 @@ pub(super) struct Profile {
     pub(super) listener: Option<ListenerKind>,
     /// Whether it may run the helper, and write to a directory of its own.
     pub(super) helper: bool,
+    /// Whether it has a request's directory, and may read it.
+    pub(super) workspace: bool,
     /// Files that may be read where they are, besides the tool and the request's own directory.
     pub(super) readable: Vec<PathBuf>,
     /// What each tool gets in its environment besides what all get.
@@ -130,6 +154,8 @@ struct File {
     listener: Option<ListenerKind>,
     #[serde(default)]
     helper: bool,
+    #[serde(default = "always")]
+    workspace: bool,
     #[serde(default)]
     syscalls: Vec<String>,
     #[serde(default)]
@@ -211,6 +237,10 @@ struct Readable {
     _why: String,
 }
 
+fn always() -> bool {
+    true
+}
+
 fn not_permitted() -> String {
     "EPERM".into()
 }
@@ -224,6 +254,8 @@ pub struct Profiles {
     listener_netlink: Profile,
     listener_unix: Profile,
     diff: Profile,
+    filter: Profile,
+    filter_go: Profile,
 }
 
 impl Profiles {
@@ -239,6 +271,8 @@ impl Profiles {
             listener_netlink: Profile::load(ProfileName::ListenerNetlink)?,
             listener_unix: Profile::load(ProfileName::ListenerUnix)?,
             diff: Profile::load(ProfileName::Diff)?,
+            filter: Profile::load(ProfileName::Filter)?,
+            filter_go: Profile::load(ProfileName::FilterGo)?,
         })
     }
 
@@ -250,6 +284,8 @@ impl Profiles {
             ProfileName::ListenerNetlink => &self.listener_netlink,
             ProfileName::ListenerUnix => &self.listener_unix,
             ProfileName::Diff => &self.diff,
+            ProfileName::Filter => &self.filter,
+            ProfileName::FilterGo => &self.filter_go,
         }
     }
 }
@@ -262,6 +298,7 @@ impl Profile {
             asking: None,
             listener: None,
             helper: false,
+            workspace: true,
             readable: Vec::new(),
             variables: BTreeMap::new(),
             filter: Filter::default(),
@@ -290,6 +327,7 @@ impl Profile {
             }
             profile.listener = profile.listener.or(file.listener);
             profile.helper |= file.helper;
+            profile.workspace &= file.workspace;
             profile.readable.extend(file.readable.into_iter().map(|readable| readable.path));
             for (tool, variables) in file.variables {
                 profile.variables.entry(tool).or_insert(variables);
@@ -411,7 +449,11 @@ mod tests {
         for name in ProfileName::ALL {
             let profile = Profile::load(name).unwrap();
             assert!(profile.examples.iter().any(|example| example.expected != Expected::Kernel), "{name:?}");
-            assert_eq!(profile.asking.is_some(), name != ProfileName::Offline);
+            let has_network = !matches!(name, ProfileName::Offline | ProfileName::Filter | ProfileName::FilterGo);
+            let is_filter = matches!(name, ProfileName::Filter | ProfileName::FilterGo);
+            assert_eq!((profile.asking.is_some(), profile.workspace), (has_network, !is_filter), "{name:?}");
+            let opens = [Sysno::openat, Sysno::readlinkat, Sysno::execve].iter().any(|call| profile.rules.contains_key(call));
+            assert_eq!(opens, !is_filter, "{name:?}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The process that starts, confines, reaps and kills the children.
 //!
-//! Forked before the server has a second thread. It holds the tools' descriptors and, when it was
+//! Forked before the server has a second thread. It holds the programs' descriptors and, when it was
 //! started as root, root; the server, which talks to the network, holds neither. It reads only
 //! [`message`](super::message) and ends, with every child, when the server does.
 
@@ -35,15 +35,14 @@ use nix::{
 use super::{
     child::{Confinement, FAILED, Place, Plan, WITHOUT_WRITE_EXECUTE, become_tool, errno_of},
     layer::{Levels, Step},
-    message::{ExitStatus, LARGEST, NO_HELPER, Reply, Request, Start, Stop, ToolAbsence},
+    message::{ExitStatus, LARGEST, NO_HELPER, Program, Reply, Request, Start, Stop, ToolAbsence},
     privilege::Identity,
-    profile::Profiles,
+    profile::{ProfileName, Profiles},
     scratch, sys,
 };
-use crate::catalogue::Tool;
 
-/// Where each tool's binary is expected.
-pub type ToolPaths = Vec<(Tool, PathBuf)>;
+/// Where each program's binary is expected.
+pub type ProgramPaths = Vec<(Program, PathBuf)>;
 
 /// The server's end of the conversation with its spawner.
 pub struct SpawnerLink {
@@ -61,7 +60,7 @@ pub struct SpawnerLink {
 /// # Errors
 /// When the kernel refuses a socket or a process.
 pub fn fork_spawner(
-    tools: ToolPaths,
+    programs: ProgramPaths,
     profiles: Profiles,
     levels: Levels,
     children: Option<Identity>,
@@ -73,7 +72,7 @@ pub fn fork_spawner(
         sys::Forked::Parent(_) => Ok(SpawnerLink { socket: ours, has_own_users: children.is_some(), profiles, levels }),
         sys::Forked::Child => {
             drop(ours);
-            let code = match Spawner::new(theirs, tools, profiles, levels, children, slots, server).and_then(Spawner::serve) {
+            let code = match Spawner::new(theirs, programs, profiles, levels, children, slots, server).and_then(Spawner::serve) {
                 Ok(()) => 0,
                 Err(_) => 1, // the server sees the closed socket
             };
@@ -87,8 +86,8 @@ const MOST_ROUNDS: usize = 256;
 
 struct Spawner {
     socket: OwnedFd,
-    tools: ToolPaths,
-    open: HashMap<Tool, OwnedFd>,
+    programs: ProgramPaths,
+    open: HashMap<Program, OwnedFd>,
     profiles: Profiles,
     levels: Levels,
     children: HashMap<u64, Running>,
@@ -109,8 +108,8 @@ struct Running {
     ended: OwnedFd,
     /// Its report, until it runs the tool or fails.
     report: Option<fs::File>,
-    /// Its workspace, to be given back to the server.
-    workspace: GivenWorkspace,
+    /// A tool's workspace, to be given back to the server.
+    workspace: Option<GivenWorkspace>,
     /// What kept it from running the tool; told once it is reaped.
     failure: Option<Failure>,
     /// Its own user, when it has one.
@@ -167,7 +166,7 @@ fn wipe(directory: BorrowedFd<'_>) {
 impl Spawner {
     fn new(
         socket: OwnedFd,
-        tools: ToolPaths,
+        programs: ProgramPaths,
         profiles: Profiles,
         levels: Levels,
         first_user: Option<Identity>,
@@ -187,7 +186,7 @@ impl Spawner {
         nix::unistd::dup2_stdout(&null)?;
         Ok(Self {
             socket,
-            tools,
+            programs,
             open: HashMap::new(),
             profiles,
             levels,
@@ -249,7 +248,7 @@ impl Spawner {
         // What is no message of ours comes from a server that is not ours any more: end.
         let Ok(request) = serde_json::from_slice::<Request>(&bytes) else { return Ok(false) };
         match request {
-            Request::Open { tool } => self.open_tool(tool)?,
+            Request::Open { program } => self.open_program(program)?,
             Request::Start(start) => {
                 let child = start.child;
                 if let Err((layer, call, errno)) = self.start(start, descriptors) {
@@ -271,15 +270,15 @@ impl Spawner {
         Ok(true)
     }
 
-    fn open_tool(&mut self, tool: Tool) -> io::Result<()> {
-        let path = self.tools.iter().find(|(known, _)| *known == tool).map(|(_, path)| path.clone());
+    fn open_program(&mut self, program: Program) -> io::Result<()> {
+        let path = self.programs.iter().find(|(known, _)| *known == program).map(|(_, path)| path.clone());
         match path.ok_or(ToolAbsence::Missing).and_then(|path| open_trusted(&path)) {
             Ok(file) => {
                 let copy = file.try_clone()?;
-                self.open.insert(tool, file.into());
-                self.say(&Reply::Opened { tool }, Some(copy.as_fd()))
+                self.open.insert(program, file.into());
+                self.say(&Reply::Opened { program }, Some(copy.as_fd()))
             }
-            Err(absence) => self.say(&Reply::NotOpened { tool, absence }, None),
+            Err(absence) => self.say(&Reply::NotOpened { program, absence }, None),
         }
     }
 
@@ -288,39 +287,55 @@ impl Spawner {
         let profile = self.profiles.get(start.profile);
         let mut descriptors = descriptors.into_iter();
         let questions = profile.asking.clone().and_then(|asking| Some((asking, descriptors.next_back()?)));
-        let scratch = if profile.helper { descriptors.next_back() } else { None };
-        let Ok([stdout, stderr, directory, kubeconfig, home]) = <[OwnedFd; 5]>::try_from(descriptors.collect::<Vec<_>>()) else {
-            return Err(failed("descriptors", "recvmsg")(Errno::EBADF));
+        let (streams, workspace) = match start.program {
+            Program::Tool(_) => {
+                let scratch = if profile.helper { descriptors.next_back() } else { None };
+                let Ok([stdout, stderr, directory, kubeconfig, home]) = <[OwnedFd; 5]>::try_from(descriptors.collect::<Vec<_>>()) else {
+                    return Err(failed("descriptors", "recvmsg")(Errno::EBADF));
+                };
+                // Of its own: what one child does to a shared one the next would find.
+                let stdin = fs::File::open("/dev/null").map_err(|error| failed("descriptors", "open")(errno_of(&error)))?;
+                ([stdin.into(), stdout, stderr], Some(GivenWorkspace { directory, kubeconfig, home, scratch }))
+            }
+            Program::Filter(program) => {
+                // busybox is a shell under other names, and a tool's profile lets it do more.
+                let is_called = start.argv.first().is_some_and(|name| program.is_called(name));
+                if !is_called || start.profile != ProfileName::of_filter(program) {
+                    return Err(failed("exec", "argv")(Errno::EPERM));
+                }
+                let Ok(streams) = <[OwnedFd; 3]>::try_from(descriptors.collect::<Vec<_>>()) else {
+                    return Err(failed("descriptors", "recvmsg")(Errno::EBADF));
+                };
+                (streams, None)
+            }
         };
-        let workspace = GivenWorkspace { directory, kubeconfig, home, scratch };
         // The users past these are other programs', and one is the server's own.
         if start.slot >= self.slots {
             return Err(failed("user", "slot")(Errno::EINVAL));
         }
-        let tool = self.open.get(&start.tool).ok_or(Errno::ENOENT).map_err(failed("exec", "open"))?;
+        let tool = self.open.get(&start.program).ok_or(Errno::ENOENT).map_err(failed("exec", "open"))?;
         let tool = tool.try_clone().map_err(|error| failed("descriptors", "dup")(errno_of(&error)))?;
         let c_strings = |words: Vec<String>| {
             words.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>().map_err(|_| failed("exec", "argv")(Errno::EINVAL))
         };
         let helper = match profile.helper {
-            true => Some(self.helper_of(start.tool).ok_or(Errno::ENOENT).map_err(failed(NO_HELPER, "open"))?),
+            true => Some(self.helper_of(start.program).ok_or(Errno::ENOENT).map_err(failed(NO_HELPER, "open"))?),
             false => None,
         };
         let identity = self.first_user.map(|first| Identity::new(first.uid().as_raw() + u32::from(start.slot)));
-        let helper = helper.zip(workspace.scratch.as_ref().map(AsFd::as_fd));
-        let place = Place { tool, directory: workspace.directory.as_fd(), helper };
-        let confinement =
-            Confinement::new(&self.levels, profile, place, [stdout, stderr], start.limits, identity).map_err(|(step, errno)| {
-                let (layer, call) = step.told();
-                failed(layer, call)(errno)
-            })?;
+        let helper = helper.zip(workspace.as_ref().and_then(|workspace| workspace.scratch.as_ref()).map(AsFd::as_fd));
+        let place = Place { tool, directory: workspace.as_ref().map(|workspace| workspace.directory.as_fd()), helper };
+        let confinement = Confinement::new(&self.levels, profile, place, streams, start.limits, identity).map_err(|(step, errno)| {
+            let (layer, call) = step.told();
+            failed(layer, call)(errno)
+        })?;
         let plan = Plan {
             argv: c_strings(start.argv)?,
             environment: c_strings(start.environment)?,
             confinement: Confinement { questions, ..confinement },
         };
         let (report, theirs) = pipe2(OFlag::O_CLOEXEC).map_err(failed("session", "pipe2"))?;
-        if let Some(identity) = identity {
+        if let (Some(identity), Some(workspace)) = (identity, &workspace) {
             let server = self.server_identity().ok_or(Errno::ESRCH);
             server.and_then(|server| workspace.of(server)).map_err(failed("user", "fstat"))?;
             workspace.give(identity).map_err(failed("user", "fchown"))?;
@@ -350,8 +365,8 @@ impl Spawner {
     }
 
     /// The program that a tool may run, which lies beside it.
-    fn helper_of(&self, tool: Tool) -> Option<OwnedFd> {
-        let path = self.tools.iter().find(|(known, _)| *known == tool).and_then(|(_, path)| path.parent())?;
+    fn helper_of(&self, program: Program) -> Option<OwnedFd> {
+        let path = self.programs.iter().find(|(known, _)| *known == program).and_then(|(_, path)| path.parent())?;
         open_trusted(&path.join("helpers/diff")).ok().map(OwnedFd::from)
     }
 
@@ -387,7 +402,7 @@ impl Spawner {
             Some(status) => status,
             None => {
                 self.end_orphans(running.user);
-                match clean(running.workspace.scratch.as_ref(), running.user) {
+                match clean(running.workspace.as_ref().and_then(|workspace| workspace.scratch.as_ref()), running.user) {
                     // Its user is another child's only when this one is done.
                     Some((pid, cleaned)) => {
                         self.children.insert(child, Running { pid, ended: cleaned, status: Some(ended), ..running });
@@ -458,7 +473,8 @@ impl Spawner {
     ///
     /// Its directory is remembered for a while: with a server that dies the connections of its children go, and a
     /// child may end of that before we see why.
-    fn give_back(&mut self, workspace: GivenWorkspace) {
+    fn give_back(&mut self, workspace: Option<GivenWorkspace>) {
+        let Some(workspace) = workspace else { return };
         if self.first_user.is_some()
             && let Some(server) = self.server_identity()
         {
@@ -487,10 +503,11 @@ impl Spawner {
         for (_, running) in std::mem::take(&mut self.children) {
             let _ = waitpid(running.pid, None);
             self.end_orphans(running.user);
-            if let Some((pid, _)) = clean(running.workspace.scratch.as_ref(), running.user) {
+            let Some(workspace) = &running.workspace else { continue };
+            if let Some((pid, _)) = clean(workspace.scratch.as_ref(), running.user) {
                 let _ = waitpid(pid, None);
             }
-            wipe(running.workspace.directory.as_fd());
+            wipe(workspace.directory.as_fd());
         }
         self.end_orphans(None);
         self.returned.iter().for_each(|directory| wipe(directory.as_fd()));

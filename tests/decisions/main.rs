@@ -71,9 +71,15 @@ fn every_row_of_the_presets_corpus_gets_its_three_decisions() {
 }
 
 /// Refusals of every kind; what callers read about them is compared with tests/decisions/snapshots.
-const REFUSED: [(&str, &str); 64] = [
+const REFUSED: [(&str, &str); 70] = [
     ("kubectl", ""),
-    ("kubectl", "get pods | grep web"),
+    ("kubectl", "get pods | grep -f /etc/passwd"),
+    ("kubectl", "get pods | grep --ignore-cas web"),
+    ("kubectl", "get pods | xargs kubectl delete pod"),
+    ("kubectl", "get pods | sort /etc/passwd"),
+    ("kubectl", "get pods | awk 'BEGIN{system(\"id\")}'"),
+    ("kubectl", "get pods | | head"),
+    ("kubectl", "get pods 2>&1 | head"),
     ("kubectl", "get pods && kubectl get svc"),
     ("kubectl", "get pods > pods.txt"),
     ("kubectl", "get pods -n $NAMESPACE"),

@@ -56,7 +56,9 @@ pub fn public_tools() -> &'static Path {
             let folder = tempfile::Builder::new().prefix("airlock-test-tools-").tempdir().unwrap();
             fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
             fs::create_dir(folder.path().join("helpers")).unwrap();
-            for tool in ["kubectl", "helm", "istioctl", "argocd", "helpers/diff"] {
+            fs::create_dir(folder.path().join("filters")).unwrap();
+            let filters = ["filters/busybox", "filters/column", "filters/gojq", "filters/yq"];
+            for tool in ["kubectl", "helm", "istioctl", "argocd", "helpers/diff"].into_iter().chain(filters) {
                 let (from, to) = (fs::canonicalize(tools().join(tool)).unwrap(), folder.path().join(tool));
                 // A second name, or a copy on another file system.
                 if fs::hard_link(&from, &to).is_err() {

@@ -13,6 +13,7 @@ mod harness;
 mod headers;
 mod istio;
 mod mcp;
+mod pipes;
 mod redaction;
 mod secrets;
 mod streaming;
@@ -75,7 +76,15 @@ fn a_refusal_has_its_code_status_reason_and_a_way_out() {
         ("get pods -w", &good, 403, "policy_denied", "ask again"),
         ("logs web-0 --tail=999999", &good, 403, "policy_denied", "0..5000"),
         ("get pods; id", &good, 422, "invalid_command", "one command per call"),
-        ("get pods | head", &good, 422, "invalid_command", "narrow its output"),
+        ("get pods | kubectl get svc", &good, 422, "invalid_command", "a call of its own"),
+        ("get pods | xargs kubectl delete pod", &good, 422, "invalid_command", "for each item"),
+        ("get pods | sh", &good, 422, "invalid_command", "no program runs"),
+        ("get pods | tee x", &good, 422, "invalid_command", "no file is written"),
+        ("get pods | greb x", &good, 422, "invalid_command", "`grep`"),
+        ("get pods | grep --ignore-cas x", &good, 422, "invalid_command", "`--ignore-case`"),
+        ("get pods |", &good, 422, "invalid_command", "each side"),
+        ("get pods 2>&1 | head", &good, 422, "invalid_command", "both streams come back"),
+        ("delete pod web-0 | head", &good, 403, "policy_denied", "let a person do it"),
         ("get pods -l 'a", &good, 422, "invalid_command", "close the quote"),
         ("gett pods", &good, 422, "invalid_command", "`get`"),
         ("get pods --outputt=json", &good, 422, "invalid_command", "`--output`"),

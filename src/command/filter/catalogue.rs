@@ -1,0 +1,288 @@
+//! What each filter takes: its flags, their values, its operands. Written by hand; what is not here does not exist.
+//!
+//! The text tools are busybox's (1.35), jq is gojq, yq is mikefarah's; a flag that theirs do not have is not here
+//! either, even where GNU's has it.
+
+use super::FilterProgram::{self, Busybox, Column, Gojq, Yq};
+
+/// One filter.
+#[derive(Debug)]
+pub(super) struct Spec {
+    pub(super) name: &'static str,
+    pub(super) program: FilterProgram,
+    pub(super) flags: &'static [Flag],
+    pub(super) operands: Operands,
+    /// The flag that `-5` stands for.
+    pub(super) number: Option<&'static str>,
+}
+
+/// One flag.
+#[derive(Debug)]
+pub(super) struct Flag {
+    /// As it is rendered.
+    pub(super) name: &'static str,
+    /// Its other spellings.
+    pub(super) also: &'static [&'static str],
+    pub(super) takes: Takes,
+}
+
+/// What stands behind a flag, and what becomes of both.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Takes {
+    /// It is a switch.
+    Nothing,
+    /// A switch that says what is so anyway.
+    Ignored,
+    /// One value, and the flag at most once.
+    One(Value),
+    /// One value each time.
+    Many(Value),
+    /// A name and a value each time (`--arg`).
+    Pair,
+    /// It may not be given.
+    Refused(&'static str),
+}
+
+/// The form of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Value {
+    /// `5`.
+    Number,
+    /// `5`, `-5`, `+5`, and `5k`.
+    Count,
+    /// A single character.
+    Character,
+    /// `1,3-5`.
+    List,
+    /// `2,2nr`.
+    Key,
+    /// `name=value`.
+    Assignment,
+    /// `true` or `false`.
+    Truth,
+    /// One of these.
+    OneOf(&'static [&'static str]),
+    /// Any text.
+    Text,
+}
+
+/// What stands behind the flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operands {
+    /// Nothing.
+    None,
+    /// A pattern, unless `-e` has been given.
+    Pattern,
+    /// A script of sed's, unless `-e` has been given.
+    SedScript,
+    /// A program of awk's.
+    AwkProgram,
+    /// One or two sets of characters.
+    Sets,
+    /// A query of jq's; `.` when there is none.
+    Query,
+    /// An expression of yq's, and before it how it is evaluated; `.` when there is none.
+    Expression,
+}
+
+const READS_A_FILE: &str = "it reads a file";
+const WRITES_A_FILE: &str = "it writes a file";
+const RUNS_A_PROGRAM: &str = "it runs a program";
+const FOLLOWS: &str = "it waits for more, and a command's output ends";
+
+const fn switch(name: &'static str, also: &'static [&'static str]) -> Flag {
+    Flag { name, also, takes: Takes::Nothing }
+}
+
+const fn ignored(name: &'static str, also: &'static [&'static str]) -> Flag {
+    Flag { name, also, takes: Takes::Ignored }
+}
+
+const fn one(name: &'static str, also: &'static [&'static str], value: Value) -> Flag {
+    Flag { name, also, takes: Takes::One(value) }
+}
+
+const fn many(name: &'static str, also: &'static [&'static str], value: Value) -> Flag {
+    Flag { name, also, takes: Takes::Many(value) }
+}
+
+const fn refused(name: &'static str, also: &'static [&'static str], why: &'static str) -> Flag {
+    Flag { name, also, takes: Takes::Refused(why) }
+}
+
+const fn busybox(name: &'static str, flags: &'static [Flag], operands: Operands, number: Option<&'static str>) -> Spec {
+    Spec { name, program: Busybox, flags, operands, number }
+}
+
+/// Every filter. `egrep` and `fgrep` are `grep`'s (see `spelt`).
+pub(super) const SPECS: [Spec; 13] = [
+    busybox("awk", AWK, Operands::AwkProgram, None),
+    Spec { name: "column", program: Column, flags: COLUMN, operands: Operands::None, number: None },
+    busybox("cut", CUT, Operands::None, None),
+    busybox("grep", GREP, Operands::Pattern, Some("-C")),
+    busybox("head", HEAD, Operands::None, Some("-n")),
+    Spec { name: "jq", program: Gojq, flags: JQ, operands: Operands::Query, number: None },
+    busybox("sed", SED, Operands::SedScript, None),
+    busybox("sort", SORT, Operands::None, None),
+    busybox("tail", TAIL, Operands::None, Some("-n")),
+    busybox("tr", TR, Operands::Sets, None),
+    busybox("uniq", UNIQ, Operands::None, None),
+    busybox("wc", WC, Operands::None, None),
+    Spec { name: "yq", program: Yq, flags: YQ, operands: Operands::Expression, number: None },
+];
+
+const GREP: &[Flag] = &[
+    switch("-E", &["--extended-regexp"]),
+    switch("-F", &["--fixed-strings"]),
+    ignored("-G", &["--basic-regexp"]),
+    switch("-i", &["-y", "--ignore-case"]),
+    switch("-v", &["--invert-match"]),
+    switch("-w", &["--word-regexp"]),
+    switch("-x", &["--line-regexp"]),
+    switch("-c", &["--count"]),
+    switch("-n", &["--line-number"]),
+    switch("-o", &["--only-matching"]),
+    switch("-q", &["--quiet", "--silent"]),
+    ignored("-h", &["--no-filename"]),
+    ignored("-s", &["--no-messages"]),
+    ignored("-a", &["--text"]),
+    ignored("--line-buffered", &["--color=auto", "--color=never", "--colour=auto", "--colour=never", "--color", "--colour"]),
+    one("-m", &["--max-count"], Value::Number),
+    one("-A", &["--after-context"], Value::Number),
+    one("-B", &["--before-context"], Value::Number),
+    one("-C", &["--context"], Value::Number),
+    many("-e", &["--regexp"], Value::Text),
+    refused("-f", &["--file"], READS_A_FILE),
+    refused("-r", &["-R", "--recursive", "--dereference-recursive"], "it reads folders"),
+    refused("-P", &["--perl-regexp"], "Perl's patterns are not known here; -E knows (a|b), +, ? and [0-9]"),
+];
+
+const HEAD: &[Flag] =
+    &[one("-n", &["--lines"], Value::Count), one("-c", &["--bytes"], Value::Count), ignored("-q", &["--quiet", "--silent"])];
+
+const TAIL: &[Flag] = &[
+    one("-n", &["--lines"], Value::Count),
+    one("-c", &["--bytes"], Value::Count),
+    ignored("-q", &["--quiet", "--silent"]),
+    refused("-f", &["-F", "--follow", "--retry"], FOLLOWS),
+];
+
+const SORT: &[Flag] = &[
+    switch("-b", &["--ignore-leading-blanks"]),
+    switch("-c", &["--check"]),
+    switch("-d", &["--dictionary-order"]),
+    switch("-f", &["--ignore-case"]),
+    switch("-g", &["--general-numeric-sort"]),
+    switch("-i", &["--ignore-nonprinting"]),
+    switch("-M", &["--month-sort"]),
+    switch("-n", &["--numeric-sort"]),
+    switch("-r", &["--reverse"]),
+    switch("-s", &["--stable"]),
+    switch("-u", &["--unique"]),
+    switch("-V", &["--version-sort"]),
+    many("-k", &["--key"], Value::Key),
+    one("-t", &["--field-separator"], Value::Character),
+    refused("-o", &["--output"], WRITES_A_FILE),
+    refused("-T", &["--temporary-directory"], WRITES_A_FILE),
+    refused("--compress-program", &[], RUNS_A_PROGRAM),
+    refused("--files0-from", &["--random-source"], READS_A_FILE),
+    refused("-h", &["--human-numeric-sort"], "sizes like 2K and 1M cannot be compared here; print numbers, or sort by -n"),
+];
+
+const UNIQ: &[Flag] = &[
+    switch("-c", &["--count"]),
+    switch("-d", &["--repeated"]),
+    switch("-i", &["--ignore-case"]),
+    switch("-u", &["--unique"]),
+    one("-f", &["--skip-fields"], Value::Number),
+    one("-s", &["--skip-chars"], Value::Number),
+    one("-w", &["--check-chars"], Value::Number),
+];
+
+const WC: &[Flag] = &[
+    switch("-c", &["--bytes"]),
+    switch("-l", &["--lines"]),
+    switch("-L", &["--max-line-length"]),
+    switch("-m", &["--chars"]),
+    switch("-w", &["--words"]),
+    refused("--files0-from", &[], READS_A_FILE),
+];
+
+const CUT: &[Flag] = &[
+    one("-b", &["--bytes"], Value::List),
+    one("-c", &["--characters"], Value::List),
+    one("-d", &["--delimiter"], Value::Character),
+    one("-f", &["--fields"], Value::List),
+    one("-O", &["--output-delimiter"], Value::Text),
+    switch("-s", &["--only-delimited"]),
+];
+
+const TR: &[Flag] = &[switch("-c", &["-C", "--complement"]), switch("-d", &["--delete"]), switch("-s", &["--squeeze-repeats"])];
+
+const SED: &[Flag] = &[
+    switch("-n", &["--quiet", "--silent"]),
+    switch("-E", &["-r", "--regexp-extended"]),
+    many("-e", &["--expression"], Value::Text),
+    ignored("-u", &["--unbuffered"]),
+    ignored("-s", &["--separate"]),
+    refused("-i", &["--in-place"], WRITES_A_FILE),
+    refused("-f", &["--file"], READS_A_FILE),
+];
+
+const AWK: &[Flag] = &[
+    one("-F", &["--field-separator"], Value::Text),
+    many("-v", &["--assign"], Value::Assignment),
+    refused("-f", &["--file", "-E", "--exec"], READS_A_FILE),
+    refused("-i", &["--include", "-l", "--load"], READS_A_FILE),
+];
+
+const JQ: &[Flag] = &[
+    switch("--compact-output", &["-c"]),
+    switch("--exit-status", &["-e"]),
+    switch("--join-output", &["-j"]),
+    switch("--null-input", &["-n"]),
+    switch("--raw-input", &["-R"]),
+    switch("--raw-output", &["-r"]),
+    switch("--slurp", &["-s"]),
+    switch("--stream", &[]),
+    switch("--tab", &[]),
+    switch("--yaml-input", &[]),
+    switch("--yaml-output", &[]),
+    // Keys are always sorted, nothing is coloured, and what is read is read as it comes.
+    ignored("--sort-keys", &["-S"]),
+    ignored("--monochrome-output", &["-M", "-C", "--color-output", "--unbuffered"]),
+    one("--indent", &[], Value::Number),
+    Flag { name: "--arg", also: &[], takes: Takes::Pair },
+    Flag { name: "--argjson", also: &[], takes: Takes::Pair },
+    refused("--slurpfile", &["--rawfile", "--argfile"], READS_A_FILE),
+    refused("--from-file", &["-f"], READS_A_FILE),
+    refused("--library-path", &["-L"], READS_A_FILE),
+];
+
+const FORMATS: &[&str] = &[
+    "auto", "a", "yaml", "y", "kyaml", "ky", "json", "j", "props", "p", "csv", "c", "tsv", "t", "xml", "x", "base64", "uri", "toml",
+    "shell", "s", "ini", "i",
+];
+
+const YQ: &[Flag] = &[
+    switch("--exit-status", &["-e"]),
+    switch("--no-doc", &["-N"]),
+    switch("--null-input", &["-n"]),
+    switch("--prettyPrint", &["-P"]),
+    one("--unwrapScalar", &["-r"], Value::Truth),
+    one("--indent", &["-I"], Value::Number),
+    one("--input-format", &["-p"], Value::OneOf(FORMATS)),
+    one("--output-format", &["-o"], Value::OneOf(FORMATS)),
+    one("--expression", &[], Value::Text),
+    ignored("--no-colors", &["-M", "-C", "--colors"]),
+    ignored("--security-disable-env-ops", &[]),
+    ignored("--security-disable-file-ops", &[]),
+    refused("--inplace", &["-i"], WRITES_A_FILE),
+    refused("--split-exp", &["-s", "--split-exp-file"], WRITES_A_FILE),
+    refused("--from-file", &[], READS_A_FILE),
+    refused("--front-matter", &["-f"], READS_A_FILE),
+    refused("--security-enable-system-operator", &[], RUNS_A_PROGRAM),
+];
+
+const COLUMN: &[Flag] =
+    &[switch("-t", &["--table"]), one("-s", &["--separator"], Value::Text), one("-o", &["--output-separator"], Value::Text)];

@@ -1,0 +1,271 @@
+//! A tool and the filters behind it: [`Pipeline::start`].
+//!
+//! The filters run before the tool does, so that one that cannot start has let nothing happen. What the tool prints passes
+//! the redactor before the first filter sees it: behind `tr a-z b-za` no secret looks like one. From there on the kernel
+//! carries it; what the last filter prints is captured, and redacted again, as a tool's own output is.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use nix::{fcntl::OFlag, unistd::pipe2};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, Interest},
+    net::unix::pipe,
+    select,
+    sync::watch,
+    task::JoinHandle,
+    time::sleep,
+};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::watch::GRACE;
+use crate::{
+    command::Filter,
+    output::{Caps, Captured, Redactor, capture},
+    refusal::Refusal,
+    sandbox::{Child, ExitStatus, FilterStreams, Limits, Sandbox, SandboxError, Streams},
+    secret::SecretString,
+};
+
+/// What is kept of what a filter says of errors, in bytes. It may say more, until the deadline.
+const KEPT_ERRORS: Caps = Caps { kept: 4 * 1024, read: u64::MAX, lines: None };
+
+/// The filters behind a tool that has not started yet.
+pub(super) struct Pipeline {
+    filters: Vec<Running>,
+    into_first: pipe::Sender,
+    out_of_last: pipe::Receiver,
+}
+
+struct Running {
+    child: Child,
+    name: &'static str,
+    errors: JoinHandle<Captured>,
+}
+
+impl Pipeline {
+    /// Starts the filters, each in a sandbox of its own; `None` when there are none. `secrets` are the request's.
+    ///
+    /// # Errors
+    /// What kept one of them from starting; none runs then.
+    pub(super) async fn start(
+        sandbox: &Sandbox,
+        filters: &[Filter],
+        limits: Limits,
+        secrets: &[SecretString],
+    ) -> Result<Option<Self>, Refusal> {
+        if filters.is_empty() {
+            return Ok(None);
+        }
+        let not_piped = |source: io::Error| Refusal::Sandbox(SandboxError::Asking(source));
+        let (first, into_first) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| not_piped(errno.into()))?;
+        let into_first = pipe::Sender::from_owned_fd(into_first).map_err(not_piped)?;
+        let mut running = Vec::new();
+        let mut stdin = first;
+        for filter in filters {
+            let (next, stdout) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| not_piped(errno.into()))?;
+            let share = share(limits, filter, filters);
+            let started = sandbox.start_filter(filter, FilterStreams { stdin, stdout }, share).await;
+            let (child, stderr) = started.map_err(|error| match error {
+                SandboxError::NoSlot => Refusal::Overloaded { running: filters.len(), waiting: 0 },
+                error => error.into(),
+            })?;
+            let redactor = Redactor::new(secrets);
+            let errors = tokio::spawn(async move {
+                // It ends when the filter has: nothing else holds the other end.
+                let (_never, stop) = watch::channel(false);
+                capture(stderr, KEPT_ERRORS, redactor, None, stop).await
+            });
+            running.push(Running { child, name: filter.name(), errors });
+            stdin = next;
+        }
+        let out_of_last = pipe::Receiver::from_owned_fd(stdin).map_err(not_piped)?;
+        Ok(Some(Self { filters: running, into_first, out_of_last }))
+    }
+}
+
+/// What a tool may take of its call's memory when filters run beside it: the call has no more than without them.
+pub(super) fn tools_share(limits: Limits, filters: &[Filter]) -> Limits {
+    let tool = if filters.is_empty() { limits.memory_bytes } else { (limits.memory_bytes / 2).max(LEAST_OF_TOOL).min(limits.memory_bytes) };
+    Limits { memory_bytes: tool, ..limits }
+}
+
+/// What one filter may take of the rest. jq and yq keep whole documents, the others lines for the most part.
+fn share(limits: Limits, filter: &Filter, all: &[Filter]) -> Limits {
+    let weight = |filter: &Filter| if filter.program().is_go() { 4 } else { 1 };
+    let rest = limits.memory_bytes - tools_share(limits, all).memory_bytes;
+    let whole: u64 = all.iter().map(weight).sum();
+    let least = LEAST_OF_FILTER * weight(filter);
+    Limits { memory_bytes: (rest / whole.max(1) * weight(filter)).max(least), ..limits }
+}
+
+/// `limits.memory` is at least this: so it is what a tool needs.
+const LEAST_OF_TOOL: u64 = 256 << 20;
+/// Where the limit on memory leaves less for filters than this, they take it all the same: a line of 8 MiB, sorted.
+const LEAST_OF_FILTER: u64 = 24 << 20;
+
+/// What runs for a call: its tool, and the filters behind it.
+pub(super) struct Stages {
+    tool: Child,
+    filters: Vec<Running>,
+    pump: Option<(JoinHandle<Pumped>, DropGuard)>,
+    /// Since when nobody reads what the tool prints.
+    unread: Option<Instant>,
+}
+
+/// How one stage ended.
+#[derive(Debug)]
+pub struct Stage {
+    /// Its name.
+    pub program: &'static str,
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it said of errors.
+    pub error: String,
+}
+
+/// What became of a tool's output.
+#[derive(Default)]
+struct Pumped {
+    /// Whether the first filter ended before it.
+    left: bool,
+    /// Whether it was more than is read at all.
+    too_much: bool,
+}
+
+/// How a pipeline ended.
+pub(super) struct Piped {
+    pub(super) stages: Vec<Stage>,
+    /// Whether the tool failed, and not for want of a reader.
+    pub(super) tool_failed: bool,
+    pub(super) too_much: bool,
+}
+
+impl Stages {
+    /// The tool alone, or with `pipeline` behind it; and the streams that are the call's.
+    ///
+    /// # Errors
+    /// [`Refusal::Fault`] when the tool's streams were taken by somebody else.
+    pub(super) fn new(
+        mut tool: Child,
+        pipeline: Option<Pipeline>,
+        secrets: &[SecretString],
+        most: u64,
+        full: &CancellationToken,
+    ) -> Result<(Self, Streams), Refusal> {
+        let Some(streams) = tool.take_streams() else {
+            return Err(Refusal::Fault { what: "the child's streams are gone", source: io::ErrorKind::NotFound.into() });
+        };
+        let Some(Pipeline { filters, into_first, out_of_last }) = pipeline else {
+            return Ok((Self { tool, filters: Vec::new(), pump: None, unread: None }, streams));
+        };
+        let stop = CancellationToken::new();
+        let pump = tokio::spawn({
+            let (redactor, full, stop) = (Redactor::new(secrets), full.clone(), stop.clone());
+            async move {
+                select! {
+                    pumped = pump(streams.stdout, into_first, redactor, most) => {
+                        if pumped.too_much {
+                            full.cancel();
+                        }
+                        pumped
+                    }
+                    () = stop.cancelled() => Pumped::default(),
+                }
+            }
+        });
+        let stages = Self { tool, filters, pump: Some((pump, stop.drop_guard())), unread: None };
+        Ok((stages, Streams { stdout: out_of_last, stderr: streams.stderr }))
+    }
+
+    /// The tool.
+    pub(super) fn tool(&self) -> &Child {
+        &self.tool
+    }
+
+    /// Asks the tool to end, so that the filters tell what they have; or them, when it has ended.
+    pub(super) fn terminate(&self) {
+        if self.tool.has_ended() {
+            self.filters.iter().for_each(|filter| filter.child.terminate());
+        } else {
+            self.tool.terminate();
+        }
+    }
+
+    /// Ends all of them.
+    pub(super) fn kill(&self) {
+        self.tool.kill();
+        self.filters.iter().for_each(|filter| filter.child.kill());
+    }
+
+    /// Waits until all of them are dead and reaped; the last one's status, as in a shell. A tool that nobody reads from
+    /// any more has a while to end by itself.
+    pub(super) async fn wait(&mut self) -> ExitStatus {
+        for filter in &mut self.filters {
+            filter.child.wait().await;
+        }
+        let Some(last) = self.filters.last_mut() else { return self.tool.wait().await };
+        let status = last.child.wait().await;
+        let since = *self.unread.get_or_insert_with(Instant::now);
+        for (after, end) in [(GRACE, Child::terminate as fn(&Child)), (2 * GRACE, Child::kill)] {
+            let left = after.saturating_sub(since.elapsed());
+            select! {
+                _ = self.tool.wait() => return status,
+                () = sleep(left) => end(&self.tool),
+            }
+        }
+        self.tool.wait().await;
+        status
+    }
+
+    /// How each of them ended, once all have; none when there are no filters. `errors` is what the tool said of errors.
+    pub(super) async fn piped(&mut self, tool: &'static str, errors: &str) -> Piped {
+        let Some((mut pump, stop)) = self.pump.take() else { return Piped { stages: Vec::new(), tool_failed: false, too_much: false } };
+        let pumped = match tokio::time::timeout(FLUSH, &mut pump).await {
+            Ok(pumped) => pumped.unwrap_or_default(),
+            Err(_) => {
+                drop(stop); // what holds the tool's output open is none of its processes
+                pump.await.unwrap_or_default()
+            }
+        };
+        let status = self.tool.wait().await;
+        let mut stages = vec![Stage { program: tool, status, error: errors.to_owned() }];
+        for Running { child, name, errors } in &mut self.filters {
+            let status = child.wait().await;
+            let error = errors.await.map(|captured| captured.text).unwrap_or_default();
+            stages.push(Stage { program: name, status, error });
+        }
+        Piped { stages, tool_failed: status.code() != 0 && !pumped.left, too_much: pumped.too_much }
+    }
+}
+
+/// How long the last of a dead tool's output may take to be thrown away.
+const FLUSH: Duration = Duration::from_millis(200);
+
+/// Carries what the tool prints to the first filter, secrets taken out, until one of them is gone.
+async fn pump(mut from: pipe::Receiver, mut to: pipe::Sender, mut redactor: Redactor, most: u64) -> Pumped {
+    let mut buffer = vec![0_u8; 32 * 1024];
+    let mut read_bytes: u64 = 0;
+    loop {
+        let read = select! {
+            biased;
+            // Nobody reads: the tool is to know, however long it says nothing.
+            _ = to.ready(Interest::ERROR) => return Pumped { left: true, too_much: false },
+            read = from.read(&mut buffer) => read.unwrap_or(0), // a broken pipe is an end too
+        };
+        let chunk = buffer.get(..read).unwrap_or_default();
+        read_bytes += chunk.len() as u64;
+        if read_bytes > most {
+            return Pumped { left: false, too_much: true };
+        }
+        if chunk.is_empty() {
+            let left = to.write_all(&redactor.finish()).await.is_err();
+            return Pumped { left, too_much: false };
+        }
+        if to.write_all(&redactor.push(chunk)).await.is_err() {
+            return Pumped { left: true, too_much: false };
+        }
+    }
+}
