@@ -247,7 +247,7 @@ impl Sandbox {
             let slot = waiting.slots.pop().ok_or(SandboxError::NoSlot)?;
             waiting.starting.insert(number, started_sender);
             waiting.running.insert(number, ended_sender);
-            slot
+            Slot { inner: Arc::clone(&self.0), number: slot }
         };
         let request = Request::Start(Start {
             child: number,
@@ -256,7 +256,7 @@ impl Sandbox {
             environment: environment(invocation.tool(), profile, &workspace, credentials, limits),
             limits,
             profile: name,
-            slot,
+            slot: slot.number,
         });
         let (told, watched) = watch::channel(None);
         let mut descriptors = vec![stdout_writer.as_fd(), stderr_writer.as_fd()];
@@ -264,7 +264,7 @@ impl Sandbox {
         descriptors.extend(questions.as_ref().map(|(_, for_child)| for_child.as_fd()));
         // From here on the child may exist; whatever becomes of this future, it is cleaned up after.
         let supervisor = CancellationToken::new();
-        let cleaning = clean_up(Arc::clone(&self.0), number, slot, workspace, ended, told, supervisor.clone().drop_guard());
+        let cleaning = clean_up(slot, number, workspace, ended, told, supervisor.clone().drop_guard());
         tokio::spawn(cleaning.in_current_span());
         let asked = self.0.ask(&request, &descriptors).await;
         if let Err(error) = asked {
@@ -273,9 +273,9 @@ impl Sandbox {
         }
         drop((stdout_writer, stderr_writer));
         let questions = questions.map(|(ours, _)| ours);
-        let streams = Streams { stdout: pipe::Receiver::from_owned_fd(stdout)?, stderr: pipe::Receiver::from_owned_fd(stderr)? };
-        let mut child =
-            Child { number, inner: Arc::clone(&self.0), ended: watched, layers: Vec::new(), streams: Some(streams), tunnel: None };
+        // Before anything that may fail: it is what ends the child.
+        let mut child = Child { number, inner: Arc::clone(&self.0), ended: watched, layers: Vec::new(), streams: None, tunnel: None };
+        child.streams = Some(Streams { stdout: pipe::Receiver::from_owned_fd(stdout)?, stderr: pipe::Receiver::from_owned_fd(stderr)? });
         if let Some(room) = room {
             tokio::spawn(Arc::clone(&self.0).bound(number, room, child.ended.clone()).in_current_span());
         }
@@ -314,9 +314,8 @@ impl Sandbox {
 
 /// Waits for a child's end, whoever else still does, and removes what it had.
 async fn clean_up(
-    inner: Arc<Inner>,
+    slot: Slot,
     number: u64,
-    slot: u16,
     workspace: Workspace,
     ended: oneshot::Receiver<ExitStatus>,
     told: watch::Sender<Option<ExitStatus>>,
@@ -324,12 +323,24 @@ async fn clean_up(
 ) {
     let status = ended.await.unwrap_or(ExitStatus::Signal(libc::SIGKILL));
     drop(supervisor); // closes the child's connections
-    inner.waiting().starting.remove(&number);
+    slot.inner.waiting().starting.remove(&number);
     // Removing may wait for a disk; nobody's answer waits for it but the next user of the slot.
     let span = tracing::Span::current();
     let _ = tokio::task::spawn_blocking(move || span.in_scope(|| drop(workspace))).await;
-    inner.waiting().slots.push(slot);
+    drop(slot);
     let _ = told.send(Some(status));
+}
+
+/// The user of a child, free again when this is dropped, whatever went wrong before.
+struct Slot {
+    inner: Arc<Inner>,
+    number: u16,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.inner.waiting().slots.push(self.number);
+    }
 }
 
 impl Child {
