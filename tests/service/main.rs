@@ -16,6 +16,7 @@ mod istio;
 mod mcp;
 mod redaction;
 mod secrets;
+mod soak;
 mod streaming;
 
 use std::{
