@@ -98,7 +98,7 @@ fn router(gate: Gate, metrics: PrometheusHandle, hosts: Hosts, authentication: A
         .route("/calls/{request_id}", delete(calls::cancel))
         .route("/clusters", get(status::clusters))
         .layer(middleware::from_fn_with_state(authentication, authentication::check));
-    Router::new()
+    let router = Router::new()
         .merge(of_callers)
         .route("/health", get(status::health))
         .route("/ready", get(status::ready))
@@ -108,6 +108,32 @@ fn router(gate: Gate, metrics: PrometheusHandle, hosts: Hosts, authentication: A
         .merge(mcp)
         .fallback(tools::not_found)
         .layer(middleware::from_fn_with_state(hosts, guard::check))
-        .layer(middleware::from_fn(connections::check))
+        .layer(middleware::from_fn(connections::check));
+    catching_panics(router)
+}
+
+/// A panic ends its request, and no other.
+fn catching_panics(router: Router) -> Router {
+    router
         .layer(CatchPanicLayer::custom(|_| (StatusCode::INTERNAL_SERVER_ERROR, "the call ended in a fault of this server").into_response()))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, http::Request};
+    use tower::Service;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_in_a_handler_ends_its_request_and_no_other() {
+        async fn panics() {
+            panic!("a fault of ours");
+        }
+        let mut router = catching_panics(Router::new().route("/panics", get(panics)).route("/works", get(|| async { "ok" })));
+        for (path, status) in [("/panics", StatusCode::INTERNAL_SERVER_ERROR), ("/works", StatusCode::OK)] {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            assert_eq!(router.call(request).await.unwrap().status(), status, "{path}");
+        }
+    }
 }
