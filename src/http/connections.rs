@@ -115,13 +115,15 @@ impl<S: Service<http::Request<B>>, B> Service<http::Request<B>> for Placed<S> {
     }
 }
 
-/// Answers requests of connections past the bound with 503, and closes these. Whoever watches over this server
-/// is told how it is all the same: a crowd is no reason to restart it.
-pub(super) async fn check(request: Request, next: Next) -> Response {
+/// Whether the request's connection is one past the bound.
+pub(super) fn is_past_the_bound(request: &Request) -> bool {
+    request.extensions().get::<PastTheBound>().is_some()
+}
+
+/// Answers a request of such a connection with 503, and closes it. Whoever watches over this server is told how it
+/// is all the same: a crowd is no reason to restart it.
+pub(super) async fn answer(request: Request, next: Next) -> Response {
     let is_probe = matches!(request.uri().path(), "/health" | "/ready" | "/metrics");
-    if request.extensions().get::<PastTheBound>().is_none() {
-        return next.run(request).await;
-    }
     let mut response = if is_probe { next.run(request).await } else { refused(Refusal::TooManyConnections) };
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response

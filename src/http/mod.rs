@@ -107,8 +107,7 @@ fn router(gate: Gate, metrics: PrometheusHandle, hosts: Hosts, authentication: A
         .merge(SwaggerUi::new("/docs").url("/openapi.json", openapi::document()))
         .merge(mcp)
         .fallback(tools::not_found)
-        .layer(middleware::from_fn_with_state(hosts, guard::check))
-        .layer(middleware::from_fn(connections::check));
+        .layer(middleware::from_fn_with_state(hosts, guard::check));
     catching_panics(router)
 }
 
