@@ -18,7 +18,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, base64_of, cluster, descendants, eventually, held, tools};
+use crate::harness::{Server, base64_of, cluster, descendants, eventually, held, program, tools};
 
 /// Calls at once, as many as there are places.
 const AT_ONCE: usize = 16;
@@ -124,13 +124,15 @@ fn many_calls_of_every_kind_leave_nothing_and_are_recorded() {
         let of = of_call.entry(record["request_id"].as_str().unwrap()).or_default();
         match record["event"].as_str().unwrap() {
             "decision" => (of.0, of.2) = (of.0 + 1, record["effect"] == "allow"),
-            _ => of.1 += 1,
+            "end" => of.1 += 1,
+            other => panic!("a record of {other}"),
         }
     }
     let wrong: Vec<_> =
         of_call.iter().filter(|(_, (decisions, ends, allowed))| (*decisions, *ends) != (1, usize::from(*allowed))).collect();
     assert!(wrong.is_empty(), "{} calls have not their records: {:?}", wrong.len(), wrong.iter().take(5).collect::<Vec<_>>());
     assert_eq!(of_call.len(), made + busy.len(), "every call is recorded");
+    assert!(Command::new(program()).args(["audit", "verify"]).arg(&server.audit).stdout(Stdio::null()).status().unwrap().success());
     let log = fs::read_to_string(&server.log).unwrap();
     assert!(!log.contains("ERROR"), "{log}");
     // A refusal never waits for a command; the rest is the machine's.
