@@ -1,6 +1,6 @@
 # The scripts do the work, so that CI and the Dockerfile can do it without make.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit e2e clients rootfs bench fuzz tools clean
+.PHONY: help run test lint unit e2e clients rootfs bench soak fuzz tools clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -28,7 +28,12 @@ rootfs: ## assemble the image's file system in target/rootfs and, as root, start
 
 bench: ## what the server adds to a call, beside bare kubectl in the same run
 	@tools/build kubectl cluster
-	@AIRLOCK_TEST_BIN=$$(tools/build --bin) AIRLOCK_TEST_DEMO=$$(tools/demo-cluster/build) cargo bench --locked --bench call --bench decide --bench kubeconfig --bench redact --bench spawn
+	@AIRLOCK_TEST_BIN=$$(tools/build --bin) AIRLOCK_TEST_DEMO=$$(tools/demo-cluster/build) cargo bench --locked --bench call --bench decide --bench kubeconfig --bench redact --bench refusals --bench spawn
+
+CALLS ?= 20000
+soak: ## calls of every kind at once, for ten minutes at most, and what they left (CALLS=20000)
+	@tools/build kubectl cluster
+	@AIRLOCK_TEST_SOAK=$(CALLS) AIRLOCK_TEST_BIN=$$(tools/build --bin) AIRLOCK_TEST_DEMO=$$(tools/demo-cluster/build) cargo test --release --locked --test service soak -- --nocapture --test-threads=1
 
 T ?= 60
 fuzz: ## hunt for inputs that break a property of src/fuzzing/, T seconds for each (T=60)

@@ -120,6 +120,8 @@ pub struct Settings {
     pub queue: usize,
     /// Calls of one known caller that may run or wait.
     pub calls_per_caller: usize,
+    /// Connections of clients at once.
+    pub connections: usize,
     /// Those who may call; none: everybody who reaches the port.
     pub callers: Callers,
     /// The file of these settings.
@@ -400,6 +402,7 @@ struct LimitsTable {
     concurrency: Option<u16>,
     queue: usize,
     calls_per_caller: usize,
+    connections: usize,
     rate: u32,
     burst: u32,
 }
@@ -416,6 +419,7 @@ impl Default for LimitsTable {
             concurrency: None,
             queue: 64,
             calls_per_caller: 16,
+            connections: 1024,
             rate: 100,
             burst: 1000,
         }
@@ -496,6 +500,9 @@ impl Settings {
         if limits.calls_per_caller == 0 {
             return Err(ConfigError::Value { key: "limits.calls_per_caller", problem: "nobody could call; give 1 or more".into() });
         }
+        if !(1..=65536).contains(&limits.connections) {
+            return Err(ConfigError::Value { key: "limits.connections", problem: "give 1 to 65536".into() });
+        }
         let rate = match (NonZeroU32::new(limits.rate), NonZeroU32::new(limits.burst)) {
             (None, _) => None,
             (Some(per_second), Some(burst)) => Some(Rate { per_second, burst }),
@@ -538,6 +545,7 @@ impl Settings {
             concurrency,
             queue: limits.queue,
             calls_per_caller: limits.calls_per_caller,
+            connections: limits.connections,
             callers: Callers::new(callers),
             rate,
             levels: Levels::new(file.sandbox.layers),
@@ -692,6 +700,7 @@ mod tests {
             "[limits]\nconcurrency = 4\nmemory_budget = \"2GiB\"",
             "[limits]\nburst = 0",
             "[limits]\ncalls_per_caller = 0",
+            "[limits]\nconnections = 0",
             "[[caller]]\nprincipal = \"web\"",
             "[[caller]]\nprincipal = \"web\"\ntoken_sha256 = \"x\"",
             "[[caller]]\nprincipal = \"anonymous\"\ntoken_sha256 = \"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881\"",

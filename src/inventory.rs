@@ -190,22 +190,19 @@ impl Inventory {
         self.paths.iter().find(|(known, _)| *known == tool).map(|(_, path)| path)
     }
 
-    /// Looks for the tools until all of them are there. kubectl first: it is what most calls need.
+    /// Looks for the tools until all of them are there; kubectl first: it is what most calls need. Where a child
+    /// could not be confined, tries again with one that does nothing: nobody sends calls to a server that is not ready.
     pub async fn watch(self: Arc<Self>, sandbox: Sandbox, workspaces: Arc<Workspaces>, limits: Limits) {
         loop {
-            let mut waiting = false;
             for &(tool, _) in &self.paths {
                 if self.availability(tool).is_waited_for() {
-                    let found = self.look(tool, &sandbox, &workspaces, limits).await;
-                    waiting |= found.is_waited_for();
-                    self.set(tool, found);
+                    self.set(tool, self.look(tool, &sandbox, &workspaces, limits).await);
                 }
             }
             for program in FilterProgram::ALL {
                 use FilterAvailability::{Building, Checking, Missing};
                 if matches!(self.filter(program), Building | Checking | Missing) {
                     let found = self.look_at_filter(program, &sandbox).await;
-                    waiting |= matches!(found, Building | Checking | Missing);
                     let before = self.filters.write().unwrap_or_else(PoisonError::into_inner).insert(program, found.clone());
                     if before.as_ref() != Some(&found) {
                         let state = found.refusal(program, program.as_str()).map_or_else(|| "available".to_owned(), |(reason, _)| reason);
@@ -213,10 +210,10 @@ impl Inventory {
                     }
                 }
             }
-            if !waiting {
-                return;
-            }
             tokio::time::sleep(LOOK_EVERY).await;
+            if sandbox.unsound().is_some() {
+                let _ = self.version(Tool::Kubectl, &sandbox, &workspaces, limits).await; // the sandbox keeps what came of it
+            }
         }
     }
 

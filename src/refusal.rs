@@ -173,6 +173,9 @@ pub enum Refusal {
         /// The most lines.
         limit: u64,
     },
+    /// The request's connection is one too many.
+    #[error("there are too many connections")]
+    TooManyConnections,
     /// The tool is not available.
     #[error("{reason}")]
     Tool {
@@ -210,7 +213,7 @@ impl Refusal {
             Self::Unconfirmed(_) => Code::ConfirmationRequired,
             Self::Egress(_) => Code::EgressDenied,
             Self::Kubeconfig(_) | Self::NoKubeconfig => Code::InvalidKubeconfig,
-            Self::Overloaded { .. } | Self::OverloadedByCaller { .. } => Code::Overloaded,
+            Self::Overloaded { .. } | Self::OverloadedByCaller { .. } | Self::TooManyConnections => Code::Overloaded,
             Self::RateLimited { .. } => Code::RateLimited,
             Self::Unidentified(_) => Code::Unauthenticated,
             Self::Argocd(_) | Self::Request { .. } => Code::InvalidRequest,
@@ -254,6 +257,7 @@ impl Refusal {
             Self::RequestTooLarge { .. } => "send one command and one kubeconfig of one context".into(),
             Self::Timeout { .. } => "ask for less (-l, --field-selector, --tail), or give a longer `timeout`".into(),
             Self::TooManyLines { .. } => "this is what may be had at once; ask again for newer lines (--since, --since-time)".into(),
+            Self::TooManyConnections => "use one connection for several calls, and close those that are idle".into(),
             Self::TooMuchOutput { .. } => "narrow the query: -l, --field-selector, -o name, --tail".into(),
             Self::UnknownCall => "GET /calls lists those that are".into(),
             Self::UnknownTool(_) => "the tools are kubectl, helm, istioctl and argocd".into(),
@@ -264,7 +268,7 @@ impl Refusal {
     /// After how many seconds the same call may succeed.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::Overloaded { .. } | Self::OverloadedByCaller { .. } => Some(1),
+            Self::Overloaded { .. } | Self::OverloadedByCaller { .. } | Self::TooManyConnections => Some(1),
             Self::RateLimited { after } => Some(after.as_secs() + 1),
             Self::Tool { .. } => Some(30),
             _ => None,

@@ -35,7 +35,9 @@ pub struct Workspaces {
 /// One request's directory.
 #[derive(Debug)]
 pub struct Workspace {
-    directory: TempDir,
+    directory: PathBuf,
+    /// Emptied at the end whoever it belongs to by then: when the spawner is killed, nobody gives it back.
+    kubeconfig: Option<File>,
     has_authority: bool,
     has_scratch: bool,
 }
@@ -60,6 +62,7 @@ const MOST_FILES: u64 = 1 << 16;
 
 const PREFIX: &str = "kube-airlock.";
 const LOCK: &str = "lock";
+const KUBECONFIG: &str = "kubeconfig";
 const AUTHORITY: &str = "ca.pem";
 
 impl Workspaces {
@@ -101,12 +104,12 @@ impl Workspaces {
     /// # Errors
     /// When the file system is full or read-only.
     pub fn open(&self, kubeconfig: &SecretBytes, authority: Option<&str>) -> io::Result<Workspace> {
-        let directory =
-            tempfile::Builder::new().prefix("r-").permissions(fs::Permissions::from_mode(0o700)).tempdir_in(self.directory.path())?;
-        let workspace = Workspace { directory, has_authority: authority.is_some(), has_scratch: false };
+        let private = fs::Permissions::from_mode(0o700);
+        let directory = tempfile::Builder::new().prefix("r-").permissions(private).tempdir_in(self.directory.path())?.keep();
+        let mut workspace = Workspace { directory, kubeconfig: None, has_authority: authority.is_some(), has_scratch: false };
+        let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(workspace.kubeconfig())?;
         DirBuilder::new().mode(0o500).create(workspace.home())?;
-        let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(workspace.kubeconfig())?;
-        file.write_all(kubeconfig.expose())?;
+        workspace.kubeconfig.insert(file).write_all(kubeconfig.expose())?;
         if let Some(authority) = authority {
             // Public, in a directory that is the child's alone: it stays the server's file.
             let mut file = OpenOptions::new().create_new(true).write(true).mode(0o644).open(workspace.path().join(AUTHORITY))?;
@@ -116,48 +119,65 @@ impl Workspaces {
     }
 }
 
-/// A child may change the modes of what it owns; only then is it in the way of its removal.
 impl Drop for Workspace {
     fn drop(&mut self) {
-        for path in [Some(self.path().to_owned()), Some(self.home()), self.scratch()].into_iter().flatten() {
-            let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
+        if let Some(kubeconfig) = &self.kubeconfig {
+            let _ = kubeconfig.set_len(0); // then it is removed, or swept
         }
-        if let Err(error) = fs::remove_dir_all(self.path()) {
+        if let Err(error) = self.remove_ours().or_else(|_| self.remove_all()) {
             tracing::error!(path = %self.path().display(), %error, "a request's directory could not be removed; the next start sweeps it");
         }
     }
 }
 
 impl Workspace {
+    /// Removes what we made. It takes no descriptor: a server that has none left must not leave a credential.
+    fn remove_ours(&self) -> io::Result<()> {
+        let _ = fs::remove_file(self.kubeconfig());
+        if let Some(authority) = self.authority() {
+            let _ = fs::remove_file(authority);
+        }
+        let _ = fs::remove_dir(self.home());
+        fs::remove_dir(self.path()) // only what is empty
+    }
+
+    /// Removes it with all that a child made there. It may change the modes of what it owns; only then is it in the way.
+    fn remove_all(&self) -> io::Result<()> {
+        for path in [Some(self.path().to_owned()), Some(self.home()), self.scratch()].into_iter().flatten() {
+            let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
+        }
+        fs::remove_dir_all(self.path())
+    }
+
     /// The directory.
     pub fn path(&self) -> &Path {
-        self.directory.path()
+        &self.directory
     }
 
     /// The child's `KUBECONFIG`.
     pub fn kubeconfig(&self) -> PathBuf {
-        self.directory.path().join("kubeconfig")
+        self.directory.join(KUBECONFIG)
     }
 
     /// The certificates that a server's is verified against, where they are not in the kubeconfig.
     pub fn authority(&self) -> Option<PathBuf> {
-        self.has_authority.then(|| self.directory.path().join(AUTHORITY))
+        self.has_authority.then(|| self.directory.join(AUTHORITY))
     }
 
     /// The child's `HOME`, empty and not writable. helm and argocd want one that can be read.
     pub fn home(&self) -> PathBuf {
-        self.directory.path().join("home")
+        self.directory.join("home")
     }
 
     /// How the names of the request's socket files begin, which the server makes beside its directory: what the
     /// child owns it could replace.
     pub fn sockets(&self) -> PathBuf {
-        self.directory.path().to_owned()
+        self.directory.to_owned()
     }
 
     /// The child's `TMPDIR`, where it may write. Only what runs a helper has one.
     pub fn scratch(&self) -> Option<PathBuf> {
-        self.has_scratch.then(|| self.directory.path().join("scratch"))
+        self.has_scratch.then(|| self.directory.join("scratch"))
     }
 
     /// Makes [`Self::scratch`].
@@ -165,7 +185,7 @@ impl Workspace {
     /// # Errors
     /// When the file system is full or read-only.
     pub fn make_scratch(&mut self) -> io::Result<()> {
-        DirBuilder::new().mode(0o700).create(self.directory.path().join("scratch"))?;
+        DirBuilder::new().mode(0o700).create(self.directory.join("scratch"))?;
         self.has_scratch = true;
         Ok(())
     }

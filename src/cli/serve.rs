@@ -16,7 +16,10 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::{
+    resource::{Resource, getrlimit, setrlimit},
+    socket::{Backlog, listen},
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{
@@ -61,6 +64,8 @@ pub fn http(options: Options) -> Done {
     let (seal, prepared) = (seal(&settings)?, Prepared::new(&settings)?);
     // After the fork: the spawner must not hold the port open.
     let listener = TcpListener::bind(settings.listen).map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
+    // Beyond what std asks for: of a crowd, whoever finds no room tries again a second later.
+    listen(&listener, Backlog::MAXALLOWABLE)?;
     listener.set_nonblocking(true)?;
     drop_root(&settings)?;
     let metrics = metrics::install(settings.counted_principals.clone())?;
@@ -77,7 +82,8 @@ pub fn http(options: Options) -> Done {
         if let Some(path) = settings.path.clone() {
             tokio::spawn(reload::watch_callers(authentication.clone(), path));
         }
-        http::serve(listener, gate.clone(), metrics, hosts, authentication, stop.clone()).await?;
+        let connections = connections(&settings);
+        http::serve(listener, gate.clone(), metrics, hosts, authentication, connections, stop.clone()).await?;
         gate.stop(CLEAN_UP).await;
         record_stop(&gate).await;
         drop((gate, workspaces));
@@ -242,8 +248,33 @@ fn raise_descriptors() {
     }
 }
 
+/// As many connections as the settings say, and as leave descriptors for calls: one has its streams, its directory
+/// while it starts, and two for each connection of its tool, mostly one or two.
+fn connections(settings: &Settings) -> usize {
+    const OURS: u64 = 64;
+    const OF_A_CALL: u64 = 16;
+    const OF_A_FILTER: u64 = 4;
+    let wanted = settings.connections;
+    let Ok((descriptors, _)) = getrlimit(Resource::RLIMIT_NOFILE) else { return wanted };
+    let Slots { tools, filters } = slots(settings);
+    let free = descriptors.saturating_sub(OURS + OF_A_CALL * u64::from(tools) + OF_A_FILTER * u64::from(filters));
+    // Past the bound some are told so.
+    let most = usize::try_from(free / 17 * 16).unwrap_or(usize::MAX).max(16);
+    if most < wanted {
+        tracing::warn!(
+            descriptors,
+            wanted,
+            connections = most,
+            "fewer connections are served than the settings say; raise the limit on descriptors (ulimit -n)"
+        );
+    }
+    wanted.min(most)
+}
+
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+    // Threads that are there need no new one when the limit on them is reached.
+    let a_day = Duration::from_secs(24 * 60 * 60);
+    tokio::runtime::Builder::new_multi_thread().enable_all().thread_keep_alive(a_day).build()
 }
 
 /// Without its spawner the server can only refuse: it stops, and whatever supervises it restarts it.

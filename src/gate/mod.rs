@@ -21,7 +21,10 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use tokio::{task::spawn_blocking, time::timeout};
+use tokio::{
+    task::{JoinError, spawn_blocking},
+    time::timeout,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 use zeroize::Zeroizing;
@@ -210,13 +213,7 @@ impl Gate {
             };
             call.instrument(span.clone())
         });
-        let (ran, refusal) = match call.await {
-            Ok(Ok(ran)) => (Some(ran), None),
-            Ok(Err(stopped)) => (stopped.ran, Some(stopped.refusal)),
-            Err(error) => {
-                (None, Some(Refusal::Fault { what: "the call ended in a fault of this server", source: std::io::Error::other(error) }))
-            }
-        };
+        let (ran, refusal) = came_to(call.await);
         drop(guard.disarm());
         let outcome = Outcome { request_id, took: started.elapsed(), ran, refusal };
         if let Some(refusal @ (Refusal::Fault { .. } | Refusal::Sandbox(_))) = &outcome.refusal {
@@ -228,6 +225,15 @@ impl Gate {
         metrics::call(tool, door, outcome.label(), outcome.took);
         metrics::principal(&principal, outcome.refusal.is_some());
         outcome
+    }
+}
+
+/// What a call's task ended with; a panic is a fault of ours.
+fn came_to(ended: Result<Result<Ran, Stopped>, JoinError>) -> (Option<Ran>, Option<Refusal>) {
+    match ended {
+        Ok(Ok(ran)) => (Some(ran), None),
+        Ok(Err(stopped)) => (stopped.ran, Some(stopped.refusal)),
+        Err(error) => (None, Some(Refusal::Fault { what: "the call ended in a fault of this server", source: io::Error::other(error) })),
     }
 }
 
@@ -635,4 +641,19 @@ struct Judged {
     pinned: Pinned,
     target: Option<String>,
     deadline: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_in_a_call_is_a_fault_of_that_call_and_holds_up_no_stop() {
+        let calls = TaskTracker::new();
+        let (ran, refusal) = came_to(calls.spawn(async { panic!("a fault of ours") }).await);
+        assert!(ran.is_none());
+        assert_eq!(refusal.map(|refusal| refusal.code()), Some(crate::refusal::Code::Internal));
+        calls.close();
+        timeout(Duration::from_secs(1), calls.wait()).await.unwrap();
+    }
 }

@@ -13,7 +13,7 @@ use axum::{
 };
 use tokio::time::timeout;
 
-use super::{BODY_WITHIN, LARGEST_BODY};
+use super::{BODY_WITHIN, LARGEST_BODY, connections};
 use crate::{caller::Caller, gate::Headers, mcp};
 
 /// Names under which this server is called, without ports.
@@ -71,6 +71,8 @@ pub async fn check(State(hosts): State<Hosts>, mut request: Request, next: Next)
     let target = request.uri().authority().map(|authority| authority.as_str().to_owned());
     match hosts.refusal(request.headers(), target.as_deref()) {
         Some(reason) => (StatusCode::FORBIDDEN, reason).into_response(),
+        // Here and not in a layer of its own: each costs every request a copy of the router.
+        None if connections::is_past_the_bound(&request) => connections::answer(request, next).await,
         None => next.run(request).await,
     }
 }

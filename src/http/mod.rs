@@ -4,6 +4,7 @@
 
 mod authentication;
 mod calls;
+mod connections;
 mod guard;
 mod openapi;
 mod status;
@@ -19,7 +20,7 @@ use axum::{
     response::IntoResponse,
     routing::{any, delete, get, post},
 };
-use axum_server::{Handle, accept::NoDelayAcceptor};
+use axum_server::Handle;
 use hyper_util::rt::TokioTimer;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +29,8 @@ use utoipa_swagger_ui::SwaggerUi;
 
 pub use authentication::Authentication;
 pub use guard::Hosts;
+
+use connections::Connections;
 
 use crate::{caller::Door, gate::Gate, mcp};
 
@@ -45,7 +48,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How long running calls may; then they are cancelled, and their callers still get an answer.
 const DRAIN_CALLS: Duration = Duration::from_secs(7);
 
-/// Serves every HTTP door on `listener` until `stop` is cancelled, then drains.
+/// Serves every HTTP door on `listener`, to this many connections at once, until `stop` is cancelled; then drains.
 ///
 /// # Errors
 /// When the socket fails.
@@ -55,11 +58,12 @@ pub async fn serve(
     metrics: PrometheusHandle,
     hosts: Hosts,
     authentication: Authentication,
+    connections: usize,
     stop: CancellationToken,
 ) -> io::Result<()> {
     let handle = Handle::new();
     let router = router(gate.clone(), metrics, hosts, authentication, stop.child_token());
-    let server = axum_server::from_tcp(listener)?.acceptor(NoDelayAcceptor::new()).handle(handle.clone());
+    let server = axum_server::from_tcp(listener)?.acceptor(connections::Prepare).handle(handle.clone());
     // A connection that never says a word is no client either.
     let mut server = server.first_request_timeout(HEADERS_WITHIN);
     server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(LARGEST_HEADERS);
@@ -76,7 +80,7 @@ pub async fn serve(
         tokio::time::sleep(DRAIN_CALLS).await;
         gate.stop(DRAIN - DRAIN_CALLS).await;
     });
-    server.serve(router.into_make_service()).await
+    server.serve(Connections::new(router, connections)).await
 }
 
 fn router(gate: Gate, metrics: PrometheusHandle, hosts: Hosts, authentication: Authentication, stop: CancellationToken) -> Router {
@@ -94,7 +98,7 @@ fn router(gate: Gate, metrics: PrometheusHandle, hosts: Hosts, authentication: A
         .route("/calls/{request_id}", delete(calls::cancel))
         .route("/clusters", get(status::clusters))
         .layer(middleware::from_fn_with_state(authentication, authentication::check));
-    Router::new()
+    let router = Router::new()
         .merge(of_callers)
         .route("/health", get(status::health))
         .route("/ready", get(status::ready))
@@ -103,6 +107,32 @@ fn router(gate: Gate, metrics: PrometheusHandle, hosts: Hosts, authentication: A
         .merge(SwaggerUi::new("/docs").url("/openapi.json", openapi::document()))
         .merge(mcp)
         .fallback(tools::not_found)
-        .layer(middleware::from_fn_with_state(hosts, guard::check))
+        .layer(middleware::from_fn_with_state(hosts, guard::check));
+    catching_panics(router)
+}
+
+/// A panic ends its request, and no other.
+fn catching_panics(router: Router) -> Router {
+    router
         .layer(CatchPanicLayer::custom(|_| (StatusCode::INTERNAL_SERVER_ERROR, "the call ended in a fault of this server").into_response()))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, http::Request};
+    use tower::Service;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_in_a_handler_ends_its_request_and_no_other() {
+        async fn panics() {
+            panic!("a fault of ours");
+        }
+        let mut router = catching_panics(Router::new().route("/panics", get(panics)).route("/works", get(|| async { "ok" })));
+        for (path, status) in [("/panics", StatusCode::INTERNAL_SERVER_ERROR), ("/works", StatusCode::OK)] {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            assert_eq!(router.call(request).await.unwrap().status(), status, "{path}");
+        }
+    }
 }

@@ -277,7 +277,7 @@ impl Sandbox {
             let slot = waiting.slots.pop().ok_or(SandboxError::NoSlot)?;
             waiting.starting.insert(number, started_sender);
             waiting.running.insert(number, ended_sender);
-            slot
+            Slot { inner: Arc::clone(&self.0), number: slot }
         };
         let request = Request::Start(Start {
             child: number,
@@ -286,7 +286,7 @@ impl Sandbox {
             environment: environment(invocation.tool(), profile, &workspace, credentials, limits),
             limits,
             profile: name,
-            slot,
+            slot: slot.number,
         });
         let (told, watched) = watch::channel(None);
         let mut descriptors = vec![stdout_writer.as_fd(), stderr_writer.as_fd()];
@@ -294,7 +294,7 @@ impl Sandbox {
         descriptors.extend(questions.as_ref().map(|(_, for_child)| for_child.as_fd()));
         // From here on the child may exist; whatever becomes of this future, it is cleaned up after.
         let supervisor = CancellationToken::new();
-        let cleaning = clean_up(Arc::clone(&self.0), number, slot, Some(workspace), ended, told, supervisor.clone().drop_guard());
+        let cleaning = clean_up(slot, number, Some(workspace), ended, told, supervisor.clone().drop_guard());
         tokio::spawn(cleaning.in_current_span());
         let asked = self.0.ask(&request, &descriptors).await;
         if let Err(error) = asked {
@@ -357,7 +357,7 @@ impl Sandbox {
             let slot = waiting.filter_slots.pop().ok_or(SandboxError::NoSlot)?;
             waiting.starting.insert(number, started_sender);
             waiting.running.insert(number, ended_sender);
-            slot
+            Slot { inner: Arc::clone(&self.0), number: slot }
         };
         let program = filter.program();
         let request = Request::Start(Start {
@@ -367,10 +367,10 @@ impl Sandbox {
             environment: environment_of_filter(program, limits),
             limits,
             profile: ProfileName::of_filter(program),
-            slot,
+            slot: slot.number,
         });
         let (told, watched) = watch::channel(None);
-        let cleaning = clean_up(Arc::clone(&self.0), number, slot, None, ended, told, CancellationToken::new().drop_guard());
+        let cleaning = clean_up(slot, number, None, ended, told, CancellationToken::new().drop_guard());
         tokio::spawn(cleaning.in_current_span());
         let asked = self.0.ask(&request, &[streams.stdin.as_fd(), streams.stdout.as_fd(), stderr_writer.as_fd()]).await;
         if let Err(error) = asked {
@@ -394,9 +394,8 @@ fn pipe_from_child() -> io::Result<(pipe::Receiver, OwnedFd)> {
 
 /// Waits for a child's end, whoever else still does, and removes what it had.
 async fn clean_up(
-    inner: Arc<Inner>,
+    slot: Slot,
     number: u64,
-    slot: u16,
     workspace: Option<Workspace>,
     ended: oneshot::Receiver<ExitStatus>,
     told: watch::Sender<Option<ExitStatus>>,
@@ -404,12 +403,24 @@ async fn clean_up(
 ) {
     let status = ended.await.unwrap_or(ExitStatus::Signal(libc::SIGKILL));
     drop(supervisor); // closes the child's connections
-    inner.waiting().starting.remove(&number);
+    slot.inner.waiting().starting.remove(&number);
     // Removing may wait for a disk; nobody's answer waits for it but the next user of the slot.
     let span = tracing::Span::current();
     let _ = tokio::task::spawn_blocking(move || span.in_scope(|| drop(workspace))).await;
-    inner.waiting().free(slot);
+    drop(slot);
     let _ = told.send(Some(status));
+}
+
+/// The user of a child, free again when this is dropped, whatever went wrong before.
+struct Slot {
+    inner: Arc<Inner>,
+    number: u16,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.inner.waiting().free(self.number);
+    }
 }
 
 impl Child {

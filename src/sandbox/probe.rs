@@ -638,6 +638,7 @@ fn limits() -> Vec<Probe> {
             call(Sysno::prlimit64, &[0, 2, address(&unlimited), 0]).map(drop)
         }),
         probe(GROUP, "read the limit on core dumps", Found::Allowed, |_| limit(4).map(drop)),
+        probe(GROUP, "take a larger share of the processors", EPERM, |_| call(Sysno::setpriority, &[0, 0, -20]).map(drop)),
         probe(GROUP, "raise it by the older call", EPERM, |_| {
             let unlimited = [u64::MAX; 2];
             call(Sysno::setrlimit, &[2, address(&unlimited)]).map(drop)

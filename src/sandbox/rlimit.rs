@@ -1,11 +1,13 @@
 //! Resource limits of a child. Hard and soft alike, so that it cannot raise them.
 
+use std::fs;
+
 use nix::{
     errno::Errno,
     sys::resource::{Resource, getrlimit, setrlimit},
 };
 
-use super::message::Limits;
+use super::{message::Limits, sys};
 
 /// The most threads of one child that has a user of its own. Go starts about 10.
 const MOST_THREADS: u64 = 128;
@@ -16,10 +18,14 @@ const MOST_SHARED_PROCESSES: u64 = MOST_SHARED_THREADS / 2;
 /// What a Go program reserves before it does anything (740 to 930 MiB, sandbox notes, 9.4), and room.
 const RESERVED: u64 = 2 << 30;
 
+const LEAST_URGENT: i32 = 19;
+/// How much less urgent than the server a child is (nice(2)): a tenth of its share where both want a processor.
+const LESS_URGENT: i32 = 10;
+
 /// The largest file of a child that may write, and the largest that its helper reads. Manifests are far smaller.
 const LARGEST_FILE: u64 = 16 << 20;
 
-/// Sets every limit and reads it back. `own_user` says that no other child shares the uid, `writes` that it has a
+/// Sets every limit and reads it back; leaves the processors to the server where both want them. `own_user` says that no other child shares the uid, `writes` that it has a
 /// directory to write to, and a helper to start.
 pub(super) fn apply(limits: Limits, own_user: bool, writes: bool) -> Result<(), Errno> {
     let threads = match (own_user, writes) {
@@ -39,7 +45,18 @@ pub(super) fn apply(limits: Limits, own_user: bool, writes: bool) -> Result<(), 
         (Resource::RLIMIT_AS, limits.memory_bytes.saturating_add(RESERVED)),
         (Resource::RLIMIT_NPROC, threads),
         (Resource::RLIMIT_CPU, limits.cpu_seconds),
+        // What it is given of the processors it cannot raise.
+        (Resource::RLIMIT_NICE, 0),
+        (Resource::RLIMIT_RTPRIO, 0),
     ];
+    let expected = (sys::niceness() + LESS_URGENT).min(LEAST_URGENT);
+    sys::yield_to_others(LESS_URGENT);
+    if sys::niceness() != expected {
+        return Err(Errno::EPERM);
+    }
+    // Where sessions share the processors and not processes (sched(7), autogroup), it is the session's that counts.
+    // Once in 100 ms on the whole host, for those who are not root: then it stays as it is.
+    let _ = fs::write("/proc/self/autogroup", LESS_URGENT.to_string());
     for (resource, limit) in wanted {
         let (_, hard) = getrlimit(resource)?;
         let limit = limit.min(hard);

@@ -87,6 +87,18 @@ pub(super) fn deny_write_execute() -> io::Result<()> {
     checked(rc.into())
 }
 
+/// Makes this process this much less urgent than it is, at most the least urgent there is (nice(2)).
+pub(super) fn yield_to_others(by: i32) {
+    // SAFETY: nice(2) takes an integer. It fails only for what would be more urgent, and -1 is also a result.
+    unsafe { libc::nice(by) };
+}
+
+/// How urgent this process is, from -20 to 19; the less the more.
+pub(super) fn niceness() -> i32 {
+    // SAFETY: getpriority(2) takes integers; for the calling process it cannot fail.
+    unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }
+}
+
 /// Drops one capability from the bounding set; `EINVAL` says that there is no such capability.
 pub(super) fn drop_bounding(capability: u64) -> io::Result<()> {
     // SAFETY: PR_CAPBSET_DROP takes integers only.

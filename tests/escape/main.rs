@@ -206,7 +206,9 @@ fn a_child_has_no_privilege_and_cannot_get_one_back() {
         scope.spawn(|| confined(&server, "sleep:1", NOWHERE));
         eventually("it runs", || server.children().len() == 1);
         let pid = server.children()[0];
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let read = || fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        eventually("it is confined", || read().contains("Seccomp_filters:\t2"));
+        let status = read();
         let of = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).unwrap().trim().to_owned();
         for set in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"] {
             assert_eq!(of(set), "0000000000000000", "{set}");

@@ -297,15 +297,28 @@ impl Server {
         server
     }
 
-    fn run(mut command: Command, work: tempfile::TempDir, flags: &[&str]) -> Self {
+    /// The same, where the settings say where to work.
+    pub fn behind_in(mut launcher: Command, work: Option<&Path>, flags: &[&str]) -> Self {
+        launcher.arg(program());
+        let server = Self::run_in(launcher, tempfile::tempdir().unwrap(), work, flags);
+        server.wait_for("/ready");
+        server
+    }
+
+    fn run(command: Command, work: tempfile::TempDir, flags: &[&str]) -> Self {
+        let path = work.path().to_owned();
+        Self::run_in(command, work, Some(&path), flags)
+    }
+
+    fn run_in(mut command: Command, work: tempfile::TempDir, work_dir: Option<&Path>, flags: &[&str]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let logs = env::temp_dir();
         let (audit, log) = (logs.join(format!("airlock-test-{port}.audit")), logs.join(format!("airlock-test-{port}.log")));
         command
             .arg("serve")
-            .args(["--listen", &address.to_string(), "--work-dir"])
-            .arg(work.path())
+            .args(["--listen", &address.to_string()])
+            .args(work_dir.iter().flat_map(|path| [Path::new("--work-dir"), *path]))
             .args(flags)
             .env_clear()
             .stdin(Stdio::null())
@@ -470,6 +483,14 @@ pub fn descendants(pid: u32) -> Vec<u32> {
         }
     }
     found
+}
+
+/// What of a process should not grow: open descriptors, and resident memory in KiB.
+pub fn held(pid: u32) -> (usize, usize) {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok()).unwrap_or(0);
+    (descriptors, resident)
 }
 
 /// Waits until `holds`, for at most ten seconds.

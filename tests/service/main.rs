@@ -7,6 +7,7 @@ mod argocd;
 mod audit;
 mod callers;
 mod egress;
+mod faults;
 mod fixtures;
 #[path = "../harness/mod.rs"]
 mod harness;
@@ -16,6 +17,7 @@ mod mcp;
 mod pipes;
 mod redaction;
 mod secrets;
+mod soak;
 mod streaming;
 
 use std::{
@@ -29,7 +31,7 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use harness::{Server, base64_of, cluster, descendants, eventually, kubeconfig_of, tools};
+use harness::{Server, base64_of, cluster, descendants, eventually, held, kubeconfig_of, tools};
 
 #[test]
 fn an_agents_questions_come_back_with_what_the_cluster_says() {
@@ -481,14 +483,6 @@ fn every_call_has_its_records_and_none_holds_a_secret() {
     assert_eq!(argv, &serde_json::json!(["kubectl", "--v=0", "logs", "--limit-bytes=1048576", "--tail=500", "web-0"]));
     let metrics = String::from_utf8(server.get("/metrics").body).unwrap();
     assert!(metrics.contains("airlock_calls_total") && !metrics.contains(&token));
-}
-
-/// What of a process should not grow: open descriptors, and resident memory in KiB.
-fn held(pid: u32) -> (usize, usize) {
-    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok()).unwrap_or(0);
-    (descriptors, resident)
 }
 
 #[test]

@@ -10,9 +10,11 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -153,6 +155,26 @@ func try(task string) (string, error) {
 		seconds, _ := strconv.Atoi(argument)
 		time.Sleep(time.Duration(seconds) * time.Second)
 		return "", nil
+	case "stubborn":
+		// Asked to end, it goes on.
+		signal.Ignore(syscall.SIGTERM)
+		fmt.Println("it goes on")
+		return try("sleep:" + argument)
+	case "silent":
+		// Nobody hears of it any more, and it lives.
+		os.Stdout.Close()
+		os.Stderr.Close()
+		return try("sleep:" + argument)
+	case "burn":
+		return "", burn(argument)
+	case "flood":
+		// As fast as it is read.
+		block := []byte(strings.Repeat(strings.Repeat("x", 99)+"\n", 655))
+		for {
+			if _, err := os.Stdout.Write(block); err != nil {
+				return "", err
+			}
+		}
 	case "print":
 		bytes, _ := strconv.Atoi(argument)
 		line := strings.Repeat("x", 99) + "\n"
@@ -164,6 +186,22 @@ func try(task string) (string, error) {
 		return "a\x1b[31mred\x1b[0m\u202eb", nil
 	}
 	return "", errors.New("there is no such probe")
+}
+
+// burn keeps two processors busy for some milliseconds.
+func burn(milliseconds string) error {
+	length, _ := strconv.Atoi(milliseconds)
+	var working sync.WaitGroup
+	for range 2 {
+		working.Add(1)
+		go func() {
+			defer working.Done()
+			for end := time.Now().Add(time.Duration(length) * time.Millisecond); time.Now().Before(end); {
+			}
+		}()
+	}
+	working.Wait()
+	return nil
 }
 
 // heard is what a server says within a second, after it was asked.
