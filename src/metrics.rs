@@ -158,9 +158,12 @@ pub fn audit_write(took: Duration) {
     histogram!("airlock_audit_write_seconds").record(took);
 }
 
-/// How many children run and how many calls wait.
-pub fn load(running: usize, waiting: usize) {
-    let value = |count: usize| u32::try_from(count).map_or(f64::INFINITY, f64::from);
-    gauge!("airlock_running").set(value(running));
-    gauge!("airlock_waiting").set(value(waiting));
+/// So many more children run.
+pub fn running(more: f64) {
+    gauge!("airlock_running").increment(more);
+}
+
+/// So many more calls wait for a place.
+pub fn waiting(more: f64) {
+    gauge!("airlock_waiting").increment(more);
 }

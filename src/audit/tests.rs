@@ -261,11 +261,14 @@ async fn a_file_that_is_taken_away_or_cut_is_noticed_and_recording_goes_on() {
     audit.decision(&decision("c")).await.unwrap();
     assert_eq!(report(Seal::default(), &[&settings.path]).broken, []);
     assert!(matches!(report(Seal::default(), &[&moved, &settings.path]).broken[0].why, Broken::Missing { from: 3, to: 4 }));
-    // As `copytruncate` does it.
+    // As `copytruncate` does it; without the copy, what it had is missing.
+    let copy = folder.path().join("copy");
+    fs::copy(&settings.path, &copy).unwrap();
     fs::write(&settings.path, "").unwrap();
     audit.decision(&decision("d")).await.unwrap();
     assert!(fs::read_to_string(&settings.path).unwrap().contains(r#""reason":"truncated""#));
-    assert_eq!(report(Seal::default(), &[&settings.path]).broken, []);
+    assert_eq!(report(Seal::default(), &[&copy, &settings.path]).broken, []);
+    assert!(matches!(report(Seal::default(), &[&settings.path]).broken[0].why, Broken::Headless { .. }));
 }
 
 #[tokio::test]

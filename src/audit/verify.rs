@@ -20,6 +20,8 @@ pub struct Verifier {
     /// The input may begin with any record.
     is_part: bool,
     expected: Option<Expected>,
+    /// Hashes that were kept elsewhere, of records that are not found yet.
+    kept: Vec<Hash>,
     /// The first records of chains, by which one that comes again is known.
     starts: HashSet<Hash>,
     /// The first record and the one before it, when that is not in the input: neither may come behind it.
@@ -130,6 +132,11 @@ pub enum Broken {
         /// The hash that was expected.
         expected: String,
     },
+    /// A record that was expected is not there.
+    NotThere {
+        /// Its hash.
+        expected: String,
+    },
     /// Records stand in another order than they were written in.
     Reordered,
     /// A record stands there again.
@@ -156,6 +163,9 @@ impl fmt::Display for Broken {
             Self::NotTheLast { expected } => {
                 write!(f, "missing: the last record is not {expected}; what followed is gone, or it is another chain")
             }
+            Self::NotThere { expected } => {
+                write!(f, "missing: there is no record {expected}; it was taken away, and others may stand in its place")
+            }
             Self::Reordered => f.write_str("reordered: records that belong before this one stand behind it"),
             Self::Repeated { seq } => write!(f, "repeated: record {seq} was there already, or belongs before what stands above it"),
             Self::Headless { seq } => write!(f, "missing: this is record {seq}, and neither a chain nor a file begins with it"),
@@ -174,6 +184,8 @@ struct Seen<'a> {
     request_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
     effect: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    reason: Option<Cow<'a, str>>,
     late: Option<(u64, u64)>,
     refused: Option<u64>,
     repaired_bytes: Option<u64>,
@@ -186,12 +198,19 @@ impl Verifier {
             seal,
             is_part,
             expected: None,
+            kept: Vec::new(),
             starts: HashSet::new(),
             edge: None,
             open: HashMap::new(),
             first_missing: None,
             report: Report::default(),
         }
+    }
+
+    /// Records with these hashes have to be there, wherever: a server that starts again behind an end that was cut off
+    /// goes on without a gap.
+    pub fn keep(&mut self, kept: Vec<Hash>) {
+        self.kept = kept;
     }
 
     /// Reads a file to its end.
@@ -228,6 +247,9 @@ impl Verifier {
         {
             self.broken(end(Broken::NotTheLast { expected }));
         }
+        for kept in std::mem::take(&mut self.kept) {
+            self.broken(end(Broken::NotThere { expected: kept.to_string() }));
+        }
         self.close_open(false);
         self.report
     }
@@ -244,7 +266,8 @@ impl Verifier {
             }
         };
         let begins_chain = link.seq == 1 && link.prev == Hash::NONE && seen.event == "start";
-        let begins_file = seen.event == "file" || begins_chain;
+        // What was made shorter has lost what stood before, which a rotation keeps.
+        let begins_file = begins_chain || (seen.event == "file" && seen.reason.as_deref() != Some("truncated"));
         let wrong = if self.edge.is_some_and(|(first, before)| link.hash == first || link.hash == before) {
             Some(Broken::Repeated { seq: link.seq })
         } else if begins_chain {
@@ -264,6 +287,7 @@ impl Verifier {
         }
         self.expected = Some(Expected { chain: link.next(), is_unsure: false });
         self.report.records += 1;
+        self.kept.retain(|kept| *kept != link.hash);
         if self.report.first.is_none() {
             self.report.first = Some(link.seq);
             self.edge = (!begins_chain).then_some((link.hash, link.prev));
@@ -406,6 +430,10 @@ mod tests {
         assert_eq!(with(&|lines| lines[5].truncate(100)), (6, Broken::Cut));
         let rotated = lines(&Seal::default(), &[CHAIN[0], CHAIN[1], r#""event":"file""#]);
         assert_eq!(first(&[&rotated[2..], &rotated[..2]].concat()), (3, Broken::Repeated { seq: 2 }));
+        // The server says that somebody emptied its file: what it says first there is no beginning.
+        let emptied = lines(&Seal::default(), &[CHAIN[0], CHAIN[1], r#""event":"file","reason":"truncated""#, CHAIN[4]]);
+        assert_eq!(first(&emptied[2..]), (1, Broken::Headless { seq: 3 }));
+        assert!(report(&emptied).broken.is_empty(), "nothing is lost when it was copied before");
         assert_eq!(first(&[]), (0, Broken::Empty));
         assert_eq!(first(&lines(&Seal::keyed(b"k"), &CHAIN)), (1, Broken::Changed));
     }
@@ -428,6 +456,22 @@ mod tests {
         let last = report(&whole).last.unwrap().hash;
         assert_eq!(read(&whole, &last), []);
         assert_eq!(read(&whole[..5], &last)[0].why, Broken::NotTheLast { expected: last });
+    }
+
+    #[test]
+    fn an_end_that_was_cut_off_is_missed_though_the_chain_went_on_there() {
+        let whole = lines(&Seal::default(), &CHAIN);
+        let anew = lines(&Seal::default(), &[CHAIN[0], CHAIN[1], CHAIN[0], CHAIN[4]]);
+        let kept = Link::read(&Seal::default(), whole[3].strip_suffix(b"\n").unwrap()).unwrap().hash;
+        let read = |lines: &[Vec<u8>]| {
+            let mut verifier = Verifier::new(Seal::default(), false);
+            verifier.keep(vec![kept]);
+            verifier.read("f", lines.concat().as_slice()).unwrap();
+            verifier.finish(None, "f").broken
+        };
+        assert_eq!((read(&whole), report(&anew).broken), (vec![], vec![]), "nothing else tells them apart");
+        let gone = Broken::NotThere { expected: kept.to_string() };
+        assert_eq!(read(&anew), [Break { file: "f".into(), line: 0, why: gone }]);
     }
 
     #[test]

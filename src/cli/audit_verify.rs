@@ -19,14 +19,16 @@ use crate::{
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Each record holds the hash of the one before, and its own over all bytes before `,\"hash\":\"`. A record that was changed,
-taken out, put in or moved is found and named. What was cut off at the end is not, unless you give --expect-last: keep the
-hash that this prints last (or that of any record, from your log collector) where the server cannot write.
+taken out, put in or moved is found and named. What was cut off at the end is not, unless you give --expect-last, or, when
+the server has written more since, --expect: keep the hash that this prints last (or that of any record, from your log
+collector) where the server cannot write.
 
 Exit status: 0 when the chain is whole, 1 when it is broken, 2 when it could not be read.
 
 Examples:
   kube-airlock audit verify /var/log/kube-airlock/audit.jsonl      reads audit.jsonl.N to audit.jsonl.1 before it
   kubectl logs deploy/kube-airlock | kube-airlock audit verify --part -
+  kube-airlock audit verify --expect \"$(cat last-hash-of-yesterday)\" /var/log/kube-airlock/audit.jsonl
   kube-airlock audit verify --json --expect-last \"$(cat last-hash)\" audit.jsonl")]
 pub struct Verify {
     /// Files with records; full ones beside each (FILE.1, FILE.2, ...) are read before it. `-` is standard input
@@ -35,6 +37,9 @@ pub struct Verify {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// A hash that some record has to have: one that was the last when you kept it. May be given more than once
+    #[arg(long, value_name = "HASH")]
+    expect: Vec<String>,
     /// The hash that the last record has to have; without it nobody sees that the end was cut off
     #[arg(long, value_name = "HASH")]
     expect_last: Option<String>,
@@ -52,14 +57,13 @@ pub const UNUSABLE: u8 = 2;
 impl Verify {
     /// Prints what was found; the exit status.
     pub fn run(self) -> Result<u8, Box<dyn Error>> {
-        let expected = match &self.expect_last {
-            None => None,
-            Some(text) => {
-                Some(Hash::read(text.as_bytes()).ok_or("--expect-last: give the 64 lower-case hexadecimal digits of a record's `hash`")?)
-            }
+        let hash = |text: &String| {
+            Hash::read(text.as_bytes()).ok_or("--expect and --expect-last: give the 64 lower-case hexadecimal digits of a record's `hash`")
         };
+        let expected = self.expect_last.as_ref().map(hash).transpose()?;
         let seal = self.key_file.as_deref().map(seal_of).transpose()?.unwrap_or_default();
         let mut verifier = Verifier::new(seal, self.part);
+        verifier.keep(self.expect.iter().map(hash).collect::<Result<_, _>>()?);
         let mut last = String::new();
         // All are opened before one is read: what is rotated meanwhile stays what it was.
         let mut inputs: Vec<(String, Box<dyn io::Read>)> = Vec::new();
@@ -121,7 +125,10 @@ fn told(report: &Report, is_end_known: bool) -> String {
     if let Some(last) = &report.last {
         line(format!("  last   record {} ({}) of {}\n  hash   {}", last.seq, last.event, last.time, last.hash));
         if !is_end_known && report.broken_places == 0 {
-            line("  keep that hash elsewhere, and give it with --expect-last: without it, records that are cut off at the end are not missed".into());
+            line(
+                "  keep that hash elsewhere, and give it with --expect: without it, records that are cut off at the end are not missed"
+                    .into(),
+            );
         }
     }
     if report.repaired_bytes > 0 {

@@ -34,6 +34,19 @@ pub struct Admission {
 #[must_use]
 pub struct Place(#[expect(dead_code, reason = "held, never looked at")] (OwnedSemaphorePermit, Option<Counted>));
 
+impl Place {
+    fn taken(permit: OwnedSemaphorePermit, counted: Option<Counted>) -> Self {
+        metrics::running(1.0);
+        Self((permit, counted))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        metrics::running(-1.0);
+    }
+}
+
 /// One of its caller's calls.
 #[derive(Debug)]
 struct Counted {
@@ -76,20 +89,17 @@ impl Admission {
     pub async fn enter(&self, caller: &Caller, within: Duration) -> Result<Place, Refusal> {
         let counted = self.count(caller)?;
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-            self.report();
-            return Ok(Place((place, counted)));
+            return Ok(Place::taken(place, counted));
         }
         let waiting = Waiting::join(&self.waiting);
         let overloaded = || Refusal::Overloaded { running: self.total, waiting: self.waiting.load(Ordering::Relaxed).saturating_sub(1) };
         if waiting.ahead >= self.longest_queue {
             return Err(overloaded());
         }
-        self.report();
         let place = timeout(self.longest_wait.min(within), Arc::clone(&self.places).acquire_owned()).await;
         drop(waiting);
-        self.report();
         match place {
-            Ok(Ok(place)) => Ok(Place((place, counted))),
+            Ok(Ok(place)) => Ok(Place::taken(place, counted)),
             _ => Err(overloaded()),
         }
     }
@@ -107,10 +117,6 @@ impl Admission {
         *calls += 1;
         Ok(Some(Counted { by_caller: Arc::clone(&self.by_caller), principal: caller.principal().to_owned() }))
     }
-
-    fn report(&self) {
-        metrics::load(self.total - self.places.available_permits(), self.waiting.load(Ordering::Relaxed));
-    }
 }
 
 /// A place in the queue; left also when the waiting call is dropped.
@@ -121,12 +127,14 @@ struct Waiting<'a> {
 
 impl<'a> Waiting<'a> {
     fn join(count: &'a AtomicUsize) -> Self {
+        metrics::waiting(1.0);
         Self { count, ahead: count.fetch_add(1, Ordering::Relaxed) }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
+        metrics::waiting(-1.0);
         self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }

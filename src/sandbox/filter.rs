@@ -313,7 +313,10 @@ fn halves(number: u64) -> (u32, u32) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{
+        super::profile::{ProfileName, Profiles},
+        *,
+    };
 
     /// What the kernel would decide: classic BPF, the instructions that are used here.
     fn run(code: &[sock_filter], number: u32, architecture: u32, arguments: [u64; 6]) -> u32 {
@@ -395,6 +398,69 @@ mod tests {
         assert_eq!(run(&code, 0, OURS, [0; 6]), Action::Allow.code());
         for (number, architecture) in [(0, 3 | 0x4000_0000), (FIRST_OF_X32, OURS), (FIRST_OF_X32 | 39, OURS), (u32::MAX, OURS)] {
             assert_eq!(run(&code, number, architecture, [0; 6]), Action::Kill.code());
+        }
+    }
+
+    /// What a rule says to a call of process 77 whose tool is descriptor 9, without any program.
+    fn looked_up(rule: Option<&Rule>, arguments: [u64; 6]) -> Action {
+        let Some(rule) = rule else { return DEFAULT };
+        let holds = |condition: &Condition| {
+            let value = match condition.value {
+                Value::Number(number) => number,
+                Value::OwnProcess => 77,
+                Value::Tool => 9,
+            };
+            arguments[condition.argument as usize] & condition.mask == value
+        };
+        if rule.allowed.iter().any(|alternative| alternative.iter().all(holds)) { Action::Allow } else { rule.otherwise }
+    }
+
+    /// Arguments that fit each alternative of a rule, with every bit in and around them.
+    fn around(rule: &Rule) -> Vec<[u64; 6]> {
+        let mut all = vec![[0; 6], [u64::MAX; 6]];
+        for alternative in &rule.allowed {
+            for others in [0, u64::MAX] {
+                let mut fitting = [others; 6];
+                for condition in alternative {
+                    let value = match condition.value {
+                        Value::Number(number) => number,
+                        Value::OwnProcess => 77,
+                        Value::Tool => 9,
+                    };
+                    let argument = &mut fitting[condition.argument as usize];
+                    *argument = *argument & !condition.mask | value;
+                }
+                all.push(fitting);
+                for bit in 0..64 {
+                    all.extend((0..6).map(|at| {
+                        let mut other = fitting;
+                        other[at] ^= 1 << bit;
+                        other
+                    }));
+                }
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn every_profile_says_of_every_number_what_its_rules_say() {
+        let profiles = Profiles::load().unwrap();
+        for name in ProfileName::ALL {
+            let profile = profiles.get(name);
+            let code = profile.filter.program(Pid::from_raw(77), 9);
+            let rules: BTreeMap<u32, &Rule> = profile.rules.iter().map(|(syscall, rule)| (syscall.id() as u32, rule)).collect();
+            assert!(rules.len() > 50, "{name:?}");
+            for number in (0..4096).chain([FIRST_OF_X32 / 2, FIRST_OF_X32 - 1]) {
+                let rule = rules.get(&number).copied();
+                for arguments in rule.map_or(vec![[0; 6]], around) {
+                    let expected = looked_up(rule, arguments).code();
+                    assert_eq!(run(&code, number, OURS, arguments), expected, "{name:?}: {number} {arguments:x?}");
+                }
+            }
+            for number in [FIRST_OF_X32, FIRST_OF_X32 + 1, FIRST_OF_X32 + 59, 0x7fff_ffff, 0x8000_0000, u32::MAX] {
+                assert_eq!(run(&code, number, OURS, [0; 6]), Action::Kill.code(), "{name:?}: {number}");
+            }
         }
     }
 

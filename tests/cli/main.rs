@@ -331,6 +331,7 @@ fn verify_says_whether_records_are_whole_and_where_they_are_not() {
     tell("a part that nobody expects", verify(&whole[2..], &[]));
     tell("something else", verify(&["listening\n".to_owned()], &[]));
     tell("as JSON", verify(&changed, &["--json"]));
+    tell("a record as it was kept", verify(&whole[..4], &["--expect", &last]));
     tell("no hash", verify(&whole, &["--expect-last", "abc"]));
     let missing = airlock(&["audit", "verify", "/nonexistent/audit.jsonl"], "");
     tell("no file", (missing.status.code().unwrap(), text(&missing.stderr)));

@@ -277,6 +277,7 @@ fn metrics_tell_what_happened_in_few_words() {
         r#"airlock_calls_total{tool="kubectl",door="rest",outcome="ran"} 1"#,
         r#"airlock_audit_records_total{event="start"} 1"#,
         r#"airlock_build_info{version="#,
+        "airlock_running 0\n", // it ran, and has ended
         r#"airlock_queue_seconds_count{tool="kubectl"} 1"#,
         r#"airlock_spawn_seconds_count{tool="kubectl"} 1"#,
         r#"airlock_child_seconds_count{tool="kubectl"} 1"#,

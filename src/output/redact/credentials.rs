@@ -89,10 +89,17 @@ impl Credentials {
         read.len() - begun(read, self.spellings.iter().map(|text| text.expose().as_slice()))
     }
 
-    /// What was held back, at the end of the stream.
+    /// What was held back, at the end of the stream. The beginning of a text is taken out too: where a stream ends a
+    /// caller may choose (`kubectl logs --limit-bytes`), and all but the last character is as good as a secret.
     pub(super) fn finish(mut self, told: &mut Vec<u8>) {
         let held = std::mem::take(&mut self.held);
-        self.tell(&held, held.len(), told);
+        let at = self.tell(&held, self.safe(&held), told);
+        let begun = held.get(at..).unwrap_or_default();
+        if begun.len() >= SHORTEST {
+            told.extend_from_slice(MARK);
+        } else {
+            self.tell(begun, begun.len(), told);
+        }
     }
 
     /// Tells what begins before `safe`; returns how far that goes.
@@ -160,11 +167,11 @@ mod tests {
 
     #[test]
     fn a_secret_is_taken_out_wherever_the_chunks_are_cut() {
-        let text = b"token: s3cret-token, again s3cret-token-2 and s3cret-toke";
+        let text = b"token: s3cret-token, again s3cret-token-2 and s3cret-toke.";
         for cut in 0..text.len() {
             let (first, second) = text.split_at(cut);
             let found = redacted(&["s3cret-token", "s3cret-token-2", "short"], &[first, second]);
-            assert_eq!(found, "token: [REDACTED], again [REDACTED] and s3cret-toke", "cut at {cut}");
+            assert_eq!(found, "token: [REDACTED], again [REDACTED] and s3cret-toke.", "cut at {cut}");
         }
         assert_eq!(redacted(&["short"], &[b"a short word"]), "a short word");
         assert_eq!(
@@ -172,6 +179,24 @@ mod tests {
             r#"{"a":"[REDACTED]","b":"[REDACTED]"} [REDACTED]"#
         );
         assert_eq!(redacted(&[], &[b"a", b"b"]), "ab");
+    }
+
+    #[test]
+    fn a_secret_that_the_stream_ends_in_is_taken_out() {
+        let encoded = BASE64_STANDARD_NO_PAD.encode("s3cret-token");
+        for (text, found) in [
+            ("a token: s3cret-toke", "a token: [REDACTED]"),
+            ("a token: s3cret-", "a token: s3cret-"),
+            ("a token: s3cret-t", "a token: [REDACTED]"),
+            ("s3cret-tos3cret-token", "s3cret-to[REDACTED]"),
+            ("s3cret-tokens3cret-tok", "[REDACTED][REDACTED]"),
+            (&format!("in base64: {}", &encoded[..14]), "in base64: [REDACTED]"),
+        ] {
+            for size in [1, 5, 100] {
+                let chunks: Vec<&[u8]> = text.as_bytes().chunks(size).collect();
+                assert_eq!(redacted(&["s3cret-token"], &chunks), found, "in pieces of {size}");
+            }
+        }
     }
 
     #[test]
@@ -203,6 +228,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_secret_is_left_and_nothing_else_is_lost(text in "[ab]{0,200}", secret in "[ab]{8,12}", size in 1_usize..40) {
+            let text = text + "."; // none is cut off
             let chunks: Vec<&[u8]> = text.as_bytes().chunks(size).collect();
             let found = redacted(&[&secret], &chunks);
             prop_assert!(!found.contains(&secret));
