@@ -99,6 +99,7 @@ struct Stand {
     allowed: Allowed,
 }
 
+const SLOTS: Slots = Slots { tools: 8, filters: 0 };
 const LIMITS: Limits = Limits { memory_bytes: 1 << 30, cpu_seconds: 35 };
 
 /// What is left out, to see what it costs; the first stands for nothing.
@@ -122,7 +123,7 @@ fn spawning(program: &Path) {
             let levels = layers.iter().fold(Levels::default(), |levels, layer| levels.without(*layer));
             let users = is_root.then(|| claim_users(50_000, 8).unwrap());
             let tools = vec![(Program::Tool(Tool::Kubectl), PathBuf::from(program))];
-            let link = fork_spawner(tools, Profiles::load().unwrap(), levels, users, 8).unwrap();
+            let link = fork_spawner(tools, Profiles::load().unwrap(), levels, users, SLOTS).unwrap();
             (link, Workspaces::create(None, owner).unwrap())
         })
         .collect();
@@ -178,7 +179,7 @@ fn in_turns<const KINDS: usize>(rounds: usize, mut round: impl FnMut() -> [Durat
 
 impl Stand {
     async fn new(link: SpawnerLink, workspaces: Workspaces) -> Self {
-        let sandbox = Sandbox::new(link, Slots { tools: 8, filters: 0 }).unwrap();
+        let sandbox = Sandbox::new(link, SLOTS).unwrap();
         sandbox.open(Program::Tool(Tool::Kubectl)).await.unwrap().unwrap();
         let catalogues = Catalogue::carried().unwrap();
         let file = PolicyFile { name: "read-only.toml".into(), text: include_str!("../policy/read-only.toml").into() };

@@ -153,7 +153,7 @@ impl Prepared {
                 "no command could be confined on this host\nerror[sandbox_unavailable]: {error}\n  fix:    `kube-airlock doctor` shows what this host lacks, and what to do\n  accept: `[sandbox.layers]` with `LAYER = \"off\"` in the settings runs commands without it"
             )
         })?;
-        let link = fork_spawner(settings.programs(), profiles, settings.levels.clone(), children, slots(settings).all())?;
+        let link = fork_spawner(settings.programs(), profiles, settings.levels.clone(), children, slots(settings))?;
         Ok(Self { catalogues, policy, clusters, workspaces, link })
     }
 

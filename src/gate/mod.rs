@@ -299,8 +299,9 @@ impl Call<'_> {
         let tool = self.request.tool;
         let queueing = Instant::now();
         let place = tokio::select! {
-            place = self.rooms.admission.enter(self.caller, deadline.saturating_sub(self.started.elapsed())) => place,
+            biased;
             () = cancel.cancelled() => Err(Refusal::Cancelled),
+            place = self.rooms.admission.enter(self.caller, deadline.saturating_sub(self.started.elapsed())) => place,
         };
         let queued = *times.queue.insert(queueing.elapsed());
         metrics::step(Step::Queue, tool, queued);

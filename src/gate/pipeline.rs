@@ -23,7 +23,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::watch::GRACE;
 use crate::{
     command::Filter,
-    output::{Caps, Captured, Redactor, capture},
+    output::{Caps, Captured, Cleaner, Redactor, capture},
     refusal::Refusal,
     sandbox::{Child, ExitStatus, FilterStreams, Limits, Sandbox, SandboxError, Streams},
     secret::SecretString,
@@ -244,9 +244,10 @@ impl Stages {
 /// How long the last of a dead tool's output may take to be thrown away.
 const FLUSH: Duration = Duration::from_millis(200);
 
-/// Carries what the tool prints to the first filter, secrets taken out, until one of them is gone.
+/// Carries what the tool prints to the first filter, cleaned and with secrets taken out, until one of them is gone.
 async fn pump(mut from: pipe::Receiver, mut to: pipe::Sender, mut redactor: Redactor, most: u64) -> Pumped {
     let mut buffer = vec![0_u8; 32 * 1024];
+    let mut cleaner = Cleaner::default();
     let mut read_bytes: u64 = 0;
     loop {
         let read = select! {
@@ -261,10 +262,12 @@ async fn pump(mut from: pipe::Receiver, mut to: pipe::Sender, mut redactor: Reda
             return Pumped { left: false, too_much: true };
         }
         if chunk.is_empty() {
-            let left = to.write_all(&redactor.finish()).await.is_err();
+            let mut last = redactor.push(&cleaner.finish());
+            last.append(&mut redactor.finish());
+            let left = to.write_all(&last).await.is_err();
             return Pumped { left, too_much: false };
         }
-        if to.write_all(&redactor.push(chunk)).await.is_err() {
+        if to.write_all(&redactor.push(&cleaner.push(chunk))).await.is_err() {
             return Pumped { left: true, too_much: false };
         }
     }

@@ -6,7 +6,7 @@ use tokio::{
 };
 
 use super::{
-    clean::clean,
+    clean::{Cleaner, clean},
     live::{Lines, Live, Stream},
     redact::Redactor,
 };
@@ -65,6 +65,7 @@ pub async fn capture(
     // Without what the redactor took out.
     let mut shown: u64 = 0;
     let mut buffer = vec![0_u8; 32 * 1024];
+    let mut cleaner = Cleaner::default();
     let mut lines_left = caps.lines.unwrap_or(u64::MAX);
     let mut capped;
     loop {
@@ -76,7 +77,13 @@ pub async fn capture(
         let chunk = buffer.get(..read).unwrap_or_default();
         written += chunk.len() as u64;
         let ended = chunk.is_empty();
-        let told = if ended { std::mem::replace(&mut redactor, Redactor::new(&[])).finish() } else { redactor.push(chunk) };
+        let told = if ended {
+            let mut told = redactor.push(&std::mem::take(&mut cleaner).finish());
+            told.append(&mut std::mem::replace(&mut redactor, Redactor::new(&[])).finish());
+            told
+        } else {
+            redactor.push(&cleaner.push(chunk))
+        };
         let (told, used_up) = first_lines(&told, &mut lines_left);
         if let Some(live) = &mut live {
             live.push(told, &mut stop).await;
@@ -195,5 +202,29 @@ mod tests {
             told.push_str(&text);
         }
         assert_eq!(told, "a\nb");
+    }
+
+    #[tokio::test]
+    async fn colours_hide_no_secret() {
+        let key = "-----BEGIN \x1b[1mPRIVATE KEY-----\nMIIabcdefgh\n-----END PRIVATE KEY-----\n";
+        for (text, secret) in [
+            ("Authorization: Bearer \x1b[32mabcdefghijklmnop\x1b[0m\n", "abcdefghijklmnop"),
+            ("token s3cret\x1b[0m-token of the re\u{200b}quest\n", "-token"),
+            ("token s3cr\u{200b}et-token\n", "et-token"),
+            (key, "MIIabcdefgh"),
+            ("\x1b[34mapiVersion\x1b[0m: v1\n\x1b[34mkind\x1b[0m: Secret\n\x1b[34mdata\x1b[0m:\n  a: c2VjcmV0\n", "c2VjcmV0"),
+            ("eyJhbGciOiJIUzI1NiJ9\x1b[m.eyJzdWIiOiJhZG1pbiJ9.c2lnbmF0dXJlc2lnbmF0dXJl\n", "c2lnbmF0dXJl"),
+        ] {
+            for size in [1, 7, 4096] {
+                let (_sender, stop) = watch::channel(false);
+                let (mut to, from) = tokio::io::duplex(size);
+                let writing = tokio::spawn(async move { tokio::io::AsyncWriteExt::write_all(&mut to, text.as_bytes()).await });
+                let caps = Caps { kept: 4096, read: 1 << 20, lines: None };
+                let redactor = Redactor::new(&[crate::secret::SecretString::new("s3cret-token".into())]);
+                let found = capture(from, caps, redactor, None, stop).await;
+                writing.await.unwrap().unwrap();
+                assert!(!found.text.contains(secret) && found.text.contains("[REDACTED]"), "{text:?}: {}", found.text);
+            }
+        }
     }
 }

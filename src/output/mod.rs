@@ -11,6 +11,6 @@ mod live;
 mod redact;
 
 pub use capture::{Cap, Caps, Captured, capture};
-pub use clean::clean;
+pub use clean::{Cleaner, clean};
 pub use live::{Event, Live, Stream};
 pub use redact::Redactor;

@@ -32,7 +32,7 @@ use super::{
     environment::{environment, environment_of_filter},
     landlock,
     layer::{self, Layer, LayerStatus, Levels},
-    message::{ExitStatus, LARGEST, Limits, NO_HELPER, Program, Reply, Request, Start, Stop, ToolAbsence},
+    message::{ExitStatus, LARGEST, Limits, NO_HELPER, Program, Reply, Request, Slots, Start, Stop, ToolAbsence},
     notify::supervise,
     profile::{ListenerKind, ProfileName, Profiles},
     spawner::{SpawnerLink, receive, send},
@@ -112,23 +112,6 @@ pub struct Child {
     layers: Vec<LayerStatus>,
     streams: Option<Streams>,
     tunnel: Option<Arc<Tunnel>>,
-}
-
-/// How many children there may be at once. Each has a user of its own, where the spawner is root; filters never take a
-/// tool's.
-#[derive(Clone, Copy, Debug)]
-pub struct Slots {
-    /// Tools.
-    pub tools: u16,
-    /// Filters.
-    pub filters: u16,
-}
-
-impl Slots {
-    /// Both.
-    pub fn all(self) -> u16 {
-        self.tools.saturating_add(self.filters)
-    }
 }
 
 /// What a filter reads and where it writes to.

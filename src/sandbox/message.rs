@@ -30,6 +30,31 @@ pub struct Limits {
     pub cpu_seconds: u64,
 }
 
+/// How many children there may be at once. Each has a user of its own, where the spawner is root; filters never take a
+/// tool's.
+#[derive(Clone, Copy, Debug)]
+pub struct Slots {
+    /// Tools.
+    pub tools: u16,
+    /// Filters.
+    pub filters: u16,
+}
+
+impl Slots {
+    /// Whether this one is for such a program.
+    pub(super) fn has(self, slot: u16, program: Program) -> bool {
+        match program {
+            Program::Tool(_) => slot < self.tools,
+            Program::Filter(_) => (self.tools..self.all()).contains(&slot),
+        }
+    }
+
+    /// Both.
+    pub fn all(self) -> u16 {
+        self.tools.saturating_add(self.filters)
+    }
+}
+
 /// The server asks.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]

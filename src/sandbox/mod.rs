@@ -29,9 +29,9 @@ mod verbs;
 
 pub use battery::{AloneReport, Battery, Host, ProbeReport, check_layers};
 pub use beyond::{Arguments, Beyond, BeyondFile, Unused};
-pub use client::{Child, FilterStreams, Run, Sandbox, SandboxError, Slots, Streams};
+pub use client::{Child, FilterStreams, Run, Sandbox, SandboxError, Streams};
 pub use layer::{Layer, LayerState, LayerStatus, Level, Levels};
-pub use message::{ExitStatus, Limits, Program};
+pub use message::{ExitStatus, Limits, Program, Slots};
 pub use privilege::{Identity, claim_users};
 pub use probe::Found;
 pub use profile::{ProfileError, ProfileName, Profiles};

@@ -35,7 +35,7 @@ use nix::{
 use super::{
     child::{Confinement, FAILED, Place, Plan, WITHOUT_WRITE_EXECUTE, become_tool, errno_of},
     layer::{Levels, Step},
-    message::{ExitStatus, LARGEST, NO_HELPER, Program, Reply, Request, Start, Stop, ToolAbsence},
+    message::{ExitStatus, LARGEST, NO_HELPER, Program, Reply, Request, Slots, Start, Stop, ToolAbsence},
     privilege::Identity,
     profile::{ProfileName, Profiles},
     scratch, sys,
@@ -54,7 +54,7 @@ pub struct SpawnerLink {
 
 /// Forks the spawner. Call it while the process has one thread.
 ///
-/// With `children` given (the spawner is root) each child gets its own user, counted from there; `slots` is the
+/// With `children` given (the spawner is root) each child gets its own user, counted from there; `slots` are the
 /// most children at once.
 ///
 /// # Errors
@@ -64,7 +64,7 @@ pub fn fork_spawner(
     profiles: Profiles,
     levels: Levels,
     children: Option<Identity>,
-    slots: u16,
+    slots: Slots,
 ) -> io::Result<SpawnerLink> {
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
     let server = getpid();
@@ -92,10 +92,10 @@ struct Spawner {
     levels: Levels,
     children: HashMap<u64, Running>,
     first_user: Option<Identity>,
-    /// The directories of the children that ended last, as many as there may be children.
+    /// The directories of the tools that ended last, as many as there may be tools.
     returned: VecDeque<OwnedFd>,
     /// How many children there may be at once, each with a user of its own.
-    slots: u16,
+    slots: Slots,
     server: Pid,
     /// Who the server is, once it is not root any more: then it is nobody else ever again.
     server_user: Cell<Option<Identity>>,
@@ -170,7 +170,7 @@ impl Spawner {
         profiles: Profiles,
         levels: Levels,
         first_user: Option<Identity>,
-        slots: u16,
+        slots: Slots,
         server: Pid,
     ) -> io::Result<Self> {
         sys::ignore_terminal_signals()?;
@@ -310,7 +310,7 @@ impl Spawner {
             }
         };
         // The users past these are other programs', and one is the server's own.
-        if start.slot >= self.slots {
+        if !self.slots.has(start.slot, start.program) {
             return Err(failed("user", "slot")(Errno::EINVAL));
         }
         let tool = self.open.get(&start.program).ok_or(Errno::ENOENT).map_err(failed("exec", "open"))?;
@@ -481,7 +481,7 @@ impl Spawner {
             let _ = workspace.give(server); // the server is gone: see above
         }
         self.returned.push_back(workspace.directory);
-        if self.returned.len() > self.slots.into() {
+        if self.returned.len() > self.slots.tools.into() {
             self.returned.pop_front();
         }
     }

@@ -22,6 +22,8 @@ use kube_airlock::{
 use nix::{fcntl::OFlag, unistd::pipe2};
 use tokio::{io::AsyncReadExt, net::unix::pipe, time::timeout};
 
+const SLOTS: Slots = Slots { tools: 0, filters: 64 };
+
 /// What an attack wants: that this file comes back, or that the program's output does.
 const SECRET: &str = "airlock-canary-of-a-file";
 
@@ -64,10 +66,10 @@ fn main() {
 
     let programs = FilterProgram::ALL.map(|program| (Program::Filter(program), tools.join("filters").join(program.as_str()))).to_vec();
     let users = nix::unistd::geteuid().is_root().then(|| claim_users(52_000, 64).unwrap());
-    let link = fork_spawner(programs, Profiles::load().unwrap(), Levels::default(), users, 64).unwrap();
+    let link = fork_spawner(programs, Profiles::load().unwrap(), Levels::default(), users, SLOTS).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let sandbox = Sandbox::new(link, Slots { tools: 0, filters: 64 }).unwrap();
+        let sandbox = Sandbox::new(link, SLOTS).unwrap();
         for program in FilterProgram::ALL {
             sandbox.open(Program::Filter(program)).await.unwrap().unwrap();
         }

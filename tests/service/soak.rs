@@ -135,8 +135,6 @@ fn many_calls_of_every_kind_leave_nothing_and_are_recorded() {
     assert!(Command::new(program()).args(["audit", "verify"]).arg(&server.audit).stdout(Stdio::null()).status().unwrap().success());
     let log = fs::read_to_string(&server.log).unwrap();
     assert!(!log.contains("ERROR"), "{log}");
-    // A refusal never waits for a command; the rest is the machine's.
-    assert!(busy[busy.len() / 2] < Duration::from_millis(100), "{:?}", busy[busy.len() / 2]);
 }
 
 struct Soak<'a> {
