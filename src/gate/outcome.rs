@@ -67,6 +67,8 @@ pub struct Body {
     pub exit_code: i32,
     /// The tool and each filter behind it, when there are any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    #[schema(required = false)]
     pub stages: Vec<StageBody>,
     /// Names this call in the server's log and audit.
     pub request_id: String,
@@ -249,5 +251,26 @@ impl Body {
             }
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use utoipa::PartialSchema;
+
+    use super::*;
+
+    /// Clients refuse an answer that lacks what its schema requires.
+    #[test]
+    fn the_shortest_answer_has_what_the_schemas_require() {
+        let refused = Outcome::refused(Refusal::NoKubeconfig);
+        let body = serde_json::to_value(refused.body()).unwrap();
+        for schema in [serde_json::to_value(schemars::schema_for!(Body)).unwrap(), serde_json::to_value(Body::schema()).unwrap()] {
+            let required = schema["required"].as_array().unwrap();
+            assert!(required.len() >= 6, "{schema}");
+            for name in required {
+                assert!(body.get(name.as_str().unwrap()).is_some(), "{name} is required and not in {body}");
+            }
+        }
     }
 }

@@ -131,7 +131,10 @@ fn many_calls_of_every_kind_leave_nothing_and_are_recorded() {
     let wrong: Vec<_> =
         of_call.iter().filter(|(_, (decisions, ends, allowed))| (*decisions, *ends) != (1, usize::from(*allowed))).collect();
     assert!(wrong.is_empty(), "{} calls have not their records: {:?}", wrong.len(), wrong.iter().take(5).collect::<Vec<_>>());
-    assert_eq!(of_call.len(), made + busy.len(), "every call is recorded");
+    // Who leaves before the request is read has asked for nothing.
+    let left = soak.found.lock().unwrap().get(&Kind::Cancelled).map_or(0, |outcomes| outcomes.values().sum());
+    let asked = made + busy.len();
+    assert!((asked - left..=asked).contains(&of_call.len()), "{} of {asked} calls are recorded", of_call.len());
     assert!(Command::new(program()).args(["audit", "verify"]).arg(&server.audit).stdout(Stdio::null()).status().unwrap().success());
     let log = fs::read_to_string(&server.log).unwrap();
     assert!(!log.contains("ERROR"), "{log}");
