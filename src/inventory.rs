@@ -24,7 +24,7 @@ use crate::{
     command::FilterProgram,
     egress::Pinned,
     kubeconfig::Kubeconfig,
-    output::{Caps, Redactor, capture},
+    output::{Caps, Sanitizer, capture},
     sandbox::{Limits, Program, Run, Sandbox, ToolAbsence},
     workspace::Workspaces,
 };
@@ -269,7 +269,7 @@ impl Inventory {
             sandbox.start(Run::VersionProbe(tool), Pinned::nowhere(), workspace, limits).await.map_err(|error| error.to_string())?;
         let (_stop, stopped) = watch::channel(false);
         let caps = Caps { kept: 16 * 1024, read: 64 * 1024, lines: None };
-        let plain = || Redactor::new(&[]);
+        let plain = || Sanitizer::new(&[]);
         let Some(streams) = child.take_streams() else { return Err("its output is gone".into()) };
         let told = async {
             tokio::join!(

@@ -23,7 +23,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::watch::GRACE;
 use crate::{
     command::Filter,
-    output::{Caps, Captured, Cleaner, Redactor, capture},
+    output::{Caps, Captured, Sanitizer, capture},
     refusal::Refusal,
     sandbox::{Child, ExitStatus, FilterStreams, Limits, Sandbox, SandboxError, Streams},
     secret::SecretString,
@@ -72,11 +72,11 @@ impl Pipeline {
                 SandboxError::NoSlot => Refusal::Overloaded { running: filters.len(), waiting: 0 },
                 error => error.into(),
             })?;
-            let redactor = Redactor::new(secrets);
+            let sanitizer = Sanitizer::new(secrets);
             let errors = tokio::spawn(async move {
                 // It ends when the filter has: nothing else holds the other end.
                 let (_never, stop) = watch::channel(false);
-                capture(stderr, KEPT_ERRORS, redactor, None, stop).await
+                capture(stderr, KEPT_ERRORS, sanitizer, None, stop).await
             });
             running.push(Running { child, name: filter.name(), errors });
             stdin = next;
@@ -163,10 +163,10 @@ impl Stages {
         };
         let stop = CancellationToken::new();
         let pump = tokio::spawn({
-            let (redactor, full, stop) = (Redactor::new(secrets), full.clone(), stop.clone());
+            let (sanitizer, full, stop) = (Sanitizer::new(secrets), full.clone(), stop.clone());
             async move {
                 select! {
-                    pumped = pump(streams.stdout, into_first, redactor, most) => {
+                    pumped = pump(streams.stdout, into_first, sanitizer, most) => {
                         if pumped.too_much {
                             full.cancel();
                         }
@@ -245,9 +245,8 @@ impl Stages {
 const FLUSH: Duration = Duration::from_millis(200);
 
 /// Carries what the tool prints to the first filter, cleaned and with secrets taken out, until one of them is gone.
-async fn pump(mut from: pipe::Receiver, mut to: pipe::Sender, mut redactor: Redactor, most: u64) -> Pumped {
+async fn pump(mut from: pipe::Receiver, mut to: pipe::Sender, mut sanitizer: Sanitizer, most: u64) -> Pumped {
     let mut buffer = vec![0_u8; 32 * 1024];
-    let mut cleaner = Cleaner::default();
     let mut read_bytes: u64 = 0;
     loop {
         let read = select! {
@@ -262,12 +261,10 @@ async fn pump(mut from: pipe::Receiver, mut to: pipe::Sender, mut redactor: Reda
             return Pumped { left: false, too_much: true };
         }
         if chunk.is_empty() {
-            let mut last = redactor.push(&cleaner.finish());
-            last.append(&mut redactor.finish());
-            let left = to.write_all(&last).await.is_err();
+            let left = to.write_all(&sanitizer.finish()).await.is_err();
             return Pumped { left, too_much: false };
         }
-        if to.write_all(&redactor.push(&cleaner.push(chunk))).await.is_err() {
+        if to.write_all(&sanitizer.push(chunk)).await.is_err() {
             return Pumped { left: true, too_much: false };
         }
     }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::pipeline::Stages;
 use crate::{
-    output::{Cap, Caps, Captured, Live, Redactor, Stream, capture},
+    output::{Cap, Caps, Captured, Live, Sanitizer, Stream, capture},
     refusal::Refusal,
     sandbox::{ExitStatus, Streams},
     secret::SecretString,
@@ -59,7 +59,7 @@ impl Watch<'_> {
         let full = &self.full;
         let read_one = async |stream, pipe| {
             let live = self.live.clone().map(|live| (live, stream));
-            let captured = capture(pipe, self.caps, Redactor::new(&self.secrets), live, stopped.clone()).await;
+            let captured = capture(pipe, self.caps, Sanitizer::new(&self.secrets), live, stopped.clone()).await;
             if captured.capped.is_some() {
                 full.cancel();
             }

@@ -1,7 +1,5 @@
 //! `POST /tools/{tool}`.
 
-use std::time::Duration;
-
 use axum::{
     Extension, Json,
     body::{Body as HttpBody, to_bytes},
@@ -117,9 +115,7 @@ pub(super) fn refused(refusal: Refusal) -> Response {
 
 fn with_status(status: StatusCode, refusal: Refusal) -> Response {
     metrics::refusal(refusal.code().as_str());
-    let outcome =
-        Outcome { request_id: uuid::Uuid::new_v4().simple().to_string(), took: Duration::ZERO, ran: None, refusal: Some(refusal) };
-    let mut response = rendered(&outcome);
+    let mut response = rendered(&Outcome::refused(refusal));
     *response.status_mut() = status;
     response
 }

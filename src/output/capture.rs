@@ -6,9 +6,9 @@ use tokio::{
 };
 
 use super::{
-    clean::{Cleaner, clean},
+    clean::clean,
     live::{Lines, Live, Stream},
-    redact::Redactor,
+    sanitize::Sanitizer,
 };
 
 /// How much of a stream is kept, and how much is read at all. Bytes.
@@ -45,11 +45,11 @@ pub enum Cap {
 }
 
 /// Reads `stream` to its end, or until a cap is reached or `stop` changes to true: then what was read so far is
-/// returned. What `redactor` knows is taken out before anything is kept or told to `live`.
+/// returned. What `sanitizer` knows is taken out before anything is kept or told to `live`.
 pub async fn capture(
     mut stream: impl AsyncRead + Unpin,
     caps: Caps,
-    mut redactor: Redactor,
+    sanitizer: Sanitizer,
     live: Option<(Live, Stream)>,
     mut stop: watch::Receiver<bool>,
 ) -> Captured {
@@ -62,10 +62,10 @@ pub async fn capture(
     let mut head: Vec<u8> = Vec::new();
     let mut tail: Vec<u8> = Vec::new();
     let mut written: u64 = 0;
-    // Without what the redactor took out.
+    // Without what the sanitizer took out.
     let mut shown: u64 = 0;
     let mut buffer = vec![0_u8; 32 * 1024];
-    let mut cleaner = Cleaner::default();
+    let mut sanitizer = Some(sanitizer);
     let mut lines_left = caps.lines.unwrap_or(u64::MAX);
     let mut capped;
     loop {
@@ -77,13 +77,11 @@ pub async fn capture(
         let chunk = buffer.get(..read).unwrap_or_default();
         written += chunk.len() as u64;
         let ended = chunk.is_empty();
-        let told = if ended {
-            let mut told = redactor.push(&std::mem::take(&mut cleaner).finish());
-            told.append(&mut std::mem::replace(&mut redactor, Redactor::new(&[])).finish());
-            told
-        } else {
-            redactor.push(&cleaner.push(chunk))
+        let told = match ended {
+            true => sanitizer.take().map(Sanitizer::finish),
+            false => sanitizer.as_mut().map(|sanitizer| sanitizer.push(chunk)),
         };
+        let told = told.unwrap_or_default();
         let (told, used_up) = first_lines(&told, &mut lines_left);
         if let Some(live) = &mut live {
             live.push(told, &mut stop).await;
@@ -155,7 +153,7 @@ mod tests {
 
     async fn captured(text: &[u8], kept: usize, read: u64) -> Captured {
         let (_sender, stop) = watch::channel(false);
-        capture(text, Caps { kept, read, lines: None }, Redactor::new(&[]), None, stop).await
+        capture(text, Caps { kept, read, lines: None }, Sanitizer::new(&[]), None, stop).await
     }
 
     #[tokio::test]
@@ -186,7 +184,7 @@ mod tests {
     async fn after_as_many_lines_as_are_told_nothing_more_is_read() {
         let (_sender, stop) = watch::channel(false);
         let caps = Caps { kept: 100, read: 1000, lines: Some(2) };
-        let found = capture(&b"a\nb\nc\nd"[..], caps, Redactor::new(&[]), None, stop).await;
+        let found = capture(&b"a\nb\nc\nd"[..], caps, Sanitizer::new(&[]), None, stop).await;
         assert_eq!((found.text.as_str(), found.capped), ("a\nb\n", Some(Cap::Lines(2))));
     }
 
@@ -195,7 +193,7 @@ mod tests {
         let (_sender, stop) = watch::channel(false);
         let (live, mut heard) = Live::new(true);
         let caps = Caps { kept: 100, read: 1000, lines: None };
-        let found = capture(&b"a\nb"[..], caps, Redactor::new(&[]), Some((live, Stream::Stdout)), stop).await;
+        let found = capture(&b"a\nb"[..], caps, Sanitizer::new(&[]), Some((live, Stream::Stdout)), stop).await;
         assert_eq!(found, Captured { text: String::new(), written: 3, truncated: false, capped: None });
         let mut told = String::new();
         while let Ok(crate::output::Event::Output { text, .. }) = heard.try_recv() {
@@ -220,8 +218,8 @@ mod tests {
                 let (mut to, from) = tokio::io::duplex(size);
                 let writing = tokio::spawn(async move { tokio::io::AsyncWriteExt::write_all(&mut to, text.as_bytes()).await });
                 let caps = Caps { kept: 4096, read: 1 << 20, lines: None };
-                let redactor = Redactor::new(&[crate::secret::SecretString::new("s3cret-token".into())]);
-                let found = capture(from, caps, redactor, None, stop).await;
+                let sanitizer = Sanitizer::new(&[crate::secret::SecretString::new("s3cret-token".into())]);
+                let found = capture(from, caps, sanitizer, None, stop).await;
                 writing.await.unwrap().unwrap();
                 assert!(!found.text.contains(secret) && found.text.contains("[REDACTED]"), "{text:?}: {}", found.text);
             }

@@ -19,7 +19,7 @@ pub fn clean(bytes: &[u8]) -> String {
 
 /// [`clean`] for a stream, wherever its chunks are cut.
 #[derive(Debug, Default)]
-pub struct Cleaner {
+pub(super) struct Cleaner {
     state: State,
     /// A character that is not whole yet.
     begun: Zeroizing<Vec<u8>>,
@@ -43,7 +43,7 @@ enum State {
 
 impl Cleaner {
     /// What is left of this chunk, and of what was held back of earlier ones.
-    pub fn push<'c>(&mut self, chunk: &'c [u8]) -> Cow<'c, [u8]> {
+    pub(super) fn push<'c>(&mut self, chunk: &'c [u8]) -> Cow<'c, [u8]> {
         if self.state == State::Text && self.begun.is_empty() && is_plain(chunk) {
             return Cow::Borrowed(chunk);
         }
@@ -73,7 +73,7 @@ impl Cleaner {
     }
 
     /// What was held back, at the end of the stream.
-    pub fn finish(mut self) -> Vec<u8> {
+    pub(super) fn finish(mut self) -> Vec<u8> {
         let mut out = Vec::new();
         if !self.begun.is_empty() {
             self.character(char::REPLACEMENT_CHARACTER, &mut out);

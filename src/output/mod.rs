@@ -9,8 +9,10 @@ mod capture;
 mod clean;
 mod live;
 mod redact;
+mod sanitize;
 
 pub use capture::{Cap, Caps, Captured, capture};
-pub use clean::{Cleaner, clean};
+pub use clean::clean;
 pub use live::{Event, Live, Stream};
 pub use redact::Redactor;
+pub use sanitize::Sanitizer;
