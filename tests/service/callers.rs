@@ -4,7 +4,10 @@ use std::{fs, process::Command};
 
 use serde_json::json;
 
-use crate::harness::{Server, base64_of, cluster, eventually, program, tools};
+use crate::{
+    harness::{Server, base64_of, cluster, eventually, program, tools},
+    mcp::KUBECTL_CALL,
+};
 
 const POLICY: &str = r#"schema = 1
 [[rule]]
@@ -70,15 +73,7 @@ fn a_caller_is_who_its_token_says() {
             "_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}}});
     let mcp = |token: &str| {
         let authorization = format!("Bearer {token}");
-        let headers = [
-            ("Content-Type", "application/json"),
-            ("Accept", "application/json, text/event-stream"),
-            ("MCP-Protocol-Version", "2026-07-28"),
-            ("Mcp-Method", "tools/call"),
-            ("Mcp-Name", "kubectl"),
-            ("X-Kubeconfig", kubeconfig.as_str()),
-            ("Authorization", authorization.as_str()),
-        ];
+        let headers = [&KUBECTL_CALL[..], &[("X-Kubeconfig", kubeconfig.as_str()), ("Authorization", authorization.as_str())]].concat();
         server.send("POST", "/mcp", &headers, call.to_string().as_bytes())
     };
     assert_eq!(mcp("nobody").status, 401);

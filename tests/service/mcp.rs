@@ -9,6 +9,15 @@ use serde_json::{Value, json};
 
 use crate::harness::{Server, base64_of, cluster, eventually, program, tools};
 
+/// The headers of a call of kubectl of the 2026 era, but for credentials.
+pub const KUBECTL_CALL: [(&str, &str); 5] = [
+    ("Content-Type", "application/json"),
+    ("Accept", "application/json, text/event-stream"),
+    ("MCP-Protocol-Version", "2026-07-28"),
+    ("Mcp-Method", "tools/call"),
+    ("Mcp-Name", "kubectl"),
+];
+
 /// One JSON-RPC request of the initialize era; the answer may be JSON or a one-event stream.
 fn post(server: &Server, headers: &[(&str, &str)], message: &Value) -> (String, Value) {
     let mut all = vec![("Content-Type", "application/json"), ("Accept", "application/json")];

@@ -18,7 +18,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, base64_of, cluster, descendants, eventually, held, program, tools};
+use crate::{
+    harness::{Server, base64_of, cluster, descendants, eventually, held, program, tools},
+    mcp::KUBECTL_CALL,
+};
 
 /// Calls at once, as many as there are places.
 const AT_ONCE: usize = 16;
@@ -235,14 +238,7 @@ impl Soak<'_> {
         let meta = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {} });
         let params = json!({ "name": "kubectl", "arguments": { "command": command }, "_meta": meta });
         let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
-        let headers = [
-            ("Content-Type", "application/json"),
-            ("Accept", "application/json, text/event-stream"),
-            ("MCP-Protocol-Version", "2026-07-28"),
-            ("Mcp-Method", "tools/call"),
-            ("Mcp-Name", "kubectl"),
-            ("X-Kubeconfig", self.kubeconfig.as_str()),
-        ];
+        let headers = [&KUBECTL_CALL[..], &[("X-Kubeconfig", self.kubeconfig.as_str())]].concat();
         self.server.send("POST", "/mcp", &headers, message.to_string().as_bytes()).json()["result"]["structuredContent"].clone()
     }
 

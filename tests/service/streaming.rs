@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     callers::token,
     harness::{Server, base64_of, cluster, eventually, tools},
+    mcp::KUBECTL_CALL,
 };
 
 const POLICY: &str = r#"schema = 1
@@ -222,14 +223,7 @@ fn an_mcp_client_with_a_token_is_told_the_progress() {
         "params": {"name": "kubectl", "arguments": {"command": "get pods -A -w"},
             "_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {},
                 "progressToken": "p1"}}});
-    let headers = [
-        ("Content-Type", "application/json"),
-        ("Accept", "application/json, text/event-stream"),
-        ("MCP-Protocol-Version", "2026-07-28"),
-        ("Mcp-Method", "tools/call"),
-        ("Mcp-Name", "kubectl"),
-        ("X-Kubeconfig", kubeconfig.as_str()),
-    ];
+    let headers = [&KUBECTL_CALL[..], &[("X-Kubeconfig", kubeconfig.as_str())]].concat();
     let reply = server.send("POST", "/mcp", &headers, call.to_string().as_bytes());
     let text = String::from_utf8(reply.body).unwrap();
     let messages: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data:")?.trim()).ok()).collect();
