@@ -2,8 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-mod memory;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     env, fs,
@@ -29,12 +27,12 @@ use crate::{
     excerpt::Excerpt,
     gate::Bounds,
     kubeconfig::{Impersonation, Terms, TokenSource},
+    memory::Budget,
     metrics::MOST_PRINCIPALS,
     policy::PolicyFile,
     sandbox::{Layer, Level, Levels, Program, ProgramPaths},
+    warm::{MEMORY_OF_ONE, WarmSettings},
 };
-
-use memory::Budget;
 
 /// Where an image or package puts the tools.
 const TOOLS_DIR: &str = "/usr/lib/kube-airlock/tools";
@@ -116,6 +114,8 @@ pub struct Settings {
     pub bounds: Bounds,
     /// Children at once; together they fit into the memory that there is.
     pub concurrency: u16,
+    /// Tools that are started before their call.
+    pub warm: WarmSettings,
     /// Calls that may wait.
     pub queue: usize,
     /// Calls of one known caller that may run or wait.
@@ -197,6 +197,44 @@ struct File {
     caller: Vec<CallerTable>,
     audit: AuditTable,
     metrics: MetricsTable,
+    warm: Option<WarmTable>,
+}
+
+/// What waits for a call; all that is not said is the default.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WarmTable {
+    kubectl: u16,
+    helm: u16,
+    istioctl: u16,
+    argocd: u16,
+    memory: String,
+    idle: String,
+}
+
+impl Default for WarmTable {
+    fn default() -> Self {
+        Self { kubectl: 2, helm: 1, istioctl: 1, argocd: 1, memory: "512MiB".into(), idle: "10m".into() }
+    }
+}
+
+impl WarmTable {
+    fn settings(self) -> Result<WarmSettings, ConfigError> {
+        let Self { kubectl, helm, istioctl, argocd, memory, idle } = self;
+        let sizes = [(Tool::Kubectl, kubectl), (Tool::Helm, helm), (Tool::Istioctl, istioctl), (Tool::Argocd, argocd)];
+        if sizes.iter().all(|(_, size)| *size == 0) {
+            return Ok(WarmSettings::default());
+        }
+        let most = size("warm.memory", &memory)? / MEMORY_OF_ONE;
+        match u16::try_from(most) {
+            Ok(most @ 1..=256) => Ok(WarmSettings { sizes: sizes.into(), most, idle: duration("warm.idle", &idle)? }),
+            _ => {
+                let one = MEMORY_OF_ONE >> 20;
+                let problem = format!("each tool that waits is counted as {one} MiB; give {one}MiB to 16GiB, or 0 for each of the tools");
+                Err(ConfigError::Value { key: "warm.memory", problem })
+            }
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -522,6 +560,13 @@ impl Settings {
             key: "limits.memory_budget",
             problem: "this kernel does not tell how much memory there is; say how much all tools together may take".into(),
         })?;
+        let is_said = file.warm.is_some();
+        let warm = file.warm.unwrap_or_default().settings()?;
+        // Where memory is scarce no tool waits, unless the file says that one should.
+        let (warm, budget) = match budget.less(u64::from(warm.most) * MEMORY_OF_ONE) {
+            less if is_said || less.places(None, bounds.memory_bytes).is_ok() => (warm, less),
+            _ => (WarmSettings::default(), budget),
+        };
         let concurrency =
             budget.places(limits.concurrency, bounds.memory_bytes).map_err(|(key, problem)| ConfigError::Value { key, problem })?;
         let callers = file.caller.into_iter().map(CallerTable::known).collect::<Result<Vec<_>, _>>()?;
@@ -543,6 +588,7 @@ impl Settings {
             allowed_hosts,
             bounds,
             concurrency,
+            warm,
             queue: limits.queue,
             calls_per_caller: limits.calls_per_caller,
             connections: limits.connections,

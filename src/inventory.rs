@@ -266,7 +266,7 @@ impl Inventory {
     async fn version(&self, tool: Tool, sandbox: &Sandbox, workspaces: &Workspaces, limits: Limits) -> Result<String, String> {
         let workspace = workspaces.open(&Kubeconfig::nowhere(), None).map_err(|error| format!("no workspace: {error}"))?;
         let mut child =
-            sandbox.start(Run::VersionProbe(tool), Pinned::nowhere(), workspace, limits).await.map_err(|error| error.to_string())?;
+            sandbox.start(&Run::VersionProbe(tool), &Pinned::nowhere(), workspace, limits).await.map_err(|error| error.to_string())?;
         let (_stop, stopped) = watch::channel(false);
         let caps = Caps { kept: 16 * 1024, read: 64 * 1024, lines: None };
         let plain = || Sanitizer::new(&[]);

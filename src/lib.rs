@@ -5,6 +5,7 @@
 
 pub mod excerpt;
 pub mod glob;
+pub mod memory;
 pub mod nearest;
 pub mod secret;
 
@@ -27,6 +28,7 @@ pub mod inventory;
 
 pub mod refusal;
 pub mod metrics;
+pub mod warm;
 pub mod audit;
 pub mod gate;
 

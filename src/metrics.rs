@@ -50,8 +50,10 @@ pub fn install(principals: BTreeSet<String>) -> Result<PrometheusHandle, BuildEr
     describe_counter!("airlock_principal_calls_total", "Calls by principal and outcome (`ran` or `refused`)");
     describe_counter!("airlock_refusals_total", "Refusals by code, of calls and of requests that never became one");
     describe_counter!("airlock_sandbox_failures_total", "Children that could not be started, by the layer that failed");
+    describe_counter!("airlock_started_total", "Tools that ran a call, by tool and whether they were `warm` or started for it, `cold`");
     describe_gauge!("airlock_build_info", "1, with the server's version");
     describe_gauge!("airlock_running", "Children that run");
+    describe_gauge!("airlock_warm", "Tools that are started, confined, and wait for a call");
     describe_gauge!("airlock_waiting", "Calls that wait for a place");
     describe_histogram!("airlock_audit_write_seconds", "One write of audit records");
     describe_histogram!("airlock_call_seconds", "From a request to its answer");
@@ -161,6 +163,16 @@ pub fn audit_write(took: Duration) {
 /// So many more children run.
 pub fn running(more: f64) {
     gauge!("airlock_running").increment(more);
+}
+
+/// So many tools wait for a call.
+pub fn warm(tools: usize) {
+    gauge!("airlock_warm").set(u32::try_from(tools).unwrap_or(u32::MAX));
+}
+
+/// A tool runs a call.
+pub fn started(tool: Tool, was_warm: bool) {
+    counter!("airlock_started_total", "tool" => tool.as_str(), "start" => if was_warm { "warm" } else { "cold" }).increment(1);
 }
 
 /// So many more calls wait for a place.

@@ -38,8 +38,17 @@ pub struct Workspace {
     directory: PathBuf,
     /// Emptied at the end whoever it belongs to by then: when the spawner is killed, nobody gives it back.
     kubeconfig: Option<File>,
-    has_authority: bool,
+    /// For a certificate, where there may be one.
+    authority: Option<File>,
     has_scratch: bool,
+    in_memory: bool,
+}
+
+/// The empty files of a workspace.
+#[derive(Debug)]
+pub(crate) struct Blank {
+    kubeconfig: Option<File>,
+    authority: Option<File>,
 }
 
 /// What a child that writes leaves of the file system to the other requests, whose workspaces are there too.
@@ -104,16 +113,25 @@ impl Workspaces {
     /// # Errors
     /// When the file system is full or read-only.
     pub fn open(&self, kubeconfig: &SecretBytes, authority: Option<&str>) -> io::Result<Workspace> {
+        let workspace = self.empty(authority.is_some())?;
+        workspace.blank()?.fill(kubeconfig, authority)?;
+        Ok(workspace)
+    }
+
+    /// Makes a directory for a request that is not there yet, with empty files for what it will bring.
+    ///
+    /// # Errors
+    /// When the file system is full or read-only.
+    pub(crate) fn empty(&self, with_authority: bool) -> io::Result<Workspace> {
         let private = fs::Permissions::from_mode(0o700);
         let directory = tempfile::Builder::new().prefix("r-").permissions(private).tempdir_in(self.directory.path())?.keep();
-        let mut workspace = Workspace { directory, kubeconfig: None, has_authority: authority.is_some(), has_scratch: false };
-        let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(workspace.kubeconfig())?;
+        let mut workspace = Workspace { directory, kubeconfig: None, authority: None, has_scratch: false, in_memory: self.in_memory };
+        let new = |path: PathBuf, mode: u32| OpenOptions::new().create_new(true).write(true).mode(mode).open(path);
+        workspace.kubeconfig = Some(new(workspace.kubeconfig(), 0o600)?);
         DirBuilder::new().mode(0o500).create(workspace.home())?;
-        workspace.kubeconfig.insert(file).write_all(kubeconfig.expose())?;
-        if let Some(authority) = authority {
+        if with_authority {
             // Public, in a directory that is the child's alone: it stays the server's file.
-            let mut file = OpenOptions::new().create_new(true).write(true).mode(0o644).open(workspace.path().join(AUTHORITY))?;
-            file.write_all(authority.as_bytes())?;
+            workspace.authority = Some(new(workspace.authority(), 0o644)?);
         }
         Ok(workspace)
     }
@@ -131,11 +149,20 @@ impl Drop for Workspace {
 }
 
 impl Workspace {
+    /// The way to write what a request brings, also when the files are its child's already.
+    ///
+    /// # Errors
+    /// When no descriptor is left.
+    pub(crate) fn blank(&self) -> io::Result<Blank> {
+        let copy = |file: &Option<File>| file.as_ref().map(File::try_clone).transpose();
+        Ok(Blank { kubeconfig: copy(&self.kubeconfig)?, authority: copy(&self.authority)? })
+    }
+
     /// Removes what we made. It takes no descriptor: a server that has none left must not leave a credential.
     fn remove_ours(&self) -> io::Result<()> {
         let _ = fs::remove_file(self.kubeconfig());
-        if let Some(authority) = self.authority() {
-            let _ = fs::remove_file(authority);
+        if self.authority.is_some() {
+            let _ = fs::remove_file(self.authority());
         }
         let _ = fs::remove_dir(self.home());
         fs::remove_dir(self.path()) // only what is empty
@@ -159,9 +186,19 @@ impl Workspace {
         self.directory.join(KUBECONFIG)
     }
 
-    /// The certificates that a server's is verified against, where they are not in the kubeconfig.
-    pub fn authority(&self) -> Option<PathBuf> {
-        self.has_authority.then(|| self.directory.join(AUTHORITY))
+    /// Whether dropping it waits for no disk, and for nothing that a child has made.
+    pub(crate) fn is_removed_at_once(&self) -> bool {
+        self.in_memory && !self.has_scratch
+    }
+
+    /// Whether there is a file for certificates.
+    pub(crate) fn has_authority(&self) -> bool {
+        self.authority.is_some()
+    }
+
+    /// Where the certificates are that a server's is verified against, when the request brings some.
+    pub fn authority(&self) -> PathBuf {
+        self.directory.join(AUTHORITY)
     }
 
     /// The child's `HOME`, empty and not writable. helm and argocd want one that can be read.
@@ -210,6 +247,18 @@ impl Workspace {
             opened.push(open(&scratch, OFlag::O_DIRECTORY)?);
         }
         Ok(opened)
+    }
+}
+
+impl Blank {
+    /// Writes a kubeconfig, and the certificates that a server's is verified against, where they are not in it.
+    ///
+    /// # Errors
+    /// When the file system is full, or there is no file for the certificates.
+    pub(crate) fn fill(self, kubeconfig: &SecretBytes, authority: Option<&str>) -> io::Result<()> {
+        let write = |file: Option<File>, bytes: &[u8]| file.ok_or(io::ErrorKind::NotFound)?.write_all(bytes);
+        write(self.kubeconfig, kubeconfig.expose())?;
+        authority.map_or(Ok(()), |authority| write(self.authority, authority.as_bytes()))
     }
 }
 

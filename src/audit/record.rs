@@ -188,6 +188,9 @@ pub struct EndRecord<'a> {
     /// Of it: until the tool had ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub child_ms: Option<u64>,
+    /// Whether the tool had been started, confined, before the request.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub warm: bool,
     /// How often the child asked for another server than its own.
     pub refused_connections: u32,
     /// The layers that the child ran under.

@@ -45,6 +45,7 @@ use crate::{
     policy::Policy,
     sandbox::{Identity, Limits, Profiles, Sandbox, Slots, SpawnerLink, check_layers, claim_users, fork_spawner, harden_server},
     secret::SecretString,
+    warm::WarmPool,
     workspace::Workspaces,
 };
 
@@ -61,7 +62,7 @@ pub fn http(options: Options) -> Done {
     let settings = Settings::load(options)?;
     log_to_stderr(settings.log_format)?;
     raise_descriptors();
-    let (seal, prepared) = (seal(&settings)?, Prepared::new(&settings)?);
+    let (prepared, seal) = (Prepared::new(&settings)?, seal(&settings)?);
     // After the fork: the spawner must not hold the port open.
     let listener = TcpListener::bind(settings.listen).map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
     // Beyond what std asks for: of a crowd, whoever finds no room tries again a second later.
@@ -99,7 +100,7 @@ pub fn stdio(options: Options) -> Done {
     let settings = Settings::load(options)?;
     log_to_stderr(settings.log_format)?;
     let own = Headers { kubeconfig: own_kubeconfig()?, argocd: own_argocd()?, client: None };
-    let (seal, prepared) = (seal(&settings)?, Prepared::new(&settings)?);
+    let (prepared, seal) = (Prepared::new(&settings)?, seal(&settings)?);
     drop_root(&settings)?;
     // Standard output is the conversation.
     let audit = audit(&settings, seal, io::stderr().as_fd())?;
@@ -135,25 +136,19 @@ struct Prepared {
 
 impl Prepared {
     fn new(settings: &Settings) -> Result<Self, Box<dyn Error>> {
+        // First: what is read from here on, and who is trusted with it, the spawner does not know. And the less there is
+        // to it, the less a fork of it costs.
+        let link = spawner(settings)?;
         let catalogues = Catalogue::carried()?;
         let policy = Policy::load(&settings.policy, &catalogues)
             .map_err(|error| format!("the policy does not load, and without one nothing is served\nerror[policy_invalid]: {error}"))?;
         let clusters = Clusters::load(settings.clusters.clone(), settings.kubeconfig.clone())?;
-        let is_root = nix::unistd::geteuid().is_root();
-        let workspaces = Workspaces::create(settings.work_dir.as_deref(), is_root.then_some(settings.server_user))
+        let owner = nix::unistd::geteuid().is_root().then_some(settings.server_user);
+        let workspaces = Workspaces::create(settings.work_dir.as_deref(), owner)
             .map_err(|error| format!("no folder for requests can be made: {error}\n  fix: name one with --work-dir"))?;
         if !workspaces.in_memory() {
             tracing::warn!(path = %workspaces.path().display(), "kubeconfigs are written to a disk; a tmpfs named with --work-dir keeps them in memory");
         }
-        let children = if is_root { Some(claim_users(settings.first_child_user, slots(settings).all())?) } else { None };
-        let limits = Limits { memory_bytes: settings.bounds.memory_bytes, cpu_seconds: 30 };
-        let profiles = Profiles::load()?;
-        check_layers(&profiles, &settings.levels, children, limits).map_err(|error| {
-            format!(
-                "no command could be confined on this host\nerror[sandbox_unavailable]: {error}\n  fix:    `kube-airlock doctor` shows what this host lacks, and what to do\n  accept: `[sandbox.layers]` with `LAYER = \"off\"` in the settings runs commands without it"
-            )
-        })?;
-        let link = fork_spawner(settings.programs(), profiles, settings.levels.clone(), children, slots(settings))?;
         Ok(Self { catalogues, policy, clusters, workspaces, link })
     }
 
@@ -185,11 +180,13 @@ impl Prepared {
             clusters: Arc::clone(&clusters),
             allowed: settings.egress.clone(),
             workspaces: Arc::clone(&workspaces),
+            warm: WarmPool::new(settings.warm.clone(), sandbox.clone(), Arc::clone(&workspaces), most_of_a_call(settings)),
             sandbox,
             admission: Admission::new(settings.concurrency.into(), settings.queue, settings.calls_per_caller, LONGEST_QUEUE),
             audit,
             bounds: settings.bounds,
         });
+        gate.keep_warm();
         if !settings.clusters.is_empty() {
             tokio::spawn(reload::watch_clusters(clusters));
         }
@@ -200,11 +197,29 @@ impl Prepared {
     }
 }
 
-/// Places for callers, and one for the inventory's own questions; and as many filters as all of them may have, up to what
+/// Forks the spawner, once it is known that children can be confined here.
+fn spawner(settings: &Settings) -> Result<SpawnerLink, Box<dyn Error>> {
+    let is_root = nix::unistd::geteuid().is_root();
+    let children = if is_root { Some(claim_users(settings.first_child_user, slots(settings).all())?) } else { None };
+    let profiles = Profiles::load()?;
+    check_layers(&profiles, &settings.levels, children, most_of_a_call(settings)).map_err(|error| {
+        format!(
+            "no command could be confined on this host\nerror[sandbox_unavailable]: {error}\n  fix:    `kube-airlock doctor` shows what this host lacks, and what to do\n  accept: `[sandbox.layers]` with `LAYER = \"off\"` in the settings runs commands without it"
+        )
+    })?;
+    Ok(fork_spawner(settings.programs(), profiles, settings.levels.clone(), children, slots(settings))?)
+}
+
+/// What no call goes beyond.
+fn most_of_a_call(settings: &Settings) -> Limits {
+    Limits::of_call(settings.bounds.memory_bytes, settings.bounds.longest_timeout)
+}
+
+/// Places for callers, for tools that wait for a call, and one for the inventory's own questions; and as many filters as all of them may have, up to what
 /// does not use up the host's users.
 fn slots(settings: &Settings) -> Slots {
     let filters = settings.concurrency.saturating_mul(MOST_FILTERS as u16).min(512);
-    Slots { tools: settings.concurrency + 1, filters }
+    Slots { tools: settings.concurrency + settings.warm.most + 1, filters }
 }
 
 /// The way to the records. Opened by the user that the server has become: it is the one that makes new files later.

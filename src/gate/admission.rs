@@ -81,6 +81,11 @@ impl Admission {
         }
     }
 
+    /// How many places are taken.
+    pub fn running(&self) -> usize {
+        self.total.saturating_sub(self.places.available_permits())
+    }
+
     /// Takes a place, or waits for one, for at most `within`.
     ///
     /// # Errors

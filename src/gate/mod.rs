@@ -55,8 +55,9 @@ use crate::{
     output::{Caps, Live},
     policy::{Approved, Decision, Policy, Target},
     refusal::Refusal,
-    sandbox::{Layer, Limits, ProfileName, Run, Sandbox, SandboxError},
+    sandbox::{Child, Layer, Limits, ProfileName, Run, Sandbox, SandboxError},
     secret::SecretString,
+    warm::WarmPool,
     workspace::Workspaces,
 };
 
@@ -108,7 +109,7 @@ pub struct Gate {
     rooms: Arc<Rooms>,
     /// Cancelled when the server stops: then every call is.
     stop: CancellationToken,
-    /// Calls that are not recorded to their end yet.
+    /// Calls that are not recorded to their end yet, and what else has children.
     calls: TaskTracker,
     /// The same, by their ids.
     running: Arc<Running>,
@@ -130,6 +131,8 @@ pub struct Rooms {
     pub workspaces: Arc<Workspaces>,
     /// The way to the spawner.
     pub sandbox: Sandbox,
+    /// Tools that wait for a call.
+    pub warm: WarmPool,
     /// Places and queue.
     pub admission: Admission,
     /// Records.
@@ -171,6 +174,17 @@ impl Gate {
     /// The records.
     pub fn audit(&self) -> &Audit {
         &self.rooms.audit
+    }
+
+    /// Begins to keep tools waiting for calls, until the gate stops.
+    pub fn keep_warm(&self) {
+        let rooms = Arc::clone(&self.rooms);
+        self.calls.spawn(self.rooms.warm.clone().keep(move || rooms.admission.running(), self.stop.clone()));
+    }
+
+    /// The tools that wait for a call.
+    pub fn warm(&self) -> &WarmPool {
+        &self.rooms.warm
     }
 
     /// The sandbox.
@@ -306,21 +320,14 @@ impl Call<'_> {
         let queued = *times.queue.insert(queueing.elapsed());
         metrics::step(Step::Queue, tool, queued);
         let place = place?;
-        let workspace = self
-            .rooms
-            .workspaces
-            .open(&handed.kubeconfig, handed.authority.as_deref())
-            .map_err(|source| Refusal::Fault { what: "no directory could be made for the request", source })?;
-        drop(handed.kubeconfig);
         let rule = approved.rule();
         let caps = self.caps(&approved, live.as_ref());
         let full = CancellationToken::new();
-        let limits = Limits { memory_bytes: self.rooms.bounds.memory_bytes, cpu_seconds: deadline.as_secs() + 5 };
+        let limits = Limits::of_call(self.rooms.bounds.memory_bytes, deadline);
         let spawning = Instant::now();
-        let sandbox = &self.rooms.sandbox;
-        let pipeline = Pipeline::start(sandbox, &filters, limits, &secrets).await?;
-        let run = Run::Approved(Box::new(approved), handed.variables);
-        let child = sandbox.start(run, pinned, workspace, tools_share(limits, &filters)).await.map_err(not_started)?;
+        let pipeline = Pipeline::start(&self.rooms.sandbox, &filters, limits, &secrets).await?;
+        let child = self.child(approved, handed, &pinned, tools_share(limits, &filters)).await?;
+        metrics::started(tool, child.was_warm());
         let (mut stages, streams) = Stages::new(child, pipeline, &secrets, self.rooms.bounds.read_output, &full)?;
         metrics::step(Step::Spawn, tool, *times.spawn.insert(spawning.elapsed()));
         let running = Instant::now();
@@ -335,11 +342,28 @@ impl Call<'_> {
         drop(place);
         let refusal = refusal.or(too_much.then_some(Refusal::TooMuchOutput { limit: self.rooms.bounds.read_output }));
         let (layers, refused_connections) = (stages.tool().layers().to_vec(), stages.tool().refused_connections());
-        let ran = Ran { tool, status, stages: each, tool_failed, stdout, stderr, rule, layers, refused_connections, queued };
+        let was_warm = stages.tool().was_warm();
+        let ran = Ran { tool, was_warm, status, stages: each, tool_failed, stdout, stderr, rule, layers, refused_connections, queued };
         match refusal {
             None => Ok(ran),
             Some(refusal) => Err(Stopped { ran: Some(ran), refusal }),
         }
+    }
+
+    /// The tool with its one request: one that waits for it where there is one, else one that is started for it.
+    async fn child(&self, approved: Approved, handed: Handed, pinned: &Pinned, limits: Limits) -> Result<Child, Refusal> {
+        let Handed { kubeconfig, authority, variables } = handed;
+        let tool = approved.invocation().tool();
+        let run = Run::Approved(Box::new(approved), variables);
+        if let Some(warm) = self.rooms.warm.take(tool, run.profile()) {
+            match warm.hand_over(&run, pinned, &kubeconfig, authority.as_deref(), limits).await {
+                Ok(child) => return Ok(child),
+                Err(error) => tracing::debug!(%error, "the tool that waited cannot take this call"),
+            }
+        }
+        let workspace = self.rooms.workspaces.open(&kubeconfig, authority.as_deref());
+        let workspace = workspace.map_err(|source| Refusal::Fault { what: "no directory could be made for the request", source })?;
+        self.rooms.sandbox.start(&run, pinned, workspace, limits).await.map_err(not_started)
     }
 
     /// How much of its output is kept, told and read, under the rule's own bounds. Who hears it at once has all that is
@@ -570,6 +594,7 @@ impl Call<'_> {
             record.output_bytes = ran.stdout.written + ran.stderr.written;
             record.truncated = ran.stdout.truncated || ran.stderr.truncated;
             record.refused_connections = ran.refused_connections;
+            record.warm = ran.was_warm;
             metrics::refused_connections(ran.refused_connections);
         }
         if let Err(error) = self.rooms.audit.end(&record).await {

@@ -33,6 +33,8 @@ pub struct Outcome {
 pub struct Ran {
     /// The tool.
     pub tool: Tool,
+    /// Whether the tool was started before the call.
+    pub was_warm: bool,
     /// How it ended; with filters, how the last one did.
     pub status: ExitStatus,
     /// The tool and the filters behind it, when there are any.

@@ -53,6 +53,8 @@ pub struct FilterStatus {
 pub struct ToolStatus {
     #[serde(flatten)]
     availability: Availability,
+    /// How many are started, confined, and wait for a call.
+    warm: usize,
     /// Why calls are refused, when they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
@@ -100,7 +102,7 @@ pub async fn tools(State(gate): State<Gate>) -> Json<ToolsStatus> {
     let status = |tool| {
         let availability = gate.inventory().availability(tool);
         let (reason, hint) = availability.refusal(tool).unzip();
-        (tool.as_str(), ToolStatus { availability, reason, hint })
+        (tool.as_str(), ToolStatus { availability, warm: gate.warm().waiting(tool), reason, hint })
     };
     let filter = |program: FilterProgram| {
         let availability = gate.inventory().filter(program);

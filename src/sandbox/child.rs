@@ -60,6 +60,8 @@ pub(super) struct Confinement {
     pub(super) questions: Option<(Filter, OwnedFd)>,
     /// The program that the tool may run besides itself.
     pub(super) helper: Option<OwnedFd>,
+    /// Where it waits for its request, when it is started before it.
+    pub(super) warm: Option<OwnedFd>,
     pub(super) limits: Limits,
     /// The user to become, when the spawner is root.
     pub(super) identity: Option<Identity>,
@@ -77,7 +79,7 @@ pub(super) struct Place<'a> {
 
 impl Confinement {
     /// What confines a child of `profile` with these streams. It asks about no connection, until
-    /// [`Self::questions`] says where.
+    /// [`Self::questions`] says where, and waits for nothing, until [`Self::warm`] does.
     ///
     /// # Errors
     /// The step that cannot be prepared.
@@ -103,6 +105,7 @@ impl Confinement {
             calls: profile.filter.clone(),
             questions: None,
             helper: helper.map(|(program, _)| program),
+            warm: None,
             limits,
             identity,
             spawner: getpid(),
@@ -118,6 +121,8 @@ pub(super) const FAILED: u8 = b'f';
 /// The descriptor by which the tool runs its helper (`policy/sandbox/diff.toml`). Above all others, so that nothing is
 /// in its way.
 pub(super) const HELPER: i32 = 200;
+/// The descriptor by which a tool that was started before its request gets it.
+pub(super) const WARM: i32 = 201;
 
 /// A step that failed, and how.
 pub(super) type Failure = (Step, Errno);
@@ -192,11 +197,12 @@ pub(super) fn confine(plan: Confinement, report: &mut fs::File) -> Result<OwnedF
     if levels.has(Layer::Descriptors) {
         sys::close_on_exec_from_three().map_err(by(Step::CloseRange))?;
     }
-    if let Some(helper) = &plan.helper {
-        // Without a file name, no folder on the way to it has to be open to the tool's user.
-        let handed = fcntl(helper, FcntlArg::F_DUPFD(HELPER)).map_err(at(Step::HandHelper))?;
-        if handed != HELPER {
-            return Err((Step::HandHelper, Errno::EBUSY));
+    // Without a file name, no folder on the way to the helper has to be open to the tool's user.
+    for (descriptor, number, step) in [(&plan.helper, HELPER, Step::HandHelper), (&plan.warm, WARM, Step::HandWarm)] {
+        let Some(descriptor) = descriptor else { continue };
+        let handed = fcntl(descriptor, FcntlArg::F_DUPFD(number)).map_err(at(step))?;
+        if handed != number {
+            return Err((step, Errno::EBUSY));
         }
     }
     if let Some(ruleset) = plan.ruleset {

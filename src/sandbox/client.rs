@@ -1,6 +1,7 @@
 //! The server's side: [`Sandbox::start`] asks the spawner, [`Child`] is what it answers.
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, VecDeque},
     fs::File,
     io,
@@ -20,7 +21,7 @@ use nix::{
 };
 use tokio::{
     io::unix::AsyncFd,
-    net::unix::pipe,
+    net::{UnixStream, unix::pipe},
     sync::{Notify, oneshot, watch},
     time::timeout,
 };
@@ -29,7 +30,7 @@ use tracing::Instrument as _;
 use zeroize::Zeroizing;
 
 use super::{
-    environment::{environment, environment_of_filter},
+    environment::{environment, environment_of_filter, of_request, waiting},
     landlock,
     layer::{self, Layer, LayerStatus, Levels},
     message::{ExitStatus, LARGEST, Limits, NO_HELPER, Program, Reply, Request, Slots, Start, Stop, ToolAbsence},
@@ -37,6 +38,7 @@ use super::{
     profile::{ListenerKind, ProfileName, Profiles},
     spawner::{SpawnerLink, receive, send},
     sys,
+    warm::{Warm, WarmError},
 };
 use crate::{
     catalogue::Tool,
@@ -58,14 +60,19 @@ pub enum Run {
 }
 
 impl Run {
-    fn invocation(&self) -> Invocation {
+    pub(super) fn invocation(&self) -> Cow<'_, Invocation> {
         match self {
-            Self::Approved(approved, _) => approved.invocation().clone(),
-            Self::VersionProbe(tool) => Invocation::version_probe(*tool),
+            Self::Approved(approved, _) => Cow::Borrowed(approved.invocation()),
+            Self::VersionProbe(tool) => Cow::Owned(Invocation::version_probe(*tool)),
         }
     }
 
-    fn credentials(&self) -> &[(&'static str, SecretString)] {
+    /// The profile that its child has.
+    pub fn profile(&self) -> ProfileName {
+        ProfileName::of(&self.invocation())
+    }
+
+    pub(super) fn credentials(&self) -> &[(&'static str, SecretString)] {
         match self {
             Self::Approved(_, credentials) => credentials,
             Self::VersionProbe(_) => &[],
@@ -100,6 +107,9 @@ pub enum SandboxError {
     SpawnerGone,
 }
 
+/// How long a child that has closed where its request comes from may take to end.
+const ENDS_WITHIN: Duration = Duration::from_secs(1);
+
 /// How often it is looked whether a child that writes has room: memory takes some 50 MiB in that time.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -112,6 +122,91 @@ pub struct Child {
     layers: Vec<LayerStatus>,
     streams: Option<Streams>,
     tunnel: Option<Arc<Tunnel>>,
+    was_warm: bool,
+}
+
+/// What is asked of the spawner.
+struct Begin {
+    tool: Tool,
+    argv: Vec<String>,
+    /// Besides those that every child of the tool has.
+    variables: Vec<String>,
+    profile: ProfileName,
+    /// Where it gets its request, when it is started before it.
+    waits_on: Option<OwnedFd>,
+}
+
+/// A child that runs, and whose connections nobody answers yet.
+#[derive(Debug)]
+pub(super) struct Begun {
+    child: Child,
+    tool: Tool,
+    profile: ProfileName,
+    listening: Option<Listening>,
+    /// Where it asks about its connections.
+    questions: Option<OwnedFd>,
+    /// Cancelled when it has ended.
+    supervisor: CancellationToken,
+}
+
+impl Begun {
+    /// Answers its connections from now on: they lead where it is pinned to.
+    pub(super) fn connect(self, pinned: &Pinned) -> Child {
+        let Self { mut child, tool, listening, questions, supervisor, .. } = self;
+        let Some(questions) = questions else { return child };
+        // argocd asks its proxy about every server (golang.org/x/net/proxy); what listens names its server too.
+        let direct = pinned.is_direct() && tool != Tool::Argocd && listening.is_none();
+        let Some(tunnel) = pinned.tunnel(listening) else { return child };
+        child.tunnel = Some(Arc::clone(&tunnel));
+        let supervising = async move {
+            tokio::select! {
+                ended = supervise(questions, &tunnel, direct) => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "the connections of a child are not answered any more");
+                    }
+                }
+                () = supervisor.cancelled() => {}
+            }
+        };
+        tokio::spawn(supervising.in_current_span());
+        child
+    }
+
+    pub(super) fn tool(&self) -> Tool {
+        self.tool
+    }
+
+    pub(super) fn profile(&self) -> ProfileName {
+        self.profile
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.child.has_ended()
+    }
+
+    /// Ends it, and waits until nothing of it is left.
+    pub(super) async fn end(mut self) {
+        self.child.kill();
+        self.child.wait().await;
+    }
+
+    /// Why it ended instead of waiting for a request; ends it if it has not.
+    pub(super) async fn why_it_ended(mut self) -> WarmError {
+        let status = match timeout(ENDS_WITHIN, self.child.wait()).await {
+            Ok(status) => status,
+            Err(_) => return WarmError::NeverWaits(self.tool), // it has closed the descriptor, and goes on
+        };
+        match status {
+            ExitStatus::Code(_) => WarmError::NeverWaits(self.tool),
+            ExitStatus::Signal(_) => WarmError::Killed(self.tool),
+        }
+    }
+
+    /// It was started before its request.
+    pub(super) fn was_warm(mut self) -> Self {
+        self.child.was_warm = true;
+        self
+    }
 }
 
 /// What a filter reads and where it writes to.
@@ -233,12 +328,37 @@ impl Sandbox {
     ///
     /// # Errors
     /// The layer that could not be applied; nothing runs then.
-    pub async fn start(&self, run: Run, pinned: Pinned, mut workspace: Workspace, limits: Limits) -> Result<Child, SandboxError> {
-        let credentials = run.credentials();
+    pub async fn start(&self, run: &Run, pinned: &Pinned, workspace: Workspace, limits: Limits) -> Result<Child, SandboxError> {
         let invocation = run.invocation();
+        let begin = Begin {
+            tool: invocation.tool(),
+            argv: invocation.argv(),
+            variables: of_request(&workspace.authority(), run.credentials(), workspace.has_authority()),
+            profile: run.profile(),
+            waits_on: None,
+        };
+        Ok(self.begin(begin, workspace, limits).await?.connect(pinned))
+    }
+
+    /// Starts a confined tool without a request: it does what every command begins with, and waits.
+    ///
+    /// # Errors
+    /// The layer that could not be applied; [`WarmError::NeverWaits`] when it is no tool that waits.
+    pub async fn start_warm(&self, tool: Tool, profile: ProfileName, workspace: Workspace, limits: Limits) -> Result<Warm, WarmError> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let theirs = OwnedFd::from(theirs.into_std()?);
+        nix::fcntl::fcntl(&theirs, nix::fcntl::FcntlArg::F_SETFL(OFlag::empty())).map_err(io::Error::from)?; // it blocks
+        let begin = Begin { tool, argv: vec![tool.as_str().to_owned()], variables: vec![waiting()], profile, waits_on: Some(theirs) };
+        let (blank, authority) = (workspace.blank()?, workspace.authority());
+        let begun = self.begin(begin, workspace, limits).await?;
+        Warm::new(begun, ours, blank, authority, limits).await
+    }
+
+    /// Has the spawner start a tool, which may not reach anybody yet.
+    async fn begin(&self, begin: Begin, mut workspace: Workspace, limits: Limits) -> Result<Begun, SandboxError> {
+        let Begin { tool, argv, variables, profile: name, waits_on } = begin;
         let (stdout, stdout_writer) = pipe_from_child()?;
         let (stderr, stderr_writer) = pipe_from_child()?;
-        let name = ProfileName::of(&invocation);
         let profile = self.0.profiles.get(name);
         let room = if profile.helper {
             workspace.make_scratch()?;
@@ -251,7 +371,10 @@ impl Sandbox {
             Some(_) => Some(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).map_err(io::Error::from)?),
             None => None,
         };
-        let sockets = workspace.sockets();
+        let listening = profile.listener.map(|kind| match kind {
+            ListenerKind::Inet => Listening::Inet,
+            ListenerKind::Unix => Listening::Unix(workspace.sockets()),
+        });
         let number = self.0.next.fetch_add(1, Ordering::Relaxed);
         let (started_sender, started) = oneshot::channel();
         let (ended_sender, ended) = oneshot::channel();
@@ -262,18 +385,22 @@ impl Sandbox {
             waiting.running.insert(number, ended_sender);
             Slot { inner: Arc::clone(&self.0), number: slot }
         };
+        let mut environment = environment(tool, profile, &workspace, limits);
+        environment.extend(variables);
         let request = Request::Start(Start {
             child: number,
-            program: Program::Tool(invocation.tool()),
-            argv: invocation.argv(),
-            environment: environment(invocation.tool(), profile, &workspace, credentials, limits),
+            program: Program::Tool(tool),
+            argv,
+            environment,
             limits,
             profile: name,
             slot: slot.number,
+            warm: waits_on.is_some(),
         });
         let (told, watched) = watch::channel(None);
         let mut descriptors = vec![stdout_writer.as_fd(), stderr_writer.as_fd()];
         descriptors.extend(places.iter().map(AsFd::as_fd));
+        descriptors.extend(waits_on.as_ref().map(AsFd::as_fd));
         descriptors.extend(questions.as_ref().map(|(_, for_child)| for_child.as_fd()));
         // From here on the child may exist; whatever becomes of this future, it is cleaned up after.
         let supervisor = CancellationToken::new();
@@ -284,40 +411,31 @@ impl Sandbox {
             self.0.waiting().forget(number);
             return Err(error);
         }
-        drop((stdout_writer, stderr_writer));
+        drop((stdout_writer, stderr_writer, waits_on));
         let questions = questions.map(|(ours, _)| ours);
         let streams = Streams { stdout, stderr };
-        let mut child =
-            Child { number, inner: Arc::clone(&self.0), ended: watched, layers: Vec::new(), streams: Some(streams), tunnel: None };
+        let mut child = Child {
+            number,
+            inner: Arc::clone(&self.0),
+            ended: watched,
+            layers: Vec::new(),
+            streams: Some(streams),
+            tunnel: None,
+            was_warm: false,
+        };
         if let Some(room) = room {
             tokio::spawn(Arc::clone(&self.0).bound(number, room, child.ended.clone()).in_current_span());
         }
         child.layers = self.0.has_started(started).await?;
-        if let Some(questions) = questions.filter(|_| self.0.levels.has(Layer::Egress)) {
-            // The child sent it before it became the tool, which is what has just been told.
-            let listener = receive(questions.as_fd())?.and_then(|(_, descriptors)| descriptors.into_iter().next());
-            let listener = listener.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
-            // argocd asks its proxy about every server (golang.org/x/net/proxy); what listens names its server too.
-            let direct = pinned.is_direct() && invocation.tool() != Tool::Argocd && profile.listener.is_none();
-            let listening = profile.listener.map(|kind| match kind {
-                ListenerKind::Inet => Listening::Inet,
-                ListenerKind::Unix => Listening::Unix(sockets),
-            });
-            let Some(tunnel) = pinned.tunnel(listening) else { return Ok(child) };
-            child.tunnel = Some(Arc::clone(&tunnel));
-            let supervising = async move {
-                tokio::select! {
-                    ended = supervise(listener, &tunnel, direct) => {
-                        if let Err(error) = ended {
-                            tracing::error!(%error, "the connections of a child are not answered any more");
-                        }
-                    }
-                    () = supervisor.cancelled() => {}
-                }
-            };
-            tokio::spawn(supervising.in_current_span());
-        }
-        Ok(child)
+        let questions = match questions.filter(|_| self.0.levels.has(Layer::Egress)) {
+            Some(questions) => {
+                // The child sent it before it became the tool, which is what has just been told.
+                let listener = receive(questions.as_fd())?.and_then(|(_, descriptors)| descriptors.into_iter().next());
+                Some(listener.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?)
+            }
+            None => None,
+        };
+        Ok(Begun { child, tool, profile: name, listening, questions, supervisor })
     }
 
     /// Starts a confined filter between two pipes; what it says of errors can be read from the other result. It has no
@@ -351,6 +469,7 @@ impl Sandbox {
             limits,
             profile: ProfileName::of_filter(program),
             slot: slot.number,
+            warm: false,
         });
         let (told, watched) = watch::channel(None);
         let cleaning = clean_up(slot, number, None, ended, told, CancellationToken::new().drop_guard());
@@ -362,7 +481,8 @@ impl Sandbox {
         }
         // The child alone holds them now: whoever reads from it or writes to it sees it end.
         drop((streams, stderr_writer));
-        let mut child = Child { number, inner: Arc::clone(&self.0), ended: watched, layers: Vec::new(), streams: None, tunnel: None };
+        let mut child =
+            Child { number, inner: Arc::clone(&self.0), ended: watched, layers: Vec::new(), streams: None, tunnel: None, was_warm: false };
         child.layers = self.0.has_started(started).await?;
         Ok((child, stderr))
     }
@@ -387,9 +507,14 @@ async fn clean_up(
     let status = ended.await.unwrap_or(ExitStatus::Signal(libc::SIGKILL));
     drop(supervisor); // closes the child's connections
     slot.inner.waiting().starting.remove(&number);
-    // Removing may wait for a disk; nobody's answer waits for it but the next user of the slot.
+    // Nobody's answer waits for this but the next user of the slot. In memory it is done at once.
     let span = tracing::Span::current();
-    let _ = tokio::task::spawn_blocking(move || span.in_scope(|| drop(workspace))).await;
+    match workspace {
+        Some(workspace) if !workspace.is_removed_at_once() => {
+            let _ = tokio::task::spawn_blocking(move || span.in_scope(|| drop(workspace))).await;
+        }
+        workspace => drop(workspace),
+    }
     drop(slot);
     let _ = told.send(Some(status));
 }
@@ -410,6 +535,11 @@ impl Child {
     /// The layers that it runs under.
     pub fn layers(&self) -> &[LayerStatus] {
         &self.layers
+    }
+
+    /// Whether it was started before its request.
+    pub fn was_warm(&self) -> bool {
+        self.was_warm
     }
 
     /// How often it asked for another server than its own.

@@ -1,16 +1,12 @@
 //! The child's environment, built from nothing (threat model, section 3, right-hand column).
 
-use super::{message::Limits, profile::Profile};
+use std::path::Path;
+
+use super::{child::WARM, message::Limits, profile::Profile};
 use crate::{catalogue::Tool, command::FilterProgram, secret::SecretString, workspace::Workspace};
 
-/// `NAME=value` for each variable. Nothing of ours is inherited.
-pub(super) fn environment(
-    tool: Tool,
-    profile: &Profile,
-    workspace: &Workspace,
-    credentials: &[(&'static str, SecretString)],
-    limits: Limits,
-) -> Vec<String> {
+/// `NAME=value` for each variable that a tool has before it has a request. Nothing of ours is inherited.
+pub(super) fn environment(tool: Tool, profile: &Profile, workspace: &Workspace, limits: Limits) -> Vec<String> {
     let home = workspace.home();
     let home = home.display();
     let mut variables = vec![
@@ -28,7 +24,7 @@ pub(super) fn environment(
         "GOMAXPROCS=2".into(),
         // Collecting only near the limit saves a sixth of the time; the limit is the memory's, less a quarter.
         "GOGC=off".into(),
-        format!("GOMEMLIMIT={}", limits.memory_bytes / 4 * 3),
+        format!("GOMEMLIMIT={}", soft_limit(limits)),
     ];
     let own: &[&str] = match tool {
         // kuberc files hold aliases and default flags, and kubectl looks for `--kuberc=` in any word.
@@ -43,12 +39,29 @@ pub(super) fn environment(
         Tool::Argocd => variables.push(format!("ARGOCD_CONFIG_DIR={home}")),
         Tool::Kubectl | Tool::Istioctl => {}
     }
-    variables.extend(credentials.iter().map(|(name, value)| format!("{name}={}", value.expose())));
-    // Go verifies servers against this file instead of the host's authorities.
-    variables.extend(workspace.authority().map(|authority| format!("SSL_CERT_FILE={}", authority.display())));
     let of_profile = profile.variables.get(&tool).into_iter().flatten();
     variables.extend(of_profile.map(|(name, value)| format!("{name}={value}")));
     variables
+}
+
+/// What a request adds to them.
+pub(super) fn of_request(authority: &Path, credentials: &[(&'static str, SecretString)], has_authority: bool) -> Vec<String> {
+    let mut variables: Vec<String> = credentials.iter().map(|(name, value)| format!("{name}={}", value.expose())).collect();
+    if has_authority {
+        // Go verifies servers against this file instead of the host's authorities.
+        variables.push(format!("SSL_CERT_FILE={}", authority.display()));
+    }
+    variables
+}
+
+/// Says where a tool waits for its request.
+pub(super) fn waiting() -> String {
+    format!("AIRLOCK_WARM={WARM}")
+}
+
+/// When Go's runtime begins to collect: the limit on memory, less a quarter. In bytes.
+pub(super) fn soft_limit(limits: Limits) -> u64 {
+    limits.memory_bytes / 4 * 3
 }
 
 /// A filter's: nothing, but what bounds Go's runtime.
@@ -56,5 +69,5 @@ pub(super) fn environment_of_filter(program: FilterProgram, limits: Limits) -> V
     if !program.is_go() {
         return Vec::new();
     }
-    vec!["GOTRACEBACK=none".into(), "GOMAXPROCS=2".into(), format!("GOMEMLIMIT={}", limits.memory_bytes / 4 * 3)]
+    vec!["GOTRACEBACK=none".into(), "GOMAXPROCS=2".into(), format!("GOMEMLIMIT={}", soft_limit(limits))]
 }

@@ -201,6 +201,7 @@ pub(super) enum Step {
     Streams,
     CloseRange,
     HandHelper,
+    HandWarm,
     CreateRuleset,
     RestrictSelf,
     FilterCalls,
@@ -208,7 +209,7 @@ pub(super) enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::SetSession,
         Self::DefaultSignals,
         Self::EnterRoot,
@@ -229,6 +230,7 @@ impl Step {
         Self::Streams,
         Self::CloseRange,
         Self::HandHelper,
+        Self::HandWarm,
         Self::CreateRuleset,
         Self::RestrictSelf,
         Self::FilterCalls,
@@ -262,7 +264,7 @@ impl Step {
             Self::HandOverQuestions => ("egress", "sendmsg"),
             Self::Streams => ("descriptors", "dup2"),
             Self::CloseRange => ("descriptors", "close_range"),
-            Self::HandHelper => ("descriptors", "fcntl(F_DUPFD)"),
+            Self::HandHelper | Self::HandWarm => ("descriptors", "fcntl(F_DUPFD)"),
             Self::CreateRuleset => ("landlock-fs", "landlock_create_ruleset"),
             Self::RestrictSelf => ("landlock-fs", "landlock_restrict_self"),
             Self::FilterCalls => ("seccomp", "seccomp(SECCOMP_SET_MODE_FILTER)"),

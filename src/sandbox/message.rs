@@ -3,6 +3,8 @@
 //! The spawner trusts the server with nothing but this: it names a tool, never a path; it has no
 //! message that reads or writes a file of its choice.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::profile::ProfileName;
@@ -28,6 +30,13 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// RLIMIT_CPU.
     pub cpu_seconds: u64,
+}
+
+impl Limits {
+    /// Those of a call with this deadline: the processor time of a tool that does nothing but compute, and some.
+    pub fn of_call(memory_bytes: u64, deadline: Duration) -> Self {
+        Self { memory_bytes, cpu_seconds: deadline.as_secs() + 5 }
+    }
 }
 
 /// How many children there may be at once. Each has a user of its own, where the spawner is root; filters never take a
@@ -62,8 +71,8 @@ pub(super) enum Request {
     /// Opens a program, so that later children run exactly that file.
     Open { program: Program },
     /// Starts a child. Descriptors of a filter: its three streams. Of a tool: standard output, standard error, the workspace's directory,
-    /// kubeconfig and home; for a profile with a helper its scratch directory; for one with a network where its
-    /// questions go.
+    /// kubeconfig and home; for a profile with a helper its scratch directory; when it waits, where it gets its
+    /// request; for a profile with a network where its questions go.
     Start(Start),
     /// Sends a signal to a child and its group.
     Signal { child: u64, signal: Stop },
@@ -80,6 +89,8 @@ pub(super) struct Start {
     pub(super) profile: ProfileName,
     /// Which uid it gets, counted from the spawner's first, when the spawner is root.
     pub(super) slot: u16,
+    /// Whether it is started before its request, and waits for it on a descriptor.
+    pub(super) warm: bool,
 }
 
 /// Whether bytes are a message, and if so, whether what is written of it reads as the same one.

@@ -26,6 +26,7 @@ mod spawner;
 mod sys;
 mod trace;
 mod verbs;
+mod warm;
 
 pub use battery::{AloneReport, Battery, Host, ProbeReport, check_layers};
 pub use beyond::{Arguments, Beyond, BeyondFile, Unused};
@@ -41,3 +42,4 @@ pub use trace::{Trace, TraceError, Tracing};
 
 pub use message::ToolAbsence;
 pub(crate) use message::reads_again;
+pub use warm::{Warm, WarmError};

@@ -61,6 +61,15 @@ impl ProfileName {
         }
     }
 
+    /// Whether a tool may be started under it before there is a request. What writes has its bound on room from its
+    /// start on, and filters start in no time.
+    pub fn can_be_warm(self) -> bool {
+        match self {
+            Self::Offline | Self::Plain | Self::ListenerInet | Self::ListenerNetlink | Self::ListenerUnix => true,
+            Self::Diff | Self::Filter | Self::FilterGo => false,
+        }
+    }
+
     /// The name in reports and of the file.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -287,6 +287,7 @@ impl Spawner {
         let profile = self.profiles.get(start.profile);
         let mut descriptors = descriptors.into_iter();
         let questions = profile.asking.clone().and_then(|asking| Some((asking, descriptors.next_back()?)));
+        let warm = if start.warm { descriptors.next_back() } else { None };
         let (streams, workspace) = match start.program {
             Program::Tool(_) => {
                 let scratch = if profile.helper { descriptors.next_back() } else { None };
@@ -332,7 +333,7 @@ impl Spawner {
         let plan = Plan {
             argv: c_strings(start.argv)?,
             environment: c_strings(start.environment)?,
-            confinement: Confinement { questions, ..confinement },
+            confinement: Confinement { questions, warm, ..confinement },
         };
         let (report, theirs) = pipe2(OFlag::O_CLOEXEC).map_err(failed("session", "pipe2"))?;
         if let (Some(identity), Some(workspace)) = (identity, &workspace) {

@@ -384,16 +384,26 @@ impl Server {
         fs::read_to_string(&self.audit).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// The processes below the server's spawner.
+    /// The processes below the server's spawner, but for tools that wait for a call.
     pub fn children(&self) -> Vec<u32> {
+        self.all_children().into_iter().filter(|pid| !waits(*pid)).collect()
+    }
+
+    /// The tools that wait for a call.
+    pub fn waiting(&self) -> Vec<u32> {
+        self.all_children().into_iter().filter(|pid| waits(*pid)).collect()
+    }
+
+    fn all_children(&self) -> Vec<u32> {
         descendants(self.pid()).into_iter().flat_map(descendants).collect()
     }
 
-    /// The directories of requests that are there now.
+    /// The directories of requests that are there now, but for those of tools that wait for one.
     pub fn workspaces(&self) -> Vec<PathBuf> {
+        let empty: Vec<PathBuf> = self.waiting().into_iter().filter_map(|pid| workspace_of(pid)).collect();
         let Ok(servers) = fs::read_dir(self.work.path()) else { return Vec::new() };
         let requests = servers.flatten().flat_map(|server| fs::read_dir(server.path()).into_iter().flatten().flatten());
-        requests.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+        requests.map(|entry| entry.path()).filter(|path| path.is_dir() && !empty.contains(path)).collect()
     }
 
     /// Sends SIGTERM and waits for the end; returns the exit status.
@@ -469,6 +479,18 @@ pub fn program() -> &'static Path {
             (folder, path)
         })
         .1
+}
+
+/// Whether a tool waits for its request: the descriptor that it gets it by is open.
+fn waits(pid: u32) -> bool {
+    fs::read_link(format!("/proc/{pid}/fd/201")).is_ok()
+}
+
+/// The directory that a tool was started with.
+pub fn workspace_of(pid: u32) -> Option<PathBuf> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let variable = environment.split(|byte| *byte == 0).find_map(|variable| variable.strip_prefix(b"KUBECONFIG="))?;
+    Path::new(std::str::from_utf8(variable).ok()?).parent().map(Path::to_owned)
 }
 
 /// The processes whose parent is `pid`, zombies included.

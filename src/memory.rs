@@ -1,7 +1,9 @@
-//! How many tools at once fit into the memory that there is.
+//! How much memory there is, how much of it is left, and how many tools at once fit into it.
 //!
 //! A tool may take all of its limit, so as many as run at once have to fit together: what the kernel ends when memory
 //! runs out is otherwise anybody's call, or the server.
+
+#![forbid(unsafe_code)]
 
 use std::{
     fs,
@@ -15,27 +17,32 @@ const BY_DEFAULT: u16 = 8;
 
 /// Memory that may be used, and who says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Budget {
-    pub(super) bytes: u64,
+pub(crate) struct Budget {
+    pub(crate) bytes: u64,
     /// As in "`who` 4 GiB".
-    pub(super) who: &'static str,
+    pub(crate) who: &'static str,
 }
 
 impl Budget {
     /// What the host has, or less if a cgroup of this process says so. None where the kernel does not tell.
-    pub(super) fn of_this_host() -> Option<Self> {
-        let host = fs::read_to_string("/proc/meminfo").ok().as_deref().and_then(total);
-        let cgroup = fs::read_to_string("/proc/self/cgroup").ok().as_deref().and_then(|own| of_cgroups(own, Path::new("/sys/fs/cgroup")));
+    pub(crate) fn of_this_host() -> Option<Self> {
+        let host = of_host("MemTotal:");
+        let cgroup = groups().into_iter().filter_map(|group| group.most()).min();
         let host = host.map(|bytes| Self { bytes, who: "this host has" });
         let cgroup = cgroup.map(|bytes| Self { bytes, who: "the control group of this process grants" });
         host.into_iter().chain(cgroup).min_by_key(|budget| budget.bytes)
+    }
+
+    /// Less what is for others.
+    pub(crate) fn less(self, bytes: u64) -> Self {
+        Self { bytes: self.bytes.saturating_sub(bytes), ..self }
     }
 
     /// How many tools at once, each with at most `memory` bytes: as many as are wanted, or by default as many as fit.
     ///
     /// # Errors
     /// The key of the setting that asks for too much, and what to do.
-    pub(super) fn places(self, wanted: Option<u16>, memory: u64) -> Result<u16, (&'static str, String)> {
+    pub(crate) fn places(self, wanted: Option<u16>, memory: u64) -> Result<u16, (&'static str, String)> {
         let fit = self.bytes.saturating_sub(SERVER) / memory;
         let told = |tools: u64| {
             let needed = mebibytes(tools.saturating_mul(memory).saturating_add(SERVER));
@@ -64,29 +71,70 @@ fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", bytes >> 20)
 }
 
-/// `MemTotal` of `/proc/meminfo` (proc_meminfo(5)), in bytes.
-fn total(meminfo: &str) -> Option<u64> {
-    let rest = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+/// What a tool could take now without others being pushed out, in bytes; none where the kernel does not tell.
+pub(crate) fn available() -> Option<u64> {
+    let left = groups().into_iter().filter_map(|group| Some(group.most()?.saturating_sub(group.taken()?)));
+    of_host("MemAvailable:").into_iter().chain(left).min()
+}
+
+/// A line of `/proc/meminfo` (proc_meminfo(5)), in bytes.
+fn of_host(key: &str) -> Option<u64> {
+    field(&fs::read_to_string("/proc/meminfo").ok()?, key)
+}
+
+fn field(meminfo: &str, key: &str) -> Option<u64> {
+    let rest = meminfo.lines().find_map(|line| line.strip_prefix(key))?;
     rest.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// The least limit of a process's groups and those above them (cgroups(7)); both versions.
-fn of_cgroups(own: &str, mounted: &Path) -> Option<u64> {
-    let limits = own.lines().flat_map(|line| {
+/// A control group that bounds this process.
+struct Group {
+    folder: PathBuf,
+    /// Of version 1.
+    is_old: bool,
+}
+
+/// This process's groups and those above them (cgroups(7)); both versions.
+fn groups() -> Vec<Group> {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    groups_of(&own, Path::new("/sys/fs/cgroup"))
+}
+
+fn groups_of(own: &str, mounted: &Path) -> Vec<Group> {
+    let of_line = |line: &str| {
         let mut fields = line.splitn(3, ':');
         let (_, controllers, path) = (fields.next(), fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
-        let (root, file) = match controllers {
-            "" => (mounted.to_owned(), "memory.max"),
-            list if list.split(',').any(|controller| controller == "memory") => (mounted.join("memory"), "memory.limit_in_bytes"),
+        let (root, is_old) = match controllers {
+            "" => (mounted.to_owned(), false),
+            list if list.split(',').any(|controller| controller == "memory") => (mounted.join("memory"), true),
             _ => return Vec::new(),
         };
         // In a container the path may be the host's, and the group is what is mounted.
         let group = root.join(path.trim_start_matches('/'));
-        let above: Vec<PathBuf> = group.ancestors().take_while(|group| group.starts_with(&root)).map(|group| group.join(file)).collect();
-        above
-    });
-    // "max" is no number, and version 1 says a number beyond any host's.
-    limits.filter_map(|file| fs::read_to_string(file).ok()?.trim().parse().ok()).min()
+        let those = group.ancestors().take_while(|group| group.starts_with(&root));
+        those.map(|group| Group { folder: group.to_owned(), is_old }).collect()
+    };
+    own.lines().flat_map(of_line).collect()
+}
+
+impl Group {
+    /// Its limit. "max" is no number, and version 1 says a number beyond any host's.
+    fn most(&self) -> Option<u64> {
+        self.number(if self.is_old { "memory.limit_in_bytes" } else { "memory.max" })
+    }
+
+    /// What it has, less files that could be read again.
+    fn taken(&self) -> Option<u64> {
+        let all = self.number(if self.is_old { "memory.usage_in_bytes" } else { "memory.current" })?;
+        let key = if self.is_old { "total_inactive_file " } else { "inactive_file " };
+        let status = fs::read_to_string(self.folder.join("memory.stat")).ok()?;
+        let files = status.lines().find_map(|line| line.strip_prefix(key)?.parse::<u64>().ok()).unwrap_or_default();
+        Some(all.saturating_sub(files))
+    }
+
+    fn number(&self, file: &str) -> Option<u64> {
+        fs::read_to_string(self.folder.join(file)).ok()?.trim().parse().ok()
+    }
 }
 
 #[cfg(test)]
@@ -118,14 +166,19 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         };
+        let of_cgroups = |own: &str| groups_of(own, folder.path()).into_iter().filter_map(|group| group.most()).min();
         put("kube.slice/memory.max", "2147483648\n");
         put("kube.slice/pod/memory.max", "max\n");
-        assert_eq!(of_cgroups("0::/kube.slice/pod\n", folder.path()), Some(2 * GIB));
-        assert_eq!(of_cgroups("0::/other\n", folder.path()), None);
+        assert_eq!(of_cgroups("0::/kube.slice/pod\n"), Some(2 * GIB));
+        assert_eq!(of_cgroups("0::/other\n"), None);
         put("memory/docker/memory.limit_in_bytes", "1073741824");
         put("memory/memory.limit_in_bytes", "9223372036854771712");
-        assert_eq!(of_cgroups("5:cpu,cpuacct:/x\n4:memory:/docker\n", folder.path()), Some(GIB));
-        assert_eq!(total("MemFree: 1 kB\nMemTotal:       24500 kB\n"), Some(24500 * 1024));
+        assert_eq!(of_cgroups("5:cpu,cpuacct:/x\n4:memory:/docker\n"), Some(GIB));
+        put("kube.slice/memory.current", "1000000\n");
+        put("kube.slice/memory.stat", "anon 5\ninactive_file 400000\n");
+        assert_eq!(groups_of("0::/kube.slice\n", folder.path())[0].taken(), Some(600_000));
+        assert_eq!(field("MemFree: 1 kB\nMemTotal:       24500 kB\n", "MemTotal:"), Some(24500 * 1024));
+        assert!(available().is_some_and(|bytes| bytes > 1 << 20));
         assert!(Budget::of_this_host().is_some_and(|budget| budget.bytes > 64 << 20));
     }
 }

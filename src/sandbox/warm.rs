@@ -1,0 +1,147 @@
+//! A tool that is confined and has started, and has seen nothing of any request: it gets exactly one.
+//!
+//! It waits on a descriptor until that is closed. What is written to it says how the request limits the tool, its
+//! words and its variables; `tools/warm` reads it. Upstream's own builds know nothing of it and never wait.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+    time::timeout,
+};
+use zeroize::Zeroizing;
+
+use super::{
+    client::{Begun, Child, Run, SandboxError},
+    environment::{of_request, soft_limit},
+    message::Limits,
+    profile::ProfileName,
+};
+use crate::{catalogue::Tool, egress::Pinned, secret::SecretBytes, workspace::Blank};
+
+/// What a tool says when it has started.
+const READY: u8 = b'r';
+/// A start takes 30 to 100 ms; on a loaded machine, seconds.
+const READY_WITHIN: Duration = Duration::from_secs(20);
+/// It reads at once, unless it is stopped; then another is started.
+const TAKEN_WITHIN: Duration = Duration::from_secs(1);
+
+/// Why no tool waits.
+#[derive(Debug, thiserror::Error)]
+pub enum WarmError {
+    /// It could not be started, or not in time.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// A pipe could not be made.
+    #[error("the sandbox could not be asked: {0}")]
+    Asking(#[from] io::Error),
+    /// It did something else and exited: upstream's own builds do not wait.
+    #[error("this build of {0} does not wait for a request")]
+    NeverWaits(Tool),
+    /// It was killed.
+    #[error("{0} was killed before it waited")]
+    Killed(Tool),
+}
+
+/// A tool that waits for its request. Dropping it ends it.
+#[derive(Debug)]
+pub struct Warm {
+    begun: Begun,
+    channel: UnixStream,
+    blank: Blank,
+    authority: PathBuf,
+    limits: Limits,
+}
+
+impl Warm {
+    /// Waits until the tool does.
+    pub(super) async fn new(
+        begun: Begun,
+        mut channel: UnixStream,
+        blank: Blank,
+        authority: PathBuf,
+        limits: Limits,
+    ) -> Result<Self, WarmError> {
+        match timeout(READY_WITHIN, channel.read_u8()).await {
+            Ok(Ok(READY)) => Ok(Self { begun: begun.was_warm(), channel, blank, authority, limits }),
+            Ok(_) => Err(begun.why_it_ended().await),
+            Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+        }
+    }
+
+    /// Its tool.
+    pub fn tool(&self) -> Tool {
+        self.begun.tool()
+    }
+
+    /// Its profile.
+    pub fn profile(&self) -> ProfileName {
+        self.begun.profile()
+    }
+
+    /// Whether it is dead.
+    pub fn has_ended(&self) -> bool {
+        self.begun.has_ended()
+    }
+
+    /// Ends it, and waits until nothing of it is left.
+    pub async fn end(self) {
+        self.begun.end().await;
+    }
+
+    /// Hands it the one request of its life. Where that fails nothing of the request has run, and it is ended.
+    ///
+    /// # Errors
+    /// When it is of another tool or profile, has less memory than the request may take, or is dead.
+    pub async fn hand_over(
+        self,
+        run: &Run,
+        pinned: &Pinned,
+        kubeconfig: &SecretBytes,
+        authority: Option<&str>,
+        limits: Limits,
+    ) -> io::Result<Child> {
+        let invocation = run.invocation();
+        let is_for = invocation.tool() == self.tool() && run.profile() == self.profile();
+        if !is_for || limits.memory_bytes > self.limits.memory_bytes || limits.cpu_seconds > self.limits.cpu_seconds {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let variables = of_request(&self.authority, run.credentials(), authority.is_some());
+        let message = message(limits, &invocation.argv(), &variables)?;
+        let Self { begun, mut channel, blank, .. } = self;
+        blank.fill(kubeconfig, authority)?;
+        timeout(TAKEN_WITHIN, channel.write_all(&message)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        drop(channel); // this ends the message
+        Ok(begun.connect(pinned))
+    }
+}
+
+/// The request as the tool reads it: fields that end with a NUL.
+fn message(limits: Limits, argv: &[String], variables: &[String]) -> io::Result<Zeroizing<Vec<u8>>> {
+    let numbers = [limits.memory_bytes, limits.cpu_seconds, soft_limit(limits), argv.len() as u64].map(|number| number.to_string());
+    let fields = || numbers.iter().chain(argv).chain(variables);
+    if fields().any(|field| field.contains('\0')) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut message = Zeroizing::new(Vec::with_capacity(fields().map(|field| field.len() + 1).sum()));
+    for field in fields() {
+        message.extend_from_slice(field.as_bytes());
+        message.push(0);
+    }
+    Ok(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_fields_and_none_of_them_can_make_another() {
+        let limits = Limits { memory_bytes: 400, cpu_seconds: 35 };
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let written = message(limits, &words(&["helm", "list"]), &words(&["A=b"])).unwrap();
+        assert_eq!(written.as_slice(), b"400\x0035\x00300\x002\0helm\0list\0A=b\0");
+        assert!(message(limits, &words(&["helm", "li\0st"]), &[]).is_err());
+    }
+}

@@ -1,0 +1,236 @@
+//! Tools that were started, confined, before their request: [`WarmPool`] keeps a few of those that are in use.
+//!
+//! Comes in: how many, and what calls ask for. Goes out: a [`Warm`] tool, for one request. Without one a call starts its
+//! tool itself, which is the same but for the time. May not know anything of a request but its tool and profile.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    num::NonZero,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::available_parallelism,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    catalogue::Tool,
+    memory, metrics,
+    sandbox::{Limits, ProfileName, Sandbox, Warm, WarmError},
+    workspace::Workspaces,
+};
+
+/// How many tools wait, and for how long. The default: none.
+#[derive(Clone, Debug, Default)]
+pub struct WarmSettings {
+    /// How many of each tool and profile.
+    pub sizes: BTreeMap<Tool, u16>,
+    /// How many altogether.
+    pub most: u16,
+    /// Since when nobody has asked for its tool and profile when one is ended.
+    pub idle: Duration,
+}
+
+/// What a tool has taken by the time it waits, in bytes, at most: docs/performance.md has the measurements.
+pub const MEMORY_OF_ONE: u64 = 64 << 20;
+
+/// How often idle tools and the host's memory are looked at while tools wait.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How often it is looked whether a processor is free.
+const LOOK_FOR_PROCESSOR_EVERY: Duration = Duration::from_millis(5);
+/// After a start that failed.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Tools that wait. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct WarmPool(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    settings: WarmSettings,
+    sandbox: Sandbox,
+    workspaces: Arc<Workspaces>,
+    limits: Limits,
+    state: Mutex<State>,
+    asked: Notify,
+}
+
+/// What calls ask for.
+type Kind = (Tool, ProfileName);
+
+#[derive(Debug, Default)]
+struct State {
+    ready: Vec<Warm>,
+    /// When each was asked for last.
+    asked: BTreeMap<Kind, Instant>,
+    /// Those that do not wait: upstream's own builds.
+    never: BTreeSet<Tool>,
+}
+
+impl WarmPool {
+    /// An empty pool. `limits` are the most that a call may take; each call's own replace them.
+    pub fn new(settings: WarmSettings, sandbox: Sandbox, workspaces: Arc<Workspaces>, limits: Limits) -> Self {
+        Self(Arc::new(Inner { settings, sandbox, workspaces, limits, state: Mutex::default(), asked: Notify::new() }))
+    }
+
+    /// A tool that waits for a request of this kind, if there is one; and there will be one for the next.
+    pub fn take(&self, tool: Tool, profile: ProfileName) -> Option<Warm> {
+        if !self.0.keeps((tool, profile)) {
+            return None;
+        }
+        let mut state = self.0.state();
+        state.asked.insert((tool, profile), Instant::now());
+        state.ready.retain(|warm| !warm.has_ended());
+        let at = state.ready.iter().position(|warm| (warm.tool(), warm.profile()) == (tool, profile));
+        let warm = at.map(|at| state.ready.remove(at));
+        metrics::warm(state.ready.len());
+        drop(state);
+        self.0.asked.notify_one();
+        warm
+    }
+
+    /// How many of a tool wait.
+    pub fn waiting(&self, tool: Tool) -> usize {
+        self.0.state().ready.iter().filter(|warm| warm.tool() == tool).count()
+    }
+
+    /// Keeps tools waiting for what is asked for, until `stop`: then none of them is left. `running` tells how many
+    /// calls run now.
+    pub async fn keep(self, running: impl Fn() -> usize, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let pause = match self.0.missing() {
+                Some(_) if !has_free_processor(running()) => LOOK_FOR_PROCESSOR_EVERY,
+                Some(kind) => match self.0.start(kind).await {
+                    Ok(()) => continue,
+                    Err(error) => {
+                        self.0.failed(kind.0, &error);
+                        TRY_AGAIN_AFTER
+                    }
+                },
+                None => {
+                    // Nobody waits: nothing is to be looked after until somebody asks.
+                    let nobody = self.0.state().ready.is_empty();
+                    let asked = timeout(if nobody { Duration::MAX } else { LOOK_EVERY }, self.0.asked.notified());
+                    let _ = stop.run_until_cancelled(asked).await;
+                    end(self.0.unwanted()).await;
+                    continue;
+                }
+            };
+            let _ = stop.run_until_cancelled(sleep(pause)).await;
+        }
+        let left = std::mem::take(&mut self.0.state().ready);
+        end(left).await;
+    }
+}
+
+async fn end(those: Vec<Warm>) {
+    for warm in those {
+        warm.end().await;
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn size_of(&self, tool: Tool) -> usize {
+        self.settings.sizes.get(&tool).copied().unwrap_or_default().into()
+    }
+
+    /// Whether such tools wait at all.
+    fn keeps(&self, (tool, profile): Kind) -> bool {
+        self.size_of(tool) > 0 && profile.can_be_warm() && !self.state().never.contains(&tool)
+    }
+
+    /// Takes out what nobody has asked for in a while, and everything when a call could need the memory.
+    fn unwanted(&self) -> Vec<Warm> {
+        let mut state = self.state();
+        state.asked.retain(|_, asked| asked.elapsed() < self.settings.idle);
+        let State { ready, asked, .. } = &mut *state;
+        let is_short = is_short_of_memory(self.limits);
+        let is_unwanted = |warm: &mut Warm| is_short || warm.has_ended() || !asked.contains_key(&(warm.tool(), warm.profile()));
+        let unwanted = ready.extract_if(.., is_unwanted).collect();
+        metrics::warm(ready.len());
+        unwanted
+    }
+
+    /// What is to be started next: of what was asked for, the latest first, as many as fit.
+    fn missing(&self) -> Option<Kind> {
+        if is_short_of_memory(self.limits) {
+            return None;
+        }
+        let state = self.state();
+        let mut kinds: Vec<(Kind, Instant)> = state.asked.iter().map(|(kind, asked)| (*kind, *asked)).collect();
+        kinds.sort_by_key(|(_, asked)| std::cmp::Reverse(*asked));
+        let mut room = usize::from(self.settings.most);
+        for (kind, _) in kinds {
+            let there = state.ready.iter().filter(|warm| (warm.tool(), warm.profile()) == kind).count();
+            let wanted = self.size_of(kind.0).min(room);
+            if there < wanted && !state.never.contains(&kind.0) {
+                return Some(kind);
+            }
+            room -= wanted;
+        }
+        None
+    }
+
+    async fn start(&self, (tool, profile): Kind) -> Result<(), WarmError> {
+        if let Some(warm) = self.in_the_way() {
+            warm.end().await;
+        }
+        let workspace = self.workspaces.empty(true)?;
+        let warm = self.sandbox.start_warm(tool, profile, workspace, self.limits).await?;
+        let mut state = self.state();
+        state.ready.push(warm);
+        metrics::warm(state.ready.len());
+        Ok(())
+    }
+
+    /// Takes out the one whose kind was asked for longest ago, when there is room for no more.
+    fn in_the_way(&self) -> Option<Warm> {
+        let mut state = self.state();
+        let State { ready, asked, .. } = &mut *state;
+        let is_full = ready.len() >= self.settings.most.into();
+        let asked_for = |(_, warm): &(usize, &Warm)| asked.get(&(warm.tool(), warm.profile())).copied();
+        let (at, _) = ready.iter().enumerate().min_by_key(asked_for).filter(|_| is_full)?;
+        Some(ready.swap_remove(at))
+    }
+
+    fn failed(&self, tool: Tool, error: &WarmError) {
+        match error {
+            WarmError::NeverWaits(_) => {
+                tracing::info!(%tool, "{error}: each call starts it, as upstream's own builds want it");
+                self.state().never.insert(tool);
+            }
+            WarmError::Sandbox(_) | WarmError::Asking(_) | WarmError::Killed(_) => {
+                tracing::warn!(%tool, %error, "no tool could be started ahead of its call")
+            }
+        }
+    }
+}
+
+/// Whether starting a tool now keeps no call from a processor: none runs, or one of the processors has nothing to do.
+fn has_free_processor(running: usize) -> bool {
+    let processors = available_parallelism().map_or(1, NonZero::get);
+    running == 0 || runnable().is_ok_and(|runnable| runnable <= processors)
+}
+
+/// How many threads of this host run or could, this one among them (`/proc/loadavg`, the fourth field).
+fn runnable() -> io::Result<usize> {
+    let text = fs::read_to_string("/proc/loadavg")?;
+    let runnable = text.split(' ').nth(3).and_then(|field| field.split('/').next()?.parse().ok());
+    runnable.ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Whether what is left would not do for one more call.
+fn is_short_of_memory(limits: Limits) -> bool {
+    memory::available().is_some_and(|bytes| bytes < limits.memory_bytes / 2)
+}
