@@ -111,9 +111,10 @@ impl Doctor {
             let control = probe.unconfined.map_or(String::new(), |found| format!(", unconfined {}", found.text()));
             writeln!(
                 out,
-                "{} {:<8} {:<10} {}: {} (expected {}{control})",
+                "{} {:<8} {:<4} {:<10} {}: {} (expected {}{control})",
                 if probe.ok { "ok  " } else { "FAIL" },
                 probe.profile.as_str(),
+                if probe.warm { "warm" } else { "cold" },
                 probe.group,
                 probe.probe,
                 probe.found.text(),

@@ -13,7 +13,7 @@ use std::{
         linux::net::SocketAddrExt,
         unix::{
             fs::PermissionsExt,
-            net::{SocketAddr, UnixListener},
+            net::{SocketAddr, UnixListener, UnixStream},
         },
     },
     path::Path,
@@ -25,18 +25,19 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
         prctl,
+        resource::{Resource, setrlimit},
         signal::{Signal, kill},
         socket::{AddressFamily, SockFlag, SockType, socketpair},
         wait::{WaitStatus, waitpid},
     },
-    unistd::{Pid, getpid, pause, pipe2},
+    unistd::{Pid, close, getpid, pause, pipe2},
 };
 use serde::Serialize;
 use tempfile::TempDir;
 
 use super::{
     SandboxError,
-    child::{Confinement, FAILED, Place, WITHOUT_WRITE_EXECUTE, confine},
+    child::{Confinement, FAILED, Place, WARM, WITHOUT_WRITE_EXECUTE, confine},
     landlock,
     layer::{self, Layer, LayerStatus, Levels, Step},
     message::Limits,
@@ -60,6 +61,8 @@ pub struct ProbeReport {
     pub group: &'static str,
     /// The profile of the child.
     pub profile: ProfileName,
+    /// Whether the child was confined before it had its request.
+    pub warm: bool,
     /// What it must find; more than one where hosts differ.
     pub expected: Vec<Found>,
     /// What it found.
@@ -168,17 +171,21 @@ impl Battery {
         })
     }
 
-    /// Runs every probe of a profile under these layers, and those with a control unconfined too.
+    /// Runs every probe of a profile under these layers, and those with a control unconfined too; and again in
+    /// children that were confined before they had a request, where there are such.
     ///
     /// # Errors
     /// The layer that could not be applied.
     pub fn run(&self, levels: &Levels, profile: ProfileName) -> Result<Vec<ProbeReport>, SandboxError> {
         let mut reports = Vec::new();
         for probe in probe::all(profile, self.profiles.get(profile)) {
-            let found = self.confined(levels, profile, &probe)?;
             let unconfined = if probe.succeeds { Some(self.unconfined(&probe)?) } else { None };
-            let ok = probe.expected.contains(&found) && unconfined.is_none_or(|control| control == Found::Allowed);
-            reports.push(ProbeReport { probe: probe.name, group: probe.group, profile, expected: probe.expected, found, unconfined, ok });
+            for warm in [false, true].into_iter().filter(|warm| !warm || profile.can_be_warm()) {
+                let found = self.confined(levels, profile, &probe, warm)?;
+                let ok = probe.expected.contains(&found) && unconfined.is_none_or(|control| control == Found::Allowed);
+                let (probe, group, expected) = (probe.name.clone(), probe.group, probe.expected.clone());
+                reports.push(ProbeReport { probe, group, profile, warm, expected, found, unconfined, ok });
+            }
         }
         Ok(reports)
     }
@@ -199,8 +206,8 @@ impl Battery {
             let falls = stands.clone().without(layer);
             let mut stops = Vec::new();
             for probe in probe::all(profile, self.profiles.get(profile)) {
-                let stopped = self.confined(&stands, profile, &probe)? != Found::Allowed;
-                if stopped && self.confined(&falls, profile, &probe)? == Found::Allowed {
+                let stopped = self.confined(&stands, profile, &probe, false)? != Found::Allowed;
+                if stopped && self.confined(&falls, profile, &probe, false)? == Found::Allowed {
                     stops.push(probe.name);
                 }
             }
@@ -245,9 +252,20 @@ impl Battery {
         }
     }
 
-    fn confined(&self, levels: &Levels, profile: ProfileName, probe: &Probe) -> Result<Found, SandboxError> {
+    fn confined(&self, levels: &Levels, profile: ProfileName, probe: &Probe, warm: bool) -> Result<Found, SandboxError> {
         self.reset()?;
-        Ok(in_child(Some(self.confinement(levels, profile)?), || (probe.attempt)(&self.scene))?.found)
+        let (mut confinement, questions) = self.confinement(levels, profile)?;
+        let request = UnixStream::pair()?;
+        if warm {
+            confinement.warm = Some(request.1.into());
+        }
+        let attempt = || {
+            if warm {
+                take_request(self.limits)?;
+            }
+            (probe.attempt)(&self.scene)
+        };
+        Ok(in_child(Some((confinement, questions)), attempt)?.found)
     }
 
     fn confinement(&self, levels: &Levels, profile: ProfileName) -> Result<(Confinement, OwnedFd), SandboxError> {
@@ -263,6 +281,13 @@ impl Battery {
         let without_write_execute = child.is_ok_and(|child| child.without_write_execute);
         layer::states(levels, self.identity.is_some(), &landlock::statuses(), without_write_execute)
     }
+}
+
+/// What a tool does with its request before it goes on (`tools/warm`).
+fn take_request(limits: Limits) -> Result<(), Errno> {
+    close(WARM)?;
+    setrlimit(Resource::RLIMIT_DATA, limits.memory_bytes / 2, limits.memory_bytes / 2)?;
+    setrlimit(Resource::RLIMIT_CPU, limits.cpu_seconds / 2, limits.cpu_seconds / 2)
 }
 
 /// Applies these layers once for every profile, in children that do nothing.

@@ -16,6 +16,7 @@ use serde::{Serialize, Serializer};
 use syscalls::Sysno;
 
 use super::{
+    child::WARM,
     profile::{Expected, Profile, ProfileName},
     sys,
 };
@@ -717,6 +718,9 @@ fn layers() -> Vec<Probe> {
             call(Sysno::prctl, &[i64::from(libc::PR_GET_PDEATHSIG), address(&signal), 0, 0, 0])?;
             let [signal] = std::hint::black_box(signal);
             unless(signal == libc::SIGKILL)
+        }),
+        of("ask for another request", Found::Refused(Errno::EBADF), |_| {
+            call(Sysno::fcntl, &[i64::from(WARM), i64::from(libc::F_GETFD)]).map(drop)
         }),
         of("hand a descriptor of ours to the tool", EACCES, |scene| {
             let flags = call(Sysno::fcntl, &[i64::from(scene.leaked), i64::from(libc::F_GETFD)])?;

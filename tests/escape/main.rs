@@ -414,7 +414,9 @@ fn doctor_finds_every_probe_stopped_and_every_layer_at_work() {
     assert!(ok, "{:#?}", failed_probes(&report));
     for profile in ["offline", "plain", "listener-inet", "listener-netlink", "listener-unix", "diff"] {
         let count = report["probes"].as_array().unwrap().iter().filter(|probe| probe["profile"] == profile).count();
-        assert!(count >= 250, "{profile}: {count} probes");
+        let warm = report["probes"].as_array().unwrap().iter().filter(|probe| probe["profile"] == profile && probe["warm"] == true).count();
+        let expected = if profile == "diff" { 0 } else { count / 2 };
+        assert!(count >= 250 && warm == expected, "{profile}: {count} probes, {warm} of them in a tool that waited");
     }
     for layer in report["layers"].as_array().unwrap() {
         assert_eq!(layer["state"], "enforced", "{layer}");
