@@ -49,7 +49,9 @@ tool github.com/argoproj/argo-cd/v3/cmd
 
 require (
 	github.com/argoproj/argo-cd/v3 v3.6.1
+	k8s.io/klog/v2 v2.140.0
 	kube-airlock.dev/tools/catalogue v0.0.0
+	kube-airlock.dev/tools/warm v0.0.0
 )
 
 require (
@@ -316,7 +318,6 @@ require (
 	k8s.io/component-base v0.37.0 // indirect
 	k8s.io/component-helpers v0.37.0 // indirect
 	k8s.io/controller-manager v0.37.0 // indirect
-	k8s.io/klog/v2 v2.140.0 // indirect
 	k8s.io/kube-aggregator v0.37.0 // indirect
 	k8s.io/kube-openapi v0.0.0-20260721132016-d427ff9ee9ad // indirect
 	k8s.io/kubectl v0.37.0 // indirect
@@ -336,3 +337,5 @@ require (
 )
 
 replace kube-airlock.dev/tools/catalogue => ../catalogue
+
+replace kube-airlock.dev/tools/warm => ../warm

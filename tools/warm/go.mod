@@ -1,0 +1,3 @@
+module kube-airlock.dev/tools/warm
+
+go 1.26.0

@@ -1,0 +1,178 @@
+// Package warm lets a tool start before there is anything for it to do.
+//
+// A program that was started with AIRLOCK_WARM=N waits, when all of its packages are ready, for one request on the
+// descriptor N, and then goes on as if it had been started with it. docs/tuned.md has the protocol. Nothing is
+// printed about what goes wrong here: nobody has asked for anything yet. The sandbox allows few system calls, and this
+// asks for one that the tool does not need otherwise (prlimit64 for RLIMIT_DATA and RLIMIT_CPU of itself).
+package warm
+
+import (
+	"errors"
+	"math"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+const (
+	// Variable names the descriptor; without it Wait does nothing.
+	Variable = "AIRLOCK_WARM"
+	// The longest message that is read. A command line is a few KiB, and so are the variables.
+	longest = 256 << 10
+	// What a program ends with that could not be confined or handed over, as where the server starts it.
+	failed = 125
+)
+
+// request is what a child is handed.
+type request struct {
+	data    uint64 // RLIMIT_DATA, in bytes
+	seconds uint64 // of processor time, from now on
+	memory  int64  // for Go's runtime, in bytes
+	argv    []string
+	// NAME=value, each with a name
+	variables []string
+}
+
+// Wait takes a request and returns as the program that it asks for, or does not return. It is the first that a main does.
+func Wait() {
+	number, warm := os.LookupEnv(Variable)
+	if !warm {
+		return
+	}
+	message, err := receive(number)
+	if err != nil {
+		os.Exit(failed)
+	}
+	if len(message) == 0 {
+		os.Exit(0) // nobody needs it any more
+	}
+	asked, err := parse(message)
+	if err != nil || asked.apply() != nil {
+		os.Exit(failed)
+	}
+}
+
+// receive says that the program is ready and reads until the other side has said all.
+func receive(number string) ([]byte, error) {
+	if err := os.Unsetenv(Variable); err != nil {
+		return nil, err
+	}
+	descriptor, err := decimal(number, math.MaxInt32)
+	if err != nil || descriptor < 3 {
+		return nil, errors.New("no descriptor of ours")
+	}
+	fd := int(descriptor)
+	if _, err := retried(syscall.Write, fd, []byte("r")); err != nil {
+		return nil, err
+	}
+	message := make([]byte, 0, 4096)
+	for {
+		if len(message) == cap(message) {
+			message = append(message, 0)[:len(message)]
+		}
+		got, err := retried(syscall.Read, fd, message[len(message):cap(message)])
+		if err != nil {
+			return nil, err
+		}
+		if got == 0 {
+			return message, syscall.Close(fd)
+		}
+		message = message[:len(message)+got]
+		if len(message) > longest {
+			return nil, errors.New("too long")
+		}
+	}
+}
+
+// retried makes a call again when a signal came first.
+func retried(call func(int, []byte) (int, error), fd int, bytes []byte) (int, error) {
+	for {
+		n, err := call(fd, bytes)
+		if err != syscall.EINTR {
+			return n, err
+		}
+	}
+}
+
+// parse reads a message: fields that each end with a NUL.
+func parse(message []byte) (request, error) {
+	text, terminated := strings.CutSuffix(string(message), "\x00")
+	if !terminated {
+		return request{}, errors.New("the last field has no end")
+	}
+	fields := strings.Split(text, "\x00")
+	if len(fields) < 5 {
+		return request{}, errors.New("fields are missing")
+	}
+	var numbers [4]uint64
+	for i := range numbers {
+		number, err := decimal(fields[i], math.MaxInt64)
+		if err != nil || number == 0 {
+			return request{}, errors.New("not a number that limits or counts anything")
+		}
+		numbers[i] = number
+	}
+	words := fields[len(numbers):]
+	if numbers[3] > uint64(len(words)) {
+		return request{}, errors.New("words are missing")
+	}
+	argv, variables := words[:numbers[3]], words[numbers[3]:]
+	if argv[0] == "" {
+		return request{}, errors.New("the program has no name")
+	}
+	for _, variable := range variables {
+		if strings.IndexByte(variable, '=') < 1 {
+			return request{}, errors.New("a variable has no name")
+		}
+	}
+	return request{data: numbers[0], seconds: numbers[1], memory: int64(numbers[2]), argv: argv, variables: variables}, nil
+}
+
+// decimal reads digits and nothing else.
+func decimal(text string, most uint64) (uint64, error) {
+	number, err := strconv.ParseUint(text, 10, 64)
+	if err == nil && number > most {
+		err = strconv.ErrRange
+	}
+	return number, err
+}
+
+// apply makes this process one that was started with the request.
+func (r request) apply() error {
+	used, err := processorTime()
+	if err != nil {
+		return err
+	}
+	seconds := uint64((used+time.Second-1)/time.Second) + r.seconds
+	// (n, n): a limit that a process of no privilege can only lower again.
+	if err := syscall.Setrlimit(syscall.RLIMIT_DATA, &syscall.Rlimit{Cur: r.data, Max: r.data}); err != nil {
+		return err
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_CPU, &syscall.Rlimit{Cur: seconds, Max: seconds}); err != nil {
+		return err
+	}
+	debug.SetMemoryLimit(r.memory)
+	for _, variable := range r.variables {
+		name, value, _ := strings.Cut(variable, "=")
+		if err := os.Setenv(name, value); err != nil {
+			return err
+		}
+	}
+	os.Args = r.argv
+	return nil
+}
+
+// processorTime is what this process has used of its processors until now. getrusage(2), which syscall has a function for,
+// is one call more that the sandbox would have to allow.
+func processorTime() (time.Duration, error) {
+	const processClock = 2 // CLOCK_PROCESS_CPUTIME_ID
+	var now syscall.Timespec
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, processClock, uintptr(unsafe.Pointer(&now)), 0); errno != 0 {
+		return 0, errno
+	}
+	return time.Duration(now.Nano()), nil
+}
