@@ -16,11 +16,13 @@ use std::{
     fs::File,
     io::{self, Read},
     num::NonZeroU64,
+    panic::AssertUnwindSafe,
     path::Path,
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant, SystemTime},
 };
 
+use futures_util::FutureExt as _;
 use tokio::{
     task::{JoinError, spawn_blocking},
     time::timeout,
@@ -216,7 +218,7 @@ impl Gate {
         // An error's level, so that each line of a call names it whatever else is shown.
         let span = tracing::error_span!("call", request_id, %tool, door = door.as_str());
         // A task of its own: a door's future may be dropped at any await, and the end still has to be
-        // recorded. A panic ends this call and no other.
+        // recorded.
         let rooms = Arc::clone(&self.rooms);
         let call = self.calls.spawn({
             let request_id = request_id.clone();
@@ -242,12 +244,24 @@ impl Gate {
     }
 }
 
-/// What a call's task ended with; a panic is a fault of ours.
+/// What `rooms` come to. A panic in one of them is a fault of ours, which is recorded like every other end; what the
+/// call had is dropped by then, and its child killed.
+async fn survived<T, E>(rooms: impl Future<Output = Result<T, E>>, stopped: impl FnOnce(Refusal) -> E) -> Result<T, E> {
+    AssertUnwindSafe(rooms).catch_unwind().await.unwrap_or_else(|_| {
+        let source = io::Error::other("a panic; standard error has its place");
+        Err(stopped(Refusal::Fault { what: FAULT, source }))
+    })
+}
+
+/// What a caller is told of a panic.
+const FAULT: &str = "the call ended in a fault of this server";
+
+/// What a call's task ended with; a panic of what records it is a fault of ours, too.
 fn came_to(ended: Result<Result<Ran, Stopped>, JoinError>) -> (Option<Ran>, Option<Refusal>) {
     match ended {
         Ok(Ok(ran)) => (Some(ran), None),
         Ok(Err(stopped)) => (stopped.ran, Some(stopped.refusal)),
-        Err(error) => (None, Some(Refusal::Fault { what: "the call ended in a fault of this server", source: io::Error::other(error) })),
+        Err(error) => (None, Some(Refusal::Fault { what: FAULT, source: io::Error::other(error) })),
     }
 }
 
@@ -292,10 +306,11 @@ struct Call<'a> {
 impl Call<'_> {
     /// Every room, in order. A room's proof is the next one's argument, so none can be skipped.
     async fn run(self, cancel: &CancellationToken, entry: &Entry, live: Option<Live>) -> Result<Ran, Stopped> {
-        let judged = self.judge().await;
+        let judged = survived(self.judge(), |fault| (fault, None)).await;
         self.record_decision(&judged).await?;
         let mut times = Times::default();
-        let ended = self.start(judged.map_err(|(refusal, _)| refusal)?, &mut times, cancel, entry, live).await;
+        let started = self.start(judged.map_err(|(refusal, _)| refusal)?, &mut times, cancel, entry, live);
+        let ended = survived(started, Stopped::from).await;
         self.record_end(&ended, &times).await;
         ended
     }
