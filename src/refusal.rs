@@ -173,6 +173,9 @@ pub enum Refusal {
         /// The most lines.
         limit: u64,
     },
+    /// Other requests hold as much memory as all together may.
+    #[error("requests that are not answered yet hold as much memory as they may")]
+    TooMuchAtOnce,
     /// The request's connection is one too many.
     #[error("there are too many connections")]
     TooManyConnections,
@@ -213,7 +216,7 @@ impl Refusal {
             Self::Unconfirmed(_) => Code::ConfirmationRequired,
             Self::Egress(_) => Code::EgressDenied,
             Self::Kubeconfig(_) | Self::NoKubeconfig => Code::InvalidKubeconfig,
-            Self::Overloaded { .. } | Self::OverloadedByCaller { .. } | Self::TooManyConnections => Code::Overloaded,
+            Self::Overloaded { .. } | Self::OverloadedByCaller { .. } | Self::TooManyConnections | Self::TooMuchAtOnce => Code::Overloaded,
             Self::RateLimited { .. } => Code::RateLimited,
             Self::Unidentified(_) => Code::Unauthenticated,
             Self::Argocd(_) | Self::Request { .. } => Code::InvalidRequest,
@@ -258,6 +261,7 @@ impl Refusal {
             Self::Timeout { .. } => "ask for less (-l, --field-selector, --tail), or give a longer `timeout`".into(),
             Self::TooManyLines { .. } => "this is what may be had at once; ask again for newer lines (--since, --since-time)".into(),
             Self::TooManyConnections => "use one connection for several calls, and close those that are idle".into(),
+            Self::TooMuchAtOnce => "call again in a second; a kubeconfig of one context is small (`kube-airlock kubeconfig minify`)".into(),
             Self::TooMuchOutput { .. } => "narrow the query: -l, --field-selector, -o name, --tail".into(),
             Self::UnknownCall => "GET /calls lists those that are".into(),
             Self::UnknownTool(_) => "the tools are kubectl, helm, istioctl and argocd".into(),
@@ -268,7 +272,7 @@ impl Refusal {
     /// After how many seconds the same call may succeed.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::Overloaded { .. } | Self::OverloadedByCaller { .. } | Self::TooManyConnections => Some(1),
+            Self::Overloaded { .. } | Self::OverloadedByCaller { .. } | Self::TooManyConnections | Self::TooMuchAtOnce => Some(1),
             Self::RateLimited { after } => Some(after.as_secs() + 1),
             Self::Tool { .. } => Some(30),
             _ => None,

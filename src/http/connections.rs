@@ -1,4 +1,5 @@
-//! How many connections there are at once: each is a descriptor, and up to 1.5 MiB of what it has sent so far.
+//! How many connections there are at once: each is a descriptor, up to 512 KiB of a head that it sends, and its share of
+//! what requests hold.
 
 use std::{
     future::{Ready, ready},
@@ -23,7 +24,10 @@ use tokio::{
 };
 use tower::Service;
 
-use super::tools::refused;
+use super::{
+    body::{Share, Shared},
+    tools::refused,
+};
 use crate::refusal::Refusal;
 
 /// A client that takes nothing of its answer for so long is gone. The kernel counts, also while the client
@@ -35,6 +39,7 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Connections<S> {
     service: S,
+    held: Shared,
     served: Arc<Semaphore>,
     turned_away: Arc<Semaphore>,
 }
@@ -52,17 +57,24 @@ struct PastTheBound;
 pub(super) struct Placed<S> {
     service: S,
     past_the_bound: bool,
+    share: Share,
     _place: Arc<OwnedSemaphorePermit>,
 }
 
 impl<S: Clone> Connections<S> {
     /// Serves `most` at once.
     pub(super) fn new(service: S, most: usize) -> Self {
-        Self { service, served: Arc::new(Semaphore::new(most)), turned_away: Arc::new(Semaphore::new((most / 16).max(16))) }
+        let turned_away = Arc::new(Semaphore::new((most / 16).max(16)));
+        Self { service, held: Shared::default(), served: Arc::new(Semaphore::new(most)), turned_away }
     }
 
     fn place(&self) -> io::Result<Placed<S>> {
-        let placed = |place, past_the_bound| Placed { service: self.service.clone(), past_the_bound, _place: Arc::new(place) };
+        let placed = |place, past_the_bound| Placed {
+            service: self.service.clone(),
+            past_the_bound,
+            share: self.held.share(),
+            _place: Arc::new(place),
+        };
         if let Ok(place) = Arc::clone(&self.served).try_acquire_owned() {
             return Ok(placed(place, false));
         }
@@ -111,6 +123,7 @@ impl<S: Service<http::Request<B>>, B> Service<http::Request<B>> for Placed<S> {
         if self.past_the_bound {
             request.extensions_mut().insert(PastTheBound);
         }
+        request.extensions_mut().insert(self.share.clone());
         self.service.call(request)
     }
 }

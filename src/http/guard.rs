@@ -5,15 +5,18 @@ use std::sync::Arc;
 
 use axum::{
     Extension,
-    body::{Body, to_bytes},
+    body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::Authority},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use tokio::time::timeout;
 
-use super::{BODY_WITHIN, LARGEST_BODY, connections};
+use super::{
+    body::{self, Share, Unread},
+    connections,
+    tools::refused,
+};
 use crate::{caller::Caller, gate::Headers, mcp};
 
 /// Names under which this server is called, without ports.
@@ -81,7 +84,13 @@ pub async fn check(State(hosts): State<Hosts>, mut request: Request, next: Next)
 ///
 /// Clients that ask for JSON only, or for anything, get what the MCP specification asks them to accept;
 /// rmcp would answer 406.
-pub async fn mcp(State(sessions): State<mcp::Sessions>, Extension(caller): Extension<Caller>, request: Request, next: Next) -> Response {
+pub async fn mcp(
+    State(sessions): State<mcp::Sessions>,
+    Extension(caller): Extension<Caller>,
+    Extension(share): Extension<Share>,
+    request: Request,
+    next: Next,
+) -> Response {
     let session = |headers: &HeaderMap| headers.get(SESSION).and_then(|id| id.to_str().ok()).map(str::to_owned);
     if session(request.headers()).is_some_and(|session| sessions.is_anothers(&session, &caller)) {
         return (StatusCode::NOT_FOUND, "there is no such session of this caller").into_response();
@@ -92,10 +101,13 @@ pub async fn mcp(State(sessions): State<mcp::Sessions>, Extension(caller): Exten
     let opens_session = !request.headers().contains_key(SESSION) && !request.headers().contains_key("mcp-protocol-version");
     let (mut parts, body) = request.into_parts();
     let has_session = parts.headers.contains_key(SESSION);
-    let bytes = match timeout(BODY_WITHIN, to_bytes(body, LARGEST_BODY)).await {
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(_)) => return (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large, or broke off").into_response(),
-        Err(_) => return (StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time").into_response(),
+    let (bytes, _held) = match body::read(&parts, body, share).await {
+        Ok(read) => read,
+        Err(Unread::BrokeOff | Unread::TooLarge) => {
+            return (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large, or broke off").into_response();
+        }
+        Err(Unread::Late) => return (StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time").into_response(),
+        Err(unread @ Unread::TooMuchAtOnce) => return refused(unread.refusal()),
     };
     if opens_session {
         if bytes.len() > LARGEST_HELLO {

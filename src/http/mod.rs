@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod authentication;
+mod body;
 mod calls;
 mod connections;
 mod guard;
@@ -30,19 +31,16 @@ use utoipa_swagger_ui::SwaggerUi;
 pub use authentication::Authentication;
 pub use guard::Hosts;
 
+use body::LARGEST_BODY;
 use connections::Connections;
 
 use crate::{caller::Door, gate::Gate, mcp};
 
-/// The largest request body, in bytes: a 256 KiB kubeconfig in base64, and a command.
-pub const LARGEST_BODY: usize = 1 << 20;
 /// The largest header block, in bytes: a kubeconfig stands in one header. The defaults of HTTP/2
 /// implementations (16 KiB) would refuse it.
 const LARGEST_HEADERS: usize = 512 * 1024;
 /// A client that does not send its headers within this is not one.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
-/// A client that does not send its body within this is not one either.
-const BODY_WITHIN: Duration = Duration::from_secs(15);
 /// How long connections may go on after the server was asked to stop.
 const DRAIN: Duration = Duration::from_secs(10);
 /// How long running calls may; then they are cancelled, and their callers still get an answer.

@@ -2,15 +2,14 @@
 
 use axum::{
     Extension, Json,
-    body::{Body as HttpBody, to_bytes},
+    body::Body as HttpBody,
     extract::{Path, Request as HttpRequest, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use tokio::time::timeout;
 
 use super::{
-    BODY_WITHIN, LARGEST_BODY,
+    body::{self, Held, Share, Unread},
     stream::{self, Format},
 };
 use crate::{
@@ -27,6 +26,7 @@ pub async fn call(
     State(gate): State<Gate>,
     Path(tool): Path<String>,
     Extension(caller): Extension<Caller>,
+    Extension(share): Extension<Share>,
     request: HttpRequest,
 ) -> Response {
     let tool: Tool = match tool.parse() {
@@ -34,8 +34,8 @@ pub async fn call(
         Err(()) => return refused(Refusal::UnknownTool(Excerpt::new(&tool))),
     };
     let (parts, body) = request.into_parts();
-    let arguments = match read(&parts.headers, body).await {
-        Ok(arguments) => arguments,
+    let (arguments, _held) = match read(&parts, body, share).await {
+        Ok(read) => read,
         Err(refusal) => return refused(refusal),
     };
     let request = arguments.request(tool, Headers::read(&parts.headers));
@@ -45,35 +45,26 @@ pub async fn call(
     }
 }
 
-async fn read(headers: &HeaderMap, body: HttpBody) -> Result<Arguments, Refusal> {
+async fn read(parts: &Parts, body: HttpBody, share: Share) -> Result<(Arguments, Held), Refusal> {
     // Asking for this type makes a browser ask first, and there is nobody who answers it.
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let wrong = |reason: &str| Refusal::Request {
-        reason: reason.to_owned(),
-        hint: r#"send JSON like {"command": "get pods -n default"} with Content-Type: application/json"#.to_owned(),
-    };
+    let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if content_type.split(';').next().map(str::trim) != Some("application/json") {
-        return Err(wrong("the Content-Type is not application/json"));
+        return Err(no_request("the Content-Type is not application/json"));
     }
-    let too_large = Refusal::RequestTooLarge { limit: LARGEST_BODY };
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > LARGEST_BODY) {
-        return Err(too_large);
-    }
-    let bytes = match timeout(BODY_WITHIN, to_bytes(body, LARGEST_BODY)).await {
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(error)) if std::error::Error::source(&error).is_some_and(|source| source.to_string().contains("length limit")) => {
-            return Err(too_large);
-        }
-        Ok(Err(_)) => return Err(wrong("the body broke off")),
-        Err(_) => return Err(wrong("the body did not arrive in time")),
-    };
+    let (bytes, held) = body::read(parts, body, share).await.map_err(Unread::refusal)?;
     // serde would take an array for the fields in order.
     if !bytes.trim_ascii_start().starts_with(b"{") {
-        return Err(wrong("the body is no JSON object"));
+        return Err(no_request("the body is no JSON object"));
     }
     // serde_json's messages name fields and places, and quote no value of ours to hide.
-    serde_json::from_slice(&bytes).map_err(|error| wrong(&format!("the body is not a request: {}", without_values(&error))))
+    let arguments = serde_json::from_slice(&bytes);
+    Ok((arguments.map_err(|error| no_request(&format!("the body is not a request: {}", without_values(&error))))?, held))
+}
+
+/// What is sent is no call.
+pub(super) fn no_request(reason: &str) -> Refusal {
+    let hint = r#"send JSON like {"command": "get pods -n default"} with Content-Type: application/json"#;
+    Refusal::Request { reason: reason.to_owned(), hint: hint.to_owned() }
 }
 
 /// serde's sentence, but never the caller's text: a value may be a kubeconfig.

@@ -341,6 +341,56 @@ fn a_flood_of_headers_is_refused() {
     assert!(grown < 16 << 10, "{grown} KiB");
 }
 
+/// A request of a megabyte, and all of it but the last byte.
+fn almost_a_megabyte(server: &Server, path: &str, is_announced: bool) -> TcpStream {
+    const LENGTH: usize = 1 << 20;
+    let mut stream = connected(server);
+    let length = if is_announced { format!("Content-Length: {LENGTH}") } else { "Transfer-Encoding: chunked".into() };
+    let host = server.address;
+    let head =
+        format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nAccept: application/json\r\n{length}\r\n\r\n");
+    let size = if is_announced { String::new() } else { format!("{LENGTH:x}\r\n") };
+    stream.write_all(format!("{head}{size}").as_bytes()).unwrap();
+    stream.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
+    let _ = stream.write_all(&vec![b' '; LENGTH - 1]); // who is refused is not read to the end
+    stream
+}
+
+#[test]
+fn clients_that_send_megabytes_slowly_hold_a_bounded_part_of_memory_and_disturb_nobody() {
+    let server = Server::with(&["--tools-dir", tools().to_str().unwrap()], None);
+    let started = Instant::now();
+    let before = held(server.pid()).1;
+    let slow: Vec<TcpStream> =
+        (0..150).map(|number| almost_a_megabyte(&server, ["/tools/kubectl", "/mcp"][number % 2], number % 3 > 0)).collect();
+    let grown = held(server.pid()).1.saturating_sub(before);
+    // What comes now and is large is told so, at either door, and what is small is answered.
+    for path in ["/tools/kubectl", "/mcp"] {
+        let told = server.send("POST", path, &[("Content-Type", "application/json")], &vec![b' '; 1 << 20]);
+        assert_eq!((told.status, told.text("code").as_str()), (503, "overloaded"), "{path}: {}", told.head);
+        assert!(told.head.to_ascii_lowercase().contains("retry-after: 1"), "{path}: {}", told.head);
+        assert!(told.text("reason").contains("hold as much memory as they may"), "{path}: {}", told.text("reason"));
+    }
+    for _ in 0..20 {
+        assert_eq!(server.kubectl("version --client", &"A".repeat(16 * 1024)).status, 200);
+    }
+    assert!(started.elapsed() < Duration::from_secs(14), "the first ones are still waited for: {:?}", started.elapsed());
+    let told = slow.into_iter().filter(|stream| {
+        stream.set_nonblocking(true).unwrap();
+        let mut begin = [0; 12];
+        (&*stream).read(&mut begin).is_ok() && &begin == b"HTTP/1.1 503"
+    });
+    let told = told.count();
+    println!("{told} of 150 refused; {grown} KiB");
+    assert!((110..130).contains(&told), "{told} of 150 were refused");
+    assert!(grown < 80 << 10, "{grown} KiB for 150 MiB");
+    // They are gone by now, and what they held is free.
+    eventually("a large request is read", || {
+        let body = r#"{"command":"version --client"}"#.to_owned() + &" ".repeat(1 << 19);
+        server.send("POST", "/tools/kubectl", &[("Content-Type", "application/json")], body.as_bytes()).status == 200
+    });
+}
+
 #[test]
 fn ten_thousand_idle_connections_leave_room_for_those_who_watch() {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();

@@ -1,0 +1,230 @@
+//! Bodies of requests, and what requests hold in memory until they are answered or run: [`Held`].
+//!
+//! A bound on each request is none on all of them: a thousand connections, and the streams of HTTP/2 in each, could
+//! send a megabyte each and wait. May not refuse those who send little because others send much: what a kubeconfig
+//! mostly needs is each connection's own, and only the rest is shared.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    body::Body,
+    http::{header, request::Parts},
+};
+use futures_util::StreamExt as _;
+use tokio::time::timeout;
+
+use super::tools::no_request;
+use crate::refusal::Refusal;
+
+/// The largest request body, in bytes: a 256 KiB kubeconfig in base64, and a command.
+pub const LARGEST_BODY: usize = 1 << 20;
+/// A client that does not send its body within this is not one.
+const WITHIN: Duration = Duration::from_secs(15);
+
+/// What a connection's requests may hold whatever others do, in bytes: three calls with a kubeconfig of 6 KiB.
+const OWN: usize = 32 * 1024;
+/// What the requests of all connections may hold beyond that.
+const SHARED: usize = 32 << 20;
+
+/// What all connections share. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Shared(Arc<Free>);
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self(Arc::new(Free(AtomicUsize::new(SHARED))))
+    }
+}
+
+impl Shared {
+    /// What a further connection may hold.
+    pub(super) fn share(&self) -> Share {
+        Share { own: Arc::new(Free(AtomicUsize::new(OWN))), shared: self.clone() }
+    }
+}
+
+/// What one connection's requests may hold. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Share {
+    own: Arc<Free>,
+    shared: Shared,
+}
+
+/// Bytes that may be taken yet.
+#[derive(Debug)]
+struct Free(AtomicUsize);
+
+impl Free {
+    /// Takes as many as there are, up to `bytes`.
+    fn take_up_to(&self, bytes: usize) -> usize {
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| Some(free.saturating_sub(bytes))).map_or(0, |free| free.min(bytes))
+    }
+
+    /// Takes all of `bytes`, or none.
+    fn take(&self, bytes: usize) -> bool {
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(bytes)).is_ok()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// What one request holds, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Held {
+    share: Share,
+    own: usize,
+    shared: usize,
+}
+
+impl Held {
+    fn nothing(share: Share) -> Self {
+        Self { share, own: 0, shared: 0 }
+    }
+
+    fn take(&mut self, bytes: usize) -> Result<(), Unread> {
+        let own = self.share.own.take_up_to(bytes);
+        self.own += own;
+        if !self.share.shared.0.take(bytes - own) {
+            return Err(Unread::TooMuchAtOnce);
+        }
+        self.shared += bytes - own;
+        Ok(())
+    }
+
+    /// Whether so many could be taken now.
+    fn may_take(&self, bytes: usize) -> bool {
+        let free = |of: &Free| of.0.load(Ordering::Relaxed);
+        bytes <= free(&self.share.own) + free(&self.share.shared.0)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.share.own.give_back(self.own);
+        self.share.shared.0.give_back(self.shared);
+    }
+}
+
+/// Why a body is not there.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    BrokeOff,
+    Late,
+    TooLarge,
+    TooMuchAtOnce,
+}
+
+impl Unread {
+    pub(super) fn refusal(self) -> Refusal {
+        match self {
+            Self::BrokeOff => no_request("the body broke off"),
+            Self::Late => no_request("the body did not arrive in time"),
+            Self::TooLarge => Refusal::RequestTooLarge { limit: LARGEST_BODY },
+            Self::TooMuchAtOnce => Refusal::TooMuchAtOnce,
+        }
+    }
+}
+
+/// Reads a request's body. What is held counts its headers too: a kubeconfig stands in one.
+///
+/// # Errors
+/// As soon as it is known, from the length that is announced if there is one.
+pub(super) async fn read(parts: &Parts, body: Body, share: Share) -> Result<(Vec<u8>, Held), Unread> {
+    let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > LARGEST_BODY) {
+        return Err(Unread::TooLarge);
+    }
+    let mut held = Held::nothing(share);
+    held.take(parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum())?;
+    if announced.is_some_and(|length| !held.may_take(length)) {
+        return Err(Unread::TooMuchAtOnce);
+    }
+    let bytes = timeout(WITHIN, async {
+        let (mut bytes, mut chunks) = (Vec::new(), body.into_data_stream());
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|_| Unread::BrokeOff)?;
+            if bytes.len() + chunk.len() > LARGEST_BODY {
+                return Err(Unread::TooLarge);
+            }
+            // Not only counted, but copied: a chunk of one byte keeps the whole buffer that it was read into.
+            held.take(chunk.len())?;
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    });
+    let bytes = bytes.await.unwrap_or(Err(Unread::Late))?;
+    Ok((bytes, held))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use axum::http::Request;
+    use futures_util::stream;
+
+    use super::*;
+
+    fn head(length: Option<usize>, header: usize) -> Parts {
+        let mut request = Request::post("/").header("x", "x".repeat(header - 1));
+        if let Some(length) = length {
+            request = request.header(header::CONTENT_LENGTH, length);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn free(share: &Share) -> (usize, usize) {
+        (share.own.0.load(Ordering::Relaxed), share.shared.0.0.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test]
+    async fn a_connections_own_share_is_taken_first_and_all_of_it_is_given_back() {
+        let share = Shared::default().share();
+        let (bytes, held) = read(&head(None, 1000), Body::from(vec![b'x'; 31_000]), share.clone()).await.unwrap();
+        assert_eq!((bytes.len(), free(&share)), (31_000, (OWN - 32_000, SHARED)));
+        let (_, second) = read(&head(None, 1000), Body::from(vec![b'x'; 31_000]), share.clone()).await.unwrap();
+        assert_eq!(free(&share), (0, SHARED - (64_000 - OWN)));
+        drop((held, second));
+        assert_eq!(free(&share), (OWN, SHARED));
+    }
+
+    #[tokio::test]
+    async fn those_who_send_much_take_nothing_from_those_who_send_little() {
+        let all = Shared::default();
+        let mut held = Vec::new();
+        while let Ok(another) = read(&head(None, 1), Body::from(vec![b'x'; LARGEST_BODY]), all.share()).await {
+            held.push(another);
+        }
+        assert_eq!(held.len(), SHARED / (LARGEST_BODY + 1 - OWN));
+        let announcing = head(Some(LARGEST_BODY), 1);
+        let refused = |length| read(&announcing, Body::from(vec![b'x'; length]), all.share());
+        // By the length that it announces, before a byte of it is read.
+        assert_eq!(refused(0).await.unwrap_err(), Unread::TooMuchAtOnce);
+        // The head counts as well.
+        assert_eq!(read(&head(None, LARGEST_BODY), Body::empty(), all.share()).await.unwrap_err(), Unread::TooMuchAtOnce);
+        for _ in 0..1000 {
+            assert!(read(&head(Some(20_000), 10_000), Body::from(vec![b'x'; 20_000]), all.share()).await.is_ok());
+        }
+        held.pop();
+        assert!(refused(LARGEST_BODY).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_was_refused_holds_nothing() {
+        let share = Shared::default().share();
+        let sent = async |body: Body, announced| read(&head(announced, 1), body, share.clone()).await;
+        assert_eq!(sent(Body::from(vec![b'x'; LARGEST_BODY + 1]), None).await.unwrap_err(), Unread::TooLarge);
+        assert_eq!(sent(Body::empty(), Some(LARGEST_BODY + 1)).await.unwrap_err(), Unread::TooLarge);
+        let chunks: [io::Result<Vec<u8>>; 2] = [Ok(vec![b'x'; 1 << 17]), Err(io::ErrorKind::ConnectionReset.into())];
+        assert_eq!(sent(Body::from_stream(stream::iter(chunks)), None).await.unwrap_err(), Unread::BrokeOff);
+        assert_eq!(free(&share), (OWN, SHARED));
+    }
+}
