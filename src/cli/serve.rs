@@ -10,7 +10,7 @@ use std::{
     io,
     net::TcpListener,
     os::fd::{AsFd, BorrowedFd},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, RwLock},
     time::Duration,
 };
@@ -20,7 +20,11 @@ use nix::sys::{
     resource::{Resource, getrlimit, setrlimit},
     socket::{Backlog, listen},
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinHandle,
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{
     EnvFilter, Layer as _,
@@ -74,7 +78,8 @@ pub fn http(options: Options) -> Done {
     let stop = CancellationToken::new();
     let runtime = runtime()?;
     let done = runtime.block_on(async {
-        let (gate, workspaces) = prepared.open(&settings, audit).await?;
+        let opened = prepared.open(&settings, audit).await?;
+        let gate = opened.gate.clone();
         tokio::spawn(stop_on_signal(stop.clone()));
         let spawner = watch_spawner(&gate, &stop);
         tracing::info!(address = %settings.listen, tools_at_once = settings.concurrency, "listening");
@@ -84,10 +89,8 @@ pub fn http(options: Options) -> Done {
             tokio::spawn(reload::watch_callers(authentication.clone(), path));
         }
         let connections = connections(&settings);
-        http::serve(listener, gate.clone(), metrics, hosts, authentication, connections, stop.clone()).await?;
-        gate.stop(CLEAN_UP).await;
-        record_stop(&gate).await;
-        drop((gate, workspaces));
+        http::serve(listener, gate, metrics, hosts, authentication, connections, stop.clone()).await?;
+        opened.close().await;
         if spawner.is_finished() { Err("the spawner has ended; no command can run".into()) } else { Ok(()) }
     });
     // A write that nobody reads may still block a thread; it is not waited for.
@@ -107,17 +110,15 @@ pub fn stdio(options: Options) -> Done {
     let runtime = runtime()?;
     let done = runtime.block_on(async {
         let stop = CancellationToken::new();
-        let (gate, workspaces) = prepared.open(&settings, audit).await?;
+        let opened = prepared.open(&settings, audit).await?;
         tokio::spawn(stop_on_signal(stop.clone()));
-        let _spawner = watch_spawner(&gate, &stop);
+        let _spawner = watch_spawner(&opened.gate, &stop);
         // A client asks at once; kubectl is found in the time of one `version`.
         tokio::select! {
-            ended = mcp::serve_stdio(gate.clone(), own) => ended?,
+            ended = mcp::serve_stdio(opened.gate.clone(), own) => ended?,
             () = stop.cancelled() => {}
         }
-        gate.stop(CLEAN_UP).await;
-        record_stop(&gate).await;
-        drop((gate, workspaces));
+        opened.close().await;
         Ok(())
     });
     // A read of standard input cannot be cancelled.
@@ -153,7 +154,7 @@ impl Prepared {
     }
 
     /// Opens the gate, and starts to look for the tools.
-    async fn open(self, settings: &Settings, audit: Audit) -> Result<(Gate, Arc<Workspaces>), Box<dyn Error>> {
+    async fn open(self, settings: &Settings, audit: Audit) -> Result<Opened, Box<dyn Error>> {
         let sandbox = Sandbox::new(self.link, slots(settings))?;
         let policy = reload::digests(&settings.policy);
         audit
@@ -169,7 +170,7 @@ impl Prepared {
         let (workspaces, clusters) = (Arc::new(self.workspaces), Arc::new(self.clusters));
         let inventory = Arc::new(Inventory::new(self.catalogues, settings.tools.clone()));
         let limits = Limits { memory_bytes: settings.bounds.memory_bytes, cpu_seconds: 30 };
-        tokio::spawn(Arc::clone(&inventory).watch(sandbox.clone(), Arc::clone(&workspaces), limits));
+        let looking = tokio::spawn(Arc::clone(&inventory).watch(sandbox.clone(), Arc::clone(&workspaces), limits));
         if settings.kubeconfig != Terms::default() {
             tracing::warn!(terms = ?settings.kubeconfig, "kubeconfigs may hold what is refused by default");
         }
@@ -193,7 +194,35 @@ impl Prepared {
         if !settings.policy_paths.is_empty() {
             tokio::spawn(reload::watch(gate.clone(), settings.policy_paths.clone(), settings.policy.clone()));
         }
-        Ok((gate, workspaces))
+        Ok(Opened { gate, workspaces, looking })
+    }
+}
+
+/// What serves.
+struct Opened {
+    gate: Gate,
+    workspaces: Arc<Workspaces>,
+    /// Asks the tools for their versions.
+    looking: JoinHandle<()>,
+}
+
+impl Opened {
+    /// Ends what runs, and waits until it is recorded and nothing of it is left.
+    async fn close(self) {
+        self.looking.abort();
+        self.gate.stop(CLEAN_UP).await;
+        // What a child has belongs to its user until the spawner has given it back: nobody could remove it then.
+        let given_back = async {
+            while self.gate.sandbox().is_alive() && has_requests(self.workspaces.path()) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if timeout(CLEAN_UP, given_back).await.is_err() {
+            tracing::error!("directories of requests are left; the next start sweeps them");
+        }
+        if let Err(error) = self.gate.audit().stop().await {
+            tracing::error!(%error, "the end of the server could not be recorded");
+        }
     }
 }
 
@@ -236,10 +265,9 @@ fn seal(settings: &Settings) -> Result<Seal, ConfigError> {
     settings.audit_key.as_deref().map_or_else(|| Ok(Seal::default()), seal_of)
 }
 
-async fn record_stop(gate: &Gate) {
-    if let Err(error) = gate.audit().stop().await {
-        tracing::error!(%error, "the end of the server could not be recorded");
-    }
+/// Whether a request's directory is in the server's; beside them there is its lock.
+fn has_requests(directory: &Path) -> bool {
+    fs::read_dir(directory).is_ok_and(|entries| entries.flatten().any(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())))
 }
 
 /// The network-facing process gives up root for good, and nobody may look into it.
@@ -293,7 +321,7 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
 }
 
 /// Without its spawner the server can only refuse: it stops, and whatever supervises it restarts it.
-fn watch_spawner(gate: &Gate, stop: &CancellationToken) -> tokio::task::JoinHandle<()> {
+fn watch_spawner(gate: &Gate, stop: &CancellationToken) -> JoinHandle<()> {
     let (sandbox, stop) = (gate.sandbox().clone(), stop.clone());
     tokio::spawn(async move {
         sandbox.gone().await;

@@ -482,6 +482,26 @@ fn a_clock_that_jumps_ends_no_call_early_and_none_late() {
 }
 
 #[test]
+fn a_stop_while_a_tool_is_asked_for_its_version_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    // The probe in the place of helm does not answer.
+    for tool in ["kubectl", "helm"] {
+        fs::copy(probe().join("kubectl"), folder.path().join(tool)).unwrap();
+    }
+    let mut server = Server::with(&["--tools-dir", folder.path().to_str().unwrap()], None);
+    eventually("helm is asked", || server.children().len() == 1 && server.workspaces().len() == 1);
+    let started = Instant::now();
+    assert!(Command::new("kill").arg(server.pid().to_string()).status().unwrap().success());
+    assert!(server.child.wait().unwrap().success());
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    let left: Vec<_> = fs::read_dir(server.work.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(left.is_empty(), "{left:?}");
+    let told = fs::read_to_string(&server.log).unwrap();
+    assert!(!told.contains("could not be removed"), "{told}");
+}
+
+#[test]
 fn when_the_spawner_is_killed_its_children_go_with_it_and_callers_are_told() {
     let mut server = Server::start();
     let kubeconfig = base64_of(&cluster().view);

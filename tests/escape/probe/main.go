@@ -27,6 +27,9 @@ func main() {
 	}
 	for _, word := range os.Args[1:] {
 		if word == "version" {
+			if os.Args[0] == "helm" {
+				time.Sleep(time.Hour) // a tool that does not say
+			}
 			fmt.Println(`{"clientVersion":{"gitVersion":"v1.37.2","version":"1.31.0"},"client":{"Version":"v3.6.1"}}`)
 			return
 		}
