@@ -8,6 +8,7 @@ use std::{
     io::{self, Read},
     net::SocketAddr,
     num::NonZeroU32,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -17,7 +18,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::{
-    audit::{FileSettings, MOST_KEPT, Seal},
+    audit::{FileSettings, MOST_KEPT, Seal, strange_owner},
     caller::{Caller, Callers, KnownCaller, Rate},
     catalogue::Tool,
     clusters::ClusterSource,
@@ -278,13 +279,21 @@ const SMALLEST_AUDIT_FILE: u64 = 64 << 10;
 /// When it cannot be read, or is no key.
 pub fn seal_of(path: &Path) -> Result<Seal, ConfigError> {
     let mut text = Zeroizing::new(Vec::with_capacity(LONGEST_KEY + 1));
-    fs::File::open(path)
-        .and_then(|file| file.take(LONGEST_KEY as u64 + 1).read_to_end(&mut text))
-        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    let failed = |source| ConfigError::Read { path: path.to_owned(), source };
+    let file = fs::File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    let wrong = |problem: String| ConfigError::Value { key: "audit.key_file", problem: format!("{} {problem}", path.display()) };
+    if let Some(owner) = strange_owner(&metadata) {
+        return Err(wrong(format!("belongs to the user {owner}, who is neither root nor the user that reads it; chown it")));
+    }
+    // A group may read it: that is how Kubernetes hands a secret to a process that is not root (`fsGroup`).
+    if metadata.mode() & 0o027 != 0 {
+        return Err(wrong("may be read by everybody, or changed by its group; chmod 640, or `defaultMode: 0440` in Kubernetes".into()));
+    }
+    file.take(LONGEST_KEY as u64 + 1).read_to_end(&mut text).map_err(failed)?;
     let key = text.trim_ascii();
     if !(SHORTEST_KEY..=LONGEST_KEY).contains(&key.len()) {
-        let problem = format!("{} holds no key of {SHORTEST_KEY} to {LONGEST_KEY} bytes; `openssl rand -hex 32` makes one", path.display());
-        return Err(ConfigError::Value { key: "audit.key_file", problem });
+        return Err(wrong(format!("holds no key of {SHORTEST_KEY} to {LONGEST_KEY} bytes; `openssl rand -hex 32` makes one")));
     }
     Ok(Seal::keyed(key))
 }
@@ -670,6 +679,8 @@ fn size(key: &'static str, text: &str) -> Result<u64, ConfigError> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -722,8 +733,10 @@ mod tests {
     fn a_key_of_the_audit_is_as_long_as_its_hash() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
+        let mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         let made = |text: &str| {
             fs::write(&path, text).unwrap();
+            mode(0o600);
             seal_of(&path).map(|seal| seal.name())
         };
         assert_eq!(made(&format!("{}\n", "k".repeat(32))).unwrap(), "hmac-sha256");
@@ -732,6 +745,20 @@ mod tests {
             assert!(told.contains("holds no key of 32 to 4096 bytes") && !told.contains("kkkk"), "{told}");
         }
         assert!(matches!(seal_of(&folder.path().join("none")), Err(ConfigError::Read { .. })));
+    }
+
+    #[test]
+    fn a_key_of_the_audit_that_others_read_or_change_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        fs::write(&path, "k".repeat(32)).unwrap();
+        for (mode, is_ours) in [(0o400, true), (0o600, true), (0o440, true), (0o640, true), (0o644, false), (0o604, false), (0o660, false)]
+        {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let told = seal_of(&path).map(|seal| seal.name()).map_err(|error| error.to_string());
+            let refused = format!("audit.key_file: {} may be read by everybody, or changed by its group; chmod 640", path.display());
+            assert!(told.as_ref().map_or_else(|told| !is_ours && told.contains(&refused), |_| is_ours), "{mode:o}: {told:?}");
+        }
     }
 
     #[test]

@@ -4,12 +4,14 @@
 //! is touched. Only what has no line break behind it is taken away, which is a record that nobody was told of.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, Metadata, OpenOptions, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
+
+use nix::unistd::geteuid;
 
 use super::{
     chain::{Chain, LONGEST_LINE, Link, Seal},
@@ -49,6 +51,20 @@ pub enum AuditError {
     /// Others may write to it.
     #[error("the audit file {} can be written by others\n  fix:    chmod 600 {}", .0.display(), .0.display())]
     Exposed(PathBuf),
+    /// Another user may do with it what he wants.
+    #[error(
+        "the audit file {} belongs to the user {owner}, who is neither root nor the user of this server, {us}\n  fix:    look at it with `kube-airlock audit verify`, keep it, and move it away; or chown {us} {}",
+        path.display(),
+        path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+        /// The server's user.
+        us: u32,
+    },
     /// Its end is not a record.
     #[error(
         "the last line of the audit file {} is no record that this server has sealed, and no chain goes on behind it\n  fix:    look at it with `kube-airlock audit verify`, keep it, and move it away; with another audit.key_file a chain begins anew as well",
@@ -108,6 +124,9 @@ impl LogFile {
         if !metadata.is_file() {
             return Err(failed(io::Error::other("it is not a regular file")));
         }
+        if let Some(owner) = strange_owner(&metadata) {
+            return Err(AuditError::Foreign { path, owner, us: geteuid().as_raw() });
+        }
         if metadata.mode() & 0o022 != 0 {
             return Err(AuditError::Exposed(path));
         }
@@ -141,10 +160,10 @@ impl LogFile {
         };
         if !is_there {
             let why = if self.is_renamed { Begin::Rotated } else { Begin::Replaced };
-            if why == Begin::Replaced {
-                tracing::error!(path = %self.settings.path.display(), "the audit file was taken away or replaced; another one goes on");
-            }
             self.begin()?;
+            if why == Begin::Replaced {
+                tracing::error!(path = %self.settings.path.display(), "the audit file was taken away; a new one goes on");
+            }
             return Ok(Some(why));
         }
         let was = std::mem::replace(&mut self.length, ours.len());
@@ -213,7 +232,13 @@ impl LogFile {
     /// Goes on in a new file.
     fn begin(&mut self) -> io::Result<()> {
         let path = &self.settings.path;
-        let file = open(path, true)?;
+        let file = open(path, true).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                let told = format!("another file is at {}, and nothing is written to it; move it away", path.display());
+                io::Error::new(io::ErrorKind::AlreadyExists, told)
+            }
+            _ => error,
+        })?;
         file.try_lock().map_err(io::Error::from)?;
         self.file = file;
         (self.length, self.is_renamed, self.not_before) = (0, false, None);
@@ -230,6 +255,11 @@ fn open(path: &Path, is_new: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).append(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
     if is_new { options.create_new(true) } else { options.create(true) }.open(path)
+}
+
+/// The owner of a file, when that is neither root nor this process's user.
+pub fn strange_owner(metadata: &Metadata) -> Option<u32> {
+    Some(metadata.uid()).filter(|owner| ![0, geteuid().as_raw()].contains(owner))
 }
 
 /// `path.number`.

@@ -31,7 +31,7 @@ use tokio::{
 };
 
 pub use chain::{Chain, Hash, Link, NoLink, Seal};
-pub use file::{AuditError, FileSettings, MOST_KEPT, rotated};
+pub use file::{AuditError, FileSettings, MOST_KEPT, rotated, strange_owner};
 pub use record::{DecisionRecord, EndRecord, PolicyDigest, PolicyRecord, StageRecord, StartRecord, StopRecord, Who, milliseconds};
 pub use verify::{Break, Broken, Report, Verifier};
 

@@ -71,7 +71,7 @@ pub(super) struct FileRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Begin {
-    /// Somebody took away what the server wrote to, or put another file in its place.
+    /// Somebody took away what the server wrote to.
     Replaced,
     /// The last one was full.
     Rotated,

@@ -272,6 +272,46 @@ async fn a_file_that_is_taken_away_or_cut_is_noticed_and_recording_goes_on() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_put_in_its_place_is_left_as_it_is_and_calls_are_refused_until_it_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path(), 1 << 20);
+    let audit = reopened(settings.clone()).await;
+    audit.start(Vec::new()).await.unwrap();
+    let (ours, theirs) = (folder.path().join("ours"), folder.path().join("theirs"));
+    fs::hard_link(&settings.path, &ours).unwrap();
+    fs::write(&theirs, "theirs\n").unwrap();
+    fs::rename(&theirs, &settings.path).unwrap();
+    for id in ["a", "b"] {
+        let refused = audit.decision(&decision(id)).await.unwrap_err();
+        let told = format!("another file is at {}, and nothing is written to it; move it away", settings.path.display());
+        assert_eq!((refused.kind(), refused.to_string()), (io::ErrorKind::AlreadyExists, told));
+    }
+    assert_eq!(fs::read_to_string(&settings.path).unwrap(), "theirs\n");
+    fs::remove_file(&settings.path).unwrap();
+    audit.decision(&decision("c")).await.unwrap();
+    assert_eq!(events(&settings.path), ["file", "gap", "decision"]);
+    let found = report(Seal::default(), &[&ours, &settings.path]);
+    assert_eq!((found.broken, found.unrecorded_calls), (Vec::new(), 2));
+}
+
+#[tokio::test]
+async fn a_file_of_another_user_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path(), 1 << 20);
+    fs::write(&settings.path, "").unwrap();
+    assert_eq!(strange_owner(&fs::metadata(&settings.path).unwrap()), None);
+    assert_eq!(strange_owner(&fs::metadata("/").unwrap()), None, "root's");
+    if !nix::unistd::geteuid().is_root() {
+        println!("only root can give a file away: its refusal is not tried");
+        return;
+    }
+    std::os::unix::fs::chown(&settings.path, Some(65_533), None).unwrap();
+    let refused = Audit::to_file(settings.clone(), Seal::default()).err().unwrap();
+    assert!(matches!(refused, AuditError::Foreign { owner: 65_533, us: 0, .. }), "{refused}");
+    assert!(refused.to_string().contains("belongs to the user 65533, who is neither root nor the user of this server, 0"), "{refused}");
+}
+
+#[tokio::test]
 async fn a_file_that_cannot_be_made_refuses_calls_until_it_can() {
     let folder = tempfile::tempdir().unwrap();
     let inside = folder.path().join("inside");

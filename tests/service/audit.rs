@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::Write,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     thread,
@@ -83,6 +84,7 @@ fn a_chain_goes_on_over_files_and_restarts_and_a_change_is_found() {
     let folder = open_folder();
     let (file, config, key) = (folder.path().join("audit.jsonl"), folder.path().join("airlock.toml"), folder.path().join("key"));
     fs::write(&key, "0123456789abcdef0123456789abcdef\n").unwrap();
+    fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
     let settings = format!("[audit]\npath = \"{}\"\nmax_bytes = \"64KiB\"\nkeep = 20\nkey_file = \"key\"\nfsync = true\n", file.display());
     fs::write(&config, settings).unwrap();
     let tools = tools();
