@@ -42,11 +42,12 @@ impl Stream {
     }
 }
 
-/// Events that may wait for their listener; with the two pipes about a megabyte.
+/// Events that may wait for their listener: half a megabyte. Each of the two streams holds back up to 256 KiB more for
+/// the redactor, and its pipe has 64.
 const WAITING: usize = 16;
 
-/// A line that is longer is told in pieces, in bytes.
-const LONGEST_LINE: usize = 32 * 1024;
+/// As much as one event tells, in bytes: whole lines, or a piece of a longer one.
+const LONGEST_EVENT: usize = 32 * 1024;
 
 /// Whoever hears a call while it runs.
 #[derive(Clone, Debug)]
@@ -86,16 +87,14 @@ impl Lines {
     /// Tells the lines that end here. Waits for the listener, but not past `stop`.
     pub(super) async fn push(&mut self, told: &[u8], stop: &mut watch::Receiver<bool>) {
         self.begun.extend_from_slice(told);
-        loop {
-            let whole = match self.begun.iter().rposition(|&byte| byte == b'\n') {
-                Some(end) => end + 1,
-                None if self.begun.len() > LONGEST_LINE => character_end(&self.begun, LONGEST_LINE),
-                None => return,
-            };
-            let rest = self.begun.split_off(whole);
-            let lines = std::mem::replace(&mut self.begun, rest);
-            self.tell(&lines, stop).await;
+        let begun = std::mem::take(&mut self.begun);
+        let mut rest = begun.as_slice();
+        while let Some(end) = event_end(rest) {
+            let (event, after) = rest.split_at(end);
+            self.tell(event, stop).await;
+            rest = after;
         }
+        self.begun = rest.to_vec();
     }
 
     /// Tells what is left at the end.
@@ -113,6 +112,16 @@ impl Lines {
             _ = self.live.sender.send(Event::Output { stream: self.stream, text }) => {}
             _ = stop.wait_for(|stop| *stop) => {}
         }
+    }
+}
+
+/// The end of what the next event tells; none while a line has not ended and is not too long.
+fn event_end(told: &[u8]) -> Option<usize> {
+    let first = told.get(..LONGEST_EVENT).unwrap_or(told);
+    match first.iter().rposition(|&byte| byte == b'\n') {
+        Some(end) => Some(end + 1),
+        None if told.len() > LONGEST_EVENT => Some(character_end(told, LONGEST_EVENT)),
+        None => None,
     }
 }
 
@@ -148,6 +157,15 @@ mod tests {
     #[tokio::test]
     async fn lines_are_told_when_they_end() {
         assert_eq!(told(&[b"a\nb", b"c\nd\ne", b"f"]).await, ["a\n", "bc\nd\n", "ef"]);
+    }
+
+    #[tokio::test]
+    async fn an_event_is_bounded_however_much_is_told_at_once() {
+        let lines = format!("{}\n", "x".repeat(1000)).repeat(300);
+        let events = told(&[lines.as_bytes()]).await;
+        assert_eq!(events.concat(), lines);
+        assert!(events.iter().all(|event| event.len() <= LONGEST_EVENT && event.ends_with('\n')));
+        assert_eq!(events.len(), 300_usize.div_ceil(LONGEST_EVENT / 1001));
     }
 
     #[tokio::test]
