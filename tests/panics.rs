@@ -24,6 +24,7 @@ use kube_airlock::{
     kubeconfig::Terms,
     policy::{Policy, PolicyFile},
     sandbox::{Levels, Limits, Profiles, Program, Sandbox, Slots, claim_users, fork_spawner},
+    warm::{WarmPool, WarmSettings},
     workspace::Workspaces,
 };
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
@@ -59,6 +60,7 @@ fn main() {
             clusters: Arc::new(Clusters::load(Vec::new(), Terms::default()).unwrap()),
             allowed: Allowed::default(),
             workspaces: Arc::clone(&workspaces),
+            warm: WarmPool::new(WarmSettings::default(), sandbox.clone(), Arc::clone(&workspaces), LIMITS),
             sandbox,
             admission: Admission::new(1, 0, 4, Duration::from_secs(1)),
             audit: Audit::to_file(settings, Seal::default()).unwrap(),

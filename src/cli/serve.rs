@@ -102,8 +102,8 @@ pub fn http(options: Options) -> Done {
 pub fn stdio(options: Options) -> Done {
     let settings = Settings::load(options)?;
     log_to_stderr(settings.log_format)?;
-    let own = Headers { kubeconfig: own_kubeconfig()?, argocd: own_argocd()?, client: None };
     let (prepared, seal) = (Prepared::new(&settings)?, seal(&settings)?);
+    let own = Headers { kubeconfig: own_kubeconfig()?, argocd: own_argocd()?, client: None };
     drop_root(&settings)?;
     // Standard output is the conversation.
     let audit = audit(&settings, seal, io::stderr().as_fd())?;

@@ -1,5 +1,5 @@
 // probe stands in for kubectl, istioctl and argocd and tries, inside the sandbox, what its --selector or --revision
-// says. A static Go program like the tools, so that it runs wherever they do. It prints `ok` or the error's name.
+// says. A static Go program like the tools, so that it runs wherever they do, and waits for its request as they do. It prints `ok` or the error's name.
 package main
 
 import (
@@ -17,9 +17,12 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"kube-airlock.dev/tools/warm"
 )
 
 func main() {
+	warm.Wait()
 	if len(os.Args) > 3 && strings.HasPrefix(os.Args[1], "restricted") {
 		isOld := os.Args[1] == "restricted-before-6.3"
 		fmt.Fprintln(os.Stderr, restricted(os.Args[2], isOld, os.Args[3:]))
