@@ -33,12 +33,11 @@ use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
-use crate::random::Random;
+use crate::{built, random::Random};
 
 #[test]
 fn client_go_reads_every_accepted_kubeconfig_of_the_corpus_as_the_parser_does() {
-    let folder = tempfile::tempdir().unwrap();
-    let oracle = built(folder.path());
+    let oracle = built("kubeconfig-oracle", ".");
     let mut tally = Tally::default();
     let mut files: Vec<_> = fs::read_dir("tests/corpus/kubeconfig").unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
@@ -57,8 +56,7 @@ fn client_go_reads_every_accepted_kubeconfig_of_the_corpus_as_the_parser_does() 
 fn client_go_reads_every_accepted_kubeconfig_as_the_parser_does() {
     let count = env::var("AIRLOCK_TEST_DIFFERENTIAL").map_or(500, |text| text.parse().expect("AIRLOCK_TEST_DIFFERENTIAL is a number"));
     let seed = env::var("AIRLOCK_TEST_SEED").map_or(0x2545_f491_4f6c_dd1d, |text| text.parse().expect("AIRLOCK_TEST_SEED is a number"));
-    let folder = tempfile::tempdir().unwrap();
-    let oracle = built(folder.path());
+    let oracle = built("kubeconfig-oracle", ".");
     let start = Instant::now();
     let mut author = Author::new(identities(&oracle), seed);
     let mut tally = Tally::default();
@@ -76,8 +74,7 @@ fn client_go_reads_every_accepted_kubeconfig_as_the_parser_does() {
 fn client_go_reads_every_accepted_kubeconfig_of_an_operator_as_the_parser_does() {
     let count = env::var("AIRLOCK_TEST_DIFFERENTIAL").map_or(300, |text| text.parse().expect("AIRLOCK_TEST_DIFFERENTIAL is a number"));
     let seed = env::var("AIRLOCK_TEST_SEED").map_or(0x2545_f491_4f6c_dd1d, |text| text.parse().expect("AIRLOCK_TEST_SEED is a number"));
-    let folder = tempfile::tempdir().unwrap();
-    let oracle = built(folder.path());
+    let oracle = built("kubeconfig-oracle", ".");
     let mut author = Author::new(identities(&oracle), seed);
     let mut tally = Tally::default();
     while tally.written < count {
@@ -383,20 +380,6 @@ impl Accepted {
             question(self.masked.expose(), &None),
         ]
     }
-}
-
-fn built(folder: &Path) -> PathBuf {
-    let program = folder.join("oracle");
-    let status = Command::new("go")
-        .args(["build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o"])
-        .arg(&program)
-        .arg(".")
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/kubeconfig-oracle"))
-        .envs([("CGO_ENABLED", "0"), ("GOFLAGS", "-mod=readonly"), ("GOWORK", "off"), ("GOTOOLCHAIN", "auto")])
-        .status()
-        .expect("go starts");
-    assert!(status.success(), "the oracle of kubeconfigs is not built");
-    program
 }
 
 /// client-go's readings of these.

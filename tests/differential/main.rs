@@ -22,7 +22,6 @@ use std::{
     io::{BufRead, BufReader, BufWriter, Write},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::Mutex,
     thread,
     time::Instant,
 };
@@ -93,8 +92,7 @@ fn agree(name: &str, lines: usize) {
     let seed = env::var("AIRLOCK_TEST_SEED").map_or(0x2545_f491_4f6c_dd1d, |text| text.parse().expect("AIRLOCK_TEST_SEED is a number"));
     let carried = Catalogue::carried().unwrap();
     let catalogue = carried.into_iter().find(|catalogue| catalogue.tool() == tool && catalogue.version().starts_with(minor)).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let oracle = built(name, folder.path());
+    let oracle = built(name, "./oracle");
     let start = Instant::now();
     let mut author = Author::new(&catalogue, seed);
     let (mut written, mut accepted, mut refused_values) = (0_usize, 0, 0_usize);
@@ -230,22 +228,12 @@ fn flag_named<'a>(catalogue: &'a Catalogue, invocation: &Invocation, name: &str)
     scope(&lineage).into_iter().find(|flag| flag.name == name)
 }
 
-/// Builds a tool's oracle. One at a time: two links of this size want more memory than a small
-/// machine has. The flags are those of tools/build, so that only the oracle itself is compiled.
-fn built(name: &str, folder: &Path) -> PathBuf {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let program = folder.join("oracle");
-    let status = Command::new("go")
-        .args(["build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o"])
-        .arg(&program)
-        .arg("./oracle")
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tools").join(name))
-        .envs([("CGO_ENABLED", "0"), ("GOFLAGS", "-mod=readonly"), ("GOWORK", "off"), ("GOTOOLCHAIN", "auto")])
-        .status()
-        .expect("go starts");
-    assert!(status.success(), "the oracle of {name} is not built");
-    program
+/// An oracle, built once for all runs: a package of a module in tools/.
+fn built(module: &str, package: &str) -> PathBuf {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/go-program");
+    let output = Command::new(script).args([module, package]).stderr(Stdio::inherit()).output().expect("tools/go-program starts");
+    assert!(output.status.success(), "{package} of tools/{module} is not built");
+    PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end())
 }
 
 /// The tool's readings of these argvs.
