@@ -322,19 +322,30 @@ fn megabytes_of_output_take_no_memory() {
     }
     let status = || fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
     let of = |key: &str| status().lines().find_map(|line| line.strip_prefix(key)?.split_whitespace().next()?.parse::<u64>().ok()).unwrap();
-    let before = of("VmRSS:");
-    fs::write(format!("/proc/{}/clear_refs", server.pid()), "5").unwrap(); // the peak is counted from here
-    let began = Instant::now();
-    let answer = server.kubectl("get cm -A -o json", &kubeconfig);
-    let (took, peak) = (began.elapsed(), of("VmHWM:"));
-    let told = answer.json();
-    assert_eq!((told["exit_code"].as_i64(), told["truncated"].as_bool()), (Some(0), Some(true)), "{told}");
-    assert!(answer.body.len() < 80 << 10, "the answer has {} bytes", answer.body.len());
-    let id = answer.text("request_id");
-    let written =
-        || server.records().iter().find(|record| record["event"] == "end" && record["request_id"] == *id)?["output_bytes"].as_u64();
-    eventually("the end is recorded", || written().is_some());
-    println!("{} bytes in {took:?}: {before} KiB, at most {peak} KiB", written().unwrap());
-    assert!(written().unwrap() > megabytes as u64 * 1_000_000);
-    assert!(peak < before + 2048, "{before} KiB -> {peak} KiB");
+    for accept in ["application/json", "application/x-ndjson"] {
+        let before = of("VmRSS:");
+        fs::write(format!("/proc/{}/clear_refs", server.pid()), "5").unwrap(); // the peak is counted from here
+        let began = Instant::now();
+        let headers = [("Content-Type", "application/json"), ("Accept", accept), ("X-Kubeconfig", kubeconfig.as_str())];
+        let answer = server.send("POST", "/tools/kubectl", &headers, br#"{"command":"get cm -A -o json"}"#);
+        let (took, peak) = (began.elapsed(), of("VmHWM:"));
+        let lines: Vec<Value> = answer.body.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+        let end = lines.last().unwrap();
+        let id = end["request_id"].as_str().unwrap();
+        let written =
+            || server.records().iter().find(|record| record["event"] == "end" && record["request_id"] == *id)?["output_bytes"].as_u64();
+        eventually("the end is recorded", || written().is_some());
+        let written = written().unwrap();
+        println!("{written} bytes as {accept} in {took:?}: {before} KiB, at most {peak} KiB");
+        assert!(written > megabytes as u64 * 1_000_000);
+        assert!(peak < before + 2048, "{accept}: {before} KiB -> {peak} KiB");
+        if accept == "application/json" {
+            assert_eq!((end["exit_code"].as_i64(), end["truncated"].as_bool()), (Some(0), Some(true)), "{end}");
+            assert!(answer.body.len() < 80 << 10, "the answer has {} bytes", answer.body.len());
+        } else {
+            assert_eq!((end["exit_code"].as_i64(), end["truncated"].as_bool()), (Some(0), Some(false)), "{end}");
+            let told = lines.iter().filter(|line| line["stream"] == "stdout").map(|line| line["text"].as_str().unwrap().len() as u64);
+            assert_eq!(told.sum::<u64>(), written, "all of it is told");
+        }
+    }
 }
