@@ -14,6 +14,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, RecvTimeoutError},
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -48,7 +49,7 @@ pub(super) enum Sink {
 /// What the calls and the writer tell each other beside records.
 #[derive(Default)]
 pub(super) struct Shared {
-    /// Since when the writer is in a system call, in milliseconds since the audit began; 0 when it is not.
+    /// Since when the writer has something to write, in milliseconds since the audit began; 0 when it has not.
     pub(super) busy_since: AtomicU64,
     /// Decisions that were refused before they came to the writer.
     pub(super) turned_away: AtomicU64,
@@ -100,6 +101,8 @@ impl Writer {
             self.count_turned_away();
             let owes = self.begin.is_some() || self.gap.is_some() || !self.kept.is_empty() || !self.rest.is_empty();
             let first = if owes { orders.recv_timeout(TRY_AGAIN) } else { orders.recv().map_err(|_| RecvTimeoutError::Disconnected) };
+            let since = u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.shared.busy_since.store(since.max(1), Ordering::Relaxed);
             let mut group = Vec::new();
             match first {
                 Err(RecvTimeoutError::Disconnected) => {
@@ -110,6 +113,9 @@ impl Writer {
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(first) => {
+                    // Whoever sent it is let go on first, where there is one processor: what others send until then
+                    // goes out with the same call, and none of them has to wake this thread.
+                    thread::yield_now();
                     let mut bytes = first.fragment.len();
                     group.push(first);
                     while group.len() < GROUP
@@ -122,8 +128,6 @@ impl Writer {
                 }
             }
             let started = Instant::now();
-            let since = u64::try_from((started - self.epoch).as_millis()).unwrap_or(u64::MAX);
-            self.shared.busy_since.store(since.max(1), Ordering::Relaxed);
             self.write(group);
             self.shared.busy_since.store(0, Ordering::Relaxed);
             metrics::audit_write(started.elapsed());
@@ -283,7 +287,7 @@ impl Sink {
                 Ok(count) => written += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Another process may have made the pipe that we share with it so.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(Duration::from_millis(5)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(Duration::from_millis(5)),
                 Err(error) => return Err(Failure { written, sure: written, error }),
             }
         }
