@@ -246,10 +246,13 @@ impl Gate {
 
 /// What `rooms` come to. A panic in one of them is a fault of ours, which is recorded like every other end; what the
 /// call had is dropped by then, and its child killed.
-async fn survived<T, E>(rooms: impl Future<Output = Result<T, E>>, stopped: impl FnOnce(Refusal) -> E) -> Result<T, E> {
-    AssertUnwindSafe(rooms).catch_unwind().await.unwrap_or_else(|_| {
-        let source = io::Error::other("a panic; standard error has its place");
-        Err(stopped(Refusal::Fault { what: FAULT, source }))
+fn survived<T, E>(rooms: impl Future<Output = Result<T, E>>, stopped: impl FnOnce(Refusal) -> E) -> impl Future<Output = Result<T, E>> {
+    // No `async fn`: it would have room for `rooms` twice.
+    AssertUnwindSafe(rooms).catch_unwind().map(|ended| {
+        ended.unwrap_or_else(|_| {
+            let source = io::Error::other("a panic; standard error has its place");
+            Err(stopped(Refusal::Fault { what: FAULT, source }))
+        })
     })
 }
 
@@ -309,7 +312,8 @@ impl Call<'_> {
         let judged = survived(self.judge(), |fault| (fault, None)).await;
         self.record_decision(&judged).await?;
         let mut times = Times::default();
-        let started = self.start(judged.map_err(|(refusal, _)| refusal)?, &mut times, cancel, entry, live);
+        // Most of a call's state is in here, and a refused one needs none of it.
+        let started = Box::pin(self.start(judged.map_err(|(refusal, _)| refusal)?, &mut times, cancel, entry, live));
         let ended = survived(started, Stopped::from).await;
         self.record_end(&ended, &times).await;
         ended
