@@ -114,16 +114,19 @@ impl Kubeconfig {
     fn checked(config: &Config, context: Option<&str>, terms: &Terms, now: SystemTime) -> Result<Self, KubeconfigError> {
         // All of them, not only the chosen one: a file that carries a trap is not half trusted. Certificates and
         // keys are looked into where they are chosen; the others go no further, and may be old.
-        for (_, cluster) in &config.clusters {
-            checked_cluster(cluster, None)?;
-        }
+        let checked = config.clusters.iter().map(|(_, cluster)| checked_cluster(cluster)).collect::<Result<Vec<_>, _>>()?;
         for (_, user) in &config.users {
             checked_user(user, terms, None)?;
         }
         let name = context.or(config.current_context.as_deref()).ok_or(KubeconfigError::NoContext)?;
         let context = find(&config.contexts, "contexts", name)?;
         let user = find(&config.users, "users", &context.user)?;
-        let cluster = checked_cluster(find(&config.clusters, "clusters", &context.cluster)?, Some(now))?;
+        let mut clusters = config.clusters.iter().zip(checked);
+        let chosen = clusters.find(|((name, _), _)| *name == context.cluster);
+        let ((_, given), mut cluster) = chosen.ok_or_else(|| dangling("clusters", &context.cluster))?;
+        if let Some((data, line)) = &given.certificate_authority_data {
+            cluster.certificate_authority = Some(certificates(data, *line, "certificate-authority-data", now)?);
+        }
         let mut credential = checked_user(user, terms, Some(now))?;
         // A token of the caller's own goes before the plugin's, as in client-go.
         if let Some((command, args, line)) = user.exec.as_ref().filter(|_| credential.token.is_none()) {
@@ -369,24 +372,20 @@ impl io::Write for Length {
 }
 
 fn find<'a, T>(entries: &'a [(String, T)], list: &'static str, name: &str) -> Result<&'a T, KubeconfigError> {
-    entries
-        .iter()
-        .find(|(known, _)| known == name)
-        .map(|(_, value)| value)
-        .ok_or_else(|| KubeconfigError::Dangling { list, name: Excerpt::new(name) })
+    entries.iter().find(|(known, _)| known == name).map(|(_, value)| value).ok_or_else(|| dangling(list, name))
 }
 
-/// `now` is when certificates have to be valid; without it they are not looked into.
-fn checked_cluster(cluster: &Cluster, now: Option<SystemTime>) -> Result<CheckedCluster, KubeconfigError> {
+fn dangling(list: &'static str, name: &str) -> KubeconfigError {
+    KubeconfigError::Dangling { list, name: Excerpt::new(name) }
+}
+
+/// All of it but its certificates, which are not looked into yet.
+fn checked_cluster(cluster: &Cluster) -> Result<CheckedCluster, KubeconfigError> {
     if cluster.server.len() > LONGEST_SERVER {
         return Err(KubeconfigError::Shape { line: cluster.server_line, key: "server", expected: "a URL of at most 2048 bytes" });
     }
     let endpoint =
         Endpoint::parse(&tellable(&cluster.server)).map_err(|source| KubeconfigError::Server { line: cluster.server_line, source })?;
-    let certificate_authority = match (&cluster.certificate_authority_data, now) {
-        (Some((data, line)), Some(now)) => Some(certificates(data, *line, "certificate-authority-data", now)?),
-        _ => None,
-    };
     if let Some((name, line)) = &cluster.tls_server_name
         && !(name.len() <= 253 && name.split('.').all(crate::command::is_dns_label))
     {
@@ -394,7 +393,7 @@ fn checked_cluster(cluster: &Cluster, now: Option<SystemTime>) -> Result<Checked
     }
     Ok(CheckedCluster {
         endpoint,
-        certificate_authority,
+        certificate_authority: None,
         tls_server_name: cluster.tls_server_name.as_ref().map(|(name, _)| name.clone()),
         insecure_skip_tls_verify: cluster.insecure_skip_tls_verify,
     })
@@ -429,6 +428,7 @@ fn refused_character(server: &str) -> Option<(&str, char)> {
     Some((server.get(..server.len() - rest.len() + at)?, refused))
 }
 
+/// `now` is when certificates have to be valid; without it they are not looked into.
 fn checked_user(user: &User, terms: &Terms, now: Option<SystemTime>) -> Result<Credential, KubeconfigError> {
     let mut credential = Credential::default();
     if let Some((token, line)) = user.token.as_ref().filter(|(token, _)| !token.expose().is_empty()) {
