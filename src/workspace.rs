@@ -10,6 +10,7 @@ use std::{
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown},
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use nix::{
@@ -296,18 +297,28 @@ fn sweep(base: &Path, owner: Option<u32>) {
     let Ok(entries) = fs::read_dir(base) else { return };
     for entry in entries.flatten() {
         let named = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
-        let owned = fs::symlink_metadata(entry.path()).is_ok_and(|metadata| metadata.is_dir() && ours.contains(&metadata.uid()));
-        if !named || !owned {
+        let Ok(metadata) = fs::symlink_metadata(entry.path()) else { continue };
+        if !named || !metadata.is_dir() || !ours.contains(&metadata.uid()) {
             continue;
         }
-        let Ok(lock) = OpenOptions::new().read(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(entry.path().join(LOCK)) else { continue };
-        if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
+        let is_left = match OpenOptions::new().read(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(entry.path().join(LOCK)) {
+            Ok(lock) => !matches!(lock.try_lock(), Err(TryLockError::WouldBlock)),
+            // The lock is the first that a server makes, and of what it removes at its end the rest could stay.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => metadata.modified().is_ok_and(is_long_ago),
+            Err(_) => false,
+        };
+        if !is_left {
             continue;
         }
         if let Err(error) = remove(&entry.path()) {
             tracing::warn!(path = %entry.path().display(), %error, "what a server left cannot be removed");
         }
     }
+}
+
+/// Longer ago than a server takes to make its directory and the lock in it.
+fn is_long_ago(time: SystemTime) -> bool {
+    time.elapsed().is_ok_and(|elapsed| elapsed > Duration::from_secs(60))
 }
 
 /// Removes a tree and makes it ours on the way down. Whoever may change owners (CAP_CHOWN) need not be
@@ -360,9 +371,14 @@ mod tests {
         setrlimit(Resource::RLIMIT_NOFILE, soft.min(1024), hard).unwrap();
         fs::write(crashed.join(LOCK), "").unwrap();
         fs::create_dir(base.path().join("somebody-elses")).unwrap();
+        let [unfinished, beginning] = ["unfinished", "beginning"].map(|name| base.path().join(format!("{PREFIX}{name}")));
+        fs::create_dir_all(unfinished.join("r-1")).unwrap();
+        File::open(&unfinished).unwrap().set_modified(SystemTime::now() - Duration::from_secs(90)).unwrap();
+        fs::create_dir(&beginning).unwrap();
         let _next = Workspaces::create(Some(base.path()), None).unwrap();
         setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
-        assert!(!crashed.exists());
+        assert!(!crashed.exists() && !unfinished.exists());
+        assert!(beginning.exists(), "its server is about to take the lock");
         assert!(alive.path().exists());
         assert!(base.path().join("somebody-elses").exists());
     }
