@@ -342,7 +342,7 @@ fn in_child(confined: Option<(Confinement, OwnedFd)>, attempt: impl FnOnce() -> 
         let asks = confinement.questions.is_some();
         drop(confinement);
         if asks {
-            let _ = receive(questions.as_fd()); // and closed, so that a question fails instead of waiting
+            let _ = receive(questions.as_fd(), 1); // and closed, so that a question fails instead of waiting
         }
     }
     let ended = sys::pidfd_open(pid)?;

@@ -115,8 +115,39 @@ impl Confinement {
 
 /// The byte that stands for "applied, but this kernel has no W^X".
 pub(super) const WITHOUT_WRITE_EXECUTE: u8 = b'w';
+/// The byte that stands for "all is applied, and the program comes next".
+pub(super) const CONFINED: u8 = b'c';
 /// The byte before a failed step and its errno.
 pub(super) const FAILED: u8 = b'f';
+
+/// What a child has said by the time its report is closed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Reported {
+    /// It runs its program.
+    Running { without_write_execute: bool },
+    /// It does not.
+    Failed(Step, Errno),
+    /// There was no child, or it was killed at once.
+    Nothing,
+}
+
+impl Reported {
+    /// Reads a whole report.
+    pub(super) fn of(record: &[u8]) -> Self {
+        let (without_write_execute, record) = match record {
+            [WITHOUT_WRITE_EXECUTE, rest @ ..] => (true, rest),
+            record => (false, record),
+        };
+        match record.strip_prefix(&[CONFINED]).unwrap_or(record) {
+            [FAILED, step, errno @ ..] => {
+                let errno = Errno::from_raw(errno.try_into().map_or(libc::EIO, i32::from_ne_bytes));
+                Self::Failed(Step::from_byte(*step).unwrap_or(Step::SetSession), errno)
+            }
+            _ if record.first() == Some(&CONFINED) => Self::Running { without_write_execute },
+            _ => Self::Nothing,
+        }
+    }
+}
 
 /// The descriptor by which the tool runs its helper (`policy/sandbox/diff.toml`). Above all others, so that nothing is
 /// in its way.
@@ -127,15 +158,16 @@ pub(super) const WARM: i32 = 201;
 /// A step that failed, and how.
 pub(super) type Failure = (Step, Errno);
 
-/// Confines this process and becomes the tool. What it could not do goes into `report`, which exec
-/// closes; so an end of file without a failure says that the tool runs.
+/// Confines this process and becomes the tool. What it could not do goes into `report`, which exec closes; so an end of
+/// file without a failure says that the tool runs.
 pub(super) fn become_tool(plan: Plan, mut report: fs::File) -> ! {
     let Err((step, errno)) = confine(plan.confinement, &mut report).and_then(|tool| {
+        report.write_all(&[CONFINED]).map_err(|error| (Step::Execute, errno_of(&error)))?;
         execveat(tool.as_fd(), c"", &plan.argv, &plan.environment, AtFlags::AT_EMPTY_PATH).map_err(|errno| (Step::Execute, errno))
     });
     let mut record = vec![FAILED, step as u8];
     record.extend((errno as i32).to_ne_bytes());
-    let _ = report.write_all(&record); // when even this fails, the spawner sees a child that exited 125
+    let _ = report.write_all(&record); // when even this fails, the server sees a child that exited 125
     sys::exit_now(125)
 }
 
@@ -221,4 +253,24 @@ pub(super) fn confine(plan: Confinement, report: &mut fs::File) -> Result<OwnedF
 /// The errno of a failed call.
 pub(super) fn errno_of(error: &io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_says_what_became_of_a_child() {
+        let failed = |prefix: &[u8], step: Step| [prefix, &[FAILED, step as u8], &libc::EPERM.to_ne_bytes()].concat();
+        for (record, expected) in [
+            (b"c".to_vec(), Reported::Running { without_write_execute: false }),
+            (b"wc".to_vec(), Reported::Running { without_write_execute: true }),
+            (b"".to_vec(), Reported::Nothing),
+            (b"w".to_vec(), Reported::Nothing), // killed before the rest
+            (failed(b"", Step::SetUid), Reported::Failed(Step::SetUid, Errno::EPERM)),
+            (failed(b"wc", Step::Execute), Reported::Failed(Step::Execute, Errno::EPERM)),
+        ] {
+            assert_eq!(Reported::of(&record), expected, "{record:?}");
+        }
+    }
 }

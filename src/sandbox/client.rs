@@ -20,7 +20,7 @@ use nix::{
     unistd::pipe2,
 };
 use tokio::{
-    io::unix::AsyncFd,
+    io::{AsyncReadExt as _, unix::AsyncFd},
     net::{UnixStream, unix::pipe},
     sync::{Notify, oneshot, watch},
     time::timeout,
@@ -30,10 +30,11 @@ use tracing::Instrument as _;
 use zeroize::Zeroizing;
 
 use super::{
+    child::Reported,
     environment::{environment, environment_of_filter, of_request, waiting},
     landlock,
     layer::{self, Layer, LayerStatus, Levels},
-    message::{ExitStatus, LARGEST, Limits, NO_HELPER, Program, Reply, Request, Slots, Start, Stop, ToolAbsence},
+    message::{ExitStatus, LARGEST, LARGEST_REPLY, Limits, NO_HELPER, Program, Reply, Request, Slots, Start, Stop, ToolAbsence},
     notify::supervise,
     profile::{ListenerKind, ProfileName, Profiles},
     spawner::{SpawnerLink, receive, send},
@@ -252,7 +253,8 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Waiting {
     opening: VecDeque<(Program, oneshot::Sender<Result<File, ToolAbsence>>)>,
-    starting: HashMap<u64, oneshot::Sender<Result<bool, SandboxError>>>,
+    /// Who waits for children that may not come to be.
+    starting: HashMap<u64, oneshot::Sender<SandboxError>>,
     running: HashMap<u64, oneshot::Sender<ExitStatus>>,
     /// Users that are free, by their distance from the first: for tools, and behind those for filters.
     slots: Vec<u16>,
@@ -359,6 +361,7 @@ impl Sandbox {
         let Begin { tool, argv, variables, profile: name, waits_on } = begin;
         let (stdout, stdout_writer) = pipe_from_child()?;
         let (stderr, stderr_writer) = pipe_from_child()?;
+        let (report, reporter) = pipe_from_child()?;
         let profile = self.0.profiles.get(name);
         let room = if profile.helper {
             workspace.make_scratch()?;
@@ -398,7 +401,7 @@ impl Sandbox {
             warm: waits_on.is_some(),
         });
         let (told, watched) = watch::channel(None);
-        let mut descriptors = vec![stdout_writer.as_fd(), stderr_writer.as_fd()];
+        let mut descriptors = vec![reporter.as_fd(), stdout_writer.as_fd(), stderr_writer.as_fd()];
         descriptors.extend(places.iter().map(AsFd::as_fd));
         descriptors.extend(waits_on.as_ref().map(AsFd::as_fd));
         descriptors.extend(questions.as_ref().map(|(_, for_child)| for_child.as_fd()));
@@ -411,7 +414,7 @@ impl Sandbox {
             self.0.waiting().forget(number);
             return Err(error);
         }
-        drop((stdout_writer, stderr_writer, waits_on));
+        drop((reporter, stdout_writer, stderr_writer, waits_on));
         let questions = questions.map(|(ours, _)| ours);
         let streams = Streams { stdout, stderr };
         let mut child = Child {
@@ -426,11 +429,11 @@ impl Sandbox {
         if let Some(room) = room {
             tokio::spawn(Arc::clone(&self.0).bound(number, room, child.ended.clone()).in_current_span());
         }
-        child.layers = self.0.has_started(started).await?;
+        child.layers = self.0.has_started(report, started).await?;
         let questions = match questions.filter(|_| self.0.levels.has(Layer::Egress)) {
             Some(questions) => {
                 // The child sent it before it became the tool, which is what has just been told.
-                let listener = receive(questions.as_fd())?.and_then(|(_, descriptors)| descriptors.into_iter().next());
+                let listener = receive(questions.as_fd(), 1)?.and_then(|(_, descriptors)| descriptors.into_iter().next());
                 Some(listener.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?)
             }
             None => None,
@@ -450,6 +453,7 @@ impl Sandbox {
         limits: Limits,
     ) -> Result<(Child, pipe::Receiver), SandboxError> {
         let (stderr, stderr_writer) = pipe_from_child()?;
+        let (report, reporter) = pipe_from_child()?;
         let number = self.0.next.fetch_add(1, Ordering::Relaxed);
         let (started_sender, started) = oneshot::channel();
         let (ended_sender, ended) = oneshot::channel();
@@ -474,16 +478,16 @@ impl Sandbox {
         let (told, watched) = watch::channel(None);
         let cleaning = clean_up(slot, number, None, ended, told, CancellationToken::new().drop_guard());
         tokio::spawn(cleaning.in_current_span());
-        let asked = self.0.ask(&request, &[streams.stdin.as_fd(), streams.stdout.as_fd(), stderr_writer.as_fd()]).await;
+        let asked = self.0.ask(&request, &[reporter.as_fd(), streams.stdin.as_fd(), streams.stdout.as_fd(), stderr_writer.as_fd()]).await;
         if let Err(error) = asked {
             self.0.waiting().forget(number);
             return Err(error);
         }
         // The child alone holds them now: whoever reads from it or writes to it sees it end.
-        drop((streams, stderr_writer));
+        drop((streams, reporter, stderr_writer));
         let mut child =
             Child { number, inner: Arc::clone(&self.0), ended: watched, layers: Vec::new(), streams: None, tunnel: None, was_warm: false };
-        child.layers = self.0.has_started(started).await?;
+        child.layers = self.0.has_started(report, started).await?;
         Ok((child, stderr))
     }
 }
@@ -594,9 +598,25 @@ impl Inner {
         layer::states(&self.levels, self.has_own_users, &self.landlock, self.without_write_execute.load(Ordering::Relaxed))
     }
 
-    /// Waits until a child runs its program, and tells its layers.
-    async fn has_started(&self, started: oneshot::Receiver<Result<bool, SandboxError>>) -> Result<Vec<LayerStatus>, SandboxError> {
-        let started = started.await.map_err(|_| SandboxError::SpawnerGone)?;
+    /// Waits until a child runs its program, as it tells itself, and tells its layers.
+    async fn has_started(
+        &self,
+        mut report: pipe::Receiver,
+        not_started: oneshot::Receiver<SandboxError>,
+    ) -> Result<Vec<LayerStatus>, SandboxError> {
+        let mut record = Vec::new();
+        report.read_to_end(&mut record).await?; // exec or exit has closed the other end, or the spawner without a child
+        let started = match Reported::of(&record) {
+            Reported::Running { without_write_execute } => Ok(without_write_execute),
+            Reported::Failed(step, errno) => {
+                let (layer, call) = step.told();
+                Err(SandboxError::Layer { layer: layer.into(), call: call.into(), source: errno.into() })
+            }
+            Reported::Nothing => match not_started.await {
+                Ok(error) => Err(error),
+                Err(_) => Err(SandboxError::SpawnerGone), // or nobody knows why it was killed
+            },
+        };
         let unsound = started.as_ref().err().filter(|error| !matches!(error, SandboxError::NoHelper));
         *self.unsound.lock().unwrap_or_else(PoisonError::into_inner) = unsound.map(ToString::to_string);
         self.without_write_execute.store(started?, Ordering::Relaxed);
@@ -645,7 +665,7 @@ impl Inner {
     /// Reads the spawner's replies until it is gone.
     async fn listen(self: Arc<Self>) {
         while let Ok(mut ready) = self.socket.readable().await {
-            match ready.try_io(|socket| receive(socket.as_fd())) {
+            match ready.try_io(|socket| receive(socket.as_fd(), LARGEST_REPLY)) {
                 Err(_would_block) => {}
                 Ok(Ok(Some((bytes, descriptors)))) => match serde_json::from_slice(&bytes) {
                     Ok(reply) => self.take(reply, descriptors),
@@ -677,21 +697,17 @@ impl Inner {
                     let _ = sender.send(Err(absence));
                 }
             }
-            Reply::Started { child, without_write_execute } => {
-                if let Some(sender) = waiting.starting.remove(&child) {
-                    let _ = sender.send(Ok(without_write_execute));
-                }
-            }
             Reply::NotStarted { child, layer, call, errno } => {
                 if let Some(sender) = waiting.starting.remove(&child) {
-                    let _ = sender.send(Err(match layer.as_str() {
+                    let _ = sender.send(match layer.as_str() {
                         NO_HELPER => SandboxError::NoHelper,
                         _ => SandboxError::Layer { layer, call, source: io::Error::from_raw_os_error(errno) },
-                    }));
+                    });
                 }
                 waiting.running.remove(&child); // it is reaped, if it ever was
             }
             Reply::Exited { child, status } => {
+                waiting.starting.remove(&child);
                 if let Some(sender) = waiting.running.remove(&child) {
                     let _ = sender.send(status);
                 }

@@ -13,6 +13,9 @@ use crate::{catalogue::Tool, command::FilterProgram};
 /// The largest message. argv and environment of an 8 KiB command, escaped as JSON, are under 64 KiB.
 pub(super) const LARGEST: usize = 128 * 1024;
 
+/// The largest answer: a layer, a call, or why a program is not trusted.
+pub(super) const LARGEST_REPLY: usize = 4 * 1024;
+
 /// What a child may become. The server names it; where it lies is the spawner's to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -70,7 +73,8 @@ impl Slots {
 pub(super) enum Request {
     /// Opens a program, so that later children run exactly that file.
     Open { program: Program },
-    /// Starts a child. Descriptors of a filter: its three streams. Of a tool: standard output, standard error, the workspace's directory,
+    /// Starts a child. The first descriptor is where it says itself that it runs its program, or what kept it from that;
+    /// then of a filter: its three streams. Of a tool: standard output, standard error, the workspace's directory,
     /// kubeconfig and home; for a profile with a helper its scratch directory; when it waits, where it gets its
     /// request; for a profile with a network where its questions go.
     Start(Start),
@@ -124,9 +128,7 @@ pub(super) enum Reply {
     Opened { program: Program },
     /// The program is not there, or not to be trusted.
     NotOpened { program: Program, absence: ToolAbsence },
-    /// The child runs its program now.
-    Started { child: u64, without_write_execute: bool },
-    /// The child never ran its program; it is gone.
+    /// There is no child.
     NotStarted { child: u64, layer: String, call: String, errno: i32 },
     /// The child is gone, and so is all that it started.
     Exited { child: u64, status: ExitStatus },

@@ -108,7 +108,8 @@ fn claim(user: u32) -> io::Result<UnixDatagram> {
 /// Drops every capability from the bounding set. Needs CAP_SETPCAP.
 pub(super) fn drop_bounding_set() -> io::Result<()> {
     for capability in 0..64 {
-        match sys::drop_bounding(capability) {
+        // Each that is dropped makes a new set of credentials; to look makes none.
+        match sys::is_bounding(capability).and_then(|is| if is { sys::drop_bounding(capability) } else { Ok(()) }) {
             Ok(()) => {}
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => break, // past the kernel's last
             Err(error) => return Err(error),

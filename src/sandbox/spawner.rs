@@ -9,7 +9,7 @@ use std::{
     collections::{HashMap, VecDeque},
     ffi::CString,
     fs,
-    io::{self, IoSlice, IoSliceMut, Read},
+    io::{self, IoSlice, IoSliceMut},
     os::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::fs::MetadataExt,
@@ -19,7 +19,6 @@ use std::{
 
 use nix::{
     errno::Errno,
-    fcntl::OFlag,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
         prctl,
@@ -29,14 +28,14 @@ use nix::{
         stat::{Mode, SFlag, fchmod, fstat},
         wait::{WaitStatus, waitpid},
     },
-    unistd::{Pid, UnlinkatFlags, fchown, geteuid, getpid, getsid, pipe2, unlinkat},
+    unistd::{Pid, UnlinkatFlags, fchown, geteuid, getpid, getsid, unlinkat},
 };
 
 use super::{
-    child::{Confinement, FAILED, Place, Plan, WITHOUT_WRITE_EXECUTE, become_tool, errno_of},
-    layer::{Levels, Step},
+    child::{Confinement, Place, Plan, become_tool, errno_of},
+    layer::Levels,
     message::{ExitStatus, LARGEST, NO_HELPER, Program, Reply, Request, Slots, Start, Stop, ToolAbsence},
-    privilege::Identity,
+    privilege::{self, Identity},
     profile::{ProfileName, Profiles},
     scratch, sys,
 };
@@ -106,12 +105,8 @@ struct Running {
     pid: Pid,
     /// Readable once it has ended.
     ended: OwnedFd,
-    /// Its report, until it runs the tool or fails.
-    report: Option<fs::File>,
     /// A tool's workspace, to be given back to the server.
     workspace: Option<GivenWorkspace>,
-    /// What kept it from running the tool; told once it is reaped.
-    failure: Option<Failure>,
     /// Its own user, when it has one.
     user: Option<Identity>,
     /// How it ended, once what it wrote is being removed by the process that has taken its place.
@@ -178,6 +173,10 @@ impl Spawner {
         // Children inherit it, through exec too: RLIMIT_CORE does not stop a core pipe handler (core(5)).
         fs::write("/proc/self/coredump_filter", "0")?;
         prctl::set_dumpable(false)?;
+        // Each child has none either, and finds that there is nothing left to drop. Where it may not be done the child says so.
+        if first_user.is_some() {
+            let _ = privilege::drop_bounding_set();
+        }
         // What a child leaves behind becomes ours, so that it can be found and ended.
         prctl::set_child_subreaper(true)?;
         let null = fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
@@ -203,10 +202,6 @@ impl Spawner {
     fn serve(mut self) -> io::Result<()> {
         loop {
             let ready = self.wait_for_something()?;
-            // A report first: a child that ran and ended is told as started, then as ended.
-            for child in ready.reports.into_iter().chain(ready.ended.iter().copied()) {
-                self.read_report(child)?;
-            }
             for child in ready.ended {
                 self.reap(child)?;
             }
@@ -218,15 +213,7 @@ impl Spawner {
 
     fn wait_for_something(&self) -> io::Result<Ready> {
         let mut watched = vec![PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
-        let mut meanings = Vec::new();
-        for (&child, running) in &self.children {
-            watched.push(PollFd::new(running.ended.as_fd(), PollFlags::POLLIN));
-            meanings.push((child, true));
-            if let Some(report) = &running.report {
-                watched.push(PollFd::new(report.as_fd(), PollFlags::POLLIN));
-                meanings.push((child, false));
-            }
-        }
+        watched.extend(self.children.values().map(|running| PollFd::new(running.ended.as_fd(), PollFlags::POLLIN)));
         match poll(&mut watched, PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
@@ -234,17 +221,13 @@ impl Spawner {
         let mut ready = Ready::default();
         let mut watched = watched.iter().map(|watched| watched.any().unwrap_or(false));
         ready.socket = watched.next().unwrap_or(false);
-        for ((child, is_end), is_ready) in meanings.into_iter().zip(watched) {
-            if is_ready {
-                if is_end { &mut ready.ended } else { &mut ready.reports }.push(child);
-            }
-        }
+        ready.ended = self.children.keys().zip(watched).filter_map(|(child, is_ready)| is_ready.then_some(*child)).collect();
         Ok(ready)
     }
 
     /// Reads one request; `false` when the server is gone.
     fn answer(&mut self) -> io::Result<bool> {
-        let Some((bytes, descriptors)) = receive(self.socket.as_fd())? else { return Ok(false) };
+        let Some((bytes, descriptors)) = receive(self.socket.as_fd(), LARGEST)? else { return Ok(false) };
         // What is no message of ours comes from a server that is not ours any more: end.
         let Ok(request) = serde_json::from_slice::<Request>(&bytes) else { return Ok(false) };
         match request {
@@ -286,6 +269,7 @@ impl Spawner {
         let failed = |layer: &'static str, call: &'static str| move |errno: Errno| (layer.to_owned(), call.to_owned(), errno);
         let profile = self.profiles.get(start.profile);
         let mut descriptors = descriptors.into_iter();
+        let report = descriptors.next().ok_or(Errno::EBADF).map_err(failed("descriptors", "recvmsg"))?;
         let questions = profile.asking.clone().and_then(|asking| Some((asking, descriptors.next_back()?)));
         let warm = if start.warm { descriptors.next_back() } else { None };
         let (streams, workspace) = match start.program {
@@ -335,7 +319,6 @@ impl Spawner {
             environment: c_strings(start.environment)?,
             confinement: Confinement { questions, warm, ..confinement },
         };
-        let (report, theirs) = pipe2(OFlag::O_CLOEXEC).map_err(failed("session", "pipe2"))?;
         if let (Some(identity), Some(workspace)) = (identity, &workspace) {
             let server = self.server_identity().ok_or(Errno::ESRCH);
             server.and_then(|server| workspace.of(server)).map_err(failed("user", "fstat"))?;
@@ -344,13 +327,13 @@ impl Spawner {
         let forked = sys::fork().map_err(|error| failed("session", "fork")(errno_of(&error)));
         let pid = match forked {
             Ok(sys::Forked::Parent(pid)) => pid,
-            Ok(sys::Forked::Child) => become_tool(plan, theirs.into()),
+            Ok(sys::Forked::Child) => become_tool(plan, report.into()),
             Err(failure) => {
                 self.give_back(workspace);
                 return Err(failure);
             }
         };
-        drop((plan, theirs));
+        drop((plan, report)); // from here on only the child has it
         let ended = match sys::pidfd_open(pid) {
             Ok(ended) => ended,
             Err(error) => {
@@ -360,7 +343,7 @@ impl Spawner {
                 return Err(failed("session", "pidfd_open")(errno_of(&error)));
             }
         };
-        let running = Running { pid, ended, report: Some(report.into()), workspace, failure: None, user: identity, status: None };
+        let running = Running { pid, ended, workspace, user: identity, status: None };
         self.children.insert(start.child, running);
         Ok(())
     }
@@ -369,23 +352,6 @@ impl Spawner {
     fn helper_of(&self, program: Program) -> Option<OwnedFd> {
         let path = self.programs.iter().find(|(known, _)| *known == program).and_then(|(_, path)| path.parent())?;
         open_trusted(&path.join("helpers/diff")).ok().map(OwnedFd::from)
-    }
-
-    /// Reads what a child had to say before it became the tool, or failed to.
-    fn read_report(&mut self, child: u64) -> io::Result<()> {
-        let Some(report) = self.children.get_mut(&child).and_then(|running| running.report.as_mut()) else { return Ok(()) };
-        let mut record = Vec::new();
-        report.read_to_end(&mut record)?; // exec or exit has closed the other end, or is about to
-        let Some(running) = self.children.get_mut(&child) else { return Ok(()) };
-        running.report = None;
-        let without_write_execute = record.first() == Some(&WITHOUT_WRITE_EXECUTE);
-        if let [FAILED, step, errno @ ..] = record.strip_prefix(&[WITHOUT_WRITE_EXECUTE]).unwrap_or(&record) {
-            let (layer, call) = Step::from_byte(*step).map_or(("session", "unknown"), Step::told);
-            let errno = Errno::from_raw(errno.try_into().map_or(libc::EIO, i32::from_ne_bytes));
-            running.failure = Some((layer.into(), call.into(), errno));
-            return Ok(());
-        }
-        self.say(&Reply::Started { child, without_write_execute }, None)
     }
 
     /// Collects a child that has ended, and ends what it left.
@@ -414,11 +380,7 @@ impl Spawner {
             }
         };
         self.give_back(running.workspace);
-        let reply = match running.failure {
-            Some((layer, call, errno)) => Reply::NotStarted { child, layer, call, errno: errno as i32 },
-            None => Reply::Exited { child, status },
-        };
-        self.say(&reply, None)
+        self.say(&Reply::Exited { child, status }, None)
     }
 
     /// Ends processes that a child started and left: they are ours now (PR_SET_CHILD_SUBREAPER).
@@ -560,7 +522,6 @@ fn end_everything_of(user: Identity) {
 #[derive(Default)]
 struct Ready {
     socket: bool,
-    reports: Vec<u64>,
     ended: Vec<u64>,
 }
 
@@ -603,9 +564,9 @@ pub(super) fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[Borrowed
     }
 }
 
-/// Receives one datagram and its descriptors; `None` at the end.
-pub(super) fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
-    let mut bytes = vec![0; LARGEST];
+/// Receives one datagram of at most so many bytes, and its descriptors; `None` at the end.
+pub(super) fn receive(socket: BorrowedFd<'_>, largest: usize) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
+    let mut bytes = vec![0; largest];
     let mut control = nix::cmsg_space!([std::os::fd::RawFd; 8]);
     let (length, descriptors) = loop {
         let mut slices = [IoSliceMut::new(&mut bytes)];

@@ -106,6 +106,13 @@ pub(super) fn drop_bounding(capability: u64) -> io::Result<()> {
     checked(rc.into())
 }
 
+/// Whether a capability is in the bounding set; `EINVAL` says that there is no such capability.
+pub(super) fn is_bounding(capability: u64) -> io::Result<bool> {
+    // SAFETY: PR_CAPBSET_READ takes integers only.
+    let rc = unsafe { libc::prctl(libc::PR_CAPBSET_READ, capability, 0_u64, 0_u64, 0_u64) };
+    if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(rc == 1) }
+}
+
 /// Empties the ambient set.
 pub(super) fn clear_ambient() -> io::Result<()> {
     // The kernel reads an unsigned long; a C int in a variadic call is narrower.

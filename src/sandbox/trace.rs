@@ -293,7 +293,7 @@ fn handed_over(socket: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
             Ok(0) => return Ok(None),
             Ok(_) => {}
         }
-        match receive(socket)? {
+        match receive(socket, 1)? {
             Some((bytes, descriptors)) if bytes == b"?" => return Ok(descriptors.into_iter().next()),
             Some(_) => {}
             None => return Ok(None),

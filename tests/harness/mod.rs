@@ -400,7 +400,7 @@ impl Server {
 
     /// The directories of requests that are there now, but for those of tools that wait for one.
     pub fn workspaces(&self) -> Vec<PathBuf> {
-        let empty: Vec<PathBuf> = self.waiting().into_iter().filter_map(|pid| workspace_of(pid)).collect();
+        let empty: Vec<PathBuf> = self.waiting().into_iter().filter_map(workspace_of).collect();
         let Ok(servers) = fs::read_dir(self.work.path()) else { return Vec::new() };
         let requests = servers.flatten().flat_map(|server| fs::read_dir(server.path()).into_iter().flatten().flatten());
         requests.map(|entry| entry.path()).filter(|path| path.is_dir() && !empty.contains(path)).collect()
