@@ -215,7 +215,7 @@ struct WarmTable {
 
 impl Default for WarmTable {
     fn default() -> Self {
-        Self { kubectl: 2, helm: 1, istioctl: 1, argocd: 1, memory: "512MiB".into(), idle: "10m".into() }
+        Self { kubectl: 2, helm: 1, istioctl: 1, argocd: 1, memory: "256MiB".into(), idle: "10m".into() }
     }
 }
 

@@ -38,8 +38,9 @@ pub struct WarmSettings {
     pub idle: Duration,
 }
 
-/// What a tool has taken by the time it waits, in bytes, at most: docs/performance.md has the measurements.
-pub const MEMORY_OF_ONE: u64 = 64 << 20;
+/// What a tool has taken of its own by the time it waits, in bytes: 6 to 15 MB (docs/performance.md), and as much again for
+/// what the kernel keeps for it.
+pub const MEMORY_OF_ONE: u64 = 32 << 20;
 
 /// How often idle tools and the host's memory are looked at while tools wait.
 const LOOK_EVERY: Duration = Duration::from_secs(5);

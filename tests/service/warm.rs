@@ -134,7 +134,7 @@ fn a_tool_that_dies_while_it_waits_costs_no_call() {
 #[test]
 fn how_many_wait_and_how_long_is_the_operators_to_say() {
     let (_none, without) = server("[warm]\nkubectl = 0\n", None);
-    let (_idle, idle) = server("[warm]\nkubectl = 3\nmemory = \"128MiB\"\nidle = \"1s\"\n", None);
+    let (_idle, idle) = server("[warm]\nkubectl = 3\nmemory = \"64MiB\"\nidle = \"1s\"\n", None);
     let view = base64_of(&cluster().view);
     for server in [&without, &idle] {
         assert_eq!(server.kubectl("get pods", &view).json()["success"], true);
