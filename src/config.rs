@@ -231,7 +231,7 @@ impl WarmTable {
             Ok(most @ 1..=256) => Ok(WarmSettings { sizes: sizes.into(), most, idle: duration("warm.idle", &idle)? }),
             _ => {
                 let one = MEMORY_OF_ONE >> 20;
-                let problem = format!("each tool that waits is counted as {one} MiB; give {one}MiB to 16GiB, or 0 for each of the tools");
+                let problem = format!("each tool that waits is counted as {one} MiB; give {one}MiB to 8GiB, or 0 for each of the tools");
                 Err(ConfigError::Value { key: "warm.memory", problem })
             }
         }

@@ -8,16 +8,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
-    num::NonZero,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread::available_parallelism,
     time::{Duration, Instant},
 };
 
-use tokio::{
-    sync::Notify,
-    time::{sleep, timeout},
-};
+use nix::unistd::{SysconfVar, sysconf};
+use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -38,16 +34,18 @@ pub struct WarmSettings {
     pub idle: Duration,
 }
 
-/// What a tool has taken of its own by the time it waits, in bytes: 6 to 15 MB (docs/performance.md), and as much again for
+/// What a tool has taken of its own by the time it waits, in bytes: 6 to 15 MB (docs/tuned.md), and as much again for
 /// what the kernel keeps for it.
 pub const MEMORY_OF_ONE: u64 = 32 << 20;
 
-/// How often idle tools and the host's memory are looked at while tools wait.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// How often it is looked whether a processor is free.
+/// How often it is looked whether somebody still asks, while tools wait.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked whether a processor is free, while one is to be started.
 const LOOK_FOR_PROCESSOR_EVERY: Duration = Duration::from_millis(5);
+/// How often memory is looked at.
+const LOOK_AT_MEMORY_EVERY: Duration = Duration::from_secs(1);
 /// After a start that failed.
-const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// Tools that wait. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -73,6 +71,10 @@ struct State {
     asked: BTreeMap<Kind, Instant>,
     /// Those that do not wait: upstream's own builds.
     never: BTreeSet<Tool>,
+    /// Those that could not be started, and when that is tried again.
+    resting: BTreeMap<Kind, Instant>,
+    /// Whether memory was short, and when that was looked at.
+    memory: Option<(Instant, bool)>,
 }
 
 impl WarmPool {
@@ -106,25 +108,21 @@ impl WarmPool {
     /// calls run now.
     pub async fn keep(self, running: impl Fn() -> usize, stop: CancellationToken) {
         while !stop.is_cancelled() {
+            end(self.0.unwanted()).await;
             let pause = match self.0.missing() {
+                None => LOOK_EVERY,
                 Some(_) if !has_free_processor(running()) => LOOK_FOR_PROCESSOR_EVERY,
-                Some(kind) => match self.0.start(kind).await {
-                    Ok(()) => continue,
-                    Err(error) => {
-                        self.0.failed(kind.0, &error);
-                        TRY_AGAIN_AFTER
+                Some(kind) => {
+                    // Dropped at the stop, which ends what it has begun.
+                    if let Some(Err(error)) = stop.run_until_cancelled(self.0.start(kind)).await {
+                        self.0.failed(kind, &error);
                     }
-                },
-                None => {
-                    // Nobody waits: nothing is to be looked after until somebody asks.
-                    let nobody = self.0.state().ready.is_empty();
-                    let asked = timeout(if nobody { Duration::MAX } else { LOOK_EVERY }, self.0.asked.notified());
-                    let _ = stop.run_until_cancelled(asked).await;
-                    end(self.0.unwanted()).await;
                     continue;
                 }
             };
-            let _ = stop.run_until_cancelled(sleep(pause)).await;
+            // Nobody waits, or is to: nothing is to be looked after until somebody asks.
+            let pause = if self.0.is_idle() { Duration::MAX } else { pause };
+            let _ = stop.run_until_cancelled(timeout(pause, self.0.asked.notified())).await;
         }
         let left = std::mem::take(&mut self.0.state().ready);
         end(left).await;
@@ -151,12 +149,27 @@ impl Inner {
         self.size_of(tool) > 0 && profile.can_be_warm() && !self.state().never.contains(&tool)
     }
 
+    /// Whether there is nothing to look after: none waits, and none is to.
+    fn is_idle(&self) -> bool {
+        let state = self.state();
+        state.ready.is_empty() && state.asked.is_empty()
+    }
+
     /// Takes out what nobody has asked for in a while, and everything when a call could need the memory.
     fn unwanted(&self) -> Vec<Warm> {
         let mut state = self.state();
         state.asked.retain(|_, asked| asked.elapsed() < self.settings.idle);
+        state.resting.retain(|_, until| *until > Instant::now());
+        let looked = state.memory.filter(|(at, _)| at.elapsed() < LOOK_AT_MEMORY_EVERY);
+        // What is ended gives memory back: it takes more than that until some wait again.
+        let enough = if looked.or(state.memory).is_some_and(|(_, was_short)| was_short) {
+            self.limits.memory_bytes
+        } else {
+            self.limits.memory_bytes / 2
+        };
+        let (at, is_short) = looked.unwrap_or_else(|| (Instant::now(), memory::available().is_some_and(|bytes| bytes < enough)));
+        state.memory = Some((at, is_short));
         let State { ready, asked, .. } = &mut *state;
-        let is_short = is_short_of_memory(self.limits);
         let is_unwanted = |warm: &mut Warm| is_short || warm.has_ended() || !asked.contains_key(&(warm.tool(), warm.profile()));
         let unwanted = ready.extract_if(.., is_unwanted).collect();
         metrics::warm(ready.len());
@@ -165,17 +178,17 @@ impl Inner {
 
     /// What is to be started next: of what was asked for, the latest first, as many as fit.
     fn missing(&self) -> Option<Kind> {
-        if is_short_of_memory(self.limits) {
+        let state = self.state();
+        if state.memory.is_some_and(|(_, is_short)| is_short) {
             return None;
         }
-        let state = self.state();
         let mut kinds: Vec<(Kind, Instant)> = state.asked.iter().map(|(kind, asked)| (*kind, *asked)).collect();
         kinds.sort_by_key(|(_, asked)| std::cmp::Reverse(*asked));
         let mut room = usize::from(self.settings.most);
         for (kind, _) in kinds {
             let there = state.ready.iter().filter(|warm| (warm.tool(), warm.profile()) == kind).count();
             let wanted = self.size_of(kind.0).min(room);
-            if there < wanted && !state.never.contains(&kind.0) {
+            if there < wanted && !state.never.contains(&kind.0) && !state.resting.contains_key(&kind) {
                 return Some(kind);
             }
             room -= wanted;
@@ -205,23 +218,26 @@ impl Inner {
         Some(ready.swap_remove(at))
     }
 
-    fn failed(&self, tool: Tool, error: &WarmError) {
+    fn failed(&self, kind: Kind, error: &WarmError) {
+        let (tool, profile) = (kind.0, kind.1.as_str());
+        let mut state = self.state();
         match error {
             WarmError::NeverWaits(_) => {
                 tracing::info!(%tool, "{error}: each call starts it, as upstream's own builds want it");
-                self.state().never.insert(tool);
+                state.never.insert(tool);
             }
-            WarmError::Sandbox(_) | WarmError::Asking(_) | WarmError::Killed(_) => {
-                tracing::warn!(%tool, %error, "no tool could be started ahead of its call")
+            _ => {
+                tracing::warn!(%tool, profile, %error, "no tool could be started ahead of its call; each call starts its own");
+                state.resting.insert(kind, Instant::now() + TRY_AGAIN_AFTER);
             }
         }
     }
 }
 
-/// Whether starting a tool now keeps no call from a processor: none runs, or one of the processors has nothing to do.
+/// Whether starting a tool now keeps no call from a processor: none runs, or one of the host's processors has nothing to do.
 fn has_free_processor(running: usize) -> bool {
-    let processors = available_parallelism().map_or(1, NonZero::get);
-    running == 0 || runnable().is_ok_and(|runnable| runnable <= processors)
+    let processors = sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten().and_then(|count| usize::try_from(count).ok());
+    running == 0 || runnable().is_ok_and(|runnable| runnable <= processors.unwrap_or(1))
 }
 
 /// How many threads of this host run or could, this one among them (`/proc/loadavg`, the fourth field).
@@ -229,9 +245,4 @@ fn runnable() -> io::Result<usize> {
     let text = fs::read_to_string("/proc/loadavg")?;
     let runnable = text.split(' ').nth(3).and_then(|field| field.split('/').next()?.parse().ok());
     runnable.ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
-
-/// Whether what is left would not do for one more call.
-fn is_short_of_memory(limits: Limits) -> bool {
-    memory::available().is_some_and(|bytes| bytes < limits.memory_bytes / 2)
 }

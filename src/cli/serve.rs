@@ -137,8 +137,8 @@ struct Prepared {
 
 impl Prepared {
     fn new(settings: &Settings) -> Result<Self, Box<dyn Error>> {
-        // First: what is read from here on, and who is trusted with it, the spawner does not know. And the less there is
-        // to it, the less a fork of it costs.
+        // First: the spawner knows nothing of what is read from here on, and the less there is to it, the less a fork of it
+        // costs.
         let link = spawner(settings)?;
         let catalogues = Catalogue::carried()?;
         let policy = Policy::load(&settings.policy, &catalogues)
@@ -230,6 +230,12 @@ impl Opened {
 fn spawner(settings: &Settings) -> Result<SpawnerLink, Box<dyn Error>> {
     let is_root = nix::unistd::geteuid().is_root();
     let children = if is_root { Some(claim_users(settings.first_child_user, slots(settings).all())?) } else { None };
+    if let Some(first) = children.map(|first| first.uid().as_raw())
+        && (first..first.saturating_add(slots(settings).all().into())).contains(&settings.server_user)
+    {
+        let server = settings.server_user;
+        return Err(format!("user {server} would be the server's and a child's: children have {} users from {first} on\n  fix: another server_user or first_child_user in [sandbox], or fewer places in limits.concurrency and warm.memory", slots(settings).all()).into());
+    }
     let profiles = Profiles::load()?;
     check_layers(&profiles, &settings.levels, children, most_of_a_call(settings)).map_err(|error| {
         format!(
@@ -248,7 +254,7 @@ fn most_of_a_call(settings: &Settings) -> Limits {
 /// does not use up the host's users.
 fn slots(settings: &Settings) -> Slots {
     let filters = settings.concurrency.saturating_mul(MOST_FILTERS as u16).min(512);
-    Slots { tools: settings.concurrency + settings.warm.most + 1, filters }
+    Slots { tools: settings.concurrency.saturating_add(settings.warm.most).saturating_add(1), filters }
 }
 
 /// The way to the records. Opened by the user that the server has become: it is the one that makes new files later.

@@ -665,7 +665,7 @@ fn not_started(error: SandboxError) -> Refusal {
     let layer = match &error {
         SandboxError::Layer { layer, .. } => Layer::ALL.iter().map(|known| known.as_str()).find(|known| known == layer).unwrap_or("other"),
         SandboxError::NoHelper => "helper",
-        SandboxError::Asking(_) | SandboxError::NoSlot | SandboxError::SpawnerGone => "spawner",
+        SandboxError::Asking(_) | SandboxError::Killed | SandboxError::NoSlot | SandboxError::SpawnerGone => "spawner",
     };
     metrics::sandbox_failure(layer);
     match error {

@@ -6,6 +6,7 @@
 //! Landlock comes when nothing has to be opened any more, the filter of calls last of all.
 
 use std::{
+    convert::Infallible,
     ffi::CString,
     fs,
     io::{self, Write},
@@ -16,14 +17,14 @@ use std::{
 use ::landlock::{RulesetCreated, RulesetStatus};
 use nix::{
     errno::Errno,
-    fcntl::{AtFlags, FcntlArg, fcntl},
+    fcntl::{FcntlArg, fcntl},
     sys::{
         prctl,
         signal::Signal,
         socket::MsgFlags,
         stat::{Mode, umask},
     },
-    unistd::{Pid, dup2_stderr, dup2_stdin, dup2_stdout, execveat, getpid, getppid, setsid},
+    unistd::{Pid, dup2_stderr, dup2_stdin, dup2_stdout, getpid, getppid, setsid},
 };
 
 use super::{
@@ -158,12 +159,11 @@ pub(super) const WARM: i32 = 201;
 /// A step that failed, and how.
 pub(super) type Failure = (Step, Errno);
 
-/// Confines this process and becomes the tool. What it could not do goes into `report`, which exec closes; so an end of
-/// file without a failure says that the tool runs.
+/// Confines this process and becomes the tool. `report` says how far it came, and is closed by exec.
 pub(super) fn become_tool(plan: Plan, mut report: fs::File) -> ! {
-    let Err((step, errno)) = confine(plan.confinement, &mut report).and_then(|tool| {
+    let Err((step, errno)): Result<Infallible, Failure> = confine(plan.confinement, &mut report).and_then(|tool| {
         report.write_all(&[CONFINED]).map_err(|error| (Step::Execute, errno_of(&error)))?;
-        execveat(tool.as_fd(), c"", &plan.argv, &plan.environment, AtFlags::AT_EMPTY_PATH).map_err(|errno| (Step::Execute, errno))
+        Err((Step::Execute, errno_of(&sys::become_program(tool.as_fd(), &plan.argv, &plan.environment))))
     });
     let mut record = vec![FAILED, step as u8];
     record.extend((errno as i32).to_ne_bytes());

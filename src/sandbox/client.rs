@@ -100,6 +100,9 @@ pub enum SandboxError {
     /// The program that the command runs beside its tool is not there.
     #[error("the helper `diff` is not there")]
     NoHelper,
+    /// It was killed from outside.
+    #[error("the child was killed before it ran its program")]
+    Killed,
     /// All users of the pool are taken.
     #[error("no user is free for another child")]
     NoSlot,
@@ -191,22 +194,13 @@ impl Begun {
         self.child.wait().await;
     }
 
-    /// Why it ended instead of waiting for a request; ends it if it has not.
-    pub(super) async fn why_it_ended(mut self) -> WarmError {
-        let status = match timeout(ENDS_WITHIN, self.child.wait()).await {
-            Ok(status) => status,
-            Err(_) => return WarmError::NeverWaits(self.tool), // it has closed the descriptor, and goes on
-        };
-        match status {
-            ExitStatus::Code(_) => WarmError::NeverWaits(self.tool),
-            ExitStatus::Signal(_) => WarmError::Killed(self.tool),
+    /// Ends it, and says why: it has closed the descriptor that it should wait on.
+    pub(super) async fn ended_without_waiting(mut self) -> WarmError {
+        match timeout(ENDS_WITHIN, self.child.wait()).await {
+            // Go's own runtime exits with 2 when it finds no memory or no thread; 125 is of a start that went wrong.
+            Ok(ExitStatus::Code(2 | 125) | ExitStatus::Signal(_)) => WarmError::Ended(self.tool),
+            Ok(ExitStatus::Code(_)) | Err(_) => WarmError::NeverWaits(self.tool),
         }
-    }
-
-    /// It was started before its request.
-    pub(super) fn was_warm(mut self) -> Self {
-        self.child.was_warm = true;
-        self
     }
 }
 
@@ -359,6 +353,7 @@ impl Sandbox {
     /// Has the spawner start a tool, which may not reach anybody yet.
     async fn begin(&self, begin: Begin, mut workspace: Workspace, limits: Limits) -> Result<Begun, SandboxError> {
         let Begin { tool, argv, variables, profile: name, waits_on } = begin;
+        let request_is_to_come = waits_on.is_some();
         let (stdout, stdout_writer) = pipe_from_child()?;
         let (stderr, stderr_writer) = pipe_from_child()?;
         let (report, reporter) = pipe_from_child()?;
@@ -398,7 +393,7 @@ impl Sandbox {
             limits,
             profile: name,
             slot: slot.number,
-            warm: waits_on.is_some(),
+            warm: request_is_to_come,
         });
         let (told, watched) = watch::channel(None);
         let mut descriptors = vec![reporter.as_fd(), stdout_writer.as_fd(), stderr_writer.as_fd()];
@@ -424,7 +419,7 @@ impl Sandbox {
             layers: Vec::new(),
             streams: Some(streams),
             tunnel: None,
-            was_warm: false,
+            was_warm: request_is_to_come,
         };
         if let Some(room) = room {
             tokio::spawn(Arc::clone(&self.0).bound(number, room, child.ended.clone()).in_current_span());
@@ -614,10 +609,12 @@ impl Inner {
             }
             Reported::Nothing => match not_started.await {
                 Ok(error) => Err(error),
-                Err(_) => Err(SandboxError::SpawnerGone), // or nobody knows why it was killed
+                Err(_) if self.gone.load(Ordering::Relaxed) => Err(SandboxError::SpawnerGone),
+                Err(_) => Err(SandboxError::Killed),
             },
         };
-        let unsound = started.as_ref().err().filter(|error| !matches!(error, SandboxError::NoHelper));
+        // Neither says anything of the next child.
+        let unsound = started.as_ref().err().filter(|error| !matches!(error, SandboxError::NoHelper | SandboxError::Killed));
         *self.unsound.lock().unwrap_or_else(PoisonError::into_inner) = unsound.map(ToString::to_string);
         self.without_write_execute.store(started?, Ordering::Relaxed);
         Ok(self.layers())

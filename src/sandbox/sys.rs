@@ -4,8 +4,10 @@
 #![allow(unsafe_code, reason = "this is the one file that may; each block says why it is sound")]
 
 use std::{
+    ffi::CString,
     io,
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+    ptr,
 };
 
 use nix::{
@@ -104,6 +106,27 @@ pub(super) fn drop_bounding(capability: u64) -> io::Result<()> {
     // SAFETY: PR_CAPBSET_DROP takes integers only.
     let rc = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0_u64, 0_u64, 0_u64) };
     checked(rc.into())
+}
+
+/// Becomes the program behind a descriptor; comes back with why not.
+///
+/// The C library passes on what is in 64-bit registers, and what stands above a 32-bit argument is anything. The filter of
+/// calls looks at all of it, so every argument is widened here.
+pub(super) fn become_program(program: BorrowedFd<'_>, argv: &[CString], environment: &[CString]) -> io::Error {
+    let pointers = |words: &[CString]| words.iter().map(|word| word.as_ptr()).chain([ptr::null()]).collect::<Vec<_>>();
+    let (argv, environment) = (pointers(argv), pointers(environment));
+    // SAFETY: the path and each word end with a NUL, both lists end with a null pointer, and all of them outlive the call.
+    unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            libc::c_long::from(program.as_raw_fd()),
+            c"".as_ptr(),
+            argv.as_ptr(),
+            environment.as_ptr(),
+            libc::c_long::from(libc::AT_EMPTY_PATH),
+        );
+    }
+    io::Error::last_os_error()
 }
 
 /// Whether a capability is in the bounding set; `EINVAL` says that there is no such capability.

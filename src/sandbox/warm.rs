@@ -24,7 +24,9 @@ use crate::{catalogue::Tool, egress::Pinned, secret::SecretBytes, workspace::Bla
 const READY: u8 = b'r';
 /// A start takes 30 to 100 ms; on a loaded machine, seconds.
 const READY_WITHIN: Duration = Duration::from_secs(20);
-/// It reads at once, unless it is stopped; then another is started.
+/// What it says when it has its request, and has its limits.
+const GOING: u8 = b'g';
+/// It does so at once, unless it is stopped or the machine is overloaded; then another is started.
 const TAKEN_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why no tool waits.
@@ -39,9 +41,12 @@ pub enum WarmError {
     /// It did something else and exited: upstream's own builds do not wait.
     #[error("this build of {0} does not wait for a request")]
     NeverWaits(Tool),
-    /// It was killed.
-    #[error("{0} was killed before it waited")]
-    Killed(Tool),
+    /// It ended otherwise, as when it found no memory or no thread.
+    #[error("{0} ended before it waited")]
+    Ended(Tool),
+    /// It neither waits nor ends.
+    #[error("{0} did not wait for a request in time")]
+    Late(Tool),
 }
 
 /// A tool that waits for its request. Dropping it ends it.
@@ -64,9 +69,9 @@ impl Warm {
         limits: Limits,
     ) -> Result<Self, WarmError> {
         match timeout(READY_WITHIN, channel.read_u8()).await {
-            Ok(Ok(READY)) => Ok(Self { begun: begun.was_warm(), channel, blank, authority, limits }),
-            Ok(_) => Err(begun.why_it_ended().await),
-            Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+            Ok(Ok(READY)) => Ok(Self { begun, channel, blank, authority, limits }),
+            Ok(_) => Err(begun.ended_without_waiting().await),
+            Err(_) => Err(WarmError::Late(begun.tool())),
         }
     }
 
@@ -90,10 +95,10 @@ impl Warm {
         self.begun.end().await;
     }
 
-    /// Hands it the one request of its life. Where that fails nothing of the request has run, and it is ended.
+    /// Hands it the one request of its life. Where that fails it is ended, and nothing of the request has run.
     ///
     /// # Errors
-    /// When it is of another tool or profile, has less memory than the request may take, or is dead.
+    /// When it is of another tool or profile, has less memory than the request may take, or does not take it.
     pub async fn hand_over(
         self,
         run: &Run,
@@ -110,10 +115,19 @@ impl Warm {
         let variables = of_request(&self.authority, run.credentials(), authority.is_some());
         let message = message(limits, &invocation.argv(), &variables)?;
         let Self { begun, mut channel, blank, .. } = self;
-        blank.fill(kubeconfig, authority)?;
-        timeout(TAKEN_WITHIN, channel.write_all(&message)).await.map_err(|_| io::ErrorKind::TimedOut)??;
-        drop(channel); // this ends the message
-        Ok(begun.connect(pinned))
+        let taken = async {
+            blank.fill(kubeconfig, authority)?;
+            channel.write_all(&message).await?;
+            channel.shutdown().await?; // this ends the message
+            if channel.read_u8().await? == GOING { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+        };
+        match timeout(TAKEN_WITHIN, taken).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok(()) => Ok(begun.connect(pinned)),
+            Err(error) => {
+                begun.end().await; // its place is another's only then
+                Err(error)
+            }
+        }
     }
 }
 

@@ -114,6 +114,28 @@ fn a_tool_that_waited_has_the_limits_of_its_call() {
 }
 
 #[test]
+fn the_longest_call_finds_a_tool_that_waits_too_and_so_does_one_under_a_lower_limit_of_the_servers() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let config = folder.path().join("airlock.toml");
+    fs::write(&config, "[limits]\ntimeout = \"20s\"\nlongest_timeout = \"20s\"\n").unwrap();
+    let (egress, tools) = (cluster().server.to_string(), tools());
+    let mut launcher = Command::new("prlimit");
+    launcher.arg("--data=900000000:900000000");
+    let flags = ["--config", config.to_str().unwrap(), "--tools-dir", tools.to_str().unwrap(), "--egress-allow", &egress];
+    let server = Server::behind(launcher, &flags);
+    let view = base64_of(&cluster().view);
+    for _ in 0..3 {
+        let reply = server.kubectl("get pods", &view).json();
+        assert_eq!(reply["success"], true, "{reply}");
+        eventually("two wait", || server.waiting().len() == 2);
+    }
+    eventually("they are recorded", || warm(&server).len() == 3);
+    assert_eq!(warm(&server)[1..], [true, true]);
+    assert!(server.stop().success());
+}
+
+#[test]
 fn a_tool_that_dies_while_it_waits_costs_no_call() {
     let (_folder, server) = server("[warm]\nkubectl = 1\n", None);
     let view = base64_of(&cluster().view);

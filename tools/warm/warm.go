@@ -43,7 +43,12 @@ func Wait() {
 	if !warm {
 		return
 	}
-	message, err := receive(number)
+	descriptor, err := decimal(number, math.MaxInt32)
+	if err != nil || descriptor < 3 || os.Unsetenv(Variable) != nil {
+		os.Exit(failed)
+	}
+	fd := int(descriptor)
+	message, err := receive(fd)
 	if err != nil {
 		os.Exit(failed)
 	}
@@ -54,18 +59,14 @@ func Wait() {
 	if err != nil || asked.apply() != nil {
 		os.Exit(failed)
 	}
+	// Whoever does not hear this starts another program for the request.
+	if _, err := retried(syscall.Write, fd, []byte("g")); err != nil || syscall.Close(fd) != nil {
+		os.Exit(failed)
+	}
 }
 
 // receive says that the program is ready and reads until the other side has said all.
-func receive(number string) ([]byte, error) {
-	if err := os.Unsetenv(Variable); err != nil {
-		return nil, err
-	}
-	descriptor, err := decimal(number, math.MaxInt32)
-	if err != nil || descriptor < 3 {
-		return nil, errors.New("no descriptor of ours")
-	}
-	fd := int(descriptor)
+func receive(fd int) ([]byte, error) {
 	if _, err := retried(syscall.Write, fd, []byte("r")); err != nil {
 		return nil, err
 	}
@@ -79,7 +80,7 @@ func receive(number string) ([]byte, error) {
 			return nil, err
 		}
 		if got == 0 {
-			return message, syscall.Close(fd)
+			return message, nil
 		}
 		message = message[:len(message)+got]
 		if len(message) > longest {
@@ -148,11 +149,10 @@ func (r request) apply() error {
 		return err
 	}
 	seconds := uint64((used+time.Second-1)/time.Second) + r.seconds
-	// (n, n): a limit that a process of no privilege can only lower again.
-	if err := syscall.Setrlimit(syscall.RLIMIT_DATA, &syscall.Rlimit{Cur: r.data, Max: r.data}); err != nil {
+	if err := lower(syscall.RLIMIT_DATA, r.data); err != nil {
 		return err
 	}
-	if err := syscall.Setrlimit(syscall.RLIMIT_CPU, &syscall.Rlimit{Cur: seconds, Max: seconds}); err != nil {
+	if err := lower(syscall.RLIMIT_CPU, seconds); err != nil {
 		return err
 	}
 	debug.SetMemoryLimit(r.memory)
@@ -164,6 +164,16 @@ func (r request) apply() error {
 	}
 	os.Args = r.argv
 	return nil
+}
+
+// lower sets a limit for good, or leaves one that is lower already.
+func lower(resource int, to uint64) error {
+	var now syscall.Rlimit
+	if err := syscall.Getrlimit(resource, &now); err != nil {
+		return err
+	}
+	to = min(to, now.Max)
+	return syscall.Setrlimit(resource, &syscall.Rlimit{Cur: to, Max: to})
 }
 
 // processorTime is what this process has used of its processors until now. getrusage(2), which syscall has a function for,
