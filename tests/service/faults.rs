@@ -26,6 +26,9 @@ fn hostile(settings: &str) -> (Server, tempfile::TempDir) {
     (settled(Server::with(&flags, None)), folder)
 }
 
+/// Each call starts its tool, and meets what is in the way of that.
+const NONE_WAITS: &str = "[warm]\nkubectl = 0\nistioctl = 0\nhelm = 0\nargocd = 0\n";
+
 /// A file that every user may read.
 fn file(name: &str, text: &str) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
@@ -129,7 +132,7 @@ fn a_full_work_directory_refuses_calls_until_there_is_room() {
     let mount = r#"mount -t tmpfs -o size=256k,mode=0755 none "$0" && exec "$@""#;
     launcher.args(["--mount", "sh", "-c", mount]).arg(work.path());
     let small = work.path().to_str().unwrap();
-    let (_folder, config) = file("airlock.toml", &format!("work_dir = \"{small}\"\n"));
+    let (_folder, config) = file("airlock.toml", &format!("work_dir = \"{small}\"\n{NONE_WAITS}"));
     let flags = ["--tools-dir", probe().to_str().unwrap(), "--egress-allow", "127.0.0.1", "--config", &config];
     let server = settled(Server::behind_in(launcher, None, &flags));
     assert!(works(&server));
@@ -151,7 +154,7 @@ fn a_full_work_directory_refuses_calls_until_there_is_room() {
 
 #[test]
 fn without_descriptors_a_call_is_refused_and_others_wait() {
-    let (server, _folder) = hostile("");
+    let (server, _folder) = hostile(NONE_WAITS);
     assert!(works(&server));
     nothing_is_left(&server);
     let mut stream = connected(&server);
@@ -201,7 +204,8 @@ fn without_descriptors_a_call_is_refused_and_others_wait() {
 #[test]
 fn without_processes_a_call_is_refused_and_without_threads_it_runs() {
     assert!(is_root(), "this test becomes another user, whose processes are limited, and needs root; see CONTRIBUTING.md");
-    let flags = ["--tools-dir", probe().to_str().unwrap(), "--egress-allow", "127.0.0.1"];
+    let (_folder, config) = file("airlock.toml", NONE_WAITS);
+    let flags = ["--tools-dir", probe().to_str().unwrap(), "--egress-allow", "127.0.0.1", "--config", &config];
     let server = settled(Server::with(&flags, Some(65530)));
     assert!(works(&server));
     let spawner = descendants(server.pid())[0];
