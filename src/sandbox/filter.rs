@@ -243,13 +243,16 @@ impl Filter {
                     return Err("a condition compares bits that its mask drops".into());
                 }
             }
-            // Each check is a load, a mask and a comparison; a failed one goes to the next alternative.
-            let mut left = checks.len();
+            // Each check is a load, a mask unless all bits count, and a comparison; a failed one goes to the next alternative.
+            let length = |mask: u32| if mask == u32::MAX { 2 } else { 3 };
+            let mut left: usize = checks.iter().map(|(_, mask, ..)| length(*mask)).sum();
             for (at, mask, value, kind) in checks {
-                left -= 1;
-                let after = u8::try_from(left * 3 + 1).map_err(|_| "an alternative is longer than a jump".to_owned())?;
+                left -= length(mask);
+                let after = u8::try_from(left + 1).map_err(|_| "an alternative is longer than a jump".to_owned())?;
                 verdict.load(at);
-                verdict.push(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0, 0, mask);
+                if mask != u32::MAX {
+                    verdict.push(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0, 0, mask);
+                }
                 match kind {
                     Value::OwnProcess => verdict.own_process.push(verdict.code.len()),
                     Value::Tool => verdict.tool.push(verdict.code.len()),
