@@ -27,7 +27,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{Server, base64_of, cluster, descendants, eventually, tools};
+use harness::{Server, base64_of, cluster, descendants, eventually, processor_time, tools};
 use serde_json::{Value, json};
 
 const ROUNDS: usize = 60;
@@ -88,7 +88,8 @@ impl Stand {
 /// Processor time that a server, its spawner and all their children have used.
 fn used_by(server: &Server) -> Duration {
     let pid = server.pid();
-    descendants(pid).into_iter().chain([pid]).map(|pid| used(Path::new(&format!("/proc/{pid}/stat")), 4)).sum()
+    let used = descendants(pid).into_iter().chain([pid]).map(processor_time);
+    used.map(|(own, of_children)| own + of_children).sum()
 }
 
 fn main() {
@@ -266,14 +267,5 @@ fn memory(pid: u32, key: &str) -> f64 {
 
 /// Processor time that the children that we have waited for have used.
 fn used_by_children() -> Duration {
-    used(Path::new("/proc/self/stat"), 2)
-}
-
-/// The last `count` of utime, stime, cutime and cstime of a process (proc_pid_stat(5)), in sum: 4 for its own too.
-fn used(stat: &Path, count: usize) -> Duration {
-    const TICKS_PER_SECOND: u64 = 100; // sysconf(_SC_CLK_TCK) of every Linux
-    let text = fs::read_to_string(stat).unwrap_or_default();
-    let fields: Vec<u64> = text.rsplit(") ").next().unwrap_or_default().split(' ').map(|field| field.parse().unwrap_or(0)).collect();
-    let ticks: u64 = fields.iter().skip(11 + 4 - count).take(count).sum();
-    Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)
+    processor_time(std::process::id()).1
 }

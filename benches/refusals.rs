@@ -1,4 +1,4 @@
-//! How many requests can one processor refuse? `cargo bench --bench refusals`
+//! How many requests that start nothing can one processor answer? `cargo bench --bench refusals`
 //!
 //! The server has one processor, the clients another. Beside it, in the same run and turn by turn, an empty axum
 //! handler. Their ratio and the processor time of a request say more than requests per second of one machine.
@@ -67,8 +67,10 @@ fn main() {
     let kubeconfig = kubeconfig_of("https://192.0.2.1:6443");
     let request = |address: SocketAddr, path: &str, headers: &str, body: &str| {
         let length = body.len();
-        let head =
-            format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{headers}");
+        let method = if body.is_empty() { "GET" } else { "POST" };
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{headers}"
+        );
         format!("{head}\r\n{body}").into_bytes()
     };
     let call = |command: &str| {
@@ -78,6 +80,7 @@ fn main() {
     let body = r#"{"command":"delete pod web-0"}"#;
     let kinds = [
         ("an empty axum handler", empty.child.id(), empty.address, 200, request(empty.address, "/", "", body)),
+        ("`/health`", server.pid(), server.address, 200, request(server.address, "/health", "", "")),
         ("no such path", server.pid(), server.address, 404, request(server.address, "/nowhere", "", body)),
         ("refused by the words (`get pods; id`)", server.pid(), server.address, 422, call("get pods; id")),
         ("refused by the parser (an unknown flag)", server.pid(), server.address, 422, call("get pods --outputt=json -n web")),

@@ -32,7 +32,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{Server, kubeconfig_of};
+use harness::{Server, kubeconfig_of, processor_time};
 use kube_airlock::{
     catalogue::{Catalogue, Tool},
     command::{Invocation, parse, split},
@@ -49,6 +49,8 @@ use tokio::runtime::{Builder, Runtime};
 const ROUNDS: usize = 500;
 /// Requests of a client that others may disturb.
 const REQUESTS: usize = 1500;
+/// Calls of one measurement of throughput.
+const CALLS: usize = 4000;
 /// How often each kind of work comes and goes beside it.
 const TURNS: usize = 5;
 
@@ -265,7 +267,25 @@ fn disturbance(tools: &Path) {
         let rate = f64::from(count) / within.as_secs_f64();
         println!("| {name} | {:.2} ms | {:.2} ms | {least:.2} ms | {rate:.0} |", at(&times, 50), at(&times, 99));
     }
-    println!("\nthe server after that: {} MB resident", resident(server.pid()));
+    println!("\nthe server after that: {} MB resident\n", resident(server.pid()));
+    at_once(&server, &spawns);
+}
+
+/// How many calls of the smallest program are answered, this client and the program being on the same machine.
+fn at_once(server: &Server, call: &(dyn Fn() + Sync)) {
+    println!("| calls of the smallest program at once | per second | processor time of each: the server | its spawner | the program |");
+    println!("|---|---|---|---|---|");
+    let spawner = harness::descendants(server.pid())[0];
+    for clients in [1, 8] {
+        let used = || [(processor_time(server.pid()).0), processor_time(spawner).0, processor_time(spawner).1];
+        let (before, began) = (used(), Instant::now());
+        thread::scope(|scope| (0..clients).for_each(|_| drop(scope.spawn(|| (0..CALLS / clients).for_each(|_| call())))));
+        let (after, took) = (used(), began.elapsed());
+        let each = std::array::from_fn::<_, 3, _>(|of| (after[of] - before[of]).as_secs_f64() * 1000.0 / CALLS as f64);
+        let [of_server, of_spawner, of_program] = each.map(|time| format!("{time:.2} ms"));
+        println!("| {clients} | {:.0} | {of_server} | {of_spawner} | {of_program} |", CALLS as f64 / took.as_secs_f64());
+    }
+    println!();
 }
 
 /// The times of requests while `busy` is called again and again, and how often it was.

@@ -335,7 +335,7 @@ fn in_child(confined: Option<(Confinement, OwnedFd)>, attempt: impl FnOnce() -> 
     let (report, writer) = pipe2(OFlag::O_CLOEXEC).map_err(io::Error::from)?;
     let pid = match sys::fork()? {
         sys::Forked::Parent(pid) => pid,
-        sys::Forked::Child => try_and_end(confined.map(|(confinement, _)| confinement), attempt, writer.into()),
+        sys::Forked::Child => try_and_end(confined.map(|(confinement, _)| confinement), attempt, &writer.into()),
     };
     drop(writer);
     if let Some((confinement, questions)) = confined {
@@ -371,13 +371,12 @@ fn in_child(confined: Option<(Confinement, OwnedFd)>, attempt: impl FnOnce() -> 
 }
 
 /// In the child.
-fn try_and_end(confinement: Option<Confinement>, attempt: impl FnOnce() -> Result<(), Errno>, mut report: File) -> ! {
+fn try_and_end(confinement: Option<Confinement>, attempt: impl FnOnce() -> Result<(), Errno>, mut report: &File) -> ! {
     let with = |prefix: &[u8], errno: Errno| [prefix, &(errno as i32).to_ne_bytes()].concat();
-    // The tool's descriptor stays open: what the filter says about it is probed too.
-    let applied = confinement.map(|confinement| confine(confinement, &mut report)).transpose();
+    let applied = confinement.as_ref().map(|confinement| confine(confinement, report)).transpose();
     let record = match &applied {
         Err((step, errno)) => with(&[FAILED, *step as u8], *errno),
-        Ok(_tool) => match attempt() {
+        Ok(_) => match attempt() {
             Ok(()) => vec![ALLOWED],
             Err(errno) => with(&[REFUSED], errno),
         },

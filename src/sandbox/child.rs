@@ -7,7 +7,6 @@
 
 use std::{
     convert::Infallible,
-    ffi::CString,
     fs,
     io::{self, Write},
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
@@ -37,14 +36,14 @@ use super::{
     profile::Profile,
     rlimit,
     spawner::send,
-    sys,
+    sys::{self, Words},
 };
 
 /// All that a child needs, prepared before the fork.
 pub(super) struct Plan {
     pub(super) confinement: Confinement,
-    pub(super) argv: Vec<CString>,
-    pub(super) environment: Vec<CString>,
+    pub(super) argv: Words,
+    pub(super) environment: Words,
 }
 
 /// What confines a child, whatever it then does.
@@ -160,22 +159,24 @@ pub(super) const WARM: i32 = 201;
 pub(super) type Failure = (Step, Errno);
 
 /// Confines this process and becomes the tool. `report` says how far it came, and is closed by exec.
-pub(super) fn become_tool(plan: Plan, mut report: fs::File) -> ! {
-    let Err((step, errno)): Result<Infallible, Failure> = confine(plan.confinement, &mut report).and_then(|tool| {
+///
+/// Its memory may be the spawner's ([`sys::fork_sharing_memory`]): nothing is taken from the plan, and nothing is held
+/// that would have to be given back.
+pub(super) fn become_tool(plan: &Plan, mut report: &fs::File) -> ! {
+    let Err((step, errno)): Result<Infallible, Failure> = confine(&plan.confinement, report).and_then(|()| {
         report.write_all(&[CONFINED]).map_err(|error| (Step::Execute, errno_of(&error)))?;
-        Err((Step::Execute, errno_of(&sys::become_program(tool.as_fd(), &plan.argv, &plan.environment))))
+        Err((Step::Execute, errno_of(&sys::become_program(plan.confinement.tool.as_fd(), &plan.argv, &plan.environment))))
     });
-    let mut record = vec![FAILED, step as u8];
-    record.extend((errno as i32).to_ne_bytes());
-    let _ = report.write_all(&record); // when even this fails, the server sees a child that exited 125
+    let [a, b, c, d] = (errno as i32).to_ne_bytes();
+    let _ = report.write_all(&[FAILED, step as u8, a, b, c, d]); // when even this fails, the server sees a child that exited 125
     sys::exit_now(125)
 }
 
-/// Applies every layer in order and gives the descriptor of the tool back.
-pub(super) fn confine(plan: Confinement, report: &mut fs::File) -> Result<OwnedFd, Failure> {
+/// Applies every layer in order.
+pub(super) fn confine(plan: &Confinement, mut report: &fs::File) -> Result<(), Failure> {
     let at = |step: Step| move |errno: Errno| (step, errno);
     let by = |step: Step| move |error: io::Error| (step, errno_of(&error));
-    let Confinement { levels, tool, .. } = plan;
+    let levels = &plan.levels;
 
     let own = getpid();
     if levels.has(Layer::Session) {
@@ -219,7 +220,7 @@ pub(super) fn confine(plan: Confinement, report: &mut fs::File) -> Result<OwnedF
             Err(error) => return Err(by(Step::DenyWriteExecute)(error)),
         }
     }
-    if let Some((asking, supervisor)) = plan.questions.filter(|_| levels.has(Layer::Egress)) {
+    if let Some((asking, supervisor)) = plan.questions.as_ref().filter(|_| levels.has(Layer::Egress)) {
         let listener = sys::install_asking_filter(&asking.program(own, -1)).map_err(by(Step::AskForConnections))?;
         send(supervisor.as_fd(), b"?", &[listener.as_fd()], MsgFlags::empty()).map_err(at(Step::HandOverQuestions))?;
     }
@@ -237,17 +238,18 @@ pub(super) fn confine(plan: Confinement, report: &mut fs::File) -> Result<OwnedF
             return Err((step, Errno::EBUSY));
         }
     }
-    if let Some(ruleset) = plan.ruleset {
-        let status = ruleset.restrict_self().map_err(|_| (Step::RestrictSelf, Errno::last()))?;
+    if let Some(ruleset) = &plan.ruleset {
+        let own = ruleset.try_clone().map_err(by(Step::RestrictSelf))?;
+        let status = own.restrict_self().map_err(|_| (Step::RestrictSelf, Errno::last()))?;
         if status.ruleset == RulesetStatus::NotEnforced && levels.of(Layer::LandlockFs) == Level::Require {
             return Err((Step::RestrictSelf, Errno::ENOSYS));
         }
     }
     // Last: it takes away all of the above.
     if levels.has(Layer::Seccomp) {
-        sys::install_filter(&plan.calls.program(own, tool.as_raw_fd())).map_err(by(Step::FilterCalls))?;
+        sys::install_filter(&plan.calls.program(own, plan.tool.as_raw_fd())).map_err(by(Step::FilterCalls))?;
     }
-    Ok(tool)
+    Ok(())
 }
 
 /// The errno of a failed call.

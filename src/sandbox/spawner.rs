@@ -37,7 +37,8 @@ use super::{
     message::{ExitStatus, LARGEST, NO_HELPER, Program, Reply, Request, Slots, Start, Stop, ToolAbsence},
     privilege::{self, Identity},
     profile::{ProfileName, Profiles},
-    scratch, sys,
+    scratch,
+    sys::{self, Stack, Words},
 };
 
 /// Where each program's binary is expected.
@@ -85,6 +86,8 @@ const MOST_ROUNDS: usize = 256;
 
 struct Spawner {
     socket: OwnedFd,
+    /// Of the next child, until it runs its program.
+    stack: Stack,
     programs: ProgramPaths,
     open: HashMap<Program, OwnedFd>,
     profiles: Profiles,
@@ -185,6 +188,7 @@ impl Spawner {
         nix::unistd::dup2_stdout(&null)?;
         Ok(Self {
             socket,
+            stack: Stack::new()?,
             programs,
             open: HashMap::new(),
             profiles,
@@ -301,7 +305,8 @@ impl Spawner {
         let tool = self.open.get(&start.program).ok_or(Errno::ENOENT).map_err(failed("exec", "open"))?;
         let tool = tool.try_clone().map_err(|error| failed("descriptors", "dup")(errno_of(&error)))?;
         let c_strings = |words: Vec<String>| {
-            words.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>().map_err(|_| failed("exec", "argv")(Errno::EINVAL))
+            let words = words.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>();
+            words.map(Words::new).map_err(|_| failed("exec", "argv")(Errno::EINVAL))
         };
         let helper = match profile.helper {
             true => Some(self.helper_of(start.program).ok_or(Errno::ENOENT).map_err(failed(NO_HELPER, "open"))?),
@@ -324,16 +329,17 @@ impl Spawner {
             server.and_then(|server| workspace.of(server)).map_err(failed("user", "fstat"))?;
             workspace.give(identity).map_err(failed("user", "fchown"))?;
         }
-        let forked = sys::fork().map_err(|error| failed("session", "fork")(errno_of(&error)));
+        let report = report.into();
+        let forked = sys::fork_sharing_memory(&mut self.stack, || become_tool(&plan, &report));
+        drop((plan, report)); // from here on only the child has it
+        let _ = prctl::set_dumpable(false); // a child's change of user says anew who may dump the memory that it had
         let pid = match forked {
-            Ok(sys::Forked::Parent(pid)) => pid,
-            Ok(sys::Forked::Child) => become_tool(plan, report.into()),
-            Err(failure) => {
+            Ok(pid) => pid,
+            Err(error) => {
                 self.give_back(workspace);
-                return Err(failure);
+                return Err(failed("session", "fork")(errno_of(&error)));
             }
         };
-        drop((plan, report)); // from here on only the child has it
         let ended = match sys::pidfd_open(pid) {
             Ok(ended) => ended,
             Err(error) => {

@@ -7,7 +7,7 @@ use std::{
     ffi::CString,
     io,
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
-    ptr,
+    ptr::{self, NonNull},
 };
 
 use nix::{
@@ -37,6 +37,50 @@ pub(super) fn fork() -> io::Result<Forked> {
         ForkResult::Parent { child } => Ok(Forked::Parent(child)),
         ForkResult::Child => Ok(Forked::Child),
     }
+}
+
+/// Memory for the calls of a child that shares its parent's, with a page below that may not be touched.
+pub(super) struct Stack(NonNull<libc::c_void>);
+
+impl Stack {
+    /// What confining a child needs is a few KiB; a debug build's frames are larger.
+    const BYTES: usize = 256 * 1024;
+    const GUARD: usize = 64 * 1024; // a page on every architecture
+
+    /// Never given back: the spawner has one, as long as it lives.
+    pub(super) fn new() -> io::Result<Self> {
+        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK);
+        // SAFETY: without an address the kernel chooses one where nothing is.
+        let low = unsafe { libc::mmap(ptr::null_mut(), Self::BYTES + Self::GUARD, access, flags, -1, 0) };
+        let low = if low == libc::MAP_FAILED { None } else { NonNull::new(low) }.ok_or_else(io::Error::last_os_error)?;
+        // SAFETY: these are the lowest bytes of the mapping above, which nobody has used yet.
+        checked(unsafe { libc::mprotect(low.as_ptr(), Self::GUARD, libc::PROT_NONE) }.into())?;
+        Ok(Self(low))
+    }
+}
+
+/// Starts a child that shares this process's memory and runs `child` on a stack of its own, until it becomes another
+/// program or ends. This process stands still meanwhile. Nothing has to be copied, neither a page nor a table of pages, in
+/// either of them (clone(2): CLONE_VM with CLONE_VFORK, as posix_spawn(3) has it).
+///
+/// Only for a process with one thread. What `child` has allocated and not freed when the program starts is lost.
+pub(super) fn fork_sharing_memory<F: FnOnce()>(stack: &mut Stack, child: F) -> io::Result<Pid> {
+    extern "C" fn run<F: FnOnce()>(child: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: `child` is the `Option` below, of this type: the parent, which owns it, stands still, and nobody else runs.
+        if let Some(child) = unsafe { &mut *child.cast::<Option<F>>() }.take() {
+            child();
+        }
+        125
+    }
+    let mut child = Some(child);
+    // SAFETY: one past the end of the stack's mapping, where it begins to grow down.
+    let top = unsafe { stack.0.byte_add(Stack::GUARD + Stack::BYTES) };
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    // SAFETY: the stack is this function's alone (`&mut`) and, by CLONE_VFORK, not in use any more when clone returns; `run`
+    // gets what it expects, and it outlives the child's use of it for the same reason. A panic cannot leave `run`: it
+    // aborts the child. Signal handlers, which could run in the child, are none of ours.
+    let pid = unsafe { libc::clone(run::<F>, top.as_ptr(), flags, (&raw mut child).cast()) };
+    if pid < 0 { Err(io::Error::last_os_error()) } else { Ok(Pid::from_raw(pid)) }
 }
 
 /// Takes over a descriptor that the kernel has just installed into this process.
@@ -108,21 +152,32 @@ pub(super) fn drop_bounding(capability: u64) -> io::Result<()> {
     checked(rc.into())
 }
 
-/// Becomes the program behind a descriptor; comes back with why not.
+/// Words for a program, as exec takes them.
+pub(super) struct Words {
+    pointers: Vec<*const libc::c_char>,
+    _words: Vec<CString>,
+}
+
+impl Words {
+    /// Takes them; the pointers go to the words' own memory, which stays where it is.
+    pub(super) fn new(words: Vec<CString>) -> Self {
+        Self { pointers: words.iter().map(|word| word.as_ptr()).chain([ptr::null()]).collect(), _words: words }
+    }
+}
+
+/// Becomes the program behind a descriptor; comes back with why not. Allocates nothing.
 ///
 /// The C library passes on what is in 64-bit registers, and what stands above a 32-bit argument is anything. The filter of
 /// calls looks at all of it, so every argument is widened here.
-pub(super) fn become_program(program: BorrowedFd<'_>, argv: &[CString], environment: &[CString]) -> io::Error {
-    let pointers = |words: &[CString]| words.iter().map(|word| word.as_ptr()).chain([ptr::null()]).collect::<Vec<_>>();
-    let (argv, environment) = (pointers(argv), pointers(environment));
+pub(super) fn become_program(program: BorrowedFd<'_>, argv: &Words, environment: &Words) -> io::Error {
     // SAFETY: the path and each word end with a NUL, both lists end with a null pointer, and all of them outlive the call.
     unsafe {
         libc::syscall(
             libc::SYS_execveat,
             libc::c_long::from(program.as_raw_fd()),
             c"".as_ptr(),
-            argv.as_ptr(),
-            environment.as_ptr(),
+            argv.pointers.as_ptr(),
+            environment.pointers.as_ptr(),
             libc::c_long::from(libc::AT_EMPTY_PATH),
         );
     }

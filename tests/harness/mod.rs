@@ -524,6 +524,15 @@ pub fn eventually(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
+/// What a process has had of the processors, and what the children had that it has waited for (proc_pid_stat(5)).
+pub fn processor_time(pid: u32) -> (Duration, Duration) {
+    const TICKS_PER_SECOND: u64 = 100; // sysconf(_SC_CLK_TCK) of every Linux
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields: Vec<u64> = text.rsplit(") ").next().unwrap_or_default().split(' ').map(|field| field.parse().unwrap_or(0)).collect();
+    let time = |first: usize| Duration::from_millis(fields.iter().skip(first).take(2).sum::<u64>() * 1000 / TICKS_PER_SECOND);
+    (time(11), time(13))
+}
+
 /// Whether the tests run as root, so that children get users of their own.
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
