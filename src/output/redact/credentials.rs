@@ -3,6 +3,8 @@
 //! A caller who names a cluster never sees its credential: not in output either, whatever tool or server
 //! prints it, as it is, escaped for JSON, or in base64, wherever in a longer text it was encoded.
 
+use std::cell::OnceCell;
+
 use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind};
 use base64::{
     Engine as _,
@@ -20,7 +22,7 @@ const TELLING: usize = 48;
 
 /// Finds exact texts in a stream.
 pub(super) struct Credentials {
-    texts: Option<AhoCorasick>,
+    texts: OnceCell<Option<AhoCorasick>>,
     /// The same, those in base64 from `encoded` on.
     spellings: Vec<SecretBytes>,
     encoded: usize,
@@ -54,21 +56,25 @@ impl Credentials {
             }
         };
         secrets().for_each(|secret| in_base64(secret).into_iter().for_each(&mut add));
+        Self { texts: OnceCell::new(), spellings, encoded, held: Zeroizing::new(Vec::new()), in_base64: false }
+    }
+
+    /// Made when something is to be read: most commands say nothing on one of their streams.
+    fn texts(&self) -> Option<&AhoCorasick> {
         // A table of all states would take megabytes for a private key.
         let build = || {
             AhoCorasick::builder()
                 .match_kind(MatchKind::LeftmostLongest)
                 .kind(Some(AhoCorasickKind::ContiguousNFA))
-                .build(spellings.iter().map(|text| text.expose().as_slice()))
+                .build(self.spellings.iter().map(|text| text.expose().as_slice()))
                 .ok()
         };
-        let texts = if spellings.is_empty() { None } else { build() };
-        Self { texts, spellings, encoded, held: Zeroizing::new(Vec::new()), in_base64: false }
+        if self.spellings.is_empty() { None } else { self.texts.get_or_init(build).as_ref() }
     }
 
     /// What can be told of the stream after this chunk.
     pub(super) fn push(&mut self, chunk: &[u8], told: &mut Vec<u8>) {
-        if self.texts.is_none() {
+        if self.texts().is_none() {
             told.extend_from_slice(chunk);
             return;
         }
@@ -93,6 +99,9 @@ impl Credentials {
     /// caller may choose (`kubectl logs --limit-bytes`), and all but the last character is as good as a secret.
     pub(super) fn finish(mut self, told: &mut Vec<u8>) {
         let held = std::mem::take(&mut self.held);
+        if held.is_empty() {
+            return;
+        }
         let at = self.tell(&held, self.safe(&held), told);
         let begun = held.get(at..).unwrap_or_default();
         if begun.len() >= SHORTEST {
@@ -104,21 +113,22 @@ impl Credentials {
 
     /// Tells what begins before `safe`; returns how far that goes.
     fn tell(&mut self, read: &[u8], safe: usize, told: &mut Vec<u8>) -> usize {
-        let Some(texts) = &self.texts else { return 0 };
-        let mut at = 0;
+        let (mut at, mut in_base64) = (0, self.in_base64);
+        let Some(texts) = self.texts() else { return 0 };
         loop {
-            if self.in_base64 {
+            if in_base64 {
                 let rest = read.get(at..).unwrap_or_default();
                 at += rest.iter().take_while(|byte| is_base64(**byte)).count();
-                self.in_base64 = at == read.len();
+                in_base64 = at == read.len();
             }
             let found = texts.find(Input::new(read).range(at.min(read.len())..)).filter(|found| found.start() < safe);
             let Some(found) = found else { break };
             told.extend_from_slice(read.get(at..found.start()).unwrap_or_default());
             told.extend_from_slice(MARK);
             at = found.end();
-            self.in_base64 = found.pattern().as_usize() >= self.encoded;
+            in_base64 = found.pattern().as_usize() >= self.encoded;
         }
+        self.in_base64 = in_base64;
         told.extend_from_slice(read.get(at..safe.max(at)).unwrap_or_default());
         safe.max(at)
     }
