@@ -245,6 +245,9 @@ pub(super) fn confine(plan: &Confinement, mut report: &fs::File) -> Result<(), F
             return Err((Step::RestrictSelf, Errno::ENOSYS));
         }
     }
+    if levels.has(Layer::Rlimits) {
+        rlimit::yield_to_others().map_err(at(Step::SetLimits))?;
+    }
     // Last: it takes away all of the above.
     if levels.has(Layer::Seccomp) {
         sys::install_filter(&plan.calls.program(own, plan.tool.as_raw_fd())).map_err(by(Step::FilterCalls))?;

@@ -5,6 +5,7 @@ use std::fs;
 use nix::{
     errno::Errno,
     sys::resource::{Resource, getrlimit, setrlimit},
+    unistd::Pid,
 };
 
 use super::{message::Limits, sys};
@@ -25,8 +26,23 @@ const LESS_URGENT: i32 = 10;
 /// The largest file of a child that may write, and the largest that its helper reads. Manifests are far smaller.
 const LARGEST_FILE: u64 = 16 << 20;
 
-/// Sets every limit and reads it back; leaves the processors to the server where both want them. `own_user` says that no other child shares the uid, `writes` that it has a
-/// directory to write to, and a helper to start.
+/// Leaves the processors to the server where both want them. The spawner stands still until the child runs its program, so
+/// that this comes last.
+pub(super) fn yield_to_others() -> Result<(), Errno> {
+    let expected = (sys::niceness() + LESS_URGENT).min(LEAST_URGENT);
+    sys::yield_to_others(LESS_URGENT);
+    if sys::niceness() == expected { Ok(()) } else { Err(Errno::EPERM) }
+}
+
+/// The same for a child's session, which has to be its own: where sessions share the processors and not processes (sched(7),
+/// autogroup), it is the session's that counts. Once in 100 ms on the whole host, for those who are not root: then it stays
+/// as it is.
+pub(super) fn make_session_yield(leader: Pid) {
+    let _ = fs::write(format!("/proc/{leader}/autogroup"), LESS_URGENT.to_string());
+}
+
+/// Sets every limit and reads it back. `own_user` says that no other child shares the uid, `writes` that it has a directory to
+/// write to, and a helper to start.
 pub(super) fn apply(limits: Limits, own_user: bool, writes: bool) -> Result<(), Errno> {
     let threads = match (own_user, writes) {
         (true, _) => MOST_THREADS,
@@ -49,14 +65,6 @@ pub(super) fn apply(limits: Limits, own_user: bool, writes: bool) -> Result<(), 
         (Resource::RLIMIT_NICE, 0),
         (Resource::RLIMIT_RTPRIO, 0),
     ];
-    let expected = (sys::niceness() + LESS_URGENT).min(LEAST_URGENT);
-    sys::yield_to_others(LESS_URGENT);
-    if sys::niceness() != expected {
-        return Err(Errno::EPERM);
-    }
-    // Where sessions share the processors and not processes (sched(7), autogroup), it is the session's that counts.
-    // Once in 100 ms on the whole host, for those who are not root: then it stays as it is.
-    let _ = fs::write("/proc/self/autogroup", LESS_URGENT.to_string());
     for (resource, limit) in wanted {
         let (_, hard) = getrlimit(resource)?;
         let limit = limit.min(hard);

@@ -33,11 +33,11 @@ use nix::{
 
 use super::{
     child::{Confinement, Place, Plan, become_tool, errno_of},
-    layer::Levels,
+    layer::{Layer, Levels},
     message::{ExitStatus, LARGEST, NO_HELPER, Program, Reply, Request, Slots, Start, Stop, ToolAbsence},
     privilege::{self, Identity},
     profile::{ProfileName, Profiles},
-    scratch,
+    rlimit, scratch,
     sys::{self, Stack, Words},
 };
 
@@ -340,6 +340,10 @@ impl Spawner {
                 return Err(failed("session", "fork")(errno_of(&error)));
             }
         };
+        // Never of a child that shares its session with us: that would be the server's, and of whoever started it.
+        if self.levels.has(Layer::Rlimits) && self.levels.has(Layer::Session) {
+            rlimit::make_session_yield(pid);
+        }
         let ended = match sys::pidfd_open(pid) {
             Ok(ended) => ended,
             Err(error) => {

@@ -229,6 +229,36 @@ fn a_child_has_no_privilege_and_cannot_get_one_back() {
     assert_eq!(confined(&server, "raise:", NOWHERE), "EPERM");
 }
 
+/// How urgent a process is, and its session's share where the host has one (sched(7), autogroup).
+fn urgency(pid: u32) -> (String, Option<String>) {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let nice = stat.rsplit(") ").next().unwrap().split(' ').nth(16).unwrap().to_owned();
+    let group = fs::read_to_string(format!("/proc/{pid}/autogroup")).ok();
+    (nice, group.map(|group| group.trim().rsplit(' ').next().unwrap().to_owned()))
+}
+
+#[test]
+fn a_child_is_less_urgent_than_its_server_which_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("airlock.toml");
+    for (layers, has_session) in [("", true), ("[sandbox.layers]\nsession = \"off\"\n", false)] {
+        fs::write(&config, layers).unwrap();
+        let flags = ["--tools-dir", probe().to_str().unwrap(), "--egress-allow", "127.0.0.1", "--config", config.to_str().unwrap()];
+        let before = urgency(std::process::id());
+        let server = settled(Server::with(&flags, None));
+        thread::scope(|scope| {
+            scope.spawn(|| confined(&server, "sleep:1", NOWHERE));
+            eventually("it runs", || server.children().len() == 1);
+            let child = || urgency(server.children()[0]);
+            eventually("it is less urgent", || child().0 == "10");
+            if is_root() && has_session && before.1.is_some() {
+                eventually("so is its session", || child().1.as_deref() == Some("10"));
+            }
+        });
+        assert_eq!(urgency(server.pid()), before, "the server's, and ours: {layers}");
+    }
+}
+
 #[test]
 fn two_children_at_once_are_two_users() {
     assert!(is_root(), "this test needs root; run `make test` as root, or see CONTRIBUTING.md");
