@@ -394,6 +394,16 @@ impl Server {
         self.all_children().into_iter().filter(|pid| waits(*pid)).collect()
     }
 
+    /// Waits until as many tools wait as will, with what the server holds for each of them.
+    pub fn settles(&self) {
+        let now = || (self.waiting(), held(self.pid()).0);
+        eventually("the server settles", || {
+            let before = now();
+            thread::sleep(Duration::from_millis(500));
+            now() == before
+        });
+    }
+
     fn all_children(&self) -> Vec<u32> {
         descendants(self.pid()).into_iter().flat_map(descendants).collect()
     }
@@ -507,12 +517,13 @@ pub fn descendants(pid: u32) -> Vec<u32> {
     found
 }
 
-/// What of a process should not grow: open descriptors, and resident memory in KiB.
+/// What of a process should not grow: open descriptors, and resident memory of its own in KiB. A page of its program that
+/// is read for the first time is none.
 pub fn held(pid: u32) -> (usize, usize) {
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok()).unwrap_or(0);
-    (descriptors, resident)
+    let of = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)?.split_whitespace().next()?.parse().ok()).unwrap_or(0);
+    (descriptors, of("VmRSS:") - of("RssFile:"))
 }
 
 /// Waits until `holds`, for at most ten seconds.

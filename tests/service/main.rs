@@ -524,8 +524,10 @@ fn five_hundred_calls_leave_nothing_and_neither_does_a_killed_server() {
         eventually("every child and directory is gone", || server.children().is_empty() && server.workspaces().is_empty());
     };
     round(100); // allocators and pools reach their size
+    server.settles();
     let before = held(server.pid());
     round(500);
+    server.settles();
     eventually("connections are closed", || held(server.pid()).0 <= before.0 + 4);
     let after = held(server.pid());
     println!("descriptors {} -> {}, resident KiB {} -> {}", before.0, after.0, before.1, after.1);

@@ -83,6 +83,7 @@ fn many_calls_of_every_kind_leave_nothing_and_are_recorded() {
         eventually("nothing is left", || server.children().is_empty() && server.workspaces().is_empty());
         // A tool that waits has its streams, its files, its request's way and its questions.
         eventually("connections are closed", || held(server.pid()).0 <= 40 + 8 * server.waiting().len());
+        server.settles();
     };
     quiet();
     soak.found.lock().unwrap().clear();
