@@ -94,14 +94,17 @@ fn main() {
         ("refused by the policy (`delete pod web-0`)", server.pid(), server.address, 403, call("delete pod web-0")),
     ];
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mut found = vec![Vec::new(); kinds.len()];
+    let resident = || harness::held(server.pid()).1;
+    let (mut found, mut requests, mut after_first) = (vec![Vec::new(); kinds.len()], 0, 0);
     for turn in 0..=TURNS {
+        after_first = if turn == 1 { resident() } else { after_first };
         for ((_, pid, address, status, request), turns) in kinds.iter().zip(&mut found) {
             let (before, began) = (processor_time(*pid), Instant::now());
             let answered = runtime.block_on(asked(*address, request, *status));
             let (took, busy) = (began.elapsed().as_secs_f64(), processor_time(*pid) - before);
             // The first turn is for caches.
             if turn > 0 {
+                requests += if *pid == server.pid() { answered } else { 0 };
                 turns.push((answered as f64 / took, busy * 1e6 / answered as f64));
             }
         }
@@ -118,6 +121,7 @@ fn main() {
         let ratio = rate / *of_empty.get_or_insert(rate);
         println!("| {name} | {rate:.0} | {ratio:.2} | {time:.1} µs |");
     }
+    println!("\nthe server after the first turn: {after_first} KiB resident; {requests} requests later: {} KiB", resident());
 }
 
 /// Requests until the turn is over; how many were answered.

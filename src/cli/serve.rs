@@ -73,7 +73,7 @@ pub fn http(options: Options) -> Done {
     listen(&listener, Backlog::MAXALLOWABLE)?;
     listener.set_nonblocking(true)?;
     drop_root(&settings)?;
-    let metrics = metrics::install(settings.counted_principals.clone())?;
+    let measured = metrics::install(settings.counted_principals.clone())?;
     let audit = audit(&settings, seal, io::stdout().as_fd())?;
     let stop = CancellationToken::new();
     let runtime = runtime()?;
@@ -81,6 +81,7 @@ pub fn http(options: Options) -> Done {
         let opened = prepared.open(&settings, audit).await?;
         let gate = opened.gate.clone();
         tokio::spawn(stop_on_signal(stop.clone()));
+        tokio::spawn(metrics::keep(measured.clone()));
         let spawner = watch_spawner(&gate, &stop);
         tracing::info!(address = %settings.listen, tools_at_once = settings.concurrency, "listening");
         let (hosts, authentication) =
@@ -89,7 +90,7 @@ pub fn http(options: Options) -> Done {
             tokio::spawn(reload::watch_callers(authentication.clone(), path));
         }
         let connections = connections(&settings);
-        http::serve(listener, gate, metrics, hosts, authentication, connections, stop.clone()).await?;
+        http::serve(listener, gate, measured, hosts, authentication, connections, stop.clone()).await?;
         opened.close().await;
         if spawner.is_finished() { Err("the spawner has ended; no command can run".into()) } else { Ok(()) }
     });
