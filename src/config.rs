@@ -211,24 +211,27 @@ struct WarmTable {
     argocd: u16,
     memory: String,
     idle: String,
+    discovery: String,
 }
 
 impl Default for WarmTable {
     fn default() -> Self {
-        Self { kubectl: 2, helm: 1, istioctl: 1, argocd: 1, memory: "256MiB".into(), idle: "10m".into() }
+        Self { kubectl: 2, helm: 1, istioctl: 1, argocd: 1, memory: "256MiB".into(), idle: "10m".into(), discovery: "10m".into() }
     }
 }
 
 impl WarmTable {
     fn settings(self) -> Result<WarmSettings, ConfigError> {
-        let Self { kubectl, helm, istioctl, argocd, memory, idle } = self;
+        let Self { kubectl, helm, istioctl, argocd, memory, idle, discovery } = self;
         let sizes = [(Tool::Kubectl, kubectl), (Tool::Helm, helm), (Tool::Istioctl, istioctl), (Tool::Argocd, argocd)];
         if sizes.iter().all(|(_, size)| *size == 0) {
             return Ok(WarmSettings::default());
         }
         let most = size("warm.memory", &memory)? / MEMORY_OF_ONE;
+        let idle = duration("warm.idle", &idle)?;
+        let discovery = if discovery == "0" { Duration::ZERO } else { duration("warm.discovery", &discovery)? };
         match u16::try_from(most) {
-            Ok(most @ 1..=256) => Ok(WarmSettings { sizes: sizes.into(), most, idle: duration("warm.idle", &idle)? }),
+            Ok(most @ 1..=256) => Ok(WarmSettings { sizes: sizes.into(), most, idle, discovery }),
             _ => {
                 let one = MEMORY_OF_ONE >> 20;
                 let problem = format!("each tool that waits is counted as {one} MiB; give {one}MiB to 8GiB, or 0 for each of the tools");

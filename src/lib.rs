@@ -29,6 +29,7 @@ pub mod inventory;
 pub mod refusal;
 pub mod metrics;
 pub mod warm;
+pub mod discovery;
 pub mod audit;
 pub mod gate;
 

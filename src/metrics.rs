@@ -42,6 +42,7 @@ pub fn install(principals: BTreeSet<String>) -> Result<PrometheusHandle, BuildEr
     describe_counter!("airlock_audit_records_total", "Audit records that were written, by event");
     describe_counter!("airlock_calls_total", "Calls by tool, door and outcome (`ran`, or the code of the refusal)");
     describe_counter!("airlock_decisions_total", "Calls by tool, class of the verb (`unknown` when it could not be read) and effect");
+    describe_counter!("airlock_discovery_total", "Warm calls of tools that look for what a server has, by whether that was `kept` or is `new`");
     describe_counter!(
         "airlock_egress_refusals_total",
         "Connections that were refused: of a `request` whose server may not be reached, or of a `child` that asked for another"
@@ -185,6 +186,11 @@ pub fn warm(tools: usize) {
 /// A tool runs a call.
 pub fn started(tool: Tool, was_warm: bool) {
     counter!("airlock_started_total", "tool" => tool.as_str(), "start" => if was_warm { "warm" } else { "cold" }).increment(1);
+}
+
+/// A tool that looks for what a server has was told what an earlier one found, or nothing.
+pub fn discovery(was_kept: bool) {
+    counter!("airlock_discovery_total", "found" => if was_kept { "kept" } else { "new" }).increment(1);
 }
 
 /// So many more calls wait for a place.

@@ -32,6 +32,8 @@ pub struct WarmSettings {
     pub most: u16,
     /// Since when nobody has asked for its tool and profile when one is ended.
     pub idle: Duration,
+    /// How long what their discovery finds is given to others of the same caller with the same credentials; zero: never.
+    pub discovery: Duration,
 }
 
 /// What a tool has taken of its own by the time it waits, in bytes: 6 to 15 MB (docs/tuned.md), and as much again for

@@ -49,6 +49,7 @@ use crate::{
     catalogue::Tool,
     clusters::Clusters,
     command::{Filter, Invocation, Stages as CommandStages, go_duration, parse, split_stages},
+    discovery::{Discovery, DiscoveryCache},
     egress::{Allowed, Pinned, pin},
     excerpt::Excerpt,
     inventory::Inventory,
@@ -135,6 +136,8 @@ pub struct Rooms {
     pub sandbox: Sandbox,
     /// Tools that wait for a call.
     pub warm: WarmPool,
+    /// What they found of API servers.
+    pub discovery: DiscoveryCache,
     /// Places and queue.
     pub admission: Admission,
     /// Records.
@@ -375,8 +378,16 @@ impl Call<'_> {
         let tool = approved.invocation().tool();
         let run = Run::Approved(Box::new(approved), variables);
         if let Some(warm) = self.rooms.warm.take(tool, run.profile()) {
-            match warm.hand_over(&run, pinned, &kubeconfig, authority.as_deref(), limits).await {
-                Ok(child) => return Ok(child),
+            let principal = self.caller.principal();
+            let discovery = self.rooms.discovery.of(tool, run.profile(), principal, &kubeconfig, authority.as_deref());
+            let found = discovery.as_ref().map(Discovery::found);
+            match warm.hand_over(&run, pinned, &kubeconfig, authority.as_deref(), limits, found).await {
+                Ok((child, told)) => {
+                    if let Some(discovery) = discovery {
+                        tokio::spawn(discovery.learn(told)); // until the tool has ended
+                    }
+                    return Ok(child);
+                }
                 Err(error) => tracing::debug!(%error, "the tool that waited cannot take this call"),
             }
         }

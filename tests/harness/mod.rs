@@ -110,27 +110,51 @@ pub fn restricted_pod_before_6_3() -> Command {
     command
 }
 
-/// Carries what comes to an address of this host to a server; counts the connections.
-pub fn relay(to: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind((own_address(), 0)).unwrap();
-    let address = listener.local_addr().unwrap();
-    let count = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&count);
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (Ok(here), Ok(there)) = (stream, TcpStream::connect(to)) else { continue };
-            counted.fetch_add(1, Ordering::Relaxed);
-            for (mut from, mut to) in
-                [(here.try_clone().unwrap(), there.try_clone().unwrap()), (there.try_clone().unwrap(), here.try_clone().unwrap())]
-            {
+/// Carries what comes to an address of this host to a server.
+pub struct Relay {
+    pub address: SocketAddr,
+    counts: Arc<(AtomicUsize, AtomicUsize)>,
+}
+
+impl Relay {
+    pub fn to(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind((own_address(), 0)).unwrap();
+        let relay = Self { address: listener.local_addr().unwrap(), counts: Arc::default() };
+        let counts = Arc::clone(&relay.counts);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (Ok(mut here), Ok(mut there)) = (stream, TcpStream::connect(server)) else { continue };
+                counts.0.fetch_add(1, Ordering::Relaxed);
+                let (mut from, mut to) = (here.try_clone().unwrap(), there.try_clone().unwrap());
                 thread::spawn(move || {
                     let _ = io::copy(&mut from, &mut to);
                     let _ = to.shutdown(Shutdown::Write);
                 });
+                let counts = Arc::clone(&counts);
+                thread::spawn(move || {
+                    let mut bytes = [0; 16 * 1024];
+                    while let Ok(read @ 1..) = there.read(&mut bytes) {
+                        counts.1.fetch_add(read, Ordering::Relaxed);
+                        if here.write_all(&bytes[..read]).is_err() {
+                            break;
+                        }
+                    }
+                    let _ = here.shutdown(Shutdown::Write);
+                });
             }
-        }
-    });
-    (address, count)
+        });
+        relay
+    }
+
+    /// How often somebody has connected.
+    pub fn connections(&self) -> usize {
+        self.counts.0.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes the server has answered with.
+    pub fn answered(&self) -> usize {
+        self.counts.1.load(Ordering::Relaxed)
+    }
 }
 
 /// The demo cluster, started once per test binary.
@@ -158,7 +182,12 @@ pub fn istio() -> &'static Cluster {
 impl Cluster {
     /// The administrator's kubeconfig with another address.
     pub fn admin_at(&self, address: SocketAddr) -> String {
-        let text = fs::read_to_string(&self.admin).unwrap();
+        self.at(&self.admin, address)
+    }
+
+    /// A kubeconfig with another address.
+    pub fn at(&self, kubeconfig: &Path, address: SocketAddr) -> String {
+        let text = fs::read_to_string(kubeconfig).unwrap();
         let server = format!("server: https://{}\n", self.server);
         assert!(text.contains(&server), "{text}");
         text.replace(&server, &format!("server: https://{address}\n    tls-server-name: localhost\n"))
@@ -394,6 +423,14 @@ impl Server {
         self.all_children().into_iter().filter(|pid| waits(*pid)).collect()
     }
 
+    /// Waits until no call runs and so many tools wait, as the server knows, too; those that do.
+    pub fn keeps_waiting(&self, count: usize) -> Vec<u32> {
+        let told = || String::from_utf8(self.get("/metrics").body).unwrap();
+        let is_told = || told().lines().any(|line| line == format!("airlock_warm {count}"));
+        eventually("as many tools wait", || is_told() && self.children().is_empty() && self.waiting().len() == count);
+        self.waiting()
+    }
+
     /// Waits until as many tools wait as will, with what the server holds for each of them.
     pub fn settles(&self) {
         let now = || (self.waiting(), held(self.pid()).0);
@@ -491,9 +528,13 @@ pub fn program() -> &'static Path {
         .1
 }
 
-/// Whether a tool waits for its request: the descriptor that it gets it by is open.
+/// Whether a tool waits for its request: the descriptor that it gets it by is open. Once it has it, it is closed or no
+/// helper's any more.
 fn waits(pid: u32) -> bool {
-    fs::read_link(format!("/proc/{pid}/fd/201")).is_ok()
+    const O_CLOEXEC: u32 = 0o2_000_000;
+    let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/201")).unwrap_or_default();
+    let flags = info.lines().find_map(|line| u32::from_str_radix(line.strip_prefix("flags:")?.trim(), 8).ok());
+    flags.is_some_and(|flags| flags & O_CLOEXEC == 0)
 }
 
 /// The directory that a tool was started with.

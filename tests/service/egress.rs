@@ -4,12 +4,12 @@ use std::{
     fs, io,
     io::{Read, Write},
     net::{SocketAddr, TcpListener},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-use crate::harness::{Server, cluster, eventually, relay, tools};
+use crate::harness::{Relay, Server, cluster, eventually, tools};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{ServerConfig, ServerConnection, StreamOwned, pki_types::PrivateKeyDer};
@@ -58,9 +58,9 @@ flags = ["@plain", "--all-namespaces"]
 
 #[test]
 fn the_tools_reach_their_cluster_through_the_tunnel() {
-    let (relay, connections) = relay(cluster().server);
-    let (server, _folder) = server(relay, Some(EVERYTHING));
-    let kubeconfig = BASE64_STANDARD.encode(cluster().admin_at(relay));
+    let relay = Relay::to(cluster().server);
+    let (server, _folder) = server(relay.address, Some(EVERYTHING));
+    let kubeconfig = BASE64_STANDARD.encode(cluster().admin_at(relay.address));
     for (tool, command, expected) in [
         ("kubectl", "get pods -A", "web-0"),
         ("kubectl", "describe pod web-0", "Node:"),
@@ -76,7 +76,7 @@ fn the_tools_reach_their_cluster_through_the_tunnel() {
         assert_eq!((reply.status, reply.json()["success"].as_bool()), (200, Some(true)), "{tool} {command}: {}", reply.json());
         assert!(reply.text("output").contains(expected), "{tool} {command}: {}", reply.text("output"));
     }
-    assert!(connections.load(Ordering::Relaxed) >= 9, "every answer came over the relay");
+    assert!(relay.connections() >= 9, "every answer came over the relay");
 }
 
 /// What a hostile server sends, once it has read a request.

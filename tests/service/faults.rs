@@ -227,6 +227,31 @@ fn without_processes_a_call_is_refused_and_without_threads_it_runs() {
 }
 
 #[test]
+fn what_a_tool_says_it_has_found_is_bounded_and_the_next_ones_with_the_same_credentials_alone() {
+    let (server, _folder) = hostile("");
+    let said = |task: &str, kubeconfig: &str| {
+        let body = serde_json::json!({ "command": format!("get pods -l '{task}'"), "timeout": "20s" }).to_string();
+        let headers = [("Content-Type", "application/json"), ("X-Kubeconfig", kubeconfig)];
+        let told = server.send("POST", "/tools/kubectl", &headers, body.as_bytes()).text("output").trim_end().to_owned();
+        server.keeps_waiting(2);
+        told
+    };
+    let [one, other] = ["https://127.0.0.1:1", "https://127.0.0.1:2"].map(kubeconfig_of);
+    assert_eq!(said("known:", &one), "not asked", "it did not wait");
+    assert_eq!(said("known:", &one), "known:");
+    said("find:what one has", &one);
+    assert_eq!([said("known:", &one), said("known:", &other)], ["known: what one has", "known:"]);
+    let before = held(server.pid()).1;
+    assert_eq!(said("find-too-much:", &one), "ok");
+    let grown = held(server.pid()).1.saturating_sub(before);
+    assert!(grown < 4 << 10, "{grown} KiB for 256 MiB");
+    assert_eq!(said("known:", &one), "known: what one has");
+    said("find:what one has now", &one);
+    assert_eq!([said("known:", &one), said("known:", &other)], ["known: what one has now", "known:"]);
+    nothing_is_left(&server);
+}
+
+#[test]
 fn a_child_that_does_not_want_to_end_is_ended() {
     let (server, _folder) = hostile("[limits]\nlongest_output = \"1024GiB\"\n");
     for (task, timeout, least, most) in [

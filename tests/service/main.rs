@@ -6,6 +6,7 @@
 mod argocd;
 mod audit;
 mod callers;
+mod discovery;
 mod egress;
 mod faults;
 mod fixtures;

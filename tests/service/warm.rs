@@ -37,11 +37,8 @@ fn the_next_call_is_warm(user: Option<u32>) {
     assert!(server.waiting().is_empty(), "nobody has asked for anything");
     let first = server.kubectl("get pods -A", &view).json();
     assert_eq!(first["success"], true, "{first}");
-    let mut seen: Vec<u32> = Vec::new();
     for round in 0..4 {
-        eventually("two wait", || server.waiting().len() == 2);
-        let waiting = server.waiting();
-        for pid in &waiting {
+        for pid in &server.keeps_waiting(2) {
             let workspace = workspace_of(*pid).unwrap();
             assert_eq!(fs::metadata(workspace.join("kubeconfig")).unwrap().len(), 0, "it has seen nothing of a request");
             assert_eq!(fs::read_link(format!("/proc/{pid}/exe")).unwrap(), fs::canonicalize(public_tools().join("kubectl")).unwrap());
@@ -54,22 +51,15 @@ fn the_next_call_is_warm(user: Option<u32>) {
         assert_eq!(told.contains("system:masters"), round % 2 == 0, "{reply}");
         let all = server.kubectl("get pods -A", &view).json();
         assert_eq!(all["output"].as_str().unwrap().lines().count(), first["output"].as_str().unwrap().lines().count(), "{all}");
-        seen.extend(waiting);
     }
     eventually("each call is recorded", || warm(&server).len() == 9);
     let started_warm = warm(&server).into_iter().filter(|warm| *warm).count();
     assert!(started_warm >= 6, "{:?}", warm(&server));
-    // One request is all that a tool gets: none of those that waited waits again.
-    eventually("two wait", || server.waiting().len() == 2);
-    let (mut all, before) = (seen.clone(), seen.len());
-    all.sort_unstable();
-    all.dedup();
-    assert_eq!(all.len(), before, "one waited twice: {seen:?}");
+    let waiting = server.keeps_waiting(2);
     let told = |tool: &str| server.get("/tools/status").json()["tools"][tool]["warm"].as_u64();
     eventually("they are told", || (told("kubectl"), told("helm")) == (Some(2), Some(0)));
     let metrics = server.get("/metrics").body;
     assert!(String::from_utf8_lossy(&metrics).contains("airlock_warm 2"));
-    let waiting = server.waiting();
     let work: PathBuf = server.work.path().to_owned();
     let held = fs::read_dir(&work).unwrap().count();
     assert_eq!(held, 1);
@@ -95,8 +85,7 @@ fn a_tool_that_waited_has_the_limits_of_its_call() {
     let kubeconfig = kubeconfig_of(&format!("https://{}", silent.local_addr().unwrap()));
     server.kubectl("get pods -A", &base64_of(&cluster().view));
     for (command, memory) in [("get pods", 1 << 30), ("get pods | head -1", 512 << 20)] {
-        eventually("two wait", || server.waiting().len() == 2);
-        let waiting = server.waiting();
+        let waiting = server.keeps_waiting(2);
         assert!(waiting.iter().all(|pid| limit(*pid, "Max cpu time") == 65), "the most that any call may take");
         thread::scope(|scope| {
             let call = scope.spawn(|| server.kubectl(command, &kubeconfig));
@@ -128,7 +117,7 @@ fn the_longest_call_finds_a_tool_that_waits_too_and_so_does_one_under_a_lower_li
     for _ in 0..3 {
         let reply = server.kubectl("get pods", &view).json();
         assert_eq!(reply["success"], true, "{reply}");
-        eventually("two wait", || server.waiting().len() == 2);
+        server.keeps_waiting(2);
     }
     eventually("they are recorded", || warm(&server).len() == 3);
     assert_eq!(warm(&server)[1..], [true, true]);
@@ -142,14 +131,14 @@ fn a_tool_that_dies_while_it_waits_costs_no_call() {
     for round in 0..3 {
         let reply = server.kubectl("get pods", &view).json();
         assert_eq!(reply["success"], true, "{round}: {reply}");
-        eventually("one waits", || server.waiting().len() == 1);
-        let pid = server.waiting()[0];
+        let pid = server.keeps_waiting(1)[0];
         // From outside, as a kernel without memory does.
         Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap();
     }
     let reply = server.kubectl("get pods", &view).json();
     assert_eq!(reply["success"], true, "{reply}");
-    eventually("one waits again", || server.waiting().len() == 1 && server.children().is_empty() && server.workspaces().is_empty());
+    server.keeps_waiting(1);
+    eventually("nothing else is left", || server.workspaces().is_empty());
     assert!(server.stop().success());
 }
 

@@ -27,7 +27,7 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use harness::{Server, eventually, full_cluster, is_root, probe, public_tools, relay, restricted_pod, tools};
+use harness::{Relay, Server, eventually, full_cluster, is_root, probe, public_tools, restricted_pod, tools};
 
 /// One command line and what becomes of it. `{ns}` stands for the run's own namespace, `{repo}` for Argo CD's repository.
 pub struct Row {
@@ -94,10 +94,10 @@ static TURN: Mutex<()> = Mutex::new(());
 fn every_verb_works_for_children_with_users_of_their_own() {
     assert!(is_root(), "this test starts a server as root; see CONTRIBUTING.md");
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let (remote, connections) = relay(full_cluster().server);
-    let stand = Stand::new("verbs-root", remote, |flags| Server::with_capabilities("+setuid,+setgid,+setpcap,+kill,+chown", flags));
+    let relay = Relay::to(full_cluster().server);
+    let stand = Stand::new("verbs-root", relay.address, |flags| Server::with_capabilities("+setuid,+setgid,+setpcap,+kill,+chown", flags));
     stand.run_all(&LAYERS);
-    let connections = connections.load(std::sync::atomic::Ordering::Relaxed);
+    let connections = relay.connections();
     assert!(connections >= kubectl::rows().len(), "{connections} connections came through the tunnel");
 }
 

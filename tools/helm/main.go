@@ -1,4 +1,4 @@
-// helm, as `main` of its cmd/helm (v4.3.1) builds it, but for one line: it can be started before there is a
+// helm, as `main` of its cmd/helm (v4.3.1) builds it, but for a few lines: it can be started before there is a
 // request (tools/warm).
 package main
 
@@ -9,13 +9,16 @@ import (
 
 	"helm.sh/helm/v4/pkg/cmd"
 	"helm.sh/helm/v4/pkg/kube"
+	"k8s.io/client-go/discovery/cached/disk"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // as upstream's main does
 
 	"kube-airlock.dev/tools/warm"
 )
 
 func main() {
-	warm.Wait()
+	if cache := warm.Wait(); cache != nil {
+		disk.Cache = cache
+	}
 	// What managedFields name as the manager, whatever the program is called.
 	kube.ManagedFieldsManager = "helm"
 

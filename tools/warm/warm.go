@@ -7,12 +7,15 @@
 package warm
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 	"unsafe"
@@ -21,8 +24,8 @@ import (
 const (
 	// Variable names the descriptor; without it Wait does nothing.
 	Variable = "AIRLOCK_WARM"
-	// The longest message that is read. A command line is a few KiB, and so are the variables.
-	longest = 256 << 10
+	// The longest message that is read. A command line is a few KiB, and so are the variables; the rest is discovery's.
+	longest = 2 << 20
 	// What a program ends with that could not be confined or handed over, as where the server starts it.
 	failed = 125
 )
@@ -35,13 +38,51 @@ type request struct {
 	argv    []string
 	// NAME=value, each with a name
 	variables []string
+	// What earlier programs found; nil where nobody asks for what this one does
+	found map[string][]byte
+}
+
+// Cache is what discovery has found. What is stored is told, so that a later program with the same credentials has it.
+type Cache struct {
+	mutex sync.Mutex
+	found map[string][]byte
+	fd    int
+}
+
+// Load is what was found under a name.
+func (c *Cache) Load(name string) ([]byte, bool) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	content, found := c.found[name]
+	return content, found
+}
+
+// Store keeps and tells it. That nobody hears it is no fault of the command's.
+func (c *Cache) Store(name string, content []byte) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.found[name] = content
+	record := slices.Concat([]byte(name), []byte{0}, content, []byte{0})
+	if name == "" || bytes.Count(record, []byte{0}) != 2 {
+		return
+	}
+	for len(record) > 0 && c.fd >= 0 {
+		told, err := retried(syscall.Write, c.fd, record)
+		if err != nil {
+			_ = syscall.Close(c.fd)
+			c.fd = -1
+			return
+		}
+		record = record[told:]
+	}
 }
 
 // Wait takes a request and returns as the program that it asks for, or does not return. It is the first that a main does.
-func Wait() {
+// What it returns is nil unless the other side wants to hear what discovery finds.
+func Wait() *Cache {
 	number, warm := os.LookupEnv(Variable)
 	if !warm {
-		return
+		return nil
 	}
 	descriptor, err := decimal(number, math.MaxInt32)
 	if err != nil || descriptor < 3 || os.Unsetenv(Variable) != nil {
@@ -60,9 +101,17 @@ func Wait() {
 		os.Exit(failed)
 	}
 	// Whoever does not hear this starts another program for the request.
-	if _, err := retried(syscall.Write, fd, []byte("g")); err != nil || syscall.Close(fd) != nil {
+	if _, err := retried(syscall.Write, fd, []byte("g")); err != nil {
 		os.Exit(failed)
 	}
+	if asked.found != nil {
+		syscall.CloseOnExec(fd) // a helper finds nothing
+		return &Cache{found: asked.found, fd: fd}
+	}
+	if syscall.Close(fd) != nil {
+		os.Exit(failed)
+	}
+	return nil
 }
 
 // receive says that the program is ready and reads until the other side has said all.
@@ -125,12 +174,23 @@ func parse(message []byte) (request, error) {
 	if argv[0] == "" {
 		return request{}, errors.New("the program has no name")
 	}
+	var found map[string][]byte
+	if end := slices.Index(variables, ""); end >= 0 {
+		pairs := variables[end+1:]
+		variables, found = variables[:end], make(map[string][]byte, len(pairs)/2)
+		if len(pairs)%2 != 0 {
+			return request{}, errors.New("what was found has no name, or a name nothing")
+		}
+		for pair := range slices.Chunk(pairs, 2) {
+			found[pair[0]] = []byte(pair[1])
+		}
+	}
 	for _, variable := range variables {
 		if strings.IndexByte(variable, '=') < 1 {
 			return request{}, errors.New("a variable has no name")
 		}
 	}
-	return request{data: numbers[0], seconds: numbers[1], memory: int64(numbers[2]), argv: argv, variables: variables}, nil
+	return request{data: numbers[0], seconds: numbers[1], memory: int64(numbers[2]), argv: argv, variables: variables, found: found}, nil
 }
 
 // decimal reads digits and nothing else.

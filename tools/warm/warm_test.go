@@ -3,6 +3,7 @@ package warm
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"math"
 	"os"
 	"os/exec"
@@ -23,13 +24,17 @@ func TestAMessageIsReadAsTheRequestItIs(t *testing.T) {
 		want    request
 	}{
 		"words": {message("1073741824", "30", "805306368", "3", "kubectl", "get", "pods"),
-			request{1 << 30, 30, 805306368, []string{"kubectl", "get", "pods"}, []string{}}},
+			request{1 << 30, 30, 805306368, []string{"kubectl", "get", "pods"}, []string{}, nil}},
 		"an empty word and variables": {message("1", "2", "3", "2", "helm", "", "A=", "B=c=d", "A=again"),
-			request{1, 2, 3, []string{"helm", ""}, []string{"A=", "B=c=d", "A=again"}}},
+			request{1, 2, 3, []string{"helm", ""}, []string{"A=", "B=c=d", "A=again"}, nil}},
 		"bytes of any kind but NUL": {message("1", "2", "3", "2", "argocd", "a\nb \xff=", "T=\xfe\n"),
-			request{1, 2, 3, []string{"argocd", "a\nb \xff="}, []string{"T=\xfe\n"}}},
+			request{1, 2, 3, []string{"argocd", "a\nb \xff="}, []string{"T=\xfe\n"}, nil}},
 		"the largest numbers": {message("9223372036854775807", "9223372036854775807", "9223372036854775807", "1", "x"),
-			request{math.MaxInt64, math.MaxInt64, math.MaxInt64, []string{"x"}, []string{}}},
+			request{math.MaxInt64, math.MaxInt64, math.MaxInt64, []string{"x"}, []string{}, nil}},
+		"nothing found, and asked to tell": {message("1", "2", "3", "1", "x", ""),
+			request{1, 2, 3, []string{"x"}, []string{}, map[string][]byte{}}},
+		"variables, and what was found, the later in the place of the earlier": {message("1", "2", "3", "1", "x", "A=b", "", "n", "{}", "", "a=b", "n", ""),
+			request{1, 2, 3, []string{"x"}, []string{"A=b"}, map[string][]byte{"n": {}, "": []byte("a=b")}}},
 	} {
 		got, err := parse([]byte(row.message))
 		if err != nil || !reflect.DeepEqual(got, row.want) {
@@ -48,7 +53,8 @@ var malformed = map[string]string{
 	"fewer words than announced": message("1", "2", "3", "2", "x"),
 	"a word too many":            message("1", "2", "3", "1", "x", "y"),
 	"a variable without a name":  message("1", "2", "3", "1", "x", "=y"),
-	"an empty field at the end":  message("1", "2", "3", "1", "x", ""),
+	"a name without what it has": message("1", "2", "3", "1", "x", "", "n"),
+	"one that is one too many":   message("1", "2", "3", "1", "x", "A=b", "", "n", "{}", ""),
 	"a program without a name":   message("1", "2", "3", "1", ""),
 	"a limit that is none":       message("0", "2", "3", "1", "x"),
 	"no processor time":          message("1", "0", "3", "1", "x"),
@@ -90,7 +96,16 @@ func TestMain(m *testing.M) {
 	if os.Getenv("WARM_TEST_PROGRAM") == "" {
 		os.Exit(m.Run())
 	}
-	Wait()
+	if cache := Wait(); cache != nil {
+		content, _ := cache.Load("known")
+		cache.Store("now known", append(content, '!'))
+		cache.Store("never\x00told", nil)
+		cache.Store("never told", []byte{0})
+		cache.Store("large", bytes.Repeat([]byte("large"), 100_000))
+		if _, is := cache.Load("never told"); !is {
+			os.Exit(1)
+		}
+	}
 	found := seen{Args: os.Args, Environment: map[string]string{}, Memory: debug.SetMemoryLimit(-1)}
 	for _, variable := range os.Environ() {
 		name, value, _ := strings.Cut(variable, "=")
@@ -164,6 +179,28 @@ func TestAProgramGoesOnAsIfItHadBeenStartedWithTheRequest(t *testing.T) {
 		if !reflect.DeepEqual(found, want) {
 			found.Args, want.Args = nil, nil // long
 			t.Errorf("%s: %+v, not %+v, or argv differs", name, found, want)
+		}
+	}
+}
+
+func TestAProgramTellsWhatItFindsToWhoeverListens(t *testing.T) {
+	request := message("4294967296", "30", "1000000000", "1", "tool", "A=b", "", "known", "known content")
+	for name, reads := range map[string]bool{"heard": true, "not heard": false} {
+		var told []byte
+		out, status := started(t, []string{"AIRLOCK_WARM=3"}, func(peer *os.File) {
+			hand(t, request)(peer)
+			if reads {
+				told, _ = io.ReadAll(peer)
+			} else {
+				peer.Read(make([]byte, 1))
+				syscall.Shutdown(int(peer.Fd()), syscall.SHUT_RD)
+			}
+		})
+		if status != 0 || len(out) == 0 {
+			t.Errorf("%s: %q, %d", name, out, status)
+		}
+		if want := "g" + message("now known", "known content!", "large", strings.Repeat("large", 100_000)); reads && string(told) != want {
+			t.Errorf("%s: told %d bytes, %.50q", name, len(told), told)
 		}
 	}
 }
