@@ -139,7 +139,7 @@ impl Inner {
 fn whole_records(heard: &[u8]) -> &[u8] {
     let ends = heard.iter().enumerate().filter(|(_, byte)| **byte == 0).map(|(at, _)| at + 1);
     let end = ends.skip(1).step_by(2).last().unwrap_or(0);
-    &heard[..end]
+    heard.get(..end).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -189,7 +189,9 @@ mod tests {
     async fn what_a_tool_told_by_its_end_is_cut_to_whole_records() {
         let cache = DiscoveryCache::new(LONG);
         for (at, (told, kept)) in
-            [(&b"a"[..], &b""[..]), (b"a\0b", b""), (b"a\0b\0", b"a\0b\0"), (b"a\0b\0c\0d", b"a\0b\0"), (b"\0\0\0", b"\0\0")].iter().enumerate()
+            [(&b"a"[..], &b""[..]), (b"a\0b", b""), (b"a\0b\0", b"a\0b\0"), (b"a\0b\0c\0d", b"a\0b\0"), (b"\0\0\0", b"\0\0")]
+                .iter()
+                .enumerate()
         {
             assert_eq!(learnt(&cache, &at.to_string(), told).await, *kept);
         }

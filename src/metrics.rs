@@ -42,7 +42,10 @@ pub fn install(principals: BTreeSet<String>) -> Result<PrometheusHandle, BuildEr
     describe_counter!("airlock_audit_records_total", "Audit records that were written, by event");
     describe_counter!("airlock_calls_total", "Calls by tool, door and outcome (`ran`, or the code of the refusal)");
     describe_counter!("airlock_decisions_total", "Calls by tool, class of the verb (`unknown` when it could not be read) and effect");
-    describe_counter!("airlock_discovery_total", "Warm calls of tools that look for what a server has, by whether that was `kept` or is `new`");
+    describe_counter!(
+        "airlock_discovery_total",
+        "Warm calls of tools that look for what a server has, by whether that was `kept` or is `new`"
+    );
     describe_counter!(
         "airlock_egress_refusals_total",
         "Connections that were refused: of a `request` whose server may not be reached, or of a `child` that asked for another"

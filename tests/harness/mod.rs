@@ -8,7 +8,7 @@
 
 use std::{
     env, fs,
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -16,6 +16,7 @@ use std::{
     sync::{
         Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
+        mpsc,
     },
     thread,
     time::{Duration, Instant},
@@ -118,29 +119,23 @@ pub struct Relay {
 
 impl Relay {
     pub fn to(server: SocketAddr) -> Self {
+        Self::far(server, Duration::ZERO)
+    }
+
+    /// As far away as a way and back takes `round_trip`, which is also what a connection takes.
+    pub fn far(server: SocketAddr, round_trip: Duration) -> Self {
         let listener = TcpListener::bind((own_address(), 0)).unwrap();
         let relay = Self { address: listener.local_addr().unwrap(), counts: Arc::default() };
         let counts = Arc::clone(&relay.counts);
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (Ok(mut here), Ok(mut there)) = (stream, TcpStream::connect(server)) else { continue };
+                let (Ok(here), Ok(there)) = (stream, TcpStream::connect(server)) else { continue };
                 counts.0.fetch_add(1, Ordering::Relaxed);
-                let (mut from, mut to) = (here.try_clone().unwrap(), there.try_clone().unwrap());
-                thread::spawn(move || {
-                    let _ = io::copy(&mut from, &mut to);
-                    let _ = to.shutdown(Shutdown::Write);
-                });
-                let counts = Arc::clone(&counts);
-                thread::spawn(move || {
-                    let mut bytes = [0; 16 * 1024];
-                    while let Ok(read @ 1..) = there.read(&mut bytes) {
-                        counts.1.fetch_add(read, Ordering::Relaxed);
-                        if here.write_all(&bytes[..read]).is_err() {
-                            break;
-                        }
-                    }
-                    let _ = here.shutdown(Shutdown::Write);
-                });
+                let [from, to] = [&here, &there].map(|stream| stream.try_clone().unwrap());
+                let answered = Arc::clone(&counts);
+                let until = Instant::now() + round_trip;
+                carry(from, to, round_trip / 2, move |_| thread::sleep(until.saturating_duration_since(Instant::now())));
+                carry(there, here, round_trip / 2, move |bytes| _ = answered.1.fetch_add(bytes, Ordering::Relaxed));
             }
         });
         relay
@@ -155,6 +150,30 @@ impl Relay {
     pub fn answered(&self) -> usize {
         self.counts.1.load(Ordering::Relaxed)
     }
+}
+
+/// Carries what one side says to the other, `late`; `heard` is told how much it is.
+fn carry(mut from: TcpStream, mut to: TcpStream, late: Duration, heard: impl Fn(usize) + Send + 'static) {
+    let (sender, receiver) = mpsc::channel::<(Instant, Vec<u8>)>();
+    thread::spawn(move || {
+        let mut bytes = [0; 16 * 1024];
+        while let Ok(read @ 1..) = from.read(&mut bytes) {
+            heard(read);
+            if sender.send((Instant::now() + late, bytes[..read].to_vec())).is_err() {
+                break;
+            }
+        }
+    });
+    thread::spawn(move || {
+        to.set_nodelay(true).unwrap();
+        for (at, bytes) in receiver {
+            thread::sleep(at.saturating_duration_since(Instant::now()));
+            if to.write_all(&bytes).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Write);
+    });
 }
 
 /// The demo cluster, started once per test binary.

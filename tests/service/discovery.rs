@@ -81,7 +81,9 @@ fn the_next_call_with_the_same_credentials_need_not_ask_what_there_is() {
     assert!(get(0, &format!("# the same\n{}", bed.kubeconfig)) * 2 < finds, "the tool is given the same");
     let metrics = bed.server.get("/metrics").body;
     let metrics = String::from_utf8_lossy(&metrics);
-    assert!(metrics.contains(r#"airlock_discovery_total{found="kept"} 2"#) && metrics.contains(r#"airlock_discovery_total{found="new"} 3"#));
+    assert!(
+        metrics.contains(r#"airlock_discovery_total{found="kept"} 2"#) && metrics.contains(r#"airlock_discovery_total{found="new"} 3"#)
+    );
 }
 
 #[test]
