@@ -10,6 +10,7 @@ use std::{
     collections::HashMap,
     fs::File,
     io::{self, Read},
+    mem,
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
@@ -25,7 +26,7 @@ use crate::{
     egress::Pinned,
     kubeconfig::Kubeconfig,
     output::{Caps, Sanitizer, capture},
-    sandbox::{Limits, Program, Run, Sandbox, ToolAbsence},
+    sandbox::{Limits, Program, Run, Sandbox, ToolAbsence, give_back_memory},
     workspace::Workspaces,
 };
 
@@ -193,6 +194,7 @@ impl Inventory {
     /// Looks for the tools until all of them are there; kubectl first: it is what most calls need. Where a child
     /// could not be confined, tries again with one that does nothing: nobody sends calls to a server that is not ready.
     pub async fn watch(self: Arc<Self>, sandbox: Sandbox, workspaces: Arc<Workspaces>, limits: Limits) {
+        let mut is_start = true;
         loop {
             for &(tool, _) in &self.paths {
                 if self.availability(tool).is_waited_for() {
@@ -209,6 +211,9 @@ impl Inventory {
                         tracing::info!(filter = program.as_str(), state, "filter");
                     }
                 }
+            }
+            if mem::take(&mut is_start) {
+                give_back_memory();
             }
             tokio::time::sleep(LOOK_EVERY).await;
             if sandbox.unsound().is_some() {

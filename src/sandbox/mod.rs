@@ -37,7 +37,7 @@ pub use privilege::{Identity, claim_users};
 pub use probe::Found;
 pub use profile::{ProfileError, ProfileName, Profiles};
 pub use spawner::{ProgramPaths, SpawnerLink, fork_spawner};
-pub use sys::harden_server;
+pub use sys::{give_back_memory, harden_server};
 pub use trace::{Trace, TraceError, Tracing};
 
 pub use message::ToolAbsence;
