@@ -21,6 +21,8 @@ mod harness;
 
 use std::{
     fs, hint,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -268,24 +270,55 @@ fn disturbance(tools: &Path) {
         println!("| {name} | {:.2} ms | {:.2} ms | {least:.2} ms | {rate:.0} |", at(&times, 50), at(&times, 99));
     }
     println!("\nthe server after that: {} MB resident\n", resident(server.pid()));
-    at_once(&server, &spawns);
+    at_once(&server, &kubeconfig);
 }
 
-/// How many calls of the smallest program are answered, this client and the program being on the same machine.
-fn at_once(server: &Server, call: &(dyn Fn() + Sync)) {
-    println!("| calls of the smallest program at once | per second | processor time of each: the server | its spawner | the program |");
-    println!("|---|---|---|---|---|");
+/// How many calls of the smallest program are answered, this client and the program being on the same machine. Each
+/// client asks again on its connection, as agents do.
+fn at_once(server: &Server, kubeconfig: &str) {
+    let body = r#"{"command":"get pods"}"#;
+    let head = format!("POST /tools/kubectl HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n", server.address);
+    let request = format!("{head}X-Kubeconfig: {kubeconfig}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let calls = |count: usize| {
+        let mut stream = BufReader::new(TcpStream::connect(server.address).unwrap());
+        stream.get_ref().set_nodelay(true).unwrap();
+        for _ in 0..count {
+            stream.get_mut().write_all(request.as_bytes()).unwrap();
+            let (mut line, mut length) = (String::new(), 0);
+            while stream.read_line(&mut line).unwrap() > 2 {
+                assert!(!line.starts_with("HTTP") || line.starts_with("HTTP/1.1 200"), "{line}");
+                length = line.strip_prefix("content-length: ").map_or(length, |length| length.trim().parse().unwrap());
+                line.clear();
+            }
+            stream.read_exact(&mut vec![0; length]).unwrap();
+        }
+    };
+    println!(
+        "| calls of the smallest program at once | per second | processor time of each: the server | its spawner | the program | taken by the host |"
+    );
+    println!("|---|---|---|---|---|---|");
     let spawner = harness::descendants(server.pid())[0];
     for clients in [1, 8] {
         let used = || [(processor_time(server.pid()).0), processor_time(spawner).0, processor_time(spawner).1];
-        let (before, began) = (used(), Instant::now());
-        thread::scope(|scope| (0..clients).for_each(|_| drop(scope.spawn(|| (0..CALLS / clients).for_each(|_| call())))));
+        let (before, taken, began) = (used(), taken(), Instant::now());
+        thread::scope(|scope| (0..clients).for_each(|_| drop(scope.spawn(|| calls(CALLS / clients)))));
         let (after, took) = (used(), began.elapsed());
+        let taken = (self::taken() - taken).as_secs_f64() / took.as_secs_f64();
         let each = std::array::from_fn::<_, 3, _>(|of| (after[of] - before[of]).as_secs_f64() * 1000.0 / CALLS as f64);
         let [of_server, of_spawner, of_program] = each.map(|time| format!("{time:.2} ms"));
-        println!("| {clients} | {:.0} | {of_server} | {of_spawner} | {of_program} |", CALLS as f64 / took.as_secs_f64());
+        println!(
+            "| {clients} | {:.0} | {of_server} | {of_spawner} | {of_program} | {taken:.2} processors |",
+            CALLS as f64 / took.as_secs_f64()
+        );
     }
     println!();
+}
+
+/// What a virtual machine's host had for others of the time of its processors (proc_stat(5), `steal`): with much of it, the
+/// rates of this run say nothing.
+fn taken() -> Duration {
+    let text = fs::read_to_string("/proc/stat").unwrap();
+    Duration::from_millis(10 * text.split_whitespace().nth(8).unwrap().parse::<u64>().unwrap())
 }
 
 /// The times of requests while `busy` is called again and again, and how often it was.
