@@ -201,6 +201,9 @@ struct File {
     warm: Option<WarmTable>,
 }
 
+/// After which kubectl does not believe its own files of discovery any more.
+const LONGEST_DISCOVERY: Duration = Duration::from_secs(6 * 60 * 60);
+
 /// What waits for a call; all that is not said is the default.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -224,12 +227,15 @@ impl WarmTable {
     fn settings(self) -> Result<WarmSettings, ConfigError> {
         let Self { kubectl, helm, istioctl, argocd, memory, idle, discovery } = self;
         let sizes = [(Tool::Kubectl, kubectl), (Tool::Helm, helm), (Tool::Istioctl, istioctl), (Tool::Argocd, argocd)];
+        let most = size("warm.memory", &memory)? / MEMORY_OF_ONE;
+        let idle = duration("warm.idle", &idle)?;
+        let discovery = go_duration(&discovery).filter(|duration| *duration <= LONGEST_DISCOVERY).ok_or_else(|| {
+            let problem = format!("`{discovery}` is not a duration up to 6h, as long as kubectl's own files count; 0 keeps nothing");
+            ConfigError::Value { key: "warm.discovery", problem }
+        })?;
         if sizes.iter().all(|(_, size)| *size == 0) {
             return Ok(WarmSettings::default());
         }
-        let most = size("warm.memory", &memory)? / MEMORY_OF_ONE;
-        let idle = duration("warm.idle", &idle)?;
-        let discovery = if discovery == "0" { Duration::ZERO } else { duration("warm.discovery", &discovery)? };
         match u16::try_from(most) {
             Ok(most @ 1..=256) => Ok(WarmSettings { sizes: sizes.into(), most, idle, discovery }),
             _ => {

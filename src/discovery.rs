@@ -17,9 +17,9 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use crate::{catalogue::Tool, metrics, sandbox::ProfileName, secret::SecretBytes};
+use crate::secret::SecretBytes;
 
-/// The most of one API server, in bytes: some two thousand kinds of objects. The demo cluster has 90 in 60 KiB.
+/// The most of one API server, in bytes: some eight hundred kinds of objects. The demo cluster has 90 in 60 KiB.
 const MOST_OF_ONE: usize = 512 << 10;
 /// The most of all of them, in bytes.
 const MOST: usize = 16 << 20;
@@ -40,6 +40,7 @@ type Key = [u8; 32];
 
 struct Entry {
     found: Arc<[u8]>,
+    /// When the call began that asked for all of it.
     since: Instant,
 }
 
@@ -47,8 +48,11 @@ struct Entry {
 pub struct Discovery {
     cache: DiscoveryCache,
     key: Key,
-    since: Instant,
+    /// When the call began.
+    asked: Instant,
     found: Arc<[u8]>,
+    /// When that was asked for.
+    since: Option<Instant>,
 }
 
 impl fmt::Debug for DiscoveryCache {
@@ -63,20 +67,9 @@ impl DiscoveryCache {
         Self(Arc::new(Inner { lifetime, entries: Mutex::default() }))
     }
 
-    /// What was found for this caller with these credentials; `None` for a tool that discovers nothing, or no such way.
-    pub fn of(
-        &self,
-        tool: Tool,
-        profile: ProfileName,
-        principal: &str,
-        kubeconfig: &SecretBytes,
-        authority: Option<&str>,
-    ) -> Option<Discovery> {
-        let discovers = match tool {
-            Tool::Kubectl | Tool::Helm => profile != ProfileName::Offline,
-            Tool::Istioctl | Tool::Argocd => false,
-        };
-        if !discovers || self.0.lifetime.is_zero() {
+    /// What was found for this caller with these credentials; `None` when nothing is kept for anybody.
+    pub fn of(&self, principal: &str, kubeconfig: &SecretBytes, authority: Option<&str>) -> Option<Discovery> {
+        if self.0.lifetime.is_zero() {
             return None;
         }
         let mut hash = Sha256::new();
@@ -85,12 +78,9 @@ impl DiscoveryCache {
             hash.update(part);
         }
         let key = hash.finalize().into();
-        let mut entries = self.0.entries();
-        entries.retain(|_, entry| entry.since.elapsed() < self.0.lifetime);
-        let kept = entries.get(&key).map(|entry| (entry.since, Arc::clone(&entry.found)));
-        metrics::discovery(kept.is_some());
-        let (since, found) = kept.unwrap_or_else(|| (Instant::now(), Arc::default()));
-        Some(Discovery { cache: self.clone(), key, since, found })
+        let kept = self.0.entries().get(&key).map(|entry| (entry.since, Arc::clone(&entry.found)));
+        let (since, found) = kept.unzip();
+        Some(Discovery { cache: self.clone(), key, asked: Instant::now(), found: found.unwrap_or_default(), since })
     }
 }
 
@@ -104,23 +94,32 @@ impl Discovery {
     pub async fn learn(self, told: impl AsyncRead + Unpin) {
         let mut heard = Vec::new();
         let most = MOST_OF_ONE as u64 + 1;
-        if told.take(most).read_to_end(&mut heard).await.is_ok() && heard.len() <= MOST_OF_ONE {
-            self.keep(whole_records(&heard));
+        match told.take(most).read_to_end(&mut heard).await {
+            Ok(0..=MOST_OF_ONE) => self.keep(whole_records(&heard)),
+            Ok(_) => drop(self.cache.0.entries().remove(&self.key)),
+            Err(_) => {}
         }
     }
 
+    /// A call may end long after it asked, and others may have asked since.
     fn keep(self, news: &[u8]) {
         let Some(name) = news.split(|byte| *byte == 0).next().filter(|_| !news.is_empty()) else { return };
-        // It has asked for everything, or for what was missing.
-        let (since, found) = match name.ends_with(GROUPS) {
-            true => (Instant::now(), news.into()),
-            false => (self.since, [&self.found, news].concat().into()),
+        let mut entries = self.cache.0.entries();
+        let there = entries.get(&self.key);
+        let entry = if name.ends_with(GROUPS) {
+            if there.is_some_and(|entry| entry.since > self.asked) {
+                return;
+            }
+            Entry { found: news.into(), since: self.asked }
+        } else {
+            // What was missing of what it was given.
+            let Some(there) = there.filter(|entry| Some(entry.since) == self.since) else { return };
+            Entry { found: [&there.found, news].concat().into(), since: there.since }
         };
-        let entry = Entry { since, found };
         if entry.found.len() > MOST_OF_ONE {
+            entries.remove(&self.key);
             return;
         }
-        let mut entries = self.cache.0.entries();
         entries.insert(self.key, entry);
         while entries.values().map(|entry| entry.found.len()).sum::<usize>() > MOST {
             let oldest = entries.iter().min_by_key(|(_, entry)| entry.since).map(|(key, _)| *key);
@@ -130,8 +129,11 @@ impl Discovery {
 }
 
 impl Inner {
+    /// Those that are not too old.
     fn entries(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.retain(|_, entry| entry.since.elapsed() < self.lifetime);
+        entries
     }
 }
 
@@ -149,8 +151,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(600);
 
     fn of(cache: &DiscoveryCache, principal: &str, kubeconfig: &str) -> Discovery {
-        let kubeconfig = SecretBytes::new(kubeconfig.as_bytes().to_vec());
-        cache.of(Tool::Kubectl, ProfileName::Plain, principal, &kubeconfig, None).unwrap()
+        cache.of(principal, &SecretBytes::new(kubeconfig.as_bytes().to_vec()), None).unwrap()
     }
 
     async fn learnt(cache: &DiscoveryCache, principal: &str, told: &[u8]) -> Vec<u8> {
@@ -167,11 +168,7 @@ mod tests {
         assert!(of(&cache, "one", "b").found().is_empty());
         assert!(of(&cache, "on", "ea").found().is_empty(), "where one part ends is hashed too");
         let kubeconfig = SecretBytes::new(b"a".to_vec());
-        let with = |tool, profile, authority| cache.of(tool, profile, "one", &kubeconfig, authority);
-        assert!(with(Tool::Kubectl, ProfileName::Plain, Some("an authority")).unwrap().found().is_empty());
-        assert_eq!(with(Tool::Helm, ProfileName::Plain, None).unwrap().found(), told);
-        assert!(with(Tool::Kubectl, ProfileName::Offline, None).is_none());
-        assert!(with(Tool::Argocd, ProfileName::Plain, None).is_none());
+        assert!(cache.of("one", &kubeconfig, Some("an authority")).unwrap().found().is_empty());
         assert!(!format!("{cache:?}").contains("servergroups"));
     }
 
@@ -186,27 +183,43 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_call_that_ends_late_takes_nothing_back() {
+        let cache = DiscoveryCache::new(LONG);
+        let [old, new] = [&b"h/servergroups.json\0{old}\0"[..], b"h/servergroups.json\0{new}\0"];
+        let early = of(&cache, "p", "a");
+        assert_eq!(learnt(&cache, "p", new).await, new);
+        early.learn(old).await;
+        assert_eq!(of(&cache, "p", "a").found(), new);
+        // Two add to the same; one adds to what is not there any more.
+        let [one, two, late] = [(); 3].map(|()| of(&cache, "p", "a"));
+        one.learn(&b"h/v1\0one\0"[..]).await;
+        two.learn(&b"h/v2\0two\0"[..]).await;
+        assert_eq!(of(&cache, "p", "a").found(), [new, b"h/v1\0one\0", b"h/v2\0two\0"].concat());
+        assert_eq!(learnt(&cache, "p", new).await, new);
+        late.learn(&b"h/v3\0late\0"[..]).await;
+        assert_eq!(of(&cache, "p", "a").found(), new);
+    }
+
+    #[tokio::test]
     async fn what_a_tool_told_by_its_end_is_cut_to_whole_records() {
         let cache = DiscoveryCache::new(LONG);
-        for (at, (told, kept)) in
-            [(&b"a"[..], &b""[..]), (b"a\0b", b""), (b"a\0b\0", b"a\0b\0"), (b"a\0b\0c\0d", b"a\0b\0"), (b"\0\0\0", b"\0\0")]
-                .iter()
-                .enumerate()
-        {
-            assert_eq!(learnt(&cache, &at.to_string(), told).await, *kept);
+        let rows = [("", None), ("\0{}", None), ("\0{}\0", Some("\0{}\0")), ("\0{}\0c\0d", Some("\0{}\0")), ("\0\0\0", Some("\0\0"))];
+        for (at, (told, kept)) in rows.into_iter().enumerate() {
+            let [told, kept] = [Some(told), kept].map(|text| text.map_or_else(Vec::new, |text| [GROUPS, text.as_bytes()].concat()));
+            assert_eq!(learnt(&cache, &at.to_string(), &told).await, kept);
         }
     }
 
     #[tokio::test]
     async fn there_is_a_most_of_one_and_of_all() {
         let cache = DiscoveryCache::new(LONG);
-        let record = |name: &str, bytes: usize| [name.as_bytes(), b"\0", &vec![b'x'; bytes - name.len() - 2], b"\0"].concat();
-        assert!(learnt(&cache, "p", &record("a", MOST_OF_ONE + 1)).await.is_empty());
-        let half = record("a", MOST_OF_ONE / 2);
+        let record = |name: &[u8], bytes: usize| [name, b"\0", &vec![b'x'; bytes - name.len() - 2], b"\0"].concat();
+        assert!(learnt(&cache, "p", &record(GROUPS, MOST_OF_ONE + 1)).await.is_empty());
+        let half = record(GROUPS, MOST_OF_ONE / 2);
         assert_eq!(learnt(&cache, "p", &half).await, half);
-        assert_eq!(learnt(&cache, "p", &record("b", MOST_OF_ONE / 2 + 1)).await, half, "too much together");
+        assert!(learnt(&cache, "p", &record(b"b", MOST_OF_ONE / 2 + 1)).await.is_empty(), "too much together");
         for number in 0..40 {
-            learnt(&cache, &number.to_string(), &record("a", MOST_OF_ONE)).await;
+            learnt(&cache, &number.to_string(), &record(GROUPS, MOST_OF_ONE)).await;
         }
         let kept = |number: usize| !of(&cache, &number.to_string(), "a").found().is_empty();
         assert!(of(&cache, "p", "a").found().is_empty() && !kept(7) && kept(8) && kept(39), "the latest 32 are there");
@@ -214,15 +227,19 @@ mod tests {
 
     #[tokio::test]
     async fn it_is_forgotten_after_its_lifetime_however_often_it_is_used_and_added_to() {
-        let cache = DiscoveryCache::new(Duration::from_millis(100));
-        let found = learnt(&cache, "p", b"h/servergroups.json\0{}\0").await;
+        let cache = DiscoveryCache::new(Duration::from_millis(500));
         let began = Instant::now();
-        while !of(&cache, "p", "a").found().is_empty() {
-            assert!(began.elapsed() < Duration::from_secs(1));
-            of(&cache, "p", "a").learn(&b"h/v1\0{}\0"[..]).await;
+        assert!(!learnt(&cache, "p", b"h/servergroups.json\0{}\0").await.is_empty());
+        loop {
+            let given = of(&cache, "p", "a");
+            if given.found().is_empty() {
+                break;
+            }
+            assert!(began.elapsed() < Duration::from_secs(5));
+            given.learn(&b"h/v1\0{}\0"[..]).await;
         }
-        assert!(!found.is_empty() && began.elapsed() > Duration::from_millis(80));
+        assert!(began.elapsed() >= Duration::from_millis(500));
         let off = DiscoveryCache::new(Duration::ZERO);
-        assert!(off.of(Tool::Kubectl, ProfileName::Plain, "p", &SecretBytes::new(Vec::new()), None).is_none());
+        assert!(off.of("p", &SecretBytes::new(Vec::new()), None).is_none());
     }
 }

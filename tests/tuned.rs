@@ -124,7 +124,8 @@ impl Warm {
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut ready = [0];
         peer.read_exact(&mut ready).unwrap();
-        assert_eq!(ready, *b"r", "{tool}");
+        let expected = if matches!(tool, Tool::Kubectl | Tool::Helm) { b"d" } else { b"r" };
+        assert_eq!(ready, *expected, "{tool}");
         Self { child, peer }
     }
 

@@ -378,12 +378,13 @@ impl Call<'_> {
         let tool = approved.invocation().tool();
         let run = Run::Approved(Box::new(approved), variables);
         if let Some(warm) = self.rooms.warm.take(tool, run.profile()) {
-            let principal = self.caller.principal();
-            let discovery = self.rooms.discovery.of(tool, run.profile(), principal, &kubeconfig, authority.as_deref());
+            let of_caller = || self.rooms.discovery.of(self.caller.principal(), &kubeconfig, authority.as_deref());
+            let discovery = warm.discovers().then(of_caller).flatten();
             let found = discovery.as_ref().map(Discovery::found);
             match warm.hand_over(&run, pinned, &kubeconfig, authority.as_deref(), limits, found).await {
                 Ok((child, told)) => {
                     if let Some(discovery) = discovery {
+                        metrics::discovery(!discovery.found().is_empty());
                         tokio::spawn(discovery.learn(told)); // until the tool has ended
                     }
                     return Ok(child);

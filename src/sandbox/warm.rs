@@ -22,6 +22,8 @@ use crate::{catalogue::Tool, egress::Pinned, secret::SecretBytes, workspace::Bla
 
 /// What a tool says when it has started.
 const READY: u8 = b'r';
+/// What it says instead when it can tell what its discovery finds.
+const READY_AND_DISCOVERS: u8 = b'd';
 /// A start takes 30 to 100 ms; on a loaded machine, seconds.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 /// What it says when it has its request, and has its limits.
@@ -57,6 +59,7 @@ pub struct Warm {
     blank: Blank,
     authority: PathBuf,
     limits: Limits,
+    discovers: bool,
 }
 
 impl Warm {
@@ -69,7 +72,10 @@ impl Warm {
         limits: Limits,
     ) -> Result<Self, WarmError> {
         match timeout(READY_WITHIN, channel.read_u8()).await {
-            Ok(Ok(READY)) => Ok(Self { begun, channel, blank, authority, limits }),
+            Ok(Ok(said @ (READY | READY_AND_DISCOVERS))) => {
+                let discovers = said == READY_AND_DISCOVERS && begun.profile() != ProfileName::Offline;
+                Ok(Self { begun, channel, blank, authority, limits, discovers })
+            }
             Ok(_) => Err(begun.ended_without_waiting().await),
             Err(_) => Err(WarmError::Late(begun.tool())),
         }
@@ -83,6 +89,11 @@ impl Warm {
     /// Its profile.
     pub fn profile(&self) -> ProfileName {
         self.begun.profile()
+    }
+
+    /// Whether it looks for what an API server has, and can tell what it finds.
+    pub fn discovers(&self) -> bool {
+        self.discovers
     }
 
     /// Whether it is dead.

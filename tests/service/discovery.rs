@@ -10,7 +10,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use crate::{
     callers::token,
-    harness::{Relay, Server, cluster, public_tools, tools},
+    harness::{Relay, Server, cluster, eventually, public_tools, tools},
 };
 
 const READS: &str = r#"schema = 1
@@ -92,21 +92,37 @@ fn what_came_to_be_since_is_found() {
     for _ in 0..2 {
         bed.call(0, &bed.kubeconfig, "get pods");
     }
-    let bare = |arguments: &[&str]| {
-        let mut command = Command::new(tools().join("kubectl"));
-        command.args(arguments).env("KUBECONFIG", &cluster().admin).stdin(Stdio::piped()).stdout(Stdio::null());
-        command.spawn().unwrap()
-    };
-    let mut made = bare(&["create", "-f", "-"]);
-    made.stdin.take().unwrap().write_all(GADGETS.as_bytes()).unwrap();
-    assert!(made.wait().unwrap().success());
-    assert!(bare(&["wait", "--for=condition=established", "crd/gadgets.airlock.test"]).wait().unwrap().success());
+    let _gadgets = Gadgets::make();
     bed.call(0, &bed.kubeconfig, "get gadgets.v1.airlock.test");
     let (listed, finds) = bed.call(0, &bed.kubeconfig, "api-resources");
     let (_, knows) = bed.call(0, &bed.kubeconfig, "get gadgets.v1.airlock.test");
-    assert!(bare(&["delete", "crd", "gadgets.airlock.test"]).wait().unwrap().success());
     assert!(listed.contains("gadgets"), "{listed}");
     assert!(knows * 2 < finds, "{knows} of {finds}");
+}
+
+/// A kind of objects that the cluster has until this is dropped.
+struct Gadgets;
+
+impl Gadgets {
+    fn bare(arguments: &[&str], input: &str) -> bool {
+        let mut command = Command::new(tools().join("kubectl"));
+        command.args(arguments).env("KUBECONFIG", &cluster().admin).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait().unwrap().success()
+    }
+
+    fn make() -> Self {
+        assert!(Self::bare(&["create", "-f", "-"], GADGETS));
+        eventually("it is served", || Self::bare(&["get", "gadgets.v1.airlock.test"], ""));
+        Self
+    }
+}
+
+impl Drop for Gadgets {
+    fn drop(&mut self) {
+        Self::bare(&["delete", "crd", "gadgets.airlock.test"], "");
+    }
 }
 
 #[test]
@@ -115,5 +131,9 @@ fn the_operator_says_for_how_long() {
         let bed = Bed::new(settings);
         let [_, finds, again] = [(); 3].map(|()| bed.call(0, &bed.kubeconfig, "get pods").1);
         assert!(again * 10 > finds * 9, "{settings}: {finds}, {again}");
+        let metrics = String::from_utf8(bed.server.get("/metrics").body).unwrap();
+        let asked = metrics.lines().filter(|line| line.starts_with("airlock_discovery_total")).collect::<Vec<_>>();
+        let expected: &[&str] = if settings.contains("\"0\"") { &[] } else { &[r#"airlock_discovery_total{found="new"} 2"#] };
+        assert_eq!(asked, expected, "{settings}");
     }
 }

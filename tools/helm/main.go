@@ -16,7 +16,7 @@ import (
 )
 
 func main() {
-	if cache := warm.Wait(); cache != nil {
+	if cache := warm.WaitWithCache(); cache != nil {
 		disk.Cache = cache
 	}
 	// What managedFields name as the manager, whatever the program is called.

@@ -16,7 +16,7 @@ import (
 )
 
 func main() {
-	if cache := warm.Wait(); cache != nil {
+	if cache := warm.WaitWithCache(); cache != nil {
 		disk.Cache = cache
 	}
 	// Plugins and preferences are looked for before argv is parsed, and this is the level of what they log.

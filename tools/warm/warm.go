@@ -78,8 +78,14 @@ func (c *Cache) Store(name string, content []byte) {
 }
 
 // Wait takes a request and returns as the program that it asks for, or does not return. It is the first that a main does.
-// What it returns is nil unless the other side wants to hear what discovery finds.
-func Wait() *Cache {
+func Wait() { wait("r") }
+
+// WaitWithCache is Wait for a program that discovers. What it returns is nil unless the other side wants to hear what it
+// finds.
+func WaitWithCache() *Cache { return wait("d") }
+
+// wait says that the program is ready by this byte.
+func wait(ready string) *Cache {
 	number, warm := os.LookupEnv(Variable)
 	if !warm {
 		return nil
@@ -89,7 +95,7 @@ func Wait() *Cache {
 		os.Exit(failed)
 	}
 	fd := int(descriptor)
-	message, err := receive(fd)
+	message, err := receive(fd, ready)
 	if err != nil {
 		os.Exit(failed)
 	}
@@ -97,7 +103,7 @@ func Wait() *Cache {
 		os.Exit(0) // nobody needs it any more
 	}
 	asked, err := parse(message)
-	if err != nil || asked.apply() != nil {
+	if err != nil || asked.found != nil && ready != "d" || asked.apply() != nil {
 		os.Exit(failed)
 	}
 	// Whoever does not hear this starts another program for the request.
@@ -115,8 +121,8 @@ func Wait() *Cache {
 }
 
 // receive says that the program is ready and reads until the other side has said all.
-func receive(fd int) ([]byte, error) {
-	if _, err := retried(syscall.Write, fd, []byte("r")); err != nil {
+func receive(fd int, ready string) ([]byte, error) {
+	if _, err := retried(syscall.Write, fd, []byte(ready)); err != nil {
 		return nil, err
 	}
 	message := make([]byte, 0, 4096)

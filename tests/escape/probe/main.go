@@ -25,7 +25,7 @@ import (
 var cache *warm.Cache
 
 func main() {
-	cache = warm.Wait()
+	cache = warm.WaitWithCache()
 	if len(os.Args) > 3 && strings.HasPrefix(os.Args[1], "restricted") {
 		isOld := os.Args[1] == "restricted-before-6.3"
 		fmt.Fprintln(os.Stderr, restricted(os.Args[2], isOld, os.Args[3:]))
