@@ -1,5 +1,5 @@
 //! What tools' discovery found of an API server, for the next tool of the same caller with the same credentials:
-//! [`DiscoveryCache`]. Over a slow link it is half of a call's round trips.
+//! [`DiscoveryCache`]. It is two of the five round trips of a `get pods`.
 //!
 //! Comes in: what a tool told while it ran. Goes out: the same bytes, to tools of the same principal whose kubeconfig
 //! is the same to the byte. A hostile server or a subverted tool decides what they say, as it did for the call that it
