@@ -1,6 +1,6 @@
 //! kubectl: reading a cluster, and changing it.
 
-use crate::{Row, does, exits, fails, refused, same};
+use crate::{Row, does, exits, fails, refused, same, same_lines};
 
 pub fn rows() -> Vec<Row> {
     [reads(), creates(), rolls_out(), changes(), runs_in_pods(), moves_nodes(), refusals(), removes()].into_iter().flatten().collect()
@@ -42,7 +42,7 @@ fn reads() -> Vec<Row> {
         same("logs web-0", "listening on :8080"),
         same("logs web-0 --tail=2 --timestamps", "GET /healthz"),
         same("logs web-0 --since=1h --limit-bytes=20", "listening"),
-        same("logs -l app=worker --prefix", "[pod/worker-"),
+        same_lines("logs -l app=worker --prefix", "[pod/worker-"),
         same("logs deploy/worker --all-containers", "Found 2 pods"),
         same("top pod -A --containers", "CPU(cores)"),
         same("top node", "node1"),

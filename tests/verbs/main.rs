@@ -40,6 +40,8 @@ pub struct Row {
 enum Expected {
     /// It exits so, and the bare tool exits and prints the same.
     Same(i32),
+    /// It succeeds, and the bare tool prints the same lines, in an order that is another one each time.
+    SameLines,
     /// It exits so.
     Exits(i32),
     /// It is refused with this code.
@@ -49,6 +51,11 @@ enum Expected {
 /// Succeeds, and the bare tool prints the same.
 fn same(command: &'static str, says: &'static str) -> Row {
     Row { command, expected: Expected::Same(0), says }
+}
+
+/// Succeeds, and the bare tool prints the same lines: several pods in the order of a Go map.
+fn same_lines(command: &'static str, says: &'static str) -> Row {
+    Row { command, expected: Expected::SameLines, says }
 }
 
 /// Fails like the bare tool.
@@ -189,7 +196,7 @@ impl Stand {
         let found = self.judge(tool, row, layers);
         match row.expected {
             // The cluster may have changed between the two answers: a node renews its lease every ten seconds.
-            Expected::Same(_) => found.or_else(|_| self.judge(tool, row, layers)),
+            Expected::Same(_) | Expected::SameLines => found.or_else(|_| self.judge(tool, row, layers)),
             Expected::Exits(_) | Expected::Refused(_) => found,
         }
     }
@@ -197,7 +204,8 @@ impl Stand {
     fn judge(&self, tool: &str, row: &Row, layers: &[&str]) -> Result<(), String> {
         let command = row.command.replace("{ns}", self.namespace).replace("{repo}", &self.repository);
         let (reply, bare) = thread::scope(|scope| {
-            let bare = matches!(row.expected, Expected::Same(_)).then(|| scope.spawn(|| self.bare(tool, &words(&command))));
+            let bare =
+                matches!(row.expected, Expected::Same(_) | Expected::SameLines).then(|| scope.spawn(|| self.bare(tool, &words(&command))));
             (self.ask(tool, &command), bare.map(|bare| bare.join().unwrap()))
         });
         let text = |key: &str| reply[key].as_str().unwrap_or_default();
@@ -207,6 +215,7 @@ impl Stand {
             }
             Expected::Refused(_) => return Err(reply.to_string()),
             Expected::Same(status) | Expected::Exits(status) => status,
+            Expected::SameLines => 0,
         };
         if reply["exit_code"] != status || !format!("{}\n{}", text("output"), text("error")).contains(row.says) {
             return Err(reply.to_string());
@@ -216,7 +225,15 @@ impl Stand {
             return Err(format!("not all layers: {confined}"));
         }
         let Some((bare_status, bare_output, bare_errors)) = bare else { return Ok(()) };
-        let same = |bare: &str, confined: &str| without_ages(bare) == without_ages(confined);
+        let lines = |text: &str| {
+            let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        let same = |bare: &str, confined: &str| match row.expected {
+            Expected::SameLines => lines(bare) == lines(confined),
+            _ => without_ages(bare) == without_ages(confined),
+        };
         if bare_status == Some(status) && same(&bare_output, text("output")) && same(&bare_errors, text("error")) {
             return Ok(());
         }
