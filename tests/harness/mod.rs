@@ -581,9 +581,28 @@ pub fn descendants(pid: u32) -> Vec<u32> {
 /// is read for the first time is none.
 pub fn held(pid: u32) -> (usize, usize) {
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let of = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)?.split_whitespace().next()?.parse().ok()).unwrap_or(0);
+    let of = |key: &str| memory_of(pid, key).unwrap_or(0);
     (descriptors, of("VmRSS:") - of("RssFile:"))
+}
+
+/// What of a process's memory is so, in KiB (proc_pid_status(5)).
+pub fn memory_of(pid: u32, key: &str) -> Option<usize> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix(key)?.split_whitespace().next()?.parse().ok())
+}
+
+/// Has `VmHWM:`, the most that a process ever held, begin anew.
+pub fn forget_peak(pid: u32) {
+    fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
+}
+
+/// The administrator's kubectl, by itself; whether it succeeded.
+pub fn as_admin(arguments: &[&str], input: &str) -> bool {
+    let mut command = Command::new(tools().join("kubectl"));
+    command.args(arguments).env("KUBECONFIG", &cluster().admin).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes()); // not every command reads it
+    child.wait().unwrap().success()
 }
 
 /// Waits until `holds`, for at most half a minute: a machine may have other work.

@@ -1,16 +1,12 @@
 //! What an API server has is found once for each caller and its credentials, and then known for a while.
 
-use std::{
-    fs,
-    io::Write as _,
-    process::{Command, Stdio},
-};
+use std::fs;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use crate::{
     callers::token,
-    harness::{Relay, Server, cluster, eventually, public_tools, tools},
+    harness::{Relay, Server, as_admin, cluster, eventually, public_tools},
 };
 
 const READS: &str = r#"schema = 1
@@ -104,24 +100,16 @@ fn what_came_to_be_since_is_found() {
 struct Gadgets;
 
 impl Gadgets {
-    fn bare(arguments: &[&str], input: &str) -> bool {
-        let mut command = Command::new(tools().join("kubectl"));
-        command.args(arguments).env("KUBECONFIG", &cluster().admin).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        child.wait().unwrap().success()
-    }
-
     fn make() -> Self {
-        assert!(Self::bare(&["create", "-f", "-"], GADGETS));
-        eventually("it is served", || Self::bare(&["get", "gadgets.v1.airlock.test"], ""));
+        assert!(as_admin(&["create", "-f", "-"], GADGETS));
+        eventually("it is served", || as_admin(&["get", "gadgets.v1.airlock.test"], ""));
         Self
     }
 }
 
 impl Drop for Gadgets {
     fn drop(&mut self) {
-        Self::bare(&["delete", "crd", "gadgets.airlock.test"], "");
+        as_admin(&["delete", "crd", "gadgets.airlock.test"], "");
     }
 }
 

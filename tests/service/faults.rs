@@ -17,7 +17,9 @@ use nix::sys::{
 };
 use serde_json::Value;
 
-use crate::harness::{Reply, Server, base64_of, cluster, descendants, eventually, held, is_root, kubeconfig_of, probe, tools};
+use crate::harness::{
+    Reply, Server, base64_of, cluster, descendants, eventually, forget_peak, held, is_root, kubeconfig_of, memory_of, probe, tools,
+};
 
 /// A server whose kubectl is the probe, with these settings.
 fn hostile(settings: &str) -> (Server, tempfile::TempDir) {
@@ -49,9 +51,12 @@ fn settled(server: Server) -> Server {
 
 /// One task of the probe.
 fn tried(server: &Server, task: &str, timeout: &str) -> Reply {
+    tried_with(&kubeconfig_of("https://127.0.0.1:1"), server, task, timeout)
+}
+
+fn tried_with(kubeconfig: &str, server: &Server, task: &str, timeout: &str) -> Reply {
     let body = serde_json::json!({ "command": format!("get pods -l '{task}'"), "timeout": timeout }).to_string();
-    let kubeconfig = kubeconfig_of("https://127.0.0.1:1");
-    server.send("POST", "/tools/kubectl", &[("Content-Type", "application/json"), ("X-Kubeconfig", &kubeconfig)], body.as_bytes())
+    server.send("POST", "/tools/kubectl", &[("Content-Type", "application/json"), ("X-Kubeconfig", kubeconfig)], body.as_bytes())
 }
 
 fn works(server: &Server) -> bool {
@@ -230,9 +235,7 @@ fn without_processes_a_call_is_refused_and_without_threads_it_runs() {
 fn what_a_tool_says_it_has_found_is_bounded_and_the_next_ones_with_the_same_credentials_alone() {
     let (server, _folder) = hostile("");
     let said = |task: &str, kubeconfig: &str| {
-        let body = serde_json::json!({ "command": format!("get pods -l '{task}'"), "timeout": "20s" }).to_string();
-        let headers = [("Content-Type", "application/json"), ("X-Kubeconfig", kubeconfig)];
-        let told = server.send("POST", "/tools/kubectl", &headers, body.as_bytes()).text("output").trim_end().to_owned();
+        let told = tried_with(kubeconfig, &server, task, "20s").text("output").trim_end().to_owned();
         server.keeps_waiting(2);
         told
     };
@@ -241,14 +244,10 @@ fn what_a_tool_says_it_has_found_is_bounded_and_the_next_ones_with_the_same_cred
     assert_eq!(said("known:", &one), "known:");
     said("find:what one has", &one);
     assert_eq!([said("known:", &one), said("known:", &other)], ["known: what one has", "known:"]);
-    let of = |key: &str| {
-        let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
-        status.lines().find_map(|line| line.strip_prefix(key)?.split_whitespace().next()?.parse::<u64>().ok()).unwrap()
-    };
-    let before = of("VmRSS:");
-    fs::write(format!("/proc/{}/clear_refs", server.pid()), "5").unwrap(); // the peak is counted from here
+    let before = memory_of(server.pid(), "VmRSS:").unwrap();
+    forget_peak(server.pid());
     assert_eq!(said("find-too-much:", &one), "ok");
-    let grown = of("VmHWM:").saturating_sub(before);
+    let grown = memory_of(server.pid(), "VmHWM:").unwrap().saturating_sub(before);
     assert!(grown < 8 << 10, "{grown} KiB for 256 MiB");
     assert_eq!(said("known:", &one), "known:", "what it found anew was too much to keep");
     said("find:what one has now", &one);

@@ -19,7 +19,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Server, base64_of, cluster, descendants, eventually, held, program, tools},
+    harness::{Server, as_admin, base64_of, cluster, descendants, eventually, forget_peak, held, memory_of, program, tools},
     mcp::KUBECTL_CALL,
 };
 
@@ -283,17 +283,7 @@ pub struct Big(&'static str);
 impl Big {
     /// Makes `count` of them.
     pub fn make(namespace: &'static str, count: usize) -> Self {
-        let bare = |arguments: &[&str], input: &str| {
-            let mut child = Command::new(tools().join("kubectl"))
-                .args(arguments)
-                .env("KUBECONFIG", &cluster().admin)
-                .stdin(Stdio::piped())
-                .stdout(Stdio::null())
-                .spawn()
-                .unwrap();
-            child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-            assert!(child.wait().unwrap().success(), "{arguments:?}");
-        };
+        let bare = |arguments: &[&str], input: &str| assert!(as_admin(arguments, input), "{arguments:?}");
         bare(&["create", "namespace", namespace], "");
         let text = "what a config map may hold, line by line\n".repeat(200_000 / 41); // data is held back until a kind has come, but not more than 256 KiB
         for number in 0..count {
@@ -306,9 +296,7 @@ impl Big {
 
 impl Drop for Big {
     fn drop(&mut self) {
-        let mut command = Command::new(tools().join("kubectl"));
-        command.args(["delete", "configmaps", "--all", "-n", self.0]).env("KUBECONFIG", &cluster().admin).stdout(Stdio::null());
-        let _ = command.status();
+        as_admin(&["delete", "configmaps", "--all", "-n", self.0], "");
     }
 }
 
@@ -324,12 +312,11 @@ fn megabytes_of_output_take_no_memory() {
         let answer = server.send("POST", "/tools/kubectl", &headers, br#"{"command":"get cm -n megabytes big-0 big-1 -o json"}"#);
         assert_eq!(answer.status, 200); // its buffers reach their size
     }
-    let status = || fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
-    let of = |key: &str| status().lines().find_map(|line| line.strip_prefix(key)?.split_whitespace().next()?.parse::<u64>().ok()).unwrap();
+    let of = |key: &str| memory_of(server.pid(), key).unwrap();
     for accept in ["application/json", "application/x-ndjson"] {
         // Of its own: a page of the program that is read for the first time holds no output.
         let before = of("VmRSS:") - of("RssFile:");
-        fs::write(format!("/proc/{}/clear_refs", server.pid()), "5").unwrap(); // the peak is counted from here
+        forget_peak(server.pid());
         let began = Instant::now();
         let headers = [("Content-Type", "application/json"), ("Accept", accept), ("X-Kubeconfig", kubeconfig.as_str())];
         let answer = server.send("POST", "/tools/kubectl", &headers, br#"{"command":"get cm -n megabytes -o json"}"#);

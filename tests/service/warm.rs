@@ -37,8 +37,10 @@ fn the_next_call_is_warm(user: Option<u32>) {
     assert!(server.waiting().is_empty(), "nobody has asked for anything");
     let first = server.kubectl("get pods -A", &view).json();
     assert_eq!(first["success"], true, "{first}");
+    let mut seen: Vec<u32> = Vec::new();
     for round in 0..4 {
-        for pid in &server.keeps_waiting(2) {
+        let waiting = server.keeps_waiting(2);
+        for pid in &waiting {
             let workspace = workspace_of(*pid).unwrap();
             assert_eq!(fs::metadata(workspace.join("kubeconfig")).unwrap().len(), 0, "it has seen nothing of a request");
             assert_eq!(fs::read_link(format!("/proc/{pid}/exe")).unwrap(), fs::canonicalize(public_tools().join("kubectl")).unwrap());
@@ -51,11 +53,18 @@ fn the_next_call_is_warm(user: Option<u32>) {
         assert_eq!(told.contains("system:masters"), round % 2 == 0, "{reply}");
         let all = server.kubectl("get pods -A", &view).json();
         assert_eq!(all["output"].as_str().unwrap().lines().count(), first["output"].as_str().unwrap().lines().count(), "{all}");
+        seen.extend(waiting);
     }
     eventually("each call is recorded", || warm(&server).len() == 9);
     let started_warm = warm(&server).into_iter().filter(|warm| *warm).count();
     assert!(started_warm >= 6, "{:?}", warm(&server));
+    // One request is all that a tool gets: none of those that waited waits again.
     let waiting = server.keeps_waiting(2);
+    seen.extend(&waiting);
+    let (mut all, before) = (seen.clone(), seen.len());
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), before, "one waited twice: {seen:?}");
     let told = |tool: &str| server.get("/tools/status").json()["tools"][tool]["warm"].as_u64();
     eventually("they are told", || (told("kubectl"), told("helm")) == (Some(2), Some(0)));
     let metrics = server.get("/metrics").body;
