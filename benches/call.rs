@@ -1,8 +1,10 @@
-//! What does a confined call cost beside the tool that its user would type? In turns, in one run: the tool as upstream
-//! builds it with a home that keeps its caches, a server that starts a tool for each call, and one whose tools wait.
+//! What does a confined call cost beside the tool that its user would type? In turns, in one run:
+//! the tool as upstream builds it with a home that keeps its caches, a server that starts a tool
+//! for each call, and one whose tools wait.
 //!
-//! `make bench` builds what it needs. Prints Markdown, and writes the same as JSON. The figures of one run compare with
-//! each other and with nothing else: nothing is asserted. docs/performance.md explains them.
+//! `make bench` builds what it needs. Prints Markdown, and writes the same as JSON. The figures of
+//! one run compare with each other and with nothing else: nothing is asserted. docs/performance.md
+//! explains them.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,7 +14,11 @@
     clippy::print_stdout,
     reason = "a benchmark, not the server"
 )]
-#![allow(clippy::disallowed_methods, missing_docs, reason = "a benchmark, not the server")]
+#![allow(
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "a benchmark, not the server"
+)]
 
 #[path = "../tests/harness/mod.rs"]
 mod harness;
@@ -49,8 +55,8 @@ const COMMANDS: [(&str, &str); 7] = [
     ("argocd", "version --client"),
 ];
 
-/// The bare tools and two servers for the same cluster: tools wait for the calls of one, and are started for those of the
-/// other.
+/// The bare tools and two servers for the same cluster: tools wait for the calls of one, and are
+/// started for those of the other.
 struct Stand {
     warm: Server,
     cold: Server,
@@ -74,8 +80,19 @@ impl Stand {
 
     fn bare_with(&self, kubeconfig: &Path, tool: &str, command: &str) {
         let mut bare = Command::new(tools().join(format!("{tool}-stock")));
-        bare.arg0(tool).args(command.split(' ')).env_clear().env("HOME", self.home.path()).env("KUBECONFIG", kubeconfig);
-        assert!(bare.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success(), "{tool} {command}");
+        bare.arg0(tool)
+            .args(command.split(' '))
+            .env_clear()
+            .env("HOME", self.home.path())
+            .env("KUBECONFIG", kubeconfig);
+        assert!(
+            bare.stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .unwrap()
+                .success(),
+            "{tool} {command}"
+        );
     }
 
     fn call(&self, server: &Server, tool: &str, command: &str) {
@@ -89,10 +106,16 @@ impl Stand {
             headers.push(("X-Kubeconfig", kubeconfig));
         }
         let reply = server.send("POST", &format!("/tools/{tool}"), &headers, body.as_bytes());
-        assert_eq!(reply.json()["success"], true, "{tool} {command}: {}", reply.json());
+        assert_eq!(
+            reply.json()["success"],
+            true,
+            "{tool} {command}: {}",
+            reply.json()
+        );
     }
 
-    /// Until as many wait as may; what is started for the next calls does not disturb what is measured next.
+    /// Until as many wait as may; what is started for the next calls does not disturb what is
+    /// measured next.
     fn rest(&self, tool: &str) {
         let told = || self.warm.get("/tools/status").json()["tools"][tool]["warm"].as_u64();
         eventually("tools wait", || told() == Some(WAITING as u64));
@@ -102,7 +125,10 @@ impl Stand {
 /// Processor time that a server, its spawner and all their children have used.
 fn used_by(server: &Server) -> Duration {
     let pid = server.pid();
-    let used = descendants(pid).into_iter().chain([pid]).map(processor_time);
+    let used = descendants(pid)
+        .into_iter()
+        .chain([pid])
+        .map(processor_time);
     used.map(|(own, of_children)| own + of_children).sum()
 }
 
@@ -112,12 +138,30 @@ fn main() {
     let start = |name: &str, warm: &str| {
         let settings = folder.path().join(name);
         fs::write(&settings, format!("{SETTINGS}{warm}")).unwrap();
-        let (allowed, far, tools) = (cluster().server.to_string(), far.address.to_string(), tools());
+        let (allowed, far, tools) = (
+            cluster().server.to_string(),
+            far.address.to_string(),
+            tools(),
+        );
         let [settings, bin] = [&settings, &tools].map(|path| path.to_str().unwrap());
-        let server = Server::with(&["--config", settings, "--tools-dir", bin, "--egress-allow", &allowed, "--egress-allow", &far], None);
+        let server = Server::with(
+            &[
+                "--config",
+                settings,
+                "--tools-dir",
+                bin,
+                "--egress-allow",
+                &allowed,
+                "--egress-allow",
+                &far,
+            ],
+            None,
+        );
         eventually("all tools are there", || {
             let status = server.get("/tools/status").json();
-            ["kubectl", "helm", "istioctl", "argocd"].iter().all(|tool| status["tools"][tool]["state"] == "available")
+            ["kubectl", "helm", "istioctl", "argocd"]
+                .iter()
+                .all(|tool| status["tools"][tool]["state"] == "available")
         });
         server
     };
@@ -139,7 +183,10 @@ fn main() {
         "refused_ms": refused(&stand),
         "resident_after_mb": memory(stand.warm.pid(), "Rss:"),
     });
-    println!("the server after that: {:.1} MB resident", report["resident_after_mb"].as_f64().unwrap());
+    println!(
+        "the server after that: {:.1} MB resident",
+        report["resident_after_mb"].as_f64().unwrap()
+    );
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("call.json");
     fs::write(&path, serde_json::to_string_pretty(&report).unwrap()).unwrap();
     println!("the same as JSON: {}", path.display());
@@ -161,15 +208,32 @@ fn one_after_another(stand: &Stand) -> Value {
             (took, used().saturating_sub(before))
         };
         let bare = || time(&|| stand.bare(tool, command), &used_by_children, &|| ());
-        let cold = || time(&|| stand.call(&stand.cold, tool, command), &|| used_by(&stand.cold), &|| ());
-        let warm = || time(&|| stand.call(&stand.warm, tool, command), &|| used_by(&stand.warm), &|| stand.rest(tool));
+        let cold = || {
+            time(
+                &|| stand.call(&stand.cold, tool, command),
+                &|| used_by(&stand.cold),
+                &|| (),
+            )
+        };
+        let warm = || {
+            time(
+                &|| stand.call(&stand.warm, tool, command),
+                &|| used_by(&stand.warm),
+                &|| stand.rest(tool),
+            )
+        };
         // Those that waited for the last command may be of another profile.
         eventually("nothing waits", || stand.warm.waiting().is_empty());
         let _ = (bare(), cold(), warm());
         let rounds: Vec<_> = (0..ROUNDS).map(|_| [bare(), cold(), warm()]).collect();
         let of = |kind: usize| Figures::of(rounds.iter().map(|round| round[kind]).collect());
         let [bare, cold, warm] = [of(0), of(1), of(2)];
-        let waiting = stand.warm.waiting().into_iter().map(|pid| memory(pid, "Private_Dirty:")).fold(0.0, f64::max);
+        let waiting = stand
+            .warm
+            .waiting()
+            .into_iter()
+            .map(|pid| memory(pid, "Private_Dirty:"))
+            .fold(0.0, f64::max);
         let both = |figures: &Figures| format!("{:.1} / {:.1} ms", figures.p50, figures.p99);
         println!(
             "| {tool} {command} | {} | {} | {:.2} | {} | **{:.2}** | {:.0}, {:.0}, {:.0} ms ({:.2}, {:.2}) | {waiting:.1} MB |",
@@ -206,7 +270,11 @@ impl Figures {
         times.sort();
         let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
         let at = |part: usize| milliseconds(times[times.len() * part / 100]);
-        Self { p50: at(50), p99: at(99), used: milliseconds(used.iter().sum::<Duration>()) / used.len() as f64 }
+        Self {
+            p50: at(50),
+            p99: at(99),
+            used: milliseconds(used.iter().sum::<Duration>()) / used.len() as f64,
+        }
     }
 
     fn json(&self) -> Value {
@@ -215,7 +283,9 @@ impl Figures {
 }
 
 fn many_at_once(stand: &Stand) -> Value {
-    println!("\n| `kubectl get pods`, at once | stock per second | cold | ratio | warm | ratio |\n|---|---|---|---|---|---|");
+    println!(
+        "\n| `kubectl get pods`, at once | stock per second | cold | ratio | warm | ratio |\n|---|---|---|---|---|---|"
+    );
     let of = |at_once: u32| {
         let per_second = |call: &(dyn Fn() + Sync)| {
             let (began, next) = (Instant::now(), AtomicUsize::new(0));
@@ -239,7 +309,11 @@ fn many_at_once(stand: &Stand) -> Value {
             best = [best[0].max(bare), best[1].max(cold), best[2].max(warm)];
         }
         let [bare, cold, warm] = best;
-        println!("| {at_once} | {bare:.1} | {cold:.1} | **{:.2}** | {warm:.1} | **{:.2}** |", cold / bare, warm / bare);
+        println!(
+            "| {at_once} | {bare:.1} | {cold:.1} | **{:.2}** | {warm:.1} | **{:.2}** |",
+            cold / bare,
+            warm / bare
+        );
         json!({ "at_once": at_once, "stock_per_second": bare, "cold_per_second": cold, "warm_per_second": warm })
     };
     [1, 2, 8, 32].into_iter().map(of).collect()
@@ -257,13 +331,19 @@ fn after_a_pause(stand: &Stand) -> Value {
         }
     }
     let [cold, first] = times.map(|times| times.into_iter().fold(0.0, f64::max));
-    println!("\nthe slowest of {PAUSES} first calls after a pause: {first:.1} ms, beside a server without tools that wait {cold:.1} ms");
+    println!(
+        "\nthe slowest of {PAUSES} first calls after a pause: {first:.1} ms, beside a server without tools that wait {cold:.1} ms"
+    );
     json!({ "first": first, "cold": cold })
 }
 
-/// Each round trip counts: a home that keeps its caches has what discovery found, and so have tools that waited.
+/// Each round trip counts: a home that keeps its caches has what discovery found, and so have tools
+/// that waited.
 fn over_a_slow_link(stand: &Stand, folder: &Path) -> Value {
-    println!("\n| with {} ms to the cluster and back | stock p50 | cold | warm |\n|---|---|---|---|", ROUND_TRIP.as_millis());
+    println!(
+        "\n| with {} ms to the cluster and back | stock p50 | cold | warm |\n|---|---|---|---|",
+        ROUND_TRIP.as_millis()
+    );
     let (text, file) = (cluster().admin_at(stand.far.address), folder.join("far"));
     fs::write(&file, &text).unwrap();
     let kubeconfig = BASE64_STANDARD.encode(text);
@@ -275,7 +355,8 @@ fn over_a_slow_link(stand: &Stand, folder: &Path) -> Value {
         };
         let round = || {
             let bare = time(&|| stand.bare_with(&file, "kubectl", command));
-            let [cold, warm] = [&stand.cold, &stand.warm].map(|server| time(&|| stand.call_with(&kubeconfig, server, "kubectl", command)));
+            let [cold, warm] = [&stand.cold, &stand.warm]
+                .map(|server| time(&|| stand.call_with(&kubeconfig, server, "kubectl", command)));
             stand.rest("kubectl");
             [bare, cold, warm]
         };
@@ -289,14 +370,23 @@ fn over_a_slow_link(stand: &Stand, folder: &Path) -> Value {
         println!("| kubectl {command} | {bare:.0} ms | {cold:.0} ms | **{warm:.0} ms** |");
         json!({ "command": command, "stock": bare, "cold": cold, "warm": warm })
     };
-    ["get pods", "describe pod web-0"].into_iter().map(of).collect()
+    ["get pods", "describe pod web-0"]
+        .into_iter()
+        .map(of)
+        .collect()
 }
 
 fn refused(stand: &Stand) -> Value {
     let refused = |rounds: u32| {
         let started = Instant::now();
         for _ in 0..rounds {
-            assert_eq!(stand.cold.kubectl("delete pod web-0", &stand.kubeconfig).status, 403);
+            assert_eq!(
+                stand
+                    .cold
+                    .kubectl("delete pod web-0", &stand.kubeconfig)
+                    .status,
+                403
+            );
         }
         started.elapsed() / rounds
     };
@@ -309,8 +399,16 @@ fn refused(stand: &Stand) -> Value {
 /// What of a process's memory is so, in megabytes (proc_pid_smaps_rollup(5)).
 fn memory(pid: u32, key: &str) -> f64 {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
-    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or_default() * 1024.0 / 1e6
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(key))
+        .unwrap_or_default();
+    line.trim()
+        .trim_end_matches(" kB")
+        .parse::<f64>()
+        .unwrap_or_default()
+        * 1024.0
+        / 1e6
 }
 
 /// Processor time that the children that we have waited for have used.

@@ -1,9 +1,13 @@
 //! What does it cost to read and judge a command line? `cargo bench --bench decide`
 //!
-//! Budgets (docs/design.md): 20 µs for a typical command under a preset with 200 rules, 1 ms for the worst
-//! 8 KiB, and time in proportion to the length.
+//! Budgets (docs/design.md): 20 µs for a typical command under a preset with 200 rules, 1 ms for
+//! the worst 8 KiB, and time in proportion to the length.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a measurement that fails panics")]
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a measurement that fails panics"
+)]
 
 use std::{fmt::Write, hint::black_box};
 
@@ -23,10 +27,19 @@ const PRESETS: [(&str, &str); 3] = [
 /// What agents ask, one of each tool and some longer ones.
 const TYPICAL: [(Tool, &str); 6] = [
     (Tool::Kubectl, "get pods -n shop -l app=web -o wide"),
-    (Tool::Kubectl, "kubectl get deploy web -n shop -o jsonpath='{.spec.template.spec.containers[*].image}'"),
-    (Tool::Kubectl, "logs deploy/web -n shop -c app --since=1h --tail=200"),
+    (
+        Tool::Kubectl,
+        "kubectl get deploy web -n shop -o jsonpath='{.spec.template.spec.containers[*].image}'",
+    ),
+    (
+        Tool::Kubectl,
+        "logs deploy/web -n shop -c app --since=1h --tail=200",
+    ),
     (Tool::Helm, "helm history web -n shop --max 20 -o json"),
-    (Tool::Istioctl, "istioctl pc listener deploy/web.shop --port 8080 -o json"),
+    (
+        Tool::Istioctl,
+        "istioctl pc listener deploy/web.shop --port 8080 -o json",
+    ),
     (Tool::Argocd, "app list -p shop -l tier=front -o name"),
 ];
 
@@ -52,17 +65,31 @@ struct Judge {
 impl Judge {
     fn new(preset: &str) -> Self {
         let catalogues = Catalogue::carried().unwrap();
-        let file = PolicyFile { name: "bench.toml".into(), text: of_200_rules(preset) };
+        let file = PolicyFile {
+            name: "bench.toml".into(),
+            text: of_200_rules(preset),
+        };
         let policy = Policy::load(&[file], &catalogues).unwrap();
         Self { catalogues, policy }
     }
 
     /// Whether the command is refused or denied, or may run.
     fn allows(&self, tool: Tool, text: &str) -> bool {
-        let catalogue = self.catalogues.iter().find(|catalogue| catalogue.tool() == tool).unwrap();
-        let Ok(words) = split(tool, text) else { return false };
-        let Ok(invocation) = parse(catalogue, words, None) else { return false };
-        matches!(self.policy.decide(invocation, &Target::default()), Decision::Allow(_))
+        let catalogue = self
+            .catalogues
+            .iter()
+            .find(|catalogue| catalogue.tool() == tool)
+            .unwrap();
+        let Ok(words) = split(tool, text) else {
+            return false;
+        };
+        let Ok(invocation) = parse(catalogue, words, None) else {
+            return false;
+        };
+        matches!(
+            self.policy.decide(invocation, &Target::default()),
+            Decision::Allow(_)
+        )
     }
 }
 
@@ -105,11 +132,27 @@ fn worst(criterion: &mut Criterion) {
             ("quotes", fill("get pods -o jsonpath=", "''", length)),
             ("unknown flag", fill("get pods --", "x", length)),
             ("unknown verb", fill("", "x", length)),
-            ("names", fill("get pods", &format!(" {}", "w".repeat(length / 120)), length)),
-            ("flags", fill("get pods", &format!(" -L {}", "w".repeat(length / 60)), length)),
+            (
+                "names",
+                fill(
+                    "get pods",
+                    &format!(" {}", "w".repeat(length / 120)),
+                    length,
+                ),
+            ),
+            (
+                "flags",
+                fill(
+                    "get pods",
+                    &format!(" -L {}", "w".repeat(length / 60)),
+                    length,
+                ),
+            ),
             ("short flags", fill("get pods -", "A", length)),
         ] {
-            group.bench_function(BenchmarkId::new(kind, length), |bencher| bencher.iter(|| judge.allows(Tool::Kubectl, black_box(&text))));
+            group.bench_function(BenchmarkId::new(kind, length), |bencher| {
+                bencher.iter(|| judge.allows(Tool::Kubectl, black_box(&text)))
+            });
         }
     }
 }

@@ -1,9 +1,13 @@
 //! What does it cost to take secrets out of output? `cargo bench --bench redact`
 //!
-//! Budget (docs/design.md): 200 MB/s for text in which there is nothing to take out. It is processor time
-//! that is measured, so that what else a machine does counts less.
+//! Budget (docs/design.md): 200 MB/s for text in which there is nothing to take out. It is
+//! processor time that is measured, so that what else a machine does counts less.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a measurement that fails panics")]
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a measurement that fails panics"
+)]
 
 use std::{fmt::Write, hint::black_box, time::Duration};
 
@@ -58,7 +62,11 @@ fn list(items: &[Value]) -> String {
     let mut told = Vec::new();
     let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
     let mut serializer = serde_json::Serializer::with_formatter(&mut told, formatter);
-    serde::Serialize::serialize(&json!({ "apiVersion": "v1", "items": items, "kind": "List" }), &mut serializer).unwrap();
+    serde::Serialize::serialize(
+        &json!({ "apiVersion": "v1", "items": items, "kind": "List" }),
+        &mut serializer,
+    )
+    .unwrap();
     String::from_utf8(told).unwrap()
 }
 
@@ -142,7 +150,8 @@ fn logs() -> String {
 fn secrets() -> String {
     list_of(OTHERS, |number| {
         let value = "cGFzc3dvcmQ=".repeat(number % 20 + 1);
-        let applied = json!({ "apiVersion": "v1", "data": { "password": value }, "kind": "Secret" }).to_string() + "\n";
+        let applied = json!({ "apiVersion": "v1", "data": { "password": value }, "kind": "Secret" })
+            .to_string() + "\n";
         json!({
             "apiVersion": "v1", "data": { "password": value, "username": "YWRtaW4=" }, "kind": "Secret",
             "metadata": { "annotations": { "kubectl.kubernetes.io/last-applied-configuration": applied }, "name": format!("db-{number}"), "namespace": "shop" },
@@ -159,8 +168,14 @@ fn config_maps() -> String {
 }
 
 fn redact(text: &str) -> usize {
-    let mut redactor = Redactor::new(&[SecretString::new("a-token-that-is-not-in-the-output".into())]);
-    let told: usize = text.as_bytes().chunks(CHUNK).map(|chunk| redactor.push(chunk).len()).sum();
+    let mut redactor = Redactor::new(&[SecretString::new(
+        "a-token-that-is-not-in-the-output".into(),
+    )]);
+    let told: usize = text
+        .as_bytes()
+        .chunks(CHUNK)
+        .map(|chunk| redactor.push(chunk).len())
+        .sum();
     told + redactor.finish().len()
 }
 
@@ -173,7 +188,9 @@ impl Measurement for ProcessorTime {
 
     fn start(&self) -> Duration {
         let usage = getrusage(UsageWho::RUSAGE_SELF).unwrap();
-        let micros = |time: nix::sys::time::TimeVal| u64::try_from(time.tv_sec() * 1_000_000 + time.tv_usec()).unwrap();
+        let micros = |time: nix::sys::time::TimeVal| {
+            u64::try_from(time.tv_sec() * 1_000_000 + time.tv_usec()).unwrap()
+        };
         Duration::from_micros(micros(usage.user_time()) + micros(usage.system_time()))
     }
 
@@ -217,8 +234,12 @@ fn throughput(criterion: &mut Criterion<ProcessorTime>) {
 }
 
 fn per_call(criterion: &mut Criterion<ProcessorTime>) {
-    let key: Vec<_> = (0..50).map(|line| SecretString::new(format!("{line:02}").repeat(32))).collect();
-    criterion.bench_function("a redactor for a private key of 50 lines", |bencher| bencher.iter(|| Redactor::new(black_box(&key))));
+    let key: Vec<_> = (0..50)
+        .map(|line| SecretString::new(format!("{line:02}").repeat(32)))
+        .collect();
+    criterion.bench_function("a redactor for a private key of 50 lines", |bencher| {
+        bencher.iter(|| Redactor::new(black_box(&key)))
+    });
 }
 
 criterion_group! { name = benches; config = Criterion::default().with_measurement(ProcessorTime); targets = throughput, per_call }

@@ -1,7 +1,7 @@
 //! Where an Argo CD server is and who asks: untrusted texts -> [`ArgocdAccess`]. Pure.
 //!
-//! argocd takes its server, token and authority from its environment, never from the command: the flags
-//! that name them are never allowed.
+//! argocd takes its server, token and authority from its environment, never from the command: the
+//! flags that name them are never allowed.
 
 #![forbid(unsafe_code)]
 
@@ -22,7 +22,8 @@ pub struct Carried {
     pub server: Option<String>,
     /// A token of an account (`argocd account generate-token`).
     pub token: Option<SecretString>,
-    /// Base64 of the PEM certificates that the server's is verified against; none: public authorities.
+    /// Base64 of the PEM certificates that the server's is verified against; none: public
+    /// authorities.
     pub authority: Option<String>,
 }
 
@@ -61,8 +62,12 @@ impl ArgocdError {
     /// What to do instead, in one sentence.
     pub fn help(&self) -> &'static str {
         match self {
-            Self::NoServer | Self::Server(_) => "name it as HOST:PORT in the header X-Argocd-Server or the field argocd_server",
-            Self::Path => "only servers at the root of their host are reached; name it as HOST:PORT",
+            Self::NoServer | Self::Server(_) => {
+                "name it as HOST:PORT in the header X-Argocd-Server or the field argocd_server"
+            }
+            Self::Path => {
+                "only servers at the root of their host are reached; name it as HOST:PORT"
+            }
             Self::NoToken | Self::Token => {
                 "send what `argocd account generate-token` prints in the header X-Argocd-Auth-Token or the field argocd_auth_token"
             }
@@ -80,7 +85,11 @@ impl ArgocdAccess {
     /// The part that is missing or wrong.
     pub fn parse(carried: &Carried, now: SystemTime) -> Result<Self, ArgocdError> {
         let server = carried.server.as_deref().ok_or(ArgocdError::NoServer)?;
-        let url = if server.contains("://") { server.to_owned() } else { format!("https://{server}") };
+        let url = if server.contains("://") {
+            server.to_owned()
+        } else {
+            format!("https://{server}")
+        };
         let endpoint = Endpoint::parse(&url).map_err(ArgocdError::Server)?;
         if !endpoint.path().is_empty() {
             return Err(ArgocdError::Path);
@@ -89,8 +98,17 @@ impl ArgocdAccess {
         if token.expose().is_empty() || !is_token(token.expose()) {
             return Err(ArgocdError::Token);
         }
-        let authority = carried.authority.as_deref().map(|data| authority(data, now)).transpose().map_err(|_| ArgocdError::Authority)?;
-        Ok(Self { endpoint, token, authority })
+        let authority = carried
+            .authority
+            .as_deref()
+            .map(|data| authority(data, now))
+            .transpose()
+            .map_err(|_| ArgocdError::Authority)?;
+        Ok(Self {
+            endpoint,
+            token,
+            authority,
+        })
     }
 
     /// The server.
@@ -105,12 +123,21 @@ impl ArgocdAccess {
 
     /// What argocd reads from its environment.
     pub fn variables(&self) -> Vec<(&'static str, SecretString)> {
-        vec![("ARGOCD_SERVER", SecretString::new(self.endpoint.authority())), ("ARGOCD_AUTH_TOKEN", self.token.clone())]
+        vec![
+            (
+                "ARGOCD_SERVER",
+                SecretString::new(self.endpoint.authority()),
+            ),
+            ("ARGOCD_AUTH_TOKEN", self.token.clone()),
+        ]
     }
 
     /// Every text that may not be shown.
     pub fn secrets(&self) -> Vec<SecretString> {
-        vec![self.token.clone(), SecretString::new(BASE64_STANDARD.encode(self.token.expose()))]
+        vec![
+            self.token.clone(),
+            SecretString::new(BASE64_STANDARD.encode(self.token.expose())),
+        ]
     }
 }
 
@@ -119,7 +146,11 @@ mod tests {
     use super::*;
 
     fn parse(server: &str, token: &str) -> Result<ArgocdAccess, ArgocdError> {
-        let carried = Carried { server: Some(server.into()), token: Some(SecretString::new(token.into())), authority: None };
+        let carried = Carried {
+            server: Some(server.into()),
+            token: Some(SecretString::new(token.into())),
+            authority: None,
+        };
         ArgocdAccess::parse(&carried, SystemTime::UNIX_EPOCH)
     }
 
@@ -133,21 +164,38 @@ mod tests {
             ("[2001:db8::1]:443", "[2001:db8::1]:443"),
         ] {
             let access = parse(server, "abc.def.ghi").unwrap();
-            let [(name, value), (_, token)] = &access.variables()[..] else { panic!("two variables") };
-            assert_eq!((*name, value.expose().as_str(), token.expose().as_str()), ("ARGOCD_SERVER", read, "abc.def.ghi"));
+            let [(name, value), (_, token)] = &access.variables()[..] else {
+                panic!("two variables")
+            };
+            assert_eq!(
+                (*name, value.expose().as_str(), token.expose().as_str()),
+                ("ARGOCD_SERVER", read, "abc.def.ghi")
+            );
         }
     }
 
     #[test]
     fn what_is_missing_or_wrong_is_named_with_its_carrier() {
         type E = ArgocdError;
-        assert!(matches!(parse("http://argocd.example.com", "t"), Err(E::Server(_))));
-        assert!(matches!(parse("user@argocd.example.com", "t"), Err(E::Server(_))));
-        assert!(matches!(parse("argocd.example.com/argo", "t"), Err(E::Path)));
+        assert!(matches!(
+            parse("http://argocd.example.com", "t"),
+            Err(E::Server(_))
+        ));
+        assert!(matches!(
+            parse("user@argocd.example.com", "t"),
+            Err(E::Server(_))
+        ));
+        assert!(matches!(
+            parse("argocd.example.com/argo", "t"),
+            Err(E::Path)
+        ));
         assert!(matches!(parse("--server=x", "t"), Err(E::Server(_))));
         assert!(matches!(parse("argocd.example.com", "a b"), Err(E::Token)));
         assert!(matches!(parse("argocd.example.com", ""), Err(E::Token)));
-        assert!(matches!(ArgocdAccess::parse(&Carried::default(), SystemTime::UNIX_EPOCH), Err(E::NoServer)));
+        assert!(matches!(
+            ArgocdAccess::parse(&Carried::default(), SystemTime::UNIX_EPOCH),
+            Err(E::NoServer)
+        ));
         let wrong = Carried {
             server: Some("argocd.example.com".into()),
             token: Some(SecretString::new("t".into())),

@@ -1,8 +1,9 @@
 //! Who calls: wire credentials in, a [`Caller`] out. Nothing else makes one.
 //!
-//! A caller is known by a bearer token (RFC 6750), of which the settings hold the SHA-256. Tokens are 32 random
-//! bytes, so nothing slower than one hash is needed to keep them from being guessed. Without any token in the
-//! settings there is one anonymous caller, and only a loopback listener (`config`).
+//! A caller is known by a bearer token (RFC 6750), of which the settings hold the SHA-256. Tokens
+//! are 32 random bytes, so nothing slower than one hash is needed to keep them from being guessed.
+//! Without any token in the settings there is one anonymous caller, and only a loopback listener
+//! (`config`).
 
 #![forbid(unsafe_code)]
 
@@ -58,7 +59,11 @@ impl Caller {
 
     /// The caller of a listener that asks for no credentials.
     pub fn anonymous(door: Door) -> Self {
-        Self { principal: Self::ANONYMOUS.into(), groups: Vec::new(), door }
+        Self {
+            principal: Self::ANONYMOUS.into(),
+            groups: Vec::new(),
+            door,
+        }
     }
 
     /// The name that audit records and limits use.
@@ -106,7 +111,8 @@ impl FromStr for TokenDigest {
         }
         for (at, byte) in digest.iter_mut().enumerate() {
             let digits = text.get(2 * at..2 * at + 2).unwrap_or_default();
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| "a SHA-256 has hexadecimal digits only")?;
+            *byte = u8::from_str_radix(digits, 16)
+                .map_err(|_| "a SHA-256 has hexadecimal digits only")?;
         }
         Ok(Self(digest))
     }
@@ -119,7 +125,10 @@ impl FromStr for TokenDigest {
 pub fn new_token() -> std::io::Result<SecretString> {
     let mut bytes = Zeroizing::new([0_u8; 32]);
     getrandom::fill(bytes.as_mut()).map_err(std::io::Error::other)?;
-    Ok(SecretString::new(format!("airlock_{}", BASE64_URL_SAFE_NO_PAD.encode(bytes.as_ref()))))
+    Ok(SecretString::new(format!(
+        "airlock_{}",
+        BASE64_URL_SAFE_NO_PAD.encode(bytes.as_ref())
+    )))
 }
 
 /// One who may call.
@@ -171,22 +180,36 @@ impl Callers {
     ///
     /// # Errors
     /// Why it is nobody.
-    pub fn identify(&self, authorization: Option<&[u8]>, door: Door, now: SystemTime) -> Result<Caller, Unidentified> {
+    pub fn identify(
+        &self,
+        authorization: Option<&[u8]>,
+        door: Door,
+        now: SystemTime,
+    ) -> Result<Caller, Unidentified> {
         if self.is_empty() {
             return Ok(Caller::anonymous(door));
         }
         let given = authorization.ok_or(Unidentified::Missing)?;
-        let token = given.split_at_checked(SCHEME.len()).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(SCHEME));
+        let token = given
+            .split_at_checked(SCHEME.len())
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(SCHEME));
         let (_, token) = token.ok_or(Unidentified::Malformed)?;
         let digest = TokenDigest::of(token.trim_ascii());
         // Every one is compared, and each takes the same time.
         let is_own = |known: &KnownCaller| bool::from(known.digest.0.ct_eq(&digest.0));
-        let known = self.0.iter().fold(None, |found, known| if is_own(known) { Some(known) } else { found });
+        let known = self.0.iter().fold(
+            None,
+            |found, known| if is_own(known) { Some(known) } else { found },
+        );
         let known = known.ok_or(Unidentified::Unknown)?;
         if known.expires.is_some_and(|expires| expires <= now) {
             return Err(Unidentified::Expired);
         }
-        Ok(Caller { principal: known.principal.clone(), groups: known.groups.clone(), door })
+        Ok(Caller {
+            principal: known.principal.clone(),
+            groups: known.groups.clone(),
+            door,
+        })
     }
 }
 
@@ -218,17 +241,42 @@ mod tests {
             digest: TokenDigest::of(token.expose().as_bytes()),
             expires,
         };
-        let callers = Callers::new(vec![known("web", &token, None), known("old", &old, Some(now))]);
-        let asked = |authorization: &str| callers.identify(Some(authorization.as_bytes()), Door::Rest, now);
+        let callers = Callers::new(vec![
+            known("web", &token, None),
+            known("old", &old, Some(now)),
+        ]);
+        let asked =
+            |authorization: &str| callers.identify(Some(authorization.as_bytes()), Door::Rest, now);
         let caller = asked(&format!("bearer {}", token.expose())).unwrap();
-        assert_eq!((caller.principal(), caller.groups()), ("web", &["agents".to_owned()][..]));
-        assert_eq!(asked(&format!("Bearer {}", old.expose())).unwrap_err(), Unidentified::Expired);
-        assert_eq!(asked(&format!("Bearer {}x", token.expose())).unwrap_err(), Unidentified::Unknown);
-        assert_eq!(asked(&format!("Bearer {}", callers.0[0].digest.text())).unwrap_err(), Unidentified::Unknown);
+        assert_eq!(
+            (caller.principal(), caller.groups()),
+            ("web", &["agents".to_owned()][..])
+        );
+        assert_eq!(
+            asked(&format!("Bearer {}", old.expose())).unwrap_err(),
+            Unidentified::Expired
+        );
+        assert_eq!(
+            asked(&format!("Bearer {}x", token.expose())).unwrap_err(),
+            Unidentified::Unknown
+        );
+        assert_eq!(
+            asked(&format!("Bearer {}", callers.0[0].digest.text())).unwrap_err(),
+            Unidentified::Unknown
+        );
         assert_eq!(asked("Basic eDp5").unwrap_err(), Unidentified::Malformed);
         assert_eq!(asked(token.expose()).unwrap_err(), Unidentified::Malformed);
-        assert_eq!(callers.identify(None, Door::Rest, now).unwrap_err(), Unidentified::Missing);
-        assert_eq!(Callers::default().identify(None, Door::Mcp, now).unwrap().principal(), "anonymous");
+        assert_eq!(
+            callers.identify(None, Door::Rest, now).unwrap_err(),
+            Unidentified::Missing
+        );
+        assert_eq!(
+            Callers::default()
+                .identify(None, Door::Mcp, now)
+                .unwrap()
+                .principal(),
+            "anonymous"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Clusters by name: kubeconfigs that the operator mounts, and callers never see.
 //!
-//! Read at start, and again when they change; one that cannot be used any more leaves the one before in
-//! force. Which caller may use which is the policy's to say.
+//! Read at start, and again when they change; one that cannot be used any more leaves the one
+//! before in force. Which caller may use which is the policy's to say.
 
 #![forbid(unsafe_code)]
 
@@ -69,20 +69,37 @@ impl Clusters {
     /// The first that cannot be used.
     pub fn load(sources: Vec<ClusterSource>, terms: Terms) -> Result<Self, ClusterError> {
         // A file that an operator mounts can name the token itself.
-        let terms = Terms { token_sources: Vec::new(), ..terms };
-        let loaded = sources.iter().map(|source| Ok((source.name.clone(), Arc::new(source.read(&terms)?)))).collect::<Result<_, _>>()?;
-        Ok(Self { sources, terms, loaded: RwLock::new(loaded) })
+        let terms = Terms {
+            token_sources: Vec::new(),
+            ..terms
+        };
+        let loaded = sources
+            .iter()
+            .map(|source| Ok((source.name.clone(), Arc::new(source.read(&terms)?))))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            sources,
+            terms,
+            loaded: RwLock::new(loaded),
+        })
     }
 
     /// The kubeconfig of a cluster.
     pub fn get(&self, name: &str) -> Option<Arc<Kubeconfig>> {
-        self.loaded.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.loaded
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
     }
 
     /// The names, with the kubeconfig of each.
     pub fn all(&self) -> Vec<(String, Arc<Kubeconfig>)> {
         let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
-        loaded.iter().map(|(name, kubeconfig)| (name.clone(), Arc::clone(kubeconfig))).collect()
+        loaded
+            .iter()
+            .map(|(name, kubeconfig)| (name.clone(), Arc::clone(kubeconfig)))
+            .collect()
     }
 
     /// Reads all of them again; what cannot be used is returned, and stays as it was.
@@ -91,7 +108,10 @@ impl Clusters {
         for source in &self.sources {
             match source.read(&self.terms) {
                 Ok(kubeconfig) => {
-                    self.loaded.write().unwrap_or_else(PoisonError::into_inner).insert(source.name.clone(), Arc::new(kubeconfig));
+                    self.loaded
+                        .write()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .insert(source.name.clone(), Arc::new(kubeconfig));
                 }
                 Err(error) => wrong.push(error),
             }
@@ -103,11 +123,24 @@ impl Clusters {
 impl ClusterSource {
     fn read(&self, terms: &Terms) -> Result<Kubeconfig, ClusterError> {
         let folder = self.kubeconfig.parent().unwrap_or(Path::new("/"));
-        let failed = |path: &Path, source| ClusterError::Read { name: self.name.clone(), path: path.to_owned(), source };
+        let failed = |path: &Path, source| ClusterError::Read {
+            name: self.name.clone(),
+            path: path.to_owned(),
+            source,
+        };
         let bytes = bounded(&self.kubeconfig).map_err(|source| failed(&self.kubeconfig, source))?;
         let beside = |path: &str| bounded(&folder.join(path));
-        Kubeconfig::parse_mounted(&bytes, self.context.as_deref(), terms, SystemTime::now(), &beside)
-            .map_err(|source| ClusterError::Kubeconfig { name: self.name.clone(), source })
+        Kubeconfig::parse_mounted(
+            &bytes,
+            self.context.as_deref(),
+            terms,
+            SystemTime::now(),
+            &beside,
+        )
+        .map_err(|source| ClusterError::Kubeconfig {
+            name: self.name.clone(),
+            source,
+        })
     }
 }
 

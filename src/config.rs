@@ -43,36 +43,50 @@ const READ_ONLY: &str = include_str!("../policy/read-only.toml");
 /// Options of `serve` and `stdio`. Each is also a variable and a key of the file.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Options {
-    /// A TOML file with settings; flags and AIRLOCK_* variables win over it. Only it has limits, named clusters
-    /// and what kubeconfigs may hold; deploy/airlock.example.toml has every key
+    /// A TOML file with settings; flags and AIRLOCK_* variables win over it. Only it has limits,
+    /// named clusters and what kubeconfigs may hold; deploy/airlock.example.toml has every key
     #[arg(long, env = "AIRLOCK_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The address to listen on [default: 127.0.0.1:9096]
     #[arg(long, env = "AIRLOCK_LISTEN", value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
     /// A policy file; several must all allow a command [default: read-only, built in]
-    #[arg(long, env = "AIRLOCK_POLICY", value_name = "FILE", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "AIRLOCK_POLICY",
+        value_name = "FILE",
+        value_delimiter = ','
+    )]
     pub policy: Vec<PathBuf>,
-    /// The folder that holds kubectl, helm, istioctl and argocd [default: /usr/lib/kube-airlock/tools]
+    /// The folder that holds kubectl, helm, istioctl and argocd [default:
+    /// /usr/lib/kube-airlock/tools]
     #[arg(long, env = "AIRLOCK_TOOLS_DIR", value_name = "DIR")]
     pub tools_dir: Option<PathBuf>,
-    /// Opens loopback addresses for API servers, like 127.0.0.1:6443; all others but metadata are open
+    /// Opens loopback addresses for API servers, like 127.0.0.1:6443; all others but metadata are
+    /// open
     #[arg(long, env = "AIRLOCK_EGRESS_ALLOW", value_name = "CIDR[:PORT,..]")]
     pub egress_allow: Vec<AllowRule>,
     /// Where requests' private directories are made [default: /dev/shm where it is a tmpfs]
     #[arg(long, env = "AIRLOCK_WORK_DIR", value_name = "DIR")]
     pub work_dir: Option<PathBuf>,
     /// A name under which clients call this server, besides the loopback ones
-    #[arg(long = "allowed-host", env = "AIRLOCK_ALLOWED_HOSTS", value_name = "HOST", value_delimiter = ',')]
+    #[arg(
+        long = "allowed-host",
+        env = "AIRLOCK_ALLOWED_HOSTS",
+        value_name = "HOST",
+        value_delimiter = ','
+    )]
     pub allowed_hosts: Vec<String>,
-    /// Listens beyond loopback although callers are not identified; put an authenticating proxy before it
+    /// Listens beyond loopback although callers are not identified; put an authenticating proxy
+    /// before it
     #[arg(long, env = "AIRLOCK_INSECURE_NO_AUTH")]
     pub insecure_no_auth: bool,
-    /// How the log on standard error is written [default: text]; AIRLOCK_LOG has its levels by module, like
-    /// warn,kube_airlock=info,kube_airlock::gate=debug
+    /// How the log on standard error is written [default: text]; AIRLOCK_LOG has its levels by
+    /// module, like warn,kube_airlock=info,kube_airlock::gate=debug
     #[arg(long, env = "AIRLOCK_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// The file for audit records; full ones are kept beside it [default: standard output; of `stdio`, standard error]
+    /// The file for audit records; full ones are kept beside it [default: standard output; of
+    /// `stdio`, standard error]
     #[arg(long, env = "AIRLOCK_AUDIT_FILE", value_name = "FILE")]
     pub audit_file: Option<PathBuf>,
 }
@@ -219,14 +233,35 @@ struct WarmTable {
 
 impl Default for WarmTable {
     fn default() -> Self {
-        Self { kubectl: 2, helm: 1, istioctl: 1, argocd: 1, memory: "256MiB".into(), idle: "10m".into(), discovery: "10m".into() }
+        Self {
+            kubectl: 2,
+            helm: 1,
+            istioctl: 1,
+            argocd: 1,
+            memory: "256MiB".into(),
+            idle: "10m".into(),
+            discovery: "10m".into(),
+        }
     }
 }
 
 impl WarmTable {
     fn settings(self) -> Result<WarmSettings, ConfigError> {
-        let Self { kubectl, helm, istioctl, argocd, memory, idle, discovery } = self;
-        let sizes = [(Tool::Kubectl, kubectl), (Tool::Helm, helm), (Tool::Istioctl, istioctl), (Tool::Argocd, argocd)];
+        let Self {
+            kubectl,
+            helm,
+            istioctl,
+            argocd,
+            memory,
+            idle,
+            discovery,
+        } = self;
+        let sizes = [
+            (Tool::Kubectl, kubectl),
+            (Tool::Helm, helm),
+            (Tool::Istioctl, istioctl),
+            (Tool::Argocd, argocd),
+        ];
         let most = size("warm.memory", &memory)? / MEMORY_OF_ONE;
         let idle = duration("warm.idle", &idle)?;
         let discovery = go_duration(&discovery).filter(|duration| *duration <= LONGEST_DISCOVERY).ok_or_else(|| {
@@ -237,11 +272,21 @@ impl WarmTable {
             return Ok(WarmSettings::default());
         }
         match u16::try_from(most) {
-            Ok(most @ 1..=256) => Ok(WarmSettings { sizes: sizes.into(), most, idle, discovery }),
+            Ok(most @ 1..=256) => Ok(WarmSettings {
+                sizes: sizes.into(),
+                most,
+                idle,
+                discovery,
+            }),
             _ => {
                 let one = MEMORY_OF_ONE >> 20;
-                let problem = format!("each tool that waits is counted as {one} MiB; give {one}MiB to 8GiB, or 0 for each of the tools");
-                Err(ConfigError::Value { key: "warm.memory", problem })
+                let problem = format!(
+                    "each tool that waits is counted as {one} MiB; give {one}MiB to 8GiB, or 0 for each of the tools"
+                );
+                Err(ConfigError::Value {
+                    key: "warm.memory",
+                    problem,
+                })
             }
         }
     }
@@ -259,23 +304,47 @@ struct AuditTable {
 
 impl Default for AuditTable {
     fn default() -> Self {
-        Self { path: None, max_bytes: "100MiB".into(), keep: 10, fsync: false, key_file: None }
+        Self {
+            path: None,
+            max_bytes: "100MiB".into(),
+            keep: 10,
+            fsync: false,
+            key_file: None,
+        }
     }
 }
 
 impl AuditTable {
     /// Where records go, and the key that they are sealed with; files beside the settings.
-    fn settings(self, path: Option<PathBuf>, folder: &Path) -> Result<(Option<FileSettings>, Option<PathBuf>), ConfigError> {
+    fn settings(
+        self,
+        path: Option<PathBuf>,
+        folder: &Path,
+    ) -> Result<(Option<FileSettings>, Option<PathBuf>), ConfigError> {
         let max_bytes = size("audit.max_bytes", &self.max_bytes)?;
         if max_bytes < SMALLEST_AUDIT_FILE {
-            return Err(ConfigError::Value { key: "audit.max_bytes", problem: "give 64KiB or more".into() });
+            return Err(ConfigError::Value {
+                key: "audit.max_bytes",
+                problem: "give 64KiB or more".into(),
+            });
         }
         if !(1..=MOST_KEPT).contains(&self.keep) {
-            return Err(ConfigError::Value { key: "audit.keep", problem: format!("give 1 to {MOST_KEPT}") });
+            return Err(ConfigError::Value {
+                key: "audit.keep",
+                problem: format!("give 1 to {MOST_KEPT}"),
+            });
         }
         let key = self.key_file.map(|path| folder.join(path));
         let path = path.or_else(|| self.path.map(|path| folder.join(path)));
-        Ok((path.map(|path| FileSettings { path, max_bytes, keep: self.keep, fsync: self.fsync }), key))
+        Ok((
+            path.map(|path| FileSettings {
+                path,
+                max_bytes,
+                keep: self.keep,
+                fsync: self.fsync,
+            }),
+            key,
+        ))
     }
 }
 
@@ -288,21 +357,34 @@ const SMALLEST_AUDIT_FILE: u64 = 64 << 10;
 /// When it cannot be read, or is no key.
 pub fn seal_of(path: &Path) -> Result<Seal, ConfigError> {
     let mut text = Zeroizing::new(Vec::with_capacity(LONGEST_KEY + 1));
-    let failed = |source| ConfigError::Read { path: path.to_owned(), source };
+    let failed = |source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
+    };
     let file = fs::File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
-    let wrong = |problem: String| ConfigError::Value { key: "audit.key_file", problem: format!("{} {problem}", path.display()) };
+    let wrong = |problem: String| ConfigError::Value {
+        key: "audit.key_file",
+        problem: format!("{} {problem}", path.display()),
+    };
     if let Some(owner) = strange_owner(&metadata) {
-        return Err(wrong(format!("belongs to the user {owner}, who is neither root nor the user that reads it; chown it")));
+        return Err(wrong(format!(
+            "belongs to the user {owner}, who is neither root nor the user that reads it; chown it"
+        )));
     }
-    // A group may read it: that is how Kubernetes hands a secret to a process that is not root (`fsGroup`).
+    // A group may read it: that is how Kubernetes hands a secret to a process that is not root
+    // (`fsGroup`).
     if metadata.mode() & 0o027 != 0 {
         return Err(wrong("may be read by everybody, or changed by its group; chmod 640, or `defaultMode: 0440` in Kubernetes".into()));
     }
-    file.take(LONGEST_KEY as u64 + 1).read_to_end(&mut text).map_err(failed)?;
+    file.take(LONGEST_KEY as u64 + 1)
+        .read_to_end(&mut text)
+        .map_err(failed)?;
     let key = text.trim_ascii();
     if !(SHORTEST_KEY..=LONGEST_KEY).contains(&key.len()) {
-        return Err(wrong(format!("holds no key of {SHORTEST_KEY} to {LONGEST_KEY} bytes; `openssl rand -hex 32` makes one")));
+        return Err(wrong(format!(
+            "holds no key of {SHORTEST_KEY} to {LONGEST_KEY} bytes; `openssl rand -hex 32` makes one"
+        )));
     }
     Ok(Seal::keyed(key))
 }
@@ -319,10 +401,19 @@ struct MetricsTable {
 
 impl MetricsTable {
     fn counted(&self, callers: &[KnownCaller]) -> Result<BTreeSet<String>, ConfigError> {
-        let all: BTreeSet<String> = callers.iter().filter(|_| self.principals).map(|caller| caller.principal.clone()).collect();
+        let all: BTreeSet<String> = callers
+            .iter()
+            .filter(|_| self.principals)
+            .map(|caller| caller.principal.clone())
+            .collect();
         if all.len() > MOST_PRINCIPALS {
-            let problem = format!("there are more than {MOST_PRINCIPALS} callers; the audit has the numbers of each");
-            return Err(ConfigError::Value { key: "metrics.principals", problem });
+            let problem = format!(
+                "there are more than {MOST_PRINCIPALS} callers; the audit has the numbers of each"
+            );
+            return Err(ConfigError::Value {
+                key: "metrics.principals",
+                problem,
+            });
         }
         Ok(all)
     }
@@ -341,15 +432,33 @@ struct CallerTable {
 impl CallerTable {
     fn known(self) -> Result<KnownCaller, ConfigError> {
         let wrong = |key, problem: String| ConfigError::Value { key, problem };
-        let is_name = |name: &str| !name.is_empty() && name.len() <= 128 && name.bytes().all(|byte| byte.is_ascii_graphic());
-        if !is_name(&self.principal) || self.principal == Caller::ANONYMOUS || !self.groups.iter().all(|group| is_name(group)) {
+        let is_name = |name: &str| {
+            !name.is_empty()
+                && name.len() <= 128
+                && name.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        if !is_name(&self.principal)
+            || self.principal == Caller::ANONYMOUS
+            || !self.groups.iter().all(|group| is_name(group))
+        {
             let problem = "give each caller and group a name of visible ASCII characters; `anonymous` is whoever is not known";
             return Err(wrong("caller.principal", problem.into()));
         }
-        let expires = self.expires.map(|text| humantime::parse_rfc3339_weak(&text)).transpose();
+        let expires = self
+            .expires
+            .map(|text| humantime::parse_rfc3339_weak(&text))
+            .transpose();
         Ok(KnownCaller {
-            digest: self.token_sha256.parse().map_err(|problem: &str| wrong("caller.token_sha256", problem.into()))?,
-            expires: expires.map_err(|_| wrong("caller.expires", "give a time like 2027-03-01T00:00:00Z".into()))?,
+            digest: self
+                .token_sha256
+                .parse()
+                .map_err(|problem: &str| wrong("caller.token_sha256", problem.into()))?,
+            expires: expires.map_err(|_| {
+                wrong(
+                    "caller.expires",
+                    "give a time like 2027-03-01T00:00:00Z".into(),
+                )
+            })?,
             principal: self.principal,
             groups: self.groups,
         })
@@ -376,13 +485,26 @@ struct ClusterTable {
 }
 
 /// The named clusters, their files beside the settings.
-fn clusters(tables: BTreeMap<String, ClusterTable>, folder: &Path) -> Result<Vec<ClusterSource>, ConfigError> {
+fn clusters(
+    tables: BTreeMap<String, ClusterTable>,
+    folder: &Path,
+) -> Result<Vec<ClusterSource>, ConfigError> {
     let source = |(name, table): (String, ClusterTable)| {
         if !is_dns_label(&name) {
-            let problem = format!("a cluster is called {}; give it lower-case letters, digits and hyphens", Excerpt::new(&name));
-            return Err(ConfigError::Value { key: "clusters", problem });
+            let problem = format!(
+                "a cluster is called {}; give it lower-case letters, digits and hyphens",
+                Excerpt::new(&name)
+            );
+            return Err(ConfigError::Value {
+                key: "clusters",
+                problem,
+            });
         }
-        Ok(ClusterSource { name, kubeconfig: folder.join(table.kubeconfig), context: table.context })
+        Ok(ClusterSource {
+            name,
+            kubeconfig: folder.join(table.kubeconfig),
+            context: table.context,
+        })
     };
     tables.into_iter().map(source).collect()
 }
@@ -416,7 +538,12 @@ struct TokenSourceTable {
 impl KubeconfigTable {
     /// The token files beside the settings.
     fn terms(self, folder: &Path) -> Result<Terms, ConfigError> {
-        let wrong = |key, problem: &str| Err(ConfigError::Value { key, problem: problem.into() });
+        let wrong = |key, problem: &str| {
+            Err(ConfigError::Value {
+                key,
+                problem: problem.into(),
+            })
+        };
         for source in &self.token_source {
             if source.plugin.split_whitespace().next().is_none() || source.plugin.contains('/') {
                 return wrong(
@@ -424,23 +551,38 @@ impl KubeconfigTable {
                     "give the plugin's name and words without a folder, like `aws eks get-token`",
                 );
             }
-            if source.clusters.is_empty() || source.clusters.iter().any(|glob| glob.trim_matches('*').is_empty()) {
+            if source.clusters.is_empty()
+                || source
+                    .clusters
+                    .iter()
+                    .any(|glob| glob.trim_matches('*').is_empty())
+            {
                 let problem = "list the API servers that the token is for, like `*.eks.amazonaws.com`; a caller chooses the server, and would get the token";
                 return wrong("kubeconfig.token_source.clusters", problem);
             }
         }
         if self.impersonation.users.is_empty() && !self.impersonation.groups.is_empty() {
-            return wrong("kubeconfig.impersonation.groups", "groups are impersonated together with a user; list `users` too");
+            return wrong(
+                "kubeconfig.impersonation.groups",
+                "groups are impersonated together with a user; list `users` too",
+            );
         }
         Ok(Terms {
             insecure_skip_tls_verify: self.allow_insecure_skip_tls_verify,
             passwords: self.allow_passwords,
             tls_server_name: self.allow_tls_server_name,
-            impersonation: Impersonation { users: self.impersonation.users, groups: self.impersonation.groups },
+            impersonation: Impersonation {
+                users: self.impersonation.users,
+                groups: self.impersonation.groups,
+            },
             token_sources: self
                 .token_source
                 .into_iter()
-                .map(|source| TokenSource { plugin: source.plugin, clusters: source.clusters, token_file: folder.join(source.token_file) })
+                .map(|source| TokenSource {
+                    plugin: source.plugin,
+                    clusters: source.clusters,
+                    token_file: folder.join(source.token_file),
+                })
                 .collect(),
         })
     }
@@ -493,15 +635,27 @@ struct SandboxTable {
 impl Default for SandboxTable {
     fn default() -> Self {
         // Unprivileged, and below 65536: a container's user namespace often ends there.
-        Self { server_user: 65532, first_child_user: 64000, layers: BTreeMap::new() }
+        Self {
+            server_user: 65532,
+            first_child_user: 64000,
+            layers: BTreeMap::new(),
+        }
     }
 }
 
 impl Settings {
     /// Where each program is expected that a child may become.
     pub fn programs(&self) -> ProgramPaths {
-        let tools = self.tools.iter().map(|(tool, path)| (Program::Tool(*tool), path.clone()));
-        let filter = |program: FilterProgram| (Program::Filter(program), self.tools_dir.join("filters").join(program.as_str()));
+        let tools = self
+            .tools
+            .iter()
+            .map(|(tool, path)| (Program::Tool(*tool), path.clone()));
+        let filter = |program: FilterProgram| {
+            (
+                Program::Filter(program),
+                self.tools_dir.join("filters").join(program.as_str()),
+            )
+        };
         tools.chain(FilterProgram::ALL.map(filter)).collect()
     }
 
@@ -519,59 +673,109 @@ impl Settings {
             .or_else(listen_of_the_original_service)
             .or(file.listen)
             .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 9096)));
-        if !listen.ip().is_loopback() && file.caller.is_empty() && !options.insecure_no_auth && !file.insecure_no_auth {
+        if !listen.ip().is_loopback()
+            && file.caller.is_empty()
+            && !options.insecure_no_auth
+            && !file.insecure_no_auth
+        {
             return Err(ConfigError::PublicWithoutAuth(listen));
         }
-        let policy = if options.policy.is_empty() { file.policy } else { options.policy };
-        let tools_dir = options.tools_dir.or(file.tools_dir).unwrap_or_else(|| PathBuf::from(TOOLS_DIR));
-        let path_of = |tool: Tool| file.tools.get(&tool).map_or_else(|| tools_dir.join(tool.as_str()), |table| table.path.clone());
+        let policy = if options.policy.is_empty() {
+            file.policy
+        } else {
+            options.policy
+        };
+        let tools_dir = options
+            .tools_dir
+            .or(file.tools_dir)
+            .unwrap_or_else(|| PathBuf::from(TOOLS_DIR));
+        let path_of = |tool: Tool| {
+            file.tools
+                .get(&tool)
+                .map_or_else(|| tools_dir.join(tool.as_str()), |table| table.path.clone())
+        };
         let mut allow = options.egress_allow;
         for rule in &file.egress.allow {
-            allow.push(
-                rule.parse()
-                    .map_err(|error: crate::egress::AllowError| ConfigError::Value { key: "egress.allow", problem: error.to_string() })?,
-            );
+            allow.push(rule.parse().map_err(|error: crate::egress::AllowError| {
+                ConfigError::Value {
+                    key: "egress.allow",
+                    problem: error.to_string(),
+                }
+            })?);
         }
         let mut allowed_hosts = options.allowed_hosts;
         allowed_hosts.extend(file.allowed_hosts);
         if !listen.ip().is_unspecified() {
-            allowed_hosts.push(SocketAddr::new(listen.ip(), 0).to_string().trim_end_matches(":0").to_owned());
+            allowed_hosts.push(
+                SocketAddr::new(listen.ip(), 0)
+                    .to_string()
+                    .trim_end_matches(":0")
+                    .to_owned(),
+            );
         }
         // What a file names lies beside it.
-        let folder = options.config.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+        let folder = options
+            .config
+            .as_deref()
+            .and_then(Path::parent)
+            .unwrap_or(Path::new(""));
         let limits = file.limits;
         let bounds = Bounds {
             timeout: duration("limits.timeout", &limits.timeout)?,
             longest_timeout: duration("limits.longest_timeout", &limits.longest_timeout)?,
-            kept_output: usize::try_from(size("limits.output", &limits.output)?).unwrap_or(usize::MAX),
+            kept_output: usize::try_from(size("limits.output", &limits.output)?)
+                .unwrap_or(usize::MAX),
             read_output: size("limits.longest_output", &limits.longest_output)?,
             memory_bytes: size("limits.memory", &limits.memory)?,
         };
         if bounds.timeout > bounds.longest_timeout {
-            return Err(ConfigError::Value { key: "limits.timeout", problem: "it is longer than limits.longest_timeout".into() });
+            return Err(ConfigError::Value {
+                key: "limits.timeout",
+                problem: "it is longer than limits.longest_timeout".into(),
+            });
         }
         if bounds.memory_bytes < 256 << 20 {
-            return Err(ConfigError::Value { key: "limits.memory", problem: "the tools need at least 256MiB".into() });
+            return Err(ConfigError::Value {
+                key: "limits.memory",
+                problem: "the tools need at least 256MiB".into(),
+            });
         }
         if limits.calls_per_caller == 0 {
-            return Err(ConfigError::Value { key: "limits.calls_per_caller", problem: "nobody could call; give 1 or more".into() });
+            return Err(ConfigError::Value {
+                key: "limits.calls_per_caller",
+                problem: "nobody could call; give 1 or more".into(),
+            });
         }
         if !(1..=65536).contains(&limits.connections) {
-            return Err(ConfigError::Value { key: "limits.connections", problem: "give 1 to 65536".into() });
+            return Err(ConfigError::Value {
+                key: "limits.connections",
+                problem: "give 1 to 65536".into(),
+            });
         }
         let rate = match (NonZeroU32::new(limits.rate), NonZeroU32::new(limits.burst)) {
             (None, _) => None,
             (Some(per_second), Some(burst)) => Some(Rate { per_second, burst }),
-            (Some(_), None) => return Err(ConfigError::Value { key: "limits.burst", problem: "nobody could call; give 1 or more".into() }),
+            (Some(_), None) => {
+                return Err(ConfigError::Value {
+                    key: "limits.burst",
+                    problem: "nobody could call; give 1 or more".into(),
+                });
+            }
         };
-        if limits.concurrency.is_some_and(|places| !(1..=1000).contains(&places)) {
+        if limits
+            .concurrency
+            .is_some_and(|places| !(1..=1000).contains(&places))
+        {
             return Err(ConfigError::Value {
                 key: "limits.concurrency",
                 problem: "give 1 to 1000, or leave it out for as many as fit".into(),
             });
         }
         let budget = match &limits.memory_budget {
-            Some(text) => Some(Budget { bytes: size("limits.memory_budget", text)?, who: "limits.memory_budget is" }),
+            Some(text) => Some(Budget {
+                bytes: size("limits.memory_budget", text)?,
+                who: "limits.memory_budget is",
+            }),
             None => Budget::of_this_host(),
         };
         let budget = budget.ok_or_else(|| ConfigError::Value {
@@ -585,9 +789,14 @@ impl Settings {
             less if is_said || less.places(None, bounds.memory_bytes).is_ok() => (warm, less),
             _ => (WarmSettings::default(), budget),
         };
-        let concurrency =
-            budget.places(limits.concurrency, bounds.memory_bytes).map_err(|(key, problem)| ConfigError::Value { key, problem })?;
-        let callers = file.caller.into_iter().map(CallerTable::known).collect::<Result<Vec<_>, _>>()?;
+        let concurrency = budget
+            .places(limits.concurrency, bounds.memory_bytes)
+            .map_err(|(key, problem)| ConfigError::Value { key, problem })?;
+        let callers = file
+            .caller
+            .into_iter()
+            .map(CallerTable::known)
+            .collect::<Result<Vec<_>, _>>()?;
         let (audit_file, audit_key) = file.audit.settings(options.audit_file, folder)?;
         Ok(Self {
             path: options.config.clone(),
@@ -597,7 +806,10 @@ impl Settings {
             audit_key,
             policy: read_policies(&policy)?,
             policy_paths: policy,
-            tools: Tool::ALL.into_iter().map(|tool| (tool, path_of(tool))).collect(),
+            tools: Tool::ALL
+                .into_iter()
+                .map(|tool| (tool, path_of(tool)))
+                .collect(),
             tools_dir,
             kubeconfig: file.kubeconfig.terms(folder)?,
             clusters: clusters(file.clusters, folder)?,
@@ -622,8 +834,14 @@ impl Settings {
 
 impl File {
     fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        toml::from_str(&text).map_err(|error| ConfigError::File { path: path.to_owned(), message: error.to_string() })
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        toml::from_str(&text).map_err(|error| ConfigError::File {
+            path: path.to_owned(),
+            message: error.to_string(),
+        })
     }
 }
 
@@ -632,8 +850,16 @@ impl File {
 /// # Errors
 /// When the text is not one of settings.
 pub fn callers_in(path: &Path, text: &str) -> Result<Callers, ConfigError> {
-    let file: File = toml::from_str(text).map_err(|error| ConfigError::File { path: path.to_owned(), message: error.to_string() })?;
-    Ok(Callers::new(file.caller.into_iter().map(CallerTable::known).collect::<Result<_, _>>()?))
+    let file: File = toml::from_str(text).map_err(|error| ConfigError::File {
+        path: path.to_owned(),
+        message: error.to_string(),
+    })?;
+    Ok(Callers::new(
+        file.caller
+            .into_iter()
+            .map(CallerTable::known)
+            .collect::<Result<_, _>>()?,
+    ))
 }
 
 /// Reads policy files; none means the built-in read-only one.
@@ -642,13 +868,23 @@ pub fn callers_in(path: &Path, text: &str) -> Result<Callers, ConfigError> {
 /// The file that cannot be read.
 pub fn read_policies(paths: &[PathBuf]) -> Result<Vec<PolicyFile>, ConfigError> {
     if paths.is_empty() {
-        return Ok(vec![PolicyFile { name: "read-only.toml".into(), text: READ_ONLY.into() }]);
+        return Ok(vec![PolicyFile {
+            name: "read-only.toml".into(),
+            text: READ_ONLY.into(),
+        }]);
     }
     paths
         .iter()
         .map(|path| {
-            let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
-            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+            let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
+                path: path.clone(),
+                source,
+            })?;
+            let name = path
+                .file_name()
+                .unwrap_or(path.as_os_str())
+                .to_string_lossy()
+                .into_owned();
             Ok(PolicyFile { name, text })
         })
         .collect()
@@ -661,17 +897,25 @@ fn listen_of_the_original_service() -> Option<SocketAddr> {
         return None;
     }
     let host = host.unwrap_or_else(|| "127.0.0.1".into()).parse().ok()?;
-    Some(SocketAddr::new(host, port.unwrap_or_else(|| "9096".into()).parse().ok()?))
+    Some(SocketAddr::new(
+        host,
+        port.unwrap_or_else(|| "9096".into()).parse().ok()?,
+    ))
 }
 
 fn duration(key: &'static str, text: &str) -> Result<Duration, ConfigError> {
     go_duration(text)
         .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| ConfigError::Value { key, problem: format!("`{text}` is not a duration like 30s or 2m") })
+        .ok_or_else(|| ConfigError::Value {
+            key,
+            problem: format!("`{text}` is not a duration like 30s or 2m"),
+        })
 }
 
 fn size(key: &'static str, text: &str) -> Result<u64, ConfigError> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let factor = match unit.trim() {
         "" | "B" => Some(1),
@@ -680,10 +924,17 @@ fn size(key: &'static str, text: &str) -> Result<u64, ConfigError> {
         "GiB" => Some(1_u64 << 30),
         _ => None,
     };
-    let bytes = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+    let bytes = number
+        .parse::<u64>()
+        .ok()
+        .zip(factor)
+        .and_then(|(number, factor)| number.checked_mul(factor));
     bytes
         .filter(|bytes| *bytes > 0)
-        .ok_or_else(|| ConfigError::Value { key, problem: format!("`{text}` is not a size like 64KiB or 1GiB") })
+        .ok_or_else(|| ConfigError::Value {
+            key,
+            problem: format!("`{text}` is not a size like 64KiB or 1GiB"),
+        })
 }
 
 #[cfg(test)]
@@ -694,9 +945,21 @@ mod tests {
 
     #[test]
     fn a_public_address_needs_an_explicit_word() {
-        let options = Options { listen: Some("0.0.0.0:9096".parse().unwrap()), ..Options::default() };
-        assert!(matches!(Settings::load(options.clone()), Err(ConfigError::PublicWithoutAuth(_))));
-        assert!(Settings::load(Options { insecure_no_auth: true, ..options }).is_ok());
+        let options = Options {
+            listen: Some("0.0.0.0:9096".parse().unwrap()),
+            ..Options::default()
+        };
+        assert!(matches!(
+            Settings::load(options.clone()),
+            Err(ConfigError::PublicWithoutAuth(_))
+        ));
+        assert!(
+            Settings::load(Options {
+                insecure_no_auth: true,
+                ..options
+            })
+            .is_ok()
+        );
     }
 
     #[test]
@@ -704,15 +967,40 @@ mod tests {
         let example = include_str!("../deploy/airlock.example.toml");
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("airlock.toml");
-        let is_key = |text: &str| text.starts_with('[') || text.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
-        let with_comments: Vec<&str> =
-            example.lines().map(|line| line.strip_prefix("# ").filter(|rest| is_key(rest)).unwrap_or(line)).collect();
+        let is_key = |text: &str| {
+            text.starts_with('[')
+                || text
+                    .split_once(" = ")
+                    .is_some_and(|(key, _)| !key.contains(' '))
+        };
+        let with_comments: Vec<&str> = example
+            .lines()
+            .map(|line| {
+                line.strip_prefix("# ")
+                    .filter(|rest| is_key(rest))
+                    .unwrap_or(line)
+            })
+            .collect();
         for text in [example.to_owned(), with_comments.join("\n")] {
             fs::write(&path, text).unwrap();
-            Settings::load(Options { config: Some(path.clone()), ..Options::default() }).unwrap();
+            Settings::load(Options {
+                config: Some(path.clone()),
+                ..Options::default()
+            })
+            .unwrap();
         }
-        let settings = Settings::load(Options { config: Some(path), ..Options::default() }).unwrap();
-        assert_eq!((settings.kubeconfig.token_sources.len(), settings.clusters.len()), (1, 1));
+        let settings = Settings::load(Options {
+            config: Some(path),
+            ..Options::default()
+        })
+        .unwrap();
+        assert_eq!(
+            (
+                settings.kubeconfig.token_sources.len(),
+                settings.clusters.len()
+            ),
+            (1, 1)
+        );
     }
 
     #[test]
@@ -720,11 +1008,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("airlock.toml");
         fs::write(&path, "listen = \"127.0.0.1:1111\"\ntools_dir = \"/from/file\"\n[limits]\ntimeout = \"10s\"\nmemory = \"512MiB\"\n[tools.helm]\npath = \"/opt/helm\"\n").unwrap();
-        let settings =
-            Settings::load(Options { config: Some(path), listen: Some("127.0.0.1:2222".parse().unwrap()), ..Options::default() }).unwrap();
+        let settings = Settings::load(Options {
+            config: Some(path),
+            listen: Some("127.0.0.1:2222".parse().unwrap()),
+            ..Options::default()
+        })
+        .unwrap();
         assert_eq!(settings.listen.port(), 2222);
         assert_eq!(
-            (settings.bounds.timeout, settings.bounds.memory_bytes, settings.bounds.kept_output),
+            (
+                settings.bounds.timeout,
+                settings.bounds.memory_bytes,
+                settings.bounds.kept_output
+            ),
             (Duration::from_secs(10), 512 << 20, 64 << 10)
         );
         assert_eq!(
@@ -748,12 +1044,21 @@ mod tests {
             mode(0o600);
             seal_of(&path).map(|seal| seal.name())
         };
-        assert_eq!(made(&format!("{}\n", "k".repeat(32))).unwrap(), "hmac-sha256");
+        assert_eq!(
+            made(&format!("{}\n", "k".repeat(32))).unwrap(),
+            "hmac-sha256"
+        );
         for wrong in ["", "short\n", &"k".repeat(5000)] {
             let told = made(wrong).unwrap_err().to_string();
-            assert!(told.contains("holds no key of 32 to 4096 bytes") && !told.contains("kkkk"), "{told}");
+            assert!(
+                told.contains("holds no key of 32 to 4096 bytes") && !told.contains("kkkk"),
+                "{told}"
+            );
         }
-        assert!(matches!(seal_of(&folder.path().join("none")), Err(ConfigError::Read { .. })));
+        assert!(matches!(
+            seal_of(&folder.path().join("none")),
+            Err(ConfigError::Read { .. })
+        ));
     }
 
     #[test]
@@ -761,12 +1066,28 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         fs::write(&path, "k".repeat(32)).unwrap();
-        for (mode, is_ours) in [(0o400, true), (0o600, true), (0o440, true), (0o640, true), (0o644, false), (0o604, false), (0o660, false)]
-        {
+        for (mode, is_ours) in [
+            (0o400, true),
+            (0o600, true),
+            (0o440, true),
+            (0o640, true),
+            (0o644, false),
+            (0o604, false),
+            (0o660, false),
+        ] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let told = seal_of(&path).map(|seal| seal.name()).map_err(|error| error.to_string());
-            let refused = format!("audit.key_file: {} may be read by everybody, or changed by its group; chmod 640", path.display());
-            assert!(told.as_ref().map_or_else(|told| !is_ours && told.contains(&refused), |_| is_ours), "{mode:o}: {told:?}");
+            let told = seal_of(&path)
+                .map(|seal| seal.name())
+                .map_err(|error| error.to_string());
+            let refused = format!(
+                "audit.key_file: {} may be read by everybody, or changed by its group; chmod 640",
+                path.display()
+            );
+            assert!(
+                told.as_ref()
+                    .map_or_else(|told| !is_ours && told.contains(&refused), |_| is_ours),
+                "{mode:o}: {told:?}"
+            );
         }
     }
 
@@ -792,7 +1113,14 @@ mod tests {
             "[audit]\nmax_bytes = \"1KiB\"",
         ] {
             fs::write(&path, text).unwrap();
-            assert!(Settings::load(Options { config: Some(path.clone()), ..Options::default() }).is_err(), "{text}");
+            assert!(
+                Settings::load(Options {
+                    config: Some(path.clone()),
+                    ..Options::default()
+                })
+                .is_err(),
+                "{text}"
+            );
         }
     }
 }

@@ -1,9 +1,10 @@
-//! What tools' discovery found of an API server, for the next tool of the same caller with the same credentials:
-//! [`DiscoveryCache`]. It is two of the five round trips of a `get pods`.
+//! What tools' discovery found of an API server, for the next tool of the same caller with the same
+//! credentials: [`DiscoveryCache`]. It is two of the five round trips of a `get pods`.
 //!
-//! Comes in: what a tool told while it ran. Goes out: the same bytes, to tools of the same principal whose kubeconfig
-//! is the same to the byte. A hostile server or a subverted tool decides what they say, as it did for the call that it
-//! was part of, so nobody else may ever have them, and nothing here reads more of them than where a record ends.
+//! Comes in: what a tool told while it ran. Goes out: the same bytes, to tools of the same
+//! principal whose kubeconfig is the same to the byte. A hostile server or a subverted tool decides
+//! what they say, as it did for the call that it was part of, so nobody else may ever have them,
+//! and nothing here reads more of them than where a record ends.
 
 #![forbid(unsafe_code)]
 
@@ -19,7 +20,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use crate::secret::SecretBytes;
 
-/// The most of one API server, in bytes: some eight hundred kinds of objects. The demo cluster has 90 in 60 KiB.
+/// The most of one API server, in bytes: some eight hundred kinds of objects. The demo cluster has
+/// 90 in 60 KiB.
 const MOST_OF_ONE: usize = 512 << 10;
 /// The most of all of them, in bytes.
 const MOST: usize = 16 << 20;
@@ -57,35 +59,62 @@ pub struct Discovery {
 
 impl fmt::Debug for DiscoveryCache {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("DiscoveryCache").field("lifetime", &self.0.lifetime).finish_non_exhaustive()
+        formatter
+            .debug_struct("DiscoveryCache")
+            .field("lifetime", &self.0.lifetime)
+            .finish_non_exhaustive()
     }
 }
 
 impl DiscoveryCache {
     /// An empty cache. What it has is given out for `lifetime`; zero keeps nothing.
     pub fn new(lifetime: Duration) -> Self {
-        Self(Arc::new(Inner { lifetime, entries: Mutex::default() }))
+        Self(Arc::new(Inner {
+            lifetime,
+            entries: Mutex::default(),
+        }))
     }
 
-    /// What was found for this caller with these credentials; `None` when nothing is kept for anybody.
-    pub fn of(&self, principal: &str, kubeconfig: &SecretBytes, authority: Option<&str>) -> Option<Discovery> {
+    /// What was found for this caller with these credentials; `None` when nothing is kept for
+    /// anybody.
+    pub fn of(
+        &self,
+        principal: &str,
+        kubeconfig: &SecretBytes,
+        authority: Option<&str>,
+    ) -> Option<Discovery> {
         if self.0.lifetime.is_zero() {
             return None;
         }
         let mut hash = Sha256::new();
-        for part in [principal.as_bytes(), kubeconfig.expose(), authority.unwrap_or_default().as_bytes()] {
+        for part in [
+            principal.as_bytes(),
+            kubeconfig.expose(),
+            authority.unwrap_or_default().as_bytes(),
+        ] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
         let key = hash.finalize().into();
-        let kept = self.0.entries().get(&key).map(|entry| (entry.since, Arc::clone(&entry.found)));
+        let kept = self
+            .0
+            .entries()
+            .get(&key)
+            .map(|entry| (entry.since, Arc::clone(&entry.found)));
         let (since, found) = kept.unzip();
-        Some(Discovery { cache: self.clone(), key, asked: Instant::now(), found: found.unwrap_or_default(), since })
+        Some(Discovery {
+            cache: self.clone(),
+            key,
+            asked: Instant::now(),
+            found: found.unwrap_or_default(),
+            since,
+        })
     }
 }
 
 impl Discovery {
-    /// Names and contents, each with a NUL at its end; the later is in the place of the earlier of the same name.
+    /// Names and contents, each with a NUL at its end; the later is in the place of the earlier of
+    /// the same name.
     pub fn found(&self) -> &[u8] {
         &self.found
     }
@@ -103,26 +132,48 @@ impl Discovery {
 
     /// A call may end long after it asked, and others may have asked since.
     fn keep(self, news: &[u8]) {
-        let Some(name) = news.split(|byte| *byte == 0).next().filter(|_| !news.is_empty()) else { return };
+        let Some(name) = news
+            .split(|byte| *byte == 0)
+            .next()
+            .filter(|_| !news.is_empty())
+        else {
+            return;
+        };
         let mut entries = self.cache.0.entries();
         let there = entries.get(&self.key);
         let entry = if name.ends_with(GROUPS) {
             if there.is_some_and(|entry| entry.since > self.asked) {
                 return;
             }
-            Entry { found: news.into(), since: self.asked }
+            Entry {
+                found: news.into(),
+                since: self.asked,
+            }
         } else {
             // What was missing of what it was given.
-            let Some(there) = there.filter(|entry| Some(entry.since) == self.since) else { return };
-            Entry { found: [&there.found, news].concat().into(), since: there.since }
+            let Some(there) = there.filter(|entry| Some(entry.since) == self.since) else {
+                return;
+            };
+            Entry {
+                found: [&there.found, news].concat().into(),
+                since: there.since,
+            }
         };
         if entry.found.len() > MOST_OF_ONE {
             entries.remove(&self.key);
             return;
         }
         entries.insert(self.key, entry);
-        while entries.values().map(|entry| entry.found.len()).sum::<usize>() > MOST {
-            let oldest = entries.iter().min_by_key(|(_, entry)| entry.since).map(|(key, _)| *key);
+        while entries
+            .values()
+            .map(|entry| entry.found.len())
+            .sum::<usize>()
+            > MOST
+        {
+            let oldest = entries
+                .iter()
+                .min_by_key(|(_, entry)| entry.since)
+                .map(|(key, _)| *key);
             oldest.and_then(|key| entries.remove(&key));
         }
     }
@@ -139,7 +190,11 @@ impl Inner {
 
 /// Without what was begun and not ended: a tool may be killed at any time.
 fn whole_records(heard: &[u8]) -> &[u8] {
-    let ends = heard.iter().enumerate().filter(|(_, byte)| **byte == 0).map(|(at, _)| at + 1);
+    let ends = heard
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == 0)
+        .map(|(at, _)| at + 1);
     let end = ends.skip(1).step_by(2).last().unwrap_or(0);
     heard.get(..end).unwrap_or_default()
 }
@@ -151,7 +206,13 @@ mod tests {
     const LONG: Duration = Duration::from_secs(600);
 
     fn of(cache: &DiscoveryCache, principal: &str, kubeconfig: &str) -> Discovery {
-        cache.of(principal, &SecretBytes::new(kubeconfig.as_bytes().to_vec()), None).unwrap()
+        cache
+            .of(
+                principal,
+                &SecretBytes::new(kubeconfig.as_bytes().to_vec()),
+                None,
+            )
+            .unwrap()
     }
 
     async fn learnt(cache: &DiscoveryCache, principal: &str, told: &[u8]) -> Vec<u8> {
@@ -166,26 +227,51 @@ mod tests {
         assert_eq!(learnt(&cache, "one", told).await, told);
         assert!(of(&cache, "two", "a").found().is_empty());
         assert!(of(&cache, "one", "b").found().is_empty());
-        assert!(of(&cache, "on", "ea").found().is_empty(), "where one part ends is hashed too");
+        assert!(
+            of(&cache, "on", "ea").found().is_empty(),
+            "where one part ends is hashed too"
+        );
         let kubeconfig = SecretBytes::new(b"a".to_vec());
-        assert!(cache.of("one", &kubeconfig, Some("an authority")).unwrap().found().is_empty());
+        assert!(
+            cache
+                .of("one", &kubeconfig, Some("an authority"))
+                .unwrap()
+                .found()
+                .is_empty()
+        );
         assert!(!format!("{cache:?}").contains("servergroups"));
     }
 
     #[tokio::test]
     async fn what_is_found_anew_replaces_all_and_what_was_missing_is_added() {
         let cache = DiscoveryCache::new(LONG);
-        let [groups, first, second] = [&b"h/servergroups.json\0{}\0"[..], b"h/v1\0one\0", b"h/v1\0two\0"];
-        assert_eq!(learnt(&cache, "p", &[groups, first].concat()).await, [groups, first].concat());
-        assert_eq!(learnt(&cache, "p", second).await, [groups, first, second].concat());
-        assert_eq!(learnt(&cache, "p", b"").await, [groups, first, second].concat());
+        let [groups, first, second] = [
+            &b"h/servergroups.json\0{}\0"[..],
+            b"h/v1\0one\0",
+            b"h/v1\0two\0",
+        ];
+        assert_eq!(
+            learnt(&cache, "p", &[groups, first].concat()).await,
+            [groups, first].concat()
+        );
+        assert_eq!(
+            learnt(&cache, "p", second).await,
+            [groups, first, second].concat()
+        );
+        assert_eq!(
+            learnt(&cache, "p", b"").await,
+            [groups, first, second].concat()
+        );
         assert_eq!(learnt(&cache, "p", groups).await, groups);
     }
 
     #[tokio::test]
     async fn a_call_that_ends_late_takes_nothing_back() {
         let cache = DiscoveryCache::new(LONG);
-        let [old, new] = [&b"h/servergroups.json\0{old}\0"[..], b"h/servergroups.json\0{new}\0"];
+        let [old, new] = [
+            &b"h/servergroups.json\0{old}\0"[..],
+            b"h/servergroups.json\0{new}\0",
+        ];
         let early = of(&cache, "p", "a");
         assert_eq!(learnt(&cache, "p", new).await, new);
         early.learn(old).await;
@@ -194,7 +280,10 @@ mod tests {
         let [one, two, late] = [(); 3].map(|()| of(&cache, "p", "a"));
         one.learn(&b"h/v1\0one\0"[..]).await;
         two.learn(&b"h/v2\0two\0"[..]).await;
-        assert_eq!(of(&cache, "p", "a").found(), [new, b"h/v1\0one\0", b"h/v2\0two\0"].concat());
+        assert_eq!(
+            of(&cache, "p", "a").found(),
+            [new, b"h/v1\0one\0", b"h/v2\0two\0"].concat()
+        );
         assert_eq!(learnt(&cache, "p", new).await, new);
         late.learn(&b"h/v3\0late\0"[..]).await;
         assert_eq!(of(&cache, "p", "a").found(), new);
@@ -203,9 +292,16 @@ mod tests {
     #[tokio::test]
     async fn what_a_tool_told_by_its_end_is_cut_to_whole_records() {
         let cache = DiscoveryCache::new(LONG);
-        let rows = [("", None), ("\0{}", None), ("\0{}\0", Some("\0{}\0")), ("\0{}\0c\0d", Some("\0{}\0")), ("\0\0\0", Some("\0\0"))];
+        let rows = [
+            ("", None),
+            ("\0{}", None),
+            ("\0{}\0", Some("\0{}\0")),
+            ("\0{}\0c\0d", Some("\0{}\0")),
+            ("\0\0\0", Some("\0\0")),
+        ];
         for (at, (told, kept)) in rows.into_iter().enumerate() {
-            let [told, kept] = [Some(told), kept].map(|text| text.map_or_else(Vec::new, |text| [GROUPS, text.as_bytes()].concat()));
+            let [told, kept] = [Some(told), kept]
+                .map(|text| text.map_or_else(Vec::new, |text| [GROUPS, text.as_bytes()].concat()));
             assert_eq!(learnt(&cache, &at.to_string(), &told).await, kept);
         }
     }
@@ -213,23 +309,41 @@ mod tests {
     #[tokio::test]
     async fn there_is_a_most_of_one_and_of_all() {
         let cache = DiscoveryCache::new(LONG);
-        let record = |name: &[u8], bytes: usize| [name, b"\0", &vec![b'x'; bytes - name.len() - 2], b"\0"].concat();
-        assert!(learnt(&cache, "p", &record(GROUPS, MOST_OF_ONE + 1)).await.is_empty());
+        let record = |name: &[u8], bytes: usize| {
+            [name, b"\0", &vec![b'x'; bytes - name.len() - 2], b"\0"].concat()
+        };
+        assert!(
+            learnt(&cache, "p", &record(GROUPS, MOST_OF_ONE + 1))
+                .await
+                .is_empty()
+        );
         let half = record(GROUPS, MOST_OF_ONE / 2);
         assert_eq!(learnt(&cache, "p", &half).await, half);
-        assert!(learnt(&cache, "p", &record(b"b", MOST_OF_ONE / 2 + 1)).await.is_empty(), "too much together");
+        assert!(
+            learnt(&cache, "p", &record(b"b", MOST_OF_ONE / 2 + 1))
+                .await
+                .is_empty(),
+            "too much together"
+        );
         for number in 0..40 {
             learnt(&cache, &number.to_string(), &record(GROUPS, MOST_OF_ONE)).await;
         }
         let kept = |number: usize| !of(&cache, &number.to_string(), "a").found().is_empty();
-        assert!(of(&cache, "p", "a").found().is_empty() && !kept(7) && kept(8) && kept(39), "the latest 32 are there");
+        assert!(
+            of(&cache, "p", "a").found().is_empty() && !kept(7) && kept(8) && kept(39),
+            "the latest 32 are there"
+        );
     }
 
     #[tokio::test]
     async fn it_is_forgotten_after_its_lifetime_however_often_it_is_used_and_added_to() {
         let cache = DiscoveryCache::new(Duration::from_millis(500));
         let began = Instant::now();
-        assert!(!learnt(&cache, "p", b"h/servergroups.json\0{}\0").await.is_empty());
+        assert!(
+            !learnt(&cache, "p", b"h/servergroups.json\0{}\0")
+                .await
+                .is_empty()
+        );
         loop {
             let given = of(&cache, "p", "a");
             if given.found().is_empty() {

@@ -79,7 +79,12 @@ impl Endpoint {
         }
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
         let path = path.trim_end_matches('/');
-        if !path.bytes().all(plain) || path.split('/').any(|segment| segment == "." || segment == "..") || path.contains("//") {
+        if !path.bytes().all(plain)
+            || path
+                .split('/')
+                .any(|segment| segment == "." || segment == "..")
+            || path.contains("//")
+        {
             return Err(EndpointError::Path(shown()));
         }
         let url = Url::parse(text).map_err(|_| EndpointError::NotUrl(shown()))?;
@@ -89,8 +94,14 @@ impl Endpoint {
             Some(Host::Ipv6(address)) => EndpointHost::Address(address.into()),
             None => return Err(EndpointError::Host(shown())),
         };
-        let port = url.port_or_known_default().ok_or_else(|| EndpointError::NotUrl(shown()))?;
-        let endpoint = Self { host, port, path: path.to_owned() };
+        let port = url
+            .port_or_known_default()
+            .ok_or_else(|| EndpointError::NotUrl(shown()))?;
+        let endpoint = Self {
+            host,
+            port,
+            path: path.to_owned(),
+        };
         if !endpoint.is_written_as(authority) {
             return Err(EndpointError::Host(shown()));
         }
@@ -128,7 +139,11 @@ impl Endpoint {
 
     /// The same server with its host replaced by one of its addresses.
     pub fn url_at(&self, address: IpAddr) -> String {
-        Self { host: EndpointHost::Address(address), ..self.clone() }.to_string()
+        Self {
+            host: EndpointHost::Address(address),
+            ..self.clone()
+        }
+        .to_string()
     }
 
     /// Whether `authority` is how a person writes this endpoint: nothing was repaired on the way.
@@ -149,12 +164,16 @@ impl Endpoint {
 fn is_dns_name(name: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
     let last = name.rsplit('.').next().unwrap_or_default();
-    name.len() <= 253 && name.split('.').all(label) && last.bytes().any(|byte| byte.is_ascii_alphabetic())
+    name.len() <= 253
+        && name.split('.').all(label)
+        && last.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
 impl fmt::Display for EndpointHost {
@@ -180,11 +199,17 @@ mod tests {
     #[test]
     fn plain_servers_are_accepted_as_written() {
         for (text, shown) in [
-            ("https://k8s.example.com:6443", "https://k8s.example.com:6443"),
+            (
+                "https://k8s.example.com:6443",
+                "https://k8s.example.com:6443",
+            ),
             ("https://K8S.example.com", "https://k8s.example.com:443"),
             ("https://10.0.0.1:6443/", "https://10.0.0.1:6443"),
             ("https://[2001:db8::1]:6443", "https://[2001:db8::1]:6443"),
-            ("https://rancher.example.com/k8s/clusters/c-abc12", "https://rancher.example.com:443/k8s/clusters/c-abc12"),
+            (
+                "https://rancher.example.com/k8s/clusters/c-abc12",
+                "https://rancher.example.com:443/k8s/clusters/c-abc12",
+            ),
             ("https://127.0.0.1:443", "https://127.0.0.1:443"),
         ] {
             assert_eq!(Endpoint::parse(text).unwrap().to_string(), shown, "{text}");
@@ -210,7 +235,10 @@ mod tests {
             "https://[2001:DB8:0::1]",
         ] {
             assert!(
-                matches!(Endpoint::parse(text), Err(EndpointError::Host(_) | EndpointError::NotUrl(_))),
+                matches!(
+                    Endpoint::parse(text),
+                    Err(EndpointError::Host(_) | EndpointError::NotUrl(_))
+                ),
                 "{text}: {:?}",
                 Endpoint::parse(text)
             );
@@ -224,11 +252,20 @@ mod tests {
         assert!(matches!(of("http://a.example"), E::NotHttps(_)));
         assert!(matches!(of("unix:///run/x"), E::NotHttps(_)));
         assert!(matches!(of("a.example:6443"), E::NotUrl(_)));
-        assert!(matches!(of("https://good.example@169.254.169.254/"), E::Userinfo(_)));
-        assert!(matches!(of("https://a.example/?x=1"), E::QueryOrFragment(_)));
+        assert!(matches!(
+            of("https://good.example@169.254.169.254/"),
+            E::Userinfo(_)
+        ));
+        assert!(matches!(
+            of("https://a.example/?x=1"),
+            E::QueryOrFragment(_)
+        ));
         assert!(matches!(of("https://a.example/../x"), E::Path(_)));
         assert!(matches!(of("https://a.example/a%2fb"), E::Path(_)));
-        assert!(matches!(of("https://a.example\\@b.example/"), E::Userinfo(_) | E::Path(_)));
+        assert!(matches!(
+            of("https://a.example\\@b.example/"),
+            E::Userinfo(_) | E::Path(_)
+        ));
         assert!(matches!(of("https://a.example/\r\nX: y"), E::Host(_)));
     }
 }

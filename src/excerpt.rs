@@ -17,12 +17,14 @@ impl Excerpt {
     pub fn new(text: &str) -> Self {
         let mut shown = String::new();
         for character in text.chars() {
-            let escaped: String =
-                if character.is_ascii_graphic() || character == ' ' || (character.is_alphanumeric() && !character.is_control()) {
-                    character.into()
-                } else {
-                    character.escape_unicode().collect()
-                };
+            let escaped: String = if character.is_ascii_graphic()
+                || character == ' '
+                || (character.is_alphanumeric() && !character.is_control())
+            {
+                character.into()
+            } else {
+                character.escape_unicode().collect()
+            };
             if shown.len() + escaped.len() > LONGEST {
                 shown.push('…');
                 break;
@@ -71,7 +73,13 @@ mod tests {
     #[test]
     fn an_excerpt_is_one_short_line_without_escapes() {
         assert_eq!(Excerpt::new("--tail").to_string(), "`--tail`");
-        assert_eq!(Excerpt::new("a\n\u{1b}[2J\u{202e}").to_string(), "`a\\u{a}\\u{1b}[2J\\u{202e}`");
-        assert_eq!(Excerpt::new(&"x".repeat(100)).to_string(), format!("`{}…`", "x".repeat(64)));
+        assert_eq!(
+            Excerpt::new("a\n\u{1b}[2J\u{202e}").to_string(),
+            "`a\\u{a}\\u{1b}[2J\\u{202e}`"
+        );
+        assert_eq!(
+            Excerpt::new(&"x".repeat(100)).to_string(),
+            format!("`{}…`", "x".repeat(64))
+        );
     }
 }

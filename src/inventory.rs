@@ -1,4 +1,5 @@
-//! Which tools are here: path, version, digest, matching catalogue; and which filters. May not run them for callers.
+//! Which tools are here: path, version, digest, matching catalogue; and which filters. May not run
+//! them for callers.
 //!
 //! A tool is available when its binary is trusted (the spawner opened it), says a version that a
 //! catalogue describes, and is enabled. Until then every call of it is refused with the reason. A
@@ -85,21 +86,29 @@ impl Availability {
         let told = |reason: String, hint: &str| Some((reason, hint.to_owned()));
         match self {
             Self::Available { .. } => None,
-            Self::Building => told(format!("{tool} is still being built"), "ask again in a few minutes; /tools/status shows the state"),
+            Self::Building => told(
+                format!("{tool} is still being built"),
+                "ask again in a few minutes; /tools/status shows the state",
+            ),
             Self::Checking => told(format!("{tool} is being checked"), "ask again in a second"),
             Self::Missing => told(
                 format!("{tool} is not installed here"),
                 "the operator runs `tools/build` or names a binary with `[tools.<name>] path`",
             ),
             Self::NoCatalogue { version } => told(
-                format!("{tool} {version} is not enabled: this server has no catalogue of that version"),
+                format!(
+                    "{tool} {version} is not enabled: this server has no catalogue of that version"
+                ),
                 "kubectl is enabled; /tools/status shows the state of each tool",
             ),
             Self::Unknown { reason } => told(
                 format!("{tool} could not be asked for its version: {reason}"),
                 "the server goes on asking; call again in a few seconds",
             ),
-            Self::Refused { reason } => told(format!("{tool} may not be used: {reason}"), "the operator sees the reason in /tools/status"),
+            Self::Refused { reason } => told(
+                format!("{tool} may not be used: {reason}"),
+                "the operator sees the reason in /tools/status",
+            ),
         }
     }
 }
@@ -133,19 +142,24 @@ impl FilterAvailability {
         let told = |reason: String, hint: String| Some((reason, hint));
         match self {
             Self::Available { .. } => None,
-            Self::Building => {
-                told(format!("`{filter}` is still being built"), "ask again in a minute; /tools/status shows the state".into())
-            }
-            Self::Checking => told(format!("`{filter}` is being checked"), "ask again in a second".into()),
+            Self::Building => told(
+                format!("`{filter}` is still being built"),
+                "ask again in a minute; /tools/status shows the state".into(),
+            ),
+            Self::Checking => told(
+                format!("`{filter}` is being checked"),
+                "ask again in a second".into(),
+            ),
             Self::Missing => told(
                 format!("the filter `{filter}` is not installed here"),
                 format!(
                     "send the command alone; the operator runs `tools/build {file}`, or puts the program at `filters/{file}` beside the tools"
                 ),
             ),
-            Self::Refused { reason } => {
-                told(format!("the filter `{filter}` may not be used: {reason}"), "the operator sees the reason in /tools/status".into())
-            }
+            Self::Refused { reason } => told(
+                format!("the filter `{filter}` may not be used: {reason}"),
+                "the operator sees the reason in /tools/status".into(),
+            ),
         }
     }
 }
@@ -162,17 +176,32 @@ pub struct Inventory {
 impl Inventory {
     /// An inventory in which no tool has been looked at.
     pub fn new(catalogues: Vec<Catalogue>, paths: Vec<(Tool, PathBuf)>) -> Self {
-        Self { catalogues, paths, states: RwLock::default(), filters: RwLock::default() }
+        Self {
+            catalogues,
+            paths,
+            states: RwLock::default(),
+            filters: RwLock::default(),
+        }
     }
 
     /// The state of a tool.
     pub fn availability(&self, tool: Tool) -> Availability {
-        self.states.read().unwrap_or_else(PoisonError::into_inner).get(&tool).cloned().unwrap_or(Availability::Checking)
+        self.states
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&tool)
+            .cloned()
+            .unwrap_or(Availability::Checking)
     }
 
     /// The state of a filter's program.
     pub fn filter(&self, program: FilterProgram) -> FilterAvailability {
-        self.filters.read().unwrap_or_else(PoisonError::into_inner).get(&program).cloned().unwrap_or(FilterAvailability::Checking)
+        self.filters
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&program)
+            .cloned()
+            .unwrap_or(FilterAvailability::Checking)
     }
 
     /// The catalogue of a tool that is available.
@@ -181,19 +210,30 @@ impl Inventory {
     /// The state of a tool that is not.
     pub fn catalogue(&self, tool: Tool) -> Result<&Catalogue, Availability> {
         match self.availability(tool) {
-            Availability::Available { version, .. } => self.catalogue_of(tool, &version).ok_or(Availability::NoCatalogue { version }),
+            Availability::Available { version, .. } => self
+                .catalogue_of(tool, &version)
+                .ok_or(Availability::NoCatalogue { version }),
             other => Err(other),
         }
     }
 
     /// Where a tool's binary is expected.
     pub fn path(&self, tool: Tool) -> Option<&PathBuf> {
-        self.paths.iter().find(|(known, _)| *known == tool).map(|(_, path)| path)
+        self.paths
+            .iter()
+            .find(|(known, _)| *known == tool)
+            .map(|(_, path)| path)
     }
 
-    /// Looks for the tools until all of them are there; kubectl first: it is what most calls need. Where a child
-    /// could not be confined, tries again with one that does nothing: nobody sends calls to a server that is not ready.
-    pub async fn watch(self: Arc<Self>, sandbox: Sandbox, workspaces: Arc<Workspaces>, limits: Limits) {
+    /// Looks for the tools until all of them are there; kubectl first: it is what most calls need.
+    /// Where a child could not be confined, tries again with one that does nothing: nobody sends
+    /// calls to a server that is not ready.
+    pub async fn watch(
+        self: Arc<Self>,
+        sandbox: Sandbox,
+        workspaces: Arc<Workspaces>,
+        limits: Limits,
+    ) {
         let mut is_start = true;
         loop {
             for &(tool, _) in &self.paths {
@@ -205,9 +245,15 @@ impl Inventory {
                 use FilterAvailability::{Building, Checking, Missing};
                 if matches!(self.filter(program), Building | Checking | Missing) {
                     let found = self.look_at_filter(program, &sandbox).await;
-                    let before = self.filters.write().unwrap_or_else(PoisonError::into_inner).insert(program, found.clone());
+                    let before = self
+                        .filters
+                        .write()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .insert(program, found.clone());
                     if before.as_ref() != Some(&found) {
-                        let state = found.refusal(program, program.as_str()).map_or_else(|| "available".to_owned(), |(reason, _)| reason);
+                        let state = found
+                            .refusal(program, program.as_str())
+                            .map_or_else(|| "available".to_owned(), |(reason, _)| reason);
                         tracing::info!(filter = program.as_str(), state, "filter");
                     }
                 }
@@ -217,34 +263,56 @@ impl Inventory {
             }
             tokio::time::sleep(LOOK_EVERY).await;
             if sandbox.unsound().is_some() {
-                let _ = self.version(Tool::Kubectl, &sandbox, &workspaces, limits).await; // the sandbox keeps what came of it
+                let _ = self
+                    .version(Tool::Kubectl, &sandbox, &workspaces, limits)
+                    .await; // the sandbox keeps what came of it
             }
         }
     }
 
     fn set(&self, tool: Tool, found: Availability) {
-        let before = self.states.write().unwrap_or_else(PoisonError::into_inner).insert(tool, found.clone());
+        let before = self
+            .states
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(tool, found.clone());
         if before.as_ref() != Some(&found) {
-            let state = found.refusal(tool).map_or_else(|| "available".to_owned(), |(reason, _)| reason);
+            let state = found
+                .refusal(tool)
+                .map_or_else(|| "available".to_owned(), |(reason, _)| reason);
             tracing::info!(%tool, state, "tool");
         }
     }
 
-    async fn look_at_filter(&self, program: FilterProgram, sandbox: &Sandbox) -> FilterAvailability {
+    async fn look_at_filter(
+        &self,
+        program: FilterProgram,
+        sandbox: &Sandbox,
+    ) -> FilterAvailability {
         let file = match sandbox.open(Program::Filter(program)).await {
             Ok(Ok(file)) => file,
             Ok(Err(ToolAbsence::Building)) => return FilterAvailability::Building,
             Ok(Err(ToolAbsence::Missing)) => return FilterAvailability::Missing,
-            Ok(Err(ToolAbsence::Untrusted(reason))) => return FilterAvailability::Refused { reason },
+            Ok(Err(ToolAbsence::Untrusted(reason))) => {
+                return FilterAvailability::Refused { reason };
+            }
             Err(_) => return FilterAvailability::Checking, // it is asked again, while there is a spawner
         };
         match tokio::task::spawn_blocking(move || digest(file)).await {
             Ok(Ok(digest)) => FilterAvailability::Available { digest },
-            _ => FilterAvailability::Refused { reason: "it cannot be read".into() },
+            _ => FilterAvailability::Refused {
+                reason: "it cannot be read".into(),
+            },
         }
     }
 
-    async fn look(&self, tool: Tool, sandbox: &Sandbox, workspaces: &Workspaces, limits: Limits) -> Availability {
+    async fn look(
+        &self,
+        tool: Tool,
+        sandbox: &Sandbox,
+        workspaces: &Workspaces,
+        limits: Limits,
+    ) -> Availability {
         let unknown = |reason: String| Availability::Unknown { reason };
         let file = match sandbox.open(Program::Tool(tool)).await {
             Ok(Ok(file)) => file,
@@ -262,38 +330,81 @@ impl Inventory {
             Err(why) => return unknown(why),
         };
         match self.catalogue_of(tool, &version) {
-            Some(catalogue) => Availability::Available { catalogue: catalogue.version().to_owned(), version, digest },
+            Some(catalogue) => Availability::Available {
+                catalogue: catalogue.version().to_owned(),
+                version,
+                digest,
+            },
             None => Availability::NoCatalogue { version },
         }
     }
 
     /// Asks the binary itself, confined like any call and with no network.
-    async fn version(&self, tool: Tool, sandbox: &Sandbox, workspaces: &Workspaces, limits: Limits) -> Result<String, String> {
-        let workspace = workspaces.open(&Kubeconfig::nowhere(), None).map_err(|error| format!("no workspace: {error}"))?;
-        let mut child =
-            sandbox.start(&Run::VersionProbe(tool), &Pinned::nowhere(), workspace, limits).await.map_err(|error| error.to_string())?;
+    async fn version(
+        &self,
+        tool: Tool,
+        sandbox: &Sandbox,
+        workspaces: &Workspaces,
+        limits: Limits,
+    ) -> Result<String, String> {
+        let workspace = workspaces
+            .open(&Kubeconfig::nowhere(), None)
+            .map_err(|error| format!("no workspace: {error}"))?;
+        let mut child = sandbox
+            .start(
+                &Run::VersionProbe(tool),
+                &Pinned::nowhere(),
+                workspace,
+                limits,
+            )
+            .await
+            .map_err(|error| error.to_string())?;
         let (_stop, stopped) = watch::channel(false);
-        let caps = Caps { kept: 16 * 1024, read: 64 * 1024, lines: None };
+        let caps = Caps {
+            kept: 16 * 1024,
+            read: 64 * 1024,
+            lines: None,
+        };
         let plain = || Sanitizer::new(&[]);
-        let Some(streams) = child.take_streams() else { return Err("its output is gone".into()) };
+        let Some(streams) = child.take_streams() else {
+            return Err("its output is gone".into());
+        };
         let told = async {
             tokio::join!(
                 capture(streams.stdout, caps, plain(), None, stopped.clone()),
                 capture(streams.stderr, caps, plain(), None, stopped.clone())
             )
         };
-        let Ok((out, err)) = timeout(PROBE_WITHIN, told).await else { return Err(format!("`{tool} version` did not end in time")) };
+        let Ok((out, err)) = timeout(PROBE_WITHIN, told).await else {
+            return Err(format!("`{tool} version` did not end in time"));
+        };
         let status = child.wait().await;
         version_in(tool, &out.text).ok_or_else(|| {
-            let first = err.text.lines().next().unwrap_or("nothing on standard error");
-            format!("`{tool} version` ended with {} and told no version: {first}", status.code())
+            let first = err
+                .text
+                .lines()
+                .next()
+                .unwrap_or("nothing on standard error");
+            format!(
+                "`{tool} version` ended with {} and told no version: {first}",
+                status.code()
+            )
         })
     }
 
-    /// A catalogue describes one patch version; the tools' grammars do not change within a minor one.
+    /// A catalogue describes one patch version; the tools' grammars do not change within a minor
+    /// one.
     fn catalogue_of(&self, tool: Tool, version: &str) -> Option<&Catalogue> {
-        let minor = |version: &str| version.splitn(3, '.').take(2).map(str::to_owned).collect::<Vec<_>>();
-        self.catalogues.iter().find(|catalogue| catalogue.tool() == tool && minor(catalogue.version()) == minor(version))
+        let minor = |version: &str| {
+            version
+                .splitn(3, '.')
+                .take(2)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        self.catalogues.iter().find(|catalogue| {
+            catalogue.tool() == tool && minor(catalogue.version()) == minor(version)
+        })
     }
 }
 
@@ -301,15 +412,23 @@ impl Inventory {
 fn version_in(tool: Tool, text: &str) -> Option<String> {
     let json = || serde_json::from_str::<serde_json::Value>(text).ok();
     let version = match tool {
-        Tool::Kubectl => json()?.pointer("/clientVersion/gitVersion")?.as_str()?.to_owned(),
-        Tool::Istioctl => json()?.pointer("/clientVersion/version")?.as_str()?.to_owned(),
+        Tool::Kubectl => json()?
+            .pointer("/clientVersion/gitVersion")?
+            .as_str()?
+            .to_owned(),
+        Tool::Istioctl => json()?
+            .pointer("/clientVersion/version")?
+            .as_str()?
+            .to_owned(),
         Tool::Argocd => json()?.pointer("/client/Version")?.as_str()?.to_owned(),
         Tool::Helm => text.trim().split('+').next()?.to_owned(),
     };
     let version = version.trim_start_matches('v');
     let plain = version.len() <= 64
         && version.starts_with(|first: char| first.is_ascii_digit())
-        && version.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+-".contains(&byte));
+        && version
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".+-".contains(&byte));
     plain.then(|| version.to_owned())
 }
 
@@ -322,7 +441,11 @@ fn digest(mut file: File) -> io::Result<String> {
             read => hash.update(buffer.get(..read).unwrap_or_default()),
         }
     }
-    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     Ok(format!("sha256:{hex}"))
 }
 
@@ -333,11 +456,23 @@ mod tests {
     #[test]
     fn each_tool_tells_its_version_in_its_own_words() {
         for (tool, text, version) in [
-            (Tool::Kubectl, r#"{"clientVersion":{"gitVersion":"v1.37.2"}}"#, Some("1.37.2")),
+            (
+                Tool::Kubectl,
+                r#"{"clientVersion":{"gitVersion":"v1.37.2"}}"#,
+                Some("1.37.2"),
+            ),
             (Tool::Helm, "v4.3.1\n", Some("4.3.1")),
             (Tool::Helm, "v4.3.1+gabc\n", Some("4.3.1")),
-            (Tool::Istioctl, r#"{"clientVersion":{"version":"1.31.0"}}"#, Some("1.31.0")),
-            (Tool::Argocd, r#"{"client":{"Version":"v3.6.1"}}"#, Some("3.6.1")),
+            (
+                Tool::Istioctl,
+                r#"{"clientVersion":{"version":"1.31.0"}}"#,
+                Some("1.31.0"),
+            ),
+            (
+                Tool::Argocd,
+                r#"{"client":{"Version":"v3.6.1"}}"#,
+                Some("3.6.1"),
+            ),
             (Tool::Kubectl, "error: x", None),
             (Tool::Helm, "version unknown", None),
         ] {

@@ -1,4 +1,5 @@
-//! Counters and histograms for `/metrics`. Holds no secret; a label has few values, and none is a caller's text.
+//! Counters and histograms for `/metrics`. Holds no secret; a label has few values, and none is a
+//! caller's text.
 
 #![forbid(unsafe_code)]
 
@@ -13,10 +14,14 @@ use crate::{
 };
 
 /// Buckets from a fast refusal to the longest deadline, in seconds.
-const SECONDS: [f64; 14] = [0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0];
+const SECONDS: [f64; 14] = [
+    0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0,
+];
 
 /// For what takes microseconds.
-const SHORT_SECONDS: [f64; 11] = [0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.0001, 0.000_25, 0.0005, 0.001, 0.005, 0.025, 0.1];
+const SHORT_SECONDS: [f64; 11] = [
+    0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.0001, 0.000_25, 0.0005, 0.001, 0.005, 0.025, 0.1,
+];
 
 /// Principals with numbers of their own; those of the settings, when the operator wants them.
 static PRINCIPALS: OnceLock<BTreeSet<String>> = OnceLock::new();
@@ -24,8 +29,8 @@ static PRINCIPALS: OnceLock<BTreeSet<String>> = OnceLock::new();
 /// Each has a few time series of its own.
 pub const MOST_PRINCIPALS: usize = 64;
 
-/// Starts collecting; the handle renders. `/metrics` shows the numbers of these principals, and nobody has to be
-/// known to read it.
+/// Starts collecting; the handle renders. `/metrics` shows the numbers of these principals, and
+/// nobody has to be known to read it.
 ///
 /// # Errors
 /// When a recorder is already installed.
@@ -38,10 +43,22 @@ pub fn install(principals: BTreeSet<String>) -> Result<PrometheusHandle, BuildEr
         .set_buckets_for_metric(short("airlock_audit_write_seconds"), &SHORT_SECONDS)?
         .install_recorder()?;
     PRINCIPALS.get_or_init(|| principals);
-    describe_counter!("airlock_audit_failures_total", "Audit records that could not be written at once, by event and error");
-    describe_counter!("airlock_audit_records_total", "Audit records that were written, by event");
-    describe_counter!("airlock_calls_total", "Calls by tool, door and outcome (`ran`, or the code of the refusal)");
-    describe_counter!("airlock_decisions_total", "Calls by tool, class of the verb (`unknown` when it could not be read) and effect");
+    describe_counter!(
+        "airlock_audit_failures_total",
+        "Audit records that could not be written at once, by event and error"
+    );
+    describe_counter!(
+        "airlock_audit_records_total",
+        "Audit records that were written, by event"
+    );
+    describe_counter!(
+        "airlock_calls_total",
+        "Calls by tool, door and outcome (`ran`, or the code of the refusal)"
+    );
+    describe_counter!(
+        "airlock_decisions_total",
+        "Calls by tool, class of the verb (`unknown` when it could not be read) and effect"
+    );
     describe_counter!(
         "airlock_discovery_total",
         "Warm calls of tools that look for what a server has, by whether that was `kept` or is `new`"
@@ -50,14 +67,32 @@ pub fn install(principals: BTreeSet<String>) -> Result<PrometheusHandle, BuildEr
         "airlock_egress_refusals_total",
         "Connections that were refused: of a `request` whose server may not be reached, or of a `child` that asked for another"
     );
-    describe_counter!("airlock_policy_reloads_total", "Changes of policy files, taken or refused (then the old rules stay in force)");
-    describe_counter!("airlock_principal_calls_total", "Calls by principal and outcome (`ran` or `refused`)");
-    describe_counter!("airlock_refusals_total", "Refusals by code, of calls and of requests that never became one");
-    describe_counter!("airlock_sandbox_failures_total", "Children that could not be started, by the layer that failed");
-    describe_counter!("airlock_started_total", "Tools that ran a call, by tool and whether they were `warm` or started for it, `cold`");
+    describe_counter!(
+        "airlock_policy_reloads_total",
+        "Changes of policy files, taken or refused (then the old rules stay in force)"
+    );
+    describe_counter!(
+        "airlock_principal_calls_total",
+        "Calls by principal and outcome (`ran` or `refused`)"
+    );
+    describe_counter!(
+        "airlock_refusals_total",
+        "Refusals by code, of calls and of requests that never became one"
+    );
+    describe_counter!(
+        "airlock_sandbox_failures_total",
+        "Children that could not be started, by the layer that failed"
+    );
+    describe_counter!(
+        "airlock_started_total",
+        "Tools that ran a call, by tool and whether they were `warm` or started for it, `cold`"
+    );
     describe_gauge!("airlock_build_info", "1, with the server's version");
     describe_gauge!("airlock_running", "Children that run");
-    describe_gauge!("airlock_warm", "Tools that are started, confined, and wait for a call");
+    describe_gauge!(
+        "airlock_warm",
+        "Tools that are started, confined, and wait for a call"
+    );
     describe_gauge!("airlock_waiting", "Calls that wait for a place");
     describe_histogram!("airlock_audit_write_seconds", "One write of audit records");
     describe_histogram!("airlock_call_seconds", "From a request to its answer");
@@ -65,7 +100,10 @@ pub fn install(principals: BTreeSet<String>) -> Result<PrometheusHandle, BuildEr
     describe_histogram!("airlock_parse_seconds", "From a text to a command");
     describe_histogram!("airlock_policy_seconds", "From a command to a decision");
     describe_histogram!("airlock_queue_seconds", "From a decision to a place");
-    describe_histogram!("airlock_spawn_seconds", "From an approved command to the running, confined tool");
+    describe_histogram!(
+        "airlock_spawn_seconds",
+        "From an approved command to the running, confined tool"
+    );
     gauge!("airlock_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     Ok(handle)
 }
@@ -73,8 +111,8 @@ pub fn install(principals: BTreeSet<String>) -> Result<PrometheusHandle, BuildEr
 /// How often what was measured is added up. At ten thousand requests a second it is 2 MB by then.
 const ADD_UP_EVERY: Duration = Duration::from_secs(5);
 
-/// Adds up what was measured since the last time, for as long as the server runs: each single value is kept until then, or
-/// until somebody reads `/metrics`, which nobody may ever do.
+/// Adds up what was measured since the last time, for as long as the server runs: each single value
+/// is kept until then, or until somebody reads `/metrics`, which nobody may ever do.
 pub async fn keep(handle: PrometheusHandle) {
     loop {
         tokio::time::sleep(ADD_UP_EVERY).await;
@@ -153,7 +191,8 @@ pub fn refused_connections(count: u32) {
 
 /// A policy file changed, and was taken or not.
 pub fn policy_reload(taken: bool) {
-    counter!("airlock_policy_reloads_total", "result" => if taken { "taken" } else { "refused" }).increment(1);
+    counter!("airlock_policy_reloads_total", "result" => if taken { "taken" } else { "refused" })
+        .increment(1);
 }
 
 /// An audit record was written, or not.
@@ -162,11 +201,14 @@ pub fn audit(event: &'static str, failure: Option<io::ErrorKind>) {
         None => counter!("airlock_audit_records_total", "event" => event).increment(1),
         Some(kind) => {
             let error = match kind {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => "full",
+                io::ErrorKind::StorageFull
+                | io::ErrorKind::QuotaExceeded
+                | io::ErrorKind::FileTooLarge => "full",
                 io::ErrorKind::TimedOut => "stalled",
                 _ => "other",
             };
-            counter!("airlock_audit_failures_total", "event" => event, "error" => error).increment(1);
+            counter!("airlock_audit_failures_total", "event" => event, "error" => error)
+                .increment(1);
         }
     }
 }
@@ -193,7 +235,8 @@ pub fn started(tool: Tool, was_warm: bool) {
 
 /// A tool that looks for what a server has was told what an earlier one found, or nothing.
 pub fn discovery(was_kept: bool) {
-    counter!("airlock_discovery_total", "found" => if was_kept { "kept" } else { "new" }).increment(1);
+    counter!("airlock_discovery_total", "found" => if was_kept { "kept" } else { "new" })
+        .increment(1);
 }
 
 /// So many more calls wait for a place.

@@ -22,8 +22,8 @@ pub fn nearest<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) -> Opti
         .map(|(_, name)| name)
 }
 
-/// How often each letter stands in a word. Most names of a tool have too few of them to be alike wherever they stand,
-/// which is seen in a tenth of the time.
+/// How often each letter stands in a word. Most names of a tool have too few of them to be alike
+/// wherever they stand, which is seen in a tenth of the time.
 struct Letters<'w> {
     word: &'w str,
     counts: [u8; 256],
@@ -41,8 +41,8 @@ impl<'w> Letters<'w> {
         Self { word, counts }
     }
 
-    /// Whether the likeness can be more than [`ALIKE`]: what it would be, were all common letters in the same order and
-    /// near each other (strsim 0.11.1, `generic_jaro`).
+    /// Whether the likeness can be more than [`ALIKE`]: what it would be, were all common letters
+    /// in the same order and near each other (strsim 0.11.1, `generic_jaro`).
     fn may_be_alike(&self, name: &str) -> bool {
         // A letter may be several bytes, and what is empty is divided by.
         if !self.word.is_ascii() || !name.is_ascii() || self.word.is_empty() || name.is_empty() {
@@ -57,7 +57,13 @@ impl<'w> Letters<'w> {
             }
         }
         let jaro = (common / self.word.len() as f64 + common / name.len() as f64 + 1.0) / 3.0;
-        let begin = self.word.bytes().zip(name.bytes()).take(4).take_while(|(one, other)| one == other).count() as f64;
+        let begin = self
+            .word
+            .bytes()
+            .zip(name.bytes())
+            .take(4)
+            .take_while(|(one, other)| one == other)
+            .count() as f64;
         // The last one is for how a computer divides.
         jaro + 0.1 * begin * (1.0 - jaro) > ALIKE - 1e-9
     }
@@ -79,7 +85,10 @@ mod tests {
     #[test]
     fn a_name_with_too_few_common_letters_is_not_looked_at() {
         let letters = Letters::of("outputt");
-        assert_eq!(["output", "output-version", "kubeconfig", "v"].map(|name| letters.may_be_alike(name)), [true, true, false, false]);
+        assert_eq!(
+            ["output", "output-version", "kubeconfig", "v"].map(|name| letters.may_be_alike(name)),
+            [true, true, false, false]
+        );
     }
 
     proptest! {

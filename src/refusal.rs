@@ -21,7 +21,9 @@ use crate::{
 };
 
 /// The stable name of a kind of refusal. Clients may match on it; it never changes its meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, schemars::JsonSchema, utoipa::ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, schemars::JsonSchema, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// The caller ended the call.
@@ -168,7 +170,9 @@ pub enum Refusal {
         limit: u64,
     },
     /// The command printed as many lines as its rule lets it.
-    #[error("the command printed {limit} lines, which is as many as the rule allows, and was ended")]
+    #[error(
+        "the command printed {limit} lines, which is as many as the rule allows, and was ended"
+    )]
     TooManyLines {
         /// The most lines.
         limit: u64,
@@ -216,13 +220,18 @@ impl Refusal {
             Self::Unconfirmed(_) => Code::ConfirmationRequired,
             Self::Egress(_) => Code::EgressDenied,
             Self::Kubeconfig(_) | Self::NoKubeconfig => Code::InvalidKubeconfig,
-            Self::Overloaded { .. } | Self::OverloadedByCaller { .. } | Self::TooManyConnections | Self::TooMuchAtOnce => Code::Overloaded,
+            Self::Overloaded { .. }
+            | Self::OverloadedByCaller { .. }
+            | Self::TooManyConnections
+            | Self::TooMuchAtOnce => Code::Overloaded,
             Self::RateLimited { .. } => Code::RateLimited,
             Self::Unidentified(_) => Code::Unauthenticated,
             Self::Argocd(_) | Self::Request { .. } => Code::InvalidRequest,
             Self::RequestTooLarge { .. } => Code::RequestTooLarge,
             Self::Sandbox(_) => Code::SandboxUnavailable,
-            Self::Timeout { .. } | Self::TooMuchOutput { .. } | Self::TooManyLines { .. } => Code::Timeout,
+            Self::Timeout { .. } | Self::TooMuchOutput { .. } | Self::TooManyLines { .. } => {
+                Code::Timeout
+            }
             Self::Tool { .. } => Code::ToolUnavailable,
             Self::UnknownCall => Code::UnknownCall,
             Self::UnknownTool(_) => Code::UnknownTool,
@@ -233,7 +242,9 @@ impl Refusal {
     /// The rule of the policy that it comes from.
     pub fn rule(&self) -> Option<String> {
         match self {
-            Self::Denied(denied) | Self::Unconfirmed(denied) => denied.rule.as_ref().map(ToString::to_string),
+            Self::Denied(denied) | Self::Unconfirmed(denied) => {
+                denied.rule.as_ref().map(ToString::to_string)
+            }
             _ => None,
         }
     }
@@ -272,7 +283,10 @@ impl Refusal {
     /// After how many seconds the same call may succeed.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::Overloaded { .. } | Self::OverloadedByCaller { .. } | Self::TooManyConnections | Self::TooMuchAtOnce => Some(1),
+            Self::Overloaded { .. }
+            | Self::OverloadedByCaller { .. }
+            | Self::TooManyConnections
+            | Self::TooMuchAtOnce => Some(1),
             Self::RateLimited { after } => Some(after.as_secs() + 1),
             Self::Tool { .. } => Some(30),
             _ => None,

@@ -1,7 +1,9 @@
-//! Tools that were started, confined, before their request: [`WarmPool`] keeps a few of those that are in use.
+//! Tools that were started, confined, before their request: [`WarmPool`] keeps a few of those that
+//! are in use.
 //!
-//! Comes in: how many, and what calls ask for. Goes out: a [`Warm`] tool, for one request. Without one a call starts its
-//! tool itself, which is the same but for the time. May not know anything of a request but its tool and profile.
+//! Comes in: how many, and what calls ask for. Goes out: a [`Warm`] tool, for one request. Without
+//! one a call starts its tool itself, which is the same but for the time. May not know anything of
+//! a request but its tool and profile.
 
 #![forbid(unsafe_code)]
 
@@ -32,12 +34,13 @@ pub struct WarmSettings {
     pub most: u16,
     /// Since when nobody has asked for its tool and profile when one is ended.
     pub idle: Duration,
-    /// How long what their discovery finds is given to others of the same caller with the same credentials; zero: never.
+    /// How long what their discovery finds is given to others of the same caller with the same
+    /// credentials; zero: never.
     pub discovery: Duration,
 }
 
-/// What a tool has taken of its own by the time it waits, in bytes: 6 to 15 MB (docs/tuned.md), and as much again for
-/// what the kernel keeps for it.
+/// What a tool has taken of its own by the time it waits, in bytes: 6 to 15 MB (docs/tuned.md), and
+/// as much again for what the kernel keeps for it.
 pub const MEMORY_OF_ONE: u64 = 32 << 20;
 
 /// How often it is looked whether somebody still asks, while tools wait.
@@ -81,11 +84,24 @@ struct State {
 
 impl WarmPool {
     /// An empty pool. `limits` are the most that a call may take; each call's own replace them.
-    pub fn new(settings: WarmSettings, sandbox: Sandbox, workspaces: Arc<Workspaces>, limits: Limits) -> Self {
-        Self(Arc::new(Inner { settings, sandbox, workspaces, limits, state: Mutex::default(), asked: Notify::new() }))
+    pub fn new(
+        settings: WarmSettings,
+        sandbox: Sandbox,
+        workspaces: Arc<Workspaces>,
+        limits: Limits,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            settings,
+            sandbox,
+            workspaces,
+            limits,
+            state: Mutex::default(),
+            asked: Notify::new(),
+        }))
     }
 
-    /// A tool that waits for a request of this kind, if there is one; and there will be one for the next.
+    /// A tool that waits for a request of this kind, if there is one; and there will be one for the
+    /// next.
     pub fn take(&self, tool: Tool, profile: ProfileName) -> Option<Warm> {
         if !self.0.keeps((tool, profile)) {
             return None;
@@ -93,7 +109,10 @@ impl WarmPool {
         let mut state = self.0.state();
         state.asked.insert((tool, profile), Instant::now());
         state.ready.retain(|warm| !warm.has_ended());
-        let at = state.ready.iter().position(|warm| (warm.tool(), warm.profile()) == (tool, profile));
+        let at = state
+            .ready
+            .iter()
+            .position(|warm| (warm.tool(), warm.profile()) == (tool, profile));
         let warm = at.map(|at| state.ready.remove(at));
         metrics::warm(state.ready.len());
         drop(state);
@@ -103,11 +122,16 @@ impl WarmPool {
 
     /// How many of a tool wait.
     pub fn waiting(&self, tool: Tool) -> usize {
-        self.0.state().ready.iter().filter(|warm| warm.tool() == tool).count()
+        self.0
+            .state()
+            .ready
+            .iter()
+            .filter(|warm| warm.tool() == tool)
+            .count()
     }
 
-    /// Keeps tools waiting for what is asked for, until `stop`: then none of them is left. `running` tells how many
-    /// calls run now.
+    /// Keeps tools waiting for what is asked for, until `stop`: then none of them is left.
+    /// `running` tells how many calls run now.
     pub async fn keep(self, running: impl Fn() -> usize, stop: CancellationToken) {
         while !stop.is_cancelled() {
             end(self.0.unwanted()).await;
@@ -123,8 +147,14 @@ impl WarmPool {
                 }
             };
             // Nobody waits, or is to: nothing is to be looked after until somebody asks.
-            let pause = if self.0.is_idle() { Duration::MAX } else { pause };
-            let _ = stop.run_until_cancelled(timeout(pause, self.0.asked.notified())).await;
+            let pause = if self.0.is_idle() {
+                Duration::MAX
+            } else {
+                pause
+            };
+            let _ = stop
+                .run_until_cancelled(timeout(pause, self.0.asked.notified()))
+                .await;
         }
         let left = std::mem::take(&mut self.0.state().ready);
         end(left).await;
@@ -143,7 +173,12 @@ impl Inner {
     }
 
     fn size_of(&self, tool: Tool) -> usize {
-        self.settings.sizes.get(&tool).copied().unwrap_or_default().into()
+        self.settings
+            .sizes
+            .get(&tool)
+            .copied()
+            .unwrap_or_default()
+            .into()
     }
 
     /// Whether such tools wait at all.
@@ -157,22 +192,37 @@ impl Inner {
         state.ready.is_empty() && state.asked.is_empty()
     }
 
-    /// Takes out what nobody has asked for in a while, and everything when a call could need the memory.
+    /// Takes out what nobody has asked for in a while, and everything when a call could need the
+    /// memory.
     fn unwanted(&self) -> Vec<Warm> {
         let mut state = self.state();
-        state.asked.retain(|_, asked| asked.elapsed() < self.settings.idle);
+        state
+            .asked
+            .retain(|_, asked| asked.elapsed() < self.settings.idle);
         state.resting.retain(|_, until| *until > Instant::now());
-        let looked = state.memory.filter(|(at, _)| at.elapsed() < LOOK_AT_MEMORY_EVERY);
+        let looked = state
+            .memory
+            .filter(|(at, _)| at.elapsed() < LOOK_AT_MEMORY_EVERY);
         // What is ended gives memory back: it takes more than that until some wait again.
-        let enough = if looked.or(state.memory).is_some_and(|(_, was_short)| was_short) {
+        let enough = if looked
+            .or(state.memory)
+            .is_some_and(|(_, was_short)| was_short)
+        {
             self.limits.memory_bytes
         } else {
             self.limits.memory_bytes / 2
         };
-        let (at, is_short) = looked.unwrap_or_else(|| (Instant::now(), memory::available().is_some_and(|bytes| bytes < enough)));
+        let (at, is_short) = looked.unwrap_or_else(|| {
+            (
+                Instant::now(),
+                memory::available().is_some_and(|bytes| bytes < enough),
+            )
+        });
         state.memory = Some((at, is_short));
         let State { ready, asked, .. } = &mut *state;
-        let is_unwanted = |warm: &mut Warm| is_short || warm.has_ended() || !asked.contains_key(&(warm.tool(), warm.profile()));
+        let is_unwanted = |warm: &mut Warm| {
+            is_short || warm.has_ended() || !asked.contains_key(&(warm.tool(), warm.profile()))
+        };
         let unwanted = ready.extract_if(.., is_unwanted).collect();
         metrics::warm(ready.len());
         unwanted
@@ -184,13 +234,24 @@ impl Inner {
         if state.memory.is_some_and(|(_, is_short)| is_short) {
             return None;
         }
-        let mut kinds: Vec<(Kind, Instant)> = state.asked.iter().map(|(kind, asked)| (*kind, *asked)).collect();
+        let mut kinds: Vec<(Kind, Instant)> = state
+            .asked
+            .iter()
+            .map(|(kind, asked)| (*kind, *asked))
+            .collect();
         kinds.sort_by_key(|(_, asked)| std::cmp::Reverse(*asked));
         let mut room = usize::from(self.settings.most);
         for (kind, _) in kinds {
-            let there = state.ready.iter().filter(|warm| (warm.tool(), warm.profile()) == kind).count();
+            let there = state
+                .ready
+                .iter()
+                .filter(|warm| (warm.tool(), warm.profile()) == kind)
+                .count();
             let wanted = self.size_of(kind.0).min(room);
-            if there < wanted && !state.never.contains(&kind.0) && !state.resting.contains_key(&kind) {
+            if there < wanted
+                && !state.never.contains(&kind.0)
+                && !state.resting.contains_key(&kind)
+            {
                 return Some(kind);
             }
             room -= wanted;
@@ -203,7 +264,10 @@ impl Inner {
             warm.end().await;
         }
         let workspace = self.workspaces.empty(true)?;
-        let warm = self.sandbox.start_warm(tool, profile, workspace, self.limits).await?;
+        let warm = self
+            .sandbox
+            .start_warm(tool, profile, workspace, self.limits)
+            .await?;
         let mut state = self.state();
         state.ready.push(warm);
         metrics::warm(state.ready.len());
@@ -215,8 +279,13 @@ impl Inner {
         let mut state = self.state();
         let State { ready, asked, .. } = &mut *state;
         let is_full = ready.len() >= self.settings.most.into();
-        let asked_for = |(_, warm): &(usize, &Warm)| asked.get(&(warm.tool(), warm.profile())).copied();
-        let (at, _) = ready.iter().enumerate().min_by_key(asked_for).filter(|_| is_full)?;
+        let asked_for =
+            |(_, warm): &(usize, &Warm)| asked.get(&(warm.tool(), warm.profile())).copied();
+        let (at, _) = ready
+            .iter()
+            .enumerate()
+            .min_by_key(asked_for)
+            .filter(|_| is_full)?;
         Some(ready.swap_remove(at))
     }
 
@@ -236,15 +305,23 @@ impl Inner {
     }
 }
 
-/// Whether starting a tool now keeps no call from a processor: none runs, or one of the host's processors has nothing to do.
+/// Whether starting a tool now keeps no call from a processor: none runs, or one of the host's
+/// processors has nothing to do.
 fn has_free_processor(running: usize) -> bool {
-    let processors = sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten().and_then(|count| usize::try_from(count).ok());
+    let processors = sysconf(SysconfVar::_NPROCESSORS_ONLN)
+        .ok()
+        .flatten()
+        .and_then(|count| usize::try_from(count).ok());
     running == 0 || runnable().is_ok_and(|runnable| runnable <= processors.unwrap_or(1))
 }
 
-/// How many threads of this host run or could, this one among them (`/proc/loadavg`, the fourth field).
+/// How many threads of this host run or could, this one among them (`/proc/loadavg`, the fourth
+/// field).
 fn runnable() -> io::Result<usize> {
     let text = fs::read_to_string("/proc/loadavg")?;
-    let runnable = text.split(' ').nth(3).and_then(|field| field.split('/').next()?.parse().ok());
+    let runnable = text
+        .split(' ')
+        .nth(3)
+        .and_then(|field| field.split('/').next()?.parse().ok());
     runnable.ok_or_else(|| io::ErrorKind::InvalidData.into())
 }

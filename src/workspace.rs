@@ -1,4 +1,5 @@
-//! One 0700 directory per request with the 0600 kubeconfig in it, and the sweep of what a crash left.
+//! One 0700 directory per request with the 0600 kubeconfig in it, and the sweep of what a crash
+//! left.
 //!
 //! Comes in: a canonical kubeconfig. Goes out: a [`Workspace`] that removes itself when it is
 //! dropped, which the sandbox does once the child is dead. May not outlive its request.
@@ -37,7 +38,8 @@ pub struct Workspaces {
 #[derive(Debug)]
 pub struct Workspace {
     directory: PathBuf,
-    /// Emptied at the end whoever it belongs to by then: when the spawner is killed, nobody gives it back.
+    /// Emptied at the end whoever it belongs to by then: when the spawner is killed, nobody gives
+    /// it back.
     kubeconfig: Option<File>,
     /// For a certificate, where there may be one.
     authority: Option<File>,
@@ -52,7 +54,8 @@ pub(crate) struct Blank {
     authority: Option<File>,
 }
 
-/// What a child that writes leaves of the file system to the other requests, whose workspaces are there too.
+/// What a child that writes leaves of the file system to the other requests, whose workspaces are
+/// there too.
 #[derive(Debug)]
 pub(crate) struct Room {
     directory: File,
@@ -85,9 +88,16 @@ impl Workspaces {
     pub fn create(base: Option<&Path>, owner: Option<u32>) -> io::Result<Self> {
         let base = base.map_or_else(default_base, Path::to_owned);
         sweep(&base, owner);
-        let directory = tempfile::Builder::new().prefix(PREFIX).permissions(fs::Permissions::from_mode(0o711)).tempdir_in(&base)?;
+        let directory = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .permissions(fs::Permissions::from_mode(0o711))
+            .tempdir_in(&base)?;
         // Everybody may read it, so that everybody can see whether it is locked; it is empty.
-        let lock = OpenOptions::new().create_new(true).write(true).mode(0o644).open(directory.path().join(LOCK))?;
+        let lock = OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o644)
+            .open(directory.path().join(LOCK))?;
         lock.lock()?;
         if let Some(owner) = owner {
             for path in [directory.path().to_owned(), directory.path().join(LOCK)] {
@@ -95,7 +105,11 @@ impl Workspaces {
             }
         }
         let in_memory = is_tmpfs(directory.path());
-        Ok(Self { directory, _lock: lock, in_memory })
+        Ok(Self {
+            directory,
+            _lock: lock,
+            in_memory,
+        })
     }
 
     /// Whether kubeconfigs lie in memory only; on a disk their bytes may outlive the file.
@@ -108,8 +122,8 @@ impl Workspaces {
         self.directory.path()
     }
 
-    /// Makes one request's directory and writes its kubeconfig, and the certificates that a server's is
-    /// verified against, where they are not in it.
+    /// Makes one request's directory and writes its kubeconfig, and the certificates that a
+    /// server's is verified against, where they are not in it.
     ///
     /// # Errors
     /// When the file system is full or read-only.
@@ -119,15 +133,32 @@ impl Workspaces {
         Ok(workspace)
     }
 
-    /// Makes a directory for a request that is not there yet, with empty files for what it will bring.
+    /// Makes a directory for a request that is not there yet, with empty files for what it will
+    /// bring.
     ///
     /// # Errors
     /// When the file system is full or read-only.
     pub(crate) fn empty(&self, with_authority: bool) -> io::Result<Workspace> {
         let private = fs::Permissions::from_mode(0o700);
-        let directory = tempfile::Builder::new().prefix("r-").permissions(private).tempdir_in(self.directory.path())?.keep();
-        let mut workspace = Workspace { directory, kubeconfig: None, authority: None, has_scratch: false, in_memory: self.in_memory };
-        let new = |path: PathBuf, mode: u32| OpenOptions::new().create_new(true).write(true).mode(mode).open(path);
+        let directory = tempfile::Builder::new()
+            .prefix("r-")
+            .permissions(private)
+            .tempdir_in(self.directory.path())?
+            .keep();
+        let mut workspace = Workspace {
+            directory,
+            kubeconfig: None,
+            authority: None,
+            has_scratch: false,
+            in_memory: self.in_memory,
+        };
+        let new = |path: PathBuf, mode: u32| {
+            OpenOptions::new()
+                .create_new(true)
+                .write(true)
+                .mode(mode)
+                .open(path)
+        };
         workspace.kubeconfig = Some(new(workspace.kubeconfig(), 0o600)?);
         DirBuilder::new().mode(0o500).create(workspace.home())?;
         if with_authority {
@@ -156,10 +187,14 @@ impl Workspace {
     /// When no descriptor is left.
     pub(crate) fn blank(&self) -> io::Result<Blank> {
         let copy = |file: &Option<File>| file.as_ref().map(File::try_clone).transpose();
-        Ok(Blank { kubeconfig: copy(&self.kubeconfig)?, authority: copy(&self.authority)? })
+        Ok(Blank {
+            kubeconfig: copy(&self.kubeconfig)?,
+            authority: copy(&self.authority)?,
+        })
     }
 
-    /// Removes what we made. It takes no descriptor: a server that has none left must not leave a credential.
+    /// Removes what we made. It takes no descriptor: a server that has none left must not leave a
+    /// credential.
     fn remove_ours(&self) -> io::Result<()> {
         let _ = fs::remove_file(self.kubeconfig());
         if self.authority.is_some() {
@@ -169,9 +204,17 @@ impl Workspace {
         fs::remove_dir(self.path()) // only what is empty
     }
 
-    /// Removes it with all that a child made there. It may change the modes of what it owns; only then is it in the way.
+    /// Removes it with all that a child made there. It may change the modes of what it owns; only
+    /// then is it in the way.
     fn remove_all(&self) -> io::Result<()> {
-        for path in [Some(self.path().to_owned()), Some(self.home()), self.scratch()].into_iter().flatten() {
+        for path in [
+            Some(self.path().to_owned()),
+            Some(self.home()),
+            self.scratch(),
+        ]
+        .into_iter()
+        .flatten()
+        {
             let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
         }
         fs::remove_dir_all(self.path())
@@ -197,7 +240,8 @@ impl Workspace {
         self.authority.is_some()
     }
 
-    /// Where the certificates are that a server's is verified against, when the request brings some.
+    /// Where the certificates are that a server's is verified against, when the request brings
+    /// some.
     pub fn authority(&self) -> PathBuf {
         self.directory.join(AUTHORITY)
     }
@@ -207,8 +251,8 @@ impl Workspace {
         self.directory.join("home")
     }
 
-    /// How the names of the request's socket files begin, which the server makes beside its directory: what the
-    /// child owns it could replace.
+    /// How the names of the request's socket files begin, which the server makes beside its
+    /// directory: what the child owns it could replace.
     pub fn sockets(&self) -> PathBuf {
         self.directory.to_owned()
     }
@@ -223,22 +267,34 @@ impl Workspace {
     /// # Errors
     /// When the file system is full or read-only.
     pub fn make_scratch(&mut self) -> io::Result<()> {
-        DirBuilder::new().mode(0o700).create(self.directory.join("scratch"))?;
+        DirBuilder::new()
+            .mode(0o700)
+            .create(self.directory.join("scratch"))?;
         self.has_scratch = true;
         Ok(())
     }
 
-    /// The room that a child with a scratch directory has from now on: at most half of what is free.
+    /// The room that a child with a scratch directory has from now on: at most half of what is
+    /// free.
     pub(crate) fn room(&self) -> io::Result<Room> {
         let directory = File::open(self.path())?;
         let free = Free::on(&directory)?;
-        let least = Free { bytes: free.bytes - MOST_BYTES.min(free.bytes / 2), files: free.files - MOST_FILES.min(free.files / 2) };
+        let least = Free {
+            bytes: free.bytes - MOST_BYTES.min(free.bytes / 2),
+            files: free.files - MOST_FILES.min(free.files / 2),
+        };
         Ok(Room { directory, least })
     }
 
-    /// Descriptors of the directory, the kubeconfig, the home and, where there is one, the scratch directory.
+    /// Descriptors of the directory, the kubeconfig, the home and, where there is one, the scratch
+    /// directory.
     pub(crate) fn descriptors(&self) -> io::Result<Vec<File>> {
-        let open = |path: &Path, flags: OFlag| OpenOptions::new().read(true).custom_flags((flags | OFlag::O_NOFOLLOW).bits()).open(path);
+        let open = |path: &Path, flags: OFlag| {
+            OpenOptions::new()
+                .read(true)
+                .custom_flags((flags | OFlag::O_NOFOLLOW).bits())
+                .open(path)
+        };
         let mut opened = vec![
             open(self.path(), OFlag::O_DIRECTORY)?,
             open(&self.kubeconfig(), OFlag::empty())?,
@@ -252,21 +308,27 @@ impl Workspace {
 }
 
 impl Blank {
-    /// Writes a kubeconfig, and the certificates that a server's is verified against, where they are not in it.
+    /// Writes a kubeconfig, and the certificates that a server's is verified against, where they
+    /// are not in it.
     ///
     /// # Errors
     /// When the file system is full, or there is no file for the certificates.
     pub(crate) fn fill(self, kubeconfig: &SecretBytes, authority: Option<&str>) -> io::Result<()> {
-        let write = |file: Option<File>, bytes: &[u8]| file.ok_or(io::ErrorKind::NotFound)?.write_all(bytes);
+        let write = |file: Option<File>, bytes: &[u8]| {
+            file.ok_or(io::ErrorKind::NotFound)?.write_all(bytes)
+        };
         write(self.kubeconfig, kubeconfig.expose())?;
-        authority.map_or(Ok(()), |authority| write(self.authority, authority.as_bytes()))
+        authority.map_or(Ok(()), |authority| {
+            write(self.authority, authority.as_bytes())
+        })
     }
 }
 
 impl Room {
     /// Whether less is free than has to be, by whoever took it: a file system does not tell.
     pub(crate) fn is_spent(&self) -> bool {
-        Free::on(&self.directory).is_ok_and(|free| free.bytes < self.least.bytes || free.files < self.least.files)
+        Free::on(&self.directory)
+            .is_ok_and(|free| free.bytes < self.least.bytes || free.files < self.least.files)
     }
 }
 
@@ -274,7 +336,10 @@ impl Free {
     fn on(directory: &File) -> io::Result<Self> {
         let status = fstatvfs(directory)?;
         let bytes = status.blocks_available() as u64 * status.fragment_size() as u64;
-        Ok(Self { bytes, files: status.files_available() as u64 })
+        Ok(Self {
+            bytes,
+            files: status.files_available() as u64,
+        })
     }
 }
 
@@ -294,17 +359,31 @@ fn is_tmpfs(path: &Path) -> bool {
 /// Removes directories of ours whose server has ended: nobody holds their lock.
 fn sweep(base: &Path, owner: Option<u32>) {
     let ours = [nix::unistd::geteuid().as_raw(), owner.unwrap_or(u32::MAX)];
-    let Ok(entries) = fs::read_dir(base) else { return };
+    let Ok(entries) = fs::read_dir(base) else {
+        return;
+    };
     for entry in entries.flatten() {
-        let named = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
-        let Ok(metadata) = fs::symlink_metadata(entry.path()) else { continue };
+        let named = entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| name.starts_with(PREFIX));
+        let Ok(metadata) = fs::symlink_metadata(entry.path()) else {
+            continue;
+        };
         if !named || !metadata.is_dir() || !ours.contains(&metadata.uid()) {
             continue;
         }
-        let is_left = match OpenOptions::new().read(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(entry.path().join(LOCK)) {
+        let is_left = match OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlag::O_NOFOLLOW.bits())
+            .open(entry.path().join(LOCK))
+        {
             Ok(lock) => !matches!(lock.try_lock(), Err(TryLockError::WouldBlock)),
-            // The lock is the first that a server makes, and of what it removes at its end the rest could stay.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => metadata.modified().is_ok_and(is_long_ago),
+            // The lock is the first that a server makes, and of what it removes at its end the rest
+            // could stay.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                metadata.modified().is_ok_and(is_long_ago)
+            }
             Err(_) => false,
         };
         if !is_left {
@@ -318,24 +397,33 @@ fn sweep(base: &Path, owner: Option<u32>) {
 
 /// Longer ago than a server takes to make its directory and the lock in it.
 fn is_long_ago(time: SystemTime) -> bool {
-    time.elapsed().is_ok_and(|elapsed| elapsed > Duration::from_secs(60))
+    time.elapsed()
+        .is_ok_and(|elapsed| elapsed > Duration::from_secs(60))
 }
 
-/// Removes a tree and makes it ours on the way down. Whoever may change owners (CAP_CHOWN) need not be
-/// able to look into what belongs to others, and the children's users did.
+/// Removes a tree and makes it ours on the way down. Whoever may change owners (CAP_CHOWN) need not
+/// be able to look into what belongs to others, and the children's users did.
 ///
-/// Holds no descriptor for each level, as `fs::remove_dir_all` does: a child that writes nests folders deeper than
-/// there are. Files go first, since one of them is a credential.
+/// Holds no descriptor for each level, as `fs::remove_dir_all` does: a child that writes nests
+/// folders deeper than there are. Files go first, since one of them is a credential.
 fn remove(directory: &Path) -> io::Result<()> {
     let us = nix::unistd::geteuid().as_raw();
     if us == 0 {
         std::os::unix::fs::lchown(directory, Some(us), Some(us))?;
     }
     fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
-    let entries = fs::read_dir(directory)?.map(|entry| entry.and_then(|entry| Ok((entry.file_type()?.is_dir(), entry.path()))));
-    let (folders, files): (Vec<_>, Vec<_>) = entries.collect::<io::Result<Vec<_>>>()?.into_iter().partition(|(is_folder, _)| *is_folder);
-    files.into_iter().try_for_each(|(_, file)| fs::remove_file(file))?;
-    folders.into_iter().try_for_each(|(_, folder)| remove(&folder))?;
+    let entries = fs::read_dir(directory)?
+        .map(|entry| entry.and_then(|entry| Ok((entry.file_type()?.is_dir(), entry.path()))));
+    let (folders, files): (Vec<_>, Vec<_>) = entries
+        .collect::<io::Result<Vec<_>>>()?
+        .into_iter()
+        .partition(|(is_folder, _)| *is_folder);
+    files
+        .into_iter()
+        .try_for_each(|(_, file)| fs::remove_file(file))?;
+    folders
+        .into_iter()
+        .try_for_each(|(_, folder)| remove(&folder))?;
     fs::remove_dir(directory)
 }
 
@@ -349,9 +437,18 @@ mod tests {
     fn a_workspace_is_private_and_goes_with_its_request() {
         let base = tempfile::tempdir().unwrap();
         let workspaces = Workspaces::create(Some(base.path()), None).unwrap();
-        let workspace = workspaces.open(&SecretBytes::new(b"{}".to_vec()), None).unwrap();
+        let workspace = workspaces
+            .open(&SecretBytes::new(b"{}".to_vec()), None)
+            .unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
-        assert_eq!((mode(workspace.path()), mode(&workspace.kubeconfig()), mode(&workspace.home())), (0o700, 0o600, 0o500));
+        assert_eq!(
+            (
+                mode(workspace.path()),
+                mode(&workspace.kubeconfig()),
+                mode(&workspace.home())
+            ),
+            (0o700, 0o600, 0o500)
+        );
         let path = workspace.path().to_owned();
         drop(workspace);
         assert!(!path.exists());
@@ -371,9 +468,13 @@ mod tests {
         setrlimit(Resource::RLIMIT_NOFILE, soft.min(1024), hard).unwrap();
         fs::write(crashed.join(LOCK), "").unwrap();
         fs::create_dir(base.path().join("somebody-elses")).unwrap();
-        let [unfinished, beginning] = ["unfinished", "beginning"].map(|name| base.path().join(format!("{PREFIX}{name}")));
+        let [unfinished, beginning] =
+            ["unfinished", "beginning"].map(|name| base.path().join(format!("{PREFIX}{name}")));
         fs::create_dir_all(unfinished.join("r-1")).unwrap();
-        File::open(&unfinished).unwrap().set_modified(SystemTime::now() - Duration::from_secs(90)).unwrap();
+        File::open(&unfinished)
+            .unwrap()
+            .set_modified(SystemTime::now() - Duration::from_secs(90))
+            .unwrap();
         fs::create_dir(&beginning).unwrap();
         let _next = Workspaces::create(Some(base.path()), None).unwrap();
         setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();

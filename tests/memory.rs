@@ -14,14 +14,19 @@ static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 #[test]
 fn memory_grows_with_the_length_of_the_line() {
     let catalogues = Catalogue::carried().unwrap();
-    let file = PolicyFile { name: "standard.toml".into(), text: include_str!("../policy/standard.toml").into() };
+    let file = PolicyFile {
+        name: "standard.toml".into(),
+        text: include_str!("../policy/standard.toml").into(),
+    };
     let policy = Policy::load(&[file], &catalogues).unwrap();
     let _profiler = dhat::Profiler::builder().testing().build();
     let peak = |text: &str| {
         let before = dhat::HeapStats::get();
         let words = split(Tool::Kubectl, text);
-        let decision =
-            words.ok().and_then(|words| parse(&catalogues[0], words, None).ok()).map(|line| policy.decide(line, &Target::default()));
+        let decision = words
+            .ok()
+            .and_then(|words| parse(&catalogues[0], words, None).ok())
+            .map(|line| policy.decide(line, &Target::default()));
         drop(decision);
         // All that was ever allocated bounds what was held at once.
         dhat::HeapStats::get().total_bytes - before.total_bytes
@@ -36,9 +41,20 @@ fn memory_grows_with_the_length_of_the_line() {
         ("get pods", " -L x"),
         ("", "x"),
     ] {
-        let line = |length: usize| format!("{head}{}", piece.repeat((length - head.len()) / piece.len()));
+        let line = |length: usize| {
+            format!(
+                "{head}{}",
+                piece.repeat((length - head.len()) / piece.len())
+            )
+        };
         let (half, whole) = (peak(&line(4096)), peak(&line(8192)));
-        assert!(whole < 300 * 8192, "{head}{piece}…: {whole} bytes for 8 KiB");
-        assert!(whole < 3 * half.max(4096), "{head}{piece}…: {half} bytes for 4 KiB, {whole} for 8 KiB");
+        assert!(
+            whole < 300 * 8192,
+            "{head}{piece}…: {whole} bytes for 8 KiB"
+        );
+        assert!(
+            whole < 3 * half.max(4096),
+            "{head}{piece}…: {half} bytes for 4 KiB, {whole} for 8 KiB"
+        );
     }
 }

@@ -1,9 +1,15 @@
-//! What is left of a call that a panic of this server ends? The whole way with the real kubectl, and a recorder of
-//! metrics that panics where it is told.
+//! What is left of a call that a panic of this server ends? The whole way with the real kubectl,
+//! and a recorder of metrics that panics where it is told.
 //!
 //! Without the test harness: a spawner is forked while there is one thread.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test that panics fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that panics fails"
+)]
 #![allow(clippy::print_stdout, reason = "the closing line of a test runner")]
 
 use std::{
@@ -32,28 +38,60 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Share
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
-const SLOTS: Slots = Slots { tools: 4, filters: 0 };
-const LIMITS: Limits = Limits { memory_bytes: 1 << 30, cpu_seconds: 30 };
+const SLOTS: Slots = Slots {
+    tools: 4,
+    filters: 0,
+};
+const LIMITS: Limits = Limits {
+    memory_bytes: 1 << 30,
+    cpu_seconds: 30,
+};
 
 fn main() {
-    let tools = PathBuf::from(env::var_os("AIRLOCK_TEST_BIN").expect("AIRLOCK_TEST_BIN is not set: run `make test`"));
+    let tools = PathBuf::from(
+        env::var_os("AIRLOCK_TEST_BIN").expect("AIRLOCK_TEST_BIN is not set: run `make test`"),
+    );
     let folder = tempfile::tempdir().unwrap();
     let audit = folder.path().join("audit.jsonl");
     let kubectl = tools.join("kubectl");
-    let users = nix::unistd::geteuid().is_root().then(|| claim_users(53_000, SLOTS.all()).unwrap());
+    let users = nix::unistd::geteuid()
+        .is_root()
+        .then(|| claim_users(53_000, SLOTS.all()).unwrap());
     let programs = vec![(Program::Tool(Tool::Kubectl), kubectl.clone())];
-    let link = fork_spawner(programs, Profiles::load().unwrap(), Levels::default(), users, SLOTS).unwrap();
+    let link = fork_spawner(
+        programs,
+        Profiles::load().unwrap(),
+        Levels::default(),
+        users,
+        SLOTS,
+    )
+    .unwrap();
     metrics::set_global_recorder(&PANICS).unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let catalogues = Catalogue::carried().unwrap();
-        let file = PolicyFile { name: "read-only.toml".into(), text: include_str!("../policy/read-only.toml").into() };
+        let file = PolicyFile {
+            name: "read-only.toml".into(),
+            text: include_str!("../policy/read-only.toml").into(),
+        };
         let workspaces = Arc::new(Workspaces::create(Some(folder.path()), None).unwrap());
         let sandbox = Sandbox::new(link, SLOTS).unwrap();
         let policy = RwLock::new(Arc::new(Policy::load(&[file], &catalogues).unwrap()));
         let inventory = Arc::new(Inventory::new(catalogues, vec![(Tool::Kubectl, kubectl)]));
-        tokio::spawn(Arc::clone(&inventory).watch(sandbox.clone(), Arc::clone(&workspaces), LIMITS));
-        let settings = FileSettings { path: audit.clone(), max_bytes: 1 << 30, keep: 1, fsync: false };
+        tokio::spawn(Arc::clone(&inventory).watch(
+            sandbox.clone(),
+            Arc::clone(&workspaces),
+            LIMITS,
+        ));
+        let settings = FileSettings {
+            path: audit.clone(),
+            max_bytes: 1 << 30,
+            keep: 1,
+            fsync: false,
+        };
         let gate = Gate::new(Rooms {
             inventory: Arc::clone(&inventory),
             policy,
@@ -62,7 +100,12 @@ fn main() {
             allowed: Allowed::default(),
             workspaces: Arc::clone(&workspaces),
             discovery: DiscoveryCache::new(Duration::ZERO),
-            warm: WarmPool::new(WarmSettings::default(), sandbox.clone(), Arc::clone(&workspaces), LIMITS),
+            warm: WarmPool::new(
+                WarmSettings::default(),
+                sandbox.clone(),
+                Arc::clone(&workspaces),
+                LIMITS,
+            ),
             sandbox,
             admission: Admission::new(1, 0, 4, Duration::from_secs(1)),
             audit: Audit::to_file(settings, Seal::default()).unwrap(),
@@ -74,9 +117,13 @@ fn main() {
                 memory_bytes: LIMITS.memory_bytes,
             },
         });
-        until("kubectl is found", || inventory.catalogue(Tool::Kubectl).is_ok()).await;
+        until("kubectl is found", || {
+            inventory.catalogue(Tool::Kubectl).is_ok()
+        })
+        .await;
 
-        // Where it panics, and the effect of the decision that is recorded: before it nothing is allowed.
+        // Where it panics, and the effect of the decision that is recorded: before it nothing is
+        // allowed.
         for (at, effect) in [
             ("airlock_parse_seconds", "deny"),
             ("airlock_queue_seconds", "allow"),
@@ -87,17 +134,43 @@ fn main() {
             let outcome = run(&gate).await;
             PANICS.at(None);
             assert_eq!(outcome.label(), "internal", "{at}");
-            assert_eq!(outcome.refusal.unwrap().to_string(), "the call ended in a fault of this server", "{at}");
-            let lines: Vec<_> = records(&audit).into_iter().filter(|record| record["request_id"] == outcome.request_id.as_str()).collect();
-            assert_eq!((&lines[0]["event"], &lines[0]["effect"]), (&"decision".into(), &effect.into()), "{at}: {lines:?}");
+            assert_eq!(
+                outcome.refusal.unwrap().to_string(),
+                "the call ended in a fault of this server",
+                "{at}"
+            );
+            let lines: Vec<_> = records(&audit)
+                .into_iter()
+                .filter(|record| record["request_id"] == outcome.request_id.as_str())
+                .collect();
+            assert_eq!(
+                (&lines[0]["event"], &lines[0]["effect"]),
+                (&"decision".into(), &effect.into()),
+                "{at}: {lines:?}"
+            );
             if effect == "allow" {
-                assert_eq!((&lines[1]["event"], &lines[1]["code"]), (&"end".into(), &"internal".into()), "{at}: {lines:?}");
+                assert_eq!(
+                    (&lines[1]["event"], &lines[1]["code"]),
+                    (&"end".into(), &"internal".into()),
+                    "{at}: {lines:?}"
+                );
             } else {
                 assert_eq!(lines[0]["code"], "internal", "{at}: {lines:?}");
             }
-            assert_eq!(lines.len(), if effect == "allow" { 2 } else { 1 }, "{at}: {lines:?}");
-            let is_removed =
-                || !fs::read_dir(workspaces.path()).unwrap().any(|entry| entry.unwrap().file_name().to_string_lossy().starts_with("r-"));
+            assert_eq!(
+                lines.len(),
+                if effect == "allow" { 2 } else { 1 },
+                "{at}: {lines:?}"
+            );
+            let is_removed = || {
+                !fs::read_dir(workspaces.path()).unwrap().any(|entry| {
+                    entry
+                        .unwrap()
+                        .file_name()
+                        .to_string_lossy()
+                        .starts_with("r-")
+                })
+            };
             until("its directory is removed", is_removed).await;
             // There is one place: it was given back.
             let outcome = run(&gate).await;
@@ -112,11 +185,20 @@ fn main() {
 async fn run(gate: &Gate) -> Outcome {
     let arguments: Arguments = serde_json::from_str(r#"{"command": "version --client"}"#).unwrap();
     let request = arguments.request(Tool::Kubectl, Headers::default());
-    timeout(Duration::from_secs(60), gate.run(Caller::anonymous(Door::Rest), request, None)).await.expect("a call ends")
+    timeout(
+        Duration::from_secs(60),
+        gate.run(Caller::anonymous(Door::Rest), request, None),
+    )
+    .await
+    .expect("a call ends")
 }
 
 fn records(audit: &Path) -> Vec<Value> {
-    fs::read_to_string(audit).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    fs::read_to_string(audit)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 async fn until(what: &str, holds: impl Fn() -> bool) {

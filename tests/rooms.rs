@@ -3,7 +3,11 @@
 //! `lib.rs` lists the rooms in the order in which a request travels; this reads the `use crate::`
 //! and `crate::` paths of every source file and holds them to it.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that panics fails"
+)]
 
 use std::{fs, path::Path};
 
@@ -19,7 +23,12 @@ fn files(room: &str) -> Vec<std::path::PathBuf> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() { &mut folders } else { &mut found }.push(path);
+            if path.is_dir() {
+                &mut folders
+            } else {
+                &mut found
+            }
+            .push(path);
         }
     }
     found.sort();
@@ -28,12 +37,20 @@ fn files(room: &str) -> Vec<std::path::PathBuf> {
 
 /// The rooms that a file names behind `crate::`, in single paths and in `use crate::{a, b::c}`.
 fn named(text: &str) -> Vec<String> {
-    let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect();
+    let code: String = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .map(|line| format!("{line}\n"))
+        .collect();
     let mut rooms = Vec::new();
     for (at, _) in code.match_indices("crate::") {
         let rest = &code[at + "crate::".len()..];
         match rest.strip_prefix('{') {
-            None => rooms.push(rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()),
+            None => rooms.push(
+                rest.chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .collect(),
+            ),
             Some(list) => {
                 let mut depth = 0;
                 let mut name = String::new();
@@ -51,20 +68,30 @@ fn named(text: &str) -> Vec<String> {
             }
         }
     }
-    rooms.into_iter().map(|name| name.trim().split("::").next().unwrap().to_owned()).filter(|name| !name.is_empty()).collect()
+    rooms
+        .into_iter()
+        .map(|name| name.trim().split("::").next().unwrap().to_owned())
+        .filter(|name| !name.is_empty())
+        .collect()
 }
 
 #[test]
 fn a_room_uses_only_rooms_above_it() {
     let lib = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/lib.rs")).unwrap();
-    let rooms: Vec<&str> = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    let rooms: Vec<&str> = lib
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+        .collect();
     assert!(rooms.len() > 15, "{rooms:?}");
     let mut wrong = Vec::new();
     for (place, room) in rooms.iter().enumerate() {
         for file in files(room) {
             for used in named(&fs::read_to_string(&file).unwrap()) {
                 if used != *room && !rooms[..place].contains(&used.as_str()) {
-                    wrong.push(format!("{} uses {used}, which stands below {room}", file.display()));
+                    wrong.push(format!(
+                        "{} uses {used}, which stands below {room}",
+                        file.display()
+                    ));
                 }
             }
         }
@@ -75,17 +102,31 @@ fn a_room_uses_only_rooms_above_it() {
 #[test]
 fn unsafe_code_stands_in_one_file() {
     let lib = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/lib.rs")).unwrap();
-    let rooms = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    let rooms = lib
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
     for room in rooms {
         let files = files(room);
         if room != "sandbox" {
-            let head =
-                files.iter().filter(|file| file.ends_with("mod.rs")).min_by_key(|file| file.components().count()).unwrap_or(&files[0]);
-            assert!(fs::read_to_string(head).unwrap().contains("#![forbid(unsafe_code)]"), "{room} does not forbid unsafe code");
+            let head = files
+                .iter()
+                .filter(|file| file.ends_with("mod.rs"))
+                .min_by_key(|file| file.components().count())
+                .unwrap_or(&files[0]);
+            assert!(
+                fs::read_to_string(head)
+                    .unwrap()
+                    .contains("#![forbid(unsafe_code)]"),
+                "{room} does not forbid unsafe code"
+            );
             continue;
         }
         for file in files.iter().filter(|file| !file.ends_with("sys.rs")) {
-            assert!(!fs::read_to_string(file).unwrap().contains("unsafe {"), "{}", file.display());
+            assert!(
+                !fs::read_to_string(file).unwrap().contains("unsafe {"),
+                "{}",
+                file.display()
+            );
         }
     }
 }

@@ -1,11 +1,18 @@
-//! Do the tools that we build say what upstream's own builds say? And do they say the same when they were started before
-//! there was a request (docs/tuned.md)?
+//! Do the tools that we build say what upstream's own builds say? And do they say the same when
+//! they were started before there was a request (docs/tuned.md)?
 //!
-//! What is changed in their sources may change how long they take, and nothing else. Here every command's
-//! help is compared; `tests/verbs` compares what some 300 commands print, with upstream's builds in the place of the bare tools.
-//! Every third command is asked; `AIRLOCK_TEST_TUNED=all` asks about all.
+//! What is changed in their sources may change how long they take, and nothing else. Here every
+//! command's help is compared; `tests/verbs` compares what some 300 commands print, with upstream's
+//! builds in the place of the bare tools. Every third command is asked; `AIRLOCK_TEST_TUNED=all`
+//! asks about all.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test that panics fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that panics fails"
+)]
 #![allow(clippy::disallowed_methods, reason = "tests start processes")]
 
 use std::{
@@ -26,9 +33,16 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 /// The program, called by the tool's name.
 fn program(tool: Tool, name: &str) -> Command {
-    let bin = PathBuf::from(env::var_os("AIRLOCK_TEST_BIN").expect("AIRLOCK_TEST_BIN is not set: run `make test`"));
+    let bin = PathBuf::from(
+        env::var_os("AIRLOCK_TEST_BIN").expect("AIRLOCK_TEST_BIN is not set: run `make test`"),
+    );
     let mut command = Command::new(bin.join(name));
-    command.arg0(tool.as_str()).env_clear().env("HOME", "/nonexistent").env("PATH", "/nonexistent").env("LANG", "C.UTF-8");
+    command
+        .arg0(tool.as_str())
+        .env_clear()
+        .env("HOME", "/nonexistent")
+        .env("PATH", "/nonexistent")
+        .env("LANG", "C.UTF-8");
     command
 }
 
@@ -45,12 +59,20 @@ impl From<Output> for Said {
     fn from(output: Output) -> Self {
         let stderr = String::from_utf8(output.stderr).unwrap();
         let untimed = |line: &str| {
-            let parts = ["time=\"", "\"time\":\""].iter().find_map(|opening| line.split_once(opening));
-            parts.map_or(line.to_owned(), |(before, after)| before.to_owned() + after.split_once('"').unwrap().1)
+            let parts = ["time=\"", "\"time\":\""]
+                .iter()
+                .find_map(|opening| line.split_once(opening));
+            parts.map_or(line.to_owned(), |(before, after)| {
+                before.to_owned() + after.split_once('"').unwrap().1
+            })
         };
         Self {
             stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: stderr.split('\n').map(untimed).collect::<Vec<_>>().join("\n"),
+            stderr: stderr
+                .split('\n')
+                .map(untimed)
+                .collect::<Vec<_>>()
+                .join("\n"),
             status: output.status,
         }
     }
@@ -63,9 +85,20 @@ fn said(tool: Tool, name: String, words: &[String]) -> Said {
 
 fn agree(tool: Tool) {
     let catalogues = Catalogue::carried().unwrap();
-    let newest = catalogues.iter().filter(|catalogue| catalogue.tool() == tool).max_by_key(|catalogue| catalogue.version().to_owned());
-    let mut asked: Vec<Vec<String>> = newest.unwrap().commands().map(|command| command.path.words().to_vec()).collect();
-    let of_how_many = if env::var_os("AIRLOCK_TEST_TUNED").is_some_and(|count| count == "all") { 1 } else { 3 };
+    let newest = catalogues
+        .iter()
+        .filter(|catalogue| catalogue.tool() == tool)
+        .max_by_key(|catalogue| catalogue.version().to_owned());
+    let mut asked: Vec<Vec<String>> = newest
+        .unwrap()
+        .commands()
+        .map(|command| command.path.words().to_vec())
+        .collect();
+    let of_how_many = if env::var_os("AIRLOCK_TEST_TUNED").is_some_and(|count| count == "all") {
+        1
+    } else {
+        3
+    };
     asked = asked
         .into_iter()
         .step_by(of_how_many)
@@ -81,7 +114,10 @@ fn agree(tool: Tool) {
         for part in asked.chunks(asked.len().div_ceil(2)) {
             scope.spawn(move || {
                 for words in part {
-                    let (ours, upstreams) = (said(tool, tool.to_string(), words), said(tool, format!("{tool}-stock"), words));
+                    let (ours, upstreams) = (
+                        said(tool, tool.to_string(), words),
+                        said(tool, format!("{tool}-stock"), words),
+                    );
                     assert_eq!(ours, upstreams, "{tool} {words:?}");
                 }
             });
@@ -109,7 +145,8 @@ fn kubectl_says_what_upstreams_says() {
     agree(Tool::Kubectl);
 }
 
-/// Our build of a tool that has been started without a request, and the socket on which it waits for one.
+/// Our build of a tool that has been started without a request, and the socket on which it waits
+/// for one.
 struct Warm {
     child: Child,
     peer: UnixStream,
@@ -121,10 +158,19 @@ impl Warm {
         fcntl(&theirs, FcntlArg::F_SETFD(FdFlag::empty())).unwrap(); // it is inherited
         let mut command = program(tool, tool.as_str());
         command.env("AIRLOCK_WARM", theirs.as_raw_fd().to_string());
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut ready = [0];
         peer.read_exact(&mut ready).unwrap();
-        let expected = if matches!(tool, Tool::Kubectl | Tool::Helm) { b"d" } else { b"r" };
+        let expected = if matches!(tool, Tool::Kubectl | Tool::Helm) {
+            b"d"
+        } else {
+            b"r"
+        };
         assert_eq!(ready, *expected, "{tool}");
         Self { child, peer }
     }
@@ -140,7 +186,14 @@ impl Warm {
     /// What it says when these are the words and variables of its request.
     fn asked(self, words: &[&str], variables: &[&str]) -> Said {
         let count = words.len().to_string();
-        self.told(&[&["4294967296", "60", "1073741824", &count], words, variables].concat())
+        self.told(
+            &[
+                &["4294967296", "60", "1073741824", &count],
+                words,
+                variables,
+            ]
+            .concat(),
+        )
     }
 }
 
@@ -154,9 +207,22 @@ fn a_tool_that_was_started_before_its_request_says_what_it_says_else() {
             Tool::Istioctl => "version --remote=false",
             Tool::Argocd | Tool::Kubectl => "version --client",
         };
-        for line in [version, "--help", "help version", "version --help", "", "nosuch", "version --nosuch", "completion bash"] {
+        for line in [
+            version,
+            "--help",
+            "help version",
+            "version --help",
+            "",
+            "nosuch",
+            "version --nosuch",
+            "completion bash",
+        ] {
             let words: Vec<&str> = line.split_whitespace().collect();
-            let cold: Said = program(tool, tool.as_str()).args(&words).output().unwrap().into();
+            let cold: Said = program(tool, tool.as_str())
+                .args(&words)
+                .output()
+                .unwrap()
+                .into();
             assert!(cold.stdout.len() + cold.stderr.len() > 0, "{tool} {line}");
             let warm = Warm::start(tool).asked(&[&[tool.as_str()], words.as_slice()].concat(), &[]);
             assert_eq!(warm, cold, "{tool} {line}");
@@ -168,10 +234,22 @@ fn a_tool_that_was_started_before_its_request_says_what_it_says_else() {
 fn a_tool_that_was_started_before_its_request_has_the_requests_variables() {
     // Nothing of them is read before: each changes what is said about a server that nobody is.
     let rows: [(Tool, &[&str], &[&str]); 4] = [
-        (Tool::Argocd, &["app", "list", "--plaintext"], &["ARGOCD_SERVER=127.0.0.1:9", "ARGOCD_AUTH_TOKEN=a.b.c"]),
+        (
+            Tool::Argocd,
+            &["app", "list", "--plaintext"],
+            &["ARGOCD_SERVER=127.0.0.1:9", "ARGOCD_AUTH_TOKEN=a.b.c"],
+        ),
         (Tool::Helm, &["list"], &["HTTPS_PROXY=http://127.0.0.1:9"]),
-        (Tool::Istioctl, &["tag", "list"], &["HTTPS_PROXY=http://127.0.0.1:9"]),
-        (Tool::Kubectl, &["get", "--raw", "/healthz"], &["HTTPS_PROXY=http://127.0.0.1:9"]),
+        (
+            Tool::Istioctl,
+            &["tag", "list"],
+            &["HTTPS_PROXY=http://127.0.0.1:9"],
+        ),
+        (
+            Tool::Kubectl,
+            &["get", "--raw", "/healthz"],
+            &["HTTPS_PROXY=http://127.0.0.1:9"],
+        ),
     ];
     let folder = tempfile::tempdir().unwrap();
     let kubeconfig = folder.path().join("config");
@@ -181,11 +259,21 @@ fn a_tool_that_was_started_before_its_request_has_the_requests_variables() {
     let kubeconfig = format!("KUBECONFIG={}", kubeconfig.display());
     for (tool, words, variables) in rows {
         let variables = [variables, &[kubeconfig.as_str()]].concat();
-        let of_cold = variables.iter().map(|variable| variable.split_once('=').unwrap());
-        let cold: Said = program(tool, tool.as_str()).args(words).envs(of_cold).output().unwrap().into();
+        let of_cold = variables
+            .iter()
+            .map(|variable| variable.split_once('=').unwrap());
+        let cold: Said = program(tool, tool.as_str())
+            .args(words)
+            .envs(of_cold)
+            .output()
+            .unwrap()
+            .into();
         let warm = Warm::start(tool).asked(&[&[tool.as_str()], words].concat(), &variables);
         assert_eq!(warm, cold, "{tool}");
-        assert!(cold.stderr.contains("refused"), "{tool} asks the proxy that nobody listens as: {cold:?}");
+        assert!(
+            cold.stderr.contains("refused"),
+            "{tool} asks the proxy that nobody listens as: {cold:?}"
+        );
     }
 }
 
@@ -193,7 +281,15 @@ fn a_tool_that_was_started_before_its_request_has_the_requests_variables() {
 fn a_tool_without_a_use_ends() {
     for tool in TOOLS {
         let ended = Warm::start(tool).told(&[]);
-        assert_eq!((ended.status.code(), ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "", ""), "{tool}");
+        assert_eq!(
+            (
+                ended.status.code(),
+                ended.stdout.as_str(),
+                ended.stderr.as_str()
+            ),
+            (Some(0), "", ""),
+            "{tool}"
+        );
     }
 }
 
@@ -201,11 +297,21 @@ fn a_tool_without_a_use_ends() {
 fn a_tool_that_cannot_be_handed_a_request_says_nothing() {
     for tool in TOOLS {
         let name = tool.as_str();
-        for fields in
-            [&["1073741824", "60", "1073741824", "2", name][..], &["", "60", "1073741824", "1", name], &["1", "1", "1", "1", name, "A"]]
-        {
+        for fields in [
+            &["1073741824", "60", "1073741824", "2", name][..],
+            &["", "60", "1073741824", "1", name],
+            &["1", "1", "1", "1", name, "A"],
+        ] {
             let ended = Warm::start(tool).told(fields);
-            assert_eq!((ended.status.code(), ended.stdout.as_str(), ended.stderr.as_str()), (Some(125), "", ""), "{tool} {fields:?}");
+            assert_eq!(
+                (
+                    ended.status.code(),
+                    ended.stdout.as_str(),
+                    ended.stderr.as_str()
+                ),
+                (Some(125), "", ""),
+                "{tool} {fields:?}"
+            );
         }
     }
 }

@@ -3,8 +3,9 @@
 //! ```text
 //! {"seq":7,"prev":"<hash of record 6>","time":"…","event":"…",…,"hash":"<hash of all bytes before `,"hash":"`>"}
 //! ```
-//! The hash is over bytes and not over values, so that nobody has to agree on how JSON is written. Held by the
-//! properties in `fuzzing/audit.rs`: no byte and no line changes, goes or comes without being noticed.
+//! The hash is over bytes and not over values, so that nobody has to agree on how JSON is written.
+//! Held by the properties in `fuzzing/audit.rs`: no byte and no line changes, goes or comes without
+//! being noticed.
 
 use std::fmt;
 
@@ -13,7 +14,8 @@ use zeroize::Zeroizing;
 
 use crate::secret::SecretBytes;
 
-/// The longest line that is one. An argv has 8 KiB at most, which JSON may write six times as long, and its reason less.
+/// The longest line that is one. An argv has 8 KiB at most, which JSON may write six times as long,
+/// and its reason less.
 pub const LONGEST_LINE: usize = 256 * 1024;
 
 /// The hash of a line.
@@ -50,7 +52,11 @@ impl Hash {
     fn write(self, out: &mut Vec<u8>) {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         for byte in self.0 {
-            out.extend([byte >> 4, byte & 15].iter().filter_map(|digit| DIGITS.get(usize::from(*digit))));
+            out.extend(
+                [byte >> 4, byte & 15]
+                    .iter()
+                    .filter_map(|digit| DIGITS.get(usize::from(*digit))),
+            );
         }
     }
 }
@@ -73,22 +79,50 @@ const BLOCK: usize = 64;
 impl Seal {
     /// Sealed with a key.
     pub fn keyed(key: &[u8]) -> Self {
-        let mut padded = Zeroizing::new(if key.len() > BLOCK { Sha256::digest(key).to_vec() } else { key.to_vec() });
+        let mut padded = Zeroizing::new(if key.len() > BLOCK {
+            Sha256::digest(key).to_vec()
+        } else {
+            key.to_vec()
+        });
         padded.resize(BLOCK, 0);
-        Self { key: Some(SecretBytes::from(padded)) }
+        Self {
+            key: Some(SecretBytes::from(padded)),
+        }
     }
 
     /// The name in records.
     pub fn name(&self) -> &'static str {
-        if self.key.is_some() { "hmac-sha256" } else { "sha256" }
+        if self.key.is_some() {
+            "hmac-sha256"
+        } else {
+            "sha256"
+        }
     }
 
     /// The hash of `bytes`.
     pub fn of(&self, bytes: &[u8]) -> Hash {
-        let Some(key) = &self.key else { return Hash::of(bytes) };
-        let masked = |mask: u8| Zeroizing::new(key.expose().iter().map(|byte| byte ^ mask).collect::<Vec<u8>>());
-        let inner = Sha256::new().chain_update(masked(0x36).as_slice()).chain_update(bytes).finalize();
-        Hash(Sha256::new().chain_update(masked(0x5c).as_slice()).chain_update(inner).finalize().into())
+        let Some(key) = &self.key else {
+            return Hash::of(bytes);
+        };
+        let masked = |mask: u8| {
+            Zeroizing::new(
+                key.expose()
+                    .iter()
+                    .map(|byte| byte ^ mask)
+                    .collect::<Vec<u8>>(),
+            )
+        };
+        let inner = Sha256::new()
+            .chain_update(masked(0x36).as_slice())
+            .chain_update(bytes)
+            .finalize();
+        Hash(
+            Sha256::new()
+                .chain_update(masked(0x5c).as_slice())
+                .chain_update(inner)
+                .finalize()
+                .into(),
+        )
     }
 }
 
@@ -103,9 +137,13 @@ pub struct Chain {
 
 impl Chain {
     /// Before the first record.
-    pub const NEW: Self = Self { seq: 1, last: Hash::NONE };
+    pub const NEW: Self = Self {
+        seq: 1,
+        last: Hash::NONE,
+    };
 
-    /// Appends a line to `out` that holds the members in `fragment` (without braces); the place behind it.
+    /// Appends a line to `out` that holds the members in `fragment` (without braces); the place
+    /// behind it.
     pub fn link(self, seal: &Seal, fragment: &[u8], out: &mut Vec<u8>) -> Self {
         let start = out.len();
         out.extend_from_slice(format!("{{\"seq\":{},\"prev\":\"", self.seq).as_bytes());
@@ -116,7 +154,10 @@ impl Chain {
         out.extend_from_slice(HASH);
         hash.write(out);
         out.extend_from_slice(b"\"}\n");
-        Self { seq: self.seq + 1, last: hash }
+        Self {
+            seq: self.seq + 1,
+            last: hash,
+        }
     }
 }
 
@@ -125,7 +166,8 @@ const PREV: &[u8] = b",\"prev\":\"";
 const HASH: &[u8] = b",\"hash\":\"";
 const DIGITS: usize = 64;
 
-/// A line in its own right: whole and unchanged. Whether it stands in its place is another question.
+/// A line in its own right: whole and unchanged. Whether it stands in its place is another
+/// question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
     /// Its number.
@@ -156,7 +198,8 @@ impl Link {
     }
 
     fn sealed(seal: &Seal, line: &[u8], rest: &[u8]) -> Option<Self> {
-        let (sealed, tail) = line.split_at_checked(line.len().checked_sub(HASH.len() + DIGITS + 2)?)?;
+        let (sealed, tail) =
+            line.split_at_checked(line.len().checked_sub(HASH.len() + DIGITS + 2)?)?;
         let hash = Hash::read(tail.strip_prefix(HASH)?.strip_suffix(b"\"}")?)?;
         let digits = rest.iter().position(|byte| !byte.is_ascii_digit())?;
         let (seq, rest) = rest.split_at_checked(digits)?;
@@ -165,17 +208,27 @@ impl Link {
         if !rest.starts_with(b"\",") || seq.starts_with(b"0") || seal.of(sealed) != hash {
             return None;
         }
-        Some(Self { seq: std::str::from_utf8(seq).ok()?.parse().ok()?, prev: Hash::read(prev)?, hash })
+        Some(Self {
+            seq: std::str::from_utf8(seq).ok()?.parse().ok()?,
+            prev: Hash::read(prev)?,
+            hash,
+        })
     }
 
     /// Whether a line may begin like this.
     pub fn may_begin(bytes: &[u8]) -> bool {
-        bytes.iter().zip(SEQ).all(|(byte, expected)| byte == expected)
+        bytes
+            .iter()
+            .zip(SEQ)
+            .all(|(byte, expected)| byte == expected)
     }
 
     /// The place behind it.
     pub fn next(self) -> Chain {
-        Chain { seq: self.seq.saturating_add(1), last: self.hash }
+        Chain {
+            seq: self.seq.saturating_add(1),
+            last: self.hash,
+        }
     }
 }
 
@@ -209,13 +262,26 @@ mod tests {
         let third = second.link(&seal, b"\"event\":\"stop\"", &mut out);
         let lines: Vec<&[u8]> = out.split(|byte| *byte == b'\n').collect();
         let read = |line| Link::read(&seal, line);
-        assert_eq!(read(lines[0]), Ok(Link { seq: 1, prev: Hash::NONE, hash: second.last }));
+        assert_eq!(
+            read(lines[0]),
+            Ok(Link {
+                seq: 1,
+                prev: Hash::NONE,
+                hash: second.last
+            })
+        );
         assert_eq!(read(lines[1]).unwrap().next(), third);
         assert_eq!(read(lines[1]).unwrap().prev, second.last);
         // What the manual says: the hash of all that stands before it.
-        let (sealed, hash) = std::str::from_utf8(lines[1]).unwrap().split_once(",\"hash\":\"").unwrap();
+        let (sealed, hash) = std::str::from_utf8(lines[1])
+            .unwrap()
+            .split_once(",\"hash\":\"")
+            .unwrap();
         assert_eq!(format!("{}\"}}", Hash::of(sealed.as_bytes())), hash);
-        assert_eq!(Link::read(&Seal::keyed(b"k"), lines[0]), Err(NoLink::Changed));
+        assert_eq!(
+            Link::read(&Seal::keyed(b"k"), lines[0]),
+            Err(NoLink::Changed)
+        );
         assert_eq!(read(b"listening"), Err(NoLink::Foreign));
     }
 }

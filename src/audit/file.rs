@@ -1,7 +1,8 @@
 //! The file that records go to: found as a crash left it, bounded in size, one writer at a time.
 //!
-//! May not guess: a file whose last whole line is not a record of this chain is refused at start, and nothing in it
-//! is touched. Only what has no line break behind it is taken away, which is a record that nobody was told of.
+//! May not guess: a file whose last whole line is not a record of this chain is refused at start,
+//! and nothing in it is touched. Only what has no line break behind it is taken away, which is a
+//! record that nobody was told of.
 
 use std::{
     fs::{self, File, Metadata, OpenOptions, TryLockError},
@@ -27,7 +28,8 @@ pub struct FileSettings {
     pub max_bytes: u64,
     /// How many full ones are kept, as `path.1` (the newest) to `path.N`.
     pub keep: u32,
-    /// Whether each record is on the disk before its call goes on, and not only in the kernel's memory.
+    /// Whether each record is on the disk before its call goes on, and not only in the kernel's
+    /// memory.
     pub fsync: bool,
 }
 
@@ -113,7 +115,10 @@ const ROTATE_AGAIN: Duration = Duration::from_secs(60);
 impl LogFile {
     pub(super) fn open(settings: FileSettings, seal: &Seal) -> Result<Opened, AuditError> {
         let path = settings.path.clone();
-        let failed = |source| AuditError::Open { path: path.clone(), source };
+        let failed = |source| AuditError::Open {
+            path: path.clone(),
+            source,
+        };
         let mut file = open(&path, false).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
@@ -125,7 +130,11 @@ impl LogFile {
             return Err(failed(io::Error::other("it is not a regular file")));
         }
         if let Some(owner) = strange_owner(&metadata) {
-            return Err(AuditError::Foreign { path, owner, us: geteuid().as_raw() });
+            return Err(AuditError::Foreign {
+                path,
+                owner,
+                us: geteuid().as_raw(),
+            });
         }
         if metadata.mode() & 0o022 != 0 {
             return Err(AuditError::Exposed(path));
@@ -135,22 +144,39 @@ impl LogFile {
             return Err(AuditError::Strange(path));
         }
         let (chain, begin) = match (end.last, rotated(&path, 1)) {
-            (Some(line), _) => (behind(seal, &line).ok_or_else(|| AuditError::Strange(path.clone()))?, None),
+            (Some(line), _) => (
+                behind(seal, &line).ok_or_else(|| AuditError::Strange(path.clone()))?,
+                None,
+            ),
             // A crash between a rotation and the first record, or somebody took the file away.
             (None, previous) => match last_of(&previous).map_err(failed)? {
                 None => (Chain::NEW, None),
-                Some(line) => (behind(seal, &line).ok_or(AuditError::Strange(previous))?, Some(Begin::Rotated)),
+                Some(line) => (
+                    behind(seal, &line).ok_or(AuditError::Strange(previous))?,
+                    Some(Begin::Rotated),
+                ),
             },
         };
         if end.torn > 0 {
             file.set_len(end.whole).map_err(failed)?;
         }
-        let file = Self { settings, file, length: end.whole, is_renamed: false, not_before: None };
-        Ok(Opened { file, chain, begin, repaired: end.torn })
+        let file = Self {
+            settings,
+            file,
+            length: end.whole,
+            is_renamed: false,
+            not_before: None,
+        };
+        Ok(Opened {
+            file,
+            chain,
+            begin,
+            repaired: end.torn,
+        })
     }
 
-    /// Makes sure that what is appended goes to the file of that name, and that it has room. Says so when the next
-    /// record is the first of a file.
+    /// Makes sure that what is appended goes to the file of that name, and that it has room. Says
+    /// so when the next record is the first of a file.
     pub(super) fn prepare(&mut self) -> io::Result<Option<Begin>> {
         let ours = self.file.metadata()?;
         let is_there = match fs::symlink_metadata(&self.settings.path) {
@@ -159,7 +185,11 @@ impl LogFile {
             Err(error) => return Err(error),
         };
         if !is_there {
-            let why = if self.is_renamed { Begin::Rotated } else { Begin::Replaced };
+            let why = if self.is_renamed {
+                Begin::Rotated
+            } else {
+                Begin::Replaced
+            };
             self.begin()?;
             if why == Begin::Replaced {
                 tracing::error!(path = %self.settings.path.display(), "the audit file was taken away; a new one goes on");
@@ -190,19 +220,35 @@ impl LogFile {
         let mut written = 0;
         while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
             match self.file.write(rest) {
-                Ok(0) => return Err(Failure { written, sure: written, error: io::ErrorKind::WriteZero.into() }),
+                Ok(0) => {
+                    return Err(Failure {
+                        written,
+                        sure: written,
+                        error: io::ErrorKind::WriteZero.into(),
+                    });
+                }
                 Ok(count) => {
                     written += count;
                     self.length += count as u64;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Failure { written, sure: written, error }),
+                Err(error) => {
+                    return Err(Failure {
+                        written,
+                        sure: written,
+                        error,
+                    });
+                }
             }
         }
         if (self.settings.fsync || is_last)
             && let Err(error) = self.file.sync_data()
         {
-            return Err(Failure { written, sure: 0, error });
+            return Err(Failure {
+                written,
+                sure: 0,
+                error,
+            });
         }
         Ok(())
     }
@@ -234,7 +280,10 @@ impl LogFile {
         let path = &self.settings.path;
         let file = open(path, true).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => {
-                let told = format!("another file is at {}, and nothing is written to it; move it away", path.display());
+                let told = format!(
+                    "another file is at {}, and nothing is written to it; move it away",
+                    path.display()
+                );
                 io::Error::new(io::ErrorKind::AlreadyExists, told)
             }
             _ => error,
@@ -242,8 +291,12 @@ impl LogFile {
         file.try_lock().map_err(io::Error::from)?;
         self.file = file;
         (self.length, self.is_renamed, self.not_before) = (0, false, None);
-        // The names are to last as well. Where they cannot be made to, what is written does not change.
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // The names are to last as well. Where they cannot be made to, what is written does not
+        // change.
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
             tracing::warn!(path = %folder.display(), %error, "the folder of the audit could not be synced");
         }
@@ -253,8 +306,17 @@ impl LogFile {
 
 fn open(path: &Path, is_new: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.read(true).append(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
-    if is_new { options.create_new(true) } else { options.create(true) }.open(path)
+    options
+        .read(true)
+        .append(true)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    if is_new {
+        options.create_new(true)
+    } else {
+        options.create(true)
+    }
+    .open(path)
 }
 
 /// The owner of a file, when that is neither root nor this process's user.
@@ -276,7 +338,11 @@ fn behind(seal: &Seal, line: &[u8]) -> Option<Chain> {
 
 /// The last whole line of a file that may not be there.
 fn last_of(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path) {
+    match OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(path)
+    {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
         Ok(mut file) => {
@@ -307,9 +373,21 @@ impl End {
         file.take(length - from).read_to_end(&mut bytes)?;
         let line_break = bytes.iter().rposition(|byte| *byte == b'\n');
         let torn = bytes.split_off(line_break.map_or(0, |at| at + 1));
-        let last = line_break.and_then(|at| bytes.get(..at)?.rsplit(|byte| *byte == b'\n').next().map(<[u8]>::to_vec));
-        let is_ours = torn.len() <= LONGEST_LINE && (torn.iter().all(|byte| *byte == 0) || Link::may_begin(&torn));
+        let last = line_break.and_then(|at| {
+            bytes
+                .get(..at)?
+                .rsplit(|byte| *byte == b'\n')
+                .next()
+                .map(<[u8]>::to_vec)
+        });
+        let is_ours = torn.len() <= LONGEST_LINE
+            && (torn.iter().all(|byte| *byte == 0) || Link::may_begin(&torn));
         let torn = torn.len() as u64;
-        Ok(Self { whole: length - torn, torn, is_ours, last })
+        Ok(Self {
+            whole: length - torn,
+            torn,
+            is_ours,
+            last,
+        })
     }
 }

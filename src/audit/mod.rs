@@ -1,8 +1,9 @@
-//! One JSON object per decision and per end of a call, each sealed and tied to the one before. Holds no secret,
-//! decides nothing.
+//! One JSON object per decision and per end of a call, each sealed and tied to the one before.
+//! Holds no secret, decides nothing.
 //!
-//! The decision is written before the child starts: a call that cannot be recorded is refused. `kube-airlock audit
-//! verify` finds what was changed, taken out or put in; SECURITY.md says what that proves. docs/audit.md has the fields.
+//! The decision is written before the child starts: a call that cannot be recorded is refused.
+//! `kube-airlock audit verify` finds what was changed, taken out or put in; SECURITY.md says what
+//! that proves. docs/audit.md has the fields.
 
 #![forbid(unsafe_code)]
 
@@ -32,7 +33,10 @@ use tokio::{
 
 pub use chain::{Chain, Hash, Link, NoLink, Seal};
 pub use file::{AuditError, FileSettings, MOST_KEPT, rotated, strange_owner};
-pub use record::{DecisionRecord, EndRecord, PolicyDigest, PolicyRecord, StageRecord, StartRecord, StopRecord, Who, milliseconds};
+pub use record::{
+    DecisionRecord, EndRecord, PolicyDigest, PolicyRecord, StageRecord, StartRecord, StopRecord,
+    Who, milliseconds,
+};
 pub use verify::{Break, Broken, Report, Verifier};
 
 use file::{LogFile, Opened};
@@ -44,7 +48,8 @@ use crate::metrics;
 /// The way to the records. Dropped, it writes what is owed and ends.
 pub struct Audit {
     orders: Sender<Order>,
-    /// Decisions that may wait. Ends need no place: there are no more than allowed calls, and they must get through.
+    /// Decisions that may wait. Ends need no place: there are no more than allowed calls, and they
+    /// must get through.
     places: Arc<Semaphore>,
     shared: Arc<Shared>,
     epoch: Instant,
@@ -72,12 +77,23 @@ impl Audit {
     /// # Errors
     /// When the file cannot be the audit's.
     pub fn to_file(settings: FileSettings, seal: Seal) -> Result<Self, AuditError> {
-        let Opened { file, chain, begin, repaired } = LogFile::open(settings, &seal)?;
+        let Opened {
+            file,
+            chain,
+            begin,
+            repaired,
+        } = LogFile::open(settings, &seal)?;
         let begin = begin.and_then(|reason| fragment("file", FileRecord { reason }).ok());
         Self::start_writer(Sink::File(file), seal, chain, begin, repaired)
     }
 
-    fn start_writer(sink: Sink, seal: Seal, chain: Chain, begin: Option<Vec<u8>>, repaired: u64) -> Result<Self, AuditError> {
+    fn start_writer(
+        sink: Sink,
+        seal: Seal,
+        chain: Chain,
+        begin: Option<Vec<u8>>,
+        repaired: u64,
+    ) -> Result<Self, AuditError> {
         let (orders, queue) = channel();
         let (shared, epoch) = (Arc::<Shared>::default(), Instant::now());
         let writer = Writer {
@@ -91,8 +107,18 @@ impl Audit {
             shared: Arc::clone(&shared),
             epoch,
         };
-        thread::Builder::new().name("audit".into()).spawn(move || writer.run(&queue)).map_err(AuditError::Thread)?;
-        Ok(Self { orders, places: Arc::new(Semaphore::new(LONGEST_QUEUE)), shared, epoch, seal, repaired })
+        thread::Builder::new()
+            .name("audit".into())
+            .spawn(move || writer.run(&queue))
+            .map_err(AuditError::Thread)?;
+        Ok(Self {
+            orders,
+            places: Arc::new(Semaphore::new(LONGEST_QUEUE)),
+            shared,
+            epoch,
+            seal,
+            repaired,
+        })
     }
 
     /// Records that the server starts under these rules.
@@ -142,16 +168,29 @@ impl Audit {
         self.write("stop", StopRecord {}, true).await
     }
 
-    async fn write(&self, event: &'static str, record: impl Serialize, is_kept: bool) -> io::Result<()> {
+    async fn write(
+        &self,
+        event: &'static str,
+        record: impl Serialize,
+        is_kept: bool,
+    ) -> io::Result<()> {
         let written = self.order(event, record, is_kept).await;
         metrics::audit(event, written.as_ref().err().map(io::Error::kind));
         written
     }
 
-    async fn order(&self, event: &'static str, record: impl Serialize, is_kept: bool) -> io::Result<()> {
+    async fn order(
+        &self,
+        event: &'static str,
+        record: impl Serialize,
+        is_kept: bool,
+    ) -> io::Result<()> {
         let fragment = fragment(event, record)?;
         if !fits(&fragment) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the record is too long"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the record is too long",
+            ));
         }
         // Whoever comes while nothing moves would wait as long as those before him, and in vain.
         if !is_kept && self.is_stalled() {
@@ -161,12 +200,31 @@ impl Audit {
         let (done, is_there) = oneshot::channel();
         let mut is_sent = false;
         let written = timeout(WRITTEN_WITHIN, async {
-            let place = if is_kept { None } else { Some(Arc::clone(&self.places).acquire_owned().await.map_err(|_| ended())?) };
-            self.orders.send(Order { fragment, is_kept, is_last: event == "stop", done, _place: place }).map_err(|_| ended())?;
+            let place = if is_kept {
+                None
+            } else {
+                Some(
+                    Arc::clone(&self.places)
+                        .acquire_owned()
+                        .await
+                        .map_err(|_| ended())?,
+                )
+            };
+            self.orders
+                .send(Order {
+                    fragment,
+                    is_kept,
+                    is_last: event == "stop",
+                    done,
+                    _place: place,
+                })
+                .map_err(|_| ended())?;
             is_sent = true;
             is_there.await.map_err(|_| ended())?
         });
-        let written = written.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let written = written
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         if !is_sent {
             self.shared.turned_away.fetch_add(1, Ordering::Relaxed);
         }
@@ -176,7 +234,12 @@ impl Audit {
     fn is_stalled(&self) -> bool {
         match self.shared.busy_since.load(Ordering::Relaxed) {
             0 => false,
-            since => self.epoch.elapsed().saturating_sub(Duration::from_millis(since)) > WRITTEN_WITHIN,
+            since => {
+                self.epoch
+                    .elapsed()
+                    .saturating_sub(Duration::from_millis(since))
+                    > WRITTEN_WITHIN
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What records say. None of it is a secret: an argv is rendered from what was parsed, a reason quotes excerpts, a
-//! target has no userinfo.
+//! What records say. None of it is a secret: an argv is rendered from what was parsed, a reason
+//! quotes excerpts, a target has no userinfo.
 
 use std::{
     io,
@@ -43,7 +43,10 @@ pub struct PolicyDigest {
 impl PolicyDigest {
     /// Of a file called `file`.
     pub fn of(file: &str, text: &str) -> Self {
-        Self { file: file.to_owned(), sha256: Hash::of(text.as_bytes()).to_string() }
+        Self {
+            file: file.to_owned(),
+            sha256: Hash::of(text.as_bytes()).to_string(),
+        }
     }
 }
 
@@ -152,7 +155,12 @@ pub struct Who<'a> {
 impl<'a> Who<'a> {
     /// Names `caller`, who uses `client`.
     pub fn of(caller: &'a Caller, client: Option<&'a Excerpt>) -> Self {
-        Self { principal: caller.principal(), groups: caller.groups(), door: caller.door().as_str(), client: client.map(Excerpt::text) }
+        Self {
+            principal: caller.principal(),
+            groups: caller.groups(),
+            door: caller.door().as_str(),
+            client: client.map(Excerpt::text),
+        }
     }
 }
 
@@ -164,7 +172,8 @@ pub struct EndRecord<'a> {
     /// The tool.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool: Option<Tool>,
-    /// The exit status, with filters that of the last one; 128 + n for a signal. None when no child ran.
+    /// The exit status, with filters that of the last one; 128 + n for a signal. None when no child
+    /// ran.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
     /// The tool and the filters behind it, when there are any.
@@ -219,7 +228,11 @@ struct Members<T> {
 
 /// The members of a line, without the braces around them.
 pub(super) fn fragment(event: &'static str, record: impl Serialize) -> io::Result<Vec<u8>> {
-    let mut text = serde_json::to_vec(&Members { time: now(), event, record })?;
+    let mut text = serde_json::to_vec(&Members {
+        time: now(),
+        event,
+        record,
+    })?;
     text.pop();
     text.remove(0);
     Ok(text)

@@ -10,7 +10,12 @@ use std::{
 use super::*;
 
 fn decision(id: &str) -> DecisionRecord<'_> {
-    let who = Who { principal: "web", groups: &[], door: "rest", client: None };
+    let who = Who {
+        principal: "web",
+        groups: &[],
+        door: "rest",
+        client: None,
+    };
     DecisionRecord {
         request_id: id,
         who,
@@ -29,25 +34,47 @@ fn decision(id: &str) -> DecisionRecord<'_> {
 }
 
 fn end(id: &str) -> EndRecord<'_> {
-    EndRecord { request_id: id, ..EndRecord::default() }
+    EndRecord {
+        request_id: id,
+        ..EndRecord::default()
+    }
 }
 
 fn report(seal: Seal, files: &[&Path]) -> Report {
     let mut verifier = Verifier::new(seal, false);
     for file in files {
-        verifier.read(&file.display().to_string(), fs::read(file).unwrap().as_slice()).unwrap();
+        verifier
+            .read(
+                &file.display().to_string(),
+                fs::read(file).unwrap().as_slice(),
+            )
+            .unwrap();
     }
     verifier.finish(None, "the last")
 }
 
 /// What the records of a file are about.
 fn events(file: &Path) -> Vec<String> {
-    let event = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["event"].as_str().unwrap().to_owned();
-    fs::read_to_string(file).unwrap().lines().map(event).collect()
+    let event = |line: &str| {
+        serde_json::from_str::<serde_json::Value>(line).unwrap()["event"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    fs::read_to_string(file)
+        .unwrap()
+        .lines()
+        .map(event)
+        .collect()
 }
 
 fn settings(folder: &Path, max_bytes: u64) -> FileSettings {
-    FileSettings { path: folder.join("audit.jsonl"), max_bytes, keep: 3, fsync: false }
+    FileSettings {
+        path: folder.join("audit.jsonl"),
+        max_bytes,
+        keep: 3,
+        fsync: false,
+    }
 }
 
 /// The writer ends a moment after the last handle; the lock of its file goes with it.
@@ -87,18 +114,28 @@ impl Pipe {
 
     fn report(&self) -> Report {
         let mut verifier = Verifier::new(Seal::default(), false);
-        verifier.read("pipe", self.change(|state| state.text.clone()).as_slice()).unwrap();
+        verifier
+            .read("pipe", self.change(|state| state.text.clone()).as_slice())
+            .unwrap();
         verifier.finish(None, "pipe")
     }
 }
 
 impl Write for Pipe {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut state = self.0.1.wait_while(self.0.0.lock().unwrap(), |state| state.is_stalled).unwrap();
+        let mut state = self
+            .0
+            .1
+            .wait_while(self.0.0.lock().unwrap(), |state| state.is_stalled)
+            .unwrap();
         let taken = bytes.len().min(state.room);
         state.room -= taken;
         state.text.extend_from_slice(&bytes[..taken]);
-        if taken == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(taken) }
+        if taken == 0 {
+            Err(io::ErrorKind::StorageFull.into())
+        } else {
+            Ok(taken)
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -131,14 +168,25 @@ async fn a_stream_that_is_full_for_a_time_has_a_gap_and_no_break() {
         assert!(refused > 3, "{refused}");
         audit.end(&end("runs")).await.unwrap_err();
         pipe.change(|state| state.room = 1 << 20);
-        until("the end is written", || pipe.change(|state| String::from_utf8_lossy(&state.text).contains(r#""event":"end""#))).await;
+        until("the end is written", || {
+            pipe.change(|state| String::from_utf8_lossy(&state.text).contains(r#""event":"end""#))
+        })
+        .await;
         audit.decision(&decision("later")).await.unwrap();
         let report = pipe.report();
         assert_eq!(report.broken, [], "{room}");
         assert_eq!(report.unrecorded_calls, refused, "{room}");
-        // The decisions that were written before it was full had no end in this test; the one that came late is closed.
-        let open: Vec<&str> = report.open.iter().map(|open| open.request_id.as_str()).collect();
-        assert!(!open.contains(&"runs") && open.contains(&"later"), "{room}: {open:?}");
+        // The decisions that were written before it was full had no end in this test; the one that
+        // came late is closed.
+        let open: Vec<&str> = report
+            .open
+            .iter()
+            .map(|open| open.request_id.as_str())
+            .collect();
+        assert!(
+            !open.contains(&"runs") && open.contains(&"later"),
+            "{room}: {open:?}"
+        );
     }
 }
 
@@ -149,17 +197,44 @@ async fn a_reader_that_stalls_costs_five_seconds_once_and_then_nothing() {
     audit.start(Vec::new()).await.unwrap();
     pipe.change(|state| state.is_stalled = true);
     let waited = Arc::clone(&audit);
-    let first = tokio::spawn(async move { waited.decision(&decision("a")).await.map_err(|error| error.kind()) });
+    let first = tokio::spawn(async move {
+        waited
+            .decision(&decision("a"))
+            .await
+            .map_err(|error| error.kind())
+    });
     assert_eq!(first.await.unwrap(), Err(io::ErrorKind::TimedOut));
     let asked = Instant::now();
-    assert_eq!(audit.decision(&decision("not even asked")).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
-    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    assert_eq!(
+        audit
+            .decision(&decision("not even asked"))
+            .await
+            .unwrap_err()
+            .kind(),
+        io::ErrorKind::TimedOut
+    );
+    assert!(
+        asked.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        asked.elapsed()
+    );
     pipe.change(|state| state.is_stalled = false);
-    until("it goes on", || pipe.change(|state| state.text.iter().filter(|byte| **byte == b'\n').count()) >= 3).await;
+    until("it goes on", || {
+        pipe.change(|state| state.text.iter().filter(|byte| **byte == b'\n').count()) >= 3
+    })
+    .await;
     audit.decision(&decision("b")).await.unwrap();
     let report = pipe.report();
-    let open: Vec<&str> = report.open.iter().map(|open| open.request_id.as_str()).collect();
-    assert_eq!((report.broken.len(), report.unrecorded_calls, open), (0, 2, vec!["b"]), "the late one is not open");
+    let open: Vec<&str> = report
+        .open
+        .iter()
+        .map(|open| open.request_id.as_str())
+        .collect();
+    assert_eq!(
+        (report.broken.len(), report.unrecorded_calls, open),
+        (0, 2, vec!["b"]),
+        "the late one is not open"
+    );
 }
 
 #[tokio::test]
@@ -176,8 +251,16 @@ async fn a_file_is_rotated_and_goes_on_after_a_restart() {
         }
         audit.stop().await.unwrap();
     }
-    let files: Vec<_> = (1..=3).rev().map(|number| rotated(&settings.path, number)).chain([settings.path.clone()]).collect();
-    let kept: Vec<&Path> = files.iter().map(std::path::PathBuf::as_path).filter(|path| path.exists()).collect();
+    let files: Vec<_> = (1..=3)
+        .rev()
+        .map(|number| rotated(&settings.path, number))
+        .chain([settings.path.clone()])
+        .collect();
+    let kept: Vec<&Path> = files
+        .iter()
+        .map(std::path::PathBuf::as_path)
+        .filter(|path| path.exists())
+        .collect();
     assert_eq!(kept.len(), 4, "{kept:?}");
     assert!(!rotated(&settings.path, 4).exists());
     let found = report(Seal::default(), &kept);
@@ -185,7 +268,10 @@ async fn a_file_is_rotated_and_goes_on_after_a_restart() {
     assert!(found.first.unwrap() > 1, "the oldest is gone");
     assert_eq!(found.last.unwrap().event, "stop");
     for file in kept {
-        assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(file).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         assert_eq!(events(file)[0], "file");
     }
     // The newest one alone is whole as well.
@@ -209,40 +295,91 @@ async fn what_a_crash_cut_is_repaired_and_said() {
         audit.start(Vec::new()).await.unwrap();
         drop(audit);
         let found = report(Seal::default(), &[&settings.path]);
-        assert_eq!((found.broken, found.repaired_bytes), (Vec::new(), left as u64));
+        assert_eq!(
+            (found.broken, found.repaired_bytes),
+            (Vec::new(), left as u64)
+        );
         assert_eq!(events(&settings.path), ["start", "start"]);
     }
     // A power failure leaves zeros.
     fs::write(&settings.path, [lines[0], &[0; 300]].concat()).unwrap();
-    reopened(settings.clone()).await.start(Vec::new()).await.unwrap();
-    assert_eq!(report(Seal::default(), &[&settings.path]).repaired_bytes, 300);
+    reopened(settings.clone())
+        .await
+        .start(Vec::new())
+        .await
+        .unwrap();
+    assert_eq!(
+        report(Seal::default(), &[&settings.path]).repaired_bytes,
+        300
+    );
     // Between the renaming of a full file and the first record of the next one.
     fs::rename(&settings.path, rotated(&settings.path, 1)).unwrap();
-    reopened(settings.clone()).await.start(Vec::new()).await.unwrap();
+    reopened(settings.clone())
+        .await
+        .start(Vec::new())
+        .await
+        .unwrap();
     assert_eq!(events(&settings.path), ["file", "start"]);
-    assert_eq!(report(Seal::default(), &[&rotated(&settings.path, 1), &settings.path]).broken, []);
+    assert_eq!(
+        report(
+            Seal::default(),
+            &[&rotated(&settings.path, 1), &settings.path]
+        )
+        .broken,
+        []
+    );
 }
 
 #[tokio::test]
 async fn a_file_that_is_not_this_chains_is_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(folder.path(), 1 << 20);
-    for text in ["root:x:0:0\n", "hello", "{\"seq\":1}\n", &"x".repeat(400_000)] {
+    for text in [
+        "root:x:0:0\n",
+        "hello",
+        "{\"seq\":1}\n",
+        &"x".repeat(400_000),
+    ] {
         fs::write(&settings.path, text).unwrap();
         fs::set_permissions(&settings.path, fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(matches!(Audit::to_file(settings.clone(), Seal::default()), Err(AuditError::Strange(_))), "{}", &text[..5]);
+        assert!(
+            matches!(
+                Audit::to_file(settings.clone(), Seal::default()),
+                Err(AuditError::Strange(_))
+            ),
+            "{}",
+            &text[..5]
+        );
         assert_eq!(fs::read_to_string(&settings.path).unwrap(), text);
     }
     fs::remove_file(&settings.path).unwrap();
     let audit = reopened(settings.clone()).await;
     audit.start(Vec::new()).await.unwrap();
-    assert!(matches!(Audit::to_file(settings.clone(), Seal::default()), Err(AuditError::Taken(_))), "one writer");
+    assert!(
+        matches!(
+            Audit::to_file(settings.clone(), Seal::default()),
+            Err(AuditError::Taken(_))
+        ),
+        "one writer"
+    );
     drop(audit);
     drop(reopened(settings.clone()).await);
-    assert!(matches!(Audit::to_file(settings.clone(), Seal::keyed(b"k")), Err(AuditError::Strange(_) | AuditError::Taken(_))));
+    assert!(matches!(
+        Audit::to_file(settings.clone(), Seal::keyed(b"k")),
+        Err(AuditError::Strange(_) | AuditError::Taken(_))
+    ));
     fs::set_permissions(&settings.path, fs::Permissions::from_mode(0o622)).unwrap();
-    until("the last one has ended", || !matches!(Audit::to_file(settings.clone(), Seal::default()), Err(AuditError::Taken(_)))).await;
-    assert!(matches!(Audit::to_file(settings.clone(), Seal::default()), Err(AuditError::Exposed(_))));
+    until("the last one has ended", || {
+        !matches!(
+            Audit::to_file(settings.clone(), Seal::default()),
+            Err(AuditError::Taken(_))
+        )
+    })
+    .await;
+    assert!(matches!(
+        Audit::to_file(settings.clone(), Seal::default()),
+        Err(AuditError::Exposed(_))
+    ));
 }
 
 #[tokio::test]
@@ -256,19 +393,33 @@ async fn a_file_that_is_taken_away_or_cut_is_noticed_and_recording_goes_on() {
     fs::rename(&settings.path, &moved).unwrap();
     audit.decision(&decision("b")).await.unwrap();
     assert_eq!(events(&settings.path), ["file", "decision"]);
-    assert_eq!(report(Seal::default(), &[&moved, &settings.path]).broken, [], "nothing was lost");
+    assert_eq!(
+        report(Seal::default(), &[&moved, &settings.path]).broken,
+        [],
+        "nothing was lost"
+    );
     fs::remove_file(&settings.path).unwrap();
     audit.decision(&decision("c")).await.unwrap();
     assert_eq!(report(Seal::default(), &[&settings.path]).broken, []);
-    assert!(matches!(report(Seal::default(), &[&moved, &settings.path]).broken[0].why, Broken::Missing { from: 3, to: 4 }));
+    assert!(matches!(
+        report(Seal::default(), &[&moved, &settings.path]).broken[0].why,
+        Broken::Missing { from: 3, to: 4 }
+    ));
     // As `copytruncate` does it; without the copy, what it had is missing.
     let copy = folder.path().join("copy");
     fs::copy(&settings.path, &copy).unwrap();
     fs::write(&settings.path, "").unwrap();
     audit.decision(&decision("d")).await.unwrap();
-    assert!(fs::read_to_string(&settings.path).unwrap().contains(r#""reason":"truncated""#));
+    assert!(
+        fs::read_to_string(&settings.path)
+            .unwrap()
+            .contains(r#""reason":"truncated""#)
+    );
     assert_eq!(report(Seal::default(), &[&copy, &settings.path]).broken, []);
-    assert!(matches!(report(Seal::default(), &[&settings.path]).broken[0].why, Broken::Headless { .. }));
+    assert!(matches!(
+        report(Seal::default(), &[&settings.path]).broken[0].why,
+        Broken::Headless { .. }
+    ));
 }
 
 #[tokio::test]
@@ -283,8 +434,14 @@ async fn a_file_that_is_put_in_its_place_is_left_as_it_is_and_calls_are_refused_
     fs::rename(&theirs, &settings.path).unwrap();
     for id in ["a", "b"] {
         let refused = audit.decision(&decision(id)).await.unwrap_err();
-        let told = format!("another file is at {}, and nothing is written to it; move it away", settings.path.display());
-        assert_eq!((refused.kind(), refused.to_string()), (io::ErrorKind::AlreadyExists, told));
+        let told = format!(
+            "another file is at {}, and nothing is written to it; move it away",
+            settings.path.display()
+        );
+        assert_eq!(
+            (refused.kind(), refused.to_string()),
+            (io::ErrorKind::AlreadyExists, told)
+        );
     }
     assert_eq!(fs::read_to_string(&settings.path).unwrap(), "theirs\n");
     fs::remove_file(&settings.path).unwrap();
@@ -306,9 +463,26 @@ async fn a_file_of_another_user_is_refused() {
         return;
     }
     std::os::unix::fs::chown(&settings.path, Some(65_533), None).unwrap();
-    let refused = Audit::to_file(settings.clone(), Seal::default()).err().unwrap();
-    assert!(matches!(refused, AuditError::Foreign { owner: 65_533, us: 0, .. }), "{refused}");
-    assert!(refused.to_string().contains("belongs to the user 65533, who is neither root nor the user of this server, 0"), "{refused}");
+    let refused = Audit::to_file(settings.clone(), Seal::default())
+        .err()
+        .unwrap();
+    assert!(
+        matches!(
+            refused,
+            AuditError::Foreign {
+                owner: 65_533,
+                us: 0,
+                ..
+            }
+        ),
+        "{refused}"
+    );
+    assert!(
+        refused.to_string().contains(
+            "belongs to the user 65533, who is neither root nor the user of this server, 0"
+        ),
+        "{refused}"
+    );
 }
 
 #[tokio::test]
@@ -324,10 +498,16 @@ async fn a_file_that_cannot_be_made_refuses_calls_until_it_can() {
     audit.decision(&decision("refused")).await.unwrap_err();
     audit.end(&end("before")).await.unwrap_err();
     fs::create_dir(&inside).unwrap();
-    until("it is there", || settings.path.exists() && events(&settings.path).len() == 3).await;
+    until("it is there", || {
+        settings.path.exists() && events(&settings.path).len() == 3
+    })
+    .await;
     audit.decision(&decision("later")).await.unwrap();
     assert_eq!(events(&settings.path), ["file", "gap", "end", "decision"]);
-    let found = report(Seal::default(), &[&away.join("audit.jsonl"), &settings.path]);
+    let found = report(
+        Seal::default(),
+        &[&away.join("audit.jsonl"), &settings.path],
+    );
     assert_eq!((found.broken, found.unrecorded_calls), (Vec::new(), 1));
 }
 
@@ -336,5 +516,8 @@ async fn a_record_that_fits_no_line_is_refused() {
     let pipe = Pipe::with_room(1 << 20);
     let audit = Audit::to_stream(pipe.clone(), Seal::default()).unwrap();
     let long = "x".repeat(300_000);
-    assert_eq!(audit.decision(&decision(&long)).await.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    assert_eq!(
+        audit.decision(&decision(&long)).await.unwrap_err().kind(),
+        io::ErrorKind::InvalidInput
+    );
 }

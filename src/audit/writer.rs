@@ -1,10 +1,10 @@
-//! The one thread that writes: records that came meanwhile go out with one write call, and each call is told once its
-//! own is there.
+//! The one thread that writes: records that came meanwhile go out with one write call, and each
+//! call is told once its own is there.
 //!
-//! What cannot be written is not in the chain: a file is cut back to its last whole line. A pipe cannot be, so the
-//! rest of a line that was begun is the first thing that is written when there is room again. A decision that failed
-//! is forgotten, since its call is refused; ends and changes of the policy are kept, and follow. A record of the gap
-//! says what happened.
+//! What cannot be written is not in the chain: a file is cut back to its last whole line. A pipe
+//! cannot be, so the rest of a line that was begun is the first thing that is written when there is
+//! room again. A decision that failed is forgotten, since its call is refused; ends and changes of
+//! the policy are kept, and follow. A record of the gap says what happened.
 
 use std::{
     collections::VecDeque,
@@ -49,7 +49,8 @@ pub(super) enum Sink {
 /// What the calls and the writer tell each other beside records.
 #[derive(Default)]
 pub(super) struct Shared {
-    /// Since when the writer has something to write, in milliseconds since the audit began; 0 when it has not.
+    /// Since when the writer has something to write, in milliseconds since the audit began; 0 when
+    /// it has not.
     pub(super) busy_since: AtomicU64,
     /// Decisions that were refused before they came to the writer.
     pub(super) turned_away: AtomicU64,
@@ -77,7 +78,8 @@ const GROUP_BYTES: usize = 256 * 1024;
 /// When nobody asks for anything, it is tried again this often whether there is room.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 
-/// Ends that are kept. While nothing can be written no call is let in, so there are no more than running ones.
+/// Ends that are kept. While nothing can be written no call is let in, so there are no more than
+/// running ones.
 const MOST_KEPT: usize = 8192;
 
 /// What of a group is in the chain.
@@ -99,10 +101,19 @@ impl Writer {
     pub(super) fn run(mut self, orders: &Receiver<Order>) {
         loop {
             self.count_turned_away();
-            let owes = self.begin.is_some() || self.gap.is_some() || !self.kept.is_empty() || !self.rest.is_empty();
-            let first = if owes { orders.recv_timeout(TRY_AGAIN) } else { orders.recv().map_err(|_| RecvTimeoutError::Disconnected) };
+            let owes = self.begin.is_some()
+                || self.gap.is_some()
+                || !self.kept.is_empty()
+                || !self.rest.is_empty();
+            let first = if owes {
+                orders.recv_timeout(TRY_AGAIN)
+            } else {
+                orders.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            };
             let since = u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.shared.busy_since.store(since.max(1), Ordering::Relaxed);
+            self.shared
+                .busy_since
+                .store(since.max(1), Ordering::Relaxed);
             let mut group = Vec::new();
             match first {
                 Err(RecvTimeoutError::Disconnected) => {
@@ -113,8 +124,9 @@ impl Writer {
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(first) => {
-                    // Whoever sent it is let go on first, where there is one processor: what others send until then
-                    // goes out with the same call, and none of them has to wake this thread.
+                    // Whoever sent it is let go on first, where there is one processor: what others
+                    // send until then goes out with the same call, and none of them has to wake
+                    // this thread.
                     thread::yield_now();
                     let mut bytes = first.fragment.len();
                     group.push(first);
@@ -137,14 +149,19 @@ impl Writer {
     fn count_turned_away(&mut self) {
         let count = self.shared.turned_away.swap(0, Ordering::Relaxed);
         if count > 0 {
-            self.widen_gap(&io::ErrorKind::TimedOut.into(), usize::try_from(count).unwrap_or(usize::MAX));
+            self.widen_gap(
+                &io::ErrorKind::TimedOut.into(),
+                usize::try_from(count).unwrap_or(usize::MAX),
+            );
         }
     }
 
     fn write(&mut self, group: Vec<Order>) {
         self.count_turned_away();
         // Nobody waits for these any more: their calls are refused.
-        let (group, gone): (Vec<_>, Vec<_>) = group.into_iter().partition(|order| order.is_kept || !order.done.is_closed());
+        let (group, gone): (Vec<_>, Vec<_>) = group
+            .into_iter()
+            .partition(|order| order.is_kept || !order.done.is_closed());
         if !gone.is_empty() {
             self.widen_gap(&io::ErrorKind::TimedOut.into(), gone.len());
         }
@@ -174,30 +191,57 @@ impl Writer {
     /// What is owed, and then the group, in one call.
     fn append(&mut self, mut group: VecDeque<Order>) {
         let gap = self.gap.as_ref().and_then(|gap| fragment("gap", gap).ok());
-        let first = self.begin.iter().map(|text| (Of::Begin, text)).chain(gap.iter().map(|text| (Of::Gap, text)));
+        let first = self
+            .begin
+            .iter()
+            .map(|text| (Of::Begin, text))
+            .chain(gap.iter().map(|text| (Of::Gap, text)));
         let owed = first.chain(self.kept.iter().map(|text| (Of::Kept, text)));
         let texts = owed.chain(group.iter().map(|order| (Of::Order, &order.fragment)));
         let (mut bytes, mut lines, mut chain) = (Vec::new(), Vec::new(), self.chain);
         for (of, text) in texts {
             chain = chain.link(&self.seal, text, &mut bytes);
-            lines.push(Line { end: bytes.len(), behind: chain, of });
+            lines.push(Line {
+                end: bytes.len(),
+                behind: chain,
+                of,
+            });
         }
         let is_last = group.iter().any(|order| order.is_last);
-        let failed = if bytes.is_empty() { None } else { self.sink.append(&bytes, is_last).err() };
-        // Whole lines stay. What is there of others is taken away; where it cannot be, it is in the chain, and late.
+        let failed = if bytes.is_empty() {
+            None
+        } else {
+            self.sink.append(&bytes, is_last).err()
+        };
+        // Whole lines stay. What is there of others is taken away; where it cannot be, it is in the
+        // chain, and late.
         let (mut whole, mut begun) = (bytes.len(), bytes.len());
         if let Some(failure) = &failed {
-            whole = lines.iter().map(|line| line.end).take_while(|end| *end <= failure.sure).last().unwrap_or(0);
+            whole = lines
+                .iter()
+                .map(|line| line.end)
+                .take_while(|end| *end <= failure.sure)
+                .last()
+                .unwrap_or(0);
             begun = whole;
             if failure.written > whole && self.sink.take_back(failure.written - whole).is_err() {
-                begun = lines.iter().map(|line| line.end).find(|end| *end >= failure.written).unwrap_or(bytes.len());
-                self.rest = bytes.get(failure.written..begun).unwrap_or_default().to_vec();
+                begun = lines
+                    .iter()
+                    .map(|line| line.end)
+                    .find(|end| *end >= failure.written)
+                    .unwrap_or(bytes.len());
+                self.rest = bytes
+                    .get(failure.written..begun)
+                    .unwrap_or_default()
+                    .to_vec();
             }
         }
         for line in lines.iter().take_while(|line| line.end <= begun) {
             self.chain = line.behind;
             match &failed {
-                Some(failure) if line.end > whole => self.late_line(line, &mut group, &failure.error),
+                Some(failure) if line.end > whole => {
+                    self.late_line(line, &mut group, &failure.error)
+                }
                 _ => self.written(line, &mut group),
             }
         }
@@ -283,12 +327,26 @@ impl Sink {
         let mut written = 0;
         while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
             match stream.write(rest) {
-                Ok(0) => return Err(Failure { written, sure: written, error: io::ErrorKind::WriteZero.into() }),
+                Ok(0) => {
+                    return Err(Failure {
+                        written,
+                        sure: written,
+                        error: io::ErrorKind::WriteZero.into(),
+                    });
+                }
                 Ok(count) => written += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Another process may have made the pipe that we share with it so.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(Duration::from_millis(5)),
-                Err(error) => return Err(Failure { written, sure: written, error }),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    thread::sleep(Duration::from_millis(5))
+                }
+                Err(error) => {
+                    return Err(Failure {
+                        written,
+                        sure: written,
+                        error,
+                    });
+                }
             }
         }
         Ok(())
@@ -304,7 +362,10 @@ impl Sink {
 
 /// The same error, for another call.
 fn again(error: &io::Error) -> io::Error {
-    error.raw_os_error().map_or_else(|| io::Error::new(error.kind(), error.to_string()), io::Error::from_raw_os_error)
+    error.raw_os_error().map_or_else(
+        || io::Error::new(error.kind(), error.to_string()),
+        io::Error::from_raw_os_error,
+    )
 }
 
 /// Whether a record fits into a line.

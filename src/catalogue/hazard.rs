@@ -1,5 +1,5 @@
-//! What verbs and flags can do, classed by hand: `policy/catalogue/<tool>.hazards.toml`, whose head says
-//! what each class means.
+//! What verbs and flags can do, classed by hand: `policy/catalogue/<tool>.hazards.toml`, whose head
+//! says what each class means.
 //!
 //! One file serves every version of a tool. What it does not class can never be allowed, so a new
 //! version brings nothing in by itself.
@@ -80,7 +80,12 @@ impl VerbClass {
     fn is_never_allowed(self) -> bool {
         match self {
             Self::Interactive | Self::Listener => true,
-            Self::Destructive | Self::Exec | Self::Local | Self::Read | Self::Secret | Self::Write => false,
+            Self::Destructive
+            | Self::Exec
+            | Self::Local
+            | Self::Read
+            | Self::Secret
+            | Self::Write => false,
         }
     }
 }
@@ -89,11 +94,16 @@ impl VerbClass {
     /// What a caller does instead of a verb of this class that no policy allows.
     pub fn instead(self) -> &'static str {
         match self {
-            Self::Interactive => "say the change in flags (`patch`, `set`, `scale`, `label`), where the policy allows it",
-            Self::Listener => "ask the API instead: `get`, `describe` and `logs` show the state",
-            Self::Destructive | Self::Exec | Self::Local | Self::Read | Self::Secret | Self::Write => {
-                "no policy can allow it; `--help` shows the other verbs"
+            Self::Interactive => {
+                "say the change in flags (`patch`, `set`, `scale`, `label`), where the policy allows it"
             }
+            Self::Listener => "ask the API instead: `get`, `describe` and `logs` show the state",
+            Self::Destructive
+            | Self::Exec
+            | Self::Local
+            | Self::Read
+            | Self::Secret
+            | Self::Write => "no policy can allow it; `--help` shows the other verbs",
         }
     }
 }
@@ -102,23 +112,38 @@ impl FlagClass {
     /// What a caller does instead of a flag or a value of this class that no policy allows.
     pub fn instead(self) -> &'static str {
         match self {
-            Self::Identity => "leave it out; the request's own kubeconfig says who asks, and its `context` field chooses in it",
-            Self::Endpoint => "leave it out; the request's own kubeconfig says which server is asked",
+            Self::Identity => {
+                "leave it out; the request's own kubeconfig says who asks, and its `context` field chooses in it"
+            }
+            Self::Endpoint => {
+                "leave it out; the request's own kubeconfig says which server is asked"
+            }
             Self::ReadsFile => "give the content itself; there are no files here",
             Self::WritesFile => "leave it out; the output comes back in the reply",
             Self::Verbosity => "leave it out; errors come back in the reply",
-            Self::Url => "ask with the verb's own arguments; `get`, `describe` and `logs` read most of it",
-            Self::Listener | Self::Plain | Self::RevealsSecret | Self::RunsProgram | Self::Unbounded => {
-                "leave it out; no policy can allow it"
+            Self::Url => {
+                "ask with the verb's own arguments; `get`, `describe` and `logs` read most of it"
             }
+            Self::Listener
+            | Self::Plain
+            | Self::RevealsSecret
+            | Self::RunsProgram
+            | Self::Unbounded => "leave it out; no policy can allow it",
         }
     }
 
     /// Whether no rule may allow it, whatever the flag.
     fn is_never_allowed(self) -> bool {
         match self {
-            Self::Endpoint | Self::Identity | Self::Listener | Self::RunsProgram | Self::Verbosity | Self::WritesFile => true,
-            Self::Plain | Self::ReadsFile | Self::RevealsSecret | Self::Unbounded | Self::Url => false,
+            Self::Endpoint
+            | Self::Identity
+            | Self::Listener
+            | Self::RunsProgram
+            | Self::Verbosity
+            | Self::WritesFile => true,
+            Self::Plain | Self::ReadsFile | Self::RevealsSecret | Self::Unbounded | Self::Url => {
+                false
+            }
         }
     }
 
@@ -131,7 +156,9 @@ impl FlagClass {
     fn told(self) -> &'static str {
         match self {
             Self::Endpoint => "it changes which server is reached, or how that is verified",
-            Self::Identity => "it chooses another identity; the request's own credential is the only one",
+            Self::Identity => {
+                "it chooses another identity; the request's own credential is the only one"
+            }
             Self::Listener => "it opens a listener",
             Self::Plain => "it is not useful here",
             Self::ReadsFile => "it reads local files",
@@ -183,13 +210,20 @@ impl VerbHazard {
             VerbClass::Listener => "it opens a listener",
             _ => "it is not made for callers who are not trusted",
         };
-        (self.never || self.class.is_never_allowed()).then(|| self.why.clone().unwrap_or_else(|| told.into()))
+        (self.never || self.class.is_never_allowed())
+            .then(|| self.why.clone().unwrap_or_else(|| told.into()))
     }
 }
 
 impl FlagHazard {
     fn plain() -> Self {
-        Self { class: FlagClass::Plain, why: None, never: false, only: Vec::new(), not: Vec::new() }
+        Self {
+            class: FlagClass::Plain,
+            why: None,
+            never: false,
+            only: Vec::new(),
+            not: Vec::new(),
+        }
     }
 
     /// Why no rule may allow the flag, when none may.
@@ -204,7 +238,9 @@ impl FlagHazard {
     }
 
     fn told(&self) -> String {
-        self.why.clone().unwrap_or_else(|| self.class.told().to_owned())
+        self.why
+            .clone()
+            .unwrap_or_else(|| self.class.told().to_owned())
     }
 }
 
@@ -234,21 +270,38 @@ impl Hazards {
         let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
         let mut flags: BTreeMap<String, BTreeMap<String, FlagHazard>> = BTreeMap::new();
         let entries = file.flag.into_iter().map(|(key, hazard)| {
-            let (verb, flag) = key.rsplit_once(" --").ok_or_else(|| format!("the key `{key}` is not \"VERB --flag\""))?;
+            let (verb, flag) = key
+                .rsplit_once(" --")
+                .ok_or_else(|| format!("the key `{key}` is not \"VERB --flag\""))?;
             Ok((verb.to_owned(), flag.to_owned(), hazard))
         });
-        let plain = file.plain.into_iter().flat_map(|(verb, names)| names.into_iter().map(move |name| (verb.clone(), name)));
+        let plain = file
+            .plain
+            .into_iter()
+            .flat_map(|(verb, names)| names.into_iter().map(move |name| (verb.clone(), name)));
         let plain = plain.map(|(verb, name)| {
-            let flag = name.strip_prefix("--").ok_or_else(|| format!("`{name}` of `{verb}` does not begin with --"))?;
+            let flag = name
+                .strip_prefix("--")
+                .ok_or_else(|| format!("`{name}` of `{verb}` does not begin with --"))?;
             Ok((verb, flag.to_owned(), FlagHazard::plain()))
         });
         for entry in entries.chain(plain) {
-            let (verb, flag, hazard): (String, String, FlagHazard) = entry.map_err(|error: String| error)?;
-            if flags.entry(verb.clone()).or_default().insert(flag.clone(), hazard).is_some() {
+            let (verb, flag, hazard): (String, String, FlagHazard) =
+                entry.map_err(|error: String| error)?;
+            if flags
+                .entry(verb.clone())
+                .or_default()
+                .insert(flag.clone(), hazard)
+                .is_some()
+            {
                 return Err(format!("`{verb} --{flag}` has two classes"));
             }
         }
-        Ok(Self { verbs: file.verb, flags, tool: tool.as_str() })
+        Ok(Self {
+            verbs: file.verb,
+            flags,
+            tool: tool.as_str(),
+        })
     }
 
     /// The entry of a verb; the root's key is the tool's name.
@@ -264,11 +317,22 @@ impl Hazards {
 
     /// The keys of every entry: of verbs, and of flags with the verb and the long name.
     pub(super) fn keys(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        let flags = self.flags.iter().flat_map(|(verb, flags)| flags.keys().map(move |flag| (verb.as_str(), Some(flag.as_str()))));
-        self.verbs.keys().map(|verb| (verb.as_str(), None)).chain(flags)
+        let flags = self.flags.iter().flat_map(|(verb, flags)| {
+            flags
+                .keys()
+                .map(move |flag| (verb.as_str(), Some(flag.as_str())))
+        });
+        self.verbs
+            .keys()
+            .map(|verb| (verb.as_str(), None))
+            .chain(flags)
     }
 
     pub(super) fn key(&self, path: &CommandPath) -> String {
-        if path.words().is_empty() { self.tool.to_owned() } else { path.to_string() }
+        if path.words().is_empty() {
+            self.tool.to_owned()
+        } else {
+            path.to_string()
+        }
     }
 }

@@ -103,8 +103,8 @@ impl Catalogue {
     /// Reads one generated catalogue and gives each verb and flag its class.
     ///
     /// # Errors
-    /// [`CatalogueError`] when it is not JSON of the right shape, a command has no parent, or the tool's
-    /// classes cannot be read.
+    /// [`CatalogueError`] when it is not JSON of the right shape, a command has no parent, or the
+    /// tool's classes cannot be read.
     pub fn from_json(json: &str) -> Result<Self, CatalogueError> {
         let file: File = serde_json::from_str(json)?;
         let hazards = hazards(file.tool)?;
@@ -122,13 +122,24 @@ impl Catalogue {
             };
             let node = classed(node, &hazards);
             if node.path.words().is_empty() {
-                root = CommandNode { children: root.children, ..node };
+                root = CommandNode {
+                    children: root.children,
+                    ..node
+                };
                 continue;
             }
             let path = node.path.clone();
-            insert(&mut root, node).map_err(|()| CatalogueError::Orphan { tool: file.tool, version: file.version.clone(), path })?;
+            insert(&mut root, node).map_err(|()| CatalogueError::Orphan {
+                tool: file.tool,
+                version: file.version.clone(),
+                path,
+            })?;
         }
-        Ok(Self { tool: file.tool, version: file.version, root })
+        Ok(Self {
+            tool: file.tool,
+            version: file.version,
+            root,
+        })
     }
 }
 
@@ -154,15 +165,25 @@ pub fn unclassed(catalogues: &[Catalogue]) -> Result<Vec<String>, CatalogueError
     for tool in Tool::ALL {
         let hazards = hazards(tool)?;
         let mut known = BTreeSet::new();
-        for catalogue in catalogues.iter().filter(|catalogue| catalogue.tool() == tool) {
+        for catalogue in catalogues
+            .iter()
+            .filter(|catalogue| catalogue.tool() == tool)
+        {
             for node in catalogue.commands() {
                 let verb = hazards.key(&node.path);
                 if node.hazard.is_none() {
-                    told.push(format!("{tool} {}: the verb `{verb}` has no class", catalogue.version()));
+                    told.push(format!(
+                        "{tool} {}: the verb `{verb}` has no class",
+                        catalogue.version()
+                    ));
                 }
                 for flag in &node.flags {
                     if flag.hazard.is_none() {
-                        told.push(format!("{tool} {}: the flag `{verb} --{}` has no class", catalogue.version(), flag.name));
+                        told.push(format!(
+                            "{tool} {}: the flag `{verb} --{}` has no class",
+                            catalogue.version(),
+                            flag.name
+                        ));
                     }
                     known.insert(("*".to_owned(), Some(flag.name.clone())));
                     known.insert((verb.clone(), Some(flag.name.clone())));
@@ -170,9 +191,14 @@ pub fn unclassed(catalogues: &[Catalogue]) -> Result<Vec<String>, CatalogueError
                 known.insert((verb, None));
             }
         }
-        for (verb, flag) in hazards.keys().filter(|(verb, flag)| !known.contains(&((*verb).to_owned(), flag.map(str::to_owned)))) {
+        for (verb, flag) in hazards
+            .keys()
+            .filter(|(verb, flag)| !known.contains(&((*verb).to_owned(), flag.map(str::to_owned))))
+        {
             let flag = flag.map(|flag| format!(" --{flag}")).unwrap_or_default();
-            told.push(format!("{tool}.hazards.toml: no carried version of {tool} has `{verb}{flag}`"));
+            told.push(format!(
+                "{tool}.hazards.toml: no carried version of {tool} has `{verb}{flag}`"
+            ));
         }
     }
     Ok(told)
@@ -182,7 +208,11 @@ fn insert(root: &mut CommandNode, node: CommandNode) -> Result<(), ()> {
     let (_, parents) = node.path.words().split_last().ok_or(())?;
     let mut parent = root;
     for word in parents {
-        parent = parent.children.iter_mut().find(|child| child.name() == word).ok_or(())?;
+        parent = parent
+            .children
+            .iter_mut()
+            .find(|child| child.name() == word)
+            .ok_or(())?;
     }
     parent.children.push(node);
     Ok(())
@@ -222,29 +252,67 @@ mod tests {
     #[test]
     fn the_carried_kubectl_has_its_known_shape() {
         let carried = Catalogue::carried().unwrap();
-        let kubectl = carried.iter().find(|catalogue| catalogue.tool() == Tool::Kubectl).unwrap();
+        let kubectl = carried
+            .iter()
+            .find(|catalogue| catalogue.tool() == Tool::Kubectl)
+            .unwrap();
         assert_eq!(kubectl.version(), "1.37.2");
-        assert_eq!(kubectl.commands().count(), 109, "nodes with the root, counted on the real tree");
+        assert_eq!(
+            kubectl.commands().count(),
+            109,
+            "nodes with the root, counted on the real tree"
+        );
         let get = kubectl.root().child("get").unwrap();
         let output = get.flags.iter().find(|flag| flag.name == "output").unwrap();
-        assert_eq!((output.shorthand, output.kind, output.repeatable), (Some('o'), FlagKind::Text, false));
+        assert_eq!(
+            (output.shorthand, output.kind, output.repeatable),
+            (Some('o'), FlagKind::Text, false)
+        );
         let delete = kubectl.root().child("delete").unwrap();
-        let dry_run = delete.flags.iter().find(|flag| flag.name == "dry-run").unwrap();
+        let dry_run = delete
+            .flags
+            .iter()
+            .find(|flag| flag.name == "dry-run")
+            .unwrap();
         assert_eq!(dry_run.value_if_bare.as_deref(), Some("unchanged"));
-        assert_eq!(kubectl.root().child("top").unwrap().child("po").unwrap().path.to_string(), "top pod");
+        assert_eq!(
+            kubectl
+                .root()
+                .child("top")
+                .unwrap()
+                .child("po")
+                .unwrap()
+                .path
+                .to_string(),
+            "top pod"
+        );
     }
 
     #[test]
     fn every_carried_catalogue_has_as_many_commands_as_its_tool() {
         // Counted on the real trees, roots included (docs/catalogue.md).
-        let counts: Vec<_> =
-            Catalogue::carried().unwrap().iter().map(|catalogue| (catalogue.tool(), catalogue.commands().count())).collect();
-        assert_eq!(counts, [(Tool::Kubectl, 109), (Tool::Kubectl, 109), (Tool::Helm, 61), (Tool::Istioctl, 92), (Tool::Argocd, 171)]);
+        let counts: Vec<_> = Catalogue::carried()
+            .unwrap()
+            .iter()
+            .map(|catalogue| (catalogue.tool(), catalogue.commands().count()))
+            .collect();
+        assert_eq!(
+            counts,
+            [
+                (Tool::Kubectl, 109),
+                (Tool::Kubectl, 109),
+                (Tool::Helm, 61),
+                (Tool::Istioctl, 92),
+                (Tool::Argocd, 171)
+            ]
+        );
     }
 
     #[test]
     fn a_command_without_its_parent_is_refused() {
         let json = r#"{"tool":"kubectl","version":"1","commands":[{"path":["rollout","status"]}]}"#;
-        assert!(matches!(Catalogue::from_json(json), Err(CatalogueError::Orphan { path, .. }) if path.to_string() == "rollout status"));
+        assert!(
+            matches!(Catalogue::from_json(json), Err(CatalogueError::Orphan { path, .. }) if path.to_string() == "rollout status")
+        );
     }
 }

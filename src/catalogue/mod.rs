@@ -1,8 +1,8 @@
 //! What each tool version can do: command paths, aliases and flags, from the tools' own trees.
 //!
-//! Comes in: the generated JSON of `policy/catalogue/`, and the hand-written classes beside it. Goes out: a
-//! [`Catalogue`]. Pure; knows no request and no policy. What a catalogue does not hold does not exist for
-//! the parser; what has no class can never be allowed.
+//! Comes in: the generated JSON of `policy/catalogue/`, and the hand-written classes beside it.
+//! Goes out: a [`Catalogue`]. Pure; knows no request and no policy. What a catalogue does not hold
+//! does not exist for the parser; what has no class can never be allowed.
 
 #![forbid(unsafe_code)]
 

@@ -1,9 +1,9 @@
 //! Resource tokens, as kubectl accepts them, to the one canonical name that policies use.
 //!
 //! `po`, `Pod`, `pods.v1.`, `PODS` are `pods`; `deploy.v1.apps` is `deployments.apps`. kubectl asks
-//! the API server, which may answer anything (a custom resource can join a category named `pods`, or
-//! have a version named like a group); this table asks nobody, and a token that it does not hold has
-//! no canonical name. What kubectl gets is the qualified name, `pods.v1.` or
+//! the API server, which may answer anything (a custom resource can join a category named `pods`,
+//! or have a version named like a group); this table asks nobody, and a token that it does not hold
+//! has no canonical name. What kubectl gets is the qualified name, `pods.v1.` or
 //! `ingresses.v1.networking.k8s.io`, which it can read in one way only: categories hold no dot.
 //!
 //! Source: `kubectl api-resources` of Kubernetes 1.37; custom resources of Istio 1.31, the Gateway
@@ -28,11 +28,30 @@ const fn built_in(
     kind: &'static str,
     short: &'static [&'static str],
 ) -> Resource {
-    Resource { plural, group, version, kind, short, custom: false }
+    Resource {
+        plural,
+        group,
+        version,
+        kind,
+        short,
+        custom: false,
+    }
 }
 
-const fn custom(plural: &'static str, group: &'static str, version: &'static str, kind: &'static str) -> Resource {
-    Resource { plural, group, version, kind, short: &[], custom: true }
+const fn custom(
+    plural: &'static str,
+    group: &'static str,
+    version: &'static str,
+    kind: &'static str,
+) -> Resource {
+    Resource {
+        plural,
+        group,
+        version,
+        kind,
+        short: &[],
+        custom: true,
+    }
 }
 
 /// Core first: a bare name that two groups share (`events`) means the first row, as in kubectl.
@@ -45,89 +64,360 @@ const RESOURCES: &[Resource] = &[
     built_in("limitranges", "", "v1", "LimitRange", &["limits"]),
     built_in("namespaces", "", "v1", "Namespace", &["ns"]),
     built_in("nodes", "", "v1", "Node", &["no"]),
-    built_in("persistentvolumeclaims", "", "v1", "PersistentVolumeClaim", &["pvc"]),
+    built_in(
+        "persistentvolumeclaims",
+        "",
+        "v1",
+        "PersistentVolumeClaim",
+        &["pvc"],
+    ),
     built_in("persistentvolumes", "", "v1", "PersistentVolume", &["pv"]),
     built_in("pods", "", "v1", "Pod", &["po"]),
     built_in("podtemplates", "", "v1", "PodTemplate", &[]),
-    built_in("replicationcontrollers", "", "v1", "ReplicationController", &["rc"]),
+    built_in(
+        "replicationcontrollers",
+        "",
+        "v1",
+        "ReplicationController",
+        &["rc"],
+    ),
     built_in("resourcequotas", "", "v1", "ResourceQuota", &["quota"]),
     built_in("secrets", "", "v1", "Secret", &[]),
     built_in("serviceaccounts", "", "v1", "ServiceAccount", &["sa"]),
     built_in("services", "", "v1", "Service", &["svc"]),
-    built_in("mutatingadmissionpolicies", "admissionregistration.k8s.io", "v1beta1", "MutatingAdmissionPolicy", &[]),
-    built_in("mutatingadmissionpolicybindings", "admissionregistration.k8s.io", "v1beta1", "MutatingAdmissionPolicyBinding", &[]),
-    built_in("mutatingwebhookconfigurations", "admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", &[]),
-    built_in("validatingadmissionpolicies", "admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy", &[]),
-    built_in("validatingadmissionpolicybindings", "admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBinding", &[]),
-    built_in("validatingwebhookconfigurations", "admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration", &[]),
-    built_in("customresourcedefinitions", "apiextensions.k8s.io", "v1", "CustomResourceDefinition", &["crd", "crds"]),
-    built_in("apiservices", "apiregistration.k8s.io", "v1", "APIService", &[]),
-    built_in("controllerrevisions", "apps", "v1", "ControllerRevision", &[]),
+    built_in(
+        "mutatingadmissionpolicies",
+        "admissionregistration.k8s.io",
+        "v1beta1",
+        "MutatingAdmissionPolicy",
+        &[],
+    ),
+    built_in(
+        "mutatingadmissionpolicybindings",
+        "admissionregistration.k8s.io",
+        "v1beta1",
+        "MutatingAdmissionPolicyBinding",
+        &[],
+    ),
+    built_in(
+        "mutatingwebhookconfigurations",
+        "admissionregistration.k8s.io",
+        "v1",
+        "MutatingWebhookConfiguration",
+        &[],
+    ),
+    built_in(
+        "validatingadmissionpolicies",
+        "admissionregistration.k8s.io",
+        "v1",
+        "ValidatingAdmissionPolicy",
+        &[],
+    ),
+    built_in(
+        "validatingadmissionpolicybindings",
+        "admissionregistration.k8s.io",
+        "v1",
+        "ValidatingAdmissionPolicyBinding",
+        &[],
+    ),
+    built_in(
+        "validatingwebhookconfigurations",
+        "admissionregistration.k8s.io",
+        "v1",
+        "ValidatingWebhookConfiguration",
+        &[],
+    ),
+    built_in(
+        "customresourcedefinitions",
+        "apiextensions.k8s.io",
+        "v1",
+        "CustomResourceDefinition",
+        &["crd", "crds"],
+    ),
+    built_in(
+        "apiservices",
+        "apiregistration.k8s.io",
+        "v1",
+        "APIService",
+        &[],
+    ),
+    built_in(
+        "controllerrevisions",
+        "apps",
+        "v1",
+        "ControllerRevision",
+        &[],
+    ),
     built_in("daemonsets", "apps", "v1", "DaemonSet", &["ds"]),
     built_in("deployments", "apps", "v1", "Deployment", &["deploy"]),
     built_in("replicasets", "apps", "v1", "ReplicaSet", &["rs"]),
     built_in("statefulsets", "apps", "v1", "StatefulSet", &["sts"]),
-    built_in("horizontalpodautoscalers", "autoscaling", "v2", "HorizontalPodAutoscaler", &["hpa"]),
+    built_in(
+        "horizontalpodautoscalers",
+        "autoscaling",
+        "v2",
+        "HorizontalPodAutoscaler",
+        &["hpa"],
+    ),
     built_in("cronjobs", "batch", "v1", "CronJob", &["cj"]),
     built_in("jobs", "batch", "v1", "Job", &[]),
-    built_in("certificatesigningrequests", "certificates.k8s.io", "v1", "CertificateSigningRequest", &["csr"]),
+    built_in(
+        "certificatesigningrequests",
+        "certificates.k8s.io",
+        "v1",
+        "CertificateSigningRequest",
+        &["csr"],
+    ),
     built_in("leases", "coordination.k8s.io", "v1", "Lease", &[]),
-    built_in("endpointslices", "discovery.k8s.io", "v1", "EndpointSlice", &[]),
+    built_in(
+        "endpointslices",
+        "discovery.k8s.io",
+        "v1",
+        "EndpointSlice",
+        &[],
+    ),
     built_in("events", "events.k8s.io", "v1", "Event", &[]),
-    built_in("flowschemas", "flowcontrol.apiserver.k8s.io", "v1", "FlowSchema", &[]),
-    built_in("prioritylevelconfigurations", "flowcontrol.apiserver.k8s.io", "v1", "PriorityLevelConfiguration", &[]),
-    built_in("ingressclasses", "networking.k8s.io", "v1", "IngressClass", &[]),
+    built_in(
+        "flowschemas",
+        "flowcontrol.apiserver.k8s.io",
+        "v1",
+        "FlowSchema",
+        &[],
+    ),
+    built_in(
+        "prioritylevelconfigurations",
+        "flowcontrol.apiserver.k8s.io",
+        "v1",
+        "PriorityLevelConfiguration",
+        &[],
+    ),
+    built_in(
+        "ingressclasses",
+        "networking.k8s.io",
+        "v1",
+        "IngressClass",
+        &[],
+    ),
     built_in("ingresses", "networking.k8s.io", "v1", "Ingress", &["ing"]),
-    built_in("ipaddresses", "networking.k8s.io", "v1", "IPAddress", &["ip"]),
-    built_in("networkpolicies", "networking.k8s.io", "v1", "NetworkPolicy", &["netpol"]),
-    built_in("servicecidrs", "networking.k8s.io", "v1", "ServiceCIDR", &[]),
+    built_in(
+        "ipaddresses",
+        "networking.k8s.io",
+        "v1",
+        "IPAddress",
+        &["ip"],
+    ),
+    built_in(
+        "networkpolicies",
+        "networking.k8s.io",
+        "v1",
+        "NetworkPolicy",
+        &["netpol"],
+    ),
+    built_in(
+        "servicecidrs",
+        "networking.k8s.io",
+        "v1",
+        "ServiceCIDR",
+        &[],
+    ),
     built_in("runtimeclasses", "node.k8s.io", "v1", "RuntimeClass", &[]),
-    built_in("poddisruptionbudgets", "policy", "v1", "PodDisruptionBudget", &["pdb"]),
-    built_in("clusterrolebindings", "rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", &[]),
-    built_in("clusterroles", "rbac.authorization.k8s.io", "v1", "ClusterRole", &[]),
-    built_in("rolebindings", "rbac.authorization.k8s.io", "v1", "RoleBinding", &[]),
+    built_in(
+        "poddisruptionbudgets",
+        "policy",
+        "v1",
+        "PodDisruptionBudget",
+        &["pdb"],
+    ),
+    built_in(
+        "clusterrolebindings",
+        "rbac.authorization.k8s.io",
+        "v1",
+        "ClusterRoleBinding",
+        &[],
+    ),
+    built_in(
+        "clusterroles",
+        "rbac.authorization.k8s.io",
+        "v1",
+        "ClusterRole",
+        &[],
+    ),
+    built_in(
+        "rolebindings",
+        "rbac.authorization.k8s.io",
+        "v1",
+        "RoleBinding",
+        &[],
+    ),
     built_in("roles", "rbac.authorization.k8s.io", "v1", "Role", &[]),
     built_in("deviceclasses", "resource.k8s.io", "v1", "DeviceClass", &[]),
-    built_in("resourceclaims", "resource.k8s.io", "v1", "ResourceClaim", &[]),
-    built_in("resourceclaimtemplates", "resource.k8s.io", "v1", "ResourceClaimTemplate", &[]),
-    built_in("resourceslices", "resource.k8s.io", "v1", "ResourceSlice", &[]),
-    built_in("priorityclasses", "scheduling.k8s.io", "v1", "PriorityClass", &["pc"]),
+    built_in(
+        "resourceclaims",
+        "resource.k8s.io",
+        "v1",
+        "ResourceClaim",
+        &[],
+    ),
+    built_in(
+        "resourceclaimtemplates",
+        "resource.k8s.io",
+        "v1",
+        "ResourceClaimTemplate",
+        &[],
+    ),
+    built_in(
+        "resourceslices",
+        "resource.k8s.io",
+        "v1",
+        "ResourceSlice",
+        &[],
+    ),
+    built_in(
+        "priorityclasses",
+        "scheduling.k8s.io",
+        "v1",
+        "PriorityClass",
+        &["pc"],
+    ),
     built_in("csidrivers", "storage.k8s.io", "v1", "CSIDriver", &[]),
     built_in("csinodes", "storage.k8s.io", "v1", "CSINode", &[]),
-    built_in("csistoragecapacities", "storage.k8s.io", "v1", "CSIStorageCapacity", &[]),
-    built_in("storageclasses", "storage.k8s.io", "v1", "StorageClass", &["sc"]),
-    built_in("volumeattachments", "storage.k8s.io", "v1", "VolumeAttachment", &[]),
-    built_in("volumeattributesclasses", "storage.k8s.io", "v1", "VolumeAttributesClass", &["vac"]),
+    built_in(
+        "csistoragecapacities",
+        "storage.k8s.io",
+        "v1",
+        "CSIStorageCapacity",
+        &[],
+    ),
+    built_in(
+        "storageclasses",
+        "storage.k8s.io",
+        "v1",
+        "StorageClass",
+        &["sc"],
+    ),
+    built_in(
+        "volumeattachments",
+        "storage.k8s.io",
+        "v1",
+        "VolumeAttachment",
+        &[],
+    ),
+    built_in(
+        "volumeattributesclasses",
+        "storage.k8s.io",
+        "v1",
+        "VolumeAttributesClass",
+        &["vac"],
+    ),
     custom("nodes", "metrics.k8s.io", "v1beta1", "NodeMetrics"),
     custom("pods", "metrics.k8s.io", "v1beta1", "PodMetrics"),
     custom("applications", "argoproj.io", "v1alpha1", "Application"),
-    custom("applicationsets", "argoproj.io", "v1alpha1", "ApplicationSet"),
+    custom(
+        "applicationsets",
+        "argoproj.io",
+        "v1alpha1",
+        "ApplicationSet",
+    ),
     custom("appprojects", "argoproj.io", "v1alpha1", "AppProject"),
-    custom("wasmplugins", "extensions.istio.io", "v1alpha1", "WasmPlugin"),
-    custom("destinationrules", "networking.istio.io", "v1beta1", "DestinationRule"),
-    custom("envoyfilters", "networking.istio.io", "v1alpha3", "EnvoyFilter"),
+    custom(
+        "wasmplugins",
+        "extensions.istio.io",
+        "v1alpha1",
+        "WasmPlugin",
+    ),
+    custom(
+        "destinationrules",
+        "networking.istio.io",
+        "v1beta1",
+        "DestinationRule",
+    ),
+    custom(
+        "envoyfilters",
+        "networking.istio.io",
+        "v1alpha3",
+        "EnvoyFilter",
+    ),
     custom("gateways", "networking.istio.io", "v1beta1", "Gateway"),
-    custom("proxyconfigs", "networking.istio.io", "v1beta1", "ProxyConfig"),
-    custom("serviceentries", "networking.istio.io", "v1beta1", "ServiceEntry"),
+    custom(
+        "proxyconfigs",
+        "networking.istio.io",
+        "v1beta1",
+        "ProxyConfig",
+    ),
+    custom(
+        "serviceentries",
+        "networking.istio.io",
+        "v1beta1",
+        "ServiceEntry",
+    ),
     custom("sidecars", "networking.istio.io", "v1beta1", "Sidecar"),
-    custom("virtualservices", "networking.istio.io", "v1beta1", "VirtualService"),
-    custom("workloadentries", "networking.istio.io", "v1beta1", "WorkloadEntry"),
-    custom("workloadgroups", "networking.istio.io", "v1beta1", "WorkloadGroup"),
-    custom("authorizationpolicies", "security.istio.io", "v1beta1", "AuthorizationPolicy"),
-    custom("peerauthentications", "security.istio.io", "v1beta1", "PeerAuthentication"),
-    custom("requestauthentications", "security.istio.io", "v1beta1", "RequestAuthentication"),
+    custom(
+        "virtualservices",
+        "networking.istio.io",
+        "v1beta1",
+        "VirtualService",
+    ),
+    custom(
+        "workloadentries",
+        "networking.istio.io",
+        "v1beta1",
+        "WorkloadEntry",
+    ),
+    custom(
+        "workloadgroups",
+        "networking.istio.io",
+        "v1beta1",
+        "WorkloadGroup",
+    ),
+    custom(
+        "authorizationpolicies",
+        "security.istio.io",
+        "v1beta1",
+        "AuthorizationPolicy",
+    ),
+    custom(
+        "peerauthentications",
+        "security.istio.io",
+        "v1beta1",
+        "PeerAuthentication",
+    ),
+    custom(
+        "requestauthentications",
+        "security.istio.io",
+        "v1beta1",
+        "RequestAuthentication",
+    ),
     custom("telemetries", "telemetry.istio.io", "v1alpha1", "Telemetry"),
-    custom("backendtlspolicies", "gateway.networking.k8s.io", "v1", "BackendTLSPolicy"),
-    custom("gatewayclasses", "gateway.networking.k8s.io", "v1", "GatewayClass"),
+    custom(
+        "backendtlspolicies",
+        "gateway.networking.k8s.io",
+        "v1",
+        "BackendTLSPolicy",
+    ),
+    custom(
+        "gatewayclasses",
+        "gateway.networking.k8s.io",
+        "v1",
+        "GatewayClass",
+    ),
     custom("gateways", "gateway.networking.k8s.io", "v1", "Gateway"),
     custom("grpcroutes", "gateway.networking.k8s.io", "v1", "GRPCRoute"),
     custom("httproutes", "gateway.networking.k8s.io", "v1", "HTTPRoute"),
-    custom("referencegrants", "gateway.networking.k8s.io", "v1beta1", "ReferenceGrant"),
+    custom(
+        "referencegrants",
+        "gateway.networking.k8s.io",
+        "v1beta1",
+        "ReferenceGrant",
+    ),
 ];
 
 impl Resource {
     fn canonical(&self) -> String {
-        if self.group.is_empty() { self.plural.to_owned() } else { format!("{}.{}", self.plural, self.group) }
+        if self.group.is_empty() {
+            self.plural.to_owned()
+        } else {
+            format!("{}.{}", self.plural, self.group)
+        }
     }
 
     /// Whether `name` is the canonical name.
@@ -154,8 +444,8 @@ pub fn canonical(token: &str) -> Option<String> {
     find(token).map(Resource::canonical)
 }
 
-/// The canonical name of a token, and the name with version and group that kubectl gets for it: `pods` and
-/// `pods.v1.`.
+/// The canonical name of a token, and the name with version and group that kubectl gets for it:
+/// `pods` and `pods.v1.`.
 pub fn named(token: &str) -> Option<(String, String)> {
     find(token).map(|resource| (resource.canonical(), resource.qualified()))
 }
@@ -163,12 +453,21 @@ pub fn named(token: &str) -> Option<(String, String)> {
 /// Case folds in ASCII only: kubectl folds Unicode, where U+212A KELVIN SIGN is a `k`.
 fn find(token: &str) -> Option<&'static Resource> {
     let token = token.to_ascii_lowercase();
-    let (name, rest) = token.split_once('.').map_or((token.as_str(), None), |(name, rest)| (name, Some(rest)));
+    let (name, rest) = token
+        .split_once('.')
+        .map_or((token.as_str(), None), |(name, rest)| (name, Some(rest)));
     match rest {
-        None => RESOURCES.iter().find(|resource| !resource.custom && resource.is_called(name)),
+        None => RESOURCES
+            .iter()
+            .find(|resource| !resource.custom && resource.is_called(name)),
         Some(rest) => {
-            let group = rest.split_once('.').filter(|(version, _)| is_version(version)).map_or(rest, |(_, group)| group);
-            RESOURCES.iter().find(|resource| resource.group == group && resource.is_called(name))
+            let group = rest
+                .split_once('.')
+                .filter(|(version, _)| is_version(version))
+                .map_or(rest, |(_, group)| group);
+            RESOURCES
+                .iter()
+                .find(|resource| resource.group == group && resource.is_called(name))
         }
     }
 }
@@ -235,8 +534,10 @@ pub fn all() -> impl Iterator<Item = String> {
 
 /// `v1`, `v1beta2`: what kubectl takes for a version in `type.version.group`.
 pub(crate) fn is_version(text: &str) -> bool {
-    text.strip_prefix('v')
-        .is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()) && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    text.strip_prefix('v').is_some_and(|rest| {
+        rest.starts_with(|first: char| first.is_ascii_digit())
+            && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
 }
 
 #[cfg(test)]
@@ -260,7 +561,10 @@ mod tests {
             ("ev", "events"),
             ("events.v1.events.k8s.io", "events.events.k8s.io"),
             ("hpa", "horizontalpodautoscalers.autoscaling"),
-            ("virtualservices.networking.istio.io", "virtualservices.networking.istio.io"),
+            (
+                "virtualservices.networking.istio.io",
+                "virtualservices.networking.istio.io",
+            ),
         ] {
             assert_eq!(canonical(token).as_deref(), Some(name), "{token}");
         }
@@ -270,7 +574,11 @@ mod tests {
     fn a_qualified_name_is_read_as_the_same_resource_and_can_be_no_category() {
         for name in all() {
             let (_, qualified) = named(&name).unwrap();
-            assert_eq!(canonical(&qualified).as_deref(), Some(name.as_str()), "{qualified}");
+            assert_eq!(
+                canonical(&qualified).as_deref(),
+                Some(name.as_str()),
+                "{qualified}"
+            );
             assert!(qualified.matches('.').count() >= 2, "{qualified}");
         }
     }

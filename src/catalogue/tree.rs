@@ -7,7 +7,19 @@ use serde::{Deserialize, Serialize};
 use super::hazard::{FlagHazard, VerbHazard};
 
 /// One of the four tools.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Tool {
     /// `argocd`
@@ -45,7 +57,10 @@ impl FromStr for Tool {
     type Err = ();
 
     fn from_str(name: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|tool| tool.as_str() == name).ok_or(())
+        Self::ALL
+            .into_iter()
+            .find(|tool| tool.as_str() == name)
+            .ok_or(())
     }
 }
 
@@ -118,8 +133,12 @@ pub struct Flag {
 impl Flag {
     /// Why no rule may allow the flag, or this value of it, when none may.
     pub fn never(&self, value: Option<&str>) -> Option<String> {
-        let Some(hazard) = &self.hazard else { return Some(UNCLASSED.into()) };
-        hazard.never().or_else(|| value.and_then(|value| hazard.never_value(value)))
+        let Some(hazard) = &self.hazard else {
+            return Some(UNCLASSED.into());
+        };
+        hazard
+            .never()
+            .or_else(|| value.and_then(|value| hazard.never_value(value)))
     }
 }
 
@@ -146,7 +165,9 @@ pub struct CommandNode {
 impl CommandNode {
     /// Why no rule may allow the verb, when none may.
     pub fn never(&self) -> Option<String> {
-        self.hazard.as_ref().map_or_else(|| Some(UNCLASSED.into()), VerbHazard::never)
+        self.hazard
+            .as_ref()
+            .map_or_else(|| Some(UNCLASSED.into()), VerbHazard::never)
     }
 
     /// The last word of the path; empty for the root.
@@ -156,7 +177,9 @@ impl CommandNode {
 
     /// The child that `word` chooses, by name or alias, as cobra does: exact and case-sensitive.
     pub fn child(&self, word: &str) -> Option<&Self> {
-        self.children.iter().find(|child| child.name() == word || child.aliases.iter().any(|alias| alias == word))
+        self.children
+            .iter()
+            .find(|child| child.name() == word || child.aliases.iter().any(|alias| alias == word))
     }
 }
 
@@ -209,7 +232,8 @@ impl Catalogue {
 /// The flags that a command accepts: its own, then its ancestors' persistent ones, nearest first.
 /// That is cobra's answer on every command of the four tools (`docs/catalogue.md`).
 pub(crate) fn flags_in_scope<'a>(lineage: &[&'a CommandNode]) -> impl Iterator<Item = &'a Flag> {
-    // A flag hides the one of its name further up, the shorthand with it (pflag v1.0.10 flag.go, AddFlagSet).
+    // A flag hides the one of its name further up, the shorthand with it (pflag v1.0.10 flag.go,
+    // AddFlagSet).
     let mut names = std::collections::BTreeSet::new();
     candidates(lineage).filter(move |flag| names.insert(flag.name.as_str()))
 }
@@ -217,8 +241,15 @@ pub(crate) fn flags_in_scope<'a>(lineage: &[&'a CommandNode]) -> impl Iterator<I
 /// The same, with those that a nearer flag of their name hides.
 fn candidates<'a>(lineage: &[&'a CommandNode]) -> impl Iterator<Item = &'a Flag> {
     let own = lineage.last().into_iter().flat_map(|node| &node.flags);
-    let ancestors = lineage.split_last().map_or(&[][..], |(_, ancestors)| ancestors);
-    own.chain(ancestors.iter().rev().flat_map(|node| node.flags.iter().filter(|flag| flag.persistent)))
+    let ancestors = lineage
+        .split_last()
+        .map_or(&[][..], |(_, ancestors)| ancestors);
+    own.chain(
+        ancestors
+            .iter()
+            .rev()
+            .flat_map(|node| node.flags.iter().filter(|flag| flag.persistent)),
+    )
 }
 
 /// The flag of this name that a command accepts.
@@ -228,6 +259,8 @@ pub(crate) fn flag_named<'a>(lineage: &[&'a CommandNode], name: &str) -> Option<
 
 /// The flag with this one-letter form that a command accepts.
 pub(crate) fn flag_lettered<'a>(lineage: &[&'a CommandNode], letter: char) -> Option<&'a Flag> {
-    let is_hidden = |flag: &Flag| flag_named(lineage, &flag.name).is_none_or(|nearest| !std::ptr::eq(nearest, flag));
+    let is_hidden = |flag: &Flag| {
+        flag_named(lineage, &flag.name).is_none_or(|nearest| !std::ptr::eq(nearest, flag))
+    };
     candidates(lineage).find(|flag| flag.shorthand == Some(letter) && !is_hidden(flag))
 }

@@ -31,13 +31,15 @@ Examples:
   kube-airlock audit verify --expect \"$(cat last-hash-of-yesterday)\" /var/log/kube-airlock/audit.jsonl
   kube-airlock audit verify --json --expect-last \"$(cat last-hash)\" audit.jsonl")]
 pub struct Verify {
-    /// Files with records; full ones beside each (FILE.1, FILE.2, ...) are read before it. `-` is standard input
+    /// Files with records; full ones beside each (FILE.1, FILE.2, ...) are read before it. `-` is
+    /// standard input
     #[arg(required = true, value_name = "FILE|-")]
     files: Vec<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// A hash that some record has to have: one that was the last when you kept it. May be given more than once
+    /// A hash that some record has to have: one that was the last when you kept it. May be given
+    /// more than once
     #[arg(long, value_name = "HASH")]
     expect: Vec<String>,
     /// The hash that the last record has to have; without it nobody sees that the end was cut off
@@ -61,7 +63,12 @@ impl Verify {
             Hash::read(text.as_bytes()).ok_or("--expect and --expect-last: give the 64 lower-case hexadecimal digits of a record's `hash`")
         };
         let expected = self.expect_last.as_ref().map(hash).transpose()?;
-        let seal = self.key_file.as_deref().map(seal_of).transpose()?.unwrap_or_default();
+        let seal = self
+            .key_file
+            .as_deref()
+            .map(seal_of)
+            .transpose()?
+            .unwrap_or_default();
         let mut verifier = Verifier::new(seal, self.part);
         verifier.keep(self.expect.iter().map(hash).collect::<Result<_, _>>()?);
         let mut last = String::new();
@@ -77,7 +84,9 @@ impl Verify {
             }
         }
         for (name, input) in inputs {
-            verifier.read(&name, BufReader::with_capacity(BUFFER, input)).map_err(|error| format!("{name} cannot be read: {error}"))?;
+            verifier
+                .read(&name, BufReader::with_capacity(BUFFER, input))
+                .map_err(|error| format!("{name} cannot be read: {error}"))?;
         }
         let report = verifier.finish(expected, &last);
         let mut out = io::stdout().lock();
@@ -95,10 +104,19 @@ const BUFFER: usize = 256 * 1024;
 /// The files as they were written: each behind the full ones beside it.
 fn in_order(files: &[PathBuf]) -> Vec<PathBuf> {
     // What a shell makes of `audit.jsonl*` names the full ones too.
-    let is_beside = |path: &PathBuf| files.iter().any(|base| (1..=MOST_KEPT).any(|number| rotated(base, number) == *path));
+    let is_beside = |path: &PathBuf| {
+        files
+            .iter()
+            .any(|base| (1..=MOST_KEPT).any(|number| rotated(base, number) == *path))
+    };
     let mut ordered = Vec::new();
     for base in files.iter().filter(|path| !is_beside(path)) {
-        ordered.extend((1..=MOST_KEPT).rev().map(|number| rotated(base, number)).filter(|path| path.is_file()));
+        ordered.extend(
+            (1..=MOST_KEPT)
+                .rev()
+                .map(|number| rotated(base, number))
+                .filter(|path| path.is_file()),
+        );
         ordered.push(base.clone());
     }
     ordered
@@ -110,20 +128,36 @@ fn told(report: &Report, is_end_known: bool) -> String {
         let _ = writeln!(told, "{text}"); // to a string, which does not fail
     };
     for place in &report.broken {
-        let at = if place.line == 0 { place.file.clone() } else { format!("{}:{}", place.file, place.line) };
+        let at = if place.line == 0 {
+            place.file.clone()
+        } else {
+            format!("{}:{}", place.file, place.line)
+        };
         line(format!("{at}: {}", place.why));
     }
     let more = report.broken_places - report.broken.len() as u64;
     if more > 0 {
         line(format!("and {more} more places"));
     }
-    let verdict = if report.broken_places == 0 { "whole" } else { "BROKEN" };
-    line(format!("{verdict}: {} records, {} of them begin a chain", report.records, report.chains));
+    let verdict = if report.broken_places == 0 {
+        "whole"
+    } else {
+        "BROKEN"
+    };
+    line(format!(
+        "{verdict}: {} records, {} of them begin a chain",
+        report.records, report.chains
+    ));
     if let Some(first) = report.first.filter(|first| *first > 1) {
-        line(format!("  first  record {first}; those before it are not in this input"));
+        line(format!(
+            "  first  record {first}; those before it are not in this input"
+        ));
     }
     if let Some(last) = &report.last {
-        line(format!("  last   record {} ({}) of {}\n  hash   {}", last.seq, last.event, last.time, last.hash));
+        line(format!(
+            "  last   record {} ({}) of {}\n  hash   {}",
+            last.seq, last.event, last.time, last.hash
+        ));
         if !is_end_known && report.broken_places == 0 {
             line(
                 "  keep that hash elsewhere, and give it with --expect: without it, records that are cut off at the end are not missed"
@@ -132,14 +166,27 @@ fn told(report: &Report, is_end_known: bool) -> String {
         }
     }
     if report.repaired_bytes > 0 {
-        line(format!("  a crash had cut records of {} bytes, which were taken away", report.repaired_bytes));
+        line(format!(
+            "  a crash had cut records of {} bytes, which were taken away",
+            report.repaired_bytes
+        ));
     }
     if report.unrecorded_calls > 0 {
-        line(format!("  {} calls were refused because nothing could be recorded", report.unrecorded_calls));
+        line(format!(
+            "  {} calls were refused because nothing could be recorded",
+            report.unrecorded_calls
+        ));
     }
     for open in &report.open {
-        let why = if open.is_crash { "the server ended before the call" } else { "running, or cut off" };
-        line(format!("  no end: call {} of {} (record {}): {why}", open.request_id, open.time, open.seq));
+        let why = if open.is_crash {
+            "the server ended before the call"
+        } else {
+            "running, or cut off"
+        };
+        line(format!(
+            "  no end: call {} of {} (record {}): {why}",
+            open.request_id, open.time, open.seq
+        ));
     }
     let more = report.open_calls - report.open.len() as u64;
     if more > 0 {

@@ -14,7 +14,21 @@ pub fn run() -> Result<(), Box<dyn Error>> {
     }
     for catalogue in &catalogues {
         let flags: usize = catalogue.commands().map(|node| node.flags.len()).sum();
-        writeln!(out, "{} {}: {} verbs, {flags} flags", catalogue.tool(), catalogue.version(), catalogue.commands().count())?;
+        writeln!(
+            out,
+            "{} {}: {} verbs, {flags} flags",
+            catalogue.tool(),
+            catalogue.version(),
+            catalogue.commands().count()
+        )?;
     }
-    if wrong.is_empty() { Ok(()) } else { Err(format!("{} entries are missing or stale; see docs/catalogue.md", wrong.len()).into()) }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(format!(
+            "{} entries are missing or stale; see docs/catalogue.md",
+            wrong.len()
+        )
+        .into())
+    }
 }

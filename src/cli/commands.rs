@@ -15,7 +15,8 @@ pub struct Case {
 /// The text of a file, or of standard input for `-` and for none.
 pub fn text(path: Option<&Path>) -> Result<String, Box<dyn Error>> {
     match path.filter(|path| *path != Path::new("-")) {
-        Some(path) => Ok(std::fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?),
+        Some(path) => Ok(std::fs::read_to_string(path)
+            .map_err(|error| format!("{} cannot be read: {error}", path.display()))?),
         None => {
             let mut text = String::new();
             std::io::stdin().read_to_string(&mut text)?;
@@ -24,13 +25,18 @@ pub fn text(path: Option<&Path>) -> Result<String, Box<dyn Error>> {
     }
 }
 
-/// The commands of a file, each once: lines, the `argv` of audit records, or a table with tabs whose first
-/// columns are `tool`, `command` (with the escapes below) and `expected`.
+/// The commands of a file, each once: lines, the `argv` of audit records, or a table with tabs
+/// whose first columns are `tool`, `command` (with the escapes below) and `expected`.
 pub fn cases(text: &str) -> Result<Vec<Case>, Box<dyn Error>> {
     let mut cases: Vec<Case> = Vec::new();
     for (at, line) in text.lines().enumerate() {
-        let Some(case) = case(line, at + 1)? else { continue };
-        if !cases.iter().any(|known| known.command == case.command && known.expected == case.expected) {
+        let Some(case) = case(line, at + 1)? else {
+            continue;
+        };
+        if !cases
+            .iter()
+            .any(|known| known.command == case.command && known.expected == case.expected)
+        {
             cases.push(case);
         }
     }
@@ -43,18 +49,40 @@ fn case(text: &str, line: usize) -> Result<Option<Case>, Box<dyn Error>> {
     }
     if let Ok(record) = serde_json::from_str::<serde_json::Value>(text) {
         let argv = record.get("argv").and_then(|argv| argv.as_array());
-        let words: Vec<&str> = argv.into_iter().flatten().filter_map(|word| word.as_str()).collect();
+        let words: Vec<&str> = argv
+            .into_iter()
+            .flatten()
+            .filter_map(|word| word.as_str())
+            .collect();
         let command = shlex::try_join(words)?;
-        return Ok((!command.is_empty()).then_some(Case { command, expected: None, line }));
+        return Ok((!command.is_empty()).then_some(Case {
+            command,
+            expected: None,
+            line,
+        }));
     }
     let mut columns = text.split('\t');
-    let (Some(tool), Some(command), Some(expected)) = (columns.next(), columns.next(), columns.next()) else {
-        return Ok(Some(Case { command: text.trim().to_owned(), expected: None, line }));
+    let (Some(tool), Some(command), Some(expected)) =
+        (columns.next(), columns.next(), columns.next())
+    else {
+        return Ok(Some(Case {
+            command: text.trim().to_owned(),
+            expected: None,
+            line,
+        }));
     };
     let command = unescaped(command);
     let named = command.split_whitespace().next() == Some(tool);
-    let command = if named { command } else { format!("{tool} {command}") };
-    Ok(Some(Case { command, expected: Some(expected.to_owned()), line }))
+    let command = if named {
+        command
+    } else {
+        format!("{tool} {command}")
+    };
+    Ok(Some(Case {
+        command,
+        expected: Some(expected.to_owned()),
+        line,
+    }))
 }
 
 /// `\n \r \t \0 \xHH \u{HEX} \\`; any other backslash stays.
@@ -97,8 +125,14 @@ mod tests {
     fn lines_records_and_tables_are_read() {
         let text = "tool\tcommand\texpected\treason\nkubectl\tget pods\\x20-A\tallow\tx\nkubectl\tkubectl get 'a\\u{212a}'\tdeny\ty\n\n\
                     helm list -A\nhelm list -A\n{\"event\":\"end\"}\n{\"argv\":[\"kubectl\",\"get\",\"a b\"]}\n";
-        let read: Vec<_> = cases(text).unwrap().into_iter().map(|case| (case.command, case.expected, case.line)).collect();
-        let of = |command: &str, expected: Option<&str>, line| (command.to_owned(), expected.map(str::to_owned), line);
+        let read: Vec<_> = cases(text)
+            .unwrap()
+            .into_iter()
+            .map(|case| (case.command, case.expected, case.line))
+            .collect();
+        let of = |command: &str, expected: Option<&str>, line| {
+            (command.to_owned(), expected.map(str::to_owned), line)
+        };
         assert_eq!(
             read,
             [

@@ -7,7 +7,10 @@ use serde::Serialize;
 
 use crate::{
     config::{Options, Settings},
-    sandbox::{AloneReport, Battery, Host, Layer, LayerState, LayerStatus, Level, Limits, ProbeReport, ProfileName, claim_users},
+    sandbox::{
+        AloneReport, Battery, Host, Layer, LayerState, LayerStatus, Level, Limits, ProbeReport,
+        ProfileName, claim_users,
+    },
     workspace::Workspaces,
 };
 
@@ -19,7 +22,8 @@ pub struct Doctor {
     /// Print one JSON object: {"host":…,"layers":[…],"probes":[…]}
     #[arg(long)]
     json: bool,
-    /// Also take each layer away in turn and show which probes it alone stops (takes about half a minute)
+    /// Also take each layer away in turn and show which probes it alone stops (takes about half a
+    /// minute)
     #[arg(long)]
     alone: bool,
     /// Print every probe, not only those that found something else than they must
@@ -52,8 +56,15 @@ impl Doctor {
         let settings = Settings::load(self.options.clone())?;
         let is_root = nix::unistd::geteuid().is_root();
         let workspaces = Workspaces::create(settings.work_dir.as_deref(), None)?;
-        let identity = if is_root { Some(claim_users(settings.first_child_user, 1)?) } else { None };
-        let limits = Limits { memory_bytes: settings.bounds.memory_bytes, cpu_seconds: 30 };
+        let identity = if is_root {
+            Some(claim_users(settings.first_child_user, 1)?)
+        } else {
+            None
+        };
+        let limits = Limits {
+            memory_bytes: settings.bounds.memory_bytes,
+            cpu_seconds: 30,
+        };
         let battery = Battery::new(&workspaces, identity, limits)?;
         let mut probes = Vec::new();
         let mut broken = None;
@@ -67,12 +78,32 @@ impl Doctor {
             }
         }
         let layers = battery.layers(&settings.levels);
-        let layers: Vec<LayerReport> = layers.into_iter().map(|status| layer_report(status, settings.levels.of(status.layer))).collect();
-        let alone = if self.alone && broken.is_none() { battery.each_alone(ProfileName::Plain)? } else { Vec::new() };
-        let idle = alone.iter().filter(|report| report.stops.is_empty()).map(|report| report.layer.as_str()).collect::<Vec<_>>();
-        let missing = layers.iter().any(|report| report.level == Level::Require && report.state == LayerState::Missing);
-        let ok = broken.is_none() && !missing && idle.is_empty() && probes.iter().all(|probe| probe.ok);
-        let report = Report { host: Host::look(), layers, probes, alone, ok };
+        let layers: Vec<LayerReport> = layers
+            .into_iter()
+            .map(|status| layer_report(status, settings.levels.of(status.layer)))
+            .collect();
+        let alone = if self.alone && broken.is_none() {
+            battery.each_alone(ProfileName::Plain)?
+        } else {
+            Vec::new()
+        };
+        let idle = alone
+            .iter()
+            .filter(|report| report.stops.is_empty())
+            .map(|report| report.layer.as_str())
+            .collect::<Vec<_>>();
+        let missing = layers
+            .iter()
+            .any(|report| report.level == Level::Require && report.state == LayerState::Missing);
+        let ok =
+            broken.is_none() && !missing && idle.is_empty() && probes.iter().all(|probe| probe.ok);
+        let report = Report {
+            host: Host::look(),
+            layers,
+            probes,
+            alone,
+            ok,
+        };
         let mut out = std::io::stdout().lock();
         if self.json {
             serde_json::to_writer(&mut out, &report)?;
@@ -91,11 +122,36 @@ impl Doctor {
     }
 
     fn print(&self, out: &mut impl Write, report: &Report) -> std::io::Result<()> {
-        let Host { kernel, landlock_abi, user, container, seccomp, no_new_privileges } = &report.host;
-        writeln!(out, "kernel {kernel}, Landlock ABI {landlock_abi}, user {user}, container {}", container.unwrap_or("none seen"))?;
-        let filter = if *seccomp == 2 { "under a seccomp filter" } else { "under no seccomp filter" };
-        writeln!(out, "this process: {filter}, no_new_privs {}\n", if *no_new_privileges { "set" } else { "not set" })?;
-        for LayerReport { layer, level, state, todo } in &report.layers {
+        let Host {
+            kernel,
+            landlock_abi,
+            user,
+            container,
+            seccomp,
+            no_new_privileges,
+        } = &report.host;
+        writeln!(
+            out,
+            "kernel {kernel}, Landlock ABI {landlock_abi}, user {user}, container {}",
+            container.unwrap_or("none seen")
+        )?;
+        let filter = if *seccomp == 2 {
+            "under a seccomp filter"
+        } else {
+            "under no seccomp filter"
+        };
+        writeln!(
+            out,
+            "this process: {filter}, no_new_privs {}\n",
+            if *no_new_privileges { "set" } else { "not set" }
+        )?;
+        for LayerReport {
+            layer,
+            level,
+            state,
+            todo,
+        } in &report.layers
+        {
             let state = match state {
                 LayerState::Enforced => "enforced",
                 LayerState::Missing => "missing",
@@ -103,12 +159,19 @@ impl Doctor {
                 LayerState::Off => "off",
             };
             let level = format!("{level:?}").to_lowercase();
-            writeln!(out, "{:<18} {state:<15} {level:<8} {}", layer.as_str(), todo.as_deref().unwrap_or_default())?;
+            writeln!(
+                out,
+                "{:<18} {state:<15} {level:<8} {}",
+                layer.as_str(),
+                todo.as_deref().unwrap_or_default()
+            )?;
         }
         writeln!(out)?;
         for probe in report.probes.iter().filter(|probe| self.all || !probe.ok) {
             let expected: Vec<String> = probe.expected.iter().map(|found| found.text()).collect();
-            let control = probe.unconfined.map_or(String::new(), |found| format!(", unconfined {}", found.text()));
+            let control = probe.unconfined.map_or(String::new(), |found| {
+                format!(", unconfined {}", found.text())
+            });
             writeln!(
                 out,
                 "{} {:<8} {:<4} {:<10} {}: {} (expected {}{control})",
@@ -122,29 +185,59 @@ impl Doctor {
             )?;
         }
         for report in &report.alone {
-            let shown = report.stops.iter().take(3).cloned().collect::<Vec<_>>().join("; ");
-            writeln!(out, "alone {:<18} stops {:>3}: {shown}", report.layer.as_str(), report.stops.len())?;
+            let shown = report
+                .stops
+                .iter()
+                .take(3)
+                .cloned()
+                .collect::<Vec<_>>()
+                .join("; ");
+            writeln!(
+                out,
+                "alone {:<18} stops {:>3}: {shown}",
+                report.layer.as_str(),
+                report.stops.len()
+            )?;
         }
         let failed = report.probes.iter().filter(|probe| !probe.ok).count();
-        let controls = report.probes.iter().filter(|probe| probe.unconfined.is_some()).count();
-        writeln!(out, "{} probes, {controls} of them with a control that succeeds unconfined, {failed} failed", report.probes.len())
+        let controls = report
+            .probes
+            .iter()
+            .filter(|probe| probe.unconfined.is_some())
+            .count();
+        writeln!(
+            out,
+            "{} probes, {controls} of them with a control that succeeds unconfined, {failed} failed",
+            report.probes.len()
+        )
     }
 }
 
 /// A layer's state on this host, and what to do about it.
 fn layer_report(LayerStatus { layer, state }: LayerStatus, level: Level) -> LayerReport {
     let todo = match (layer, state) {
-        (Layer::User, LayerState::NotApplicable) => {
-            Some("all children share this user; start the server as root with SETUID, SETGID, SETPCAP, KILL and CHOWN for one each")
+        (Layer::User, LayerState::NotApplicable) => Some(
+            "all children share this user; start the server as root with SETUID, SETGID, SETPCAP, KILL and CHOWN for one each",
+        ),
+        (Layer::LandlockFs, LayerState::Missing) => Some(
+            "needs Linux 5.19 with CONFIG_SECURITY_LANDLOCK and landlock in lsm=; gVisor has none",
+        ),
+        (Layer::LandlockNet, LayerState::Missing) => {
+            Some("needs Linux 6.7; connections are answered by the server either way")
         }
-        (Layer::LandlockFs, LayerState::Missing) => {
-            Some("needs Linux 5.19 with CONFIG_SECURITY_LANDLOCK and landlock in lsm=; gVisor has none")
+        (Layer::LandlockScope, LayerState::Missing) => {
+            Some("needs Linux 6.12; the filter of system calls covers it")
         }
-        (Layer::LandlockNet, LayerState::Missing) => Some("needs Linux 6.7; connections are answered by the server either way"),
-        (Layer::LandlockScope, LayerState::Missing) => Some("needs Linux 6.12; the filter of system calls covers it"),
-        (Layer::WriteXorExecute, LayerState::Missing) => Some("needs Linux 6.3; the filter of system calls covers it"),
+        (Layer::WriteXorExecute, LayerState::Missing) => {
+            Some("needs Linux 6.3; the filter of system calls covers it")
+        }
         (_, LayerState::Off) => Some("left out by [sandbox.layers]"),
         _ => None,
     };
-    LayerReport { layer, level, state, todo: todo.map(str::to_owned) }
+    LayerReport {
+        layer,
+        level,
+        state,
+        todo: todo.map(str::to_owned),
+    }
 }

@@ -92,14 +92,33 @@ impl Check {
                 continue;
             }
             match found {
-                Ok(kubeconfig) => writeln!(out, "{}: accepted, for {}", path.display(), kubeconfig.endpoint())?,
+                Ok(kubeconfig) => writeln!(
+                    out,
+                    "{}: accepted, for {}",
+                    path.display(),
+                    kubeconfig.endpoint()
+                )?,
                 Err(refused) => {
                     let refusal = refused.refusal;
-                    writeln!(out, "{}: refused, {}\n  {refusal}\n  try: {}", path.display(), refusal.code().as_str(), refusal.hint())?;
+                    writeln!(
+                        out,
+                        "{}: refused, {}\n  {refusal}\n  try: {}",
+                        path.display(),
+                        refusal.code().as_str(),
+                        refusal.hint()
+                    )?;
                 }
             }
         }
-        if refused == 0 { Ok(()) } else { Err(format!("{refused} of {} kubeconfigs would be refused", self.files.len()).into()) }
+        if refused == 0 {
+            Ok(())
+        } else {
+            Err(format!(
+                "{refused} of {} kubeconfigs would be refused",
+                self.files.len()
+            )
+            .into())
+        }
     }
 }
 
@@ -107,8 +126,13 @@ impl Minify {
     /// Runs the sub-command.
     pub fn run(self) -> Result<(), Box<dyn Error>> {
         let (terms, allowed) = accepted_by(self.config)?;
-        let kubeconfig = judged(&contents(&self.file)?, self.context.as_deref(), &terms, &allowed)
-            .map_err(|refused| format!("{}\n  try: {}", refused.refusal, refused.refusal.hint()))?;
+        let kubeconfig = judged(
+            &contents(&self.file)?,
+            self.context.as_deref(),
+            &terms,
+            &allowed,
+        )
+        .map_err(|refused| format!("{}\n  try: {}", refused.refusal, refused.refusal.hint()))?;
         let value: serde_json::Value = serde_json::from_slice(kubeconfig.masked().expose())?;
         writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&value)?)?;
         Ok(())
@@ -117,25 +141,57 @@ impl Minify {
 
 /// What the settings accept in kubeconfigs, and which addresses.
 fn accepted_by(config: Option<PathBuf>) -> Result<(Terms, Allowed), Box<dyn Error>> {
-    let Some(config) = config else { return Ok(Default::default()) };
-    let settings = Settings::load(Options { config: Some(config), ..Options::default() })?;
+    let Some(config) = config else {
+        return Ok(Default::default());
+    };
+    let settings = Settings::load(Options {
+        config: Some(config),
+        ..Options::default()
+    })?;
     Ok((settings.kubeconfig, settings.egress))
 }
 
-/// The kubeconfig, or why it would be refused, with the line. A host that is a name is not resolved.
-fn judged(bytes: &SecretBytes, context: Option<&str>, terms: &Terms, allowed: &Allowed) -> Result<Kubeconfig, Box<Refused>> {
-    let with_line = |error: KubeconfigError| Box::new(Refused { line: error.line(), refusal: error.into() });
+/// The kubeconfig, or why it would be refused, with the line. A host that is a name is not
+/// resolved.
+fn judged(
+    bytes: &SecretBytes,
+    context: Option<&str>,
+    terms: &Terms,
+    allowed: &Allowed,
+) -> Result<Kubeconfig, Box<Refused>> {
+    let with_line = |error: KubeconfigError| {
+        Box::new(Refused {
+            line: error.line(),
+            refusal: error.into(),
+        })
+    };
     let parsed = Kubeconfig::parse(bytes, context, terms, SystemTime::now());
     // As a caller would send it: base64. What is neither is told about as a kubeconfig.
-    let kubeconfig = parsed.or_else(|error| match std::str::from_utf8(bytes.expose()).ok().and_then(|text| decode(text).ok()) {
-        Some(decoded) => Kubeconfig::parse(&decoded, context, terms, SystemTime::now()),
-        None => Err(error),
+    let kubeconfig = parsed.or_else(|error| {
+        match std::str::from_utf8(bytes.expose())
+            .ok()
+            .and_then(|text| decode(text).ok())
+        {
+            Some(decoded) => Kubeconfig::parse(&decoded, context, terms, SystemTime::now()),
+            None => Err(error),
+        }
     });
     let kubeconfig = kubeconfig.map_err(with_line)?;
     let endpoint = kubeconfig.endpoint();
     if let EndpointHost::Address(address) = *endpoint.host() {
-        let forbidden = |why| EgressError::Forbidden { endpoint: endpoint.to_string(), address, why };
-        allowed.vet(address, endpoint.port(), |_| false).map_err(|why| Box::new(Refused { refusal: forbidden(why).into(), line: None }))?;
+        let forbidden = |why| EgressError::Forbidden {
+            endpoint: endpoint.to_string(),
+            address,
+            why,
+        };
+        allowed
+            .vet(address, endpoint.port(), |_| false)
+            .map_err(|why| {
+                Box::new(Refused {
+                    refusal: forbidden(why).into(),
+                    line: None,
+                })
+            })?;
     }
     Ok(kubeconfig)
 }
@@ -145,7 +201,8 @@ fn contents(path: &Path) -> Result<SecretBytes, Box<dyn Error>> {
     if path == Path::new("-") {
         io::stdin().read_to_end(&mut bytes)?;
     } else {
-        bytes = fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+        bytes = fs::read(path)
+            .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     }
     Ok(SecretBytes::new(bytes))
 }

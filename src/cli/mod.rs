@@ -23,7 +23,8 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Options;
 
-/// Lets untrusted agents run kubectl, helm, istioctl and argocd, confined and checked against a policy.
+/// Lets untrusted agents run kubectl, helm, istioctl and argocd, confined and checked against a
+/// policy.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -43,7 +44,8 @@ enum Command {
     Stdio(Options),
     /// Apply every layer of the sandbox on this host, try to get out, and say what holds
     Doctor(doctor::Doctor),
-    /// Run a program UNCONFINED and print what it asks of the kernel beyond a profile of the sandbox
+    /// Run a program UNCONFINED and print what it asks of the kernel beyond a profile of the
+    /// sandbox
     Trace(trace::Trace),
     /// Work with policy files
     #[command(subcommand)]
@@ -64,7 +66,8 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum TokenCommand {
-    /// Make a token for a caller; what the settings hold of it goes to standard output, the token to standard error
+    /// Make a token for a caller; what the settings hold of it goes to standard output, the token
+    /// to standard error
     New(token::New),
 }
 
@@ -145,7 +148,11 @@ pub fn run() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         // `… | head` is not an error.
-        Err(error) if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) => {
+        Err(error)
+            if error
+                .downcast_ref::<std::io::Error>()
+                .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) =>
+        {
             ExitCode::SUCCESS
         }
         Err(error) => {

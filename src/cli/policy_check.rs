@@ -8,8 +8,8 @@ use crate::{
     policy::{Policy, PolicyErrors, Severity, schema},
 };
 
-/// Loads each file by itself; all errors are told, not only the first file's, and what looks unmeant.
-/// `short` is one line per problem, `FILE:LINE:COLUMN: MESSAGE`, for editors and scripts.
+/// Loads each file by itself; all errors are told, not only the first file's, and what looks
+/// unmeant. `short` is one line per problem, `FILE:LINE:COLUMN: MESSAGE`, for editors and scripts.
 pub fn run(paths: &[PathBuf], short: bool) -> Result<(), Box<dyn Error>> {
     let catalogues = Catalogue::carried()?;
     let mut out = std::io::stdout();
@@ -18,28 +18,49 @@ pub fn run(paths: &[PathBuf], short: bool) -> Result<(), Box<dyn Error>> {
         match Policy::load(&[file], &catalogues) {
             Ok(policy) => {
                 for lint in policy.lints() {
-                    let told = if short { format!("warning: {lint}") } else { lint.underlined(Severity::Warning) };
+                    let told = if short {
+                        format!("warning: {lint}")
+                    } else {
+                        lint.underlined(Severity::Warning)
+                    };
                     writeln!(out, "{told}")?;
                 }
                 writeln!(out, "{}: ok", path.display())?;
             }
             Err(errors) => {
                 wrong += 1;
-                let told = if short { format!("error: {errors}") } else { underlined(&errors) };
+                let told = if short {
+                    format!("error: {errors}")
+                } else {
+                    underlined(&errors)
+                };
                 writeln!(out, "{told}")?;
             }
         }
     }
-    if wrong == 0 { Ok(()) } else { Err(format!("{wrong} of {} files do not load", paths.len()).into()) }
+    if wrong == 0 {
+        Ok(())
+    } else {
+        Err(format!("{wrong} of {} files do not load", paths.len()).into())
+    }
 }
 
 /// Each error with its place underlined.
 pub fn underlined(errors: &PolicyErrors) -> String {
-    errors.0.iter().map(|error| error.underlined(Severity::Error)).collect::<Vec<_>>().join("\n")
+    errors
+        .0
+        .iter()
+        .map(|error| error.underlined(Severity::Error))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Prints the JSON Schema of policy files.
 pub fn print_schema() -> Result<(), Box<dyn Error>> {
-    writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&schema())?)?;
+    writeln!(
+        std::io::stdout(),
+        "{}",
+        serde_json::to_string_pretty(&schema())?
+    )?;
     Ok(())
 }

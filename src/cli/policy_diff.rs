@@ -21,8 +21,8 @@ pub struct Diff {
     old: PathBuf,
     /// The policy that would replace it
     new: PathBuf,
-    /// Command lines, one per line, each with its tool's name; an audit log or a table of cases works too
-    /// [default: standard input]
+    /// Command lines, one per line, each with its tool's name; an audit log or a table of cases
+    /// works too [default: standard input]
     commands: Option<PathBuf>,
 }
 
@@ -33,7 +33,10 @@ impl Diff {
         let mut out = io::stdout().lock();
         let (mut allowed, mut denied, mut same) = (0_usize, 0_usize, 0_usize);
         for case in cases(&text(self.commands.as_deref())?)? {
-            let (before, after) = (old.explain(&case.command, None).0.effect, new.explain(&case.command, None).0.effect);
+            let (before, after) = (
+                old.explain(&case.command, None).0.effect,
+                new.explain(&case.command, None).0.effect,
+            );
             let sign = match openness(before).cmp(&openness(after)) {
                 Ordering::Less => {
                     allowed += 1;
@@ -48,10 +51,17 @@ impl Diff {
                     continue;
                 }
             };
-            let told = if before == "confirm" || after == "confirm" { format!("   ({before} -> {after})") } else { String::new() };
+            let told = if before == "confirm" || after == "confirm" {
+                format!("   ({before} -> {after})")
+            } else {
+                String::new()
+            };
             writeln!(out, "{sign} {}{told}", case.command)?;
         }
-        writeln!(out, "{allowed} newly allowed, {denied} newly denied, {same} as before")?;
+        writeln!(
+            out,
+            "{allowed} newly allowed, {denied} newly denied, {same} as before"
+        )?;
         Ok(())
     }
 }

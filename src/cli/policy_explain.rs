@@ -84,12 +84,19 @@ impl Explain {
     /// Runs the sub-command.
     pub fn run(self) -> Result<(), Box<dyn Error>> {
         let mut explainer = Explainer::new(&self.policy)?;
-        explainer.target = Target { namespace: self.namespace, cluster: self.cluster, principal: self.principal, groups: self.group };
+        explainer.target = Target {
+            namespace: self.namespace,
+            cluster: self.cluster,
+            principal: self.principal,
+            groups: self.group,
+        };
         let tool = match &self.tool {
-            Some(name) => Some(
-                name.parse()
-                    .map_err(|()| format!("there is no tool {}; the tools are kubectl, helm, istioctl and argocd", Excerpt::new(name)))?,
-            ),
+            Some(name) => Some(name.parse().map_err(|()| {
+                format!(
+                    "there is no tool {}; the tools are kubectl, helm, istioctl and argocd",
+                    Excerpt::new(name)
+                )
+            })?),
             None => None,
         };
         let mut out = std::io::stdout().lock();
@@ -99,7 +106,8 @@ impl Explain {
                 if line.trim().is_empty() {
                     continue;
                 }
-                let command: String = serde_json::from_str(&line).map_err(|_| "standard input has a line that is no JSON string")?;
+                let command: String = serde_json::from_str(&line)
+                    .map_err(|_| "standard input has a line that is no JSON string")?;
                 serde_json::to_writer(&mut out, &explainer.explain(&command, tool).0)?;
                 writeln!(out)?;
             }
@@ -127,12 +135,21 @@ impl Explain {
             writeln!(out, "  filter  {filter:?}")?;
         }
         if let Some(invocation) = invocation {
-            writeln!(out, "rules about `{} {}`:", invocation.tool(), invocation.path())?;
+            writeln!(
+                out,
+                "rules about `{} {}`:",
+                invocation.tool(),
+                invocation.path()
+            )?;
             for considered in explainer.policy.consider(&invocation, &explainer.target) {
                 let effect = considered.effect.word();
                 match considered.matches {
                     Ok(()) => writeln!(out, "  {effect:7} {} matches", considered.rule)?,
-                    Err(why) => writeln!(out, "  {effect:7} {} does not match: {why}", considered.rule)?,
+                    Err(why) => writeln!(
+                        out,
+                        "  {effect:7} {} does not match: {why}",
+                        considered.rule
+                    )?,
                 }
             }
         }
@@ -146,7 +163,11 @@ impl Explainer {
         let catalogues = Catalogue::carried()?;
         let policy = Policy::load(&read_policies(policy)?, &catalogues)
             .map_err(|errors| format!("the policy does not load\n{}", underlined(&errors)))?;
-        Ok(Self { policy, catalogues, target: Target::default() })
+        Ok(Self {
+            policy,
+            catalogues,
+            target: Target::default(),
+        })
     }
 
     /// Explains one command line. Without a tool, its first word has to name one.
@@ -207,13 +228,23 @@ impl Explainer {
     /// The deny rule that a command meets.
     pub fn denying_rule(&self, invocation: &Invocation) -> Option<String> {
         let considered = self.policy.consider(invocation, &self.target);
-        considered.into_iter().find(|rule| rule.effect == Effect::Deny && rule.matches.is_ok()).map(|rule| rule.rule.to_string())
+        considered
+            .into_iter()
+            .find(|rule| rule.effect == Effect::Deny && rule.matches.is_ok())
+            .map(|rule| rule.rule.to_string())
     }
 
-    fn read(&self, command: &str, tool: Option<Tool>) -> Result<(Invocation, Vec<Filter>), Refusal> {
-        let wrong =
-            |reason: &str| Refusal::Request { reason: reason.to_owned(), hint: "begin with the tool's name, or give --tool".into() };
-        let tool = tool.ok_or_else(|| wrong("the command does not begin with the name of a tool"))?;
+    fn read(
+        &self,
+        command: &str,
+        tool: Option<Tool>,
+    ) -> Result<(Invocation, Vec<Filter>), Refusal> {
+        let wrong = |reason: &str| Refusal::Request {
+            reason: reason.to_owned(),
+            hint: "begin with the tool's name, or give --tool".into(),
+        };
+        let tool =
+            tool.ok_or_else(|| wrong("the command does not begin with the name of a tool"))?;
         let catalogue = self
             .catalogues
             .iter()
@@ -221,7 +252,14 @@ impl Explainer {
             .ok_or_else(|| wrong("this build has no catalogue of that tool"))?;
         let stages = split_stages(tool, command)?;
         let invocation = parse(catalogue, stages.command, None)?;
-        Ok((invocation, stages.filters.into_iter().map(Filter::parse).collect::<Result<_, _>>()?))
+        Ok((
+            invocation,
+            stages
+                .filters
+                .into_iter()
+                .map(Filter::parse)
+                .collect::<Result<_, _>>()?,
+        ))
     }
 }
 

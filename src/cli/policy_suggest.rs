@@ -1,6 +1,7 @@
 //! `kube-airlock policy suggest [--policy FILE]… [AUDIT]`
 //!
-//! From denials to the narrowest rules that would have allowed them: for an operator to read, not to paste.
+//! From denials to the narrowest rules that would have allowed them: for an operator to read, not
+//! to paste.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -94,29 +95,50 @@ impl Suggest {
                         notes.insert(never.to_string());
                     } else {
                         if let Some(rule) = explainer.denying_rule(&invocation) {
-                            notes.insert(format!("`{verb}` stays denied while the rule {rule} is there"));
+                            notes.insert(format!(
+                                "`{verb}` stays denied while the rule {rule} is there"
+                            ));
                         }
                         let key = (invocation.tool(), invocation.path().to_string());
-                        wanted.entry(key).or_default().add(&case.command, &invocation);
+                        wanted
+                            .entry(key)
+                            .or_default()
+                            .add(&case.command, &invocation);
                     }
                 }
                 ("deny", None) => {
-                    notes.insert(format!("cannot be read: {}", explained.reason.unwrap_or_default()));
+                    notes.insert(format!(
+                        "cannot be read: {}",
+                        explained.reason.unwrap_or_default()
+                    ));
                 }
                 _ => allowed += 1,
             }
         }
-        let rules: Vec<SuggestedRule> = wanted.into_iter().map(|((tool, verb), wanted)| wanted.rule(tool, verb)).collect();
+        let rules: Vec<SuggestedRule> = wanted
+            .into_iter()
+            .map(|((tool, verb), wanted)| wanted.rule(tool, verb))
+            .collect();
         let mut out = std::io::stdout().lock();
-        writeln!(out, "# Suggested from what was denied: read each rule, give it a reason, and widen or drop it.")?;
+        writeln!(
+            out,
+            "# Suggested from what was denied: read each rule, give it a reason, and widen or drop it."
+        )?;
         writeln!(out, "# {allowed} commands of the log are allowed already.")?;
         for note in notes {
             writeln!(out, "# {note}")?;
         }
-        let written = toml::to_string_pretty(&SuggestedFile { schema: 1, rule: rules })?;
+        let written = toml::to_string_pretty(&SuggestedFile {
+            schema: 1,
+            rule: rules,
+        })?;
         // What is suggested has to hold: each rule matches the commands that it comes from.
-        let file = PolicyFile { name: "suggested.toml".into(), text: written.clone() };
-        Policy::load(&[file], explainer.catalogues()).map_err(|errors| format!("the suggestion does not load: {errors}"))?;
+        let file = PolicyFile {
+            name: "suggested.toml".into(),
+            text: written.clone(),
+        };
+        Policy::load(&[file], explainer.catalogues())
+            .map_err(|errors| format!("the suggestion does not load: {errors}"))?;
         writeln!(out, "\n{written}")?;
         Ok(())
     }
@@ -126,7 +148,8 @@ impl Wanted {
     fn add(&mut self, command: &str, invocation: &Invocation) {
         let first = self.commands.is_empty();
         self.commands.push(command.to_owned());
-        self.resources.extend(invocation.resources().iter().cloned());
+        self.resources
+            .extend(invocation.resources().iter().cloned());
         self.charts.extend(invocation.charts().iter().cloned());
         self.after_dash |= invocation.after_dash().is_some();
         let named = invocation.own_namespaces();
@@ -136,21 +159,32 @@ impl Wanted {
             None if first => self.namespaces = Some(named.into_iter().map(str::to_owned).collect()),
             None => {}
         }
-        for (name, values) in invocation.flags().iter().filter(|(name, _)| !["help", "namespace"].contains(&name.as_str())) {
+        for (name, values) in invocation
+            .flags()
+            .iter()
+            .filter(|(name, _)| !["help", "namespace"].contains(&name.as_str()))
+        {
             let flag = format!("--{name}");
             if invocation.flag_class(name) == Some(FlagClass::Plain) {
                 self.plain.insert(flag.clone());
             }
-            self.values.entry(flag).or_default().extend(values.iter().cloned());
+            self.values
+                .entry(flag)
+                .or_default()
+                .extend(values.iter().cloned());
         }
     }
 
     fn rule(self, tool: Tool, verb: String) -> SuggestedRule {
         // A harmless flag that is given many values (a selector) is meant with any.
         let any_value = |flag: &String, values: &BTreeSet<String>| {
-            self.plain.contains(flag) && (values.len() > MANY_VALUES || values.iter().all(|value| value == "true"))
+            self.plain.contains(flag)
+                && (values.len() > MANY_VALUES || values.iter().all(|value| value == "true"))
         };
-        let (free, values): (BTreeMap<_, _>, BTreeMap<_, _>) = self.values.into_iter().partition(|(flag, values)| any_value(flag, values));
+        let (free, values): (BTreeMap<_, _>, BTreeMap<_, _>) = self
+            .values
+            .into_iter()
+            .partition(|(flag, values)| any_value(flag, values));
         SuggestedRule {
             id: format!("suggested-{tool}-{}", verb.replace(' ', "-")),
             effect: "allow",

@@ -32,13 +32,19 @@ impl Test {
             None => Vec::new(),
         };
         for case in table {
-            let expected = case.expected.ok_or_else(|| format!("line {} of the table has no expected decision", case.line))?;
+            let expected = case.expected.ok_or_else(|| {
+                format!("line {} of the table has no expected decision", case.line)
+            })?;
             let found = explainer.explain(&case.command, None).0;
             if found.effect == expected {
                 passed += 1;
             } else {
                 failed += 1;
-                writeln!(out, "line {}: {}\n  expected {expected}, found {}", case.line, case.command, found.effect)?;
+                writeln!(
+                    out,
+                    "line {}: {}\n  expected {expected}, found {}",
+                    case.line, case.command, found.effect
+                )?;
                 for (name, value) in [("rule", found.rule), ("reason", found.reason)] {
                     if let Some(value) = value {
                         writeln!(out, "  {name:7} {value}")?;
@@ -47,6 +53,10 @@ impl Test {
             }
         }
         writeln!(out, "{passed} passed, {failed} failed")?;
-        if failed == 0 { Ok(()) } else { Err(format!("{failed} cases get another decision than expected").into()) }
+        if failed == 0 {
+            Ok(())
+        } else {
+            Err(format!("{failed} cases get another decision than expected").into())
+        }
     }
 }

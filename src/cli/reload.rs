@@ -1,9 +1,9 @@
-//! Takes changed policy files, kubeconfigs of named clusters and callers without a restart; one that does not load
-//! changes nothing.
+//! Takes changed policy files, kubeconfigs of named clusters and callers without a restart; one
+//! that does not load changes nothing.
 //!
-//! Files are compared by content, every two seconds. A watch on directories would be told sooner, and
-//! would miss what overlay and network file systems do not tell; a ConfigMap swaps a symbolic link two
-//! folders up, which a read by path just follows.
+//! Files are compared by content, every two seconds. A watch on directories would be told sooner,
+//! and would miss what overlay and network file systems do not tell; a ConfigMap swaps a symbolic
+//! link two folders up, which a read by path just follows.
 
 use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
@@ -50,7 +50,10 @@ pub async fn watch(gate: Gate, paths: Vec<PathBuf>, mut known: Vec<PolicyFile>) 
         let (problem, files) = problem;
         if told != problem {
             metrics::policy_reload(false);
-            tracing::error!(problem, "the changed policy does not load; the rules loaded before stay in force");
+            tracing::error!(
+                problem,
+                "the changed policy does not load; the rules loaded before stay in force"
+            );
             record(&gate, false, &files).await;
             told = problem;
         }
@@ -59,11 +62,21 @@ pub async fn watch(gate: Gate, paths: Vec<PathBuf>, mut known: Vec<PolicyFile>) 
 
 /// What the files of a policy are in records.
 pub fn digests(files: &[PolicyFile]) -> Vec<PolicyDigest> {
-    files.iter().map(|file| PolicyDigest::of(&file.name, &file.text)).collect()
+    files
+        .iter()
+        .map(|file| PolicyDigest::of(&file.name, &file.text))
+        .collect()
 }
 
 async fn record(gate: &Gate, taken: bool, files: &[PolicyFile]) {
-    if let Err(error) = gate.audit().policy(&PolicyRecord { taken, policy: digests(files) }).await {
+    if let Err(error) = gate
+        .audit()
+        .policy(&PolicyRecord {
+            taken,
+            policy: digests(files),
+        })
+        .await
+    {
         tracing::error!(%error, "the change of the policy could not be recorded yet; it is when there is room again");
     }
 }
@@ -74,17 +87,23 @@ pub async fn watch_clusters(clusters: Arc<Clusters>) {
     loop {
         tokio::time::sleep(EVERY).await;
         let clusters = Arc::clone(&clusters);
-        let Ok(wrong) = tokio::task::spawn_blocking(move || clusters.reload()).await else { continue };
+        let Ok(wrong) = tokio::task::spawn_blocking(move || clusters.reload()).await else {
+            continue;
+        };
         let problems: Vec<String> = wrong.iter().map(ToString::to_string).collect();
         // Once per problem, not every two seconds.
         for problem in problems.iter().filter(|problem| !told.contains(*problem)) {
-            tracing::error!(problem, "a named cluster does not load; what was loaded before stays in force");
+            tracing::error!(
+                problem,
+                "a named cluster does not load; what was loaded before stays in force"
+            );
         }
         told = problems;
     }
 }
 
-/// Takes changed callers from the file of settings, for as long as the server lives. Its other keys need a restart.
+/// Takes changed callers from the file of settings, for as long as the server lives. Its other keys
+/// need a restart.
 pub async fn watch_callers(authentication: Authentication, path: PathBuf) {
     let mut known = None;
     let mut told = String::new();
@@ -96,10 +115,12 @@ pub async fn watch_callers(authentication: Authentication, path: PathBuf) {
         let problem = match read.await {
             Ok(Ok(text)) if known.as_ref() == Some(&text) => None,
             Ok(Ok(text)) => match callers_in(&path, &text) {
-                // Whoever reaches the port could call then: that is not decided while a server runs.
-                Ok(callers) if callers.is_empty() && !authentication.is_open() => {
-                    Some("no caller is left in it; a server that anybody may call needs a restart".into())
-                }
+                // Whoever reaches the port could call then: that is not decided while a server
+                // runs.
+                Ok(callers) if callers.is_empty() && !authentication.is_open() => Some(
+                    "no caller is left in it; a server that anybody may call needs a restart"
+                        .into(),
+                ),
                 Ok(callers) => {
                     authentication.replace(callers);
                     if known.replace(text).is_some() {
@@ -114,7 +135,10 @@ pub async fn watch_callers(authentication: Authentication, path: PathBuf) {
             Err(error) => Some(error.to_string()),
         };
         if let Some(problem) = problem.filter(|problem| told != *problem) {
-            tracing::error!(problem, "the changed settings do not load; the callers loaded before stay in force");
+            tracing::error!(
+                problem,
+                "the changed settings do not load; the callers loaded before stay in force"
+            );
             told = problem;
         }
         tokio::time::sleep(EVERY).await;

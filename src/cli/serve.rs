@@ -48,7 +48,10 @@ use crate::{
     kubeconfig::Terms,
     mcp, metrics,
     policy::Policy,
-    sandbox::{Identity, Limits, Profiles, Sandbox, Slots, SpawnerLink, check_layers, claim_users, fork_spawner, harden_server},
+    sandbox::{
+        Identity, Limits, Profiles, Sandbox, Slots, SpawnerLink, check_layers, claim_users,
+        fork_spawner, harden_server,
+    },
     secret::SecretString,
     warm::WarmPool,
     workspace::Workspaces,
@@ -69,7 +72,8 @@ pub fn http(options: Options) -> Done {
     raise_descriptors();
     let (prepared, seal) = (Prepared::new(&settings)?, seal(&settings)?);
     // After the fork: the spawner must not hold the port open.
-    let listener = TcpListener::bind(settings.listen).map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
+    let listener = TcpListener::bind(settings.listen)
+        .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
     // Beyond what std asks for: of a crowd, whoever finds no room tries again a second later.
     listen(&listener, Backlog::MAXALLOWABLE)?;
     listener.set_nonblocking(true)?;
@@ -105,7 +109,11 @@ pub fn stdio(options: Options) -> Done {
     let settings = Settings::load(options)?;
     log_to_stderr(settings.log_format)?;
     let (prepared, seal) = (Prepared::new(&settings)?, seal(&settings)?);
-    let own = Headers { kubeconfig: own_kubeconfig()?, argocd: own_argocd()?, client: None };
+    let own = Headers {
+        kubeconfig: own_kubeconfig()?,
+        argocd: own_argocd()?,
+        client: None,
+    };
     drop_root(&settings)?;
     // Standard output is the conversation.
     let audit = audit(&settings, seal, io::stderr().as_fd())?;
@@ -139,30 +147,41 @@ struct Prepared {
 
 impl Prepared {
     fn new(settings: &Settings) -> Result<Self, Box<dyn Error>> {
-        // First: the spawner knows nothing of what is read from here on, and the less there is to it, the less a fork of it
-        // costs.
+        // First: the spawner knows nothing of what is read from here on, and the less there is to
+        // it, the less a fork of it costs.
         let link = spawner(settings)?;
         let catalogues = Catalogue::carried()?;
         let policy = Policy::load(&settings.policy, &catalogues)
             .map_err(|error| format!("the policy does not load, and without one nothing is served\nerror[policy_invalid]: {error}"))?;
         let clusters = Clusters::load(settings.clusters.clone(), settings.kubeconfig.clone())?;
-        let owner = nix::unistd::geteuid().is_root().then_some(settings.server_user);
-        let workspaces = Workspaces::create(settings.work_dir.as_deref(), owner)
-            .map_err(|error| format!("no folder for requests can be made: {error}\n  fix: name one with --work-dir"))?;
+        let owner = nix::unistd::geteuid()
+            .is_root()
+            .then_some(settings.server_user);
+        let workspaces =
+            Workspaces::create(settings.work_dir.as_deref(), owner).map_err(|error| {
+                format!(
+                    "no folder for requests can be made: {error}\n  fix: name one with --work-dir"
+                )
+            })?;
         if !workspaces.in_memory() {
             tracing::warn!(path = %workspaces.path().display(), "kubeconfigs are written to a disk; a tmpfs named with --work-dir keeps them in memory");
         }
-        Ok(Self { catalogues, policy, clusters, workspaces, link })
+        Ok(Self {
+            catalogues,
+            policy,
+            clusters,
+            workspaces,
+            link,
+        })
     }
 
     /// Opens the gate, and starts to look for the tools.
     async fn open(self, settings: &Settings, audit: Audit) -> Result<Opened, Box<dyn Error>> {
         let sandbox = Sandbox::new(self.link, slots(settings))?;
         let policy = reload::digests(&settings.policy);
-        audit
-            .start(policy)
-            .await
-            .map_err(|error| format!("no audit record can be written, and without them nothing is served: {error}"))?;
+        audit.start(policy).await.map_err(|error| {
+            format!("no audit record can be written, and without them nothing is served: {error}")
+        })?;
         for status in sandbox.layers() {
             tracing::debug!(layer = %status.layer, state = ?status.state, "layer");
         }
@@ -171,8 +190,15 @@ impl Prepared {
         }
         let (workspaces, clusters) = (Arc::new(self.workspaces), Arc::new(self.clusters));
         let inventory = Arc::new(Inventory::new(self.catalogues, settings.tools.clone()));
-        let limits = Limits { memory_bytes: settings.bounds.memory_bytes, cpu_seconds: 30 };
-        let looking = tokio::spawn(Arc::clone(&inventory).watch(sandbox.clone(), Arc::clone(&workspaces), limits));
+        let limits = Limits {
+            memory_bytes: settings.bounds.memory_bytes,
+            cpu_seconds: 30,
+        };
+        let looking = tokio::spawn(Arc::clone(&inventory).watch(
+            sandbox.clone(),
+            Arc::clone(&workspaces),
+            limits,
+        ));
         if settings.kubeconfig != Terms::default() {
             tracing::warn!(terms = ?settings.kubeconfig, "kubeconfigs may hold what is refused by default");
         }
@@ -184,9 +210,19 @@ impl Prepared {
             allowed: settings.egress.clone(),
             workspaces: Arc::clone(&workspaces),
             discovery: DiscoveryCache::new(settings.warm.discovery),
-            warm: WarmPool::new(settings.warm.clone(), sandbox.clone(), Arc::clone(&workspaces), most_of_a_call(settings)),
+            warm: WarmPool::new(
+                settings.warm.clone(),
+                sandbox.clone(),
+                Arc::clone(&workspaces),
+                most_of_a_call(settings),
+            ),
             sandbox,
-            admission: Admission::new(settings.concurrency.into(), settings.queue, settings.calls_per_caller, LONGEST_QUEUE),
+            admission: Admission::new(
+                settings.concurrency.into(),
+                settings.queue,
+                settings.calls_per_caller,
+                LONGEST_QUEUE,
+            ),
             audit,
             bounds: settings.bounds,
         });
@@ -195,9 +231,17 @@ impl Prepared {
             tokio::spawn(reload::watch_clusters(clusters));
         }
         if !settings.policy_paths.is_empty() {
-            tokio::spawn(reload::watch(gate.clone(), settings.policy_paths.clone(), settings.policy.clone()));
+            tokio::spawn(reload::watch(
+                gate.clone(),
+                settings.policy_paths.clone(),
+                settings.policy.clone(),
+            ));
         }
-        Ok(Opened { gate, workspaces, looking })
+        Ok(Opened {
+            gate,
+            workspaces,
+            looking,
+        })
     }
 }
 
@@ -214,7 +258,8 @@ impl Opened {
     async fn close(self) {
         self.looking.abort();
         self.gate.stop(CLEAN_UP).await;
-        // What a child has belongs to its user until the spawner has given it back: nobody could remove it then.
+        // What a child has belongs to its user until the spawner has given it back: nobody could
+        // remove it then.
         let given_back = async {
             while self.gate.sandbox().is_alive() && has_requests(self.workspaces.path()) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -232,9 +277,17 @@ impl Opened {
 /// Forks the spawner, once it is known that children can be confined here.
 fn spawner(settings: &Settings) -> Result<SpawnerLink, Box<dyn Error>> {
     let is_root = nix::unistd::geteuid().is_root();
-    let children = if is_root { Some(claim_users(settings.first_child_user, slots(settings).all())?) } else { None };
+    let children = if is_root {
+        Some(claim_users(
+            settings.first_child_user,
+            slots(settings).all(),
+        )?)
+    } else {
+        None
+    };
     if let Some(first) = children.map(|first| first.uid().as_raw())
-        && (first..first.saturating_add(slots(settings).all().into())).contains(&settings.server_user)
+        && (first..first.saturating_add(slots(settings).all().into()))
+            .contains(&settings.server_user)
     {
         let server = settings.server_user;
         return Err(format!("user {server} would be the server's and a child's: children have {} users from {first} on\n  fix: another server_user or first_child_user in [sandbox], or fewer places in limits.concurrency and warm.memory", slots(settings).all()).into());
@@ -245,38 +298,68 @@ fn spawner(settings: &Settings) -> Result<SpawnerLink, Box<dyn Error>> {
             "no command could be confined on this host\nerror[sandbox_unavailable]: {error}\n  fix:    `kube-airlock doctor` shows what this host lacks, and what to do\n  accept: `[sandbox.layers]` with `LAYER = \"off\"` in the settings runs commands without it"
         )
     })?;
-    Ok(fork_spawner(settings.programs(), profiles, settings.levels.clone(), children, slots(settings))?)
+    Ok(fork_spawner(
+        settings.programs(),
+        profiles,
+        settings.levels.clone(),
+        children,
+        slots(settings),
+    )?)
 }
 
 /// What no call goes beyond.
 fn most_of_a_call(settings: &Settings) -> Limits {
-    Limits::of_call(settings.bounds.memory_bytes, settings.bounds.longest_timeout)
+    Limits::of_call(
+        settings.bounds.memory_bytes,
+        settings.bounds.longest_timeout,
+    )
 }
 
-/// Places for callers, for tools that wait for a call, and one for the inventory's own questions; and as many filters as all of them may have, up to what
-/// does not use up the host's users.
+/// Places for callers, for tools that wait for a call, and one for the inventory's own questions;
+/// and as many filters as all of them may have, up to what does not use up the host's users.
 fn slots(settings: &Settings) -> Slots {
-    let filters = settings.concurrency.saturating_mul(MOST_FILTERS as u16).min(512);
-    Slots { tools: settings.concurrency.saturating_add(settings.warm.most).saturating_add(1), filters }
+    let filters = settings
+        .concurrency
+        .saturating_mul(MOST_FILTERS as u16)
+        .min(512);
+    Slots {
+        tools: settings
+            .concurrency
+            .saturating_add(settings.warm.most)
+            .saturating_add(1),
+        filters,
+    }
 }
 
-/// The way to the records. Opened by the user that the server has become: it is the one that makes new files later.
+/// The way to the records. Opened by the user that the server has become: it is the one that makes
+/// new files later.
 fn audit(settings: &Settings, seal: Seal, stream: BorrowedFd<'_>) -> Result<Audit, Box<dyn Error>> {
     match &settings.audit_file {
         Some(file) => Ok(Audit::to_file(file.clone(), seal)?),
         // Not through Rust's own buffer: one write call for a group of lines.
-        None => Ok(Audit::to_stream(File::from(stream.try_clone_to_owned()?), seal)?),
+        None => Ok(Audit::to_stream(
+            File::from(stream.try_clone_to_owned()?),
+            seal,
+        )?),
     }
 }
 
-/// What records are sealed with. Read before root is dropped: nobody but root has to be able to read the key.
+/// What records are sealed with. Read before root is dropped: nobody but root has to be able to
+/// read the key.
 fn seal(settings: &Settings) -> Result<Seal, ConfigError> {
-    settings.audit_key.as_deref().map_or_else(|| Ok(Seal::default()), seal_of)
+    settings
+        .audit_key
+        .as_deref()
+        .map_or_else(|| Ok(Seal::default()), seal_of)
 }
 
 /// Whether a request's directory is in the server's; beside them there is its lock.
 fn has_requests(directory: &Path) -> bool {
-    fs::read_dir(directory).is_ok_and(|entries| entries.flatten().any(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())))
+    fs::read_dir(directory).is_ok_and(|entries| {
+        entries
+            .flatten()
+            .any(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+    })
 }
 
 /// The network-facing process gives up root for good, and nobody may look into it.
@@ -290,7 +373,8 @@ fn drop_root(settings: &Settings) -> Done {
     Ok(())
 }
 
-/// As many descriptors as are allowed: each connection is one, and a call some 10, or 134 if its child opens all it may.
+/// As many descriptors as are allowed: each connection is one, and a call some 10, or 134 if its
+/// child opens all it may.
 fn raise_descriptors() {
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && soft < hard
@@ -300,18 +384,24 @@ fn raise_descriptors() {
     }
 }
 
-/// As many connections as the settings say, and as leave descriptors for calls: one has its streams, its directory
-/// while it starts, and two for each connection of its tool, mostly one or two.
+/// As many connections as the settings say, and as leave descriptors for calls: one has its
+/// streams, its directory while it starts, and two for each connection of its tool, mostly one or
+/// two.
 fn connections(settings: &Settings) -> usize {
     const OURS: u64 = 64;
     const OF_A_CALL: u64 = 16;
     const OF_A_FILTER: u64 = 4;
     let wanted = settings.connections;
-    let Ok((descriptors, _)) = getrlimit(Resource::RLIMIT_NOFILE) else { return wanted };
+    let Ok((descriptors, _)) = getrlimit(Resource::RLIMIT_NOFILE) else {
+        return wanted;
+    };
     let Slots { tools, filters } = slots(settings);
-    let free = descriptors.saturating_sub(OURS + OF_A_CALL * u64::from(tools) + OF_A_FILTER * u64::from(filters));
+    let free = descriptors
+        .saturating_sub(OURS + OF_A_CALL * u64::from(tools) + OF_A_FILTER * u64::from(filters));
     // Past the bound some are told so.
-    let most = usize::try_from(free / 17 * 16).unwrap_or(usize::MAX).max(16);
+    let most = usize::try_from(free / 17 * 16)
+        .unwrap_or(usize::MAX)
+        .max(16);
     if most < wanted {
         tracing::warn!(
             descriptors,
@@ -326,10 +416,14 @@ fn connections(settings: &Settings) -> usize {
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
     // Threads that are there need no new one when the limit on them is reached.
     let a_day = Duration::from_secs(24 * 60 * 60);
-    tokio::runtime::Builder::new_multi_thread().enable_all().thread_keep_alive(a_day).build()
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_keep_alive(a_day)
+        .build()
 }
 
-/// Without its spawner the server can only refuse: it stops, and whatever supervises it restarts it.
+/// Without its spawner the server can only refuse: it stops, and whatever supervises it restarts
+/// it.
 fn watch_spawner(gate: &Gate, stop: &CancellationToken) -> JoinHandle<()> {
     let (sandbox, stop) = (gate.sandbox().clone(), stop.clone());
     tokio::spawn(async move {
@@ -341,7 +435,12 @@ fn watch_spawner(gate: &Gate, stop: &CancellationToken) -> JoinHandle<()> {
 
 /// Stops on the first signal; a second one ends the process at once, and the spawner every child.
 async fn stop_on_signal(stop: CancellationToken) {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else { return };
+    let (Ok(mut term), Ok(mut int)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        return;
+    };
     for asked in 0.. {
         tokio::select! {
             _ = term.recv() => {}
@@ -357,31 +456,43 @@ async fn stop_on_signal(stop: CancellationToken) {
 
 /// The kubeconfig of a stdio server: it runs as its user, beside its client.
 fn own_kubeconfig() -> Result<Option<SecretString>, Box<dyn Error>> {
-    let named = env::var_os("KUBECONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let default = env::var_os("HOME").map(|home| PathBuf::from(home).join(".kube/config")).filter(|path| path.exists());
+    let named = env::var_os("KUBECONFIG")
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from);
+    let default = env::var_os("HOME")
+        .map(|home| PathBuf::from(home).join(".kube/config"))
+        .filter(|path| path.exists());
     match named.or(default) {
         None => Ok(None),
         Some(path) => {
-            let bytes = zeroize::Zeroizing::new(
-                fs::read(&path).map_err(|error| format!("the kubeconfig {} cannot be read: {error}", path.display()))?,
-            );
+            let bytes = zeroize::Zeroizing::new(fs::read(&path).map_err(|error| {
+                format!("the kubeconfig {} cannot be read: {error}", path.display())
+            })?);
             Ok(Some(SecretString::new(BASE64_STANDARD.encode(&*bytes))))
         }
     }
 }
 
-/// What argocd itself would read: `ARGOCD_SERVER`, `ARGOCD_AUTH_TOKEN`, and the authority that `SSL_CERT_FILE` names.
+/// What argocd itself would read: `ARGOCD_SERVER`, `ARGOCD_AUTH_TOKEN`, and the authority that
+/// `SSL_CERT_FILE` names.
 fn own_argocd() -> Result<Carried, Box<dyn Error>> {
     let text = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
     let server = text("ARGOCD_SERVER");
     // Without a server it is somebody else's certificate file.
     let authority = match text("SSL_CERT_FILE").filter(|_| server.is_some()) {
         None => None,
-        Some(path) => {
-            Some(BASE64_STANDARD.encode(fs::read(&path).map_err(|error| format!("SSL_CERT_FILE {path} cannot be read: {error}"))?))
-        }
+        Some(path) => Some(
+            BASE64_STANDARD.encode(
+                fs::read(&path)
+                    .map_err(|error| format!("SSL_CERT_FILE {path} cannot be read: {error}"))?,
+            ),
+        ),
     };
-    Ok(Carried { server, token: text("ARGOCD_AUTH_TOKEN").map(SecretString::new), authority })
+    Ok(Carried {
+        server,
+        token: text("ARGOCD_AUTH_TOKEN").map(SecretString::new),
+        authority,
+    })
 }
 
 /// rmcp prints arguments and results at its debug level, and an error for every client that leaves.
@@ -395,8 +506,12 @@ fn log_to_stderr(format: LogFormat) -> Done {
     let levels = levels.and(filter_fn(|metadata| !metadata.target().starts_with("rmcp")));
     let log = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     match format {
-        LogFormat::Json => tracing_subscriber::registry().with(log.json().with_filter(levels)).try_init(),
-        LogFormat::Text => tracing_subscriber::registry().with(log.with_ansi(false).with_filter(levels)).try_init(),
+        LogFormat::Json => tracing_subscriber::registry()
+            .with(log.json().with_filter(levels))
+            .try_init(),
+        LogFormat::Text => tracing_subscriber::registry()
+            .with(log.with_ansi(false).with_filter(levels))
+            .try_init(),
     }
     .map_err(|error| error.to_string().into())
 }

@@ -27,23 +27,43 @@ pub struct New {
 }
 
 impl New {
-    /// Prints the token to standard error and the settings to standard output, so that each can go its own way.
+    /// Prints the token to standard error and the settings to standard output, so that each can go
+    /// its own way.
     pub fn run(self) -> Result<(), Box<dyn Error>> {
-        let lasts = match self.lasts.as_deref() {
-            None => Some(TOKEN_LASTS),
-            Some("never") => None,
-            Some(text) => Some(go_duration(text).ok_or_else(|| format!("`{text}` is not a duration like 720h, and not `never`"))?),
-        };
+        let lasts =
+            match self.lasts.as_deref() {
+                None => Some(TOKEN_LASTS),
+                Some("never") => None,
+                Some(text) => Some(go_duration(text).ok_or_else(|| {
+                    format!("`{text}` is not a duration like 720h, and not `never`")
+                })?),
+            };
         let token = new_token()?;
         let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
         let mut out = io::stdout().lock();
         writeln!(out, "[[caller]]\nprincipal = {}", quoted(&self.principal))?;
         if !self.groups.is_empty() {
-            writeln!(out, "groups = [{}]", self.groups.iter().map(|group| quoted(group)).collect::<Vec<_>>().join(", "))?;
+            writeln!(
+                out,
+                "groups = [{}]",
+                self.groups
+                    .iter()
+                    .map(|group| quoted(group))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )?;
         }
-        writeln!(out, "token_sha256 = \"{}\"", TokenDigest::of(token.expose().as_bytes()).text())?;
+        writeln!(
+            out,
+            "token_sha256 = \"{}\"",
+            TokenDigest::of(token.expose().as_bytes()).text()
+        )?;
         if let Some(lasts) = lasts {
-            writeln!(out, "expires = \"{}\"", humantime::format_rfc3339_seconds(SystemTime::now() + lasts))?;
+            writeln!(
+                out,
+                "expires = \"{}\"",
+                humantime::format_rfc3339_seconds(SystemTime::now() + lasts)
+            )?;
         }
         writeln!(
             io::stderr(),

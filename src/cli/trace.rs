@@ -1,4 +1,5 @@
-//! `kube-airlock trace`: runs a program unconfined and prints what it asks of the kernel beyond a profile.
+//! `kube-airlock trace`: runs a program unconfined and prints what it asks of the kernel beyond a
+//! profile.
 
 use std::{
     error::Error,
@@ -70,20 +71,43 @@ pub struct Trace {
 
 fn named(name: String) -> ProfileName {
     // The parser has let only these through.
-    ProfileName::ALL.into_iter().find(|profile| profile.as_str() == name).unwrap_or(ProfileName::Plain)
+    ProfileName::ALL
+        .into_iter()
+        .find(|profile| profile.as_str() == name)
+        .unwrap_or(ProfileName::Plain)
 }
 
 impl Trace {
     /// Runs it, and gives the program's exit status. The process must have one thread.
     pub fn run(self) -> Result<u8, Box<dyn Error>> {
-        let Self { profile, all, json, output, most, command } = self;
-        let shown = command.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
+        let Self {
+            profile,
+            all,
+            json,
+            output,
+            most,
+            command,
+        } = self;
+        let shown = command
+            .iter()
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect::<Vec<_>>()
+            .join(" ");
         // Before the program runs: a long run must not end without its report.
         let mut out: Box<dyn Write> = match output {
-            Some(path) => Box::new(File::create(&path).map_err(|error| format!("{} cannot be written: {error}", path.display()))?),
+            Some(path) => Box::new(
+                File::create(&path)
+                    .map_err(|error| format!("{} cannot be written: {error}", path.display()))?,
+            ),
             None => Box::new(io::stderr().lock()),
         };
-        let trace = Tracing { profile, command, all, most }.run()?;
+        let trace = Tracing {
+            profile,
+            command,
+            all,
+            most,
+        }
+        .run()?;
         if json {
             serde_json::to_writer(&mut out, &trace)?;
             writeln!(out)?;
@@ -102,19 +126,40 @@ fn print(out: &mut dyn Write, command: &str, trace: &Traced) -> io::Result<()> {
         }
         ExitStatus::Signal(signal) => format!("was ended by signal {signal}"),
     };
-    writeln!(out, "\ntrace {}: {} {ended}", trace.profile.as_str(), Excerpt::new(command))?;
+    writeln!(
+        out,
+        "\ntrace {}: {} {ended}",
+        trace.profile.as_str(),
+        Excerpt::new(command)
+    )?;
     if trace.still_running {
-        writeln!(out, "note: something that it started is still running; what that asks from now on fails, and is not counted")?;
+        writeln!(
+            out,
+            "note: something that it started is still running; what that asks from now on fails, and is not counted"
+        )?;
     }
     print_calls(out, &trace.beyond)?;
     print_files(out, trace)?;
-    if let Some(Unused { calls, conditions, files }) = &trace.unused {
-        writeln!(out, "\nunused entries of the profile: {}", calls.len() + conditions.len() + files.len())?;
+    if let Some(Unused {
+        calls,
+        conditions,
+        files,
+    }) = &trace.unused
+    {
+        writeln!(
+            out,
+            "\nunused entries of the profile: {}",
+            calls.len() + conditions.len() + files.len()
+        )?;
         if !calls.is_empty() {
             writeln!(out, "  always allowed: {}", calls.join(", "))?;
         }
-        conditions.iter().try_for_each(|condition| writeln!(out, "  when  {condition}"))?;
-        files.iter().try_for_each(|file| writeln!(out, "  read  {}", file.display()))?;
+        conditions
+            .iter()
+            .try_for_each(|condition| writeln!(out, "  when  {condition}"))?;
+        files
+            .iter()
+            .try_for_each(|file| writeln!(out, "  read  {}", file.display()))?;
     }
     Ok(())
 }
@@ -124,15 +169,30 @@ fn print_calls(out: &mut dyn Write, beyond: &[Beyond]) -> io::Result<()> {
         return writeln!(out, "\ncalls beyond the profile: none");
     }
     writeln!(out, "\ncalls beyond the profile: {}", beyond.len())?;
-    writeln!(out, "  {:<20} {:>7}  {:<23} arguments", "call", "count", "in the sandbox")?;
-    for Beyond { call, count, becomes, entry, arguments, more } in beyond {
+    writeln!(
+        out,
+        "  {:<20} {:>7}  {:<23} arguments",
+        "call", "count", "in the sandbox"
+    )?;
+    for Beyond {
+        call,
+        count,
+        becomes,
+        entry,
+        arguments,
+        more,
+    } in beyond
+    {
         let becomes = format!("{becomes}, {}", if *entry { "entry" } else { "no entry" });
         write!(out, "  {call:<20} {count:>7}  {becomes:<23} ")?;
         let more = (*more > 0).then(|| format!("and {more} with others"));
-        let told = arguments.iter().filter(|seen| !seen.condition.is_empty()).map(|seen| match seen.count {
-            1 => seen.condition.clone(),
-            count => format!("{} ({count})", seen.condition),
-        });
+        let told = arguments
+            .iter()
+            .filter(|seen| !seen.condition.is_empty())
+            .map(|seen| match seen.count {
+                1 => seen.condition.clone(),
+                count => format!("{} ({count})", seen.condition),
+            });
         let told: Vec<String> = told.chain(more).collect();
         writeln!(out, "{}", told.join(&format!("\n{:56}", "")))?;
     }
@@ -140,17 +200,43 @@ fn print_calls(out: &mut dyn Write, beyond: &[Beyond]) -> io::Result<()> {
 }
 
 fn print_files(out: &mut dyn Write, trace: &Traced) -> io::Result<()> {
-    let Traced { files, more_files, own_files, unread_files, .. } = trace;
-    writeln!(out, "\nfiles beyond the profile: {}", if files.is_empty() { "none".to_owned() } else { files.len().to_string() })?;
-    for BeyondFile { path, write, count, exists } in files {
+    let Traced {
+        files,
+        more_files,
+        own_files,
+        unread_files,
+        ..
+    } = trace;
+    writeln!(
+        out,
+        "\nfiles beyond the profile: {}",
+        if files.is_empty() {
+            "none".to_owned()
+        } else {
+            files.len().to_string()
+        }
+    )?;
+    for BeyondFile {
+        path,
+        write,
+        count,
+        exists,
+    } in files
+    {
         let access = if *write { "write" } else { "read" };
         let absent = if *exists { "" } else { "  (not there)" };
         writeln!(out, "  {access:<5} {count:>7}  {}{absent}", path.display())?;
     }
     for (count, what) in [
         (more_files, "opened besides; --most shows more"),
-        (own_files, "read below $HOME or in $KUBECONFIG, which are the request's own in the sandbox"),
-        (unread_files, "opened by names that could not be read: ptrace(2) of this program is not permitted here"),
+        (
+            own_files,
+            "read below $HOME or in $KUBECONFIG, which are the request's own in the sandbox",
+        ),
+        (
+            unread_files,
+            "opened by names that could not be read: ptrace(2) of this program is not permitted here",
+        ),
     ] {
         if *count > 0 {
             writeln!(out, "  {count:>13}  {what}")?;

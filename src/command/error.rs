@@ -41,7 +41,9 @@ pub enum CommandError {
         nearest: Option<String>,
     },
     /// A flag before the verb that is not persistent on the root.
-    #[error("{flag} stands before the verb {verb}, where {tool} accepts only flags of every command")]
+    #[error(
+        "{flag} stands before the verb {verb}, where {tool} accepts only flags of every command"
+    )]
     FlagBeforeVerb {
         /// The tool.
         tool: Tool,
@@ -111,11 +113,19 @@ pub enum CommandError {
 }
 
 fn named(tool: Tool, path: &CommandPath) -> String {
-    if path.words().is_empty() { tool.to_string() } else { format!("`{tool} {path}`") }
+    if path.words().is_empty() {
+        tool.to_string()
+    } else {
+        format!("`{tool} {path}`")
+    }
 }
 
 fn under(path: &CommandPath) -> String {
-    if path.words().is_empty() { String::new() } else { format!(" under `{path}`") }
+    if path.words().is_empty() {
+        String::new()
+    } else {
+        format!(" under `{path}`")
+    }
 }
 
 impl CommandError {

@@ -21,7 +21,8 @@ pub enum Namespaces<'a> {
     These(Vec<&'a str>),
 }
 
-/// A parsed command: canonical verb, checked flags, typed operands. Only [`super::parse`] makes one.
+/// A parsed command: canonical verb, checked flags, typed operands. Only [`super::parse`] makes
+/// one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invocation {
     pub(super) tool: Tool,
@@ -72,7 +73,10 @@ impl Invocation {
         Self {
             tool,
             path: CommandPath::new(vec![path.to_owned()]),
-            flags: flags.iter().map(|&(name, value)| (name.to_owned(), vec![value.to_owned()])).collect(),
+            flags: flags
+                .iter()
+                .map(|&(name, value)| (name.to_owned(), vec![value.to_owned()]))
+                .collect(),
             operands: Vec::new(),
             named: Named::default(),
             after_dash: None,
@@ -139,43 +143,69 @@ impl Invocation {
 
     /// The single value of a flag.
     pub fn flag(&self, name: &str) -> Option<&str> {
-        self.flags.get(name).and_then(|values| values.last()).map(String::as_str)
+        self.flags
+            .get(name)
+            .and_then(|values| values.last())
+            .map(String::as_str)
     }
 
     /// Adds a flag that is absent; a flag that is there stays as the caller wrote it.
     pub(crate) fn inject(&mut self, name: &str, value: &str, class: Option<FlagClass>) {
-        self.flags.entry(name.to_owned()).or_insert_with(|| vec![value.to_owned()]);
+        self.flags
+            .entry(name.to_owned())
+            .or_insert_with(|| vec![value.to_owned()]);
         if let Some(class) = class {
             self.classes.entry(name.to_owned()).or_insert(class);
         }
     }
 
-    /// The namespaces that the command touches: by flag, inside of operands, else `of_context`, which is
-    /// the kubeconfig's.
+    /// The namespaces that the command touches: by flag, inside of operands, else `of_context`,
+    /// which is the kubeconfig's.
     ///
-    /// argocd looks in its own namespace, whatever a kubeconfig says, unless the command names one; that
-    /// one is called `argocd` here, wherever it is.
+    /// argocd looks in its own namespace, whatever a kubeconfig says, unless the command names one;
+    /// that one is called `argocd` here, wherever it is.
     pub fn namespaces<'a>(&'a self, of_context: &'a str) -> Namespaces<'a> {
-        let objects = self.resources().iter().any(|resource| resource == "namespaces");
-        if self.flag("all-namespaces") == Some("true") || objects && self.names().is_empty() || self.named.everywhere {
+        let objects = self
+            .resources()
+            .iter()
+            .any(|resource| resource == "namespaces");
+        if self.flag("all-namespaces") == Some("true")
+            || objects && self.names().is_empty()
+            || self.named.everywhere
+        {
             return Namespaces::All;
         }
         let mut namespaces = self.own_namespaces();
-        let outside = !self.resources().is_empty() && self.resources().iter().all(|resource| resource::is_cluster_scoped(resource));
+        let outside = !self.resources().is_empty()
+            && self
+                .resources()
+                .iter()
+                .all(|resource| resource::is_cluster_scoped(resource));
         if namespaces.is_empty() && !outside {
-            namespaces.push(if self.tool == Tool::Argocd { ARGOCD_NAMESPACE } else { of_context });
+            namespaces.push(if self.tool == Tool::Argocd {
+                ARGOCD_NAMESPACE
+            } else {
+                of_context
+            });
         }
         Namespaces::These(namespaces)
     }
 
     /// The namespaces that the command itself names, by flag or inside of operands.
     pub fn own_namespaces(&self) -> Vec<&str> {
-        self.named.namespaces.iter().map(String::as_str).chain(self.flag("namespace")).collect()
+        self.named
+            .namespaces
+            .iter()
+            .map(String::as_str)
+            .chain(self.flag("namespace"))
+            .collect()
     }
 
     /// Whether an object that it names lives outside of namespaces, or may.
     pub fn leaves_namespaces(&self) -> bool {
-        self.resources().iter().any(|resource| !resource::is_namespaced(resource))
+        self.resources()
+            .iter()
+            .any(|resource| !resource::is_namespaced(resource))
     }
 
     /// Whether the tool will only print its help.
@@ -189,13 +219,20 @@ impl Invocation {
         let is = |flag: &str, value: &str| self.flag(flag) == Some(value);
         self.is_help()
             || match (self.tool, verb.as_str()) {
-                (_, "completion" | "help") | (Tool::Helm, "version") | (Tool::Argocd, "account bcrypt") => true,
+                (_, "completion" | "help")
+                | (Tool::Helm, "version")
+                | (Tool::Argocd, "account bcrypt") => true,
                 (Tool::Kubectl | Tool::Istioctl, "options") => true,
                 (Tool::Kubectl | Tool::Argocd, "version") => is("client", "true"),
                 (Tool::Istioctl, "version") => is("remote", "false"),
-                (Tool::Istioctl, "analyze") => is("use-kube", "false") || is("list-analyzers", "true"),
+                (Tool::Istioctl, "analyze") => {
+                    is("use-kube", "false") || is("list-analyzers", "true")
+                }
                 (Tool::Istioctl, "manifest generate") => !is("cluster-specific", "true"),
-                (Tool::Istioctl, "experimental config list" | "experimental workload group create") => true,
+                (
+                    Tool::Istioctl,
+                    "experimental config list" | "experimental workload group create",
+                ) => true,
                 (Tool::Istioctl, verb) => verb.starts_with("completion "),
                 _ => false,
             }

@@ -1,4 +1,5 @@
-//! Bytes -> words: size, characters and shell syntax are refused, the text is cut at each `|`, then shlex splits.
+//! Bytes -> words: size, characters and shell syntax are refused, the text is cut at each `|`, then
+//! shlex splits.
 //!
 //! shlex keeps `|`, `;` and `$(` as literal words and drops what follows `#`; a model that writes
 //! them expects a shell. All but a single `|` is refused by name before shlex sees the text.
@@ -8,7 +9,8 @@ use crate::{
     excerpt::{Excerpt, is_invisible},
 };
 
-/// The longest command line, in bytes. The longest useful ones (jsonpath, selectors) are under 2 KiB.
+/// The longest command line, in bytes. The longest useful ones (jsonpath, selectors) are under 2
+/// KiB.
 pub const LONGEST_COMMAND: usize = 8 * 1024;
 /// The most words in one command line.
 pub const MOST_WORDS: usize = 128;
@@ -150,9 +152,14 @@ fn stages(tool: Tool, text: &str, pipes: &[usize]) -> Result<Stages, WordsError>
     let mut parts = Vec::new();
     for to in pipes.iter().copied().chain([text.len()]) {
         // The scan has found every quote closed, so that none reaches over a `|`.
-        let words = shlex::split(text.get(from..to).unwrap_or_default()).ok_or(WordsError::Unterminated { at: from })?;
+        let words = shlex::split(text.get(from..to).unwrap_or_default())
+            .ok_or(WordsError::Unterminated { at: from })?;
         if words.is_empty() && !pipes.is_empty() {
-            let (side, at) = if to < text.len() { ("before", to) } else { ("behind", from.saturating_sub(1)) };
+            let (side, at) = if to < text.len() {
+                ("before", to)
+            } else {
+                ("behind", from.saturating_sub(1))
+            };
             return Err(WordsError::EmptyStage { side, at });
         }
         parts.push(words);
@@ -170,9 +177,15 @@ fn stages(tool: Tool, text: &str, pipes: &[usize]) -> Result<Stages, WordsError>
     if let Some(word) = command.first()
         && (Tool::ALL.iter().any(|tool| tool.as_str() == word) || is_program_like(word))
     {
-        return Err(WordsError::OtherProgram { word: Excerpt::new(word), tool });
+        return Err(WordsError::OtherProgram {
+            word: Excerpt::new(word),
+            tool,
+        });
     }
-    Ok(Stages { command, filters: parts.collect() })
+    Ok(Stages {
+        command,
+        filters: parts.collect(),
+    })
 }
 
 /// `./kubectl`, `/usr/bin/kubectl`, `KUBECONFIG=/x`: what stands before a command in a shell.
@@ -188,13 +201,17 @@ enum Quote {
     Double,
 }
 
-/// Refuses characters and shell syntax. Everything it accepts, shlex and a POSIX shell read alike, once it is cut where
-/// the `|` stand that are not quoted; their places come back with the text, which has no blanks around it.
+/// Refuses characters and shell syntax. Everything it accepts, shlex and a POSIX shell read alike,
+/// once it is cut where the `|` stand that are not quoted; their places come back with the text,
+/// which has no blanks around it.
 fn scan(text: &str) -> Result<(&str, Vec<usize>), WordsError> {
     if text.len() > LONGEST_COMMAND {
         return Err(WordsError::TooLong { length: text.len() });
     }
-    let text = text.strip_suffix('\n').unwrap_or(text).trim_matches([' ', '\t']);
+    let text = text
+        .strip_suffix('\n')
+        .unwrap_or(text)
+        .trim_matches([' ', '\t']);
     if text.is_empty() {
         return Err(WordsError::Empty);
     }
@@ -208,16 +225,24 @@ fn scan(text: &str) -> Result<(&str, Vec<usize>), WordsError> {
         let next = characters.peek().map(|&(_, next)| next);
         match (quote, character) {
             (Quote::None, '\'' | '"') => {
-                quote = if character == '\'' { Quote::Single } else { Quote::Double };
+                quote = if character == '\'' {
+                    Quote::Single
+                } else {
+                    Quote::Double
+                };
                 opened = at;
             }
             (Quote::Single, '\'') | (Quote::Double, '"') => quote = Quote::None,
             (Quote::Single, _) => {}
             (Quote::None | Quote::Double, '\\') => {
-                let Some((at, escaped)) = characters.next() else { return Err(WordsError::Unterminated { at }) };
+                let Some((at, escaped)) = characters.next() else {
+                    return Err(WordsError::Unterminated { at });
+                };
                 plain_character(escaped, at)?;
             }
-            (Quote::None | Quote::Double, '`') => return Err(WordsError::Shell { operator: "`", at }),
+            (Quote::None | Quote::Double, '`') => {
+                return Err(WordsError::Shell { operator: "`", at });
+            }
             (Quote::None | Quote::Double, '$') => expansion(next, quote, at)?,
             (Quote::Double, _) => {}
             (Quote::None, '|') if !matches!(next, Some('|' | '&')) => pipes.push(at),
@@ -226,14 +251,21 @@ fn scan(text: &str) -> Result<(&str, Vec<usize>), WordsError> {
         }
         word_start = quote == Quote::None && matches!(character, ' ' | '\t' | '|');
     }
-    if quote == Quote::None { Ok((text, pipes)) } else { Err(WordsError::Unterminated { at: opened }) }
+    if quote == Quote::None {
+        Ok((text, pipes))
+    } else {
+        Err(WordsError::Unterminated { at: opened })
+    }
 }
 
 /// Characters that no command needs, quoted or not.
 fn plain_character(character: char, at: usize) -> Result<(), WordsError> {
     let blank = character.is_whitespace() && character != ' ' && character != '\t';
     if character.is_control() && character != '\t' || is_invisible(character) || blank {
-        return Err(WordsError::Character { code: character.into(), at });
+        return Err(WordsError::Character {
+            code: character.into(),
+            at,
+        });
     }
     Ok(())
 }
@@ -255,7 +287,9 @@ fn expansion(next: Option<char>, quote: Quote, at: usize) -> Result<(), WordsErr
 fn redirection(text: &str, at: usize) -> WordsError {
     let (before, behind) = text.split_at_checked(at).unwrap_or_default();
     // `2` is a descriptor only as a word of its own.
-    let of_errors = before.strip_suffix('2').filter(|before| before.is_empty() || before.ends_with([' ', '\t', '|']));
+    let of_errors = before
+        .strip_suffix('2')
+        .filter(|before| before.is_empty() || before.ends_with([' ', '\t', '|']));
     let operator = match (of_errors, behind) {
         (Some(_), behind) if behind.starts_with(">&1") => "2>&1",
         (Some(_), behind) if behind.starts_with('>') => "2>",
@@ -265,11 +299,20 @@ fn redirection(text: &str, at: usize) -> WordsError {
         (_, behind) if behind.starts_with('<') => "<",
         _ => ">",
     };
-    let at = if operator.starts_with('2') { at - 1 } else { at };
+    let at = if operator.starts_with('2') {
+        at - 1
+    } else {
+        at
+    };
     WordsError::Shell { operator, at }
 }
 
-fn unquoted(character: char, word_start: bool, next: Option<char>, at: usize) -> Result<(), WordsError> {
+fn unquoted(
+    character: char,
+    word_start: bool,
+    next: Option<char>,
+    at: usize,
+) -> Result<(), WordsError> {
     let operator = match character {
         '|' if next == Some('|') => "||",
         '|' => "|&",
@@ -280,7 +323,9 @@ fn unquoted(character: char, word_start: bool, next: Option<char>, at: usize) ->
         '#' if word_start => "#",
         '~' if word_start => "~",
         // A glob is only a glob where a file could be meant; inside `{.items[*].x}` it is data.
-        '*' if word_start && next.is_none_or(|next| next == ' ' || next == '\t' || next == '.') => "*",
+        '*' if word_start && next.is_none_or(|next| next == ' ' || next == '\t' || next == '.') => {
+            "*"
+        }
         '?' if word_start => "?",
         _ => return Ok(()),
     };
@@ -303,10 +348,22 @@ mod tests {
 
     #[test]
     fn data_that_looks_like_shell_syntax_is_data_inside_quotes() {
-        assert_eq!(words(r#"get po -o jsonpath='{.items[?(@.a>3)].b}'"#)[3], "jsonpath={.items[?(@.a>3)].b}");
-        assert_eq!(words(r#"get po -o jsonpath="{.items[?(@.p==\"R\")].b}""#)[3], r#"jsonpath={.items[?(@.p=="R")].b}"#);
-        assert_eq!(words("get po -o=jsonpath={.items[*].metadata.name}")[2], "-o=jsonpath={.items[*].metadata.name}");
-        assert_eq!(words("get po -l 'environment in (production, qa)'")[3], "environment in (production, qa)");
+        assert_eq!(
+            words(r#"get po -o jsonpath='{.items[?(@.a>3)].b}'"#)[3],
+            "jsonpath={.items[?(@.a>3)].b}"
+        );
+        assert_eq!(
+            words(r#"get po -o jsonpath="{.items[?(@.p==\"R\")].b}""#)[3],
+            r#"jsonpath={.items[?(@.p=="R")].b}"#
+        );
+        assert_eq!(
+            words("get po -o=jsonpath={.items[*].metadata.name}")[2],
+            "-o=jsonpath={.items[*].metadata.name}"
+        );
+        assert_eq!(
+            words("get po -l 'environment in (production, qa)'")[3],
+            "environment in (production, qa)"
+        );
         assert_eq!(words("list --filter '^app-[0-9]+$'")[2], "^app-[0-9]+$");
     }
 
@@ -337,35 +394,72 @@ mod tests {
             ("get pods ${x}", "${"),
             (r"get pods -o $'\x6a'son", "$'"),
         ] {
-            assert!(matches!(split(Tool::Kubectl, text), Err(WordsError::Shell { operator: found, .. }) if found == operator), "{text}");
+            assert!(
+                matches!(split(Tool::Kubectl, text), Err(WordsError::Shell { operator: found, .. }) if found == operator),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn a_line_is_cut_where_a_bar_is_not_quoted() {
-        let cut = |text: &str| split_stages(Tool::Kubectl, text).map(|stages| (stages.command.join(" "), stages.filters));
+        let cut = |text: &str| {
+            split_stages(Tool::Kubectl, text)
+                .map(|stages| (stages.command.join(" "), stages.filters))
+        };
         let own = |filters: &[&[&str]]| {
-            filters.iter().map(|words| words.iter().map(|word| (*word).to_owned()).collect()).collect::<Vec<Vec<String>>>()
+            filters
+                .iter()
+                .map(|words| words.iter().map(|word| (*word).to_owned()).collect())
+                .collect::<Vec<Vec<String>>>()
         };
         for (text, command, filters) in [
-            ("kubectl get pods -A | grep -v Running | head -20", "get pods -A", &[&["grep", "-v", "Running"][..], &["head", "-20"]][..]),
+            (
+                "kubectl get pods -A | grep -v Running | head -20",
+                "get pods -A",
+                &[&["grep", "-v", "Running"][..], &["head", "-20"]][..],
+            ),
             ("get pods|wc -l", "get pods", &[&["wc", "-l"]]),
-            ("get pods | grep 'a|b' | awk '{print $1 | \"cat\"}'", "get pods", &[&["grep", "a|b"], &["awk", "{print $1 | \"cat\"}"]]),
-            (r#"get pods | grep "a|b" | grep a\|b"#, "get pods", &[&["grep", "a|b"], &["grep", "a|b"]]),
+            (
+                "get pods | grep 'a|b' | awk '{print $1 | \"cat\"}'",
+                "get pods",
+                &[&["grep", "a|b"], &["awk", "{print $1 | \"cat\"}"]],
+            ),
+            (
+                r#"get pods | grep "a|b" | grep a\|b"#,
+                "get pods",
+                &[&["grep", "a|b"], &["grep", "a|b"]],
+            ),
             ("get pods -l 'a|b'", "get pods -l a|b", &[]),
         ] {
             assert_eq!(cut(text), Ok((command.to_owned(), own(filters))), "{text}");
         }
-        for (text, side, at) in
-            [("get pods |", "behind", 9), ("| head", "before", 0), ("get pods | | head", "before", 11), ("get |head|", "behind", 9)]
-        {
-            assert_eq!(cut(text), Err(WordsError::EmptyStage { side, at }), "{text}");
+        for (text, side, at) in [
+            ("get pods |", "behind", 9),
+            ("| head", "before", 0),
+            ("get pods | | head", "before", 11),
+            ("get |head|", "behind", 9),
+        ] {
+            assert_eq!(
+                cut(text),
+                Err(WordsError::EmptyStage { side, at }),
+                "{text}"
+            );
         }
-        assert_eq!(cut(&format!("get pods{}", " | head".repeat(8))), Err(WordsError::TooManyFilters { count: 8 }));
-        for (text, operator) in
-            [("get pods |# x", "#"), ("get pods |~/x", "~"), ("get pods | grep $(id)", "$("), ("get pods | grep a; id", ";")]
-        {
-            assert!(matches!(cut(text), Err(WordsError::Shell { operator: found, .. }) if found == operator), "{text}");
+        assert_eq!(
+            cut(&format!("get pods{}", " | head".repeat(8))),
+            Err(WordsError::TooManyFilters { count: 8 })
+        );
+        for (text, operator) in [
+            ("get pods |# x", "#"),
+            ("get pods |~/x", "~"),
+            ("get pods | grep $(id)", "$("),
+            ("get pods | grep a; id", ";"),
+        ] {
+            assert!(
+                matches!(cut(text), Err(WordsError::Shell { operator: found, .. }) if found == operator),
+                "{text}"
+            );
         }
     }
 
@@ -380,20 +474,40 @@ mod tests {
             ("get pods \\\n -A", 0x0A),
             ("get 'a\u{e0041}'", 0xE0041),
         ] {
-            assert!(matches!(split(Tool::Kubectl, text), Err(WordsError::Character { code: found, .. }) if found == code), "{text:?}");
+            assert!(
+                matches!(split(Tool::Kubectl, text), Err(WordsError::Character { code: found, .. }) if found == code),
+                "{text:?}"
+            );
         }
     }
 
     #[test]
     fn another_program_in_front_is_refused() {
-        for text in ["helm list", "kubectl kubectl get pods", "./kubectl get pods", "KUBECONFIG=/x kubectl get pods"] {
-            assert!(matches!(split(Tool::Kubectl, text), Err(WordsError::OtherProgram { .. })), "{text}");
+        for text in [
+            "helm list",
+            "kubectl kubectl get pods",
+            "./kubectl get pods",
+            "KUBECONFIG=/x kubectl get pods",
+        ] {
+            assert!(
+                matches!(
+                    split(Tool::Kubectl, text),
+                    Err(WordsError::OtherProgram { .. })
+                ),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn an_open_quote_says_where_it_was_opened() {
-        assert_eq!(split(Tool::Kubectl, "get pods -l 'a"), Err(WordsError::Unterminated { at: 12 }));
-        assert_eq!(split(Tool::Kubectl, "get pods \\"), Err(WordsError::Unterminated { at: 9 }));
+        assert_eq!(
+            split(Tool::Kubectl, "get pods -l 'a"),
+            Err(WordsError::Unterminated { at: 12 })
+        );
+        assert_eq!(
+            split(Tool::Kubectl, "get pods \\"),
+            Err(WordsError::Unterminated { at: 9 })
+        );
     }
 }

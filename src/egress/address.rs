@@ -23,7 +23,9 @@ impl Forbidden {
         match self {
             Self::NotUnicast => "it is no unicast address",
             Self::Metadata => "it is a link-local or metadata address",
-            Self::ThisHost => "it is an address of this host, which only the operator's `egress.allow` opens",
+            Self::ThisHost => {
+                "it is an address of this host, which only the operator's `egress.allow` opens"
+            }
         }
     }
 }
@@ -42,7 +44,9 @@ pub struct AllowRule {
 
 /// Why a text is not an [`AllowRule`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not ADDRESS, ADDRESS/PREFIX or either with :PORT[,PORT…]; IPv6 stands in brackets")]
+#[error(
+    "`{0}` is not ADDRESS, ADDRESS/PREFIX or either with :PORT[,PORT…]; IPv6 stands in brackets"
+)]
 pub struct AllowError(String);
 
 impl FromStr for AllowRule {
@@ -52,28 +56,52 @@ impl FromStr for AllowRule {
         let wrong = || AllowError(text.to_owned());
         let (network, ports) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             Some((inside, after)) => {
-                let (prefix, ports) = after.split_once(':').map_or((after, None), |(prefix, ports)| (prefix, Some(ports)));
+                let (prefix, ports) = after
+                    .split_once(':')
+                    .map_or((after, None), |(prefix, ports)| (prefix, Some(ports)));
                 (format!("{inside}{prefix}"), ports.map(str::to_owned))
             }
-            None => text.split_once(':').map_or((text.to_owned(), None), |(network, ports)| (network.to_owned(), Some(ports.to_owned()))),
+            None => text
+                .split_once(':')
+                .map_or((text.to_owned(), None), |(network, ports)| {
+                    (network.to_owned(), Some(ports.to_owned()))
+                }),
         };
-        let (address, prefix) = network.split_once('/').map_or((network.as_str(), None), |(address, prefix)| (address, Some(prefix)));
+        let (address, prefix) = network
+            .split_once('/')
+            .map_or((network.as_str(), None), |(address, prefix)| {
+                (address, Some(prefix))
+            });
         let address: IpAddr = address.parse().map_err(|_| wrong())?;
         let longest = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.map_or(Ok(longest), str::parse).map_err(|_| wrong())?;
-        let ports: Vec<u16> =
-            ports.as_deref().map_or(Ok(Vec::new()), |ports| ports.split(',').map(str::parse).collect()).map_err(|_| wrong())?;
+        let prefix = prefix
+            .map_or(Ok(longest), str::parse)
+            .map_err(|_| wrong())?;
+        let ports: Vec<u16> = ports
+            .as_deref()
+            .map_or(Ok(Vec::new()), |ports| {
+                ports.split(',').map(str::parse).collect()
+            })
+            .map_err(|_| wrong())?;
         if prefix > longest || ports.contains(&0) {
             return Err(wrong());
         }
-        Ok(Self { network: address, prefix, ports })
+        Ok(Self {
+            network: address,
+            prefix,
+            ports,
+        })
     }
 }
 
 impl fmt::Display for AllowRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ports: Vec<String> = self.ports.iter().map(u16::to_string).collect();
-        let port = if ports.is_empty() { String::new() } else { format!(":{}", ports.join(",")) };
+        let port = if ports.is_empty() {
+            String::new()
+        } else {
+            format!(":{}", ports.join(","))
+        };
         match self.network {
             IpAddr::V4(network) => write!(f, "{network}/{}{port}", self.prefix),
             IpAddr::V6(network) => write!(f, "[{network}]/{}{port}", self.prefix),
@@ -85,10 +113,14 @@ impl AllowRule {
     fn covers(&self, address: IpAddr, port: u16) -> bool {
         let inside = match (self.network, address) {
             (IpAddr::V4(network), IpAddr::V4(address)) => {
-                self.prefix == 0 || (u32::from(network) ^ u32::from(address)) >> (32 - u32::from(self.prefix)) == 0
+                self.prefix == 0
+                    || (u32::from(network) ^ u32::from(address)) >> (32 - u32::from(self.prefix))
+                        == 0
             }
             (IpAddr::V6(network), IpAddr::V6(address)) => {
-                self.prefix == 0 || (u128::from(network) ^ u128::from(address)) >> (128 - u32::from(self.prefix)) == 0
+                self.prefix == 0
+                    || (u128::from(network) ^ u128::from(address)) >> (128 - u32::from(self.prefix))
+                        == 0
             }
             _ => false,
         };
@@ -102,17 +134,25 @@ impl Allowed {
         Self(rules)
     }
 
-    /// Whether `address` may be dialled on `port`; `is_own` says of an address whether it is this host's.
+    /// Whether `address` may be dialled on `port`; `is_own` says of an address whether it is this
+    /// host's.
     ///
     /// This host is the operator's to open; metadata, link-local and what is no unicast address
     /// stays shut whatever the rules say.
     ///
     /// # Errors
     /// Why not.
-    pub fn vet(&self, address: IpAddr, port: u16, is_own: impl FnOnce(IpAddr) -> bool) -> Result<(), Forbidden> {
+    pub fn vet(
+        &self,
+        address: IpAddr,
+        port: u16,
+        is_own: impl FnOnce(IpAddr) -> bool,
+    ) -> Result<(), Forbidden> {
         let plain = unmapped(address);
         match class(plain).or_else(|| is_own(plain).then_some(Forbidden::ThisHost)) {
-            Some(Forbidden::ThisHost) if self.0.iter().any(|rule| rule.covers(plain, port)) => Ok(()),
+            Some(Forbidden::ThisHost) if self.0.iter().any(|rule| rule.covers(plain, port)) => {
+                Ok(())
+            }
             Some(forbidden) => Err(forbidden),
             None => Ok(()),
         }
@@ -131,12 +171,18 @@ fn class_v4(address: Ipv4Addr) -> Option<Forbidden> {
     if address.is_loopback() {
         return Some(Forbidden::ThisHost);
     }
-    // 100.100.100.200 is Alibaba Cloud's metadata service, 168.63.129.16 Azure's host, 192.0.0.192 Oracle's.
-    let metadata = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(192, 0, 0, 192)];
+    // 100.100.100.200 is Alibaba Cloud's metadata service, 168.63.129.16 Azure's host, 192.0.0.192
+    // Oracle's.
+    let metadata = [
+        Ipv4Addr::new(100, 100, 100, 200),
+        Ipv4Addr::new(168, 63, 129, 16),
+        Ipv4Addr::new(192, 0, 0, 192),
+    ];
     if address.is_link_local() || metadata.contains(&address) {
         return Some(Forbidden::Metadata);
     }
-    (a == 0 || a >= 224 || (a == 192 && b == 0 && address.octets()[2] == 0)).then_some(Forbidden::NotUnicast)
+    (a == 0 || a >= 224 || (a == 192 && b == 0 && address.octets()[2] == 0))
+        .then_some(Forbidden::NotUnicast)
 }
 
 fn class_v6(address: Ipv6Addr) -> Option<Forbidden> {
@@ -144,22 +190,29 @@ fn class_v6(address: Ipv6Addr) -> Option<Forbidden> {
     if address.is_loopback() {
         return Some(Forbidden::ThisHost);
     }
-    // fd00:ec2::/32 are Amazon's services (metadata, pod identity, DNS, time), fd20:ce::254 is Google's metadata.
-    let metadata = matches!(address.segments(), [0xfd00, 0xec2, ..]) || address == Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254);
+    // fd00:ec2::/32 are Amazon's services (metadata, pod identity, DNS, time), fd20:ce::254 is
+    // Google's metadata.
+    let metadata = matches!(address.segments(), [0xfd00, 0xec2, ..])
+        || address == Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254);
     if first & 0xffc0 == 0xfe80 || metadata {
         return Some(Forbidden::Metadata);
     }
-    // A translator's own prefix (RFC 8215): which bits are the IPv4 address is the network's choice.
+    // A translator's own prefix (RFC 8215): which bits are the IPv4 address is the network's
+    // choice.
     let translated = matches!(address.segments(), [0x64, 0xff9b, 1, ..]);
-    (translated || address.is_unspecified() || address.is_multicast() || first & 0xffc0 == 0xfec0).then_some(Forbidden::NotUnicast)
+    (translated || address.is_unspecified() || address.is_multicast() || first & 0xffc0 == 0xfec0)
+        .then_some(Forbidden::NotUnicast)
 }
 
-/// The IPv4 address inside v4-mapped, v4-compatible, NAT64, 6to4, Teredo and ISATAP forms, which a network
-/// may translate back.
+/// The IPv4 address inside v4-mapped, v4-compatible, NAT64, 6to4, Teredo and ISATAP forms, which a
+/// network may translate back.
 fn unmapped(address: IpAddr) -> IpAddr {
-    let IpAddr::V6(v6) = address else { return address };
+    let IpAddr::V6(v6) = address else {
+        return address;
+    };
     let [a, b, c, d, e, f, g, h] = v6.segments();
-    let v4 = |high: u16, low: u16| IpAddr::V4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
+    let v4 =
+        |high: u16, low: u16| IpAddr::V4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
     match (a, b, c, d, e, f) {
         (0, 0, 0, 0, 0, 0xffff) | (0, 0, 0, 0, 0xffff, 0) => v4(g, h),
         (0, 0, 0, 0, 0, 0) if g != 0 => v4(g, h),
@@ -177,7 +230,9 @@ mod tests {
 
     fn vet(address: &str, rules: &[&str]) -> Result<(), Forbidden> {
         let allowed = Allowed::new(rules.iter().map(|rule| rule.parse().unwrap()).collect());
-        allowed.vet(address.parse().unwrap(), 6443, |address| address == IpAddr::from([192, 0, 2, 9]))
+        allowed.vet(address.parse().unwrap(), 6443, |address| {
+            address == IpAddr::from([192, 0, 2, 9])
+        })
     }
 
     #[test]
@@ -207,20 +262,33 @@ mod tests {
 
     #[test]
     fn this_host_is_the_operators_to_open() {
-        assert_eq!(vet("192.0.2.9", &[]), Err(Forbidden::ThisHost), "an interface's address");
+        assert_eq!(
+            vet("192.0.2.9", &[]),
+            Err(Forbidden::ThisHost),
+            "an interface's address"
+        );
         assert_eq!(vet("192.0.2.9", &["192.0.2.9"]), Ok(()));
         for address in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
             assert_eq!(vet(address, &[]), Err(Forbidden::ThisHost), "{address}");
         }
         assert_eq!(vet("127.0.0.1", &["127.0.0.1:6443"]), Ok(()));
-        assert_eq!(vet("127.0.0.1", &["127.0.0.1:443"]), Err(Forbidden::ThisHost));
+        assert_eq!(
+            vet("127.0.0.1", &["127.0.0.1:443"]),
+            Err(Forbidden::ThisHost)
+        );
         assert_eq!(vet("127.0.0.2", &["127.0.0.1"]), Err(Forbidden::ThisHost));
         assert_eq!(vet("::1", &["[::1]:6443"]), Ok(()));
     }
 
     #[test]
     fn servers_in_private_and_public_networks_are_open() {
-        for address in ["10.0.0.1", "192.168.1.1", "203.0.113.7", "2001:db8::1", "fd12::1"] {
+        for address in [
+            "10.0.0.1",
+            "192.168.1.1",
+            "203.0.113.7",
+            "2001:db8::1",
+            "fd12::1",
+        ] {
             assert_eq!(vet(address, &[]), Ok(()), "{address}");
         }
     }
@@ -235,7 +303,14 @@ mod tests {
         ] {
             assert_eq!(text.parse::<AllowRule>().unwrap().to_string(), shown);
         }
-        for text in ["", "localhost", "10.0.0.0/33", "10.0.0.1:0", "10.0.0.1:x", "::1"] {
+        for text in [
+            "",
+            "localhost",
+            "10.0.0.0/33",
+            "10.0.0.1:0",
+            "10.0.0.1:x",
+            "::1",
+        ] {
             assert!(text.parse::<AllowRule>().is_err(), "{text}");
         }
     }

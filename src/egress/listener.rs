@@ -1,7 +1,8 @@
-//! What a child believes to listen on: sockets of the server's that nobody but the server connects to.
+//! What a child believes to listen on: sockets of the server's that nobody but the server connects
+//! to.
 //!
-//! istioctl forwards a port of a pod to one of its own and then asks itself; argocd's gRPC-web does the same
-//! over a socket file. Neither needs a port that others reach.
+//! istioctl forwards a port of a pod to one of its own and then asks itself; argocd's gRPC-web does
+//! the same over a socket file. Neither needs a port that others reach.
 
 use std::{
     fs::DirBuilder,
@@ -41,23 +42,25 @@ pub(super) enum Listener {
 
 /// A port on loopback that hands the child exactly the connections that the server makes.
 ///
-/// Two sockets share the port, and a filter says which of them a new connection goes to: to the child's, when it
-/// comes from the address and port that the server's own socket holds at this moment; else to the decoy, which
-/// nobody ever accepts from. That needs no privilege, where a filter on the child's own socket would
-/// (socket(7), SO_ATTACH_REUSEPORT_CBPF).
+/// Two sockets share the port, and a filter says which of them a new connection goes to: to the
+/// child's, when it comes from the address and port that the server's own socket holds at this
+/// moment; else to the decoy, which nobody ever accepts from. That needs no privilege, where a
+/// filter on the child's own socket would (socket(7), SO_ATTACH_REUSEPORT_CBPF).
 #[derive(Debug)]
 pub(super) struct InetListener {
     address: SocketAddr,
-    /// The first socket of the port's group; also the turn to connect, since the filter knows one connection.
+    /// The first socket of the port's group; also the turn to connect, since the filter knows one
+    /// connection.
     decoy: Mutex<TcpListener>,
-    /// The child's. Held so that the group keeps its order when the child closes its own descriptor.
+    /// The child's. Held so that the group keeps its order when the child closes its own
+    /// descriptor.
     _of_child: TcpListener,
 }
 
 /// A socket file in a folder of its own, gone with the listener.
 ///
-/// /proc/net/unix tells everybody its name, and the umask of whoever started the server says who may connect: so the
-/// folder is closed to all others.
+/// /proc/net/unix tells everybody its name, and the umask of whoever started the server says who
+/// may connect: so the folder is closed to all others.
 #[derive(Debug)]
 pub(super) struct UnixFile(PathBuf);
 
@@ -69,15 +72,20 @@ impl Drop for UnixFile {
 
 /// Connections that wait until the child accepts them.
 const BACKLOG: u32 = 32;
-/// From one socket of this machine to another; longer only when the child accepts none of its connections.
+/// From one socket of this machine to another; longer only when the child accepts none of its
+/// connections.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 impl Listener {
     /// Makes one, with the descriptor for the child.
     pub(super) fn open(listening: &Listening, number: usize) -> io::Result<(Self, OwnedFd)> {
         match listening {
-            Listening::Inet => InetListener::open().map(|(listener, of_child)| (Self::Inet(listener), of_child)),
-            Listening::Unix(prefix) => UnixFile::open(prefix, number).map(|(file, of_child)| (Self::Unix(file), of_child)),
+            Listening::Inet => {
+                InetListener::open().map(|(listener, of_child)| (Self::Inet(listener), of_child))
+            }
+            Listening::Unix(prefix) => {
+                UnixFile::open(prefix, number).map(|(file, of_child)| (Self::Unix(file), of_child))
+            }
         }
     }
 
@@ -98,7 +106,14 @@ impl InetListener {
         let address = decoy.local_addr()?;
         let of_child = shared(address.port())?.listen(BACKLOG)?.into_std()?;
         let copy = of_child.try_clone()?;
-        Ok((Self { address, decoy: Mutex::new(decoy), _of_child: of_child }, copy.into()))
+        Ok((
+            Self {
+                address,
+                decoy: Mutex::new(decoy),
+                _of_child: of_child,
+            },
+            copy.into(),
+        ))
     }
 
     /// Connects to the child.
@@ -111,7 +126,8 @@ impl InetListener {
         #[expect(clippy::disallowed_methods, reason = "this is the room that dials")]
         let mut connecting = pin!(socket.connect(self.address));
         let connected = timeout(CONNECT_WITHIN, &mut connecting).await;
-        // While the socket is there: whoever sees its port in /proc/net/tcp waits for it to be free.
+        // While the socket is there: whoever sees its port in /proc/net/tcp waits for it to be
+        // free.
         deliver(&*decoy, None)?;
         connected?
     }
@@ -147,7 +163,8 @@ fn shared(port: u16) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-// The operations of classic BPF that are used (linux/bpf_common.h), and where a packet's IP header begins for it.
+// The operations of classic BPF that are used (linux/bpf_common.h), and where a packet's IP header
+// begins for it.
 const LOAD_BYTE: u16 = (libc::BPF_LD | libc::BPF_B | libc::BPF_ABS) as u16;
 const LOAD_HALF: u16 = (libc::BPF_LD | libc::BPF_H | libc::BPF_ABS) as u16;
 const LOAD_WORD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
@@ -158,11 +175,21 @@ const IP_HEADER: u32 = libc::SKF_NET_OFF.cast_unsigned();
 const TO_DECOY: u32 = 0;
 const TO_CHILD: u32 = 1;
 
-/// From now on the port's connections go to the child when they come from this port on 127.0.0.1, else, and with
-/// `None` always, to the decoy.
+/// From now on the port's connections go to the child when they come from this port on 127.0.0.1,
+/// else, and with `None` always, to the decoy.
 fn deliver(decoy: &impl AsFd, from: Option<u16>) -> io::Result<()> {
-    let step = |code, k| libc::sock_filter { code, jt: 0, jf: 0, k };
-    let unless = |k, to_decoy| libc::sock_filter { code: JUMP_IF_EQUAL, jt: 0, jf: to_decoy, k };
+    let step = |code, k| libc::sock_filter {
+        code,
+        jt: 0,
+        jf: 0,
+        k,
+    };
+    let unless = |k, to_decoy| libc::sock_filter {
+        code: JUMP_IF_EQUAL,
+        jt: 0,
+        jf: to_decoy,
+        k,
+    };
     let everything = [step(RETURN, TO_DECOY)];
     let all_but_one = [
         step(LOAD_BYTE, IP_HEADER),
@@ -174,10 +201,17 @@ fn deliver(decoy: &impl AsFd, from: Option<u16>) -> io::Result<()> {
         step(RETURN, TO_CHILD),
         step(RETURN, TO_DECOY),
     ];
-    let code: &[libc::sock_filter] = if from.is_some() { &all_but_one } else { &everything };
+    let code: &[libc::sock_filter] = if from.is_some() {
+        &all_but_one
+    } else {
+        &everything
+    };
     let length = u16::try_from(code.len()).map_err(io::Error::other)?;
     // The kernel copies the program during the call.
-    let program = libc::sock_fprog { len: length, filter: code.as_ptr().cast_mut() };
+    let program = libc::sock_fprog {
+        len: length,
+        filter: code.as_ptr().cast_mut(),
+    };
     setsockopt(decoy, AttachReusePortCbpf, &program).map_err(io::Error::from)
 }
 
@@ -213,7 +247,9 @@ mod tests {
         let port = socket.local_addr().unwrap().port();
         deliver(&*listener.decoy.lock().await, Some(port)).unwrap();
         let foreign = TcpSocket::new_v4().unwrap();
-        foreign.bind(SocketAddr::from(([127, 0, 0, 2], port))).unwrap();
+        foreign
+            .bind(SocketAddr::from(([127, 0, 0, 2], port)))
+            .unwrap();
         let foreign = foreign.connect(listener.address).await.unwrap();
         assert!(child.accept().is_err());
         let ours = socket.connect(listener.address).await.unwrap();

@@ -1,9 +1,9 @@
-//! Where a child may connect to: an [`Endpoint`] and the operator's rules -> a [`Pinned`] address and
-//! the [`Tunnel`] that reaches it.
+//! Where a child may connect to: an [`Endpoint`] and the operator's rules -> a [`Pinned`] address
+//! and the [`Tunnel`] that reaches it.
 //!
-//! The only room that resolves names and dials. May not resolve twice: a second answer is how DNS rebinding
-//! gets in. If one address of an answer is refused, the whole answer is, so that a resolver cannot
-//! hide a bad address among good ones.
+//! The only room that resolves names and dials. May not resolve twice: a second answer is how DNS
+//! rebinding gets in. If one address of an answer is refused, the whole answer is, so that a
+//! resolver cannot hide a bad address among good ones.
 
 #![forbid(unsafe_code)]
 

@@ -73,17 +73,23 @@ impl Pinned {
 
     /// The address that is dialled first.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.0.as_ref().and_then(|pin| pin.addresses.first().copied())
+        self.0
+            .as_ref()
+            .and_then(|pin| pin.addresses.first().copied())
     }
 
     /// Whether the child dials by itself what it is pinned to, instead of asking a proxy.
     pub fn is_direct(&self) -> bool {
-        self.0.as_ref().is_some_and(|pin| pin.endpoint.bypasses_proxies())
+        self.0
+            .as_ref()
+            .is_some_and(|pin| pin.endpoint.bypasses_proxies())
     }
 
     /// The way there, for one child, and to itself where it listens.
     pub fn tunnel(&self, listening: Option<Listening>) -> Option<Arc<Tunnel>> {
-        self.0.as_ref().map(|pin| Tunnel::new(pin.endpoint.authority(), pin.addresses.clone(), listening))
+        self.0
+            .as_ref()
+            .map(|pin| Tunnel::new(pin.endpoint.authority(), pin.addresses.clone(), listening))
     }
 }
 
@@ -98,16 +104,31 @@ pub async fn pin(endpoint: &Endpoint, allowed: &Allowed) -> Result<Pinned, Egres
         EndpointHost::Name(name) => resolve(name, port).await?,
     };
     for &address in &addresses {
-        allowed.vet(address, port, is_own).map_err(|why| EgressError::Forbidden { endpoint: endpoint.to_string(), address, why })?;
+        allowed
+            .vet(address, port, is_own)
+            .map_err(|why| EgressError::Forbidden {
+                endpoint: endpoint.to_string(),
+                address,
+                why,
+            })?;
     }
     if addresses.is_empty() {
-        return Err(EgressError::Unresolved { name: endpoint.host().to_string(), source: None });
+        return Err(EgressError::Unresolved {
+            name: endpoint.host().to_string(),
+            source: None,
+        });
     }
-    let mut addresses: Vec<SocketAddr> = addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect();
+    let mut addresses: Vec<SocketAddr> = addresses
+        .into_iter()
+        .map(|address| SocketAddr::new(address, port))
+        .collect();
     // IPv4 first: a host without IPv6 connectivity still gets AAAA answers.
     addresses.sort_by_key(SocketAddr::is_ipv6);
     addresses.truncate(MOST_ADDRESSES);
-    Ok(Pinned(Some(Pin { endpoint: endpoint.clone(), addresses })))
+    Ok(Pinned(Some(Pin {
+        endpoint: endpoint.clone(),
+        addresses,
+    })))
 }
 
 /// As many as are tried before a caller would give up.
@@ -115,13 +136,17 @@ const MOST_ADDRESSES: usize = 8;
 
 /// Whether this host has the address: what listens on all of its own is reached by it.
 fn is_own(address: IpAddr) -> bool {
-    // Every call asks. Only what a host has can be bound there, and to try costs a twentieth of the list of interfaces.
+    // Every call asks. Only what a host has can be bound there, and to try costs a twentieth of the
+    // list of interfaces.
     let bound = UdpSocket::bind((address, 0));
     if bound.is_err_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable) {
         return false;
     }
     // It has it, or lets anything be bound (ip_nonlocal_bind), or has no descriptor left.
-    let mut interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten().filter_map(|interface| interface.address);
+    let mut interfaces = nix::ifaddrs::getifaddrs()
+        .into_iter()
+        .flatten()
+        .filter_map(|interface| interface.address);
     interfaces.any(|found| {
         let v4 = found.as_sockaddr_in().map(|found| IpAddr::V4(found.ip()));
         v4.or_else(|| found.as_sockaddr_in6().map(|found| IpAddr::V6(found.ip()))) == Some(address)
@@ -129,11 +154,23 @@ fn is_own(address: IpAddr) -> bool {
 }
 
 async fn resolve(name: &str, port: u16) -> Result<Vec<IpAddr>, EgressError> {
-    let unresolved = |source| EgressError::Unresolved { name: name.to_owned(), source };
-    #[expect(clippy::disallowed_methods, reason = "this is the room that resolves names")]
+    let unresolved = |source| EgressError::Unresolved {
+        name: name.to_owned(),
+        source,
+    };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the room that resolves names"
+    )]
     let lookup = tokio::net::lookup_host((name, port));
-    let answer =
-        tokio::time::timeout(RESOLVE_WITHIN, lookup).await.map_err(|_| unresolved(None))?.map_err(|error| unresolved(Some(error)))?;
+    let answer = tokio::time::timeout(RESOLVE_WITHIN, lookup)
+        .await
+        .map_err(|_| unresolved(None))?
+        .map_err(|error| unresolved(Some(error)))?;
     let addresses: Vec<IpAddr> = answer.map(|address| address.ip()).collect();
-    if addresses.is_empty() { Err(unresolved(None)) } else { Ok(addresses) }
+    if addresses.is_empty() {
+        Err(unresolved(None))
+    } else {
+        Ok(addresses)
+    }
 }

@@ -1,9 +1,10 @@
 //! The server's end of a child's connections: a proxy that reaches one address for one name.
 //!
-//! The child asks as it would ask any proxy: `CONNECT host:port` over HTTP, or SOCKS 5 (RFC 1928), which is
-//! all that argocd's gRPC knows. The server never resolves what it is asked for: the name has to be the
-//! pinned one, and the address is known. A TLS greeting without a question goes straight there. A child that
-//! listens also talks to itself: what is no question to a proxy goes to its own listener.
+//! The child asks as it would ask any proxy: `CONNECT host:port` over HTTP, or SOCKS 5 (RFC 1928),
+//! which is all that argocd's gRPC knows. The server never resolves what it is asked for: the name
+//! has to be the pinned one, and the address is known. A TLS greeting without a question goes
+//! straight there. A child that listens also talks to itself: what is no question to a proxy goes
+//! to its own listener.
 
 use std::{
     io,
@@ -30,7 +31,8 @@ use tokio::{
 use super::listener::{Listener, Listening};
 use crate::excerpt::Excerpt;
 
-/// What a tool has to have for its proxy, so that it names the host that it wants. Never dialled (TEST-NET-1).
+/// What a tool has to have for its proxy, so that it names the host that it wants. Never dialled
+/// (TEST-NET-1).
 pub const PROXY: &str = "http://192.0.2.1:1";
 
 /// Connections of one child at once. helm at its busiest has 9 (sandbox notes, 9.2).
@@ -65,7 +67,11 @@ pub struct Tunnel {
 }
 
 impl Tunnel {
-    pub(super) fn new(authority: String, addresses: Vec<SocketAddr>, listening: Option<Listening>) -> Arc<Self> {
+    pub(super) fn new(
+        authority: String,
+        addresses: Vec<SocketAddr>,
+        listening: Option<Listening>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             authority,
             addresses,
@@ -82,7 +88,10 @@ impl Tunnel {
     /// # Errors
     /// When its profile has none, it has had its share, or there is no descriptor left.
     pub fn listen(&self) -> io::Result<OwnedFd> {
-        let listening = self.listening.as_ref().ok_or(io::ErrorKind::PermissionDenied)?;
+        let listening = self
+            .listening
+            .as_ref()
+            .ok_or(io::ErrorKind::PermissionDenied)?;
         let mut listeners = self.listeners();
         if listeners.len() >= MOST_LISTENERS {
             return Err(io::ErrorKind::QuotaExceeded.into());
@@ -94,13 +103,17 @@ impl Tunnel {
 
     fn listeners(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Listener>>> {
         // Nothing panics while it holds the lock; if it did, the list is still whole.
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+        self.listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The listener with this port, else the newest.
     fn listener(&self, port: Option<u16>) -> Option<Arc<Listener>> {
         let listeners = self.listeners();
-        let with_port = listeners.iter().find(|listener| port.is_some() && listener.port() == port);
+        let with_port = listeners
+            .iter()
+            .find(|listener| port.is_some() && listener.port() == port);
         with_port.or_else(|| listeners.last()).cloned()
     }
 
@@ -114,7 +127,10 @@ impl Tunnel {
     /// # Errors
     /// The network's, or that it took too long.
     pub async fn dial(&self) -> io::Result<TcpStream> {
-        let each = DIAL_WITHIN / u32::try_from(self.addresses.len()).unwrap_or(u32::MAX).max(1);
+        let each = DIAL_WITHIN
+            / u32::try_from(self.addresses.len())
+                .unwrap_or(u32::MAX)
+                .max(1);
         let mut failed = io::ErrorKind::AddrNotAvailable.into();
         for address in &self.addresses {
             #[expect(clippy::disallowed_methods, reason = "this is the room that dials")]
@@ -137,13 +153,21 @@ impl Tunnel {
     /// Serves one connection of the child to its end.
     pub async fn serve(&self, mut child: impl AsyncRead + AsyncWrite + Unpin) {
         // Closed without a word when there are too many; a tool that needs so many is not the tool.
-        let Ok(_place) = self.places.try_acquire() else { return };
-        let Ok(Ok(Some(asked))) = timeout(ASK_WITHIN, asked(&mut child)).await else { return };
+        let Ok(_place) = self.places.try_acquire() else {
+            return;
+        };
+        let Ok(Ok(Some(asked))) = timeout(ASK_WITHIN, asked(&mut child)).await else {
+            return;
+        };
         // Its end is the connection's end, whatever it was.
         let _ = match asked {
             Asked::Proxy(dialect, authority) => self.proxy(child, dialect, &authority).await,
-            // A port of its own may be forwarded to a server that speaks TLS; the API server is asked for by name then.
-            Asked::Tls(begun) => match self.listener(None).filter(|listener| listener.port().is_some()) {
+            // A port of its own may be forwarded to a server that speaks TLS; the API server is
+            // asked for by name then.
+            Asked::Tls(begun) => match self
+                .listener(None)
+                .filter(|listener| listener.port().is_some())
+            {
                 Some(listener) => self.carry_to_itself(child, &listener, &begun).await,
                 None => self.carry_to_pin(child, &begun).await,
             },
@@ -155,9 +179,16 @@ impl Tunnel {
     }
 
     /// Answers as a proxy does.
-    async fn proxy(&self, mut child: impl AsyncRead + AsyncWrite + Unpin, dialect: Dialect, authority: &str) -> io::Result<()> {
+    async fn proxy(
+        &self,
+        mut child: impl AsyncRead + AsyncWrite + Unpin,
+        dialect: Dialect,
+        authority: &str,
+    ) -> io::Result<()> {
         if !authority.eq_ignore_ascii_case(&self.authority) {
-            return child.write_all(&dialect.refused(&self.refuse(authority))).await;
+            return child
+                .write_all(&dialect.refused(&self.refuse(authority)))
+                .await;
         }
         match self.dial().await {
             Ok(server) => {
@@ -171,13 +202,22 @@ impl Tunnel {
         }
     }
 
-    async fn carry_to_pin(&self, child: impl AsyncRead + AsyncWrite + Unpin, begun: &[u8]) -> io::Result<()> {
+    async fn carry_to_pin(
+        &self,
+        child: impl AsyncRead + AsyncWrite + Unpin,
+        begun: &[u8],
+    ) -> io::Result<()> {
         let mut server = self.dial().await?;
         server.write_all(begun).await?;
         self.carry(child, server).await
     }
 
-    async fn carry_to_itself(&self, child: impl AsyncRead + AsyncWrite + Unpin, to: &Listener, begun: &[u8]) -> io::Result<()> {
+    async fn carry_to_itself(
+        &self,
+        child: impl AsyncRead + AsyncWrite + Unpin,
+        to: &Listener,
+        begun: &[u8],
+    ) -> io::Result<()> {
         match to {
             Listener::Inet(listener) => {
                 let mut own = listener.connect().await?;
@@ -192,8 +232,8 @@ impl Tunnel {
         }
     }
 
-    /// Counts a question about another server, logs the first, since how many there are is the child's to choose,
-    /// and says why it is refused.
+    /// Counts a question about another server, logs the first, since how many there are is the
+    /// child's to choose, and says why it is refused.
     fn refuse(&self, authority: &str) -> String {
         let asked = Excerpt::new(authority);
         if self.refused.fetch_add(1, Ordering::Relaxed) == 0 {
@@ -203,7 +243,11 @@ impl Tunnel {
     }
 
     /// Carries bytes both ways until both are done, one fails, or the child has had its share.
-    async fn carry(&self, child: impl AsyncRead + AsyncWrite + Unpin, server: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+    async fn carry(
+        &self,
+        child: impl AsyncRead + AsyncWrite + Unpin,
+        server: impl AsyncRead + AsyncWrite + Unpin,
+    ) -> io::Result<()> {
         let (mut from_child, mut to_child) = tokio::io::split(child);
         let (mut from_server, mut to_server) = tokio::io::split(server);
         let there = self.carry_one_way(&mut from_child, &mut to_server);
@@ -211,7 +255,11 @@ impl Tunnel {
         tokio::try_join!(there, back).map(drop)
     }
 
-    async fn carry_one_way(&self, from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+    async fn carry_one_way(
+        &self,
+        from: &mut (impl AsyncRead + Unpin),
+        to: &mut (impl AsyncWrite + Unpin),
+    ) -> io::Result<()> {
         let mut buffer = vec![0; BUFFER];
         loop {
             let length = from.read(&mut buffer).await?;
@@ -219,10 +267,15 @@ impl Tunnel {
                 return to.shutdown().await;
             }
             let spent = |left: u64| left.checked_sub(length as u64);
-            if self.bytes_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spent).is_err() {
+            if self
+                .bytes_left
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, spent)
+                .is_err()
+            {
                 return Err(io::ErrorKind::QuotaExceeded.into());
             }
-            to.write_all(buffer.get(..length).unwrap_or_default()).await?;
+            to.write_all(buffer.get(..length).unwrap_or_default())
+                .await?;
         }
     }
 }
@@ -273,19 +326,27 @@ const SOCKS: u8 = 5;
 /// Reads what a child wants; `None` for what can be no beginning of anything.
 async fn asked(child: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<Option<Asked>> {
     match child.read_u8().await? {
-        SOCKS => Ok(socks(child).await?.map(|authority| Asked::Proxy(Dialect::Socks, authority))),
+        SOCKS => Ok(socks(child)
+            .await?
+            .map(|authority| Asked::Proxy(Dialect::Socks, authority))),
         HANDSHAKE => Ok(Some(Asked::Tls(vec![HANDSHAKE]))),
         first => http(child, first).await,
     }
 }
 
-/// Reads a request up to the end of its headers, and says whether it is `CONNECT host:port HTTP/1.1`.
+/// Reads a request up to the end of its headers, and says whether it is `CONNECT host:port
+/// HTTP/1.1`.
 async fn http(child: &mut (impl AsyncRead + Unpin), first: u8) -> io::Result<Option<Asked>> {
     const END: &[u8] = b"\r\n\r\n";
     let mut request = vec![first];
     let mut seen = 0;
     let is_end = |window: &[u8]| window == END;
-    while !request.get(seen..).unwrap_or_default().windows(END.len()).any(is_end) {
+    while !request
+        .get(seen..)
+        .unwrap_or_default()
+        .windows(END.len())
+        .any(is_end)
+    {
         seen = (request.len() + 1).saturating_sub(END.len());
         let room = LONGEST_REQUEST - request.len();
         let mut limited = (&mut *child).take(room as u64);
@@ -300,16 +361,29 @@ async fn http(child: &mut (impl AsyncRead + Unpin), first: u8) -> io::Result<Opt
     if !request.ends_with(END) {
         return Ok(None);
     }
-    let line = request.split(|&byte| byte == b'\r').next().unwrap_or_default();
-    let Ok(line) = std::str::from_utf8(line) else { return Ok(None) };
-    let authority = line.strip_prefix("CONNECT ").and_then(|rest| rest.strip_suffix(" HTTP/1.1"));
+    let line = request
+        .split(|&byte| byte == b'\r')
+        .next()
+        .unwrap_or_default();
+    let Ok(line) = std::str::from_utf8(line) else {
+        return Ok(None);
+    };
+    let authority = line
+        .strip_prefix("CONNECT ")
+        .and_then(|rest| rest.strip_suffix(" HTTP/1.1"));
     Ok(authority.map(|authority| Asked::Proxy(Dialect::Http, authority.to_owned())))
 }
 
-/// The port in the `Host` of a request (RFC 9110, section 7.2): which of a child's listeners it means.
+/// The port in the `Host` of a request (RFC 9110, section 7.2): which of a child's listeners it
+/// means.
 fn port_of_host(request: &[u8]) -> Option<u16> {
-    let mut lines = request.split(|&byte| byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
-    let host = lines.find_map(|line| line.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("host")));
+    let mut lines = request
+        .split(|&byte| byte == b'\n')
+        .filter_map(|line| std::str::from_utf8(line).ok());
+    let host = lines.find_map(|line| {
+        line.split_once(':')
+            .filter(|(name, _)| name.eq_ignore_ascii_case("host"))
+    });
     host?.1.trim().rsplit_once(':')?.1.parse().ok()
 }
 
@@ -333,7 +407,9 @@ async fn socks(child: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<
         3 => {
             let mut name = vec![0; child.read_u8().await?.into()];
             child.read_exact(&mut name).await?;
-            let Ok(name) = String::from_utf8(name) else { return Ok(None) };
+            let Ok(name) = String::from_utf8(name) else {
+                return Ok(None);
+            };
             name
         }
         4 => format!("[{}]", IpAddr::from(child.read_u128().await?.to_be_bytes())),
@@ -350,7 +426,14 @@ mod tests {
 
     async fn tunnel() -> (Arc<Tunnel>, TcpListener) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        (Tunnel::new("k8s.example.com:6443".into(), vec![listener.local_addr().unwrap()], None), listener)
+        (
+            Tunnel::new(
+                "k8s.example.com:6443".into(),
+                vec![listener.local_addr().unwrap()],
+                None,
+            ),
+            listener,
+        )
     }
 
     /// What a child hears that says `words` and then closes its half.
@@ -373,11 +456,16 @@ mod tests {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut heard = String::new();
             stream.read_to_string(&mut heard).await.unwrap();
-            stream.write_all(format!("heard {heard}").as_bytes()).await.unwrap();
+            stream
+                .write_all(format!("heard {heard}").as_bytes())
+                .await
+                .unwrap();
         });
         let (mut ours, theirs) = tokio::io::duplex(1 << 16);
         let serving = tokio::spawn(async move { tunnel.serve(theirs).await });
-        ours.write_all(b"CONNECT K8s.example.com:6443 HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        ours.write_all(b"CONNECT K8s.example.com:6443 HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
         let mut answered = [0; 19];
         ours.read_exact(&mut answered).await.unwrap();
         assert_eq!(&answered, b"HTTP/1.1 200 OK\r\n\r\n");
@@ -402,42 +490,101 @@ mod tests {
             "k8s.example.com.:6443",
         ];
         for other in others {
-            let heard = heard(&tunnel, format!("CONNECT {other} HTTP/1.1\r\n\r\n").as_bytes()).await;
+            let heard = heard(
+                &tunnel,
+                format!("CONNECT {other} HTTP/1.1\r\n\r\n").as_bytes(),
+            )
+            .await;
             assert!(heard.starts_with("HTTP/1.1 403 "), "{other}: {heard}");
         }
         assert_eq!(tunnel.refused(), others.len() as u32);
-        assert!(timeout(Duration::from_millis(50), listener.accept()).await.is_err());
+        assert!(
+            timeout(Duration::from_millis(50), listener.accept())
+                .await
+                .is_err()
+        );
     }
 
     #[tokio::test]
     async fn what_is_no_request_for_a_connection_is_closed() {
         let (tunnel, listener) = tunnel().await;
-        let long = format!("CONNECT k8s.example.com:6443 HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(LONGEST_REQUEST));
-        for words in
-            ["", "GET / HTTP/1.1\r\n\r\n", "CONNECT k8s.example.com:6443\r\n\r\n", "CONNECT", "\u{5}\u{1}\u{2}", "\u{4}\u{1}", &long]
-        {
-            assert_eq!(heard(&tunnel, words.as_bytes()).await, "", "{}", Excerpt::new(words));
+        let long = format!(
+            "CONNECT k8s.example.com:6443 HTTP/1.1\r\nX: {}\r\n\r\n",
+            "x".repeat(LONGEST_REQUEST)
+        );
+        for words in [
+            "",
+            "GET / HTTP/1.1\r\n\r\n",
+            "CONNECT k8s.example.com:6443\r\n\r\n",
+            "CONNECT",
+            "\u{5}\u{1}\u{2}",
+            "\u{4}\u{1}",
+            &long,
+        ] {
+            assert_eq!(
+                heard(&tunnel, words.as_bytes()).await,
+                "",
+                "{}",
+                Excerpt::new(words)
+            );
         }
-        assert!(timeout(Duration::from_millis(50), listener.accept()).await.is_err());
+        assert!(
+            timeout(Duration::from_millis(50), listener.accept())
+                .await
+                .is_err()
+        );
     }
 
     /// A SOCKS request for a name.
     fn socks_for(name: &str, port: u16) -> Vec<u8> {
         let length = u8::try_from(name.len()).unwrap();
-        [&[5, 1, 0, 5, 1, 0, 3, length], name.as_bytes(), &port.to_be_bytes()].concat()
+        [
+            &[5, 1, 0, 5, 1, 0, 3, length],
+            name.as_bytes(),
+            &port.to_be_bytes(),
+        ]
+        .concat()
     }
 
     #[tokio::test]
     async fn socks_reaches_the_pinned_server_and_no_other() {
         let (tunnel, listener) = tunnel().await;
         for (name, port) in [("k8s.example.com", 443), ("evil.example", 6443)] {
-            assert_eq!(heard(&tunnel, &socks_for(name, port)).await.as_bytes(), [5, 0, 5, 2, 0, 1, 0, 0, 0, 0, 0, 0], "{name}");
+            assert_eq!(
+                heard(&tunnel, &socks_for(name, port)).await.as_bytes(),
+                [5, 0, 5, 2, 0, 1, 0, 0, 0, 0, 0, 0],
+                "{name}"
+            );
         }
-        assert_eq!(heard(&tunnel, &[5, 1, 0, 5, 2, 0, 1, 127, 0, 0, 1, 0, 80]).await.as_bytes(), [5, 0], "BIND");
-        assert_eq!(heard(&tunnel, &[5, 1, 0, 5, 1, 0, 1, 127, 0, 0, 1, 0, 80]).await.as_bytes()[..4], [5, 0, 5, 2], "an address");
-        let server = tokio::spawn(async move { listener.accept().await.unwrap().0.write_all(b"hello").await.unwrap() });
+        assert_eq!(
+            heard(&tunnel, &[5, 1, 0, 5, 2, 0, 1, 127, 0, 0, 1, 0, 80])
+                .await
+                .as_bytes(),
+            [5, 0],
+            "BIND"
+        );
+        assert_eq!(
+            heard(&tunnel, &[5, 1, 0, 5, 1, 0, 1, 127, 0, 0, 1, 0, 80])
+                .await
+                .as_bytes()[..4],
+            [5, 0, 5, 2],
+            "an address"
+        );
+        let server = tokio::spawn(async move {
+            listener
+                .accept()
+                .await
+                .unwrap()
+                .0
+                .write_all(b"hello")
+                .await
+                .unwrap()
+        });
         let answered = heard(&tunnel, &socks_for("k8s.example.com", 6443)).await;
-        assert_eq!(answered.as_bytes(), [&[5, 0, 5, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], b"hello"].concat());
+        assert_eq!(
+            answered.as_bytes(),
+            [&[5, 0, 5, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], b"hello"].concat()
+        );
         server.await.unwrap();
     }
 
@@ -446,7 +593,14 @@ mod tests {
         let (tunnel, listener) = tunnel().await;
         let server = tokio::spawn(async move {
             let mut heard = Vec::new();
-            listener.accept().await.unwrap().0.read_to_end(&mut heard).await.unwrap();
+            listener
+                .accept()
+                .await
+                .unwrap()
+                .0
+                .read_to_end(&mut heard)
+                .await
+                .unwrap();
             heard
         });
         heard(&tunnel, &[0x16, 3, 1, 0, 2]).await;
@@ -459,8 +613,15 @@ mod tests {
         let dead = closed.local_addr().unwrap();
         drop(closed);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let tunnel = Tunnel::new("k8s.example.com:6443".into(), vec![dead, listener.local_addr().unwrap()], None);
-        assert_eq!(tunnel.dial().await.unwrap().peer_addr().unwrap(), listener.local_addr().unwrap());
+        let tunnel = Tunnel::new(
+            "k8s.example.com:6443".into(),
+            vec![dead, listener.local_addr().unwrap()],
+            None,
+        );
+        assert_eq!(
+            tunnel.dial().await.unwrap().peer_addr().unwrap(),
+            listener.local_addr().unwrap()
+        );
     }
 
     #[tokio::test]
@@ -468,7 +629,10 @@ mod tests {
         let (tunnel, listener) = tunnel().await;
         drop(listener);
         let heard = heard(&tunnel, b"CONNECT k8s.example.com:6443 HTTP/1.1\r\n\r\n").await;
-        assert_eq!(heard, "HTTP/1.1 502 k8s.example.com:6443 cannot be reached: connection refused\r\n\r\n");
+        assert_eq!(
+            heard,
+            "HTTP/1.1 502 k8s.example.com:6443 cannot be reached: connection refused\r\n\r\n"
+        );
     }
 
     #[tokio::test]

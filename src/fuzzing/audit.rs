@@ -3,15 +3,23 @@
 use super::choices::Choices;
 use crate::audit::{Broken, Chain, Hash, Report, Seal, Verifier};
 
-/// No bytes are too odd for the verifier; and of a chain that they make, no byte changes and no line goes, comes
-/// again or moves without being found. Returns whether they were as long as to change something.
+/// No bytes are too odd for the verifier; and of a chain that they make, no byte changes and no
+/// line goes, comes again or moves without being found. Returns whether they were as long as to
+/// change something.
 pub fn audit(bytes: &[u8]) -> bool {
     for seal in [Seal::default(), Seal::keyed(b"a key")] {
         let odd = report(&seal, bytes, None);
-        assert!(odd.broken_places > 0 || odd.records > 0, "an empty input is not whole");
+        assert!(
+            odd.broken_places > 0 || odd.records > 0,
+            "an empty input is not whole"
+        );
     }
     let mut choices = Choices::new(bytes);
-    let seal = if choices.once_in(2) { Seal::keyed(b"a key") } else { Seal::default() };
+    let seal = if choices.once_in(2) {
+        Seal::keyed(b"a key")
+    } else {
+        Seal::default()
+    };
     let (lines, last) = chain(&seal, &mut choices);
     let whole = report(&seal, &lines.concat(), Some(last));
     assert!(whole.broken.is_empty(), "{:?}", whole.broken);
@@ -20,11 +28,19 @@ pub fn audit(bytes: &[u8]) -> bool {
         return false;
     }
     let found = report(&seal, &changed, Some(last));
-    assert!(found.broken_places > 0, "{}", String::from_utf8_lossy(&changed));
+    assert!(
+        found.broken_places > 0,
+        "{}",
+        String::from_utf8_lossy(&changed)
+    );
     // Without a word on the end, only records that are not there at the end are not missed.
     let unaided = report(&seal, &changed, None);
     let is_cut = lines.concat().starts_with(&changed) && changed.ends_with(b"\n");
-    assert!(unaided.broken_places > 0 || is_cut, "{}", String::from_utf8_lossy(&changed));
+    assert!(
+        unaided.broken_places > 0 || is_cut,
+        "{}",
+        String::from_utf8_lossy(&changed)
+    );
     assert!(found.broken.iter().all(|place| place.why != Broken::Empty) || changed.is_empty());
     bytes.len() > 4
 }
@@ -62,12 +78,17 @@ fn chain(seal: &Seal, choices: &mut Choices<'_>) -> (Vec<Vec<u8>>, Hash) {
 /// One thing that somebody with the file could do to it.
 fn change(lines: &[Vec<u8>], choices: &mut Choices<'_>) -> Vec<u8> {
     let mut lines = lines.to_vec();
-    let (what, one, other) = (choices.below(6), choices.below(lines.len()), choices.below(lines.len()));
+    let (what, one, other) = (
+        choices.below(6),
+        choices.below(lines.len()),
+        choices.below(lines.len()),
+    );
     let line = lines.get_mut(one).expect("it is below their number");
     match what {
         0 => {
             let at = (choices.below(256) * 256 + choices.below(256)) % line.len();
-            *line.get_mut(at).expect("it is below its length") = u8::try_from(choices.below(256)).expect("it is below 256");
+            *line.get_mut(at).expect("it is below its length") =
+                u8::try_from(choices.below(256)).expect("it is below 256");
         }
         1 => drop(lines.remove(one)),
         2 => lines.swap(one, other),

@@ -16,13 +16,27 @@ pub fn parse(bytes: &[u8]) -> bool {
     !readings.is_empty()
 }
 
-/// The command that a text is, with or without a leading tool name, for each version of the tool that has it.
+/// The command that a text is, with or without a leading tool name, for each version of the tool
+/// that has it.
 pub(super) fn read(bytes: &[u8]) -> Vec<(&'static Catalogue, Invocation)> {
-    let Ok(text) = std::str::from_utf8(bytes) else { return Vec::new() };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return Vec::new();
+    };
     let tool = tool_of(text);
-    let Ok(words) = command::split(tool, text) else { return Vec::new() };
-    let versions = catalogues().iter().filter(|catalogue| catalogue.tool() == tool);
-    versions.filter_map(|catalogue| Some((catalogue, command::parse(catalogue, words.clone(), None).ok()?))).collect()
+    let Ok(words) = command::split(tool, text) else {
+        return Vec::new();
+    };
+    let versions = catalogues()
+        .iter()
+        .filter(|catalogue| catalogue.tool() == tool);
+    versions
+        .filter_map(|catalogue| {
+            Some((
+                catalogue,
+                command::parse(catalogue, words.clone(), None).ok()?,
+            ))
+        })
+        .collect()
 }
 
 /// Design, invariant 1: tool, verb, flags, operands, rest. Each word can be read in one way only.
@@ -35,7 +49,9 @@ pub(super) fn renders(catalogue: &Catalogue, invocation: &Invocation) {
         assert_eq!(words.next(), Some("--v=0"), "ends kubectl's early scan");
     }
 
-    let lineage = catalogue.lineage(invocation.path()).expect("the verb is in the catalogue, and no alias");
+    let lineage = catalogue
+        .lineage(invocation.path())
+        .expect("the verb is in the catalogue, and no alias");
     for verb in invocation.path().words() {
         assert_eq!(words.next(), Some(verb.as_str()));
         assert!(!verb.starts_with('-') && !verb.is_empty());
@@ -43,23 +59,57 @@ pub(super) fn renders(catalogue: &Catalogue, invocation: &Invocation) {
 
     let mut flags = 0;
     while let Some(word) = words.next_if(|word| word.starts_with('-') && *word != "--") {
-        let (name, value) = word.strip_prefix("--").and_then(|word| word.split_once('=')).expect("a flag is one word, name and value");
-        assert!(invocation.flags().get(name).is_some_and(|values| values.iter().any(|known| known == value)), "{word}: {argv:?}");
-        assert!(lineage.iter().any(|node| node.flags.iter().any(|flag| flag.name == name)), "{word} is not in the catalogue");
+        let (name, value) = word
+            .strip_prefix("--")
+            .and_then(|word| word.split_once('='))
+            .expect("a flag is one word, name and value");
+        assert!(
+            invocation
+                .flags()
+                .get(name)
+                .is_some_and(|values| values.iter().any(|known| known == value)),
+            "{word}: {argv:?}"
+        );
+        assert!(
+            lineage
+                .iter()
+                .any(|node| node.flags.iter().any(|flag| flag.name == name)),
+            "{word} is not in the catalogue"
+        );
         flags += 1;
     }
-    assert_eq!(flags, invocation.flags().values().map(Vec::len).sum::<usize>(), "{argv:?}");
+    assert_eq!(
+        flags,
+        invocation.flags().values().map(Vec::len).sum::<usize>(),
+        "{argv:?}"
+    );
 
     for operand in invocation.operands() {
         assert_eq!(words.next(), Some(operand.as_str()));
-        assert!(!operand.is_empty() && !operand.starts_with('-'), "cobra would take it for a flag, or skip it: {argv:?}");
-        assert!(lineage.last().is_some_and(|node| node.child(operand).is_none()), "cobra would take it for a verb: {argv:?}");
+        assert!(
+            !operand.is_empty() && !operand.starts_with('-'),
+            "cobra would take it for a flag, or skip it: {argv:?}"
+        );
+        assert!(
+            lineage
+                .last()
+                .is_some_and(|node| node.child(operand).is_none()),
+            "cobra would take it for a verb: {argv:?}"
+        );
     }
-    assert_eq!(words.next().is_some(), invocation.after_dash().is_some(), "behind the operands stands `--` or nothing: {argv:?}");
-    assert_eq!(words.collect::<Vec<_>>(), invocation.after_dash().unwrap_or_default());
+    assert_eq!(
+        words.next().is_some(),
+        invocation.after_dash().is_some(),
+        "behind the operands stands `--` or nothing: {argv:?}"
+    );
+    assert_eq!(
+        words.collect::<Vec<_>>(),
+        invocation.after_dash().unwrap_or_default()
+    );
 
     let without_tool = argv.get(1..).unwrap_or_default().to_vec();
-    let again = command::parse(catalogue, without_tool, None).unwrap_or_else(|error| panic!("{argv:?} is not read: {error}"));
+    let again = command::parse(catalogue, without_tool, None)
+        .unwrap_or_else(|error| panic!("{argv:?} is not read: {error}"));
     assert_eq!(again, *invocation);
 }
 
@@ -105,9 +155,13 @@ mod tests {
 
     #[test]
     fn it_meets_what_it_is_about() {
-        for line in
-            ["get pods -Aowide", "helm ls -q", "istioctl pc listener deploy/web", "argocd app list -p a -p b", "exec web-0 -- ls -l"]
-        {
+        for line in [
+            "get pods -Aowide",
+            "helm ls -q",
+            "istioctl pc listener deploy/web",
+            "argocd app list -p a -p b",
+            "exec web-0 -- ls -l",
+        ] {
             assert!(parse(line.as_bytes()), "{line}");
         }
         assert!(!parse(b"helm list --no-such-flag"));

@@ -14,29 +14,51 @@ use crate::{
 /// What the kubeconfig room accepts is written with known keys only, and read again to the same.
 /// Returns whether it was accepted.
 pub fn kubeconfig(bytes: &[u8]) -> bool {
-    let Ok(accepted) = parse(bytes) else { return false };
+    let Ok(accepted) = parse(bytes) else {
+        return false;
+    };
     let address = [203, 0, 113, 7].into();
     let written = accepted.render(address);
     // A backslash anywhere has the text read letter by letter (src/kubeconfig/shorten.rs).
     let whole = parse(&[b"# \\\n", bytes].concat()).expect("what is read shortened is read whole");
-    assert!(whole.render(address).expose() == written.expose(), "what is read shortened is read differently whole");
-    let mut value: serde_json::Value = serde_json::from_slice(written.expose()).expect("it is JSON");
+    assert!(
+        whole.render(address).expose() == written.expose(),
+        "what is read shortened is read differently whole"
+    );
+    let mut value: serde_json::Value =
+        serde_json::from_slice(written.expose()).expect("it is JSON");
     only_known_keys(&value);
     // The pinned file names the certificate's host, which a caller's file may not.
-    if let Some(cluster) = value.pointer_mut("/clusters/0/cluster").and_then(serde_json::Value::as_object_mut) {
+    if let Some(cluster) = value
+        .pointer_mut("/clusters/0/cluster")
+        .and_then(serde_json::Value::as_object_mut)
+    {
         cluster.remove("tls-server-name");
     }
     let again = parse(value.to_string().as_bytes()).expect("what was written is accepted");
     assert_eq!(
-        (again.endpoint().port(), again.endpoint().path(), again.namespace()),
-        (accepted.endpoint().port(), accepted.endpoint().path(), accepted.namespace())
+        (
+            again.endpoint().port(),
+            again.endpoint().path(),
+            again.namespace()
+        ),
+        (
+            accepted.endpoint().port(),
+            accepted.endpoint().path(),
+            accepted.namespace()
+        )
     );
     true
 }
 
 /// On a day before any certificate ended.
 fn parse(bytes: &[u8]) -> Result<Kubeconfig, KubeconfigError> {
-    Kubeconfig::parse(&SecretBytes::new(bytes.to_vec()), None, &Terms::default(), SystemTime::UNIX_EPOCH)
+    Kubeconfig::parse(
+        &SecretBytes::new(bytes.to_vec()),
+        None,
+        &Terms::default(),
+        SystemTime::UNIX_EPOCH,
+    )
 }
 
 fn only_known_keys(value: &serde_json::Value) {
@@ -77,11 +99,16 @@ const REJECTED: &str = "Rejected_5f1e7a";
 /// Stands in credentials.
 const CREDENTIAL: &str = "Credential_90d3bc";
 
-/// A file with keys that nobody accepts: what stands under them is in nothing that the room writes or says, and
-/// what it says has no credential either. Returns whether the file could be read as far as its keys.
+/// A file with keys that nobody accepts: what stands under them is in nothing that the room writes
+/// or says, and what it says has no credential either. Returns whether the file could be read as
+/// far as its keys.
 pub fn rejected_key(bytes: &[u8]) -> bool {
     let mut choices = Choices::new(bytes);
-    let terms = if choices.once_in(2) { opened() } else { Terms::default() };
+    let terms = if choices.once_in(2) {
+        opened()
+    } else {
+        Terms::default()
+    };
     let mut file = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "x",
         "clusters": [{ "name": "c", "cluster": { "server": "https://k8s.example.com" } }],
@@ -91,24 +118,48 @@ pub fn rejected_key(bytes: &[u8]) -> bool {
     for _ in 0..=choices.below(3) {
         plant(&mut file, &mut choices);
     }
-    let mut text = if choices.once_in(2) { format!("{file:#}") } else { file.to_string() };
+    let mut text = if choices.once_in(2) {
+        format!("{file:#}")
+    } else {
+        file.to_string()
+    };
     if choices.once_in(4) {
         let at = text.len() * choices.below(256) / 256;
-        text.replace_range(at..=at, choices.pick::<&str>(&["", "\"", "&a ", "\u{85}", "}"]));
+        text.replace_range(
+            at..=at,
+            choices.pick::<&str>(&["", "\"", "&a ", "\u{85}", "}"]),
+        );
     }
     let hides = |told: &str, hidden: &[&str]| {
         for canary in hidden {
-            assert!(!told.contains(canary) && !told.contains(&BASE64_STANDARD.encode(canary)), "{canary} is told: {told}\n{text}");
+            assert!(
+                !told.contains(canary) && !told.contains(&BASE64_STANDARD.encode(canary)),
+                "{canary} is told: {told}\n{text}"
+            );
         }
     };
-    match Kubeconfig::parse(&SecretBytes::new(text.clone().into_bytes()), None, &terms, SystemTime::UNIX_EPOCH) {
+    match Kubeconfig::parse(
+        &SecretBytes::new(text.clone().into_bytes()),
+        None,
+        &terms,
+        SystemTime::UNIX_EPOCH,
+    ) {
         Ok(accepted) => {
-            hides(&String::from_utf8_lossy(accepted.render([203, 0, 113, 7].into()).expose()), &[REJECTED]);
-            hides(&String::from_utf8_lossy(accepted.masked().expose()), &[REJECTED, CREDENTIAL]);
+            hides(
+                &String::from_utf8_lossy(accepted.render([203, 0, 113, 7].into()).expose()),
+                &[REJECTED],
+            );
+            hides(
+                &String::from_utf8_lossy(accepted.masked().expose()),
+                &[REJECTED, CREDENTIAL],
+            );
             true
         }
         Err(error) => {
-            hides(&format!("{error} {error:?} {}", error.help()), &[REJECTED, CREDENTIAL]);
+            hides(
+                &format!("{error} {error:?} {}", error.help()),
+                &[REJECTED, CREDENTIAL],
+            );
             !matches!(error, KubeconfigError::Syntax { .. })
         }
     }
@@ -130,8 +181,16 @@ fn opened() -> Terms {
 
 /// Puts one key somewhere.
 fn plant(file: &mut Value, choices: &mut Choices<'_>) {
-    const PLACES: [&str; 8] =
-        ["", "/clusters/0", "/clusters/0/cluster", "/contexts/0", "/contexts/0/context", "/users/0", "/users/0/user", "/users/0/user/exec"];
+    const PLACES: [&str; 8] = [
+        "",
+        "/clusters/0",
+        "/clusters/0/cluster",
+        "/contexts/0",
+        "/contexts/0/context",
+        "/users/0",
+        "/users/0/user",
+        "/users/0/user/exec",
+    ];
     const KEYS: [&str; 26] = [
         "exec",
         "auth-provider",
@@ -167,9 +226,18 @@ fn plant(file: &mut Value, choices: &mut Choices<'_>) {
         0 if user => ("token", json!(format!("{CREDENTIAL}  {REJECTED}"))),
         1 if user => ("client-key-data", json!(BASE64_STANDARD.encode(CREDENTIAL))),
         2 if user => ("client-certificate-data", json!(format!("{REJECTED}="))),
-        0 if place.ends_with("/cluster") => ("server", json!(format!("https://u:{REJECTED}@k8s.example.com"))),
-        1 if place.ends_with("/cluster") => ("server", json!(format!("https://k8s.example.com/?t={REJECTED}"))),
-        2 if place.ends_with("/cluster") => ("certificate-authority-data", json!(BASE64_STANDARD.encode(REJECTED))),
+        0 if place.ends_with("/cluster") => (
+            "server",
+            json!(format!("https://u:{REJECTED}@k8s.example.com")),
+        ),
+        1 if place.ends_with("/cluster") => (
+            "server",
+            json!(format!("https://k8s.example.com/?t={REJECTED}")),
+        ),
+        2 if place.ends_with("/cluster") => (
+            "certificate-authority-data",
+            json!(BASE64_STANDARD.encode(REJECTED)),
+        ),
         _ => (*choices.pick(&KEYS), value(choices)),
     };
     if let Some(map) = file.pointer_mut(place).and_then(Value::as_object_mut) {
@@ -221,7 +289,9 @@ mod tests {
 
     #[test]
     fn it_meets_what_it_is_about() {
-        assert!(kubeconfig(include_bytes!("../../tests/corpus/kubeconfig/ok-clientcert-data.yaml")));
+        assert!(kubeconfig(include_bytes!(
+            "../../tests/corpus/kubeconfig/ok-clientcert-data.yaml"
+        )));
         assert!(!kubeconfig(b"{}"));
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::sandbox::reads_again;
 
-/// Bytes that are a message of the server or of the spawner are written and read again to the same one; all
-/// others are none. Returns whether they were one.
+/// Bytes that are a message of the server or of the spawner are written and read again to the same
+/// one; all others are none. Returns whether they were one.
 pub fn message(bytes: &[u8]) -> bool {
     match reads_again(bytes) {
         Some(same) => {

@@ -1,7 +1,8 @@
-//! Properties of the pure rooms, and of the words that the sandbox's two processes exchange: each takes any bytes and panics when it does not hold.
+//! Properties of the pure rooms, and of the words that the sandbox's two processes exchange: each
+//! takes any bytes and panics when it does not hold.
 //!
-//! `fuzz/` calls them with bytes that libFuzzer makes (`make fuzz`), `cargo test` with those of proptest
-//! and with every seed in `fuzz/corpus/`.
+//! `fuzz/` calls them with bytes that libFuzzer makes (`make fuzz`), `cargo test` with those of
+//! proptest and with every seed in `fuzz/corpus/`.
 //!
 //! | property | claims |
 //! |---|---|
@@ -23,7 +24,12 @@
 //! holds for nothing, and the tests want to know.
 
 #![forbid(unsafe_code)]
-#![allow(clippy::expect_used, clippy::panic, clippy::missing_panics_doc, reason = "a property that does not hold panics")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a property that does not hold panics"
+)]
 
 mod audit;
 mod choices;
@@ -56,7 +62,11 @@ use crate::{
 };
 
 /// A filter that nobody has read: for the test that asks the sandbox what the parser keeps from it.
-pub fn unread_filter(name: &str, flags: Vec<(&'static str, Vec<String>)>, operands: Vec<String>) -> Option<Filter> {
+pub fn unread_filter(
+    name: &str,
+    flags: Vec<(&'static str, Vec<String>)>,
+    operands: Vec<String>,
+) -> Option<Filter> {
     Filter::unread(name, flags, operands)
 }
 
@@ -68,7 +78,10 @@ fn catalogues() -> &'static [Catalogue] {
 
 /// The newest version of a tool.
 fn catalogue(tool: Tool) -> &'static Catalogue {
-    catalogues().iter().find(|catalogue| catalogue.tool() == tool).expect("every tool has a catalogue")
+    catalogues()
+        .iter()
+        .find(|catalogue| catalogue.tool() == tool)
+        .expect("every tool has a catalogue")
 }
 
 /// The tool that a text is about, by its first letter, so that a seed is a plain `helm list`.
@@ -106,13 +119,27 @@ mod tests {
 
     fn names_in(folder: &str) -> BTreeSet<String> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-        let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-        entries.map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned()).collect()
+        let entries =
+            fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        entries
+            .map(|entry| {
+                entry
+                    .unwrap()
+                    .path()
+                    .file_stem()
+                    .unwrap()
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .collect()
     }
 
     #[test]
     fn every_property_is_a_fuzz_target_and_has_seeds() {
-        let properties: BTreeSet<String> = PROPERTIES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let properties: BTreeSet<String> = PROPERTIES
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect();
         assert_eq!(names_in("fuzz/fuzz_targets"), properties);
         assert_eq!(names_in("fuzz/corpus"), properties);
     }
@@ -121,7 +148,9 @@ mod tests {
     #[test]
     fn every_seed_holds_and_enough_of_them_reach_what_the_property_is_about() {
         for (name, property) in PROPERTIES {
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("fuzz/corpus")
+                .join(name);
             let (mut seeds, mut reached) = (0, 0);
             for entry in fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();

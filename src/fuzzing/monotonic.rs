@@ -1,4 +1,5 @@
-//! What more and other rules change: made-up policies over a small vocabulary, and made-up commands.
+//! What more and other rules change: made-up policies over a small vocabulary, and made-up
+//! commands.
 
 use std::slice;
 
@@ -25,16 +26,35 @@ struct Vocabulary {
 }
 
 /// A flag, values for commands, patterns for rules.
-type Flag = (&'static str, &'static [&'static str], &'static [&'static str]);
+type Flag = (
+    &'static str,
+    &'static [&'static str],
+    &'static [&'static str],
+);
 
 impl Vocabulary {
     /// The flags that one of the verbs has.
     fn flags_of(&self, verbs: &[&str]) -> Vec<&'static Flag> {
         let every = |verb: &&str| verb.starts_with(['*', '@']);
-        let paths: Vec<CommandPath> = verbs.iter().map(|verb| CommandPath::new(verb.split(' ').map(str::to_owned).collect())).collect();
-        let lineages: Vec<_> = paths.iter().filter_map(|path| catalogue(self.tool).lineage(path)).collect();
-        let has = |name: &str| lineages.iter().flatten().flat_map(|node| &node.flags).any(|flag| flag.name == name);
-        self.flags.iter().filter(|(name, ..)| verbs.iter().any(every) || has(name)).collect()
+        let paths: Vec<CommandPath> = verbs
+            .iter()
+            .map(|verb| CommandPath::new(verb.split(' ').map(str::to_owned).collect()))
+            .collect();
+        let lineages: Vec<_> = paths
+            .iter()
+            .filter_map(|path| catalogue(self.tool).lineage(path))
+            .collect();
+        let has = |name: &str| {
+            lineages
+                .iter()
+                .flatten()
+                .flat_map(|node| &node.flags)
+                .any(|flag| flag.name == name)
+        };
+        self.flags
+            .iter()
+            .filter(|(name, ..)| verbs.iter().any(every) || has(name))
+            .collect()
     }
 
     fn policy_of(&self, files: &Files) -> Policy {
@@ -46,7 +66,15 @@ impl Vocabulary {
 const VOCABULARIES: [Vocabulary; 3] = [
     Vocabulary {
         tool: Tool::Kubectl,
-        verbs: &["get", "delete", "logs", "rollout status", "scale", "exec", "drain"],
+        verbs: &[
+            "get",
+            "delete",
+            "logs",
+            "rollout status",
+            "scale",
+            "exec",
+            "drain",
+        ],
         flags: &[
             ("output", &["json", "wide", "name"], &["json", "w*", "*"]),
             ("selector", &["app=web", "app=db"], &["app=web", "*"]),
@@ -122,9 +150,13 @@ type Files = Vec<Vec<Made>>;
 pub fn monotonic(bytes: &[u8]) -> bool {
     let mut choices = Choices::new(bytes);
     let words = choices.pick(&VOCABULARIES);
-    let Some(invocation) = a_command(&mut choices, words) else { return false };
+    let Some(invocation) = a_command(&mut choices, words) else {
+        return false;
+    };
     let verb = invocation.path().to_string();
-    let files: Files = (0..1 + choices.below(2)).map(|_| some_rules(&mut choices, words, &verb)).collect();
+    let files: Files = (0..1 + choices.below(2))
+        .map(|_| some_rules(&mut choices, words, &verb))
+        .collect();
     let at = choices.below(files.len());
     let before = stands(&words.policy_of(&files), catalogue(words.tool), &invocation);
     let holds = |claim: &str, changed: &Files, is: fn(Outcome, Outcome) -> bool| {
@@ -140,13 +172,34 @@ pub fn monotonic(bytes: &[u8]) -> bool {
     let same = |after, before| after == before;
     let no_more_permitted = |after, before| after >= before;
 
-    holds("the order of rules changed", &files.iter().map(|rules| rules.iter().rev().cloned().collect()).collect(), same);
-    holds("the order of files changed", &files.iter().rev().cloned().collect(), same);
-    holds("a file more", &[files.clone(), vec![some_rules(&mut choices, words, &verb)]].concat(), no_more_permitted);
+    holds(
+        "the order of rules changed",
+        &files
+            .iter()
+            .map(|rules| rules.iter().rev().cloned().collect())
+            .collect(),
+        same,
+    );
+    holds(
+        "the order of files changed",
+        &files.iter().rev().cloned().collect(),
+        same,
+    );
+    holds(
+        "a file more",
+        &[files.clone(), vec![some_rules(&mut choices, words, &verb)]].concat(),
+        no_more_permitted,
+    );
     if let Some(deny) = a_rule(&mut choices, words, &verb, "deny") {
-        holds("a deny rule more", &changed(&files, at, |rules| rules.push(deny.clone())), no_more_permitted);
+        holds(
+            "a deny rule more",
+            &changed(&files, at, |rules| rules.push(deny.clone())),
+            no_more_permitted,
+        );
     }
-    let allows = files.get(at).map_or(0, |rules| rules.iter().filter(|rule| rule.effect == "allow").count());
+    let allows = files.get(at).map_or(0, |rules| {
+        rules.iter().filter(|rule| rule.effect == "allow").count()
+    });
     for place in 0..allows {
         let without = changed(&files, at, |rules| {
             let mut allows = 0..;
@@ -168,7 +221,10 @@ fn texts_of(files: &Files) -> Vec<String> {
 }
 
 fn text_of(rules: &[Made]) -> String {
-    let rules = rules.iter().enumerate().map(|(place, rule)| format!("[[rule]]\nid = \"r{place}\"\n{}", rule.text));
+    let rules = rules
+        .iter()
+        .enumerate()
+        .map(|(place, rule)| format!("[[rule]]\nid = \"r{place}\"\n{}", rule.text));
     format!("schema = 1\n{}", rules.collect::<String>())
 }
 
@@ -179,7 +235,12 @@ fn a_command(choices: &mut Choices<'_>, words: &Vocabulary) -> Option<Invocation
     for (flag, values, _) in choices.several(3, &words.flags_of(&[verb])) {
         line.push(format!("--{flag}={}", choices.pick(values)));
     }
-    line.extend(choices.pick(words.operands).split_whitespace().map(str::to_owned));
+    line.extend(
+        choices
+            .pick(words.operands)
+            .split_whitespace()
+            .map(str::to_owned),
+    );
     command::parse(catalogue(words.tool), line, None).ok()
 }
 
@@ -194,7 +255,12 @@ fn some_rules(choices: &mut Choices<'_>, words: &Vocabulary, verb: &str) -> Vec<
 }
 
 /// A rule that loads; `None` when what was picked does not fit together.
-fn a_rule(choices: &mut Choices<'_>, words: &Vocabulary, verb: &str, effect: &'static str) -> Option<Made> {
+fn a_rule(
+    choices: &mut Choices<'_>,
+    words: &Vocabulary,
+    verb: &str,
+    effect: &'static str,
+) -> Option<Made> {
     let verbs = match choices.below(16) {
         1 => vec!["*"],
         2 => vec!["@read", "@write", "@destructive"],
@@ -203,42 +269,72 @@ fn a_rule(choices: &mut Choices<'_>, words: &Vocabulary, verb: &str, effect: &'s
         _ => vec![verb],
     };
     let known = words.flags_of(&verbs);
-    let mut text = format!("effect = \"{effect}\"\nreason = \"r\"\ntool = \"{}\"\nverbs = {verbs:?}\n", words.tool);
-    let mut flags: Vec<&str> = choices.several(4, &known).into_iter().map(|(flag, ..)| *flag).collect();
+    let mut text = format!(
+        "effect = \"{effect}\"\nreason = \"r\"\ntool = \"{}\"\nverbs = {verbs:?}\n",
+        words.tool
+    );
+    let mut flags: Vec<&str> = choices
+        .several(4, &known)
+        .into_iter()
+        .map(|(flag, ..)| *flag)
+        .collect();
     if effect != "deny" && choices.once_in(2) {
         flags.push("@plain");
     }
     text += &format!("flags = {flags:?}\n");
-    let mut table = |key: &str, once_in: usize, made: &mut dyn FnMut(&mut Choices<'_>) -> String| {
-        if choices.once_in(once_in) {
-            text += &format!("{key} = {}\n", made(choices));
-        }
-    };
+    let mut table =
+        |key: &str, once_in: usize, made: &mut dyn FnMut(&mut Choices<'_>) -> String| {
+            if choices.once_in(once_in) {
+                text += &format!("{key} = {}\n", made(choices));
+            }
+        };
     if !words.resources.is_empty() {
-        table("resources", 4, &mut |choices| format!("{:?}", choices.several(5, words.resources)));
+        table("resources", 4, &mut |choices| {
+            format!("{:?}", choices.several(5, words.resources))
+        });
     }
     if !words.charts.is_empty() {
-        table("charts", 2, &mut |choices| format!("{:?}", choices.several(3, words.charts)));
+        table("charts", 2, &mut |choices| {
+            format!("{:?}", choices.several(3, words.charts))
+        });
     }
     table("values", 4, &mut |choices| {
         let (flag, _, patterns) = choices.pick(&known);
         format!("{{ {flag} = [{:?}] }}", choices.pick(patterns))
     });
-    table("namespaces", 5, &mut |choices| format!("{:?}", choices.several(3, &["team-a", "team-*", "default", "kube-system", "*"])));
-    table("names", 6, &mut |choices| format!("{:?}", choices.several(3, &["web*", "*", "team-*", "db"])));
-    table("principals", 10, &mut |choices| format!("{:?}", choices.several(3, &["anonymous", "a*", "bob"])));
+    table("namespaces", 5, &mut |choices| {
+        format!(
+            "{:?}",
+            choices.several(3, &["team-a", "team-*", "default", "kube-system", "*"])
+        )
+    });
+    table("names", 6, &mut |choices| {
+        format!("{:?}", choices.several(3, &["web*", "*", "team-*", "db"]))
+    });
+    table("principals", 10, &mut |choices| {
+        format!("{:?}", choices.several(3, &["anonymous", "a*", "bob"]))
+    });
     if effect != "deny" {
-        table("require", 10, &mut |choices| format!("[{:?}]", choices.pick(&known).0));
+        table("require", 10, &mut |choices| {
+            format!("[{:?}]", choices.pick(&known).0)
+        });
         table("inject", 4, &mut |choices| {
             let (flag, values, _) = choices.pick(&known);
             format!("{{ {flag} = {:?} }}", choices.pick(values))
         });
-        table("max_operands", 6, &mut |choices| choices.below(3).to_string());
+        table("max_operands", 6, &mut |choices| {
+            choices.below(3).to_string()
+        });
         table("max_names", 6, &mut |choices| choices.below(3).to_string());
         table("after_dash", 3, &mut |_| "true".into());
     }
     let rule = Made { effect, text };
-    load(&[text_of(slice::from_ref(&rule))], slice::from_ref(catalogue(words.tool))).is_ok().then_some(rule)
+    load(
+        &[text_of(slice::from_ref(&rule))],
+        slice::from_ref(catalogue(words.tool)),
+    )
+    .is_ok()
+    .then_some(rule)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! What no policy can allow, in every spelling and place.
 //!
-//! The list is written down here a second time, from the threat model (section 2) and not from the classes in
-//! `policy/catalogue/*.hazards.toml`: a property that reads the code's own list holds for an empty one.
+//! The list is written down here a second time, from the threat model (section 2) and not from the
+//! classes in `policy/catalogue/*.hazards.toml`: a property that reads the code's own list holds
+//! for an empty one.
 
 use super::{
     catalogues,
@@ -28,7 +29,9 @@ fn forbidden_flags(tool: Tool) -> Vec<&'static str> {
              kube-tls-server-name kube-token kubeconfig log-dir log-file output-dir post-renderer post-renderer-args registry-config \
              repository-cache repository-config v vmodule"
         }
-        Tool::Istioctl => "as as-group as-uid cert-dir context kubeconfig log_target vklog xds-address",
+        Tool::Istioctl => {
+            "as as-group as-uid cert-dir context kubeconfig log_target vklog xds-address"
+        }
         Tool::Argocd => {
             "argocd-context auth-token client-crt client-crt-key config core header insecure kube-context plaintext port-forward \
              port-forward-namespace server server-crt"
@@ -82,8 +85,8 @@ fn forbidden_verbs(tool: Tool) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-/// Legal commands to splice a flag into. Each flag here is one word, so that a spliced word is never
-/// the value of the one before it.
+/// Legal commands to splice a flag into. Each flag here is one word, so that a spliced word is
+/// never the value of the one before it.
 fn hosts(tool: Tool) -> &'static [&'static str] {
     match tool {
         Tool::Kubectl => &[
@@ -152,22 +155,41 @@ struct Attack {
     forbidden_flag: Option<&'static str>,
 }
 
-/// A forbidden flag or verb, in any spelling and place, is refused by the parser, or denied by every
-/// shipped policy and by one that was made up to allow it. Returns whether policies were asked.
+/// A forbidden flag or verb, in any spelling and place, is refused by the parser, or denied by
+/// every shipped policy and by one that was made up to allow it. Returns whether policies were
+/// asked.
 pub fn never_allow(bytes: &[u8]) -> bool {
     let mut choices = Choices::new(bytes);
     let catalogue = choices.pick(catalogues());
-    let attack = if choices.once_in(4) { forbidden_verb(&mut choices, catalogue) } else { forbidden_flag(&mut choices, catalogue) };
+    let attack = if choices.once_in(4) {
+        forbidden_verb(&mut choices, catalogue)
+    } else {
+        forbidden_flag(&mut choices, catalogue)
+    };
     let made_up = permissive(&mut choices, catalogue, &attack);
 
     let line = shlex::try_join(attack.words.iter().map(String::as_str)).expect("no word has a NUL");
-    let Ok(words) = command::split(catalogue.tool(), &line) else { return false };
-    let Ok(invocation) = command::parse(catalogue, words, None) else { return false };
+    let Ok(words) = command::split(catalogue.tool(), &line) else {
+        return false;
+    };
+    let Ok(invocation) = command::parse(catalogue, words, None) else {
+        return false;
+    };
     for (name, policy) in shipped() {
-        assert_eq!(outcome(policy, &invocation), Outcome::Deny, "{name} and `{} {line}`", catalogue.tool());
+        assert_eq!(
+            outcome(policy, &invocation),
+            Outcome::Deny,
+            "{name} and `{} {line}`",
+            catalogue.tool()
+        );
     }
     if let Some((text, policy)) = made_up {
-        assert_eq!(outcome(&policy, &invocation), Outcome::Deny, "`{} {line}` and\n{text}", catalogue.tool());
+        assert_eq!(
+            outcome(&policy, &invocation),
+            Outcome::Deny,
+            "`{} {line}` and\n{text}",
+            catalogue.tool()
+        );
     }
     true
 }
@@ -178,12 +200,19 @@ fn forbidden_flag(choices: &mut Choices<'_>, catalogue: &Catalogue) -> Attack {
     let host = *choices.pick(hosts(tool));
     let name = *choices.pick(&forbidden_flags(tool));
     let words = host.split(' ').map(str::to_owned);
-    let harmless = command::parse(catalogue, words.collect(), None).unwrap_or_else(|error| panic!("`{tool} {host}`: {error}"));
+    let harmless = command::parse(catalogue, words.collect(), None)
+        .unwrap_or_else(|error| panic!("`{tool} {host}`: {error}"));
     let mut words: Vec<String> = host.split(' ').map(str::to_owned).collect();
     // Behind `--` it is an argument of something else.
-    let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    let end = words
+        .iter()
+        .position(|word| word == "--")
+        .unwrap_or(words.len());
     let at = choices.below(end + 1);
-    let known = catalogue.commands().flat_map(|node| &node.flags).find(|flag| flag.name == name);
+    let known = catalogue
+        .commands()
+        .flat_map(|node| &node.flags)
+        .find(|flag| flag.name == name);
     words.splice(at..at, spell(choices, name, known));
     Attack {
         words,
@@ -193,13 +222,21 @@ fn forbidden_flag(choices: &mut Choices<'_>, catalogue: &Catalogue) -> Attack {
     }
 }
 
-/// The words that give a flag a value, in one of the ways of pflag; `known` is what the catalogue says of it.
+/// The words that give a flag a value, in one of the ways of pflag; `known` is what the catalogue
+/// says of it.
 fn spell(choices: &mut Choices<'_>, name: &str, known: Option<&Flag>) -> Vec<String> {
     let bare = known.is_some_and(|flag| flag.value_if_bare.is_some());
     let values: &[&str] = match known.map(|flag| flag.kind) {
         Some(FlagKind::Bool) => &["true", "1", "T"],
         Some(FlagKind::Int | FlagKind::IntList | FlagKind::Uint | FlagKind::Float) => &["9", "1"],
-        _ => &["x", "/etc/passwd", "https://evil.example", "system:admin", "a=b", "get"],
+        _ => &[
+            "x",
+            "/etc/passwd",
+            "https://evil.example",
+            "system:admin",
+            "a=b",
+            "get",
+        ],
     };
     let value = *choices.pick(values);
     let short = known.and_then(|flag| flag.shorthand);
@@ -212,7 +249,10 @@ fn spell(choices: &mut Choices<'_>, name: &str, known: Option<&Flag>) -> Vec<Str
         (5, Some(short)) if !bare => vec![format!("-{short}"), value.into()],
         (6, Some(short)) if !bare => vec![format!("-{short}{value}")],
         // Behind flags of one letter that many commands have.
-        (7, Some(short)) => vec![format!("-{}{short}={value}", choices.pick(&["A", "h", "q", "w", "R"]))],
+        (7, Some(short)) => vec![format!(
+            "-{}{short}={value}",
+            choices.pick(&["A", "h", "q", "w", "R"])
+        )],
         _ => vec![format!("--{name}={value}")],
     }
 }
@@ -223,22 +263,38 @@ fn forbidden_verb(choices: &mut Choices<'_>, catalogue: &Catalogue) -> Attack {
     let mut words = Vec::new();
     let mut node = catalogue.root();
     for word in verb.split(' ') {
-        node = node.child(word).unwrap_or_else(|| panic!("{} has no verb {verb}", catalogue.tool()));
-        let names: Vec<&str> = std::iter::once(node.name()).chain(node.aliases.iter().map(String::as_str)).collect();
+        node = node
+            .child(word)
+            .unwrap_or_else(|| panic!("{} has no verb {verb}", catalogue.tool()));
+        let names: Vec<&str> = std::iter::once(node.name())
+            .chain(node.aliases.iter().map(String::as_str))
+            .collect();
         words.push((*choices.pick(&names)).to_owned());
     }
     words.extend(operands.split_whitespace().map(str::to_owned));
     if choices.once_in(2) {
         let at = choices.below(words.len() + 1);
-        words.insert(at, (*choices.pick(&["--namespace=web", "-nweb", "-n=web"])).to_owned());
+        words.insert(
+            at,
+            (*choices.pick(&["--namespace=web", "-nweb", "-n=web"])).to_owned(),
+        );
     }
-    Attack { words, verb: verb.to_owned(), harmless_flags: Vec::new(), forbidden_flag: None }
+    Attack {
+        words,
+        verb: verb.to_owned(),
+        harmless_flags: Vec::new(),
+        forbidden_flag: None,
+    }
 }
 
-/// A policy file that does what a file can to allow the attack: it names the verb, or all of them, and
-/// the flags. The forbidden flag stands in one of the places where a rule names flags, when such a file
-/// loads; it should not.
-fn permissive(choices: &mut Choices<'_>, catalogue: &Catalogue, attack: &Attack) -> Option<(String, Policy)> {
+/// A policy file that does what a file can to allow the attack: it names the verb, or all of them,
+/// and the flags. The forbidden flag stands in one of the places where a rule names flags, when
+/// such a file loads; it should not.
+fn permissive(
+    choices: &mut Choices<'_>,
+    catalogue: &Catalogue,
+    attack: &Attack,
+) -> Option<(String, Policy)> {
     let tool = catalogue.tool();
     let effect = *choices.pick(&["allow", "confirm"]);
     let verb = *choices.pick(&[attack.verb.as_str(), "*"]);
@@ -265,21 +321,41 @@ fn permissive(choices: &mut Choices<'_>, catalogue: &Catalogue, attack: &Attack)
             "schema = 1\n[[rule]]\nid = \"all\"\neffect = {effect:?}\nreason = \"r\"\ntool = \"{tool}\"\nverbs = [{verb:?}]\nflags = {flags:?}\n{more}"
         )
     };
-    let texts = [rule(verb, place), rule(verb, "nowhere"), rule("*", "nowhere"), rule("*", "plain")];
-    texts.into_iter().find_map(|text| load(&[&text], std::slice::from_ref(catalogue)).ok().map(|policy| (text, policy)))
+    let texts = [
+        rule(verb, place),
+        rule(verb, "nowhere"),
+        rule("*", "nowhere"),
+        rule("*", "plain"),
+    ];
+    texts.into_iter().find_map(|text| {
+        load(&[&text], std::slice::from_ref(catalogue))
+            .ok()
+            .map(|policy| (text, policy))
+    })
 }
 
-/// What a policy allowed has no forbidden verb, unless it only prints its help, and no forbidden flag.
+/// What a policy allowed has no forbidden verb, unless it only prints its help, and no forbidden
+/// flag.
 pub(super) fn holds_nothing_forbidden(catalogue: &Catalogue, allowed: &Invocation) {
     let tool = allowed.tool();
     let verb = allowed.path().to_string();
-    let forbidden = forbidden_verbs(tool).iter().any(|(forbidden, _)| *forbidden == verb);
+    let forbidden = forbidden_verbs(tool)
+        .iter()
+        .any(|(forbidden, _)| *forbidden == verb);
     assert!(!forbidden || allowed.is_help(), "{:?}", allowed.argv());
-    for name in allowed.flags().keys().filter(|name| forbidden_flags(tool).contains(&name.as_str())) {
-        // A verb's own flag can have the name of one on the root and mean something else: `create rolebinding --user`.
-        let own = catalogue.lineage(allowed.path()).and_then(|lineage| lineage.last().copied());
+    for name in allowed
+        .flags()
+        .keys()
+        .filter(|name| forbidden_flags(tool).contains(&name.as_str()))
+    {
+        // A verb's own flag can have the name of one on the root and mean something else: `create
+        // rolebinding --user`.
+        let own = catalogue
+            .lineage(allowed.path())
+            .and_then(|lineage| lineage.last().copied());
         let on_root = catalogue.root().flags.iter().any(|flag| flag.name == *name);
-        let hidden_by_own = on_root && own.is_some_and(|node| node.flags.iter().any(|flag| flag.name == *name));
+        let hidden_by_own =
+            on_root && own.is_some_and(|node| node.flags.iter().any(|flag| flag.name == *name));
         assert!(hidden_by_own, "--{name} in {:?}", allowed.argv());
     }
 }
@@ -303,17 +379,39 @@ mod tests {
     fn hosts_and_verbs_and_flags_of_the_lists_exist() {
         for catalogue in catalogues() {
             let tool = catalogue.tool();
-            let verbs = forbidden_verbs(tool).iter().map(|(verb, operands)| format!("{verb} {operands}"));
-            for line in hosts(tool).iter().map(|host| (*host).to_owned()).chain(verbs) {
-                let read = command::parse(catalogue, line.split_whitespace().map(str::to_owned).collect(), None);
+            let verbs = forbidden_verbs(tool)
+                .iter()
+                .map(|(verb, operands)| format!("{verb} {operands}"));
+            for line in hosts(tool)
+                .iter()
+                .map(|host| (*host).to_owned())
+                .chain(verbs)
+            {
+                let read = command::parse(
+                    catalogue,
+                    line.split_whitespace().map(str::to_owned).collect(),
+                    None,
+                );
                 assert!(read.is_ok(), "{tool} {line}: {read:?}");
             }
         }
         for tool in Tool::ALL {
-            let of_tool = || catalogues().iter().filter(|catalogue| catalogue.tool() == tool);
-            for name in forbidden_flags(tool).into_iter().filter(|name| *name != "kuberc") {
-                let mut flags = of_tool().flat_map(Catalogue::commands).flat_map(|node| &node.flags);
-                assert!(flags.any(|flag| flag.name == name), "{tool} has no --{name}");
+            let of_tool = || {
+                catalogues()
+                    .iter()
+                    .filter(|catalogue| catalogue.tool() == tool)
+            };
+            for name in forbidden_flags(tool)
+                .into_iter()
+                .filter(|name| *name != "kuberc")
+            {
+                let mut flags = of_tool()
+                    .flat_map(Catalogue::commands)
+                    .flat_map(|node| &node.flags);
+                assert!(
+                    flags.any(|flag| flag.name == name),
+                    "{tool} has no --{name}"
+                );
             }
         }
     }

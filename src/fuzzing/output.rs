@@ -6,7 +6,11 @@ use crate::output::clean;
 /// whether there was something to clean.
 pub fn output(bytes: &[u8]) -> bool {
     let text = clean(bytes);
-    assert!(!text.chars().any(|character| character.is_control() && character != '\n' && character != '\t'));
+    assert!(
+        !text
+            .chars()
+            .any(|character| character.is_control() && character != '\n' && character != '\t')
+    );
     assert_eq!(clean(text.as_bytes()), text);
     text.as_bytes() != bytes
 }

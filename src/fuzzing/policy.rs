@@ -13,22 +13,35 @@ macro_rules! shipped {
 }
 
 /// Every policy file in `policy/`; a test says when one is missing here.
-pub(super) const SHIPPED: [(&str, &str); 3] = shipped!["admin.toml", "read-only.toml", "standard.toml"];
+pub(super) const SHIPPED: [(&str, &str); 3] =
+    shipped!["admin.toml", "read-only.toml", "standard.toml"];
 
 /// The shipped policies, each alone and by name.
 pub(super) fn shipped() -> &'static [(&'static str, Policy)] {
     static LOADED: std::sync::OnceLock<Vec<(&str, Policy)>> = std::sync::OnceLock::new();
     LOADED.get_or_init(|| {
-        let loaded = SHIPPED.map(|(name, text)| (name, load(&[text], catalogues()).unwrap_or_else(|error| panic!("{error}"))));
+        let loaded = SHIPPED.map(|(name, text)| {
+            (
+                name,
+                load(&[text], catalogues()).unwrap_or_else(|error| panic!("{error}")),
+            )
+        });
         loaded.into_iter().collect()
     })
 }
 
 /// The policy of these files' texts, for tools as these catalogues have them.
-pub(super) fn load<T: AsRef<str>>(texts: &[T], catalogues: &[Catalogue]) -> Result<Policy, PolicyErrors> {
+pub(super) fn load<T: AsRef<str>>(
+    texts: &[T],
+    catalogues: &[Catalogue],
+) -> Result<Policy, PolicyErrors> {
     let named = texts.iter().enumerate();
-    let files: Vec<PolicyFile> =
-        named.map(|(place, text)| PolicyFile { name: format!("{place}.toml"), text: text.as_ref().to_owned() }).collect();
+    let files: Vec<PolicyFile> = named
+        .map(|(place, text)| PolicyFile {
+            name: format!("{place}.toml"),
+            text: text.as_ref().to_owned(),
+        })
+        .collect();
     Policy::load(&files, catalogues)
 }
 
@@ -51,12 +64,21 @@ pub(super) fn outcome(policy: &Policy, invocation: &Invocation) -> Outcome {
 /// Any text as a policy file: it loads and then decides, or the errors point into the text. Returns
 /// whether it loaded. (That it ends in time is libFuzzer's to watch.)
 pub fn policy_load(bytes: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return false;
+    };
     match load(&[text], catalogues()) {
         Ok(policy) => {
-            policy.lints().for_each(|lint| points_into(text, lint, Severity::Warning));
-            for line in ["kubectl get pods -A -o json", "kubectl logs web-0", "kubectl delete pod web-0", "helm list", "kubectl get --help"]
-            {
+            policy
+                .lints()
+                .for_each(|lint| points_into(text, lint, Severity::Warning));
+            for line in [
+                "kubectl get pods -A -o json",
+                "kubectl logs web-0",
+                "kubectl delete pod web-0",
+                "helm list",
+                "kubectl get --help",
+            ] {
                 let readings = command::read(line.as_bytes());
                 assert!(!readings.is_empty(), "`{line}` is a plain command");
                 for (catalogue, invocation) in &readings {
@@ -67,19 +89,31 @@ pub fn policy_load(bytes: &[u8]) -> bool {
         }
         Err(PolicyErrors(errors)) => {
             assert!(!errors.is_empty());
-            errors.iter().for_each(|error| points_into(text, error, Severity::Error));
+            errors
+                .iter()
+                .for_each(|error| points_into(text, error, Severity::Error));
             false
         }
     }
 }
 
-/// Line, column and span are places in the text, so that the error can be shown with the place underlined.
+/// Line, column and span are places in the text, so that the error can be shown with the place
+/// underlined.
 fn points_into(text: &str, error: &PolicyError, severity: Severity) {
-    let line = text.split('\n').nth(error.line.checked_sub(1).expect("lines count from 1"));
+    let line = text
+        .split('\n')
+        .nth(error.line.checked_sub(1).expect("lines count from 1"));
     let line = line.unwrap_or_else(|| panic!("there is no such line: {error}"));
-    assert!((1..=line.chars().count() + 1).contains(&error.column), "there is no such column: {error}");
+    assert!(
+        (1..=line.chars().count() + 1).contains(&error.column),
+        "there is no such column: {error}"
+    );
     let (at, length) = error.span;
-    assert!(text.get(at..at + length).is_some(), "there is no such span, {:?}: {error}", error.span);
+    assert!(
+        text.get(at..at + length).is_some(),
+        "there is no such span, {:?}: {error}",
+        error.span
+    );
     assert!(!error.message.is_empty() && !error.underlined(severity).is_empty());
 }
 
@@ -100,13 +134,22 @@ pub fn decide(bytes: &[u8]) -> bool {
 /// - is allowed again, as the same words, when it is read from its own argv: flags that the policy
 ///   added are flags that it accepts.
 pub(super) fn stands(policy: &Policy, catalogue: &Catalogue, invocation: &Invocation) -> Outcome {
-    let Decision::Allow(approved) = policy.decide(invocation.clone(), &Target::default()) else { return outcome(policy, invocation) };
+    let Decision::Allow(approved) = policy.decide(invocation.clone(), &Target::default()) else {
+        return outcome(policy, invocation);
+    };
     let allowed = approved.invocation();
     command::renders(catalogue, allowed);
     never::holds_nothing_forbidden(catalogue, allowed);
     match policy.decide(allowed.clone(), &Target::default()) {
-        Decision::Allow(again) => assert_eq!(again.invocation().argv(), allowed.argv(), "it changes when it is allowed again"),
-        other => panic!("{:?} was allowed, and is not when it is asked again: {other:?}", allowed.argv()),
+        Decision::Allow(again) => assert_eq!(
+            again.invocation().argv(),
+            allowed.argv(),
+            "it changes when it is allowed again"
+        ),
+        other => panic!(
+            "{:?} was allowed, and is not when it is asked again: {other:?}",
+            allowed.argv()
+        ),
     }
     Outcome::Allow
 }

@@ -8,11 +8,13 @@ const SECRET: &str = "c4n4ry";
 /// In every value of a ConfigMap.
 const KEPT: &str = "k3pt";
 
-/// What is taken out does not depend on how the stream is cut; of a Secret that is made up from the bytes
-/// nothing is told, whatever they are themselves and stand before it; a ConfigMap beside it is told whole.
-/// Returns whether there was something to take out of the bytes.
+/// What is taken out does not depend on how the stream is cut; of a Secret that is made up from the
+/// bytes nothing is told, whatever they are themselves and stand before it; a ConfigMap beside it
+/// is told whole. Returns whether there was something to take out of the bytes.
 pub fn redact(bytes: &[u8]) -> bool {
-    let size = bytes.first().map_or(1, |first| usize::from(*first) % 40 + 1);
+    let size = bytes
+        .first()
+        .map_or(1, |first| usize::from(*first) % 40 + 1);
     let whole = told(bytes, usize::MAX);
     assert_eq!(told(bytes, size), whole, "in pieces of {size}");
 
@@ -20,10 +22,21 @@ pub fn redact(bytes: &[u8]) -> bool {
     let (text, kept) = made_up(&mut choices);
     let found = String::from_utf8(told(text.as_bytes(), usize::MAX)).expect("what is left is text");
     assert!(!found.contains(SECRET), "{text}\nis told as\n{found}");
-    assert_eq!(found.matches(KEPT).count(), kept, "{text}\nis told as\n{found}");
-    assert_eq!(told(text.as_bytes(), size), found.as_bytes(), "in pieces of {size}");
+    assert_eq!(
+        found.matches(KEPT).count(),
+        kept,
+        "{text}\nis told as\n{found}"
+    );
+    assert_eq!(
+        told(text.as_bytes(), size),
+        found.as_bytes(),
+        "in pieces of {size}"
+    );
     let behind = told(&[bytes, b"\n", text.as_bytes()].concat(), usize::MAX);
-    assert!(!String::from_utf8_lossy(&behind).contains(SECRET), "behind these bytes, this is told: {text}");
+    assert!(
+        !String::from_utf8_lossy(&behind).contains(SECRET),
+        "behind these bytes, this is told: {text}"
+    );
     let harmless = text.replace("Secret", "Sealed");
     assert_eq!(told(harmless.as_bytes(), size), harmless.as_bytes());
     whole != bytes
@@ -31,7 +44,10 @@ pub fn redact(bytes: &[u8]) -> bool {
 
 fn told(bytes: &[u8], size: usize) -> Vec<u8> {
     let mut redactor = Redactor::new(&[SecretString::new("s3cret-token".into())]);
-    let mut told: Vec<u8> = bytes.chunks(size).flat_map(|chunk| redactor.push(chunk)).collect();
+    let mut told: Vec<u8> = bytes
+        .chunks(size)
+        .flat_map(|chunk| redactor.push(chunk))
+        .collect();
     told.extend(redactor.finish());
     told
 }
@@ -81,9 +97,14 @@ enum Style {
 
 fn style(choices: &mut Choices<'_>) -> Style {
     match choices.below(4) {
-        0 => Style::Json { indent: Some(choices.below(9)) },
+        0 => Style::Json {
+            indent: Some(choices.below(9)),
+        },
         1 => Style::Json { indent: None },
-        _ => Style::Yaml { indent: choices.below(7) + 2, lists_indented: choices.once_in(2) },
+        _ => Style::Yaml {
+            indent: choices.below(7) + 2,
+            lists_indented: choices.once_in(2),
+        },
     }
 }
 
@@ -103,7 +124,14 @@ fn within(choices: &mut Choices<'_>, kept: &mut usize, depth: usize) -> Node {
             if around == 2 {
                 return Node::List(items);
             }
-            map(choices, vec![("apiVersion", Node::text("v1")), ("items", Node::List(items)), ("kind", Node::text("List"))])
+            map(
+                choices,
+                vec![
+                    ("apiVersion", Node::text("v1")),
+                    ("items", Node::List(items)),
+                    ("kind", Node::text("List")),
+                ],
+            )
         }
         3 | 4 => {
             // A manifest in a text: an annotation of another object, or a value of a ConfigMap.
@@ -117,20 +145,42 @@ fn within(choices: &mut Choices<'_>, kept: &mut usize, depth: usize) -> Node {
             if around == 4 {
                 return config_map(choices, kept, Some(manifest));
             }
-            let annotations = Node::Map(vec![("kubectl.kubernetes.io/last-applied-configuration".into(), Node::Text(manifest))]);
-            map(choices, vec![("kind", Node::text("Pod")), ("metadata", Node::Map(vec![("annotations".into(), annotations)]))])
+            let annotations = Node::Map(vec![(
+                "kubectl.kubernetes.io/last-applied-configuration".into(),
+                Node::Text(manifest),
+            )]);
+            map(
+                choices,
+                vec![
+                    ("kind", Node::text("Pod")),
+                    (
+                        "metadata",
+                        Node::Map(vec![("annotations".into(), annotations)]),
+                    ),
+                ],
+            )
         }
-        5 => Node::Map(vec![("type".into(), Node::text("ADDED")), ("object".into(), within(choices, kept, depth + 1))]),
+        5 => Node::Map(vec![
+            ("type".into(), Node::text("ADDED")),
+            ("object".into(), within(choices, kept, depth + 1)),
+        ]),
         _ => secret(choices),
     }
 }
 
 fn secret(choices: &mut Choices<'_>) -> Node {
-    let mut members = vec![("apiVersion", Node::text("v1")), ("kind", Node::text("Secret")), ("type", Node::text("Opaque"))];
+    let mut members = vec![
+        ("apiVersion", Node::text("v1")),
+        ("kind", Node::text("Secret")),
+        ("type", Node::text("Opaque")),
+    ];
     let key = *choices.pick(&["data", "stringData"]);
     let data = values(choices, SECRET);
     members.push((key, data));
-    members.push(("metadata", Node::Map(vec![("name".into(), Node::text("db"))])));
+    members.push((
+        "metadata",
+        Node::Map(vec![("name".into(), Node::text("db"))]),
+    ));
     map(choices, members)
 }
 
@@ -140,21 +190,57 @@ fn config_map(choices: &mut Choices<'_>, kept: &mut usize, manifest: Option<Stri
         *kept += 2 * entries.len();
         entries.extend(manifest.map(|manifest| ("manifest.yaml".into(), Node::Text(manifest))));
     }
-    let members = vec![("apiVersion", Node::text("v1")), ("kind", Node::text("ConfigMap")), ("data", data)];
+    let members = vec![
+        ("apiVersion", Node::text("v1")),
+        ("kind", Node::text("ConfigMap")),
+        ("data", data),
+    ];
     map(choices, members)
 }
 
 fn values(choices: &mut Choices<'_>, mark: &str) -> Node {
-    const KEYS: [&str; 8] = ["password", "tls.key", "kind", "data", "stringData", "apiVersion", "a b", "x-y_z"];
-    const MIDDLES: [&str; 12] =
-        ["", "==", "\n", "\n\n  # no comment\n\n", ": x", " #", "\"", "'", "\\", "{\"a\": [", "]}, \"b\"", "\nkind: ConfigMap\n---\n"];
+    const KEYS: [&str; 8] = [
+        "password",
+        "tls.key",
+        "kind",
+        "data",
+        "stringData",
+        "apiVersion",
+        "a b",
+        "x-y_z",
+    ];
+    const MIDDLES: [&str; 12] = [
+        "",
+        "==",
+        "\n",
+        "\n\n  # no comment\n\n",
+        ": x",
+        " #",
+        "\"",
+        "'",
+        "\\",
+        "{\"a\": [",
+        "]}, \"b\"",
+        "\nkind: ConfigMap\n---\n",
+    ];
     let count = choices.below(3) + 1;
     let entries = (0..count).map(|number| {
-        let mut key = format!("{}{}", choices.pick(&KEYS), if number == 0 { String::new() } else { number.to_string() });
+        let mut key = format!(
+            "{}{}",
+            choices.pick(&KEYS),
+            if number == 0 {
+                String::new()
+            } else {
+                number.to_string()
+            }
+        );
         if choices.once_in(8) {
             key = key.repeat(40); // YAML writes it as `? key`
         }
-        (key, Node::Text(format!("{mark}{}{mark}", choices.pick(&MIDDLES))))
+        (
+            key,
+            Node::Text(format!("{mark}{}{mark}", choices.pick(&MIDDLES))),
+        )
     });
     Node::Map(entries.collect())
 }
@@ -178,7 +264,14 @@ fn json(node: &Node, indent: Option<usize>, depth: usize, text: &mut String) {
     };
     let (open, close, entries): (_, _, Vec<(Option<&String>, &Node)>) = match node {
         Node::Text(value) => return text.push_str(&quoted(value)),
-        Node::Map(members) => ('{', '}', members.iter().map(|(key, node)| (Some(key), node)).collect()),
+        Node::Map(members) => (
+            '{',
+            '}',
+            members
+                .iter()
+                .map(|(key, node)| (Some(key), node))
+                .collect(),
+        ),
         Node::List(items) => ('[', ']', items.iter().map(|node| (None, node)).collect()),
     };
     text.push(open);
@@ -203,7 +296,13 @@ fn quoted(text: &str) -> String {
 
 /// Begins where a line or an item does, ends behind a line.
 fn yaml(node: &Node, style: Style, column: usize, text: &mut String, choices: &mut Choices<'_>) {
-    let Style::Yaml { indent, lists_indented } = style else { return };
+    let Style::Yaml {
+        indent,
+        lists_indented,
+    } = style
+    else {
+        return;
+    };
     let mut first = true;
     let mut begin = |text: &mut String| {
         if !std::mem::take(&mut first) {
@@ -251,12 +350,15 @@ fn yaml(node: &Node, style: Style, column: usize, text: &mut String, choices: &m
 }
 
 fn yaml_text(value: &str, column: usize, text: &mut String, choices: &mut Choices<'_>) {
-    let is_plain = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"./=".contains(&byte));
+    let is_plain = value
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"./=".contains(&byte));
     let pad = " ".repeat(column);
     match choices.below(4) {
         0 if is_plain => text.push_str(value),
         1 if !value.contains('\n') => text.push_str(&format!("'{}'", value.replace('\'', "''"))),
-        // A line that begins with white space would need its indentation told; no kind is written so.
+        // A line that begins with white space would need its indentation told; no kind is written
+        // so.
         2 if value.len() > 12 && !value.starts_with([' ', '\n']) && column > 0 => {
             text.push_str(if value.ends_with('\n') { "|" } else { "|-" });
             for line in value.lines() {

@@ -6,12 +6,20 @@ use crate::command::{self, Filter};
 /// What `split` accepts has no shell syntax that is alive, a POSIX shell reads the same words, and
 /// those words, quoted again, are read to themselves. Returns whether it was accepted.
 pub fn split(bytes: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return false;
+    };
     let tool = tool_of(text);
-    let Ok(words) = command::split(tool, text) else { return false };
+    let Ok(words) = command::split(tool, text) else {
+        return false;
+    };
 
     let read = as_a_shell(text).expect("a shell finds no open quote in it");
-    assert_eq!(read.live, Vec::<String>::new(), "a shell would act upon these");
+    assert_eq!(
+        read.live,
+        Vec::<String>::new(),
+        "a shell would act upon these"
+    );
     let without_tool = match read.words.split_first() {
         Some((first, rest)) if first == tool.as_str() => rest,
         _ => &read.words,
@@ -28,18 +36,33 @@ pub fn split(bytes: &[u8]) -> bool {
     true
 }
 
-/// What `split_stages` accepts, a POSIX shell cuts at the same bars into the same words, and nothing else in it is alive to
-/// one; a filter that is accepted renders to words that read again to it. Returns whether a filter was accepted.
+/// What `split_stages` accepts, a POSIX shell cuts at the same bars into the same words, and
+/// nothing else in it is alive to one; a filter that is accepted renders to words that read again
+/// to it. Returns whether a filter was accepted.
 pub fn pipeline(bytes: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return false;
+    };
     let tool = tool_of(text);
-    let Ok(stages) = command::split_stages(tool, text) else { return false };
+    let Ok(stages) = command::split_stages(tool, text) else {
+        return false;
+    };
 
     let mut read = as_a_shell(text).expect("a shell finds no open quote in it");
-    assert!(read.live.iter().all(|live| live == "|"), "a shell would act upon {:?}", read.live);
-    assert_eq!(read.bars.len(), stages.filters.len(), "a shell cuts it elsewhere");
+    assert!(
+        read.live.iter().all(|live| live == "|"),
+        "a shell would act upon {:?}",
+        read.live
+    );
+    assert_eq!(
+        read.bars.len(),
+        stages.filters.len(),
+        "a shell cuts it elsewhere"
+    );
     for filter in stages.filters.iter().rev() {
-        let words = read.words.split_off(read.bars.pop().expect("as many as filters"));
+        let words = read
+            .words
+            .split_off(read.bars.pop().expect("as many as filters"));
         assert_eq!(&words, filter, "a shell reads other words");
     }
     let command = match read.words.split_first() {
@@ -48,11 +71,22 @@ pub fn pipeline(bytes: &[u8]) -> bool {
     };
     assert_eq!(command, stages.command, "a shell reads other words");
 
-    let filters: Vec<Filter> = stages.filters.into_iter().filter_map(|words| Filter::parse(words).ok()).collect();
+    let filters: Vec<Filter> = stages
+        .filters
+        .into_iter()
+        .filter_map(|words| Filter::parse(words).ok())
+        .collect();
     for filter in &filters {
         let argv = filter.argv();
-        assert!(filter.program().is_called(argv.first().expect("a name")), "{argv:?}");
-        assert_eq!(Filter::parse(argv.clone()).as_ref(), Ok(filter), "{argv:?} reads otherwise");
+        assert!(
+            filter.program().is_called(argv.first().expect("a name")),
+            "{argv:?}"
+        );
+        assert_eq!(
+            Filter::parse(argv.clone()).as_ref(),
+            Ok(filter),
+            "{argv:?} reads otherwise"
+        );
     }
     !filters.is_empty()
 }
@@ -66,25 +100,36 @@ struct Read {
     live: Vec<String>,
 }
 
-/// POSIX.1-2024, Shell Command Language, 2.2 Quoting and 2.3 Token Recognition. `None`: an open quote.
+/// POSIX.1-2024, Shell Command Language, 2.2 Quoting and 2.3 Token Recognition. `None`: an open
+/// quote.
 fn as_a_shell(text: &str) -> Option<Read> {
     const OPERATORS: &str = "|&;<>()";
     const NAMES_A_PARAMETER: &str = "_@*#?$!-{(";
-    let mut read = Read { words: Vec::new(), bars: Vec::new(), live: Vec::new() };
+    let mut read = Read {
+        words: Vec::new(),
+        bars: Vec::new(),
+        live: Vec::new(),
+    };
     let mut word: Option<String> = None;
     let mut characters = text.chars().peekable();
     let mut in_double = false;
     while let Some(character) = characters.next() {
         let next = characters.peek().copied();
         let expands = character == '`'
-            || character == '$' && next.is_some_and(|next| next.is_ascii_alphanumeric() || NAMES_A_PARAMETER.contains(next));
+            || character == '$'
+                && next.is_some_and(|next| {
+                    next.is_ascii_alphanumeric() || NAMES_A_PARAMETER.contains(next)
+                });
         if expands {
-            read.live.push(format!("{character}{}", next.unwrap_or_default()));
+            read.live
+                .push(format!("{character}{}", next.unwrap_or_default()));
         }
         if in_double {
             match character {
                 '"' => in_double = false,
-                '\\' if next.is_some_and(|next| "$`\"\\".contains(next)) => word.get_or_insert_default().extend(characters.next()),
+                '\\' if next.is_some_and(|next| "$`\"\\".contains(next)) => {
+                    word.get_or_insert_default().extend(characters.next())
+                }
                 _ => word.get_or_insert_default().push(character),
             }
             continue;
@@ -112,7 +157,10 @@ fn as_a_shell(text: &str) -> Option<Read> {
             }
             _ => {
                 let begins_word = word.is_none() && "#~".contains(character);
-                if OPERATORS.contains(character) || begins_word || character == '$' && matches!(next, Some('\'' | '"')) {
+                if OPERATORS.contains(character)
+                    || begins_word
+                    || character == '$' && matches!(next, Some('\'' | '"'))
+                {
                     read.live.push(character.into());
                 }
                 word.get_or_insert_default().push(character);
@@ -135,14 +183,25 @@ mod tests {
     #[test]
     fn the_second_reader_knows_a_shell_when_it_sees_one() {
         let words = |text| as_a_shell(text).unwrap().words;
-        assert_eq!(words(r#"a 'b "c' "d 'e\"" f\ g "" '' "\x""#), ["a", "b \"c", "d 'e\"", "f g", "", "", "\\x"]);
-        for text in ["a;b", "a|b", "a$(b)", "\"`a`\"", "\"$a\"", "a #b", "a ~", "$'a'"] {
+        assert_eq!(
+            words(r#"a 'b "c' "d 'e\"" f\ g "" '' "\x""#),
+            ["a", "b \"c", "d 'e\"", "f g", "", "", "\\x"]
+        );
+        for text in [
+            "a;b", "a|b", "a$(b)", "\"`a`\"", "\"$a\"", "a #b", "a ~", "$'a'",
+        ] {
             assert!(!as_a_shell(text).unwrap().live.is_empty(), "{text}");
         }
-        for text in ["'a;b'", "\"a|b\"", "a\\;b", "'$(b)'", "\"\\$a\"", "a#b", "^a$", "{$.a}"] {
+        for text in [
+            "'a;b'", "\"a|b\"", "a\\;b", "'$(b)'", "\"\\$a\"", "a#b", "^a$", "{$.a}",
+        ] {
             assert!(as_a_shell(text).unwrap().live.is_empty(), "{text}");
         }
-        assert!(as_a_shell("'a").is_none() && as_a_shell("\"a").is_none() && as_a_shell("a\\").is_none());
+        assert!(
+            as_a_shell("'a").is_none()
+                && as_a_shell("\"a").is_none()
+                && as_a_shell("a\\").is_none()
+        );
     }
 
     proptest! {
@@ -177,7 +236,9 @@ mod tests {
     fn it_meets_what_it_is_about() {
         assert!(split(b"kubectl get po -l 'a in (b)' \"\\$x\" a\\ b"));
         assert!(!split(b"get pods; id"));
-        assert!(pipeline(b"kubectl get pods -A|grep -v 'a|b' | awk '{print $1}' | head -5"));
+        assert!(pipeline(
+            b"kubectl get pods -A|grep -v 'a|b' | awk '{print $1}' | head -5"
+        ));
         assert!(!pipeline(b"get pods | sh"));
     }
 }

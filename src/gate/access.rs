@@ -51,17 +51,29 @@ impl Access {
         }
     }
 
-    /// For a child that is pinned to `address`, and that names its server to a proxy even where Go would not
-    /// (`by_proxy`). Without a cluster it gets a kubeconfig that leads nowhere:
-    /// without any, client-go looks for the credentials of a pod.
+    /// For a child that is pinned to `address`, and that names its server to a proxy even where Go
+    /// would not (`by_proxy`). Without a cluster it gets a kubeconfig that leads nowhere: without
+    /// any, client-go looks for the credentials of a pod.
     pub(super) fn handed(&self, address: Option<IpAddr>, by_proxy: bool) -> Handed {
-        let nothing = || Handed { kubeconfig: Kubeconfig::nowhere(), authority: None, variables: Vec::new() };
+        let nothing = || Handed {
+            kubeconfig: Kubeconfig::nowhere(),
+            authority: None,
+            variables: Vec::new(),
+        };
         match (self, address) {
-            (Self::Kubernetes(kubeconfig), Some(_)) if by_proxy => Handed { kubeconfig: kubeconfig.render_with_proxy(PROXY), ..nothing() },
-            (Self::Kubernetes(kubeconfig), Some(address)) => Handed { kubeconfig: kubeconfig.render(address), ..nothing() },
-            (Self::Argocd(argocd), Some(_)) => {
-                Handed { authority: argocd.authority().map(str::to_owned), variables: argocd.variables(), ..nothing() }
-            }
+            (Self::Kubernetes(kubeconfig), Some(_)) if by_proxy => Handed {
+                kubeconfig: kubeconfig.render_with_proxy(PROXY),
+                ..nothing()
+            },
+            (Self::Kubernetes(kubeconfig), Some(address)) => Handed {
+                kubeconfig: kubeconfig.render(address),
+                ..nothing()
+            },
+            (Self::Argocd(argocd), Some(_)) => Handed {
+                authority: argocd.authority().map(str::to_owned),
+                variables: argocd.variables(),
+                ..nothing()
+            },
             (Self::Nothing, _) | (_, None) => nothing(),
         }
     }

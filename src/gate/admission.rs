@@ -32,7 +32,9 @@ pub struct Admission {
 /// A place; dropped when the child is gone.
 #[derive(Debug)]
 #[must_use]
-pub struct Place(#[expect(dead_code, reason = "held, never looked at")] (OwnedSemaphorePermit, Option<Counted>));
+pub struct Place(
+    #[expect(dead_code, reason = "held, never looked at")] (OwnedSemaphorePermit, Option<Counted>),
+);
 
 impl Place {
     fn taken(permit: OwnedSemaphorePermit, counted: Option<Counted>) -> Self {
@@ -56,7 +58,10 @@ struct Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let mut by_caller = self.by_caller.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by_caller = self
+            .by_caller
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(calls) = by_caller.get_mut(&self.principal) {
             *calls -= 1;
             if *calls == 0 {
@@ -67,8 +72,8 @@ impl Drop for Counted {
 }
 
 impl Admission {
-    /// `places` children at once, `queue` calls waiting at most `wait` for one, and of both together
-    /// `most_by_caller` of one known caller.
+    /// `places` children at once, `queue` calls waiting at most `wait` for one, and of both
+    /// together `most_by_caller` of one known caller.
     pub fn new(places: usize, queue: usize, most_by_caller: usize, wait: Duration) -> Self {
         Self {
             places: Arc::new(Semaphore::new(places)),
@@ -89,19 +94,26 @@ impl Admission {
     /// Takes a place, or waits for one, for at most `within`.
     ///
     /// # Errors
-    /// [`Refusal::Overloaded`] when the queue is full or the wait too long, [`Refusal::OverloadedByCaller`] when the
-    /// caller has its share.
+    /// [`Refusal::Overloaded`] when the queue is full or the wait too long,
+    /// [`Refusal::OverloadedByCaller`] when the caller has its share.
     pub async fn enter(&self, caller: &Caller, within: Duration) -> Result<Place, Refusal> {
         let counted = self.count(caller)?;
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             return Ok(Place::taken(place, counted));
         }
         let waiting = Waiting::join(&self.waiting);
-        let overloaded = || Refusal::Overloaded { running: self.total, waiting: self.waiting.load(Ordering::Relaxed).saturating_sub(1) };
+        let overloaded = || Refusal::Overloaded {
+            running: self.total,
+            waiting: self.waiting.load(Ordering::Relaxed).saturating_sub(1),
+        };
         if waiting.ahead >= self.longest_queue {
             return Err(overloaded());
         }
-        let place = timeout(self.longest_wait.min(within), Arc::clone(&self.places).acquire_owned()).await;
+        let place = timeout(
+            self.longest_wait.min(within),
+            Arc::clone(&self.places).acquire_owned(),
+        )
+        .await;
         drop(waiting);
         match place {
             Ok(Ok(place)) => Ok(Place::taken(place, counted)),
@@ -114,13 +126,19 @@ impl Admission {
         if caller.principal() == Caller::ANONYMOUS {
             return Ok(None);
         }
-        let mut by_caller = self.by_caller.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by_caller = self
+            .by_caller
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let calls = by_caller.entry(caller.principal().to_owned()).or_default();
         if *calls >= self.most_by_caller {
             return Err(Refusal::OverloadedByCaller { calls: *calls });
         }
         *calls += 1;
-        Ok(Some(Counted { by_caller: Arc::clone(&self.by_caller), principal: caller.principal().to_owned() }))
+        Ok(Some(Counted {
+            by_caller: Arc::clone(&self.by_caller),
+            principal: caller.principal().to_owned(),
+        }))
     }
 }
 
@@ -133,7 +151,10 @@ struct Waiting<'a> {
 impl<'a> Waiting<'a> {
     fn join(count: &'a AtomicUsize) -> Self {
         metrics::waiting(1.0);
-        Self { count, ahead: count.fetch_add(1, Ordering::Relaxed) }
+        Self {
+            count,
+            ahead: count.fetch_add(1, Ordering::Relaxed),
+        }
     }
 }
 
@@ -158,12 +179,27 @@ mod tests {
     #[tokio::test]
     async fn a_caller_has_its_share_and_no_more() {
         let admission = Admission::new(8, 8, 2, Duration::from_secs(1));
-        let known = KnownCaller { principal: "web".into(), groups: Vec::new(), digest: TokenDigest::of(b"t"), expires: None };
-        let web = Callers::new(vec![known]).identify(Some(b"Bearer t"), Door::Rest, SystemTime::now()).unwrap();
-        let (one, _two) = (admission.enter(&web, Duration::MAX).await.unwrap(), admission.enter(&web, Duration::MAX).await.unwrap());
-        assert!(matches!(admission.enter(&web, Duration::MAX).await, Err(Refusal::OverloadedByCaller { calls: 2 })));
-        let _others =
-            [admission.enter(&anonymous(), Duration::MAX).await.unwrap(), admission.enter(&anonymous(), Duration::MAX).await.unwrap()];
+        let known = KnownCaller {
+            principal: "web".into(),
+            groups: Vec::new(),
+            digest: TokenDigest::of(b"t"),
+            expires: None,
+        };
+        let web = Callers::new(vec![known])
+            .identify(Some(b"Bearer t"), Door::Rest, SystemTime::now())
+            .unwrap();
+        let (one, _two) = (
+            admission.enter(&web, Duration::MAX).await.unwrap(),
+            admission.enter(&web, Duration::MAX).await.unwrap(),
+        );
+        assert!(matches!(
+            admission.enter(&web, Duration::MAX).await,
+            Err(Refusal::OverloadedByCaller { calls: 2 })
+        ));
+        let _others = [
+            admission.enter(&anonymous(), Duration::MAX).await.unwrap(),
+            admission.enter(&anonymous(), Duration::MAX).await.unwrap(),
+        ];
         drop(one);
         let _three = admission.enter(&web, Duration::MAX).await.unwrap();
         assert_eq!(admission.by_caller.lock().unwrap().len(), 1);
@@ -179,12 +215,27 @@ mod tests {
         });
         tokio::time::sleep(Duration::from_millis(10)).await;
         assert!(
-            matches!(admission.enter(&anonymous(), Duration::MAX).await, Err(Refusal::Overloaded { running: 1, waiting: 1 })),
+            matches!(
+                admission.enter(&anonymous(), Duration::MAX).await,
+                Err(Refusal::Overloaded {
+                    running: 1,
+                    waiting: 1
+                })
+            ),
             "the queue is full"
         );
         drop(place);
-        assert!(queued.await.unwrap(), "the first in the queue gets the place");
+        assert!(
+            queued.await.unwrap(),
+            "the first in the queue gets the place"
+        );
         let _place = admission.enter(&anonymous(), Duration::MAX).await.unwrap();
-        assert!(matches!(admission.enter(&anonymous(), Duration::MAX).await, Err(Refusal::Overloaded { .. })), "the wait is over");
+        assert!(
+            matches!(
+                admission.enter(&anonymous(), Duration::MAX).await,
+                Err(Refusal::Overloaded { .. })
+            ),
+            "the wait is over"
+        );
     }
 }

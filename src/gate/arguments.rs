@@ -7,15 +7,17 @@ use utoipa::ToSchema;
 use http::HeaderMap;
 
 use super::Request;
-use crate::{argocd::Carried, catalogue::Tool, excerpt::Excerpt, kubeconfig::decode, secret::SecretString};
+use crate::{
+    argocd::Carried, catalogue::Tool, excerpt::Excerpt, kubeconfig::decode, secret::SecretString,
+};
 
 /// A command and where to run it.
 #[derive(Debug, Deserialize, JsonSchema, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Arguments {
-    /// The command line, with or without the leading tool name: `get pods -n default`. Filters may stand behind it:
-    /// `| grep -v Running | head -20` (also awk, column, cut, jq, sed, sort, tail, tr, uniq, wc and yq). There is no
-    /// shell: no redirections, variables or other programs.
+    /// The command line, with or without the leading tool name: `get pods -n default`. Filters may
+    /// stand behind it: `| grep -v Running | head -20` (also awk, column, cut, jq, sed, sort, tail,
+    /// tr, uniq, wc and yq). There is no shell: no redirections, variables or other programs.
     #[schema(example = "get pods -n default")]
     pub command: String,
     /// The namespace, like `--namespace`; a different one in the command is an error.
@@ -31,7 +33,8 @@ pub struct Arguments {
     /// argocd only: the Argo CD server, as HOST:PORT. The header X-Argocd-Server wins.
     #[schema(example = "argocd.example.com:443")]
     pub argocd_server: Option<String>,
-    /// argocd only: a token of an account. The header X-Argocd-Auth-Token wins, and keeps it out of a model's sight.
+    /// argocd only: a token of an account. The header X-Argocd-Auth-Token wins, and keeps it out of
+    /// a model's sight.
     #[schemars(with = "Option<String>")]
     #[schema(value_type = Option<String>)]
     pub argocd_auth_token: Option<SecretString>,
@@ -59,7 +62,11 @@ impl Headers {
 
     /// Reads them. A value that is no text stands for one that will be refused as what it is not.
     pub fn read(headers: &HeaderMap) -> Self {
-        let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?").to_owned());
+        let text = |name: &str| {
+            headers
+                .get(name)
+                .map(|value| value.to_str().unwrap_or("?").to_owned())
+        };
         Self {
             kubeconfig: text("x-kubeconfig").map(SecretString::new),
             argocd: Carried {
@@ -73,21 +80,27 @@ impl Headers {
 }
 
 impl Arguments {
-    /// serde's sentence about a field, the field quoted; `None` for any other, which may quote a value.
+    /// serde's sentence about a field, the field quoted; `None` for any other, which may quote a
+    /// value.
     pub fn wrong_field(error: &serde_json::Error) -> Option<String> {
         let told = error.to_string();
         let mut parts = told.splitn(3, '`');
         match (parts.next(), parts.next()) {
-            (Some(what @ ("unknown field " | "missing field " | "duplicate field ")), Some(name)) => {
-                Some(format!("{what}{}", Excerpt::new(name)))
-            }
+            (
+                Some(what @ ("unknown field " | "missing field " | "duplicate field ")),
+                Some(name),
+            ) => Some(format!("{what}{}", Excerpt::new(name))),
             _ => None,
         }
     }
 
     /// The request for `tool`; what is in the headers wins over the arguments.
     pub fn request(self, tool: Tool, headers: Headers) -> Request {
-        let Headers { kubeconfig: header, argocd, client } = headers;
+        let Headers {
+            kubeconfig: header,
+            argocd,
+            client,
+        } = headers;
         let conflict = matches!((&header, &self.kubeconfig), (Some(header), Some(body)) if !is_same(header, body));
         Request {
             tool,
@@ -97,7 +110,9 @@ impl Arguments {
             kubeconfig_conflict: conflict,
             context: self.context,
             cluster: self.cluster,
-            argocd_in_body: self.argocd_server.is_some() || self.argocd_auth_token.is_some() || self.argocd_ca.is_some(),
+            argocd_in_body: self.argocd_server.is_some()
+                || self.argocd_auth_token.is_some()
+                || self.argocd_ca.is_some(),
             argocd: Carried {
                 server: argocd.server.or(self.argocd_server),
                 token: argocd.token.or(self.argocd_auth_token),
@@ -112,5 +127,6 @@ impl Arguments {
 /// Whether two texts are the same kubeconfig, however each is spelt in base64.
 fn is_same(one: &SecretString, other: &SecretString) -> bool {
     let content = |text: &SecretString| decode(text.expose()).ok();
-    one.expose() == other.expose() || matches!((content(one), content(other)), (Some(one), Some(other)) if one.expose() == other.expose())
+    one.expose() == other.expose()
+        || matches!((content(one), content(other)), (Some(one), Some(other)) if one.expose() == other.expose())
 }

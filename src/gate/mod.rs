@@ -149,7 +149,12 @@ pub struct Rooms {
 impl Gate {
     /// The gate to these rooms.
     pub fn new(rooms: Rooms) -> Self {
-        Self { rooms: Arc::new(rooms), stop: CancellationToken::new(), calls: TaskTracker::new(), running: Arc::default() }
+        Self {
+            rooms: Arc::new(rooms),
+            stop: CancellationToken::new(),
+            calls: TaskTracker::new(),
+            running: Arc::default(),
+        }
     }
 
     /// The tools.
@@ -159,7 +164,11 @@ impl Gate {
 
     /// Replaces the rules; calls that were judged already go on under the old ones.
     pub fn replace_policy(&self, policy: Policy) {
-        *self.rooms.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+        *self
+            .rooms
+            .policy
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
     }
 
     /// The names of the clusters that a caller may use.
@@ -167,12 +176,16 @@ impl Gate {
         usable_clusters(&self.rooms, caller)
     }
 
-    /// Cancels every call and waits, for at most `within`, until each is recorded and cleaned up after.
+    /// Cancels every call and waits, for at most `within`, until each is recorded and cleaned up
+    /// after.
     pub async fn stop(&self, within: Duration) {
         self.stop.cancel();
         self.calls.close();
         if timeout(within, self.calls.wait()).await.is_err() {
-            tracing::error!(calls = self.calls.len(), "calls are left at the end; the spawner ends their children");
+            tracing::error!(
+                calls = self.calls.len(),
+                "calls are left at the end; the spawner ends their children"
+            );
         }
     }
 
@@ -184,7 +197,12 @@ impl Gate {
     /// Begins to keep tools waiting for calls, until the gate stops.
     pub fn keep_warm(&self) {
         let rooms = Arc::clone(&self.rooms);
-        self.calls.spawn(self.rooms.warm.clone().keep(move || rooms.admission.running(), self.stop.clone()));
+        self.calls.spawn(
+            self.rooms
+                .warm
+                .clone()
+                .keep(move || rooms.admission.running(), self.stop.clone()),
+        );
     }
 
     /// The tools that wait for a call.
@@ -210,8 +228,8 @@ impl Gate {
         self.running.cancel(caller, request_id)
     }
 
-    /// Runs one request to its end; `live` hears what it prints while it does. Dropping the future cancels
-    /// it: the child is ended and what it had is removed, whoever still listens.
+    /// Runs one request to its end; `live` hears what it prints while it does. Dropping the future
+    /// cancels it: the child is ended and what it had is removed, whoever still listens.
     pub async fn run(&self, caller: Caller, request: Request, live: Option<Live>) -> Outcome {
         let started = Instant::now();
         let request_id = outcome::request_id();
@@ -220,21 +238,34 @@ impl Gate {
         let (tool, door, principal) = (request.tool, caller.door(), caller.principal().to_owned());
         // An error's level, so that each line of a call names it whatever else is shown.
         let span = tracing::error_span!("call", request_id, %tool, door = door.as_str());
-        // A task of its own: a door's future may be dropped at any await, and the end still has to be
-        // recorded.
+        // A task of its own: a door's future may be dropped at any await, and the end still has to
+        // be recorded.
         let rooms = Arc::clone(&self.rooms);
         let call = self.calls.spawn({
             let request_id = request_id.clone();
-            let entry = self.running.enter(&request_id, &caller, tool, cancel.clone());
+            let entry = self
+                .running
+                .enter(&request_id, &caller, tool, cancel.clone());
             let call = async move {
-                let call = Call { rooms: &rooms, caller: &caller, request: &request, request_id: &request_id, started };
+                let call = Call {
+                    rooms: &rooms,
+                    caller: &caller,
+                    request: &request,
+                    request_id: &request_id,
+                    started,
+                };
                 call.run(&cancel, &entry, live).await
             };
             call.instrument(span.clone())
         });
         let (ran, refusal) = came_to(call.await);
         drop(guard.disarm());
-        let outcome = Outcome { request_id, took: started.elapsed(), ran, refusal };
+        let outcome = Outcome {
+            request_id,
+            took: started.elapsed(),
+            ran,
+            refusal,
+        };
         if let Some(refusal @ (Refusal::Fault { .. } | Refusal::Sandbox(_))) = &outcome.refusal {
             span.in_scope(|| tracing::error!(error = %told_with_causes(refusal), "fault"));
         }
@@ -247,14 +278,20 @@ impl Gate {
     }
 }
 
-/// What `rooms` come to. A panic in one of them is a fault of ours, which is recorded like every other end; what the
-/// call had is dropped by then, and its child killed.
-fn survived<T, E>(rooms: impl Future<Output = Result<T, E>>, stopped: impl FnOnce(Refusal) -> E) -> impl Future<Output = Result<T, E>> {
+/// What `rooms` come to. A panic in one of them is a fault of ours, which is recorded like every
+/// other end; what the call had is dropped by then, and its child killed.
+fn survived<T, E>(
+    rooms: impl Future<Output = Result<T, E>>,
+    stopped: impl FnOnce(Refusal) -> E,
+) -> impl Future<Output = Result<T, E>> {
     // No `async fn`: it would have room for `rooms` twice.
     AssertUnwindSafe(rooms).catch_unwind().map(|ended| {
         ended.unwrap_or_else(|_| {
             let source = io::Error::other("a panic; standard error has its place");
-            Err(stopped(Refusal::Fault { what: FAULT, source }))
+            Err(stopped(Refusal::Fault {
+                what: FAULT,
+                source,
+            }))
         })
     })
 }
@@ -267,14 +304,31 @@ fn came_to(ended: Result<Result<Ran, Stopped>, JoinError>) -> (Option<Ran>, Opti
     match ended {
         Ok(Ok(ran)) => (Some(ran), None),
         Ok(Err(stopped)) => (stopped.ran, Some(stopped.refusal)),
-        Err(error) => (None, Some(Refusal::Fault { what: FAULT, source: io::Error::other(error) })),
+        Err(error) => (
+            None,
+            Some(Refusal::Fault {
+                what: FAULT,
+                source: io::Error::other(error),
+            }),
+        ),
     }
 }
 
 fn usable_clusters(rooms: &Rooms, caller: &Caller) -> Vec<String> {
     let policy = Arc::clone(&rooms.policy.read().unwrap_or_else(PoisonError::into_inner));
-    let of = |name: &str, kubeconfig: &Kubeconfig| Target::new(caller, Some(name), Some(kubeconfig.endpoint()), kubeconfig.namespace());
-    let usable = rooms.clusters.all().into_iter().filter(|(name, kubeconfig)| policy.reaches(&of(name, kubeconfig)));
+    let of = |name: &str, kubeconfig: &Kubeconfig| {
+        Target::new(
+            caller,
+            Some(name),
+            Some(kubeconfig.endpoint()),
+            kubeconfig.namespace(),
+        )
+    };
+    let usable = rooms
+        .clusters
+        .all()
+        .into_iter()
+        .filter(|(name, kubeconfig)| policy.reaches(&of(name, kubeconfig)));
     usable.map(|(name, _)| name).collect()
 }
 
@@ -297,7 +351,10 @@ struct Stopped {
 
 impl<T: Into<Refusal>> From<T> for Stopped {
     fn from(refusal: T) -> Self {
-        Self { ran: None, refusal: refusal.into() }
+        Self {
+            ran: None,
+            refusal: refusal.into(),
+        }
     }
 }
 
@@ -311,12 +368,23 @@ struct Call<'a> {
 
 impl Call<'_> {
     /// Every room, in order. A room's proof is the next one's argument, so none can be skipped.
-    async fn run(self, cancel: &CancellationToken, entry: &Entry, live: Option<Live>) -> Result<Ran, Stopped> {
+    async fn run(
+        self,
+        cancel: &CancellationToken,
+        entry: &Entry,
+        live: Option<Live>,
+    ) -> Result<Ran, Stopped> {
         let judged = survived(self.judge(), |fault| (fault, None)).await;
         self.record_decision(&judged).await?;
         let mut times = Times::default();
         // Most of a call's state is in here, and a refused one needs none of it.
-        let started = Box::pin(self.start(judged.map_err(|(refusal, _)| refusal)?, &mut times, cancel, entry, live));
+        let started = Box::pin(self.start(
+            judged.map_err(|(refusal, _)| refusal)?,
+            &mut times,
+            cancel,
+            entry,
+            live,
+        ));
         let ended = survived(started, Stopped::from).await;
         self.record_end(&ended, &times).await;
         ended
@@ -331,7 +399,15 @@ impl Call<'_> {
         entry: &Entry,
         live: Option<Live>,
     ) -> Result<Ran, Stopped> {
-        let Judged { approved, filters, handed, secrets, pinned, deadline, .. } = judged;
+        let Judged {
+            approved,
+            filters,
+            handed,
+            secrets,
+            pinned,
+            deadline,
+            ..
+        } = judged;
         let tool = self.request.tool;
         let queueing = Instant::now();
         let place = tokio::select! {
@@ -348,40 +424,110 @@ impl Call<'_> {
         let limits = Limits::of_call(self.rooms.bounds.memory_bytes, deadline);
         let spawning = Instant::now();
         let pipeline = Pipeline::start(&self.rooms.sandbox, &filters, limits, &secrets).await?;
-        let child = self.child(approved, handed, &pinned, tools_share(limits, &filters)).await?;
+        let child = self
+            .child(approved, handed, &pinned, tools_share(limits, &filters))
+            .await?;
         metrics::started(tool, child.was_warm());
-        let (mut stages, streams) = Stages::new(child, pipeline, &secrets, self.rooms.bounds.read_output, &full)?;
+        let (mut stages, streams) = Stages::new(
+            child,
+            pipeline,
+            &secrets,
+            self.rooms.bounds.read_output,
+            &full,
+        )?;
         metrics::step(Step::Spawn, tool, *times.spawn.insert(spawning.elapsed()));
         let running = Instant::now();
         entry.started();
         if let Some(live) = &live {
             live.started(self.request_id).await;
         }
-        let watch = Watch { caps, secrets, since: self.started, deadline, cancel, live, full };
-        let Ended { status, stdout, stderr, refusal } = watch.until_the_end(&mut stages, streams).await;
-        let Piped { stages: each, tool_failed, too_much } = stages.piped(tool.as_str(), &stderr.text).await;
+        let watch = Watch {
+            caps,
+            secrets,
+            since: self.started,
+            deadline,
+            cancel,
+            live,
+            full,
+        };
+        let Ended {
+            status,
+            stdout,
+            stderr,
+            refusal,
+        } = watch.until_the_end(&mut stages, streams).await;
+        let Piped {
+            stages: each,
+            tool_failed,
+            too_much,
+        } = stages.piped(tool.as_str(), &stderr.text).await;
         metrics::step(Step::Child, tool, *times.child.insert(running.elapsed()));
         drop(place);
-        let refusal = refusal.or(too_much.then_some(Refusal::TooMuchOutput { limit: self.rooms.bounds.read_output }));
-        let (layers, refused_connections) = (stages.tool().layers().to_vec(), stages.tool().refused_connections());
+        let refusal = refusal.or(too_much.then_some(Refusal::TooMuchOutput {
+            limit: self.rooms.bounds.read_output,
+        }));
+        let (layers, refused_connections) = (
+            stages.tool().layers().to_vec(),
+            stages.tool().refused_connections(),
+        );
         let was_warm = stages.tool().was_warm();
-        let ran = Ran { tool, was_warm, status, stages: each, tool_failed, stdout, stderr, rule, layers, refused_connections, queued };
+        let ran = Ran {
+            tool,
+            was_warm,
+            status,
+            stages: each,
+            tool_failed,
+            stdout,
+            stderr,
+            rule,
+            layers,
+            refused_connections,
+            queued,
+        };
         match refusal {
             None => Ok(ran),
-            Some(refusal) => Err(Stopped { ran: Some(ran), refusal }),
+            Some(refusal) => Err(Stopped {
+                ran: Some(ran),
+                refusal,
+            }),
         }
     }
 
-    /// The tool with its one request: one that waits for it where there is one, else one that is started for it.
-    async fn child(&self, approved: Approved, handed: Handed, pinned: &Pinned, limits: Limits) -> Result<Child, Refusal> {
-        let Handed { kubeconfig, authority, variables } = handed;
+    /// The tool with its one request: one that waits for it where there is one, else one that is
+    /// started for it.
+    async fn child(
+        &self,
+        approved: Approved,
+        handed: Handed,
+        pinned: &Pinned,
+        limits: Limits,
+    ) -> Result<Child, Refusal> {
+        let Handed {
+            kubeconfig,
+            authority,
+            variables,
+        } = handed;
         let tool = approved.invocation().tool();
         let run = Run::Approved(Box::new(approved), variables);
         if let Some(warm) = self.rooms.warm.take(tool, run.profile()) {
-            let of_caller = || self.rooms.discovery.of(self.caller.principal(), &kubeconfig, authority.as_deref());
+            let of_caller = || {
+                self.rooms
+                    .discovery
+                    .of(self.caller.principal(), &kubeconfig, authority.as_deref())
+            };
             let discovery = warm.discovers().then(of_caller).flatten();
             let found = discovery.as_ref().map(Discovery::found);
-            match warm.hand_over(&run, pinned, &kubeconfig, authority.as_deref(), limits, found).await {
+            match warm
+                .hand_over(
+                    &run,
+                    pinned,
+                    &kubeconfig,
+                    authority.as_deref(),
+                    limits,
+                    found,
+                )
+                .await
+            {
                 Ok((child, told)) => {
                     if let Some(discovery) = discovery {
                         metrics::discovery(!discovery.found().is_empty());
@@ -392,13 +538,23 @@ impl Call<'_> {
                 Err(error) => tracing::debug!(%error, "the tool that waited cannot take this call"),
             }
         }
-        let workspace = self.rooms.workspaces.open(&kubeconfig, authority.as_deref());
-        let workspace = workspace.map_err(|source| Refusal::Fault { what: "no directory could be made for the request", source })?;
-        self.rooms.sandbox.start(&run, pinned, workspace, limits).await.map_err(not_started)
+        let workspace = self
+            .rooms
+            .workspaces
+            .open(&kubeconfig, authority.as_deref());
+        let workspace = workspace.map_err(|source| Refusal::Fault {
+            what: "no directory could be made for the request",
+            source,
+        })?;
+        self.rooms
+            .sandbox
+            .start(&run, pinned, workspace, limits)
+            .await
+            .map_err(not_started)
     }
 
-    /// How much of its output is kept, told and read, under the rule's own bounds. Who hears it at once has all that is
-    /// told, so that the rule's bound ends it.
+    /// How much of its output is kept, told and read, under the rule's own bounds. Who hears it at
+    /// once has all that is told, so that the rule's bound ends it.
     fn caps(&self, approved: &Approved, live: Option<&Live>) -> Caps {
         let (bounds, rule) = (self.rooms.bounds, approved.bounds());
         let most = rule.max_output_bytes.unwrap_or(usize::MAX);
@@ -406,7 +562,11 @@ impl Call<'_> {
             Some(live) if live.instead => bounds.read_output.min(most as u64),
             _ => bounds.read_output,
         };
-        Caps { kept: bounds.kept_output.min(most), read, lines: rule.max_lines.map(NonZeroU64::get) }
+        Caps {
+            kept: bounds.kept_output.min(most),
+            read,
+            lines: rule.max_lines.map(NonZeroU64::get),
+        }
     }
 
     /// Everything that is decided before anything starts.
@@ -418,19 +578,33 @@ impl Call<'_> {
             (Refusal::Tool { reason, hint }, None)
         })?;
         let parsing = Instant::now();
-        let CommandStages { command, filters } = split_stages(request.tool, &request.command).map_err(|error| (error.into(), None))?;
-        let invocation = parse(catalogue, command, request.namespace.as_deref()).map_err(|error| (error.into(), None))?;
+        let CommandStages { command, filters } =
+            split_stages(request.tool, &request.command).map_err(|error| (error.into(), None))?;
+        let invocation = parse(catalogue, command, request.namespace.as_deref())
+            .map_err(|error| (error.into(), None))?;
         metrics::step(Step::Parse, request.tool, parsing.elapsed());
         let seen = Some(invocation.clone());
-        let filters =
-            filters.into_iter().map(Filter::parse).collect::<Result<Vec<_>, _>>().map_err(|error| (error.into(), seen.clone()))?;
+        let filters = filters
+            .into_iter()
+            .map(Filter::parse)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| (error.into(), seen.clone()))?;
         let not_yet = not_yet(&invocation);
-        // Help prints the environment's tokens as defaults; a command that contacts nobody gets none.
+        // Help prints the environment's tokens as defaults; a command that contacts nobody gets
+        // none.
         let access = match invocation.is_offline() || not_yet.is_some() {
             true => Access::Nothing,
-            false => self.access().await.map_err(|refusal| (refusal, seen.clone()))?,
+            false => self
+                .access()
+                .await
+                .map_err(|refusal| (refusal, seen.clone()))?,
         };
-        let target = Target::new(self.caller, self.request.cluster.as_deref(), access.endpoint(), access.namespace());
+        let target = Target::new(
+            self.caller,
+            self.request.cluster.as_deref(),
+            access.endpoint(),
+            access.namespace(),
+        );
         let policy = Arc::clone(&rooms.policy.read().unwrap_or_else(PoisonError::into_inner));
         let deciding = Instant::now();
         let decision = policy.decide(invocation, &target);
@@ -443,11 +617,14 @@ impl Call<'_> {
         if let Some(refusal) = not_yet {
             return Err((refusal, seen));
         }
-        // A filter has no power, so no rule is asked about it; but it has to be there before anything happens.
+        // A filter has no power, so no rule is asked about it; but it has to be there before
+        // anything happens.
         if let Some(refusal) = filters.iter().find_map(|filter| self.lacks(filter)) {
             return Err((refusal, seen));
         }
-        let deadline = self.deadline_of(&approved, deadline).map_err(|refusal| (refusal, seen.clone()))?;
+        let deadline = self
+            .deadline_of(&approved, deadline)
+            .map_err(|refusal| (refusal, seen.clone()))?;
         let pinned = match access.endpoint() {
             None => Pinned::nowhere(),
             Some(endpoint) => pin(endpoint, &rooms.allowed).await.map_err(|error| {
@@ -470,23 +647,39 @@ impl Call<'_> {
     /// Why a filter cannot run here, when it cannot.
     fn lacks(&self, filter: &Filter) -> Option<Refusal> {
         let state = self.rooms.inventory.filter(filter.program());
-        state.refusal(filter.program(), filter.name()).map(|(reason, hint)| Refusal::Tool { reason, hint })
+        state
+            .refusal(filter.program(), filter.name())
+            .map(|(reason, hint)| Refusal::Tool { reason, hint })
     }
 
     /// What the request brings for its tool.
     async fn access(&self) -> Result<Access, Refusal> {
         let request = self.request;
-        let wrong = |what: &str, hint: &str| Err(Refusal::Request { reason: what.into(), hint: hint.into() });
+        let wrong = |what: &str, hint: &str| {
+            Err(Refusal::Request {
+                reason: what.into(),
+                hint: hint.into(),
+            })
+        };
         if request.tool != Tool::Argocd {
             if request.argocd_in_body {
-                return wrong("only argocd takes argocd_server, argocd_auth_token and argocd_ca", "leave them out");
+                return wrong(
+                    "only argocd takes argocd_server, argocd_auth_token and argocd_ca",
+                    "leave them out",
+                );
             }
             return Ok(Access::Kubernetes(self.kubeconfig().await?));
         }
         if request.cluster.is_some() || request.context.is_some() {
-            return wrong("argocd takes no cluster and no context", "give argocd_server and argocd_auth_token");
+            return wrong(
+                "argocd takes no cluster and no context",
+                "give argocd_server and argocd_auth_token",
+            );
         }
-        Ok(Access::Argocd(Box::new(ArgocdAccess::parse(&request.argocd, SystemTime::now())?)))
+        Ok(Access::Argocd(Box::new(ArgocdAccess::parse(
+            &request.argocd,
+            SystemTime::now(),
+        )?)))
     }
 
     /// The named cluster's kubeconfig, or the caller's own.
@@ -494,14 +687,28 @@ impl Call<'_> {
         if let Some(name) = &self.request.cluster {
             return self.named_cluster(name);
         }
-        let text = self.request.kubeconfig.as_ref().ok_or(Refusal::NoKubeconfig)?;
+        let text = self
+            .request
+            .kubeconfig
+            .as_ref()
+            .ok_or(Refusal::NoKubeconfig)?;
         let terms = &self.rooms.terms;
-        let mut kubeconfig = Kubeconfig::parse(&decode(text.expose())?, self.request.context.as_deref(), terms, SystemTime::now())?;
+        let mut kubeconfig = Kubeconfig::parse(
+            &decode(text.expose())?,
+            self.request.context.as_deref(),
+            terms,
+            SystemTime::now(),
+        )?;
         if let Some(path) = kubeconfig.token_file().map(ToOwned::to_owned) {
             let what = "the operator's token for this cluster cannot be read";
             let fault = |source| Refusal::Fault { what, source };
-            let token = spawn_blocking(move || token_in(&path)).await.map_err(|error| fault(io::Error::other(error)))?.map_err(fault)?;
-            kubeconfig.put_token(token).map_err(|_| fault(io::ErrorKind::InvalidData.into()))?;
+            let token = spawn_blocking(move || token_in(&path))
+                .await
+                .map_err(|error| fault(io::Error::other(error)))?
+                .map_err(fault)?;
+            kubeconfig
+                .put_token(token)
+                .map_err(|_| fault(io::ErrorKind::InvalidData.into()))?;
         }
         Ok(Arc::new(kubeconfig))
     }
@@ -509,11 +716,20 @@ impl Call<'_> {
     /// A cluster that this caller may use; of any other it is not said whether it exists.
     fn named_cluster(&self, name: &str) -> Result<Arc<Kubeconfig>, Refusal> {
         if self.request.kubeconfig.is_some() || self.request.context.is_some() {
-            let reason = "the request names a cluster and brings a kubeconfig or a context too".into();
-            return Err(Refusal::Request { reason, hint: "give `cluster`, or `kubeconfig` and `context`".into() });
+            let reason =
+                "the request names a cluster and brings a kubeconfig or a context too".into();
+            return Err(Refusal::Request {
+                reason,
+                hint: "give `cluster`, or `kubeconfig` and `context`".into(),
+            });
         }
         let usable = usable_clusters(self.rooms, self.caller);
-        match self.rooms.clusters.get(name).filter(|_| usable.iter().any(|known| known == name)) {
+        match self
+            .rooms
+            .clusters
+            .get(name)
+            .filter(|_| usable.iter().any(|known| known == name))
+        {
             Some(kubeconfig) => Ok(kubeconfig),
             None => {
                 let hint = if usable.is_empty() {
@@ -521,40 +737,64 @@ impl Call<'_> {
                 } else {
                     format!("clusters of this server: {}", usable.join(", "))
                 };
-                Err(Refusal::Request { reason: format!("there is no cluster {} for this caller", Excerpt::new(name)), hint })
+                Err(Refusal::Request {
+                    reason: format!("there is no cluster {} for this caller", Excerpt::new(name)),
+                    hint,
+                })
             }
         }
     }
 
     fn deadline(&self) -> Result<Duration, Refusal> {
-        let Some(text) = &self.request.timeout else { return Ok(self.rooms.bounds.timeout) };
+        let Some(text) = &self.request.timeout else {
+            return Ok(self.rooms.bounds.timeout);
+        };
         let longest = self.rooms.bounds.longest_timeout;
         let wrong = |reason: String| Refusal::Request {
             reason,
-            hint: format!("give a duration like 30s, at most {}", humantime::format_duration(longest)),
+            hint: format!(
+                "give a duration like 30s, at most {}",
+                humantime::format_duration(longest)
+            ),
         };
         match go_duration(text) {
-            Some(timeout) if timeout.is_zero() || timeout > longest => {
-                Err(wrong(format!("the timeout {} is out of range", Excerpt::new(text))))
-            }
+            Some(timeout) if timeout.is_zero() || timeout > longest => Err(wrong(format!(
+                "the timeout {} is out of range",
+                Excerpt::new(text)
+            ))),
             Some(timeout) => Ok(timeout),
-            None => Err(wrong(format!("the timeout {} is not a duration", Excerpt::new(text)))),
+            None => Err(wrong(format!(
+                "the timeout {} is not a duration",
+                Excerpt::new(text)
+            ))),
         }
     }
 
-    /// The deadline under the rule's own bound: a longer one that the caller asked for is refused, not cut.
+    /// The deadline under the rule's own bound: a longer one that the caller asked for is refused,
+    /// not cut.
     fn deadline_of(&self, approved: &Approved, deadline: Duration) -> Result<Duration, Refusal> {
         match approved.bounds().timeout {
-            Some(longest) if deadline > longest && self.request.timeout.is_some() => Err(Refusal::Request {
-                reason: format!("the timeout is longer than the rule {} allows", approved.rule()),
-                hint: format!("give at most {}, or leave it out", humantime::format_duration(longest)),
-            }),
+            Some(longest) if deadline > longest && self.request.timeout.is_some() => {
+                Err(Refusal::Request {
+                    reason: format!(
+                        "the timeout is longer than the rule {} allows",
+                        approved.rule()
+                    ),
+                    hint: format!(
+                        "give at most {}, or leave it out",
+                        humantime::format_duration(longest)
+                    ),
+                })
+            }
             Some(longest) => Ok(deadline.min(longest)),
             None => Ok(deadline),
         }
     }
 
-    async fn record_decision(&self, judged: &Result<Judged, (Refusal, Option<Invocation>)>) -> Result<(), Refusal> {
+    async fn record_decision(
+        &self,
+        judged: &Result<Judged, (Refusal, Option<Invocation>)>,
+    ) -> Result<(), Refusal> {
         let mut record = DecisionRecord {
             request_id: self.request_id,
             who: Who::of(self.caller, self.request.client.as_ref()),
@@ -593,8 +833,20 @@ impl Call<'_> {
             }
         };
         metrics::decision(self.request.tool, class, record.effect);
-        tracing::debug!(effect = record.effect, code = record.code, rule = record.rule, "decided");
-        self.rooms.audit.decision(&record).await.map_err(|source| Refusal::Fault { what: "the call could not be recorded", source })
+        tracing::debug!(
+            effect = record.effect,
+            code = record.code,
+            rule = record.rule,
+            "decided"
+        );
+        self.rooms
+            .audit
+            .decision(&record)
+            .await
+            .map_err(|source| Refusal::Fault {
+                what: "the call could not be recorded",
+                source,
+            })
     }
 
     /// Every call that was allowed has an end, also when no child ran.
@@ -604,7 +856,10 @@ impl Call<'_> {
             Err(stopped) => (stopped.ran.as_ref(), Some(stopped.refusal.code().as_str())),
         };
         let layers = |is_weaker: bool| {
-            let those = ran.into_iter().flat_map(|ran| &ran.layers).filter(|status| status.state.is_weaker() == is_weaker);
+            let those = ran
+                .into_iter()
+                .flat_map(|ran| &ran.layers)
+                .filter(|status| status.state.is_weaker() == is_weaker);
             those.map(|status| status.layer.as_str()).collect()
         };
         let mut record = EndRecord {
@@ -621,7 +876,14 @@ impl Call<'_> {
         };
         if let Some(ran) = ran {
             record.exit_code = Some(ran.status.code());
-            record.stages = ran.stages.iter().map(|stage| StageRecord { program: stage.program, exit_code: stage.status.code() }).collect();
+            record.stages = ran
+                .stages
+                .iter()
+                .map(|stage| StageRecord {
+                    program: stage.program,
+                    exit_code: stage.status.code(),
+                })
+                .collect();
             record.output_bytes = ran.stdout.written + ran.stderr.written;
             record.truncated = ran.stdout.truncated || ran.stderr.truncated;
             record.refused_connections = ran.refused_connections;
@@ -645,7 +907,9 @@ struct Times {
 /// The token in an operator's file, without the line break at its end.
 fn token_in(path: &Path) -> io::Result<SecretString> {
     let mut text = Zeroizing::new(String::with_capacity(LONGEST_TOKEN_FILE));
-    File::open(path)?.take(LONGEST_TOKEN_FILE as u64).read_to_string(&mut text)?;
+    File::open(path)?
+        .take(LONGEST_TOKEN_FILE as u64)
+        .read_to_string(&mut text)?;
     Ok(SecretString::new(text.trim_end().to_owned()))
 }
 
@@ -663,27 +927,47 @@ fn not_yet(invocation: &Invocation) -> Option<Refusal> {
             "helm commands that fetch a chart are not enabled yet",
             "those about releases are: `list`, `status`, `history`, `get`, `rollback` and `uninstall`",
         ),
-        // No profile both listens and runs a helper; without its helper argocd says nothing where it should print.
-        Tool::Argocd if invocation.path().words() == ["app", "diff"] && invocation.flag("grpc-web") == Some("true") => {
-            ("`argocd app diff` through gRPC-web is not enabled yet", "leave --grpc-web out where the server answers gRPC")
+        // No profile both listens and runs a helper; without its helper argocd says nothing where
+        // it should print.
+        Tool::Argocd
+            if invocation.path().words() == ["app", "diff"]
+                && invocation.flag("grpc-web") == Some("true") =>
+        {
+            (
+                "`argocd app diff` through gRPC-web is not enabled yet",
+                "leave --grpc-web out where the server answers gRPC",
+            )
         }
         _ => return None,
     };
-    Some(Refusal::Tool { reason: reason.into(), hint: hint.into() })
+    Some(Refusal::Tool {
+        reason: reason.into(),
+        hint: hint.into(),
+    })
 }
 
 /// What a caller is told when no child runs.
 fn not_started(error: SandboxError) -> Refusal {
     let layer = match &error {
-        SandboxError::Layer { layer, .. } => Layer::ALL.iter().map(|known| known.as_str()).find(|known| known == layer).unwrap_or("other"),
+        SandboxError::Layer { layer, .. } => Layer::ALL
+            .iter()
+            .map(|known| known.as_str())
+            .find(|known| known == layer)
+            .unwrap_or("other"),
         SandboxError::NoHelper => "helper",
-        SandboxError::Asking(_) | SandboxError::Killed | SandboxError::NoSlot | SandboxError::SpawnerGone => "spawner",
+        SandboxError::Asking(_)
+        | SandboxError::Killed
+        | SandboxError::NoSlot
+        | SandboxError::SpawnerGone => "spawner",
     };
     metrics::sandbox_failure(layer);
     match error {
         SandboxError::NoHelper => Refusal::Tool {
-            reason: "this command runs the helper `diff`, which is not beside the tools of this server".into(),
-            hint: "an operator puts it there: `tools/build diff`, or the image as it is built".into(),
+            reason:
+                "this command runs the helper `diff`, which is not beside the tools of this server"
+                    .into(),
+            hint: "an operator puts it there: `tools/build diff`, or the image as it is built"
+                .into(),
         },
         error => error.into(),
     }
@@ -709,7 +993,10 @@ mod tests {
         let calls = TaskTracker::new();
         let (ran, refusal) = came_to(calls.spawn(async { panic!("a fault of ours") }).await);
         assert!(ran.is_none());
-        assert_eq!(refusal.map(|refusal| refusal.code()), Some(crate::refusal::Code::Internal));
+        assert_eq!(
+            refusal.map(|refusal| refusal.code()),
+            Some(crate::refusal::Code::Internal)
+        );
         calls.close();
         timeout(Duration::from_secs(1), calls.wait()).await.unwrap();
     }

@@ -65,7 +65,8 @@ pub struct Body {
     pub output: String,
     /// The command's standard error, that of its filters behind it, or null.
     pub error: Option<String>,
-    /// The command's exit status, with filters that of the last one; -1 when it did not run to its end.
+    /// The command's exit status, with filters that of the last one; -1 when it did not run to its
+    /// end.
     pub exit_code: i32,
     /// The tool and each filter behind it, when there are any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -134,9 +135,16 @@ impl Confinement {
     /// Sorts statuses by state.
     pub fn of(layers: &[LayerStatus]) -> Self {
         let those = |is: fn(LayerState) -> bool| {
-            layers.iter().filter(|status| is(status.state)).map(|status| status.layer.as_str().to_owned()).collect()
+            layers
+                .iter()
+                .filter(|status| is(status.state))
+                .map(|status| status.layer.as_str().to_owned())
+                .collect()
         };
-        Self { enforced: those(|state| state == LayerState::Enforced), missing: those(LayerState::is_weaker) }
+        Self {
+            enforced: those(|state| state == LayerState::Enforced),
+            missing: those(LayerState::is_weaker),
+        }
     }
 }
 
@@ -144,7 +152,12 @@ impl Ran {
     /// What all stages said of errors, in their order.
     fn errors(&self) -> String {
         let mut text = self.stderr.text.clone();
-        for stage in self.stages.iter().skip(1).filter(|stage| !stage.error.is_empty()) {
+        for stage in self
+            .stages
+            .iter()
+            .skip(1)
+            .filter(|stage| !stage.error.is_empty())
+        {
             if !text.is_empty() && !text.ends_with('\n') {
                 text.push('\n');
             }
@@ -155,9 +168,14 @@ impl Ran {
 
     /// What an error of the tool means that its own words do not say.
     fn hint(&self) -> Option<&'static str> {
-        // Without a gRPC connection argocd tries gRPC-web by itself, fails to listen for that, and tells nothing but the
-        // second failure: "listen unix …: address family not supported" (v3.6.1 pkg/apiclient/apiclient.go, NewClient).
-        let is_unconnected = self.tool == Tool::Argocd && self.stderr.text.contains("Failed to establish connection to ");
+        // Without a gRPC connection argocd tries gRPC-web by itself, fails to listen for that, and
+        // tells nothing but the second failure: "listen unix …: address family not supported"
+        // (v3.6.1 pkg/apiclient/apiclient.go, NewClient).
+        let is_unconnected = self.tool == Tool::Argocd
+            && self
+                .stderr
+                .text
+                .contains("Failed to establish connection to ");
         (self.status.code() != 0 && is_unconnected).then_some(
             "no gRPC connection to the Argo CD server was made: it is down, its certificate is not signed by the authority in \
              argocd_ca, or what stands before it passes gRPC-web alone (then add --grpc-web)",
@@ -168,7 +186,12 @@ impl Ran {
 impl Outcome {
     /// The outcome of a request that a door refused before it reached the gate.
     pub fn refused(refusal: Refusal) -> Self {
-        Self { request_id: request_id(), took: Duration::ZERO, ran: None, refusal: Some(refusal) }
+        Self {
+            request_id: request_id(),
+            took: Duration::ZERO,
+            ran: None,
+            refusal: Some(refusal),
+        }
     }
 
     /// The object that doors render.
@@ -191,30 +214,42 @@ impl Outcome {
             output: ran.map(|ran| ran.stdout.text.clone()).unwrap_or_default(),
             error: stderr.or_else(|| refusal.map(|refusal| self.told(refusal))),
             exit_code,
-            stages: ran.map(|ran| ran.stages.iter().map(stage).collect()).unwrap_or_default(),
+            stages: ran
+                .map(|ran| ran.stages.iter().map(stage).collect())
+                .unwrap_or_default(),
             request_id: self.request_id.clone(),
             duration_ms: milliseconds(self.took),
-            queued_ms: ran.map(|ran| milliseconds(ran.queued)).filter(|&queued| queued > 0),
+            queued_ms: ran
+                .map(|ran| milliseconds(ran.queued))
+                .filter(|&queued| queued > 0),
             truncated: ran.is_some_and(|ran| ran.stdout.truncated || ran.stderr.truncated),
-            rule: refusal.and_then(Refusal::rule).or_else(|| ran.map(|ran| ran.rule.clone())),
+            rule: refusal
+                .and_then(Refusal::rule)
+                .or_else(|| ran.map(|ran| ran.rule.clone())),
             sandbox: ran.map(|ran| Confinement::of(&ran.layers)),
             code: refusal.map(Refusal::code),
             reason: refusal.map(|refusal| self.told(refusal)),
-            hint: refusal.map(Refusal::hint).or_else(|| ran.and_then(Ran::hint).map(str::to_owned)),
+            hint: refusal
+                .map(Refusal::hint)
+                .or_else(|| ran.and_then(Ran::hint).map(str::to_owned)),
         }
     }
 
     /// A fault's cause is for the log; the caller gets the request id to name it by.
     fn told(&self, refusal: &Refusal) -> String {
         match refusal.code() {
-            Code::Internal | Code::SandboxUnavailable => format!("{refusal} (request {})", self.request_id),
+            Code::Internal | Code::SandboxUnavailable => {
+                format!("{refusal} (request {})", self.request_id)
+            }
             _ => refusal.to_string(),
         }
     }
 
     /// The word for metrics: `ran`, or the refusal's code.
     pub fn label(&self) -> &'static str {
-        self.refusal.as_ref().map_or("ran", |refusal| refusal.code().as_str())
+        self.refusal
+            .as_ref()
+            .map_or("ran", |refusal| refusal.code().as_str())
     }
 }
 
@@ -241,8 +276,12 @@ impl Body {
                     add(error);
                 }
                 // The tool's own, which the last filter's hides.
-                if let (Some(tool), false, 0) = (self.stages.first(), self.success, self.exit_code) {
-                    add(&format!("[exit status {} of {}]", tool.exit_code, tool.program));
+                if let (Some(tool), false, 0) = (self.stages.first(), self.success, self.exit_code)
+                {
+                    add(&format!(
+                        "[exit status {} of {}]",
+                        tool.exit_code, tool.program
+                    ));
                 }
                 if self.exit_code != 0 {
                     add(&format!("[exit status {}]", self.exit_code));
@@ -267,11 +306,17 @@ mod tests {
     fn the_shortest_answer_has_what_the_schemas_require() {
         let refused = Outcome::refused(Refusal::NoKubeconfig);
         let body = serde_json::to_value(refused.body()).unwrap();
-        for schema in [serde_json::to_value(schemars::schema_for!(Body)).unwrap(), serde_json::to_value(Body::schema()).unwrap()] {
+        for schema in [
+            serde_json::to_value(schemars::schema_for!(Body)).unwrap(),
+            serde_json::to_value(Body::schema()).unwrap(),
+        ] {
             let required = schema["required"].as_array().unwrap();
             assert!(required.len() >= 6, "{schema}");
             for name in required {
-                assert!(body.get(name.as_str().unwrap()).is_some(), "{name} is required and not in {body}");
+                assert!(
+                    body.get(name.as_str().unwrap()).is_some(),
+                    "{name} is required and not in {body}"
+                );
             }
         }
     }

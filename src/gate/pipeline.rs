@@ -1,8 +1,9 @@
 //! A tool and the filters behind it: [`Pipeline::start`].
 //!
-//! The filters run before the tool does, so that one that cannot start has let nothing happen. What the tool prints passes
-//! the redactor before the first filter sees it: behind `tr a-z b-za` no secret looks like one. From there on the kernel
-//! carries it; what the last filter prints is captured, and redacted again, as a tool's own output is.
+//! The filters run before the tool does, so that one that cannot start has let nothing happen. What
+//! the tool prints passes the redactor before the first filter sees it: behind `tr a-z b-za` no
+//! secret looks like one. From there on the kernel carries it; what the last filter prints is
+//! captured, and redacted again, as a tool's own output is.
 
 use std::{
     io,
@@ -30,7 +31,11 @@ use crate::{
 };
 
 /// What is kept of what a filter says of errors, in bytes. It may say more, until the deadline.
-const KEPT_ERRORS: Caps = Caps { kept: 4 * 1024, read: u64::MAX, lines: None };
+const KEPT_ERRORS: Caps = Caps {
+    kept: 4 * 1024,
+    read: u64::MAX,
+    lines: None,
+};
 
 /// The filters behind a tool that has not started yet.
 pub(super) struct Pipeline {
@@ -46,7 +51,8 @@ struct Running {
 }
 
 impl Pipeline {
-    /// Starts the filters, each in a sandbox of its own; `None` when there are none. `secrets` are the request's.
+    /// Starts the filters, each in a sandbox of its own; `None` when there are none. `secrets` are
+    /// the request's.
     ///
     /// # Errors
     /// What kept one of them from starting; none runs then.
@@ -60,16 +66,23 @@ impl Pipeline {
             return Ok(None);
         }
         let not_piped = |source: io::Error| Refusal::Sandbox(SandboxError::Asking(source));
-        let (first, into_first) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| not_piped(errno.into()))?;
+        let (first, into_first) =
+            pipe2(OFlag::O_CLOEXEC).map_err(|errno| not_piped(errno.into()))?;
         let into_first = pipe::Sender::from_owned_fd(into_first).map_err(not_piped)?;
         let mut running = Vec::new();
         let mut stdin = first;
         for filter in filters {
-            let (next, stdout) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| not_piped(errno.into()))?;
+            let (next, stdout) =
+                pipe2(OFlag::O_CLOEXEC).map_err(|errno| not_piped(errno.into()))?;
             let share = share(limits, filter, filters);
-            let started = sandbox.start_filter(filter, FilterStreams { stdin, stdout }, share).await;
+            let started = sandbox
+                .start_filter(filter, FilterStreams { stdin, stdout }, share)
+                .await;
             let (child, stderr) = started.map_err(|error| match error {
-                SandboxError::NoSlot => Refusal::Overloaded { running: filters.len(), waiting: 0 },
+                SandboxError::NoSlot => Refusal::Overloaded {
+                    running: filters.len(),
+                    waiting: 0,
+                },
                 error => error.into(),
             })?;
             let sanitizer = Sanitizer::new(secrets);
@@ -78,32 +91,55 @@ impl Pipeline {
                 let (_never, stop) = watch::channel(false);
                 capture(stderr, KEPT_ERRORS, sanitizer, None, stop).await
             });
-            running.push(Running { child, name: filter.name(), errors });
+            running.push(Running {
+                child,
+                name: filter.name(),
+                errors,
+            });
             stdin = next;
         }
         let out_of_last = pipe::Receiver::from_owned_fd(stdin).map_err(not_piped)?;
-        Ok(Some(Self { filters: running, into_first, out_of_last }))
+        Ok(Some(Self {
+            filters: running,
+            into_first,
+            out_of_last,
+        }))
     }
 }
 
-/// What a tool may take of its call's memory when filters run beside it: the call has no more than without them.
+/// What a tool may take of its call's memory when filters run beside it: the call has no more than
+/// without them.
 pub(super) fn tools_share(limits: Limits, filters: &[Filter]) -> Limits {
-    let tool = if filters.is_empty() { limits.memory_bytes } else { (limits.memory_bytes / 2).max(LEAST_OF_TOOL).min(limits.memory_bytes) };
-    Limits { memory_bytes: tool, ..limits }
+    let tool = if filters.is_empty() {
+        limits.memory_bytes
+    } else {
+        (limits.memory_bytes / 2)
+            .max(LEAST_OF_TOOL)
+            .min(limits.memory_bytes)
+    };
+    Limits {
+        memory_bytes: tool,
+        ..limits
+    }
 }
 
-/// What one filter may take of the rest. jq and yq keep whole documents, the others lines for the most part.
+/// What one filter may take of the rest. jq and yq keep whole documents, the others lines for the
+/// most part.
 fn share(limits: Limits, filter: &Filter, all: &[Filter]) -> Limits {
     let weight = |filter: &Filter| if filter.program().is_go() { 4 } else { 1 };
     let rest = limits.memory_bytes - tools_share(limits, all).memory_bytes;
     let whole: u64 = all.iter().map(weight).sum();
     let least = LEAST_OF_FILTER * weight(filter);
-    Limits { memory_bytes: (rest / whole.max(1) * weight(filter)).max(least), ..limits }
+    Limits {
+        memory_bytes: (rest / whole.max(1) * weight(filter)).max(least),
+        ..limits
+    }
 }
 
 /// `limits.memory` is at least this: so it is what a tool needs.
 const LEAST_OF_TOOL: u64 = 256 << 20;
-/// Where the limit on memory leaves less for filters than this, they take it all the same: a line of 8 MiB, sorted.
+/// Where the limit on memory leaves less for filters than this, they take it all the same: a line
+/// of 8 MiB, sorted.
 const LEAST_OF_FILTER: u64 = 24 << 20;
 
 /// What runs for a call: its tool, and the filters behind it.
@@ -156,10 +192,26 @@ impl Stages {
         full: &CancellationToken,
     ) -> Result<(Self, Streams), Refusal> {
         let Some(streams) = tool.take_streams() else {
-            return Err(Refusal::Fault { what: "the child's streams are gone", source: io::ErrorKind::NotFound.into() });
+            return Err(Refusal::Fault {
+                what: "the child's streams are gone",
+                source: io::ErrorKind::NotFound.into(),
+            });
         };
-        let Some(Pipeline { filters, into_first, out_of_last }) = pipeline else {
-            return Ok((Self { tool, filters: Vec::new(), pump: None, unread: None }, streams));
+        let Some(Pipeline {
+            filters,
+            into_first,
+            out_of_last,
+        }) = pipeline
+        else {
+            return Ok((
+                Self {
+                    tool,
+                    filters: Vec::new(),
+                    pump: None,
+                    unread: None,
+                },
+                streams,
+            ));
         };
         let stop = CancellationToken::new();
         let pump = tokio::spawn({
@@ -176,8 +228,19 @@ impl Stages {
                 }
             }
         });
-        let stages = Self { tool, filters, pump: Some((pump, stop.drop_guard())), unread: None };
-        Ok((stages, Streams { stdout: out_of_last, stderr: streams.stderr }))
+        let stages = Self {
+            tool,
+            filters,
+            pump: Some((pump, stop.drop_guard())),
+            unread: None,
+        };
+        Ok((
+            stages,
+            Streams {
+                stdout: out_of_last,
+                stderr: streams.stderr,
+            },
+        ))
     }
 
     /// The tool.
@@ -188,7 +251,9 @@ impl Stages {
     /// Asks the tool to end, so that the filters tell what they have; or them, when it has ended.
     pub(super) fn terminate(&self) {
         if self.tool.has_ended() {
-            self.filters.iter().for_each(|filter| filter.child.terminate());
+            self.filters
+                .iter()
+                .for_each(|filter| filter.child.terminate());
         } else {
             self.tool.terminate();
         }
@@ -200,16 +265,21 @@ impl Stages {
         self.filters.iter().for_each(|filter| filter.child.kill());
     }
 
-    /// Waits until all of them are dead and reaped; the last one's status, as in a shell. A tool that nobody reads from
-    /// any more has a while to end by itself.
+    /// Waits until all of them are dead and reaped; the last one's status, as in a shell. A tool
+    /// that nobody reads from any more has a while to end by itself.
     pub(super) async fn wait(&mut self) -> ExitStatus {
         for filter in &mut self.filters {
             filter.child.wait().await;
         }
-        let Some(last) = self.filters.last_mut() else { return self.tool.wait().await };
+        let Some(last) = self.filters.last_mut() else {
+            return self.tool.wait().await;
+        };
         let status = last.child.wait().await;
         let since = *self.unread.get_or_insert_with(Instant::now);
-        for (after, end) in [(GRACE, Child::terminate as fn(&Child)), (2 * GRACE, Child::kill)] {
+        for (after, end) in [
+            (GRACE, Child::terminate as fn(&Child)),
+            (2 * GRACE, Child::kill),
+        ] {
             let left = after.saturating_sub(since.elapsed());
             select! {
                 _ = self.tool.wait() => return status,
@@ -220,9 +290,16 @@ impl Stages {
         status
     }
 
-    /// How each of them ended, once all have; none when there are no filters. `errors` is what the tool said of errors.
+    /// How each of them ended, once all have; none when there are no filters. `errors` is what the
+    /// tool said of errors.
     pub(super) async fn piped(&mut self, tool: &'static str, errors: &str) -> Piped {
-        let Some((mut pump, stop)) = self.pump.take() else { return Piped { stages: Vec::new(), tool_failed: false, too_much: false } };
+        let Some((mut pump, stop)) = self.pump.take() else {
+            return Piped {
+                stages: Vec::new(),
+                tool_failed: false,
+                too_much: false,
+            };
+        };
         let pumped = match tokio::time::timeout(FLUSH, &mut pump).await {
             Ok(pumped) => pumped.unwrap_or_default(),
             Err(_) => {
@@ -231,21 +308,47 @@ impl Stages {
             }
         };
         let status = self.tool.wait().await;
-        let mut stages = vec![Stage { program: tool, status, error: errors.to_owned() }];
-        for Running { child, name, errors } in &mut self.filters {
+        let mut stages = vec![Stage {
+            program: tool,
+            status,
+            error: errors.to_owned(),
+        }];
+        for Running {
+            child,
+            name,
+            errors,
+        } in &mut self.filters
+        {
             let status = child.wait().await;
-            let error = errors.await.map(|captured| captured.text).unwrap_or_default();
-            stages.push(Stage { program: name, status, error });
+            let error = errors
+                .await
+                .map(|captured| captured.text)
+                .unwrap_or_default();
+            stages.push(Stage {
+                program: name,
+                status,
+                error,
+            });
         }
-        Piped { stages, tool_failed: status.code() != 0 && !pumped.left, too_much: pumped.too_much }
+        Piped {
+            stages,
+            tool_failed: status.code() != 0 && !pumped.left,
+            too_much: pumped.too_much,
+        }
     }
 }
 
 /// How long the last of a dead tool's output may take to be thrown away.
 const FLUSH: Duration = Duration::from_millis(200);
 
-/// Carries what the tool prints to the first filter, cleaned and with secrets taken out, until one of them is gone.
-async fn pump(mut from: pipe::Receiver, mut to: pipe::Sender, mut sanitizer: Sanitizer, most: u64) -> Pumped {
+/// Carries what the tool prints to the first filter, cleaned and with secrets taken out, until one
+/// of them is gone.
+async fn pump(
+    mut from: pipe::Receiver,
+    mut to: pipe::Sender,
+    mut sanitizer: Sanitizer,
+    most: u64,
+) -> Pumped {
     let mut buffer = vec![0_u8; 32 * 1024];
     let mut read_bytes: u64 = 0;
     loop {
@@ -258,14 +361,23 @@ async fn pump(mut from: pipe::Receiver, mut to: pipe::Sender, mut sanitizer: San
         let chunk = buffer.get(..read).unwrap_or_default();
         read_bytes += chunk.len() as u64;
         if read_bytes > most {
-            return Pumped { left: false, too_much: true };
+            return Pumped {
+                left: false,
+                too_much: true,
+            };
         }
         if chunk.is_empty() {
             let left = to.write_all(&sanitizer.finish()).await.is_err();
-            return Pumped { left, too_much: false };
+            return Pumped {
+                left,
+                too_much: false,
+            };
         }
         if to.write_all(&sanitizer.push(chunk)).await.is_err() {
-            return Pumped { left: true, too_much: false };
+            return Pumped {
+                left: true,
+                too_much: false,
+            };
         }
     }
 }

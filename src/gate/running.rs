@@ -1,6 +1,7 @@
 //! The calls that are under way, so that whoever made one can see and end it: [`Running`].
 //!
-//! May not show or end anybody else's: a call is its principal's, and a stranger is told that there is none.
+//! May not show or end anybody else's: a call is its principal's, and a stranger is told that there
+//! is none.
 
 use std::{
     collections::HashMap,
@@ -55,12 +56,28 @@ pub(super) struct Entry {
 
 impl Running {
     /// Enters a call, which `cancel` ends.
-    pub(super) fn enter(self: &Arc<Self>, request_id: &str, caller: &Caller, tool: Tool, cancel: CancellationToken) -> Entry {
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        request_id: &str,
+        caller: &Caller,
+        tool: Tool,
+        cancel: CancellationToken,
+    ) -> Entry {
         let has_started = Arc::new(AtomicBool::new(false));
         let principal = caller.principal().to_owned();
-        let call = Call { principal, tool, since: Instant::now(), has_started: Arc::clone(&has_started), cancel };
+        let call = Call {
+            principal,
+            tool,
+            since: Instant::now(),
+            has_started: Arc::clone(&has_started),
+            cancel,
+        };
         self.calls().insert(request_id.to_owned(), call);
-        Entry { running: Arc::clone(self), request_id: request_id.to_owned(), has_started }
+        Entry {
+            running: Arc::clone(self),
+            request_id: request_id.to_owned(),
+            has_started,
+        }
     }
 
     /// Ends one of this caller's calls.
@@ -69,7 +86,10 @@ impl Running {
     /// [`Refusal::UnknownCall`] when this caller has none of that name under way.
     pub(super) fn cancel(&self, caller: &Caller, request_id: &str) -> Result<(), Refusal> {
         let calls = self.calls();
-        let call = calls.get(request_id).filter(|call| call.principal == caller.principal()).ok_or(Refusal::UnknownCall)?;
+        let call = calls
+            .get(request_id)
+            .filter(|call| call.principal == caller.principal())
+            .ok_or(Refusal::UnknownCall)?;
         call.cancel.cancel();
         Ok(())
     }
@@ -77,16 +97,27 @@ impl Running {
     /// This caller's calls, the oldest first.
     pub(super) fn of(&self, caller: &Caller) -> Vec<RunningCall> {
         let calls = self.calls();
-        let own = calls.iter().filter(|(_, call)| call.principal == caller.principal());
+        let own = calls
+            .iter()
+            .filter(|(_, call)| call.principal == caller.principal());
         let mut told: Vec<RunningCall> = own
             .map(|(request_id, call)| RunningCall {
                 request_id: request_id.clone(),
                 tool: call.tool,
-                state: if call.has_started.load(Ordering::Relaxed) { "running" } else { "waiting" },
+                state: if call.has_started.load(Ordering::Relaxed) {
+                    "running"
+                } else {
+                    "waiting"
+                },
                 for_ms: milliseconds(call.since.elapsed()),
             })
             .collect();
-        told.sort_by(|one, other| other.for_ms.cmp(&one.for_ms).then_with(|| one.request_id.cmp(&other.request_id)));
+        told.sort_by(|one, other| {
+            other
+                .for_ms
+                .cmp(&one.for_ms)
+                .then_with(|| one.request_id.cmp(&other.request_id))
+        });
         told
     }
 

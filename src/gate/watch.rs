@@ -1,7 +1,8 @@
 //! A running child, until it is gone: [`Watch::until_the_end`].
 //!
-//! Its streams are read all the while, so that it never waits for us, whatever else is waited for. Where a deadline or
-//! a caller ends it, it is asked first (SIGTERM) and killed when it does not go.
+//! Its streams are read all the while, so that it never waits for us, whatever else is waited for.
+//! Where a deadline or a caller ends it, it is asked first (SIGTERM) and killed when it does not
+//! go.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,8 @@ use crate::{
 /// How long a child may take to end after SIGTERM.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
 
-/// How long what a dead child left in its pipes may take to be read, where nobody listens at his own pace.
+/// How long what a dead child left in its pipes may take to be read, where nobody listens at his
+/// own pace.
 const FLUSH: Duration = Duration::from_millis(200);
 
 /// What bounds a child, and what may not be seen of it.
@@ -59,13 +61,25 @@ impl Watch<'_> {
         let full = &self.full;
         let read_one = async |stream, pipe| {
             let live = self.live.clone().map(|live| (live, stream));
-            let captured = capture(pipe, self.caps, Sanitizer::new(&self.secrets), live, stopped.clone()).await;
+            let captured = capture(
+                pipe,
+                self.caps,
+                Sanitizer::new(&self.secrets),
+                live,
+                stopped.clone(),
+            )
+            .await;
             if captured.capped.is_some() {
                 full.cancel();
             }
             captured
         };
-        let reading = async { tokio::join!(read_one(Stream::Stdout, streams.stdout), read_one(Stream::Stderr, streams.stderr)) };
+        let reading = async {
+            tokio::join!(
+                read_one(Stream::Stdout, streams.stdout),
+                read_one(Stream::Stderr, streams.stderr)
+            )
+        };
         tokio::pin!(reading);
         let (mut read, mut refusal) = (None, None);
         let mut status = select! {
@@ -75,8 +89,16 @@ impl Watch<'_> {
         };
         if status.is_none() {
             child.terminate();
-            status = timeout(GRACE, reads_on(&mut reading, &mut read, full, child)).await.ok();
-            refusal = Some(if self.cancel.is_cancelled() { Refusal::Cancelled } else { Refusal::Timeout { after: self.deadline } });
+            status = timeout(GRACE, reads_on(&mut reading, &mut read, full, child))
+                .await
+                .ok();
+            refusal = Some(if self.cancel.is_cancelled() {
+                Refusal::Cancelled
+            } else {
+                Refusal::Timeout {
+                    after: self.deadline,
+                }
+            });
         }
         let status = match status {
             Some(status) => status,
@@ -89,7 +111,11 @@ impl Watch<'_> {
             Some(read) => read,
             None => {
                 // What is still in the pipes is read; then reading stops even if a writer is left.
-                let within = if self.live.is_some() && refusal.is_none() { self.left().max(FLUSH) } else { FLUSH };
+                let within = if self.live.is_some() && refusal.is_none() {
+                    self.left().max(FLUSH)
+                } else {
+                    FLUSH
+                };
                 select! {
                     read = &mut reading => read,
                     () = sleep(within) => { let _ = stop.send(true); reading.await }
@@ -101,7 +127,12 @@ impl Watch<'_> {
             Cap::Bytes(limit) => Refusal::TooMuchOutput { limit },
             Cap::Lines(limit) => Refusal::TooManyLines { limit },
         });
-        Ended { status, stdout, stderr, refusal: refusal.or(capped) }
+        Ended {
+            status,
+            stdout,
+            stderr,
+            refusal: refusal.or(capped),
+        }
     }
 
     /// The time that is left.

@@ -30,13 +30,24 @@ pub struct Authentication {
 impl Authentication {
     /// These callers, each at most so often.
     pub fn new(callers: Callers, rate: Option<Rate>) -> Self {
-        let limiter = |rate: Rate| Arc::new(RateLimiter::keyed(Quota::per_second(rate.per_second).allow_burst(rate.burst)));
-        Self { callers: Arc::new(RwLock::new(Arc::new(callers))), rates: rate.map(limiter), door: Door::Rest }
+        let limiter = |rate: Rate| {
+            Arc::new(RateLimiter::keyed(
+                Quota::per_second(rate.per_second).allow_burst(rate.burst),
+            ))
+        };
+        Self {
+            callers: Arc::new(RwLock::new(Arc::new(callers))),
+            rates: rate.map(limiter),
+            door: Door::Rest,
+        }
     }
 
     /// The same callers with the same rates, at another door.
     pub fn at(&self, door: Door) -> Self {
-        Self { door, ..self.clone() }
+        Self {
+            door,
+            ..self.clone()
+        }
     }
 
     /// Whether nobody needs a token.
@@ -54,21 +65,30 @@ impl Authentication {
     }
 
     fn caller(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
-        let given = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes()); // there is one at most (`guard`)
+        let given = headers
+            .get(header::AUTHORIZATION)
+            .map(|value| value.as_bytes()); // there is one at most (`guard`)
         let identified = self.known().identify(given, self.door, SystemTime::now());
-        // Those whom nobody knows share one rate, so that guessing is slow and costs the known ones nothing.
+        // Those whom nobody knows share one rate, so that guessing is slow and costs the known ones
+        // nothing.
         let name = identified.as_ref().map_or("", Caller::principal);
         if let Some(rates) = &self.rates
             && let Err(not_until) = rates.check_key(&name.to_owned())
         {
-            return Err(Refusal::RateLimited { after: not_until.wait_time_from(rates.clock().now()) });
+            return Err(Refusal::RateLimited {
+                after: not_until.wait_time_from(rates.clock().now()),
+            });
         }
         Ok(identified?)
     }
 }
 
 /// Lets known callers pass, as an extension of the request, as often as they may.
-pub async fn check(State(authentication): State<Authentication>, mut request: Request, next: Next) -> Response {
+pub async fn check(
+    State(authentication): State<Authentication>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     match authentication.caller(request.headers()) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);

@@ -1,8 +1,9 @@
 //! Bodies of requests, and what requests hold in memory until they are answered or run: [`Held`].
 //!
-//! A bound on each request is none on all of them: a thousand connections, and the streams of HTTP/2 in each, could
-//! send a megabyte each and wait. May not refuse those who send little because others send much: what a kubeconfig
-//! mostly needs is each connection's own, and only the rest is shared.
+//! A bound on each request is none on all of them: a thousand connections, and the streams of
+//! HTTP/2 in each, could send a megabyte each and wait. May not refuse those who send little
+//! because others send much: what a kubeconfig mostly needs is each connection's own, and only the
+//! rest is shared.
 
 use std::{
     sync::{
@@ -27,7 +28,8 @@ pub const LARGEST_BODY: usize = 1 << 20;
 /// A client that does not send its body within this is not one.
 const WITHIN: Duration = Duration::from_secs(15);
 
-/// What a connection's requests may hold whatever others do, in bytes: three calls with a kubeconfig of 6 KiB.
+/// What a connection's requests may hold whatever others do, in bytes: three calls with a
+/// kubeconfig of 6 KiB.
 const OWN: usize = 32 * 1024;
 /// What the requests of all connections may hold beyond that.
 const SHARED: usize = 32 << 20;
@@ -45,7 +47,10 @@ impl Default for Shared {
 impl Shared {
     /// What a further connection may hold.
     pub(super) fn share(&self) -> Share {
-        Share { own: Arc::new(Free(AtomicUsize::new(OWN))), shared: self.clone() }
+        Share {
+            own: Arc::new(Free(AtomicUsize::new(OWN))),
+            shared: self.clone(),
+        }
     }
 }
 
@@ -63,12 +68,20 @@ struct Free(AtomicUsize);
 impl Free {
     /// Takes as many as there are, up to `bytes`.
     fn take_up_to(&self, bytes: usize) -> usize {
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| Some(free.saturating_sub(bytes))).map_or(0, |free| free.min(bytes))
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| {
+                Some(free.saturating_sub(bytes))
+            })
+            .map_or(0, |free| free.min(bytes))
     }
 
     /// Takes all of `bytes`, or none.
     fn take(&self, bytes: usize) -> bool {
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(bytes)).is_ok()
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| {
+                free.checked_sub(bytes)
+            })
+            .is_ok()
     }
 
     fn give_back(&self, bytes: usize) {
@@ -86,7 +99,11 @@ pub(super) struct Held {
 
 impl Held {
     fn nothing(share: Share) -> Self {
-        Self { share, own: 0, shared: 0 }
+        Self {
+            share,
+            own: 0,
+            shared: 0,
+        }
     }
 
     fn take(&mut self, bytes: usize) -> Result<(), Unread> {
@@ -127,7 +144,9 @@ impl Unread {
         match self {
             Self::BrokeOff => no_request("the body broke off"),
             Self::Late => no_request("the body did not arrive in time"),
-            Self::TooLarge => Refusal::RequestTooLarge { limit: LARGEST_BODY },
+            Self::TooLarge => Refusal::RequestTooLarge {
+                limit: LARGEST_BODY,
+            },
             Self::TooMuchAtOnce => Refusal::TooMuchAtOnce,
         }
     }
@@ -137,13 +156,26 @@ impl Unread {
 ///
 /// # Errors
 /// As soon as it is known, from the length that is announced if there is one.
-pub(super) async fn read(parts: &Parts, body: Body, share: Share) -> Result<(Vec<u8>, Held), Unread> {
-    let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+pub(super) async fn read(
+    parts: &Parts,
+    body: Body,
+    share: Share,
+) -> Result<(Vec<u8>, Held), Unread> {
+    let announced = parts
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > LARGEST_BODY) {
         return Err(Unread::TooLarge);
     }
     let mut held = Held::nothing(share);
-    held.take(parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum())?;
+    held.take(
+        parts
+            .headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len())
+            .sum(),
+    )?;
     if announced.is_some_and(|length| !held.may_take(length)) {
         return Err(Unread::TooMuchAtOnce);
     }
@@ -154,7 +186,8 @@ pub(super) async fn read(parts: &Parts, body: Body, share: Share) -> Result<(Vec
             if bytes.len() + chunk.len() > LARGEST_BODY {
                 return Err(Unread::TooLarge);
             }
-            // Not only counted, but copied: a chunk of one byte keeps the whole buffer that it was read into.
+            // Not only counted, but copied: a chunk of one byte keeps the whole buffer that it was
+            // read into.
             held.take(chunk.len())?;
             bytes.extend_from_slice(&chunk);
         }
@@ -182,15 +215,33 @@ mod tests {
     }
 
     fn free(share: &Share) -> (usize, usize) {
-        (share.own.0.load(Ordering::Relaxed), share.shared.0.0.load(Ordering::Relaxed))
+        (
+            share.own.0.load(Ordering::Relaxed),
+            share.shared.0.0.load(Ordering::Relaxed),
+        )
     }
 
     #[tokio::test]
     async fn a_connections_own_share_is_taken_first_and_all_of_it_is_given_back() {
         let share = Shared::default().share();
-        let (bytes, held) = read(&head(None, 1000), Body::from(vec![b'x'; 31_000]), share.clone()).await.unwrap();
-        assert_eq!((bytes.len(), free(&share)), (31_000, (OWN - 32_000, SHARED)));
-        let (_, second) = read(&head(None, 1000), Body::from(vec![b'x'; 31_000]), share.clone()).await.unwrap();
+        let (bytes, held) = read(
+            &head(None, 1000),
+            Body::from(vec![b'x'; 31_000]),
+            share.clone(),
+        )
+        .await
+        .unwrap();
+        assert_eq!(
+            (bytes.len(), free(&share)),
+            (31_000, (OWN - 32_000, SHARED))
+        );
+        let (_, second) = read(
+            &head(None, 1000),
+            Body::from(vec![b'x'; 31_000]),
+            share.clone(),
+        )
+        .await
+        .unwrap();
         assert_eq!(free(&share), (0, SHARED - (64_000 - OWN)));
         drop((held, second));
         assert_eq!(free(&share), (OWN, SHARED));
@@ -200,7 +251,13 @@ mod tests {
     async fn those_who_send_much_take_nothing_from_those_who_send_little() {
         let all = Shared::default();
         let mut held = Vec::new();
-        while let Ok(another) = read(&head(None, 1), Body::from(vec![b'x'; LARGEST_BODY]), all.share()).await {
+        while let Ok(another) = read(
+            &head(None, 1),
+            Body::from(vec![b'x'; LARGEST_BODY]),
+            all.share(),
+        )
+        .await
+        {
             held.push(another);
         }
         assert_eq!(held.len(), SHARED / (LARGEST_BODY + 1 - OWN));
@@ -209,9 +266,22 @@ mod tests {
         // By the length that it announces, before a byte of it is read.
         assert_eq!(refused(0).await.unwrap_err(), Unread::TooMuchAtOnce);
         // The head counts as well.
-        assert_eq!(read(&head(None, LARGEST_BODY), Body::empty(), all.share()).await.unwrap_err(), Unread::TooMuchAtOnce);
+        assert_eq!(
+            read(&head(None, LARGEST_BODY), Body::empty(), all.share())
+                .await
+                .unwrap_err(),
+            Unread::TooMuchAtOnce
+        );
         for _ in 0..1000 {
-            assert!(read(&head(Some(20_000), 10_000), Body::from(vec![b'x'; 20_000]), all.share()).await.is_ok());
+            assert!(
+                read(
+                    &head(Some(20_000), 10_000),
+                    Body::from(vec![b'x'; 20_000]),
+                    all.share()
+                )
+                .await
+                .is_ok()
+            );
         }
         held.pop();
         assert!(refused(LARGEST_BODY).await.is_ok());
@@ -220,11 +290,30 @@ mod tests {
     #[tokio::test]
     async fn what_was_refused_holds_nothing() {
         let share = Shared::default().share();
-        let sent = async |body: Body, announced| read(&head(announced, 1), body, share.clone()).await;
-        assert_eq!(sent(Body::from(vec![b'x'; LARGEST_BODY + 1]), None).await.unwrap_err(), Unread::TooLarge);
-        assert_eq!(sent(Body::empty(), Some(LARGEST_BODY + 1)).await.unwrap_err(), Unread::TooLarge);
-        let chunks: [io::Result<Vec<u8>>; 2] = [Ok(vec![b'x'; 1 << 17]), Err(io::ErrorKind::ConnectionReset.into())];
-        assert_eq!(sent(Body::from_stream(stream::iter(chunks)), None).await.unwrap_err(), Unread::BrokeOff);
+        let sent =
+            async |body: Body, announced| read(&head(announced, 1), body, share.clone()).await;
+        assert_eq!(
+            sent(Body::from(vec![b'x'; LARGEST_BODY + 1]), None)
+                .await
+                .unwrap_err(),
+            Unread::TooLarge
+        );
+        assert_eq!(
+            sent(Body::empty(), Some(LARGEST_BODY + 1))
+                .await
+                .unwrap_err(),
+            Unread::TooLarge
+        );
+        let chunks: [io::Result<Vec<u8>>; 2] = [
+            Ok(vec![b'x'; 1 << 17]),
+            Err(io::ErrorKind::ConnectionReset.into()),
+        ];
+        assert_eq!(
+            sent(Body::from_stream(stream::iter(chunks)), None)
+                .await
+                .unwrap_err(),
+            Unread::BrokeOff
+        );
         assert_eq!(free(&share), (OWN, SHARED));
     }
 }

@@ -32,7 +32,9 @@ pub struct Ending {
 /// This caller's calls that wait or run.
 #[utoipa::path(get, path = "/calls", operation_id = "calls", responses((status = 200, body = Calls)))]
 pub async fn list(State(gate): State<Gate>, Extension(caller): Extension<Caller>) -> Json<Calls> {
-    Json(Calls { calls: gate.running(&caller) })
+    Json(Calls {
+        calls: gate.running(&caller),
+    })
 }
 
 /// Ends a call of this caller; whoever waits for it gets what it printed, and `cancelled`.
@@ -43,7 +45,11 @@ pub async fn list(State(gate): State<Gate>, Extension(caller): Extension<Caller>
     params(("request_id" = String, Path, description = "From GET /calls, or from the first event of a streamed reply")),
     responses((status = 202, description = "It is ending", body = Ending), (status = 404, description = "The caller has no such call", body = Body))
 )]
-pub async fn cancel(State(gate): State<Gate>, Extension(caller): Extension<Caller>, Path(request_id): Path<String>) -> Response {
+pub async fn cancel(
+    State(gate): State<Gate>,
+    Extension(caller): Extension<Caller>,
+    Path(request_id): Path<String>,
+) -> Response {
     match gate.cancel(&caller, &request_id) {
         Ok(()) => (StatusCode::ACCEPTED, Json(Ending { request_id })).into_response(),
         Err(refusal) => refused(refusal),

@@ -1,5 +1,5 @@
-//! How many connections there are at once: each is a descriptor, up to 512 KiB of a head that it sends, and its share of
-//! what requests hold.
+//! How many connections there are at once: each is a descriptor, up to 512 KiB of a head that it
+//! sends, and its share of what requests hold.
 
 use std::{
     future::{Ready, ready},
@@ -30,12 +30,12 @@ use super::{
 };
 use crate::refusal::Refusal;
 
-/// A client that takes nothing of its answer for so long is gone. The kernel counts, also while the client
-/// acknowledges and has no room (tcp(7), TCP_USER_TIMEOUT).
+/// A client that takes nothing of its answer for so long is gone. The kernel counts, also while the
+/// client acknowledges and has no room (tcp(7), TCP_USER_TIMEOUT).
 const TAKEN_WITHIN: Duration = Duration::from_secs(30);
 
-/// Gives each connection a service, up to a bound. Past it some are told so, and probes of health still answered;
-/// the others are closed as they come.
+/// Gives each connection a service, up to a bound. Past it some are told so, and probes of health
+/// still answered; the others are closed as they come.
 #[derive(Debug)]
 pub(super) struct Connections<S> {
     service: S,
@@ -65,7 +65,12 @@ impl<S: Clone> Connections<S> {
     /// Serves `most` at once.
     pub(super) fn new(service: S, most: usize) -> Self {
         let turned_away = Arc::new(Semaphore::new((most / 16).max(16)));
-        Self { service, held: Shared::default(), served: Arc::new(Semaphore::new(most)), turned_away }
+        Self {
+            service,
+            held: Shared::default(),
+            served: Arc::new(Semaphore::new(most)),
+            turned_away,
+        }
     }
 
     fn place(&self) -> io::Result<Placed<S>> {
@@ -79,7 +84,9 @@ impl<S: Clone> Connections<S> {
             return Ok(placed(place, false));
         }
         let place = Arc::clone(&self.turned_away).try_acquire_owned();
-        place.map(|place| placed(place, true)).map_err(|_| io::Error::other("there are too many connections"))
+        place
+            .map(|place| placed(place, true))
+            .map_err(|_| io::Error::other("there are too many connections"))
     }
 }
 
@@ -105,7 +112,9 @@ impl<S> Accept<TcpStream, S> for Prepare {
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
         let milliseconds = u32::try_from(TAKEN_WITHIN.as_millis()).unwrap_or(u32::MAX);
-        let prepared = stream.set_nodelay(true).and_then(|()| Ok(setsockopt(&stream, TcpUserTimeout, &milliseconds)?));
+        let prepared = stream
+            .set_nodelay(true)
+            .and_then(|()| Ok(setsockopt(&stream, TcpUserTimeout, &milliseconds)?));
         ready(prepared.map(|()| (stream, service)))
     }
 }
@@ -133,11 +142,17 @@ pub(super) fn is_past_the_bound(request: &Request) -> bool {
     request.extensions().get::<PastTheBound>().is_some()
 }
 
-/// Answers a request of such a connection with 503, and closes it. Whoever watches over this server is told how it
-/// is all the same: a crowd is no reason to restart it.
+/// Answers a request of such a connection with 503, and closes it. Whoever watches over this server
+/// is told how it is all the same: a crowd is no reason to restart it.
 pub(super) async fn answer(request: Request, next: Next) -> Response {
     let is_probe = matches!(request.uri().path(), "/health" | "/ready" | "/metrics");
-    let mut response = if is_probe { next.run(request).await } else { refused(Refusal::TooManyConnections) };
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    let mut response = if is_probe {
+        next.run(request).await
+    } else {
+        refused(Refusal::TooManyConnections)
+    };
+    response
+        .headers_mut()
+        .insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }

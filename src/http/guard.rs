@@ -27,7 +27,12 @@ impl Hosts {
     /// The loopback names, and the operator's own.
     pub fn new(own: impl IntoIterator<Item = String>) -> Self {
         let loopback = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned);
-        Self(Arc::new(loopback.into_iter().chain(own.into_iter().map(|host| host.to_ascii_lowercase())).collect()))
+        Self(Arc::new(
+            loopback
+                .into_iter()
+                .chain(own.into_iter().map(|host| host.to_ascii_lowercase()))
+                .collect(),
+        ))
     }
 
     /// The names.
@@ -37,24 +42,43 @@ impl Hosts {
 
     fn knows(&self, authority: &str) -> bool {
         !authority.contains('@')
-            && authority.parse::<Authority>().is_ok_and(|authority| self.0.iter().any(|known| known.eq_ignore_ascii_case(authority.host())))
+            && authority.parse::<Authority>().is_ok_and(|authority| {
+                self.0
+                    .iter()
+                    .any(|known| known.eq_ignore_ascii_case(authority.host()))
+            })
     }
 
     /// Why a request may not pass.
     fn refusal(&self, headers: &HeaderMap, target: Option<&str>) -> Option<&'static str> {
-        let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
-        for name in [header::HOST, header::ORIGIN, header::AUTHORIZATION, HeaderName::from_static("x-kubeconfig")] {
+        let text = |name| {
+            headers
+                .get(name)
+                .map(|value: &HeaderValue| value.to_str().unwrap_or("?"))
+        };
+        for name in [
+            header::HOST,
+            header::ORIGIN,
+            header::AUTHORIZATION,
+            HeaderName::from_static("x-kubeconfig"),
+        ] {
             if headers.get_all(name).iter().count() > 1 {
-                return Some("the request has a Host, Origin, Authorization or X-Kubeconfig header twice");
+                return Some(
+                    "the request has a Host, Origin, Authorization or X-Kubeconfig header twice",
+                );
             }
         }
         // HTTP/2 has the authority in the target instead of a header.
         let host = text(header::HOST).or(target);
         if !host.is_some_and(|host| self.knows(host)) {
-            return Some("this server is not called by that Host; the operator adds names with `--allowed-host`");
+            return Some(
+                "this server is not called by that Host; the operator adds names with `--allowed-host`",
+            );
         }
         let origin = text(header::ORIGIN)?;
-        let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        let authority = origin
+            .strip_prefix("http://")
+            .or_else(|| origin.strip_prefix("https://"));
         if authority.is_some_and(|authority| self.knows(authority)) {
             None
         } else {
@@ -71,19 +95,25 @@ pub async fn check(State(hosts): State<Hosts>, mut request: Request, next: Next)
             credential.set_sensitive(true);
         }
     }
-    let target = request.uri().authority().map(|authority| authority.as_str().to_owned());
+    let target = request
+        .uri()
+        .authority()
+        .map(|authority| authority.as_str().to_owned());
     match hosts.refusal(request.headers(), target.as_deref()) {
         Some(reason) => (StatusCode::FORBIDDEN, reason).into_response(),
         // Here and not in a layer of its own: each costs every request a copy of the router.
-        None if connections::is_past_the_bound(&request) => connections::answer(request, next).await,
+        None if connections::is_past_the_bound(&request) => {
+            connections::answer(request, next).await
+        }
         None => next.run(request).await,
     }
 }
 
-/// What rmcp leaves to its host: a bound on sessions, on what opens one, on who uses one, and on how long a body takes.
+/// What rmcp leaves to its host: a bound on sessions, on what opens one, on who uses one, and on
+/// how long a body takes.
 ///
-/// Clients that ask for JSON only, or for anything, get what the MCP specification asks them to accept;
-/// rmcp would answer 406.
+/// Clients that ask for JSON only, or for anything, get what the MCP specification asks them to
+/// accept; rmcp would answer 406.
 pub async fn mcp(
     State(sessions): State<mcp::Sessions>,
     Extension(caller): Extension<Caller>,
@@ -91,27 +121,51 @@ pub async fn mcp(
     request: Request,
     next: Next,
 ) -> Response {
-    let session = |headers: &HeaderMap| headers.get(SESSION).and_then(|id| id.to_str().ok()).map(str::to_owned);
+    let session = |headers: &HeaderMap| {
+        headers
+            .get(SESSION)
+            .and_then(|id| id.to_str().ok())
+            .map(str::to_owned)
+    };
     if session(request.headers()).is_some_and(|session| sessions.is_anothers(&session, &caller)) {
-        return (StatusCode::NOT_FOUND, "there is no such session of this caller").into_response();
+        return (
+            StatusCode::NOT_FOUND,
+            "there is no such session of this caller",
+        )
+            .into_response();
     }
     if request.method() != Method::POST {
         return next.run(request).await;
     }
-    let opens_session = !request.headers().contains_key(SESSION) && !request.headers().contains_key("mcp-protocol-version");
+    let opens_session = !request.headers().contains_key(SESSION)
+        && !request.headers().contains_key("mcp-protocol-version");
     let (mut parts, body) = request.into_parts();
     let has_session = parts.headers.contains_key(SESSION);
     let (bytes, _held) = match body::read(&parts, body, share).await {
         Ok(read) => read,
         Err(Unread::BrokeOff | Unread::TooLarge) => {
-            return (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large, or broke off").into_response();
+            return (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the body is too large, or broke off",
+            )
+                .into_response();
         }
-        Err(Unread::Late) => return (StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time").into_response(),
+        Err(Unread::Late) => {
+            return (
+                StatusCode::REQUEST_TIMEOUT,
+                "the body did not arrive in time",
+            )
+                .into_response();
+        }
         Err(unread @ Unread::TooMuchAtOnce) => return refused(unread.refusal()),
     };
     if opens_session {
         if bytes.len() > LARGEST_HELLO {
-            return (StatusCode::PAYLOAD_TOO_LARGE, "a message that opens a session is small").into_response();
+            return (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "a message that opens a session is small",
+            )
+                .into_response();
         }
         if sessions.count().await >= MOST_SESSIONS {
             return (
@@ -122,8 +176,13 @@ pub async fn mcp(
                 .into_response();
         }
     }
-    parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-    let response = next.run(Request::from_parts(parts, Body::from(bytes))).await;
+    parts.headers.insert(
+        header::ACCEPT,
+        HeaderValue::from_static("application/json, text/event-stream"),
+    );
+    let response = next
+        .run(Request::from_parts(parts, Body::from(bytes)))
+        .await;
     if let Some(session) = session(response.headers()).filter(|_| !has_session) {
         sessions.opened(&session, &caller).await;
     }

@@ -46,7 +46,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How long running calls may; then they are cancelled, and their callers still get an answer.
 const DRAIN_CALLS: Duration = Duration::from_secs(7);
 
-/// Serves every HTTP door on `listener`, to this many connections at once, until `stop` is cancelled; then drains.
+/// Serves every HTTP door on `listener`, to this many connections at once, until `stop` is
+/// cancelled; then drains.
 ///
 /// # Errors
 /// When the socket fails.
@@ -60,11 +61,24 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> io::Result<()> {
     let handle = Handle::new();
-    let router = router(gate.clone(), metrics, hosts, authentication, stop.child_token());
-    let server = axum_server::from_tcp(listener)?.acceptor(connections::Prepare).handle(handle.clone());
+    let router = router(
+        gate.clone(),
+        metrics,
+        hosts,
+        authentication,
+        stop.child_token(),
+    );
+    let server = axum_server::from_tcp(listener)?
+        .acceptor(connections::Prepare)
+        .handle(handle.clone());
     // A connection that never says a word is no client either.
     let mut server = server.first_request_timeout(HEADERS_WITHIN);
-    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(LARGEST_HEADERS);
+    server
+        .http_builder()
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_WITHIN)
+        .max_buf_size(LARGEST_HEADERS);
     server
         .http_builder()
         .http2()
@@ -81,27 +95,51 @@ pub async fn serve(
     server.serve(Connections::new(router, connections)).await
 }
 
-fn router(gate: Gate, metrics: PrometheusHandle, hosts: Hosts, authentication: Authentication, stop: CancellationToken) -> Router {
+fn router(
+    gate: Gate,
+    metrics: PrometheusHandle,
+    hosts: Hosts,
+    authentication: Authentication,
+    stop: CancellationToken,
+) -> Router {
     let (mcp, sessions) = mcp::service(gate.clone(), hosts.names(), LARGEST_BODY, stop);
-    // `route_service`, not a nested one: paths below /mcp are probes for metadata that does not exist.
+    // `route_service`, not a nested one: paths below /mcp are probes for metadata that does not
+    // exist.
     let mcp = Router::new()
         .route_service("/mcp", mcp.clone())
         .route_service("/mcp/", mcp)
         .layer(middleware::from_fn_with_state(sessions, guard::mcp))
-        .layer(middleware::from_fn_with_state(authentication.at(Door::Mcp), authentication::check));
+        .layer(middleware::from_fn_with_state(
+            authentication.at(Door::Mcp),
+            authentication::check,
+        ));
     let of_callers = Router::new()
         .route("/tools/status", get(status::tools))
-        .route("/tools/{tool}", post(tools::call).fallback(any(tools::method_not_allowed)))
+        .route(
+            "/tools/{tool}",
+            post(tools::call).fallback(any(tools::method_not_allowed)),
+        )
         .route("/calls", get(calls::list))
         .route("/calls/{request_id}", delete(calls::cancel))
         .route("/clusters", get(status::clusters))
-        .layer(middleware::from_fn_with_state(authentication, authentication::check));
+        .layer(middleware::from_fn_with_state(
+            authentication,
+            authentication::check,
+        ));
     let router = Router::new()
         .merge(of_callers)
         .route("/health", get(status::health))
         .route("/ready", get(status::ready))
         .with_state(gate)
-        .route("/metrics", get(move || async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render()) }))
+        .route(
+            "/metrics",
+            get(move || async move {
+                (
+                    [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+                    metrics.render(),
+                )
+            }),
+        )
         .merge(SwaggerUi::new("/docs").url("/openapi.json", openapi::document()))
         .merge(mcp)
         .fallback(tools::not_found)
@@ -111,8 +149,13 @@ fn router(gate: Gate, metrics: PrometheusHandle, hosts: Hosts, authentication: A
 
 /// A panic ends its request, and no other.
 fn catching_panics(router: Router) -> Router {
-    router
-        .layer(CatchPanicLayer::custom(|_| (StatusCode::INTERNAL_SERVER_ERROR, "the call ended in a fault of this server").into_response()))
+    router.layer(CatchPanicLayer::custom(|_| {
+        (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the call ended in a fault of this server",
+        )
+            .into_response()
+    }))
 }
 
 #[cfg(test)]
@@ -127,10 +170,21 @@ mod tests {
         async fn panics() {
             panic!("a fault of ours");
         }
-        let mut router = catching_panics(Router::new().route("/panics", get(panics)).route("/works", get(|| async { "ok" })));
-        for (path, status) in [("/panics", StatusCode::INTERNAL_SERVER_ERROR), ("/works", StatusCode::OK)] {
+        let mut router = catching_panics(
+            Router::new()
+                .route("/panics", get(panics))
+                .route("/works", get(|| async { "ok" })),
+        );
+        for (path, status) in [
+            ("/panics", StatusCode::INTERNAL_SERVER_ERROR),
+            ("/works", StatusCode::OK),
+        ] {
             let request = Request::get(path).body(Body::empty()).unwrap();
-            assert_eq!(router.call(request).await.unwrap().status(), status, "{path}");
+            assert_eq!(
+                router.call(request).await.unwrap().status(),
+                status,
+                "{path}"
+            );
         }
     }
 }

@@ -20,7 +20,14 @@ use crate::{
 
 #[derive(OpenApi)]
 #[openapi(
-    paths(calls::cancel, calls::list, status::clusters, status::health, status::ready, status::tools),
+    paths(
+        calls::cancel,
+        calls::list,
+        status::clusters,
+        status::health,
+        status::ready,
+        status::tools
+    ),
     components(schemas(Arguments, Body))
 )]
 struct Base;
@@ -35,22 +42,40 @@ pub fn document() -> openapi::OpenApi {
         .license(Some(openapi::License::new("Apache-2.0")))
         .build();
     for tool in Tool::ALL {
-        document.paths.add_path_operation(format!("/tools/{tool}"), vec![HttpMethod::Post], operation(tool));
+        document.paths.add_path_operation(
+            format!("/tools/{tool}"),
+            vec![HttpMethod::Post],
+            operation(tool),
+        );
     }
     document
 }
 
 fn operation(tool: Tool) -> openapi::path::Operation {
-    let body = |name: &str| ContentBuilder::new().schema(Some(Ref::from_schema_name(name))).build();
+    let body = |name: &str| {
+        ContentBuilder::new()
+            .schema(Some(Ref::from_schema_name(name)))
+            .build()
+    };
     let headers: &[(&str, &str)] = match tool {
         Tool::Argocd => &[
-            ("X-Argocd-Server", "The Argo CD server as HOST:PORT; wins over the field `argocd_server`"),
-            ("X-Argocd-Auth-Token", "A token of an account; wins over the field `argocd_auth_token`"),
-            ("X-Argocd-Ca", "The server's certificate authority, PEM in base64; wins over the field `argocd_ca`"),
+            (
+                "X-Argocd-Server",
+                "The Argo CD server as HOST:PORT; wins over the field `argocd_server`",
+            ),
+            (
+                "X-Argocd-Auth-Token",
+                "A token of an account; wins over the field `argocd_auth_token`",
+            ),
+            (
+                "X-Argocd-Ca",
+                "The server's certificate authority, PEM in base64; wins over the field `argocd_ca`",
+            ),
         ],
-        Tool::Kubectl | Tool::Helm | Tool::Istioctl => {
-            &[("X-Kubeconfig", "A kubeconfig in base64, standard or URL-safe; wins over the field `kubeconfig`")]
-        }
+        Tool::Kubectl | Tool::Helm | Tool::Istioctl => &[(
+            "X-Kubeconfig",
+            "A kubeconfig in base64, standard or URL-safe; wins over the field `kubeconfig`",
+        )],
     };
     let header = |(name, description): &(&str, &str)| {
         ParameterBuilder::new()
@@ -66,21 +91,34 @@ fn operation(tool: Tool) -> openapi::path::Operation {
         ("200", "The command ran; `exit_code` says how it ended"),
         ("400", "The request is malformed"),
         ("401", "The caller is not known"),
-        ("403", "The policy denies the command, or the server's address is not open"),
+        (
+            "403",
+            "The policy denies the command, or the server's address is not open",
+        ),
         ("413", "The request is too large"),
         ("422", "The command or the kubeconfig is not acceptable"),
         ("429", "The caller asks too often"),
         ("503", "The tool is not available, or all places are taken"),
         ("504", "The command did not end in time"),
     ] {
-        responses =
-            responses.response(status, ResponseBuilder::new().description(description).content("application/json", body("Body")).build());
+        responses = responses.response(
+            status,
+            ResponseBuilder::new()
+                .description(description)
+                .content("application/json", body("Body"))
+                .build(),
+        );
     }
     OperationBuilder::new()
         .operation_id(Some(tool.as_str()))
         .summary(Some(format!("Runs one {tool} command, confined")))
         .parameters(Some(headers.iter().map(header)))
-        .request_body(Some(RequestBodyBuilder::new().content("application/json", body("Arguments")).required(Some(Required::True)).build()))
+        .request_body(Some(
+            RequestBodyBuilder::new()
+                .content("application/json", body("Arguments"))
+                .required(Some(Required::True))
+                .build(),
+        ))
         .responses(responses.build())
         .build()
 }

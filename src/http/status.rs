@@ -27,8 +27,8 @@ pub struct ToolsStatus {
     /// By tool name: `state` and what belongs to it.
     #[schema(value_type = Object)]
     tools: BTreeMap<&'static str, ToolStatus>,
-    /// By program: `state` and what belongs to it. What stands behind a `|` is one of them; grep, sed and the like are
-    /// busybox.
+    /// By program: `state` and what belongs to it. What stands behind a `|` is one of them; grep,
+    /// sed and the like are busybox.
     #[schema(value_type = Object)]
     filters: BTreeMap<&'static str, FilterStatus>,
     /// The layers of every child on this host.
@@ -66,19 +66,31 @@ pub struct ToolStatus {
 /// The process lives.
 #[utoipa::path(get, path = "/health", operation_id = "health", responses((status = 200, body = Status)))]
 pub async fn health() -> Json<Status> {
-    Json(Status { status: "ok".into() })
+    Json(Status {
+        status: "ok".into(),
+    })
 }
 
 /// Calls of kubectl run.
 #[utoipa::path(get, path = "/ready", operation_id = "ready", responses((status = 200, body = Status), (status = 503, body = Status)))]
 pub async fn ready(State(gate): State<Gate>) -> (StatusCode, Json<Status>) {
     let missing = if gate.sandbox().is_alive() {
-        gate.sandbox().unsound().or_else(|| gate.inventory().availability(Tool::Kubectl).refusal(Tool::Kubectl).map(|(reason, _)| reason))
+        gate.sandbox().unsound().or_else(|| {
+            gate.inventory()
+                .availability(Tool::Kubectl)
+                .refusal(Tool::Kubectl)
+                .map(|(reason, _)| reason)
+        })
     } else {
         Some("the spawner has ended".into())
     };
     match missing {
-        None => (StatusCode::OK, Json(Status { status: "ok".into() })),
+        None => (
+            StatusCode::OK,
+            Json(Status {
+                status: "ok".into(),
+            }),
+        ),
         Some(status) => (StatusCode::SERVICE_UNAVAILABLE, Json(Status { status })),
     }
 }
@@ -92,8 +104,13 @@ pub struct ClusterNames {
 
 /// The clusters that this caller may name instead of sending a kubeconfig.
 #[utoipa::path(get, path = "/clusters", operation_id = "clusters", responses((status = 200, body = ClusterNames)))]
-pub async fn clusters(State(gate): State<Gate>, Extension(caller): Extension<Caller>) -> Json<ClusterNames> {
-    Json(ClusterNames { clusters: gate.clusters(&caller) })
+pub async fn clusters(
+    State(gate): State<Gate>,
+    Extension(caller): Extension<Caller>,
+) -> Json<ClusterNames> {
+    Json(ClusterNames {
+        clusters: gate.clusters(&caller),
+    })
 }
 
 /// What each tool's state is, and the layers that confine its children.
@@ -102,13 +119,32 @@ pub async fn tools(State(gate): State<Gate>) -> Json<ToolsStatus> {
     let status = |tool| {
         let availability = gate.inventory().availability(tool);
         let (reason, hint) = availability.refusal(tool).unzip();
-        (tool.as_str(), ToolStatus { availability, warm: gate.warm().waiting(tool), reason, hint })
+        (
+            tool.as_str(),
+            ToolStatus {
+                availability,
+                warm: gate.warm().waiting(tool),
+                reason,
+                hint,
+            },
+        )
     };
     let filter = |program: FilterProgram| {
         let availability = gate.inventory().filter(program);
         let (reason, hint) = availability.refusal(program, program.as_str()).unzip();
-        (program.as_str(), FilterStatus { availability, reason, hint })
+        (
+            program.as_str(),
+            FilterStatus {
+                availability,
+                reason,
+                hint,
+            },
+        )
     };
     let filters = FilterProgram::ALL.into_iter().map(filter).collect();
-    Json(ToolsStatus { tools: Tool::ALL.into_iter().map(status).collect(), filters, sandbox: Confinement::of(&gate.sandbox().layers()) })
+    Json(ToolsStatus {
+        tools: Tool::ALL.into_iter().map(status).collect(),
+        filters,
+        sandbox: Confinement::of(&gate.sandbox().layers()),
+    })
 }

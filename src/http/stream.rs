@@ -1,8 +1,8 @@
 //! A call told while it runs, for who accepts `application/x-ndjson` or `text/event-stream`.
 //!
-//! Its first event names the call, its last one is the object that any other reply is, without the output. A call that is
-//! refused before anything runs is refused as ever, with its status. Who leaves cancels it, and so does who stays and
-//! takes nothing.
+//! Its first event names the call, its last one is the object that any other reply is, without the
+//! output. A call that is refused before anything runs is refused as ever, with its status. Who
+//! leaves cancels it, and so does who stays and takes nothing.
 
 use std::{io, pin::Pin, time::Duration};
 
@@ -40,7 +40,11 @@ pub(super) enum Format {
 impl Format {
     /// What a request asks for, if it is none of one answer. Who accepts JSON too gets JSON.
     pub(super) fn asked(headers: &HeaderMap) -> Option<Self> {
-        let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+        let accepted = headers
+            .get_all(header::ACCEPT)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','));
         let format = |range: &str| match range.split(';').next().unwrap_or_default().trim() {
             "application/x-ndjson" => Some(Some(Self::Lines)),
             "text/event-stream" => Some(Some(Self::Sse)),
@@ -70,22 +74,29 @@ enum Line<'a> {
 /// A quiet call says so this often: proxies end connections that are silent for a minute.
 const ALIVE: Duration = Duration::from_secs(15);
 
-/// A client that takes nothing for so long is gone. Of HTTP/2 the kernel cannot tell: such a client may answer pings, and
-/// open no window.
+/// A client that takes nothing for so long is gone. Of HTTP/2 the kernel cannot tell: such a client
+/// may answer pings, and open no window.
 const TAKEN_WITHIN: Duration = Duration::from_secs(30);
 
 /// Runs a call and tells it.
 pub(super) async fn told(gate: Gate, caller: Caller, request: Request, format: Format) -> Response {
     let (live, events) = Live::new(true);
     let call = Box::pin(async move { gate.run(caller, request, Some(live)).await });
-    let mut telling = Telling { events, call: Some(call), end: None };
+    let mut telling = Telling {
+        events,
+        call: Some(call),
+        end: None,
+    };
     let first = match telling.next().await {
         Some(Told::End(outcome)) if outcome.ran.is_none() => return rendered(&outcome),
         Some(first) => first,
         None => return StatusCode::INTERNAL_SERVER_ERROR.into_response(), // it has an end
     };
     let told = handed_on(first, telling, TAKEN_WITHIN);
-    let unbuffered = [(header::CACHE_CONTROL, "no-store"), (HeaderName::from_static("x-accel-buffering"), "no")];
+    let unbuffered = [
+        (header::CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
     match format {
         Format::Lines => {
             let lines = told.map(|told| {
@@ -93,18 +104,30 @@ pub(super) async fn told(gate: Gate, caller: Caller, request: Request, format: F
                 line.push('\n');
                 Ok::<_, io::Error>(Bytes::from(line))
             });
-            (unbuffered, [(header::CONTENT_TYPE, "application/x-ndjson")], HttpBody::from_stream(lines)).into_response()
+            (
+                unbuffered,
+                [(header::CONTENT_TYPE, "application/x-ndjson")],
+                HttpBody::from_stream(lines),
+            )
+                .into_response()
         }
         Format::Sse => {
-            let events = told.map(|told| told.map(|told| sse::Event::default().event(told.name()).data(told.json())));
+            let events = told.map(|told| {
+                told.map(|told| sse::Event::default().event(told.name()).data(told.json()))
+            });
             (unbuffered, Sse::new(events)).into_response()
         }
     }
 }
 
-/// What is told, from a task of its own: a body is asked for more only while its client takes some, and neither a call nor
-/// what waits to be told may depend on that. A client that comes back too late finds an error, not an end.
-fn handed_on(first: Told, mut telling: Telling, within: Duration) -> impl Stream<Item = io::Result<Told>> + Send {
+/// What is told, from a task of its own: a body is asked for more only while its client takes some,
+/// and neither a call nor what waits to be told may depend on that. A client that comes back too
+/// late finds an error, not an end.
+fn handed_on(
+    first: Told,
+    mut telling: Telling,
+    within: Duration,
+) -> impl Stream<Item = io::Result<Told>> + Send {
     let (sender, receiver) = channel(1);
     tokio::spawn(async move {
         let mut next = Some(first);
@@ -120,7 +143,10 @@ fn handed_on(first: Told, mut telling: Telling, within: Duration) -> impl Stream
     });
     stream::unfold(Some(receiver), |receiver| async move {
         let mut receiver: Receiver<Told> = receiver?;
-        let told = receiver.recv().await.ok_or_else(|| io::ErrorKind::TimedOut.into());
+        let told = receiver
+            .recv()
+            .await
+            .ok_or_else(|| io::ErrorKind::TimedOut.into());
         let goes_on = matches!(&told, Ok(Told::Event(_) | Told::Alive));
         Some((told, goes_on.then_some(receiver)))
     })
@@ -173,7 +199,10 @@ impl Told {
     fn json(&self) -> String {
         let line = match self {
             Self::Event(Event::Started { request_id }) => Line::Started { request_id },
-            Self::Event(Event::Output { stream, text }) => Line::Output { stream: stream.as_str(), text },
+            Self::Event(Event::Output { stream, text }) => Line::Output {
+                stream: stream.as_str(),
+                text,
+            },
             Self::Alive => Line::Alive,
             Self::End(outcome) => Line::End(Box::new(outcome.body())),
         };
@@ -187,7 +216,8 @@ mod tests {
 
     use super::*;
 
-    /// A call that never ends and has more to tell than is taken; and what is cancelled when it is dropped.
+    /// A call that never ends and has more to tell than is taken; and what is cancelled when it is
+    /// dropped.
     fn endless() -> (Telling, CancellationToken) {
         let (sender, events) = channel(16);
         let cancelled = CancellationToken::new();
@@ -195,11 +225,23 @@ mod tests {
         let call = async move {
             loop {
                 let text = "line\n".to_owned();
-                let _ = sender.send(Event::Output { stream: crate::output::Stream::Stdout, text }).await;
+                let _ = sender
+                    .send(Event::Output {
+                        stream: crate::output::Stream::Stdout,
+                        text,
+                    })
+                    .await;
                 let _ = &guard;
             }
         };
-        (Telling { events, call: Some(Box::pin(call)), end: None }, cancelled)
+        (
+            Telling {
+                events,
+                call: Some(Box::pin(call)),
+                end: None,
+            },
+            cancelled,
+        )
     }
 
     #[tokio::test]
@@ -207,10 +249,15 @@ mod tests {
         let (telling, cancelled) = endless();
         let mut told = Box::pin(handed_on(Told::Alive, telling, Duration::from_millis(50)));
         assert!(matches!(told.next().await, Some(Ok(Told::Alive))));
-        timeout(Duration::from_secs(10), cancelled.cancelled()).await.expect("the call is ended");
+        timeout(Duration::from_secs(10), cancelled.cancelled())
+            .await
+            .expect("the call is ended");
         // One that was on its way, and no end.
         assert!(matches!(told.next().await, Some(Ok(Told::Event(_)))));
-        assert_eq!(told.next().await.unwrap().err().unwrap().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(
+            told.next().await.unwrap().err().unwrap().kind(),
+            io::ErrorKind::TimedOut
+        );
         assert!(told.next().await.is_none());
     }
 
@@ -219,6 +266,8 @@ mod tests {
         let (telling, cancelled) = endless();
         let told = handed_on(Told::Alive, telling, Duration::from_secs(3600));
         drop(told);
-        timeout(Duration::from_secs(10), cancelled.cancelled()).await.expect("the call is ended");
+        timeout(Duration::from_secs(10), cancelled.cancelled())
+            .await
+            .expect("the call is ended");
     }
 }

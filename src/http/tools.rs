@@ -47,33 +47,50 @@ pub async fn call(
 
 async fn read(parts: &Parts, body: HttpBody, share: Share) -> Result<(Arguments, Held), Refusal> {
     // Asking for this type makes a browser ask first, and there is nobody who answers it.
-    let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type = parts
+        .headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     if content_type.split(';').next().map(str::trim) != Some("application/json") {
         return Err(no_request("the Content-Type is not application/json"));
     }
-    let (bytes, held) = body::read(parts, body, share).await.map_err(Unread::refusal)?;
+    let (bytes, held) = body::read(parts, body, share)
+        .await
+        .map_err(Unread::refusal)?;
     // serde would take an array for the fields in order.
     if !bytes.trim_ascii_start().starts_with(b"{") {
         return Err(no_request("the body is no JSON object"));
     }
     // serde_json's messages name fields and places, and quote no value of ours to hide.
     let arguments = serde_json::from_slice(&bytes);
-    Ok((arguments.map_err(|error| no_request(&format!("the body is not a request: {}", without_values(&error))))?, held))
+    Ok((
+        arguments.map_err(|error| {
+            no_request(&format!(
+                "the body is not a request: {}",
+                without_values(&error)
+            ))
+        })?,
+        held,
+    ))
 }
 
 /// What is sent is no call.
 pub(super) fn no_request(reason: &str) -> Refusal {
-    let hint = r#"send JSON like {"command": "get pods -n default"} with Content-Type: application/json"#;
-    Refusal::Request { reason: reason.to_owned(), hint: hint.to_owned() }
+    let hint =
+        r#"send JSON like {"command": "get pods -n default"} with Content-Type: application/json"#;
+    Refusal::Request {
+        reason: reason.to_owned(),
+        hint: hint.to_owned(),
+    }
 }
 
 /// serde's sentence, but never the caller's text: a value may be a kubeconfig.
 fn without_values(error: &serde_json::Error) -> String {
     let place = format!("line {} column {}", error.line(), error.column());
     match error.classify() {
-        serde_json::error::Category::Data => {
-            Arguments::wrong_field(error).unwrap_or_else(|| format!("a field has the wrong type, at {place}"))
-        }
+        serde_json::error::Category::Data => Arguments::wrong_field(error)
+            .unwrap_or_else(|| format!("a field has the wrong type, at {place}")),
         _ => format!("it is no JSON, at {place}"),
     }
 }
@@ -94,7 +111,9 @@ pub async fn method_not_allowed() -> Response {
         hint: r#"POST {"command": "get pods"} with Content-Type: application/json"#.into(),
     };
     let mut response = with_status(StatusCode::METHOD_NOT_ALLOWED, refusal);
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+    response
+        .headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static("POST"));
     response
 }
 
@@ -112,13 +131,20 @@ fn with_status(status: StatusCode, refusal: Refusal) -> Response {
 }
 
 pub(super) fn rendered(outcome: &Outcome) -> Response {
-    let code = outcome.refusal.as_ref().map_or(StatusCode::OK, |refusal| status(refusal.code()));
+    let code = outcome
+        .refusal
+        .as_ref()
+        .map_or(StatusCode::OK, |refusal| status(refusal.code()));
     let mut response = (code, Json(outcome.body())).into_response();
     if let Some(seconds) = outcome.refusal.as_ref().and_then(Refusal::retry_after) {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if code == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
 }
@@ -127,13 +153,17 @@ pub(super) fn rendered(outcome: &Outcome) -> Response {
 fn status(code: Code) -> StatusCode {
     match code {
         Code::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
-        Code::ConfirmationRequired | Code::EgressDenied | Code::PolicyDenied => StatusCode::FORBIDDEN,
+        Code::ConfirmationRequired | Code::EgressDenied | Code::PolicyDenied => {
+            StatusCode::FORBIDDEN
+        }
         Code::InvalidCommand | Code::InvalidKubeconfig => StatusCode::UNPROCESSABLE_ENTITY,
         Code::InvalidRequest => StatusCode::BAD_REQUEST,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         Code::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Code::Overloaded | Code::SandboxUnavailable | Code::ToolUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::Overloaded | Code::SandboxUnavailable | Code::ToolUnavailable => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Code::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::Timeout => StatusCode::GATEWAY_TIMEOUT,
         Code::UnknownCall | Code::UnknownTool => StatusCode::NOT_FOUND,

@@ -30,8 +30,17 @@ pub(super) struct Certificates {
 }
 
 /// Reads base64 of one or more PEM certificates, which have to be valid still.
-pub(super) fn certificates(data: &str, line: usize, key: &'static str, now: SystemTime) -> Result<Certificates, KubeconfigError> {
-    let wrong = || KubeconfigError::Pem { line, key, expected: "certificates" };
+pub(super) fn certificates(
+    data: &str,
+    line: usize,
+    key: &'static str,
+    now: SystemTime,
+) -> Result<Certificates, KubeconfigError> {
+    let wrong = || KubeconfigError::Pem {
+        line,
+        key,
+        expected: "certificates",
+    };
     let pem = decode(data).map_err(|_| wrong())?;
     if !is_plain_pem(pem.expose()) {
         return Err(wrong());
@@ -42,15 +51,20 @@ pub(super) fn certificates(data: &str, line: usize, key: &'static str, now: Syst
     for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(pem.expose()) {
         let (kind, der) = section.map_err(|_| wrong())?;
         let (rest, certificate) = X509Certificate::from_der(&der).map_err(|_| wrong())?;
-        if kind != SectionKind::Certificate || !rest.is_empty() || sections.len() == MOST_CERTIFICATES {
+        if kind != SectionKind::Certificate
+            || !rest.is_empty()
+            || sections.len() == MOST_CERTIFICATES
+        {
             return Err(wrong());
         }
-        expiries.push(u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or_default());
+        expiries
+            .push(u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or_default());
         public_key.get_or_insert_with(|| certificate.public_key().raw.to_vec());
         sections.push(der);
     }
     let public_key = public_key.ok_or_else(wrong)?;
-    // A bundle of authorities may hold old ones beside the present one; what identifies the caller is the first.
+    // A bundle of authorities may hold old ones beside the present one; what identifies the caller
+    // is the first.
     let last = match key {
         "certificate-authority-data" => expiries.iter().max(),
         _ => expiries.first(),
@@ -58,7 +72,10 @@ pub(super) fn certificates(data: &str, line: usize, key: &'static str, now: Syst
     if let Some(&at) = last.filter(|at| SystemTime::UNIX_EPOCH + Duration::from_secs(**at) < now) {
         return Err(KubeconfigError::Expired { line, key, at });
     }
-    Ok(Certificates { sections, public_key })
+    Ok(Certificates {
+        sections,
+        public_key,
+    })
 }
 
 impl Certificates {
@@ -68,11 +85,15 @@ impl Certificates {
     }
 
     fn pem(&self) -> String {
-        self.sections.iter().map(|der| pem_text("CERTIFICATE", der).to_string()).collect()
+        self.sections
+            .iter()
+            .map(|der| pem_text("CERTIFICATE", der).to_string())
+            .collect()
     }
 }
 
-/// Reads base64 of the PEM certificates of an authority, one of which has to be valid `now`; gives them as PEM.
+/// Reads base64 of the PEM certificates of an authority, one of which has to be valid `now`; gives
+/// them as PEM.
 ///
 /// # Errors
 /// When they are no certificates, or none of them is valid any more.
@@ -81,8 +102,16 @@ pub fn authority(data: &str, now: SystemTime) -> Result<String, KubeconfigError>
 }
 
 /// Reads base64 of one PEM private key, which has to be that of the certificate.
-pub(super) fn private_key(data: &SecretString, line: usize, of: &Certificates) -> Result<SecretString, KubeconfigError> {
-    let wrong = || KubeconfigError::Pem { line, key: "client-key-data", expected: "a private key" };
+pub(super) fn private_key(
+    data: &SecretString,
+    line: usize,
+    of: &Certificates,
+) -> Result<SecretString, KubeconfigError> {
+    let wrong = || KubeconfigError::Pem {
+        line,
+        key: "client-key-data",
+        expected: "a private key",
+    };
     let pem = decode(data.expose()).map_err(|_| wrong())?;
     if !is_plain_pem(pem.expose()) {
         return Err(wrong());
@@ -96,21 +125,28 @@ pub(super) fn private_key(data: &SecretString, line: usize, of: &Certificates) -
         _ => return Err(wrong()),
     };
     let signing = any_supported_type(&key).map_err(|_| KubeconfigError::KeyKind { line })?;
-    if signing.public_key().is_none_or(|public| public.as_ref() != of.public_key.as_slice()) {
+    if signing
+        .public_key()
+        .is_none_or(|public| public.as_ref() != of.public_key.as_slice())
+    {
         return Err(KubeconfigError::KeyMismatch { line });
     }
     let text = pem_text(label, key.secret_der());
     Ok(SecretString::new(BASE64_STANDARD.encode(text.as_bytes())))
 }
 
-/// Whether Go sees the sections that we see: it leaves out a section whose first or last line says more, one
-/// without the base64's padding, and one that another begins in (Go 1.26 encoding/pem/pem.go, Decode), and takes
-/// any kind of private key for the key (crypto/tls/tls.go, X509KeyPair).
+/// Whether Go sees the sections that we see: it leaves out a section whose first or last line says
+/// more, one without the base64's padding, and one that another begins in (Go 1.26
+/// encoding/pem/pem.go, Decode), and takes any kind of private key for the key (crypto/tls/tls.go,
+/// X509KeyPair).
 fn is_plain_pem(pem: &[u8]) -> bool {
     let (mut open, mut characters) = (None, 0);
     let plain = pem.split(|&byte| byte == b'\n').all(|line| {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if !line.iter().all(|&byte| byte >= b' ' && byte != 0x7f || byte == b'\t') {
+        if !line
+            .iter()
+            .all(|&byte| byte >= b' ' && byte != 0x7f || byte == b'\t')
+        {
             return false;
         }
         let line = line.trim_ascii_end();
@@ -119,15 +155,28 @@ fn is_plain_pem(pem: &[u8]) -> bool {
             return match (open, rest.strip_suffix(b"-----")) {
                 (None, Some(label)) => {
                     open = Some(label);
-                    !label.ends_with(b"PRIVATE KEY") || [b"PRIVATE KEY".as_slice(), b"EC PRIVATE KEY", b"RSA PRIVATE KEY"].contains(&label)
+                    !label.ends_with(b"PRIVATE KEY")
+                        || [
+                            b"PRIVATE KEY".as_slice(),
+                            b"EC PRIVATE KEY",
+                            b"RSA PRIVATE KEY",
+                        ]
+                        .contains(&label)
                 }
                 _ => false,
             };
         }
         match line.strip_prefix(b"-----END ") {
-            Some(rest) => open.take().is_some_and(|label| rest.strip_suffix(b"-----") == Some(label)) && characters % 4 == 0,
+            Some(rest) => {
+                open.take()
+                    .is_some_and(|label| rest.strip_suffix(b"-----") == Some(label))
+                    && characters % 4 == 0
+            }
             None => {
-                characters += line.iter().filter(|byte| !byte.is_ascii_whitespace()).count();
+                characters += line
+                    .iter()
+                    .filter(|byte| !byte.is_ascii_whitespace())
+                    .count();
                 true
             }
         }
@@ -135,7 +184,8 @@ fn is_plain_pem(pem: &[u8]) -> bool {
     plain && open.is_none()
 }
 
-/// Whether the third field of an ECPrivateKey is its parameters (RFC 5915, section 3), without which Go reads none.
+/// Whether the third field of an ECPrivateKey is its parameters (RFC 5915, section 3), without
+/// which Go reads none.
 fn names_its_curve(sec1: &[u8]) -> bool {
     let third = || {
         let (_, key) = Any::from_der(sec1).ok()?;
@@ -149,9 +199,15 @@ fn names_its_curve(sec1: &[u8]) -> bool {
 fn pem_text(label: &str, der: &[u8]) -> Zeroizing<String> {
     let body = Zeroizing::new(BASE64_STANDARD.encode(der));
     // Room for all of it, so that growing leaves no copy of a key behind.
-    let mut text = Zeroizing::new(String::with_capacity(body.len() + body.len() / 64 + 2 * label.len() + 40));
+    let mut text = Zeroizing::new(String::with_capacity(
+        body.len() + body.len() / 64 + 2 * label.len() + 40,
+    ));
     text.push_str(&format!("-----BEGIN {label}-----\n"));
-    for line in body.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()) {
+    for line in body
+        .as_bytes()
+        .chunks(64)
+        .filter_map(|line| std::str::from_utf8(line).ok())
+    {
         text.push_str(line);
         text.push('\n');
     }

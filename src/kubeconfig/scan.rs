@@ -67,9 +67,15 @@ pub fn scan(bytes: &[u8]) -> Result<Node, KubeconfigError> {
     };
     characters(text)?;
     if text.contains('%')
-        && let Some((index, _)) = text.lines().enumerate().find(|(_, line)| line.starts_with('%'))
+        && let Some((index, _)) = text
+            .lines()
+            .enumerate()
+            .find(|(_, line)| line.starts_with('%'))
     {
-        return Err(KubeconfigError::Yaml { line: index + 1, what: "a YAML directive" });
+        return Err(KubeconfigError::Yaml {
+            line: index + 1,
+            what: "a YAML directive",
+        });
     }
     match Shortened::of(text) {
         Some(short) => tree(short.text(), Some(&short)),
@@ -79,12 +85,21 @@ pub fn scan(bytes: &[u8]) -> Result<Node, KubeconfigError> {
 
 /// The tree of one document, whose `text` may have been shortened.
 fn tree<'t>(text: &'t str, short: Option<&'t Shortened<'t>>) -> Result<Node, KubeconfigError> {
-    let mut events = Events { parser: Parser::new_from_str(text), short, nodes: 0 };
+    let mut events = Events {
+        parser: Parser::new_from_str(text),
+        short,
+        nodes: 0,
+    };
     let mut documents = 0;
     let mut root = None;
     while let Some((event, line)) = events.next()? {
         match event {
-            Event::DocumentStart(_) if documents == 1 => return Err(KubeconfigError::Yaml { line, what: "a second YAML document" }),
+            Event::DocumentStart(_) if documents == 1 => {
+                return Err(KubeconfigError::Yaml {
+                    line,
+                    what: "a second YAML document",
+                });
+            }
             Event::DocumentStart(_) => documents = 1,
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
             event => root = Some(events.node(event, line, 0)?),
@@ -93,25 +108,34 @@ fn tree<'t>(text: &'t str, short: Option<&'t Shortened<'t>>) -> Result<Node, Kub
     root.ok_or(KubeconfigError::Empty)
 }
 
-/// No byte-order mark, no control character but newline and tab, and none of the characters that YAML 1.1 takes for
-/// a line break and YAML 1.2 for text.
+/// No byte-order mark, no control character but newline and tab, and none of the characters that
+/// YAML 1.1 takes for a line break and YAML 1.2 for text.
 fn characters(text: &str) -> Result<(), KubeconfigError> {
     // What most files are, in one pass.
-    if all(text.as_bytes(), |byte| matches!(byte, b' '..=b'~' | b'\n' | b'\t')) {
+    if all(text.as_bytes(), |byte| {
+        matches!(byte, b' '..=b'~' | b'\n' | b'\t')
+    }) {
         return Ok(());
     }
     for (index, line) in text.split('\n').enumerate() {
         if let Some(character) = line.chars().find(|&c| is_read_differently(c)) {
-            return Err(KubeconfigError::Character { line: index + 1, code: character.into() });
+            return Err(KubeconfigError::Character {
+                line: index + 1,
+                code: character.into(),
+            });
         }
     }
     Ok(())
 }
 
-/// Whether a reader of YAML 1.1, as Go's is, refuses the character, drops it or takes it for a line break, even
-/// between the quotes of JSON.
+/// Whether a reader of YAML 1.1, as Go's is, refuses the character, drops it or takes it for a line
+/// break, even between the quotes of JSON.
 fn is_read_differently(c: char) -> bool {
-    c.is_control() && c != '\t' || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+    c.is_control() && c != '\t'
+        || matches!(
+            c,
+            '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+        )
 }
 
 struct Events<'t> {
@@ -126,7 +150,9 @@ impl<'t> Events<'t> {
         match self.parser.next_event() {
             None => Ok(None),
             Some(Ok((event, span))) => Ok(Some((event, line_of(span)))),
-            Some(Err(error)) => Err(KubeconfigError::Syntax { line: error.marker().line() }),
+            Some(Err(error)) => Err(KubeconfigError::Syntax {
+                line: error.marker().line(),
+            }),
         }
     }
 
@@ -136,7 +162,12 @@ impl<'t> Events<'t> {
     }
 
     /// The value that begins with `event`.
-    fn node(&mut self, event: Event<'t>, line: usize, depth: usize) -> Result<Node, KubeconfigError> {
+    fn node(
+        &mut self,
+        event: Event<'t>,
+        line: usize,
+        depth: usize,
+    ) -> Result<Node, KubeconfigError> {
         let refused = |what| KubeconfigError::Yaml { line, what };
         self.nodes += 1;
         if self.nodes > MOST_NODES {
@@ -148,7 +179,9 @@ impl<'t> Events<'t> {
         let (anchor, tagged) = match &event {
             Event::Alias(_) => return Err(refused("a YAML alias")),
             Event::Scalar(_, _, anchor, tag) => (*anchor, tag.is_some()),
-            Event::SequenceStart(anchor, tag) | Event::MappingStart(anchor, tag) => (*anchor, tag.is_some()),
+            Event::SequenceStart(anchor, tag) | Event::MappingStart(anchor, tag) => {
+                (*anchor, tag.is_some())
+            }
             _ => (0, false),
         };
         if anchor != 0 {
@@ -157,15 +190,24 @@ impl<'t> Events<'t> {
         if tagged {
             return Err(refused("a YAML tag"));
         }
-        // An escape can say what may not stand there itself. Line breaks are written as escapes again.
+        // An escape can say what may not stand there itself. Line breaks are written as escapes
+        // again.
         if let Event::Scalar(text, ..) = &event
             && !text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
-            && let Some(character) = text.chars().find(|&c| is_read_differently(c) && c != '\n' && c != '\r')
+            && let Some(character) = text
+                .chars()
+                .find(|&c| is_read_differently(c) && c != '\n' && c != '\r')
         {
-            return Err(KubeconfigError::Character { line, code: character.into() });
+            return Err(KubeconfigError::Character {
+                line,
+                code: character.into(),
+            });
         }
         let value = match event {
-            Event::Scalar(text, style, ..) => Value::Scalar { text: self.whole(text), plain: style == ScalarStyle::Plain },
+            Event::Scalar(text, style, ..) => Value::Scalar {
+                text: self.whole(text),
+                plain: style == ScalarStyle::Plain,
+            },
             Event::SequenceStart(..) => Value::List(self.list(line, depth)?),
             Event::MappingStart(..) => Value::Map(self.map(line, depth)?),
             _ => return Err(KubeconfigError::Syntax { line }),
@@ -204,9 +246,13 @@ impl<'t> Events<'t> {
             };
             let refused = |what| KubeconfigError::Yaml { line, what };
             let key = match self.node(event, line, depth + 1)?.value {
-                Value::Scalar { text, plain } if plain && *text == "<<" => return Err(refused("a YAML merge key")),
+                Value::Scalar { text, plain } if plain && *text == "<<" => {
+                    return Err(refused("a YAML merge key"));
+                }
                 Value::Scalar { mut text, .. } => std::mem::take(&mut *text),
-                Value::List(_) | Value::Map(_) => return Err(refused("a key that is not a plain name")),
+                Value::List(_) | Value::Map(_) => {
+                    return Err(refused("a key that is not a plain name"));
+                }
             };
             if key.len() > LONGEST_KEY {
                 return Err(refused("a key that is longer than YAML lets it be"));
@@ -220,7 +266,10 @@ impl<'t> Events<'t> {
                 _ => !seen.insert(key.clone()),
             };
             if known {
-                return Err(KubeconfigError::DuplicateKey { line, key: key_name(&key) });
+                return Err(KubeconfigError::DuplicateKey {
+                    line,
+                    key: key_name(&key),
+                });
             }
             let (event, line) = self.inside(line)?;
             entries.push((key, self.node(event, line, depth + 1)?));
@@ -248,9 +297,20 @@ mod tests {
     fn told(node: &Node) -> String {
         match &node.value {
             Value::Scalar { text, plain } => format!("{} {plain} {:?}", node.line, **text),
-            Value::List(items) => format!("{} {:?}", node.line, items.iter().map(told).collect::<Vec<_>>()),
+            Value::List(items) => format!(
+                "{} {:?}",
+                node.line,
+                items.iter().map(told).collect::<Vec<_>>()
+            ),
             Value::Map(entries) => {
-                format!("{} {:?}", node.line, entries.iter().map(|(key, node)| (key, told(node))).collect::<Vec<_>>())
+                format!(
+                    "{} {:?}",
+                    node.line,
+                    entries
+                        .iter()
+                        .map(|(key, node)| (key, told(node)))
+                        .collect::<Vec<_>>()
+                )
             }
         }
     }
@@ -328,12 +388,16 @@ mod tests {
             let text = text.replace("RUN", &run);
             let short = Shortened::of(&text).unwrap();
             assert!(short.text().len() < text.len(), "{text}");
-            let [short, long] = [tree(short.text(), Some(&short)), tree(&text, None)].map(|read| read.map(|node| told(&node)));
+            let [short, long] = [tree(short.text(), Some(&short)), tree(&text, None)]
+                .map(|read| read.map(|node| told(&node)));
             assert_eq!(short, long, "{text}");
         }
         // A character of a private plane is none of a tag's, so it is refused for its syntax.
         for tag in [format!("!{run} x"), format!("!<{run}> x")] {
-            assert!(scan(tag.as_bytes()).is_err() && tree(&tag, None).is_err(), "{tag}");
+            assert!(
+                scan(tag.as_bytes()).is_err() && tree(&tag, None).is_err(),
+                "{tag}"
+            );
         }
     }
 
@@ -353,11 +417,19 @@ mod tests {
     #[test]
     fn a_key_is_found_again_however_many_stand_between() {
         for length in [1, 2, FEW - 1, FEW, FEW + 1, 3 * FEW] {
-            let keys: Vec<String> = (0..length).map(|number| format!("k{number}: 1\n")).collect();
+            let keys: Vec<String> = (0..length)
+                .map(|number| format!("k{number}: 1\n"))
+                .collect();
             assert!(scan(keys.concat().as_bytes()).is_ok(), "{length}");
             for again in [0, length / 2, length - 1] {
                 let text = format!("{}{}", keys.concat(), keys[again]);
-                assert!(matches!(scan(text.as_bytes()), Err(KubeconfigError::DuplicateKey { .. })), "{length}, again {again}");
+                assert!(
+                    matches!(
+                        scan(text.as_bytes()),
+                        Err(KubeconfigError::DuplicateKey { .. })
+                    ),
+                    "{length}, again {again}"
+                );
             }
         }
     }

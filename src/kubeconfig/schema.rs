@@ -66,17 +66,39 @@ pub type ReadFile<'a> = &'a dyn Fn(&str) -> io::Result<SecretBytes>;
 
 impl Config {
     /// Reads the whole file, all clusters, users and contexts included.
-    pub fn read(root: Node, terms: &Terms, files: Option<ReadFile<'_>>) -> Result<Self, KubeconfigError> {
-        let mut config = Self { clusters: Vec::new(), users: Vec::new(), contexts: Vec::new(), current_context: None };
+    pub fn read(
+        root: Node,
+        terms: &Terms,
+        files: Option<ReadFile<'_>>,
+    ) -> Result<Self, KubeconfigError> {
+        let mut config = Self {
+            clusters: Vec::new(),
+            users: Vec::new(),
+            contexts: Vec::new(),
+            current_context: None,
+        };
         let (mut version, mut kind) = (None, None);
         for (key, node) in root.map("the kubeconfig")? {
             match key.as_str() {
                 "apiVersion" => version = node.text("apiVersion")?,
                 "kind" => kind = node.text("kind")?,
-                "clusters" => config.clusters = node.entries("clusters", "cluster", |node| Cluster::read(node, terms, files))?,
-                "users" => config.users = node.entries("users", "user", |node| User::read(node, terms, files))?,
-                "contexts" => config.contexts = node.entries("contexts", "context", Context::read)?,
-                "current-context" => config.current_context = node.text("current-context")?.filter(|name| !name.is_empty()),
+                "clusters" => {
+                    config.clusters = node.entries("clusters", "cluster", |node| {
+                        Cluster::read(node, terms, files)
+                    })?
+                }
+                "users" => {
+                    config.users =
+                        node.entries("users", "user", |node| User::read(node, terms, files))?
+                }
+                "contexts" => {
+                    config.contexts = node.entries("contexts", "context", Context::read)?
+                }
+                "current-context" => {
+                    config.current_context = node
+                        .text("current-context")?
+                        .filter(|name| !name.is_empty())
+                }
                 "preferences" | "extensions" => {} // what minikube and old kubectl write; never passed on
                 _ => return Err(unknown("", &key, node.line)),
             }
@@ -89,32 +111,57 @@ impl Config {
 }
 
 impl Cluster {
-    fn read(node: Node, terms: &Terms, files: Option<ReadFile<'_>>) -> Result<Self, KubeconfigError> {
+    fn read(
+        node: Node,
+        terms: &Terms,
+        files: Option<ReadFile<'_>>,
+    ) -> Result<Self, KubeconfigError> {
         let line = node.line;
-        let (mut server, mut authority, mut tls_server_name, mut insecure_skip_tls_verify) = (None, None, None, false);
+        let (mut server, mut authority, mut tls_server_name, mut insecure_skip_tls_verify) =
+            (None, None, None, false);
         let mut certificate_authority = None;
         for (key, node) in node.map("cluster")? {
             let at = node.line;
             match key.as_str() {
                 "server" => server = node.text("server")?.map(|text| (text, at)),
-                "certificate-authority-data" => authority = node.text("certificate-authority-data")?.map(|text| (text, at)),
+                "certificate-authority-data" => {
+                    authority = node
+                        .text("certificate-authority-data")?
+                        .map(|text| (text, at))
+                }
                 "extensions" => {}
                 // Off is the default, and off is what the child gets.
                 "insecure-skip-tls-verify" if node.is_plain("false") => {}
-                "insecure-skip-tls-verify" if terms.insecure_skip_tls_verify && node.is_plain("true") => insecure_skip_tls_verify = true,
-                "certificate-authority" if files.is_some() => {
-                    certificate_authority = node.text("certificate-authority")?.map(|text| (text, at));
+                "insecure-skip-tls-verify"
+                    if terms.insecure_skip_tls_verify && node.is_plain("true") =>
+                {
+                    insecure_skip_tls_verify = true
                 }
-                "tls-server-name" if terms.tls_server_name => tls_server_name = node.text("tls-server-name")?.map(|text| (text, at)),
+                "certificate-authority" if files.is_some() => {
+                    certificate_authority =
+                        node.text("certificate-authority")?.map(|text| (text, at));
+                }
+                "tls-server-name" if terms.tls_server_name => {
+                    tls_server_name = node.text("tls-server-name")?.map(|text| (text, at))
+                }
                 "disable-compression" if node.is_plain("true") || node.is_plain("false") => {}
                 _ => return Err(unknown("clusters[].cluster.", &key, at)),
             }
         }
-        let (server, server_line) = server.ok_or(KubeconfigError::Missing { line, key: "server" })?;
+        let (server, server_line) = server.ok_or(KubeconfigError::Missing {
+            line,
+            key: "server",
+        })?;
         Ok(Self {
             server,
             server_line,
-            certificate_authority_data: content(files, authority, certificate_authority, "certificate-authority", identity)?,
+            certificate_authority_data: content(
+                files,
+                authority,
+                certificate_authority,
+                "certificate-authority",
+                identity,
+            )?,
             tls_server_name,
             insecure_skip_tls_verify,
         })
@@ -122,41 +169,92 @@ impl Cluster {
 }
 
 impl User {
-    fn read(node: Node, terms: &Terms, files: Option<ReadFile<'_>>) -> Result<Self, KubeconfigError> {
-        let mut user = Self { line: node.line, ..Self::default() };
+    fn read(
+        node: Node,
+        terms: &Terms,
+        files: Option<ReadFile<'_>>,
+    ) -> Result<Self, KubeconfigError> {
+        let mut user = Self {
+            line: node.line,
+            ..Self::default()
+        };
         let (mut client_certificate, mut client_key, mut token_file) = (None, None, None);
         let impersonates = !terms.impersonation.users.is_empty();
         for (key, node) in node.map("user")? {
             let at = node.line;
             match key.as_str() {
-                "token" => user.token = node.text("token")?.map(|text| (SecretString::new(text), at)),
-                "client-certificate-data" => user.client_certificate_data = node.text("client-certificate-data")?.map(|text| (text, at)),
-                "client-key-data" => user.client_key_data = node.text("client-key-data")?.map(|text| (SecretString::new(text), at)),
-                "username" if terms.passwords => user.username = node.text("username")?.map(|text| (text, at)),
-                "password" if terms.passwords => user.password = node.text("password")?.map(|text| (SecretString::new(text), at)),
+                "token" => {
+                    user.token = node
+                        .text("token")?
+                        .map(|text| (SecretString::new(text), at))
+                }
+                "client-certificate-data" => {
+                    user.client_certificate_data =
+                        node.text("client-certificate-data")?.map(|text| (text, at))
+                }
+                "client-key-data" => {
+                    user.client_key_data = node
+                        .text("client-key-data")?
+                        .map(|text| (SecretString::new(text), at))
+                }
+                "username" if terms.passwords => {
+                    user.username = node.text("username")?.map(|text| (text, at))
+                }
+                "password" if terms.passwords => {
+                    user.password = node
+                        .text("password")?
+                        .map(|text| (SecretString::new(text), at))
+                }
                 "as" if impersonates => user.impersonate = node.text("as")?.map(|text| (text, at)),
                 "as-groups" if impersonates => user.impersonate_groups = node.texts("as-groups")?,
                 "client-certificate" if files.is_some() => {
                     client_certificate = node.text("client-certificate")?.map(|text| (text, at));
                 }
-                "client-key" if files.is_some() => client_key = node.text("client-key")?.map(|text| (text, at)),
-                "tokenFile" if files.is_some() => token_file = node.text("tokenFile")?.map(|text| (text, at)),
+                "client-key" if files.is_some() => {
+                    client_key = node.text("client-key")?.map(|text| (text, at))
+                }
+                "tokenFile" if files.is_some() => {
+                    token_file = node.text("tokenFile")?.map(|text| (text, at))
+                }
                 "exec" if !terms.token_sources.is_empty() => user.exec = Some(exec(node)?),
-                "exec" => return Err(KubeconfigError::Key { line: at, key: "users[].user.exec".into(), fix: in_place_of(node.command()) }),
+                "exec" => {
+                    return Err(KubeconfigError::Key {
+                        line: at,
+                        key: "users[].user.exec".into(),
+                        fix: in_place_of(node.command()),
+                    });
+                }
                 "extensions" => {}
                 _ => return Err(unknown("users[].user.", &key, at)),
             }
         }
-        user.client_certificate_data = content(files, user.client_certificate_data, client_certificate, "client-certificate", identity)?;
-        user.client_key_data = content(files, user.client_key_data, client_key, "client-key", SecretString::new)?;
+        user.client_certificate_data = content(
+            files,
+            user.client_certificate_data,
+            client_certificate,
+            "client-certificate",
+            identity,
+        )?;
+        user.client_key_data = content(
+            files,
+            user.client_key_data,
+            client_key,
+            "client-key",
+            SecretString::new,
+        )?;
         // client-go prefers the file to a token beside it.
         if let (Some(read), Some((path, line))) = (files, token_file) {
             let bytes = referred_to(read, &path, line, "tokenFile")?;
-            let text = std::str::from_utf8(bytes.expose()).map_err(|_| KubeconfigError::Token { line })?;
+            let text =
+                std::str::from_utf8(bytes.expose()).map_err(|_| KubeconfigError::Token { line })?;
             let text = text.trim();
             // client-go would take what stands beside it.
             if text.is_empty() {
-                return Err(KubeconfigError::Shape { line, key: "tokenFile", expected: "a file that holds a token" });
+                return Err(KubeconfigError::Shape {
+                    line,
+                    key: "tokenFile",
+                    expected: "a file that holds a token",
+                });
             }
             user.token = Some((SecretString::new(text.to_owned()), line));
         }
@@ -178,11 +276,17 @@ impl Context {
             }
         }
         let missing = |key| KubeconfigError::Missing { line, key };
-        Ok(Self { line, cluster: cluster.ok_or(missing("cluster"))?, user: user.ok_or(missing("user"))?, namespace })
+        Ok(Self {
+            line,
+            cluster: cluster.ok_or(missing("cluster"))?,
+            user: user.ok_or(missing("user"))?,
+            namespace,
+        })
     }
 }
 
-/// What stands in the kubeconfig itself, else what the file that it refers to holds, in base64; so does client-go.
+/// What stands in the kubeconfig itself, else what the file that it refers to holds, in base64; so
+/// does client-go.
 fn content<T>(
     files: Option<ReadFile<'_>>,
     own: Option<(T, usize)>,
@@ -199,8 +303,17 @@ fn content<T>(
     }
 }
 
-fn referred_to(read: ReadFile<'_>, path: &str, line: usize, key: &'static str) -> Result<SecretBytes, KubeconfigError> {
-    read(path).map_err(|error| KubeconfigError::File { line, key, kind: error.kind() })
+fn referred_to(
+    read: ReadFile<'_>,
+    path: &str,
+    line: usize,
+    key: &'static str,
+) -> Result<SecretBytes, KubeconfigError> {
+    read(path).map_err(|error| KubeconfigError::File {
+        line,
+        key,
+        kind: error.kind(),
+    })
 }
 
 /// A credential plugin, which is never run: only its name and its words are looked at.
@@ -210,18 +323,36 @@ fn exec(node: Node) -> Result<(String, Vec<String>, usize), KubeconfigError> {
     for (key, node) in node.map("exec")? {
         match key.as_str() {
             "command" => command = node.text("command")?,
-            "args" => args = node.texts("args")?.into_iter().map(|(text, _)| text).collect(),
+            "args" => {
+                args = node
+                    .texts("args")?
+                    .into_iter()
+                    .map(|(text, _)| text)
+                    .collect()
+            }
             // What it says about the plugin's run means nothing here.
             "apiVersion" | "env" | "installHint" | "interactiveMode" | "provideClusterInfo" => {}
             _ => return Err(unknown("users[].user.exec.", &key, node.line)),
         }
     }
-    Ok((command.ok_or(KubeconfigError::Missing { line, key: "command" })?, args, line))
+    Ok((
+        command.ok_or(KubeconfigError::Missing {
+            line,
+            key: "command",
+        })?,
+        args,
+        line,
+    ))
 }
 
 /// How to get a token without this credential plugin, which is told by its program.
 pub fn in_place_of(command: &str) -> &'static str {
-    match command.rsplit(['/', '\\']).next().unwrap_or(command).trim_end_matches(".exe") {
+    match command
+        .rsplit(['/', '\\'])
+        .next()
+        .unwrap_or(command)
+        .trim_end_matches(".exe")
+    {
         "aws" | "aws-iam-authenticator" => {
             "credential plugins are not run; put a token under `token` instead of `exec`: what `aws eks get-token --cluster-name NAME --query status.token --output text` prints (it lasts 15 minutes), or `kubectl create token NAME`"
         }
@@ -261,29 +392,51 @@ fn unknown(place: &str, key: &str, line: usize) -> KubeconfigError {
         "as" | "as-groups" => {
             "impersonation is not accepted; use a kubeconfig of that identity (an operator can list whom under [kubeconfig.impersonation])"
         }
-        "as-uid" | "as-user-extra" => "impersonation with a uid or extra fields is not accepted; use a kubeconfig of that identity",
+        "as-uid" | "as-user-extra" => {
+            "impersonation with a uid or extra fields is not accepted; use a kubeconfig of that identity"
+        }
         _ => "remove it: this server accepts only keys that it knows",
     };
-    KubeconfigError::Key { line, key: format!("{place}{}", key_name(key).to_string().trim_matches('`')), fix }
+    KubeconfigError::Key {
+        line,
+        key: format!("{place}{}", key_name(key).to_string().trim_matches('`')),
+        fix,
+    }
 }
 
 impl Node {
     fn map(self, what: &'static str) -> Result<Vec<(String, Node)>, KubeconfigError> {
         match self.value {
             Value::Map(entries) => Ok(entries),
-            _ => Err(KubeconfigError::Shape { line: self.line, key: what, expected: "a mapping" }),
+            _ => Err(KubeconfigError::Shape {
+                line: self.line,
+                key: what,
+                expected: "a mapping",
+            }),
         }
     }
 
     /// A text; `None` for null, which client-go reads as absent.
     fn text(self, key: &'static str) -> Result<Option<String>, KubeconfigError> {
         match self.value {
-            Value::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL") => Ok(None),
+            Value::Scalar { text, plain: true }
+                if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL") =>
+            {
+                Ok(None)
+            }
             Value::Scalar { text, plain: true } if has_a_type(&text) => {
-                Err(KubeconfigError::Shape { line: self.line, key, expected: "a text; quote it" })
+                Err(KubeconfigError::Shape {
+                    line: self.line,
+                    key,
+                    expected: "a text; quote it",
+                })
             }
             Value::Scalar { mut text, .. } => Ok(Some(std::mem::take(&mut *text))),
-            _ => Err(KubeconfigError::Shape { line: self.line, key, expected: "a text" }),
+            _ => Err(KubeconfigError::Shape {
+                line: self.line,
+                key,
+                expected: "a text",
+            }),
         }
     }
 
@@ -292,23 +445,47 @@ impl Node {
         let line = self.line;
         let items = match self.value {
             Value::List(items) => items,
-            Value::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null") => return Ok(Vec::new()),
-            _ => return Err(KubeconfigError::Shape { line, key, expected: "a list" }),
+            Value::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null") => {
+                return Ok(Vec::new());
+            }
+            _ => {
+                return Err(KubeconfigError::Shape {
+                    line,
+                    key,
+                    expected: "a list",
+                });
+            }
         };
         if items.len() > MOST_ENTRIES {
-            return Err(KubeconfigError::TooMany { line, key, most: MOST_ENTRIES });
+            return Err(KubeconfigError::TooMany {
+                line,
+                key,
+                most: MOST_ENTRIES,
+            });
         }
         let text = |item: Node| {
             let line = item.line;
-            item.text(key)?.map(|text| (text, line)).ok_or(KubeconfigError::Shape { line, key, expected: "a list of texts" })
+            item.text(key)?
+                .map(|text| (text, line))
+                .ok_or(KubeconfigError::Shape {
+                    line,
+                    key,
+                    expected: "a list of texts",
+                })
         };
         items.into_iter().map(text).collect()
     }
 
     /// The program of an `exec` entry, as far as it has one.
     fn command(&self) -> &str {
-        let Value::Map(entries) = &self.value else { return "" };
-        match entries.iter().find(|(key, _)| key == "command").map(|(_, node)| &node.value) {
+        let Value::Map(entries) = &self.value else {
+            return "";
+        };
+        match entries
+            .iter()
+            .find(|(key, _)| key == "command")
+            .map(|(_, node)| &node.value)
+        {
             Some(Value::Scalar { text, .. }) => text,
             _ => "",
         }
@@ -328,11 +505,23 @@ impl Node {
         let line = self.line;
         let items = match self.value {
             Value::List(items) => items,
-            Value::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null") => Vec::new(),
-            _ => return Err(KubeconfigError::Shape { line, key: list, expected: "a list" }),
+            Value::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null") => {
+                Vec::new()
+            }
+            _ => {
+                return Err(KubeconfigError::Shape {
+                    line,
+                    key: list,
+                    expected: "a list",
+                });
+            }
         };
         if items.len() > MOST_ENTRIES {
-            return Err(KubeconfigError::TooMany { line, key: list, most: MOST_ENTRIES });
+            return Err(KubeconfigError::TooMany {
+                line,
+                key: list,
+                most: MOST_ENTRIES,
+            });
         }
         let mut entries: Vec<(String, T)> = Vec::new();
         for item in items {
@@ -345,10 +534,16 @@ impl Node {
                     _ => return Err(unknown(&format!("{list}[]."), &key, node.line)),
                 }
             }
-            let name = name.filter(|name| !name.is_empty()).ok_or(KubeconfigError::Missing { line, key: "name" })?;
+            let name = name
+                .filter(|name| !name.is_empty())
+                .ok_or(KubeconfigError::Missing { line, key: "name" })?;
             let value = value.ok_or(KubeconfigError::Missing { line, key: inner })?;
             if entries.iter().any(|(known, _)| *known == name) {
-                return Err(KubeconfigError::DuplicateName { line, list, name: Excerpt::new(&name) });
+                return Err(KubeconfigError::DuplicateName {
+                    line,
+                    list,
+                    name: Excerpt::new(&name),
+                });
             }
             entries.push((name, value));
         }
@@ -361,7 +556,19 @@ fn has_a_type(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     if matches!(
         lower.as_str(),
-        "y" | "n" | "yes" | "no" | "on" | "off" | "true" | "false" | "~" | "null" | ".inf" | "-.inf" | "+.inf" | ".nan"
+        "y" | "n"
+            | "yes"
+            | "no"
+            | "on"
+            | "off"
+            | "true"
+            | "false"
+            | "~"
+            | "null"
+            | ".inf"
+            | "-.inf"
+            | "+.inf"
+            | ".nan"
     ) {
         return true;
     }
@@ -370,19 +577,30 @@ fn has_a_type(text: &str) -> bool {
         return false;
     }
     let based = |prefix: &str, base: fn(&u8) -> bool| {
-        number.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty() && rest.as_bytes().iter().all(base))
+        number
+            .strip_prefix(prefix)
+            .is_some_and(|rest| !rest.is_empty() && rest.as_bytes().iter().all(base))
     };
     let date = || {
         let mut parts = number.splitn(3, '-');
-        parts.next().is_some_and(|year| year.len() == 4 && year.bytes().all(|b| b.is_ascii_digit()))
-            && parts.next().is_some_and(|month| (1..=2).contains(&month.len()) && month.bytes().all(|b| b.is_ascii_digit()))
-            && parts.next().is_some_and(|day| day.starts_with(|first: char| first.is_ascii_digit()))
+        parts
+            .next()
+            .is_some_and(|year| year.len() == 4 && year.bytes().all(|b| b.is_ascii_digit()))
+            && parts.next().is_some_and(|month| {
+                (1..=2).contains(&month.len()) && month.bytes().all(|b| b.is_ascii_digit())
+            })
+            && parts
+                .next()
+                .is_some_and(|day| day.starts_with(|first: char| first.is_ascii_digit()))
     };
     number.parse::<f64>().is_ok()
         || based("0x", u8::is_ascii_hexdigit)
         || based("0o", |b| (b'0'..=b'7').contains(b))
         || based("0b", |b| matches!(b, b'0' | b'1'))
-        || number.contains(':') && number.split(':').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
+        || number.contains(':')
+            && number.split(':').all(|part| {
+                !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+            })
         || date()
 }
 
@@ -392,7 +610,19 @@ mod tests {
 
     #[test]
     fn unquoted_scalars_that_go_would_not_read_as_text_are_told_from_those_it_would() {
-        for text in ["0123", "1e5", "0x1f", "1_000", "yes", "Off", "1:30", "2024-01-01", ".5", "-3", "true"] {
+        for text in [
+            "0123",
+            "1e5",
+            "0x1f",
+            "1_000",
+            "yes",
+            "Off",
+            "1:30",
+            "2024-01-01",
+            ".5",
+            "-3",
+            "true",
+        ] {
             assert!(has_a_type(text), "{text}");
         }
         for text in [

@@ -1,13 +1,14 @@
 //! A text -> the same with one character in the place of each long run of letters and digits.
 //!
-//! Nearly all of a kubeconfig is base64, and a YAML reader looks at each character several times. Inside a run, one
-//! letter means to YAML what another does, so it may as well be one of a plane that the text has none of. The ends
-//! of a run stay: what stands beside another character is what stood there. Columns behind a run become smaller,
-//! never as small as the column of the run's token, which is what indentation is measured by. A reader's limits on
-//! lengths are not met any more: what asks for a key's length has to ask it of the whole one.
+//! Nearly all of a kubeconfig is base64, and a YAML reader looks at each character several times.
+//! Inside a run, one letter means to YAML what another does, so it may as well be one of a plane
+//! that the text has none of. The ends of a run stay: what stands beside another character is what
+//! stood there. Columns behind a run become smaller, never as small as the column of the run's
+//! token, which is what indentation is measured by. A reader's limits on lengths are not met any
+//! more: what asks for a key's length has to ask it of the whole one.
 //!
-//! Held by the tests of scan.rs and by the fuzz target `kubeconfig`: what is read from the short text is what is
-//! read from the long one.
+//! Held by the tests of scan.rs and by the fuzz target `kubeconfig`: what is read from the short
+//! text is what is read from the long one.
 
 use zeroize::Zeroizing;
 
@@ -41,14 +42,21 @@ impl<'t> Shortened<'t> {
             rest = after;
         }
         // Room for all of it, so that growing leaves no copy of a secret behind.
-        let length = rest.len() + pieces.iter().map(|(before, stands_for, _)| before.len() + stands_for.len_utf8()).sum::<usize>();
+        let length = rest.len()
+            + pieces
+                .iter()
+                .map(|(before, stands_for, _)| before.len() + stands_for.len_utf8())
+                .sum::<usize>();
         let mut short = Zeroizing::new(String::with_capacity(length));
         for (before, stands_for, _) in &pieces {
             short.push_str(before);
             short.push(*stands_for);
         }
         short.push_str(rest);
-        Some(Self { text: short, runs: pieces.into_iter().map(|(_, _, inner)| inner).collect() })
+        Some(Self {
+            text: short,
+            runs: pieces.into_iter().map(|(_, _, inner)| inner).collect(),
+        })
     }
 
     /// What is to be read.
@@ -58,7 +66,11 @@ impl<'t> Shortened<'t> {
 
     /// A scalar of the text with its runs put back.
     pub fn restored(&self, scalar: &str) -> Zeroizing<String> {
-        let run = |character: char| u32::from(character).checked_sub(FIRST).and_then(|number| self.runs.get(usize::try_from(number).ok()?));
+        let run = |character: char| {
+            u32::from(character)
+                .checked_sub(FIRST)
+                .and_then(|number| self.runs.get(usize::try_from(number).ok()?))
+        };
         let added: usize = scalar.chars().filter_map(run).map(|run| run.len()).sum();
         let mut whole = Zeroizing::new(String::with_capacity(scalar.len() + added));
         for character in scalar.chars() {
@@ -76,27 +88,39 @@ fn next_run(text: &str) -> Option<(&str, &str, &str)> {
     let bytes = text.as_bytes();
     let mut start = 0;
     loop {
-        // The last letter that a run from here would need; what ends it before that is where the next one may begin.
+        // The last letter that a run from here would need; what ends it before that is where the
+        // next one may begin.
         let window = bytes.get(start..start + SHORTEST)?;
         if let Some(end) = window.iter().rposition(|byte| !is_letter(*byte)) {
             start += end + 1;
             continue;
         }
         let mut length = SHORTEST;
-        while bytes.get(start + length..start + length + BLOCK).is_some_and(|block| all(block, is_letter)) {
+        while bytes
+            .get(start + length..start + length + BLOCK)
+            .is_some_and(|block| all(block, is_letter))
+        {
             length += BLOCK;
         }
         let beyond = bytes.get(start + length..).unwrap_or_default();
-        length += beyond.iter().position(|byte| !is_letter(*byte)).unwrap_or(beyond.len());
+        length += beyond
+            .iter()
+            .position(|byte| !is_letter(*byte))
+            .unwrap_or(beyond.len());
         let (before, rest) = text.split_at_checked(start + END)?;
         let (inner, after) = rest.split_at_checked(length - 2 * END)?;
         return Some((before, inner, after));
     }
 }
 
-/// Whether it holds for each byte; blocks are asked without a branch, so that the compiler can ask them at once.
+/// Whether it holds for each byte; blocks are asked without a branch, so that the compiler can ask
+/// them at once.
 pub fn all(bytes: &[u8], holds: impl Fn(u8) -> bool) -> bool {
-    bytes.chunks(BLOCK).all(|block| block.iter().fold(true, |so_far, byte| so_far & holds(*byte)))
+    bytes.chunks(BLOCK).all(|block| {
+        block
+            .iter()
+            .fold(true, |so_far, byte| so_far & holds(*byte))
+    })
 }
 
 /// Bytes that are asked at once.
@@ -115,10 +139,19 @@ mod tests {
     fn a_shortened_text_is_restored() {
         for length in [0, 1, SHORTEST - 1, SHORTEST, SHORTEST + 1, 5 * SHORTEST] {
             let run = "aB+/9".repeat(length).split_off(4 * length);
-            for text in [run.clone(), format!("ü: {run}"), format!("{run}=\n"), format!("a {run} {run}-{run}\u{1f680}{run}")] {
+            for text in [
+                run.clone(),
+                format!("ü: {run}"),
+                format!("{run}=\n"),
+                format!("a {run} {run}-{run}\u{1f680}{run}"),
+            ] {
                 let short = Shortened::of(&text).unwrap();
                 assert_eq!(*short.restored(short.text()), text);
-                assert_eq!(short.text().len() < text.len(), length >= SHORTEST, "{text}");
+                assert_eq!(
+                    short.text().len() < text.len(),
+                    length >= SHORTEST,
+                    "{text}"
+                );
             }
         }
     }
@@ -126,7 +159,10 @@ mod tests {
     #[test]
     fn a_text_that_could_say_what_stands_for_a_run_stays() {
         for text in ["\u{f0000}", "\u{fffff}", "\\U000F0000"] {
-            assert!(Shortened::of(&"x".repeat(SHORTEST).replacen('x', text, 1)).is_none(), "{text}");
+            assert!(
+                Shortened::of(&"x".repeat(SHORTEST).replacen('x', text, 1)).is_none(),
+                "{text}"
+            );
         }
     }
 }

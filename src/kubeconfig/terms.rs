@@ -7,7 +7,8 @@ use crate::glob;
 /// What kubeconfigs may hold because the operator says so. The default accepts none of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Terms {
-    /// `insecure-skip-tls-verify: true`: whoever is on the way can be the server, and gets the credential.
+    /// `insecure-skip-tls-verify: true`: whoever is on the way can be the server, and gets the
+    /// credential.
     pub insecure_skip_tls_verify: bool,
     /// `username` and `password`.
     pub passwords: bool,
@@ -40,8 +41,8 @@ pub struct TokenSource {
 }
 
 impl TokenSource {
-    /// Whether the plugin of an `exec` entry is this one: `command` without its folder, then the words of
-    /// `args` in this order, whatever stands between them.
+    /// Whether the plugin of an `exec` entry is this one: `command` without its folder, then the
+    /// words of `args` in this order, whatever stands between them.
     pub(super) fn stands_for(&self, command: &str, args: &[String]) -> bool {
         let mut wanted = self.plugin.split_whitespace();
         let name = command.rsplit('/').next().unwrap_or(command);

@@ -1,7 +1,8 @@
 //! What a call prints, as progress of its request, for a client that gave a token for it.
 //!
-//! The answer holds the output too, so of a fast stream only the newest lines are told. A quiet call is told as well:
-//! proxies end connections that are silent for a minute, and that would cancel it.
+//! The answer holds the output too, so of a fast stream only the newest lines are told. A quiet
+//! call is told as well: proxies end connections that are silent for a minute, and that would
+//! cancel it.
 
 use std::time::Duration;
 
@@ -26,7 +27,11 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(5);
 const LONGEST: usize = 4 * 1024;
 
 /// Tells `events` until the call ends.
-pub(super) async fn tell(mut events: Receiver<Event>, peer: Peer<RoleServer>, token: ProgressToken) {
+pub(super) async fn tell(
+    mut events: Receiver<Event>,
+    peer: Peer<RoleServer>,
+    token: ProgressToken,
+) {
     let mut newest = String::new();
     let mut last = Instant::now();
     let mut count = 0_u32;
@@ -56,9 +61,16 @@ pub(super) async fn tell(mut events: Receiver<Event>, peer: Peer<RoleServer>, to
 
 /// Drops whole lines from the beginning of what is too long, else characters.
 fn keep_the_end(text: &mut String) {
-    let Some(over) = text.len().checked_sub(LONGEST) else { return };
-    let over = (over..text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len());
-    let line = text.get(over..).and_then(|rest| rest.find('\n')).map_or(over, |end| over + end + 1);
+    let Some(over) = text.len().checked_sub(LONGEST) else {
+        return;
+    };
+    let over = (over..text.len())
+        .find(|&at| text.is_char_boundary(at))
+        .unwrap_or(text.len());
+    let line = text
+        .get(over..)
+        .and_then(|rest| rest.find('\n'))
+        .map_or(over, |end| over + end + 1);
     text.drain(..if line < text.len() { line } else { over });
 }
 
@@ -70,7 +82,12 @@ mod tests {
     fn of_a_long_text_the_last_whole_lines_are_kept() {
         let mut text: String = (0..1000).map(|n| format!("line {n} \u{20ac}\n")).collect();
         keep_the_end(&mut text);
-        assert!(text.len() <= LONGEST && text.starts_with("line ") && text.ends_with("line 999 \u{20ac}\n"), "{text}");
+        assert!(
+            text.len() <= LONGEST
+                && text.starts_with("line ")
+                && text.ends_with("line 999 \u{20ac}\n"),
+            "{text}"
+        );
         let mut long = "\u{20ac}".repeat(LONGEST);
         keep_the_end(&mut long);
         assert!(long.len() <= LONGEST && !long.is_empty());

@@ -44,8 +44,9 @@ pub enum Cap {
     Lines(u64),
 }
 
-/// Reads `stream` to its end, or until a cap is reached or `stop` changes to true: then what was read so far is
-/// returned. What `sanitizer` knows is taken out before anything is kept or told to `live`.
+/// Reads `stream` to its end, or until a cap is reached or `stop` changes to true: then what was
+/// read so far is returned. What `sanitizer` knows is taken out before anything is kept or told to
+/// `live`.
 pub async fn capture(
     mut stream: impl AsyncRead + Unpin,
     caps: Caps,
@@ -105,7 +106,12 @@ pub async fn capture(
         live.finish(&mut stop).await;
     }
     if instead {
-        return Captured { text: String::new(), written, truncated: capped.is_some(), capped };
+        return Captured {
+            text: String::new(),
+            written,
+            truncated: capped.is_some(),
+            capped,
+        };
     }
     let truncated = shown > kept as u64;
     let text = if truncated {
@@ -121,7 +127,12 @@ pub async fn capture(
         head.extend_from_slice(&tail);
         clean(&head)
     };
-    Captured { text, written, truncated: truncated || capped.is_some(), capped }
+    Captured {
+        text,
+        written,
+        truncated: truncated || capped.is_some(),
+        capped,
+    }
 }
 
 /// As many lines as are left, and whether they end here.
@@ -137,14 +148,22 @@ fn first_lines<'a>(told: &'a [u8], left: &mut u64) -> (&'a [u8], bool) {
 
 /// The head up to its last line's end; all of it when it is one long line.
 fn last_line_end(head: &[u8]) -> &[u8] {
-    let end = head.iter().rposition(|&byte| byte == b'\n').map_or(head.len(), |newline| newline + 1);
+    let end = head
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .map_or(head.len(), |newline| newline + 1);
     head.get(..end).unwrap_or(head)
 }
 
 /// The tail from its first line's start; all of it when it is one long line.
 fn first_line_start(tail: &[u8]) -> &[u8] {
-    let start = tail.iter().position(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
-    tail.get(start..).filter(|rest| !rest.is_empty()).unwrap_or(tail)
+    let start = tail
+        .iter()
+        .position(|&byte| byte == b'\n')
+        .map_or(0, |newline| newline + 1);
+    tail.get(start..)
+        .filter(|rest| !rest.is_empty())
+        .unwrap_or(tail)
 }
 
 #[cfg(test)]
@@ -153,13 +172,32 @@ mod tests {
 
     async fn captured(text: &[u8], kept: usize, read: u64) -> Captured {
         let (_sender, stop) = watch::channel(false);
-        capture(text, Caps { kept, read, lines: None }, Sanitizer::new(&[]), None, stop).await
+        capture(
+            text,
+            Caps {
+                kept,
+                read,
+                lines: None,
+            },
+            Sanitizer::new(&[]),
+            None,
+            stop,
+        )
+        .await
     }
 
     #[tokio::test]
     async fn what_fits_is_kept_whole() {
         let text = captured(b"a\nb\n", 10, 100).await;
-        assert_eq!(text, Captured { text: "a\nb\n".into(), written: 4, truncated: false, capped: None });
+        assert_eq!(
+            text,
+            Captured {
+                text: "a\nb\n".into(),
+                written: 4,
+                truncated: false,
+                capped: None
+            }
+        );
     }
 
     #[tokio::test]
@@ -167,7 +205,11 @@ mod tests {
         let lines: String = (0..1000).map(|n| format!("line {n}\n")).collect();
         let found = captured(lines.as_bytes(), 300, 1 << 20).await;
         assert!(found.truncated && found.capped.is_none());
-        assert!(found.text.starts_with("line 0\n") && found.text.ends_with("line 999\n"), "{}", found.text);
+        assert!(
+            found.text.starts_with("line 0\n") && found.text.ends_with("line 999\n"),
+            "{}",
+            found.text
+        );
         assert!(found.text.contains("bytes left out"));
         assert!(found.text.len() < 500);
         assert_eq!(found.written, lines.len() as u64);
@@ -183,18 +225,44 @@ mod tests {
     #[tokio::test]
     async fn after_as_many_lines_as_are_told_nothing_more_is_read() {
         let (_sender, stop) = watch::channel(false);
-        let caps = Caps { kept: 100, read: 1000, lines: Some(2) };
+        let caps = Caps {
+            kept: 100,
+            read: 1000,
+            lines: Some(2),
+        };
         let found = capture(&b"a\nb\nc\nd"[..], caps, Sanitizer::new(&[]), None, stop).await;
-        assert_eq!((found.text.as_str(), found.capped), ("a\nb\n", Some(Cap::Lines(2))));
+        assert_eq!(
+            (found.text.as_str(), found.capped),
+            ("a\nb\n", Some(Cap::Lines(2)))
+        );
     }
 
     #[tokio::test]
     async fn what_a_listener_takes_is_not_told_twice() {
         let (_sender, stop) = watch::channel(false);
         let (live, mut heard) = Live::new(true);
-        let caps = Caps { kept: 100, read: 1000, lines: None };
-        let found = capture(&b"a\nb"[..], caps, Sanitizer::new(&[]), Some((live, Stream::Stdout)), stop).await;
-        assert_eq!(found, Captured { text: String::new(), written: 3, truncated: false, capped: None });
+        let caps = Caps {
+            kept: 100,
+            read: 1000,
+            lines: None,
+        };
+        let found = capture(
+            &b"a\nb"[..],
+            caps,
+            Sanitizer::new(&[]),
+            Some((live, Stream::Stdout)),
+            stop,
+        )
+        .await;
+        assert_eq!(
+            found,
+            Captured {
+                text: String::new(),
+                written: 3,
+                truncated: false,
+                capped: None
+            }
+        );
         let mut told = String::new();
         while let Ok(crate::output::Event::Output { text, .. }) = heard.try_recv() {
             told.push_str(&text);
@@ -206,22 +274,45 @@ mod tests {
     async fn colours_hide_no_secret() {
         let key = "-----BEGIN \x1b[1mPRIVATE KEY-----\nMIIabcdefgh\n-----END PRIVATE KEY-----\n";
         for (text, secret) in [
-            ("Authorization: Bearer \x1b[32mabcdefghijklmnop\x1b[0m\n", "abcdefghijklmnop"),
-            ("token s3cret\x1b[0m-token of the re\u{200b}quest\n", "-token"),
+            (
+                "Authorization: Bearer \x1b[32mabcdefghijklmnop\x1b[0m\n",
+                "abcdefghijklmnop",
+            ),
+            (
+                "token s3cret\x1b[0m-token of the re\u{200b}quest\n",
+                "-token",
+            ),
             ("token s3cr\u{200b}et-token\n", "et-token"),
             (key, "MIIabcdefgh"),
-            ("\x1b[34mapiVersion\x1b[0m: v1\n\x1b[34mkind\x1b[0m: Secret\n\x1b[34mdata\x1b[0m:\n  a: c2VjcmV0\n", "c2VjcmV0"),
-            ("eyJhbGciOiJIUzI1NiJ9\x1b[m.eyJzdWIiOiJhZG1pbiJ9.c2lnbmF0dXJlc2lnbmF0dXJl\n", "c2lnbmF0dXJl"),
+            (
+                "\x1b[34mapiVersion\x1b[0m: v1\n\x1b[34mkind\x1b[0m: Secret\n\x1b[34mdata\x1b[0m:\n  a: c2VjcmV0\n",
+                "c2VjcmV0",
+            ),
+            (
+                "eyJhbGciOiJIUzI1NiJ9\x1b[m.eyJzdWIiOiJhZG1pbiJ9.c2lnbmF0dXJlc2lnbmF0dXJl\n",
+                "c2lnbmF0dXJl",
+            ),
         ] {
             for size in [1, 7, 4096] {
                 let (_sender, stop) = watch::channel(false);
                 let (mut to, from) = tokio::io::duplex(size);
-                let writing = tokio::spawn(async move { tokio::io::AsyncWriteExt::write_all(&mut to, text.as_bytes()).await });
-                let caps = Caps { kept: 4096, read: 1 << 20, lines: None };
-                let sanitizer = Sanitizer::new(&[crate::secret::SecretString::new("s3cret-token".into())]);
+                let writing = tokio::spawn(async move {
+                    tokio::io::AsyncWriteExt::write_all(&mut to, text.as_bytes()).await
+                });
+                let caps = Caps {
+                    kept: 4096,
+                    read: 1 << 20,
+                    lines: None,
+                };
+                let sanitizer =
+                    Sanitizer::new(&[crate::secret::SecretString::new("s3cret-token".into())]);
                 let found = capture(from, caps, sanitizer, None, stop).await;
                 writing.await.unwrap().unwrap();
-                assert!(!found.text.contains(secret) && found.text.contains("[REDACTED]"), "{text:?}: {}", found.text);
+                assert!(
+                    !found.text.contains(secret) && found.text.contains("[REDACTED]"),
+                    "{text:?}: {}",
+                    found.text
+                );
             }
         }
     }

@@ -34,8 +34,8 @@ enum State {
     Escape,
     /// In the parameters and intermediates of a control sequence, up to its final byte.
     Control,
-    /// In a string (OSC, DCS, APC, PM, SOS). It ends at BEL or ST; a newline ends it too, so that one ESC cannot
-    /// swallow the output.
+    /// In a string (OSC, DCS, APC, PM, SOS). It ends at BEL or ST; a newline ends it too, so that
+    /// one ESC cannot swallow the output.
     String,
     /// Behind an ESC in a string: with `\\` it is ST.
     StringEscape,
@@ -102,7 +102,8 @@ impl Cleaner {
             (_, '\u{1b}') => State::Escape,
             (_, '\u{9b}') => State::Control,
             (_, character) => {
-                let steers = character.is_control() && !matches!(character, '\n' | '\t') || is_invisible(character);
+                let steers = character.is_control() && !matches!(character, '\n' | '\t')
+                    || is_invisible(character);
                 if !steers {
                     out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
                 }
@@ -115,7 +116,9 @@ impl Cleaner {
 /// Whether there is nothing to remove: ASCII that prints, newlines and tabs.
 fn is_plain(bytes: &[u8]) -> bool {
     // Without a way out, so that many are looked at in one instruction.
-    !bytes.iter().fold(false, |other, byte| other | !matches!(byte, b' '..=b'~' | b'\n' | b'\t'))
+    !bytes.iter().fold(false, |other, byte| {
+        other | !matches!(byte, b' '..=b'~' | b'\n' | b'\t')
+    })
 }
 
 #[cfg(test)]
@@ -130,15 +133,25 @@ mod tests {
         assert_eq!(whole, "aredbcd\ne\nfg\u{20ac}\u{fffd}\u{fffd}");
         for size in 1..bytes.len() {
             let mut cleaner = Cleaner::default();
-            let mut pieces: Vec<u8> = bytes.chunks(size).flat_map(|chunk| cleaner.push(chunk).into_owned()).collect();
+            let mut pieces: Vec<u8> = bytes
+                .chunks(size)
+                .flat_map(|chunk| cleaner.push(chunk).into_owned())
+                .collect();
             pieces.extend(cleaner.finish());
-            assert_eq!(String::from_utf8(pieces).unwrap(), whole, "in pieces of {size}");
+            assert_eq!(
+                String::from_utf8(pieces).unwrap(),
+                whole,
+                "in pieces of {size}"
+            );
         }
     }
 
     #[test]
     fn plain_text_is_left_alone() {
-        assert_eq!(clean("NAME\tREADY\nwéb-0 ✔ 日本\n".as_bytes()), "NAME\tREADY\nwéb-0 ✔ 日本\n");
+        assert_eq!(
+            clean("NAME\tREADY\nwéb-0 ✔ 日本\n".as_bytes()),
+            "NAME\tREADY\nwéb-0 ✔ 日本\n"
+        );
     }
 
     #[test]

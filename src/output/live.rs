@@ -1,6 +1,7 @@
 //! What a call prints, told while it runs: whole lines, cleaned and redacted like the rest.
 //!
-//! May not run ahead of its listener: a full channel holds the reader, and through the pipe the child.
+//! May not run ahead of its listener: a full channel holds the reader, and through the pipe the
+//! child.
 
 use tokio::sync::{mpsc, watch};
 
@@ -42,8 +43,8 @@ impl Stream {
     }
 }
 
-/// Events that may wait for their listener: half a megabyte. Each of the two streams holds back up to 256 KiB more for
-/// the redactor, and its pipe has 64.
+/// Events that may wait for their listener: half a megabyte. Each of the two streams holds back up
+/// to 256 KiB more for the redactor, and its pipe has 64.
 const WAITING: usize = 16;
 
 /// As much as one event tells, in bytes: whole lines, or a piece of a longer one.
@@ -66,7 +67,12 @@ impl Live {
 
     /// Tells that the child runs.
     pub async fn started(&self, request_id: &str) {
-        let _ = self.sender.send(Event::Started { request_id: request_id.to_owned() }).await; // who has left needs no news
+        let _ = self
+            .sender
+            .send(Event::Started {
+                request_id: request_id.to_owned(),
+            })
+            .await; // who has left needs no news
     }
 }
 
@@ -81,7 +87,11 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn new(live: Live, stream: Stream) -> Self {
-        Self { live, stream, begun: Vec::new() }
+        Self {
+            live,
+            stream,
+            begun: Vec::new(),
+        }
     }
 
     /// Tells the lines that end here. Waits for the listener, but not past `stop`.
@@ -128,7 +138,10 @@ fn event_end(told: &[u8]) -> Option<usize> {
 /// The end of the last whole character in the first `most` bytes of what may be UTF-8.
 fn character_end(bytes: &[u8], most: usize) -> usize {
     let is_inside = |at: &usize| bytes.get(*at).is_some_and(|byte| byte & 0xC0 == 0x80);
-    (most - 3..=most).rev().find(|at| !is_inside(at)).unwrap_or(most)
+    (most - 3..=most)
+        .rev()
+        .find(|at| !is_inside(at))
+        .unwrap_or(most)
 }
 
 #[cfg(test)]
@@ -156,7 +169,10 @@ mod tests {
 
     #[tokio::test]
     async fn lines_are_told_when_they_end() {
-        assert_eq!(told(&[b"a\nb", b"c\nd\ne", b"f"]).await, ["a\n", "bc\nd\n", "ef"]);
+        assert_eq!(
+            told(&[b"a\nb", b"c\nd\ne", b"f"]).await,
+            ["a\n", "bc\nd\n", "ef"]
+        );
     }
 
     #[tokio::test]
@@ -164,7 +180,11 @@ mod tests {
         let lines = format!("{}\n", "x".repeat(1000)).repeat(300);
         let events = told(&[lines.as_bytes()]).await;
         assert_eq!(events.concat(), lines);
-        assert!(events.iter().all(|event| event.len() <= LONGEST_EVENT && event.ends_with('\n')));
+        assert!(
+            events
+                .iter()
+                .all(|event| event.len() <= LONGEST_EVENT && event.ends_with('\n'))
+        );
         assert_eq!(events.len(), 300_usize.div_ceil(LONGEST_EVENT / 1001));
     }
 

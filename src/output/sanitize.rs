@@ -1,6 +1,7 @@
 //! What may be told of a stream: cleaned, and then without secrets.
 //!
-//! In this order: what a colour or an invisible character stands in the midst of is no secret that anybody would find.
+//! In this order: what a colour or an invisible character stands in the midst of is no secret that
+//! anybody would find.
 
 use super::{clean::Cleaner, redact::Redactor};
 use crate::secret::SecretString;
@@ -14,7 +15,10 @@ pub struct Sanitizer {
 impl Sanitizer {
     /// For a request with these credentials.
     pub fn new(secrets: &[SecretString]) -> Self {
-        Self { cleaner: Cleaner::default(), redactor: Redactor::new(secrets) }
+        Self {
+            cleaner: Cleaner::default(),
+            redactor: Redactor::new(secrets),
+        }
     }
 
     /// What can be told of the stream after this chunk.
@@ -24,7 +28,10 @@ impl Sanitizer {
 
     /// What was held back, at the end of the stream.
     pub fn finish(self) -> Vec<u8> {
-        let Self { cleaner, mut redactor } = self;
+        let Self {
+            cleaner,
+            mut redactor,
+        } = self;
         let mut told = redactor.push(&cleaner.finish());
         told.append(&mut redactor.finish());
         told

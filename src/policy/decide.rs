@@ -35,12 +35,20 @@ impl Approved {
 
     /// The ids of the rules that allowed it, one per policy file.
     pub fn rule(&self) -> String {
-        self.rules.iter().map(|rule| rule.id.as_str()).collect::<Vec<_>>().join("+")
+        self.rules
+            .iter()
+            .map(|rule| rule.id.as_str())
+            .collect::<Vec<_>>()
+            .join("+")
     }
 
     /// Where those rules stand, as `file:line`.
     pub fn rule_at(&self) -> String {
-        self.rules.iter().map(|rule| format!("{}:{}", rule.file, rule.line)).collect::<Vec<_>>().join("+")
+        self.rules
+            .iter()
+            .map(|rule| format!("{}:{}", rule.file, rule.line))
+            .collect::<Vec<_>>()
+            .join("+")
     }
 }
 
@@ -134,25 +142,36 @@ pub enum Mismatch {
 impl Policy {
     /// Decides about one command: deny > confirm > allow, in every file.
     pub fn decide(&self, mut invocation: Invocation, target: &Target) -> Decision {
-        // Here and not only where files load: a rule about every verb names none, and a glob may cover a
-        // value that no rule may allow.
+        // Here and not only where files load: a rule about every verb names none, and a glob may
+        // cover a value that no rule may allow.
         if let Some(never) = invocation.never() {
             let (reason, hint) = (never.to_string(), never.help().to_owned());
-            return Decision::Deny(Denied { rule: None, reason, hint });
+            return Decision::Deny(Denied {
+                rule: None,
+                reason,
+                hint,
+            });
         }
         let mut choices = Vec::new();
         let mut unconfirmed = None;
         for file in &self.files {
             match file.verdict(&invocation, target) {
-                Ok(Verdict::Confirm(rule)) => drop(unconfirmed.get_or_insert_with(|| rule.confirmation())),
+                Ok(Verdict::Confirm(rule)) => {
+                    drop(unconfirmed.get_or_insert_with(|| rule.confirmation()))
+                }
                 Ok(Verdict::Allow(rules)) => choices.push(rules),
                 Err(denied) => return Decision::Deny(denied),
             }
         }
         if choices.is_empty() && unconfirmed.is_none() {
-            return Decision::Deny(Denied { rule: None, reason: "no policy file is loaded".into(), hint: "ask the operator".into() });
+            return Decision::Deny(Denied {
+                rule: None,
+                reason: "no policy file is loaded".into(),
+                hint: "ask the operator".into(),
+            });
         }
-        // What is added is judged before anybody is asked: a question is no way around another file.
+        // What is added is judged before anybody is asked: a question is no way around another
+        // file.
         let rules = match self.chosen(&mut invocation, target, choices) {
             Ok(rules) => rules,
             Err(decision) => return *decision,
@@ -160,14 +179,20 @@ impl Policy {
         if let Some(unconfirmed) = unconfirmed {
             return Decision::Confirm(unconfirmed);
         }
-        let bounds = rules.iter().fold(Bounds::default(), |bounds, rule| bounds.and(rule.bounds));
-        Decision::Allow(Approved { invocation, rules: rules.into_iter().map(|rule| rule.id.clone()).collect(), bounds })
+        let bounds = rules
+            .iter()
+            .fold(Bounds::default(), |bounds, rule| bounds.and(rule.bounds));
+        Decision::Allow(Approved {
+            invocation,
+            rules: rules.into_iter().map(|rule| rule.id.clone()).collect(),
+            bounds,
+        })
     }
 
     /// One rule of each file, so that what they add is allowed by all files; adds it.
     ///
-    /// Every combination is tried, those that add least first: which rule stands first in a file must not
-    /// decide, and a further rule must not take away.
+    /// Every combination is tried, those that add least first: which rule stands first in a file
+    /// must not decide, and a further rule must not take away.
     fn chosen<'p>(
         &'p self,
         invocation: &mut Invocation,
@@ -179,9 +204,15 @@ impl Policy {
         for rules in &mut choices {
             rules.sort_by_key(|rule| adds(rule));
         }
-        let nothing_added = choices.iter().filter_map(|rules| rules.first()).all(|rule| adds(rule) == 0);
+        let nothing_added = choices
+            .iter()
+            .filter_map(|rules| rules.first())
+            .all(|rule| adds(rule) == 0);
         if nothing_added || invocation.is_help() {
-            return Ok(choices.into_iter().filter_map(|rules| rules.into_iter().next()).collect());
+            return Ok(choices
+                .into_iter()
+                .filter_map(|rules| rules.into_iter().next())
+                .collect());
         }
         let combinations: usize = choices.iter().map(Vec::len).product();
         let mut refused = None;
@@ -197,7 +228,9 @@ impl Policy {
                 injected.inject(flag, value, classes.get(invocation.path()).copied());
             }
             // Two files that add different values: neither is first.
-            let differs = |(flag, added): (&String, &Injected)| adds_anew(flag) && injected.flag(flag) != Some(added.value.as_str());
+            let differs = |(flag, added): (&String, &Injected)| {
+                adds_anew(flag) && injected.flag(flag) != Some(added.value.as_str())
+            };
             if rules.iter().flat_map(|rule| &rule.inject).any(differs) {
                 continue;
             }
@@ -232,7 +265,8 @@ impl Policy {
 /// More ways to choose a rule of each file than any policy has that a person wrote.
 const MOST_COMBINATIONS: usize = 256;
 
-/// What a file says to a command: rules that allow it, any of which may, or one that asks for a confirmation.
+/// What a file says to a command: rules that allow it, any of which may, or one that asks for a
+/// confirmation.
 pub(super) enum Verdict<'p> {
     Allow(Vec<&'p Rule>),
     Confirm(&'p Rule),
@@ -241,7 +275,11 @@ pub(super) enum Verdict<'p> {
 impl Policy {
     /// Whether the caller may do anything at all on the cluster: each file has a rule for both.
     pub fn reaches(&self, target: &Target) -> bool {
-        !self.files.is_empty() && self.files.iter().all(|file| file.rules.iter().any(|rule| rule.reaches(target)))
+        !self.files.is_empty()
+            && self
+                .files
+                .iter()
+                .all(|file| file.rules.iter().any(|rule| rule.reaches(target)))
     }
 }
 
@@ -264,11 +302,17 @@ impl Policy {
         rules
             .map(|rule| {
                 let matches = match rule.effect {
-                    Effect::Allow | Effect::Confirm => rule.accepts(invocation, target).map_err(|mismatch| mismatch.told(&verb, rule).0),
+                    Effect::Allow | Effect::Confirm => rule
+                        .accepts(invocation, target)
+                        .map_err(|mismatch| mismatch.told(&verb, rule).0),
                     Effect::Deny if rule.forbids(invocation, target) => Ok(()),
                     Effect::Deny => Err("nothing that it denies is in the command".into()),
                 };
-                Considered { rule: &rule.id, effect: rule.effect, matches }
+                Considered {
+                    rule: &rule.id,
+                    effect: rule.effect,
+                    matches,
+                }
             })
             .collect()
     }
@@ -277,36 +321,66 @@ impl Policy {
 impl Rules {
     /// The rules about the command's verb, in the file's order.
     fn about(&self, invocation: &Invocation) -> impl Iterator<Item = &Rule> {
-        let places = self.by_verb.get(&invocation.tool()).and_then(|verbs| verbs.get(invocation.path()));
-        places.into_iter().flatten().filter_map(|place| self.rules.get(*place))
+        let places = self
+            .by_verb
+            .get(&invocation.tool())
+            .and_then(|verbs| verbs.get(invocation.path()));
+        places
+            .into_iter()
+            .flatten()
+            .filter_map(|place| self.rules.get(*place))
     }
 
-    /// The rules that accept the command, or one that asks for confirmation first; or why none does.
-    pub(super) fn verdict(&self, invocation: &Invocation, target: &Target) -> Result<Verdict<'_>, Denied> {
+    /// The rules that accept the command, or one that asks for confirmation first; or why none
+    /// does.
+    pub(super) fn verdict(
+        &self,
+        invocation: &Invocation,
+        target: &Target,
+    ) -> Result<Verdict<'_>, Denied> {
         let path = invocation.path();
-        if let Some(rule) = self.about(invocation).find(|rule| rule.effect == Effect::Deny && rule.forbids(invocation, target)) {
-            let hint = rule.hint.clone().unwrap_or_else(|| "ask the operator if this is needed".into());
-            return Err(Denied { rule: Some(rule.id.clone()), reason: rule.reason.clone(), hint });
+        if let Some(rule) = self
+            .about(invocation)
+            .find(|rule| rule.effect == Effect::Deny && rule.forbids(invocation, target))
+        {
+            let hint = rule
+                .hint
+                .clone()
+                .unwrap_or_else(|| "ask the operator if this is needed".into());
+            return Err(Denied {
+                rule: Some(rule.id.clone()),
+                reason: rule.reason.clone(),
+                hint,
+            });
         }
         let mut nearest: Option<(&Rule, Mismatch)> = None;
         let mut allowed = Vec::new();
         let mut asked = None;
-        let of = |effect| self.about(invocation).filter(move |rule| rule.effect == effect);
+        let of = |effect| {
+            self.about(invocation)
+                .filter(move |rule| rule.effect == effect)
+        };
         // Help does nothing that a person would have to confirm.
         let confirm = || of(Effect::Confirm).filter(|_| !invocation.is_help());
         for rule in confirm().chain(of(Effect::Allow)) {
             match rule.accepts(invocation, target) {
-                Ok(()) if rule.effect == Effect::Allow => match confirm().find(|confirm| confirm.asks_about(invocation, target, rule)) {
-                    Some(confirm) => drop(asked.get_or_insert(confirm)),
-                    None => allowed.push(rule),
-                },
+                Ok(()) if rule.effect == Effect::Allow => {
+                    match confirm().find(|confirm| confirm.asks_about(invocation, target, rule)) {
+                        Some(confirm) => drop(asked.get_or_insert(confirm)),
+                        None => allowed.push(rule),
+                    }
+                }
                 Ok(()) => return Ok(Verdict::Confirm(rule)),
                 Err(Mismatch::Verb) => {}
                 // A rule about every verb (help) was not meant when another one does not fit.
                 Err(_) if matches!(rule.verbs, Verbs::All) => {}
-                // Between two rules for one verb, the one that gets further is the one that was meant.
+                // Between two rules for one verb, the one that gets further is the one that was
+                // meant.
                 Err(mismatch) => {
-                    if nearest.as_ref().is_none_or(|(_, known)| mismatch.depth() > known.depth()) {
+                    if nearest
+                        .as_ref()
+                        .is_none_or(|(_, known)| mismatch.depth() > known.depth())
+                    {
                         nearest = Some((rule, mismatch));
                     }
                 }
@@ -320,11 +394,19 @@ impl Rules {
         Err(match nearest {
             Some((rule, mismatch)) => {
                 let (reason, hint) = mismatch.told(&path.to_string(), rule);
-                Denied { rule: Some(rule.id.clone()), reason, hint }
+                Denied {
+                    rule: Some(rule.id.clone()),
+                    reason,
+                    hint,
+                }
             }
             None => Denied {
                 rule: None,
-                reason: format!("no rule of {} allows `{} {path}`", self.name, invocation.tool()),
+                reason: format!(
+                    "no rule of {} allows `{} {path}`",
+                    self.name,
+                    invocation.tool()
+                ),
                 hint: self.verbs_hint(invocation),
             },
         })
@@ -333,15 +415,29 @@ impl Rules {
     /// The verbs that some rule allows, for a caller who asked for another one.
     fn verbs_hint(&self, invocation: &Invocation) -> String {
         let mut verbs: Vec<String> = Vec::new();
-        for rule in self.rules.iter().filter(|rule| rule.effect == Effect::Allow && rule.tool == invocation.tool()) {
+        for rule in self
+            .rules
+            .iter()
+            .filter(|rule| rule.effect == Effect::Allow && rule.tool == invocation.tool())
+        {
             if let Verbs::These(paths) = &rule.verbs {
-                verbs.extend(paths.iter().filter(|path| !path.words().is_empty()).map(ToString::to_string));
+                verbs.extend(
+                    paths
+                        .iter()
+                        .filter(|path| !path.words().is_empty())
+                        .map(ToString::to_string),
+                );
             }
         }
         verbs.sort_unstable();
         verbs.dedup();
         // Of the same group, where there are some: `rollout history` for `rollout restart`.
-        let group = invocation.path().words().first().map(|word| format!("{word} ")).unwrap_or_default();
+        let group = invocation
+            .path()
+            .words()
+            .first()
+            .map(|word| format!("{word} "))
+            .unwrap_or_default();
         if verbs.iter().any(|verb| verb.starts_with(&group)) {
             verbs.retain(|verb| verb.starts_with(&group));
         }
@@ -356,8 +452,15 @@ impl Rules {
 impl Rule {
     /// What a caller is told whom a confirm rule stops.
     fn confirmation(&self) -> Denied {
-        let hint = self.hint.clone().unwrap_or_else(|| "ask a person to run it".into());
-        Denied { rule: Some(self.id.clone()), reason: self.reason.clone(), hint }
+        let hint = self
+            .hint
+            .clone()
+            .unwrap_or_else(|| "ask a person to run it".into());
+        Denied {
+            rule: Some(self.id.clone()),
+            reason: self.reason.clone(),
+            hint,
+        }
     }
 }
 
@@ -387,17 +490,30 @@ impl Mismatch {
     pub(super) fn told(&self, verb: &str, rule: &Rule) -> (String, String) {
         let tool = rule.tool;
         match self {
-            Self::Verb => (format!("no rule allows `{tool} {verb}`"), "ask the operator".into()),
-            Self::Required { flag, values } if values.is_empty() => {
-                (format!("`{tool} {verb}` is allowed only with --{flag}"), format!("add --{flag}"))
-            }
-            Self::Required { flag, values } => {
-                (format!("`{tool} {verb}` is allowed only with --{flag}"), format!("add --{flag}={}", example(values)))
-            }
-            Self::Flag { flag } => (format!("--{flag} is not allowed with `{tool} {verb}`"), allowed_flags(rule)),
-            Self::Value { flag, value, values } => {
-                (format!("--{flag} may not be {value} here"), format!("allowed for --{flag}: {}", values.join(", ")))
-            }
+            Self::Verb => (
+                format!("no rule allows `{tool} {verb}`"),
+                "ask the operator".into(),
+            ),
+            Self::Required { flag, values } if values.is_empty() => (
+                format!("`{tool} {verb}` is allowed only with --{flag}"),
+                format!("add --{flag}"),
+            ),
+            Self::Required { flag, values } => (
+                format!("`{tool} {verb}` is allowed only with --{flag}"),
+                format!("add --{flag}={}", example(values)),
+            ),
+            Self::Flag { flag } => (
+                format!("--{flag} is not allowed with `{tool} {verb}`"),
+                allowed_flags(rule),
+            ),
+            Self::Value {
+                flag,
+                value,
+                values,
+            } => (
+                format!("--{flag} may not be {value} here"),
+                format!("allowed for --{flag}: {}", values.join(", ")),
+            ),
             Self::Namespace => (
                 format!("`{tool} {verb}` is not allowed in this namespace"),
                 match &rule.namespaces {
@@ -405,22 +521,38 @@ impl Mismatch {
                     None => "leave the namespace out".into(),
                 },
             ),
-            Self::Caller => (format!("`{tool} {verb}` is not allowed for this caller"), "ask the operator who may run it".into()),
+            Self::Caller => (
+                format!("`{tool} {verb}` is not allowed for this caller"),
+                "ask the operator who may run it".into(),
+            ),
             Self::Cluster => (
                 format!("`{tool} {verb}` is not allowed on this cluster"),
-                format!("allowed clusters: {}", rule.clusters.as_deref().unwrap_or_default().join(", ")),
+                format!(
+                    "allowed clusters: {}",
+                    rule.clusters.as_deref().unwrap_or_default().join(", ")
+                ),
             ),
             Self::Name { name } => (
                 format!("`{tool} {verb}` may not be asked about {name}"),
-                format!("allowed names: {}", rule.names.as_deref().unwrap_or_default().join(", ")),
+                format!(
+                    "allowed names: {}",
+                    rule.names.as_deref().unwrap_or_default().join(", ")
+                ),
             ),
-            Self::Names { most: 0 } => {
-                (format!("`{tool} {verb}` is allowed here only without a name"), "leave the name out, or ask the operator".into())
-            }
-            Self::Names { most } => (format!("`{tool} {verb}` may name at most {most} here"), "make several calls".into()),
+            Self::Names { most: 0 } => (
+                format!("`{tool} {verb}` is allowed here only without a name"),
+                "leave the name out, or ask the operator".into(),
+            ),
+            Self::Names { most } => (
+                format!("`{tool} {verb}` may name at most {most} here"),
+                "make several calls".into(),
+            ),
             Self::NoName => (
                 format!("`{tool} {verb}` has to say what it is about"),
-                format!("name one; allowed names: {}", rule.names.as_deref().unwrap_or_default().join(", ")),
+                format!(
+                    "name one; allowed names: {}",
+                    rule.names.as_deref().unwrap_or_default().join(", ")
+                ),
             ),
             Self::Chart { chart } => (
                 format!("`{tool} {verb}` may not read the chart {chart}"),
@@ -429,15 +561,28 @@ impl Mismatch {
                     None => "no chart is allowed here; ask the operator".into(),
                 },
             ),
-            Self::NoResource => (format!("`{tool} {verb}` names no resource"), format!("name one, for example `{verb} pods`")),
-            Self::Resource { resource } => (format!("{resource} may not be used with `{tool} {verb}`"), allowed_resources(rule)),
-            Self::AfterDash => {
-                (format!("words behind `--` are not allowed with `{tool} {verb}`"), "leave `--` and what follows it out".into())
-            }
-            Self::Operands { most: 0 } => (format!("`{tool} {verb}` takes no arguments here"), "leave them out; flags stay".into()),
+            Self::NoResource => (
+                format!("`{tool} {verb}` names no resource"),
+                format!("name one, for example `{verb} pods`"),
+            ),
+            Self::Resource { resource } => (
+                format!("{resource} may not be used with `{tool} {verb}`"),
+                allowed_resources(rule),
+            ),
+            Self::AfterDash => (
+                format!("words behind `--` are not allowed with `{tool} {verb}`"),
+                "leave `--` and what follows it out".into(),
+            ),
+            Self::Operands { most: 0 } => (
+                format!("`{tool} {verb}` takes no arguments here"),
+                "leave them out; flags stay".into(),
+            ),
             Self::Operands { most } => {
                 let plural = if *most == 1 { "" } else { "s" };
-                (format!("`{tool} {verb}` takes at most {most} argument{plural} here"), "make several calls".into())
+                (
+                    format!("`{tool} {verb}` takes at most {most} argument{plural} here"),
+                    "make several calls".into(),
+                )
             }
         }
     }
@@ -446,15 +591,25 @@ impl Mismatch {
 /// A value that can be typed, for the first pattern: the end of a range, or the text.
 fn example(values: &[String]) -> &str {
     let first = values.first().map_or("", String::as_str);
-    first.split_once("..").map_or(first, |(from, to)| if to.is_empty() { from } else { to })
+    first
+        .split_once("..")
+        .map_or(first, |(from, to)| if to.is_empty() { from } else { to })
 }
 
 fn allowed_flags(rule: &Rule) -> String {
-    let flags: Vec<String> = rule.flags.keys().filter(|flag| *flag != "namespace").map(|flag| format!("--{flag}")).collect();
+    let flags: Vec<String> = rule
+        .flags
+        .keys()
+        .filter(|flag| *flag != "namespace")
+        .map(|flag| format!("--{flag}"))
+        .collect();
     if flags.is_empty() {
         "leave it out; only --namespace is allowed here".into()
     } else {
-        format!("leave it out; allowed here: --namespace, {}", flags.join(", "))
+        format!(
+            "leave it out; allowed here: --namespace, {}",
+            flags.join(", ")
+        )
     }
 }
 
@@ -462,7 +617,11 @@ fn allowed_resources(rule: &Rule) -> String {
     let resources = rule.resources.as_deref().unwrap_or_default();
     match resources.split_at_checked(12) {
         Some((some, rest)) if !rest.is_empty() => {
-            format!("allowed here: {} and {} more; `kubectl explain` tells what a resource is", some.join(", "), rest.len())
+            format!(
+                "allowed here: {} and {} more; `kubectl explain` tells what a resource is",
+                some.join(", "),
+                rest.len()
+            )
         }
         _ => format!("allowed here: {}", resources.join(", ")),
     }

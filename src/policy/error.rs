@@ -15,7 +15,8 @@ pub struct PolicyFile {
 
 /// One thing that is wrong in a policy file, or that its author should look at again.
 ///
-/// As text it is one line (and one of help) for a log; as a [`miette::Diagnostic`] it underlines the place.
+/// As text it is one line (and one of help) for a log; as a [`miette::Diagnostic`] it underlines
+/// the place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}:{line}:{column}: {message}{}", file.name, help.as_ref().map(|help| format!("\n  help: {help}")).unwrap_or_default())]
 pub struct PolicyError {
@@ -34,15 +35,33 @@ pub struct PolicyError {
 }
 
 impl PolicyError {
-    pub(super) fn new(file: &Arc<PolicyFile>, span: std::ops::Range<usize>, message: impl Into<String>, help: Option<String>) -> Self {
+    pub(super) fn new(
+        file: &Arc<PolicyFile>,
+        span: std::ops::Range<usize>,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) -> Self {
         let (line, column) = position(&file.text, span.start);
         let span = (span.start, span.end.saturating_sub(span.start));
-        Self { file: Arc::clone(file), line, column, span, message: message.into(), help }
+        Self {
+            file: Arc::clone(file),
+            line,
+            column,
+            span,
+            message: message.into(),
+            help,
+        }
     }
 
     /// The place underlined, for a person at a terminal.
     pub fn underlined(&self, severity: Severity) -> String {
-        format!("{:?}", miette::Report::new(Underlined { error: self.clone(), severity }))
+        format!(
+            "{:?}",
+            miette::Report::new(Underlined {
+                error: self.clone(),
+                severity
+            })
+        )
     }
 }
 
@@ -50,7 +69,10 @@ impl PolicyError {
 pub(super) fn position(text: &str, at: usize) -> (usize, usize) {
     let before = text.get(..at).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (before.matches('\n').count() + 1, before.get(line_start..).unwrap_or_default().chars().count() + 1)
+    (
+        before.matches('\n').count() + 1,
+        before.get(line_start..).unwrap_or_default().chars().count() + 1,
+    )
 }
 
 /// Everything that is wrong in the files of a policy.
@@ -108,7 +130,10 @@ impl miette::Diagnostic for Underlined {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.error.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+        self.error
+            .help
+            .as_ref()
+            .map(|help| Box::new(help) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -117,7 +142,11 @@ impl miette::Diagnostic for Underlined {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let (at, length) = self.error.span;
-        Some(Box::new(std::iter::once(LabeledSpan::new(Some("here".into()), at, length))))
+        Some(Box::new(std::iter::once(LabeledSpan::new(
+            Some("here".into()),
+            at,
+            length,
+        ))))
     }
 }
 

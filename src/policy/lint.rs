@@ -9,22 +9,35 @@ use super::{
 use crate::catalogue::Tool;
 
 /// Rules that never apply or say more than they seem to. `places` are those of the rules' ids.
-pub(super) fn lints(file: &Arc<PolicyFile>, rules: &[Rule], places: impl Iterator<Item = Range<usize>>) -> Vec<PolicyError> {
+pub(super) fn lints(
+    file: &Arc<PolicyFile>,
+    rules: &[Rule],
+    places: impl Iterator<Item = Range<usize>>,
+) -> Vec<PolicyError> {
     let about = |rule: &Rule| always_denied(rule, rules).or_else(|| reads_every_resource(rule));
     rules
         .iter()
         .zip(places)
         .filter(|(rule, _)| rule.effect != Effect::Deny)
-        .filter_map(|(rule, place)| about(rule).map(|(message, help)| PolicyError::new(file, place, message, Some(help))))
+        .filter_map(|(rule, place)| {
+            about(rule).map(|(message, help)| PolicyError::new(file, place, message, Some(help)))
+        })
         .collect()
 }
 
 /// A verb of the rule that a deny rule takes away whole.
 fn always_denied(rule: &Rule, rules: &[Rule]) -> Option<(String, String)> {
-    let Verbs::These(verbs) = &rule.verbs else { return None };
+    let Verbs::These(verbs) = &rule.verbs else {
+        return None;
+    };
     verbs.iter().find_map(|verb| {
-        let deny = rules.iter().find(|deny| deny.tool == rule.tool && deny.denies_all_of(verb, rule.resources.as_deref()))?;
-        let message = format!("`{} {verb}` of this rule never runs: `{}` on line {} denies it", rule.tool, deny.id.id, deny.id.line);
+        let deny = rules.iter().find(|deny| {
+            deny.tool == rule.tool && deny.denies_all_of(verb, rule.resources.as_deref())
+        })?;
+        let message = format!(
+            "`{} {verb}` of this rule never runs: `{}` on line {} denies it",
+            rule.tool, deny.id.id, deny.id.line
+        );
         Some((message, "take the verb out of one of them".into()))
     })
 }
@@ -32,12 +45,19 @@ fn always_denied(rule: &Rule, rules: &[Rule]) -> Option<(String, String)> {
 /// Reading without a list of resources reads Secrets too.
 fn reads_every_resource(rule: &Rule) -> Option<(String, String)> {
     let verb = match &rule.verbs {
-        Verbs::These(verbs) => verbs.iter().find(|verb| matches!(verb.to_string().as_str(), "get" | "describe"))?.to_string(),
+        Verbs::These(verbs) => verbs
+            .iter()
+            .find(|verb| matches!(verb.to_string().as_str(), "get" | "describe"))?
+            .to_string(),
         Verbs::All => "get".into(),
     };
-    let reads = rule.effect == Effect::Allow && rule.tool == Tool::Kubectl && rule.resources.is_none();
+    let reads =
+        rule.effect == Effect::Allow && rule.tool == Tool::Kubectl && rule.resources.is_none();
     (reads && rule.require.is_empty()).then(|| {
         let message = format!("this rule lets `kubectl {verb}` read every resource, Secrets too");
-        (message, "list `resources`, for example [\"pods\", \"services\"]".into())
+        (
+            message,
+            "list `resources`, for example [\"pods\", \"services\"]".into(),
+        )
     })
 }

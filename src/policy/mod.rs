@@ -1,8 +1,9 @@
 //! What callers may do: a TOML file -> [`Policy`]; an [`Invocation`](crate::command::Invocation) ->
 //! [`Decision`].
 //!
-//! Pure; may not start or read anything. Default deny; **deny > confirm > allow**, whatever the order. A
-//! rule sees the parsed command, never its text. Only [`Policy::decide`] makes an [`Approved`].
+//! Pure; may not start or read anything. Default deny; **deny > confirm > allow**, whatever the
+//! order. A rule sees the parsed command, never its text. Only [`Policy::decide`] makes an
+//! [`Approved`].
 
 #![forbid(unsafe_code)]
 

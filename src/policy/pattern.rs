@@ -14,9 +14,17 @@ pub(super) enum Pattern {
     /// A text with any number of `*`, each standing for anything.
     Glob(String),
     /// `"0..2000"`
-    Integers { from: Option<i64>, to: Option<i64>, text: String },
+    Integers {
+        from: Option<i64>,
+        to: Option<i64>,
+        text: String,
+    },
     /// `"..60s"`
-    Durations { from: Option<Duration>, to: Option<Duration>, text: String },
+    Durations {
+        from: Option<Duration>,
+        to: Option<Duration>,
+        text: String,
+    },
 }
 
 impl Pattern {
@@ -25,21 +33,38 @@ impl Pattern {
     /// # Errors
     /// A sentence when a range is empty.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
-        let Some((from, to)) = text.split_once("..") else { return Ok(Self::Glob(text.to_owned())) };
+        let Some((from, to)) = text.split_once("..") else {
+            return Ok(Self::Glob(text.to_owned()));
+        };
         fn side<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
-            if text.is_empty() { Some(None) } else { read(text).map(Some) }
+            if text.is_empty() {
+                Some(None)
+            } else {
+                read(text).map(Some)
+            }
         }
         let text = text.to_owned();
         if from.is_empty() && to.is_empty() {
             return Ok(Self::Glob(text));
         }
-        if let (Some(from), Some(to)) = (side(from, |n| n.parse().ok()), side(to, |n| n.parse::<i64>().ok())) {
+        if let (Some(from), Some(to)) = (
+            side(from, |n| n.parse().ok()),
+            side(to, |n| n.parse::<i64>().ok()),
+        ) {
             let empty = from.zip(to).is_some_and(|(from, to)| from > to);
-            return if empty { Err("this range is empty") } else { Ok(Self::Integers { from, to, text }) };
+            return if empty {
+                Err("this range is empty")
+            } else {
+                Ok(Self::Integers { from, to, text })
+            };
         }
         if let (Some(from), Some(to)) = (side(from, go_duration), side(to, go_duration)) {
             let empty = to.is_some_and(|to| to.is_zero() || from.is_some_and(|from| from > to));
-            return if empty { Err("this range is empty") } else { Ok(Self::Durations { from, to, text }) };
+            return if empty {
+                Err("this range is empty")
+            } else {
+                Ok(Self::Durations { from, to, text })
+            };
         }
         Ok(Self::Glob(text))
     }
@@ -47,13 +72,13 @@ impl Pattern {
     pub(super) fn matches(&self, value: &str) -> bool {
         match self {
             Self::Glob(glob) => glob::matches(glob, value),
-            Self::Integers { from, to, .. } => {
-                value.parse::<i64>().is_ok_and(|n| from.is_none_or(|from| n >= from) && to.is_none_or(|to| n <= to))
-            }
+            Self::Integers { from, to, .. } => value
+                .parse::<i64>()
+                .is_ok_and(|n| from.is_none_or(|from| n >= from) && to.is_none_or(|to| n <= to)),
             // `0` means no limit to every flag of these tools that takes a duration.
-            Self::Durations { from, to, .. } => {
-                go_duration(value).is_some_and(|d| !d.is_zero() && from.is_none_or(|from| d >= from) && to.is_none_or(|to| d <= to))
-            }
+            Self::Durations { from, to, .. } => go_duration(value).is_some_and(|d| {
+                !d.is_zero() && from.is_none_or(|from| d >= from) && to.is_none_or(|to| d <= to)
+            }),
         }
     }
 
@@ -68,8 +93,14 @@ impl Pattern {
         };
         let possible = match (self, flag.kind) {
             (_, FlagKind::List | FlagKind::Text) => true,
-            (Self::Glob(glob), _) => glob.contains('*') || typed_value(flag, glob.clone()).is_ok_and(|value| value == *glob),
-            (Self::Integers { .. }, kind) => matches!(kind, FlagKind::Int | FlagKind::IntList | FlagKind::Uint | FlagKind::Float),
+            (Self::Glob(glob), _) => {
+                glob.contains('*')
+                    || typed_value(flag, glob.clone()).is_ok_and(|value| value == *glob)
+            }
+            (Self::Integers { .. }, kind) => matches!(
+                kind,
+                FlagKind::Int | FlagKind::IntList | FlagKind::Uint | FlagKind::Float
+            ),
             (Self::Durations { .. }, kind) => kind == FlagKind::Duration,
         };
         (!possible).then(|| format!("--{} takes {takes}, so `{self}` never matches", flag.name))
@@ -79,7 +110,9 @@ impl Pattern {
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Glob(text) | Self::Integers { text, .. } | Self::Durations { text, .. } => f.write_str(text),
+            Self::Glob(text) | Self::Integers { text, .. } | Self::Durations { text, .. } => {
+                f.write_str(text)
+            }
         }
     }
 }
@@ -103,9 +136,16 @@ mod tests {
             ("..60s", "0", false),
             ("..60s", "0s", false),
         ] {
-            assert_eq!(Pattern::parse(pattern).unwrap().matches(value), matches, "{pattern} {value}");
+            assert_eq!(
+                Pattern::parse(pattern).unwrap().matches(value),
+                matches,
+                "{pattern} {value}"
+            );
         }
         assert!(Pattern::parse("9..1").is_err());
-        assert!(Pattern::parse("..0s").is_err(), "no duration but 0, which never matches");
+        assert!(
+            Pattern::parse("..0s").is_err(),
+            "no duration but 0, which never matches"
+        );
     }
 }

@@ -17,7 +17,9 @@ use crate::{
 };
 
 /// What a rule says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Effect {
     /// The command runs.
@@ -105,8 +107,8 @@ pub(super) struct Rule {
     pub(super) clusters: Option<Vec<String>>,
     /// Canonical resources.
     pub(super) resources: Option<Vec<String>>,
-    /// Long names without dashes, each with its accepted values. Other flags than these and the common
-    /// ones are not accepted.
+    /// Long names without dashes, each with its accepted values. Other flags than these and the
+    /// common ones are not accepted.
     pub(super) flags: BTreeMap<String, Option<Vec<Pattern>>>,
     /// Classes of flags, as each verb has them.
     pub(super) flag_classes: Vec<FlagClass>,
@@ -161,7 +163,11 @@ pub(super) struct Callers {
 
 impl Callers {
     fn include(&self, target: &Target) -> bool {
-        one_of(&self.principals, &target.principal) || target.groups.iter().any(|group| one_of(&self.groups, group))
+        one_of(&self.principals, &target.principal)
+            || target
+                .groups
+                .iter()
+                .any(|group| one_of(&self.groups, group))
     }
 }
 
@@ -169,8 +175,8 @@ fn one_of(globs: &[String], value: &str) -> bool {
     globs.iter().any(|glob| glob::matches(glob, value))
 }
 
-/// Whether a custom resource may be one of `listed` under its singular or short name: it is of the group of
-/// one of them, and what a group holds is not known.
+/// Whether a custom resource may be one of `listed` under its singular or short name: it is of the
+/// group of one of them, and what a group holds is not known.
 fn is_beside(custom: &str, listed: &[String]) -> bool {
     let group = |name: &str| name.split_once('.').map(|(_, group)| group.to_owned());
     listed.iter().any(|name| group(name) == group(custom))
@@ -189,25 +195,44 @@ impl Rule {
         if !self.has_verb(invocation) {
             return Err(Mismatch::Verb);
         }
-        if self.callers.as_ref().is_some_and(|callers| !callers.include(target)) {
+        if self
+            .callers
+            .as_ref()
+            .is_some_and(|callers| !callers.include(target))
+        {
             return Err(Mismatch::Caller);
         }
         for name in &self.require {
-            if invocation.flags().get(name).is_none_or(|values| values.iter().all(|value| value == "false")) {
-                return Err(Mismatch::Required { flag: name.clone(), values: self.shown_values(name) });
+            if invocation
+                .flags()
+                .get(name)
+                .is_none_or(|values| values.iter().all(|value| value == "false"))
+            {
+                return Err(Mismatch::Required {
+                    flag: name.clone(),
+                    values: self.shown_values(name),
+                });
             }
         }
         for (name, values) in invocation.flags() {
             let patterns = match self.flags.get(name) {
                 Some(Some(patterns)) => patterns,
                 Some(None) => continue,
-                None if COMMON.contains(&name.as_str()) || self.has_class_of(invocation, name) => continue,
+                None if COMMON.contains(&name.as_str()) || self.has_class_of(invocation, name) => {
+                    continue;
+                }
                 None => return Err(Mismatch::Flag { flag: name.clone() }),
             };
             for value in values {
-                let hides_more = invocation.tool() == Tool::Helm && name.starts_with("set") && value.contains([',', '{', '[']);
+                let hides_more = invocation.tool() == Tool::Helm
+                    && name.starts_with("set")
+                    && value.contains([',', '{', '[']);
                 if hides_more || !patterns.iter().any(|pattern| pattern.matches(value)) {
-                    return Err(Mismatch::Value { flag: name.clone(), value: value.as_str().into(), values: self.shown_values(name) });
+                    return Err(Mismatch::Value {
+                        flag: name.clone(),
+                        value: value.as_str().into(),
+                        values: self.shown_values(name),
+                    });
                 }
             }
         }
@@ -226,21 +251,37 @@ impl Rule {
     /// Whether the rule lets this caller do anything at all on this cluster.
     pub(super) fn reaches(&self, target: &Target) -> bool {
         self.effect != Effect::Deny
-            && self.callers.as_ref().is_none_or(|callers| callers.include(target))
-            && self.clusters.as_ref().is_none_or(|globs| target.cluster.iter().any(|name| one_of(globs, name)))
+            && self
+                .callers
+                .as_ref()
+                .is_none_or(|callers| callers.include(target))
+            && self
+                .clusters
+                .as_ref()
+                .is_none_or(|globs| target.cluster.iter().any(|name| one_of(globs, name)))
     }
 
     /// What the command is aimed at; help is aimed at nothing.
     fn accepts_target(&self, invocation: &Invocation, target: &Target) -> Result<(), Mismatch> {
-        if self.clusters.as_ref().is_some_and(|globs| !target.cluster.iter().any(|name| one_of(globs, name))) {
+        if self
+            .clusters
+            .as_ref()
+            .is_some_and(|globs| !target.cluster.iter().any(|name| one_of(globs, name)))
+        {
             return Err(Mismatch::Cluster);
         }
         if let Some(allowed) = &self.resources {
             if invocation.resources().is_empty() {
                 return Err(Mismatch::NoResource);
             }
-            if let Some(resource) = invocation.resources().iter().find(|resource| !allowed.contains(resource)) {
-                return Err(Mismatch::Resource { resource: resource.clone() });
+            if let Some(resource) = invocation
+                .resources()
+                .iter()
+                .find(|resource| !allowed.contains(resource))
+            {
+                return Err(Mismatch::Resource {
+                    resource: resource.clone(),
+                });
             }
         }
         if !self.has_namespaces(invocation, target) {
@@ -251,7 +292,9 @@ impl Rule {
                 return Err(Mismatch::NoName);
             }
             if let Some(name) = invocation.names().iter().find(|name| !one_of(globs, name)) {
-                return Err(Mismatch::Name { name: name.as_str().into() });
+                return Err(Mismatch::Name {
+                    name: name.as_str().into(),
+                });
             }
         }
         if let (Some(most), named) = (self.max_names, invocation.names().len())
@@ -260,9 +303,15 @@ impl Rule {
             return Err(Mismatch::Names { most });
         }
         // Reading a chart runs its templates: no rule means any chart by saying nothing.
-        let allowed = |chart: &String| self.charts.as_ref().is_some_and(|globs| globs.iter().any(|glob| glob::matches_path(glob, chart)));
+        let allowed = |chart: &String| {
+            self.charts
+                .as_ref()
+                .is_some_and(|globs| globs.iter().any(|glob| glob::matches_path(glob, chart)))
+        };
         match invocation.charts().iter().find(|chart| !allowed(chart)) {
-            Some(chart) => Err(Mismatch::Chart { chart: chart.as_str().into() }),
+            Some(chart) => Err(Mismatch::Chart {
+                chart: chart.as_str().into(),
+            }),
             None => Ok(()),
         }
     }
@@ -271,10 +320,16 @@ impl Rule {
     fn has_namespaces(&self, invocation: &Invocation, target: &Target) -> bool {
         match (&self.namespaces, invocation.namespaces(&target.namespace)) {
             // Another namespace than Argo CD's own is somebody else's applications.
-            (None, Namespaces::These(named)) => self.tool != Tool::Argocd || named.iter().all(|name| *name == ARGOCD_NAMESPACE),
+            (None, Namespaces::These(named)) => {
+                self.tool != Tool::Argocd || named.iter().all(|name| *name == ARGOCD_NAMESPACE)
+            }
             (None, Namespaces::All) => true,
-            (Some(globs), Namespaces::All) => globs.iter().any(|glob| glob == "*") && !self.leaves_namespaces(invocation),
-            (Some(globs), Namespaces::These(named)) => named.iter().all(|name| one_of(globs, name)) && !self.leaves_namespaces(invocation),
+            (Some(globs), Namespaces::All) => {
+                globs.iter().any(|glob| glob == "*") && !self.leaves_namespaces(invocation)
+            }
+            (Some(globs), Namespaces::These(named)) => {
+                named.iter().all(|name| one_of(globs, name)) && !self.leaves_namespaces(invocation)
+            }
         }
     }
 
@@ -285,30 +340,49 @@ impl Rule {
 
     /// Whether a deny rule is about this command: its verb, and any one of what it lists.
     pub(super) fn forbids(&self, invocation: &Invocation, target: &Target) -> bool {
-        let flag = |(name, patterns): (&String, &Option<Vec<Pattern>>)| match (invocation.flags().get(name), patterns) {
+        let flag = |(name, patterns): (&String, &Option<Vec<Pattern>>)| match (
+            invocation.flags().get(name),
+            patterns,
+        ) {
             (None, _) => false,
-            (Some(values), Some(patterns)) => values.iter().any(|value| patterns.iter().any(|pattern| pattern.matches(value))),
+            (Some(values), Some(patterns)) => values
+                .iter()
+                .any(|value| patterns.iter().any(|pattern| pattern.matches(value))),
             (Some(_), None) => true,
         };
-        let of_class = || invocation.flags().keys().any(|name| self.has_class_of(invocation, name));
+        let of_class = || {
+            invocation
+                .flags()
+                .keys()
+                .any(|name| self.has_class_of(invocation, name))
+        };
         self.touches(invocation, target)
-            && (self.flags.is_empty() && self.flag_classes.is_empty() || self.flags.iter().any(flag) || of_class())
+            && (self.flags.is_empty() && self.flag_classes.is_empty()
+                || self.flags.iter().any(flag)
+                || of_class())
     }
 
-    /// Whether the command is in the rule's scope, whatever its flags: its verb, and any one of what each
-    /// list of the rule names.
+    /// Whether the command is in the rule's scope, whatever its flags: its verb, and any one of
+    /// what each list of the rule names.
     fn touches(&self, invocation: &Invocation, target: &Target) -> bool {
-        let any = |globs: &Vec<String>, found: &[String]| found.iter().any(|one| one_of(globs, one));
+        let any =
+            |globs: &Vec<String>, found: &[String]| found.iter().any(|one| one_of(globs, one));
         // kubectl describes every object whose name begins with the one that is given.
-        let is_prefix = invocation.tool() == Tool::Kubectl && invocation.path().words() == ["describe"];
+        let is_prefix =
+            invocation.tool() == Tool::Kubectl && invocation.path().words() == ["describe"];
         let named = |globs: &Vec<String>| match is_prefix {
-            true => invocation.names().iter().any(|name| globs.iter().any(|glob| glob::matches_extension(glob, name))),
+            true => invocation
+                .names()
+                .iter()
+                .any(|name| globs.iter().any(|glob| glob::matches_extension(glob, name))),
             false => any(globs, invocation.names()),
         };
         let has_resource = |denied: &Vec<String>| {
             let resources = invocation.resources().iter();
             resources.clone().any(|resource| denied.contains(resource))
-                || resources.filter(|resource| !resource::is_canonical(resource)).any(|custom| is_beside(custom, denied))
+                || resources
+                    .filter(|resource| !resource::is_canonical(resource))
+                    .any(|custom| is_beside(custom, denied))
         };
         self.has_verb(invocation)
             && !invocation.is_help()
@@ -321,36 +395,58 @@ impl Rule {
             && self.charts.as_ref().is_none_or(|globs| invocation.charts().iter().any(|chart| globs.iter().any(|glob| glob::matches_path(glob, chart))))
     }
 
-    /// Whether a confirm rule asks about a command that the allow rule `allow` accepts, although some flag or
-    /// operand keeps the confirm rule itself from matching. An allow rule that requires a flag of which the
-    /// confirm rule does not know (`--dry-run`) is meant as the exception.
-    pub(super) fn asks_about(&self, invocation: &Invocation, target: &Target, allow: &Self) -> bool {
+    /// Whether a confirm rule asks about a command that the allow rule `allow` accepts, although
+    /// some flag or operand keeps the confirm rule itself from matching. An allow rule that
+    /// requires a flag of which the confirm rule does not know (`--dry-run`) is meant as the
+    /// exception.
+    pub(super) fn asks_about(
+        &self,
+        invocation: &Invocation,
+        target: &Target,
+        allow: &Self,
+    ) -> bool {
         let has_required = |name: &String| {
             let patterns = self.flags.get(name).and_then(Option::as_ref);
-            let accepted =
-                |value: &String| value != "false" && patterns.is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(value)));
-            invocation.flags().get(name).is_some_and(|values| values.iter().any(accepted))
+            let accepted = |value: &String| {
+                value != "false"
+                    && patterns.is_none_or(|patterns| {
+                        patterns.iter().any(|pattern| pattern.matches(value))
+                    })
+            };
+            invocation
+                .flags()
+                .get(name)
+                .is_some_and(|values| values.iter().any(accepted))
         };
         self.touches(invocation, target)
             && self.require.iter().all(has_required)
-            && self.max_names.is_none_or(|most| invocation.names().len() <= most)
-            && allow.require.iter().all(|flag| self.flags.contains_key(flag))
+            && self
+                .max_names
+                .is_none_or(|most| invocation.names().len() <= most)
+            && allow
+                .require
+                .iter()
+                .all(|flag| self.flags.contains_key(flag))
     }
 
     /// Whether a flag of the command is of a class that the rule names.
     fn has_class_of(&self, invocation: &Invocation, flag: &str) -> bool {
-        invocation.flag_class(flag).is_some_and(|class| self.flag_classes.contains(&class))
+        invocation
+            .flag_class(flag)
+            .is_some_and(|class| self.flag_classes.contains(&class))
     }
 
     /// Whether a deny rule's namespaces are touched: all of them include each.
     fn touches_namespaces(&self, invocation: &Invocation, target: &Target) -> bool {
-        let Some(globs) = &self.namespaces else { return true };
+        let Some(globs) = &self.namespaces else {
+            return true;
+        };
         match invocation.namespaces(&target.namespace) {
             Namespaces::All => true,
             // `describe ns kub` describes kube-system.
-            Namespaces::These(named) if invocation.path().words() == ["describe"] => {
-                named.iter().any(|name| globs.iter().any(|glob| glob::matches_extension(glob, name)))
-            }
+            Namespaces::These(named) if invocation.path().words() == ["describe"] => named
+                .iter()
+                .any(|name| globs.iter().any(|glob| glob::matches_extension(glob, name))),
             Namespaces::These(named) => named.iter().any(|name| one_of(globs, name)),
         }
     }
@@ -359,7 +455,9 @@ impl Rule {
     pub(super) fn denies_all_of(&self, verb: &CommandPath, resources: Option<&[String]>) -> bool {
         let covered = match (&self.resources, resources) {
             (None, _) => true,
-            (Some(denied), Some(resources)) => resources.iter().all(|resource| denied.contains(resource)),
+            (Some(denied), Some(resources)) => {
+                resources.iter().all(|resource| denied.contains(resource))
+            }
             (Some(_), None) => false,
         };
         let narrowed = self.callers.is_some()
@@ -373,6 +471,12 @@ impl Rule {
     }
 
     fn shown_values(&self, flag: &str) -> Vec<String> {
-        self.flags.get(flag).into_iter().flatten().flatten().map(Pattern::to_string).collect()
+        self.flags
+            .get(flag)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(Pattern::to_string)
+            .collect()
     }
 }

@@ -1,8 +1,9 @@
-//! Runs the probes: each in a child of its own, confined as the tools are, and as a control unconfined.
+//! Runs the probes: each in a child of its own, confined as the tools are, and as a control
+//! unconfined.
 //!
-//! The child stops before it would become the tool, and makes its attempt instead. So no second program
-//! is needed, and what is tried runs under exactly the layers that a tool gets. Needs a process with one
-//! thread.
+//! The child stops before it would become the tool, and makes its attempt instead. So no second
+//! program is needed, and what is tried runs under exactly the layers that a tool gets. Needs a
+//! process with one thread.
 
 use std::{
     fs::{self, File},
@@ -122,17 +123,30 @@ impl Battery {
     ///
     /// # Errors
     /// When a file, socket or process cannot be made, or a profile does not load.
-    pub fn new(workspaces: &Workspaces, identity: Option<Identity>, limits: Limits) -> io::Result<Self> {
+    pub fn new(
+        workspaces: &Workspaces,
+        identity: Option<Identity>,
+        limits: Limits,
+    ) -> io::Result<Self> {
         let mut workspace = workspaces.open(&SecretBytes::new(KUBECONFIG.to_vec()), None)?;
         workspace.make_scratch()?;
         let other = workspaces.open(&SecretBytes::new(KUBECONFIG.to_vec()), None)?;
         if let Some(identity) = identity {
             for place in [&workspace, &other] {
-                let own = [Some(place.path().to_owned()), Some(place.kubeconfig()), Some(place.home()), place.scratch()];
-                own.into_iter().flatten().try_for_each(|path| identity.own(&path))?;
+                let own = [
+                    Some(place.path().to_owned()),
+                    Some(place.kubeconfig()),
+                    Some(place.home()),
+                    place.scratch(),
+                ];
+                own.into_iter()
+                    .flatten()
+                    .try_for_each(|path| identity.own(&path))?;
             }
         }
-        let open = tempfile::Builder::new().prefix("kube-airlock.probe.").tempdir_in(workspaces.path())?;
+        let open = tempfile::Builder::new()
+            .prefix("kube-airlock.probe.")
+            .tempdir_in(workspaces.path())?;
         fs::set_permissions(open.path(), fs::Permissions::from_mode(0o777))?;
         let file = open.path().join("file");
         fs::write(&file, "x")?;
@@ -171,20 +185,42 @@ impl Battery {
         })
     }
 
-    /// Runs every probe of a profile under these layers, and those with a control unconfined too; and again in
-    /// children that were confined before they had a request, where there are such.
+    /// Runs every probe of a profile under these layers, and those with a control unconfined too;
+    /// and again in children that were confined before they had a request, where there are such.
     ///
     /// # Errors
     /// The layer that could not be applied.
-    pub fn run(&self, levels: &Levels, profile: ProfileName) -> Result<Vec<ProbeReport>, SandboxError> {
+    pub fn run(
+        &self,
+        levels: &Levels,
+        profile: ProfileName,
+    ) -> Result<Vec<ProbeReport>, SandboxError> {
         let mut reports = Vec::new();
         for probe in probe::all(profile, self.profiles.get(profile)) {
-            let unconfined = if probe.succeeds { Some(self.unconfined(&probe)?) } else { None };
-            for warm in [false, true].into_iter().filter(|warm| !warm || profile.can_be_warm()) {
+            let unconfined = if probe.succeeds {
+                Some(self.unconfined(&probe)?)
+            } else {
+                None
+            };
+            for warm in [false, true]
+                .into_iter()
+                .filter(|warm| !warm || profile.can_be_warm())
+            {
                 let found = self.confined(levels, profile, &probe, warm)?;
-                let ok = probe.expected.contains(&found) && unconfined.is_none_or(|control| control == Found::Allowed);
-                let (probe, group, expected) = (probe.name.clone(), probe.group, probe.expected.clone());
-                reports.push(ProbeReport { probe, group, profile, warm, expected, found, unconfined, ok });
+                let ok = probe.expected.contains(&found)
+                    && unconfined.is_none_or(|control| control == Found::Allowed);
+                let (probe, group, expected) =
+                    (probe.name.clone(), probe.group, probe.expected.clone());
+                reports.push(ProbeReport {
+                    probe,
+                    group,
+                    profile,
+                    warm,
+                    expected,
+                    found,
+                    unconfined,
+                    ok,
+                });
             }
         }
         Ok(reports)
@@ -199,10 +235,14 @@ impl Battery {
         // What a pod has set on us already cannot be taken away to see what it stops.
         let inherited = Host::look().no_new_privileges;
         for (layer, without) in ALONE {
-            if self.identity.is_none() && NEED_ROOT.contains(&layer) || inherited && layer == Layer::NoNewPrivileges {
+            if self.identity.is_none() && NEED_ROOT.contains(&layer)
+                || inherited && layer == Layer::NoNewPrivileges
+            {
                 continue;
             }
-            let stands = without.iter().fold(Levels::default(), |levels, other| levels.without(*other));
+            let stands = without
+                .iter()
+                .fold(Levels::default(), |levels, other| levels.without(*other));
             let falls = stands.clone().without(layer);
             let mut stops = Vec::new();
             for probe in probe::all(profile, self.profiles.get(profile)) {
@@ -211,12 +251,17 @@ impl Battery {
                     stops.push(probe.name);
                 }
             }
-            reports.push(AloneReport { layer, without: without.to_vec(), stops });
+            reports.push(AloneReport {
+                layer,
+                without: without.to_vec(),
+                stops,
+            });
         }
         Ok(reports)
     }
 
-    /// The control: as this process, else as the children's user, whose processes and files are its own.
+    /// The control: as this process, else as the children's user, whose processes and files are its
+    /// own.
     fn unconfined(&self, probe: &Probe) -> Result<Found, SandboxError> {
         self.reset()?;
         let found = match in_child(None, || (probe.attempt)(&self.scene))?.found {
@@ -233,7 +278,11 @@ impl Battery {
             },
         };
         // What became another program has succeeded.
-        Ok(if found == Found::Ended(0) { Found::Allowed } else { found })
+        Ok(if found == Found::Ended(0) {
+            Found::Allowed
+        } else {
+            found
+        })
     }
 
     /// Puts back what an attempt that succeeded has changed.
@@ -247,12 +296,20 @@ impl Battery {
             fs::create_dir(&home)?;
         }
         match self.identity {
-            Some(identity) => [&kubeconfig, &home].into_iter().try_for_each(|path| identity.own(path)),
+            Some(identity) => [&kubeconfig, &home]
+                .into_iter()
+                .try_for_each(|path| identity.own(path)),
             None => Ok(()),
         }
     }
 
-    fn confined(&self, levels: &Levels, profile: ProfileName, probe: &Probe, warm: bool) -> Result<Found, SandboxError> {
+    fn confined(
+        &self,
+        levels: &Levels,
+        profile: ProfileName,
+        probe: &Probe,
+        warm: bool,
+    ) -> Result<Found, SandboxError> {
         self.reset()?;
         let (mut confinement, questions) = self.confinement(levels, profile)?;
         let request = UnixStream::pair()?;
@@ -268,42 +325,85 @@ impl Battery {
         Ok(in_child(Some((confinement, questions)), attempt)?.found)
     }
 
-    fn confinement(&self, levels: &Levels, profile: ProfileName) -> Result<(Confinement, OwnedFd), SandboxError> {
+    fn confinement(
+        &self,
+        levels: &Levels,
+        profile: ProfileName,
+    ) -> Result<(Confinement, OwnedFd), SandboxError> {
         let places = self.workspace.descriptors()?;
-        let [directory, _, _, scratch] = places.as_slice() else { return Err(io::Error::from(io::ErrorKind::NotFound).into()) };
-        confinement(levels, self.profiles.get(profile), &self.tool, [directory, scratch], self.limits, self.identity)
+        let [directory, _, _, scratch] = places.as_slice() else {
+            return Err(io::Error::from(io::ErrorKind::NotFound).into());
+        };
+        confinement(
+            levels,
+            self.profiles.get(profile),
+            &self.tool,
+            [directory, scratch],
+            self.limits,
+            self.identity,
+        )
     }
 
     /// The state of every layer in a child on this host.
     pub fn layers(&self, levels: &Levels) -> Vec<LayerStatus> {
-        let child = self.confinement(levels, ProfileName::Plain).and_then(|confinement| in_child(Some(confinement), || Ok(())));
+        let child = self
+            .confinement(levels, ProfileName::Plain)
+            .and_then(|confinement| in_child(Some(confinement), || Ok(())));
         // A layer that cannot be applied at all is what `run` fails with.
         let without_write_execute = child.is_ok_and(|child| child.without_write_execute);
-        layer::states(levels, self.identity.is_some(), &landlock::statuses(), without_write_execute)
+        layer::states(
+            levels,
+            self.identity.is_some(),
+            &landlock::statuses(),
+            without_write_execute,
+        )
     }
 }
 
 /// What a tool does with its request before it goes on (`tools/warm`).
 fn take_request(limits: Limits) -> Result<(), Errno> {
     close(WARM)?;
-    setrlimit(Resource::RLIMIT_DATA, limits.memory_bytes / 2, limits.memory_bytes / 2)?;
-    setrlimit(Resource::RLIMIT_CPU, limits.cpu_seconds / 2, limits.cpu_seconds / 2)
+    setrlimit(
+        Resource::RLIMIT_DATA,
+        limits.memory_bytes / 2,
+        limits.memory_bytes / 2,
+    )?;
+    setrlimit(
+        Resource::RLIMIT_CPU,
+        limits.cpu_seconds / 2,
+        limits.cpu_seconds / 2,
+    )
 }
 
 /// Applies these layers once for every profile, in children that do nothing.
 ///
 /// # Errors
 /// The layer that could not be applied.
-pub fn check_layers(profiles: &Profiles, levels: &Levels, identity: Option<Identity>, limits: Limits) -> Result<(), SandboxError> {
+pub fn check_layers(
+    profiles: &Profiles,
+    levels: &Levels,
+    identity: Option<Identity>,
+    limits: Limits,
+) -> Result<(), SandboxError> {
     let (tool, directory) = (File::open("/proc/self/exe")?, File::open("/")?);
     for profile in ProfileName::ALL {
-        in_child(Some(confinement(levels, profiles.get(profile), &tool, [&directory; 2], limits, identity)?), || Ok(()))?;
+        in_child(
+            Some(confinement(
+                levels,
+                profiles.get(profile),
+                &tool,
+                [&directory; 2],
+                limits,
+                identity,
+            )?),
+            || Ok(()),
+        )?;
     }
     Ok(())
 }
 
-/// What confines a child with these directories, its own and the scratch one, and where its questions arrive. The program
-/// stands for its helper as well.
+/// What confines a child with these directories, its own and the scratch one, and where its
+/// questions arrive. The program stands for its helper as well.
 fn confinement(
     levels: &Levels,
     profile: &Profile,
@@ -312,14 +412,42 @@ fn confinement(
     limits: Limits,
     identity: Option<Identity>,
 ) -> Result<(Confinement, OwnedFd), SandboxError> {
-    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).map_err(io::Error::from)?;
+    let (ours, theirs) = socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )
+    .map_err(io::Error::from)?;
     let null = || File::open("/dev/null").map(OwnedFd::from);
-    let helper = if profile.helper { Some((OwnedFd::from(tool.try_clone()?), scratch.as_fd())) } else { None };
-    let place = Place { tool: tool.try_clone()?.into(), directory: Some(directory.as_fd()), helper };
-    let confinement = Confinement::new(levels, profile, place, [null()?, null()?, null()?], limits, identity)
-        .map_err(|(step, errno)| failed(step, errno))?;
-    let questions = profile.asking.clone().filter(|_| levels.has(Layer::Egress)).map(|asking| (asking, theirs));
-    let confinement = Confinement { questions, ..confinement };
+    let helper = if profile.helper {
+        Some((OwnedFd::from(tool.try_clone()?), scratch.as_fd()))
+    } else {
+        None
+    };
+    let place = Place {
+        tool: tool.try_clone()?.into(),
+        directory: Some(directory.as_fd()),
+        helper,
+    };
+    let confinement = Confinement::new(
+        levels,
+        profile,
+        place,
+        [null()?, null()?, null()?],
+        limits,
+        identity,
+    )
+    .map_err(|(step, errno)| failed(step, errno))?;
+    let questions = profile
+        .asking
+        .clone()
+        .filter(|_| levels.has(Layer::Egress))
+        .map(|asking| (asking, theirs));
+    let confinement = Confinement {
+        questions,
+        ..confinement
+    };
     Ok((confinement, ours))
 }
 
@@ -330,12 +458,20 @@ struct Attempted {
     without_write_execute: bool,
 }
 
-/// Forks, confines, makes an attempt. Questions of the child are received and dropped: nobody answers.
-fn in_child(confined: Option<(Confinement, OwnedFd)>, attempt: impl FnOnce() -> Result<(), Errno>) -> Result<Attempted, SandboxError> {
+/// Forks, confines, makes an attempt. Questions of the child are received and dropped: nobody
+/// answers.
+fn in_child(
+    confined: Option<(Confinement, OwnedFd)>,
+    attempt: impl FnOnce() -> Result<(), Errno>,
+) -> Result<Attempted, SandboxError> {
     let (report, writer) = pipe2(OFlag::O_CLOEXEC).map_err(io::Error::from)?;
     let pid = match sys::fork()? {
         sys::Forked::Parent(pid) => pid,
-        sys::Forked::Child => try_and_end(confined.map(|(confinement, _)| confinement), attempt, &writer.into()),
+        sys::Forked::Child => try_and_end(
+            confined.map(|(confinement, _)| confinement),
+            attempt,
+            &writer.into(),
+        ),
     };
     drop(writer);
     if let Some((confinement, questions)) = confined {
@@ -355,11 +491,19 @@ fn in_child(confined: Option<(Confinement, OwnedFd)>, attempt: impl FnOnce() -> 
     let mut record = Vec::new();
     File::from(report).read_to_end(&mut record)?;
     let without_write_execute = record.first() == Some(&WITHOUT_WRITE_EXECUTE);
-    let record = record.strip_prefix(&[WITHOUT_WRITE_EXECUTE]).unwrap_or(&record);
-    let errno = |bytes: &[u8]| Errno::from_raw(bytes.try_into().map_or(libc::EIO, i32::from_ne_bytes));
+    let record = record
+        .strip_prefix(&[WITHOUT_WRITE_EXECUTE])
+        .unwrap_or(&record);
+    let errno =
+        |bytes: &[u8]| Errno::from_raw(bytes.try_into().map_or(libc::EIO, i32::from_ne_bytes));
     let found = match (record, status) {
         _ if !in_time => Found::Hung,
-        ([FAILED, step, bytes @ ..], _) => return Err(failed(Step::from_byte(*step).unwrap_or(Step::SetSession), errno(bytes))),
+        ([FAILED, step, bytes @ ..], _) => {
+            return Err(failed(
+                Step::from_byte(*step).unwrap_or(Step::SetSession),
+                errno(bytes),
+            ));
+        }
         ([ALLOWED], _) => Found::Allowed,
         ([REFUSED, bytes @ ..], _) => Found::Refused(errno(bytes)),
         (_, WaitStatus::Signaled(_, Signal::SIGSYS, _)) => Found::Killed,
@@ -367,13 +511,23 @@ fn in_child(confined: Option<(Confinement, OwnedFd)>, attempt: impl FnOnce() -> 
         (_, WaitStatus::Exited(_, code)) => Found::Ended(code),
         _ => Found::Ended(-1),
     };
-    Ok(Attempted { found, without_write_execute })
+    Ok(Attempted {
+        found,
+        without_write_execute,
+    })
 }
 
 /// In the child.
-fn try_and_end(confinement: Option<Confinement>, attempt: impl FnOnce() -> Result<(), Errno>, mut report: &File) -> ! {
+fn try_and_end(
+    confinement: Option<Confinement>,
+    attempt: impl FnOnce() -> Result<(), Errno>,
+    mut report: &File,
+) -> ! {
     let with = |prefix: &[u8], errno: Errno| [prefix, &(errno as i32).to_ne_bytes()].concat();
-    let applied = confinement.as_ref().map(|confinement| confine(confinement, report)).transpose();
+    let applied = confinement
+        .as_ref()
+        .map(|confinement| confine(confinement, report))
+        .transpose();
     let record = match &applied {
         Err((step, errno)) => with(&[FAILED, *step as u8], *errno),
         Ok(_) => match attempt() {
@@ -398,7 +552,16 @@ const ALONE: [(Layer, &[Layer]); 13] = [
     (Layer::User, &[Layer::Seccomp]),
     (Layer::Capabilities, &[Layer::Seccomp, Layer::User]),
     (Layer::ParentDeath, &[Layer::Seccomp]),
-    (Layer::NoNewPrivileges, &[Layer::Seccomp, Layer::Egress, Layer::LandlockFs, Layer::LandlockNet, Layer::LandlockScope]),
+    (
+        Layer::NoNewPrivileges,
+        &[
+            Layer::Seccomp,
+            Layer::Egress,
+            Layer::LandlockFs,
+            Layer::LandlockNet,
+            Layer::LandlockScope,
+        ],
+    ),
     (Layer::WriteXorExecute, &[Layer::Seccomp]),
     (Layer::Descriptors, &[]),
     (Layer::LandlockFs, &[]),
@@ -410,7 +573,11 @@ const ALONE: [(Layer, &[Layer]); 13] = [
 
 fn failed(step: Step, errno: Errno) -> SandboxError {
     let (layer, call) = step.told();
-    SandboxError::Layer { layer: layer.into(), call: call.into(), source: errno.into() }
+    SandboxError::Layer {
+        layer: layer.into(),
+        call: call.into(),
+        source: errno.into(),
+    }
 }
 
 fn sibling(identity: Option<Identity>) -> io::Result<Sibling> {
@@ -425,7 +592,8 @@ fn sibling(identity: Option<Identity>) -> io::Result<Sibling> {
         sys::Forked::Child => {
             let _ = prctl::set_pdeathsig(Signal::SIGKILL);
             let ready = identity.is_none_or(|identity| identity.assume().is_ok());
-            // Setting users undoes both; a child of ours that could be looked into is what is wanted here.
+            // Setting users undoes both; a child of ours that could be looked into is what is
+            // wanted here.
             let _ = prctl::set_pdeathsig(Signal::SIGKILL);
             let _ = prctl::set_dumpable(true);
             if ready {
@@ -459,7 +627,13 @@ impl Host {
     /// Looks at the host.
     pub fn look() -> Self {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let of = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).map(str::trim).unwrap_or_default();
+        let of = |key: &str| {
+            status
+                .lines()
+                .find_map(|line| line.strip_prefix(key))
+                .map(str::trim)
+                .unwrap_or_default()
+        };
         let exists = |path: &str| Path::new(path).exists();
         let container = [
             ("/.dockerenv", "docker"),
@@ -468,10 +642,16 @@ impl Host {
             ("/proc/gvisor", "gvisor"),
         ];
         Self {
-            kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
+            kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
             landlock_abi: sys::landlock_abi(),
             user: nix::unistd::geteuid().as_raw(),
-            container: container.into_iter().find(|(path, _)| exists(path)).map(|(_, name)| name),
+            container: container
+                .into_iter()
+                .find(|(path, _)| exists(path))
+                .map(|(_, name)| name),
             seccomp: of("Seccomp:").parse().unwrap_or(0),
             no_new_privileges: of("NoNewPrivs:") == "1",
         }

@@ -1,7 +1,8 @@
-//! What a traced program asked -> what of it is beyond its profile, and what of the profile it never used.
+//! What a traced program asked -> what of it is beyond its profile, and what of the profile it
+//! never used.
 //!
-//! Does not run or ask anything. Conditions are written as the profiles write them, so that one can be copied
-//! into a file of `policy/sandbox/`.
+//! Does not run or ask anything. Conditions are written as the profiles write them, so that one can
+//! be copied into a file of `policy/sandbox/`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,7 +22,8 @@ pub struct Beyond {
     pub call: String,
     /// How often.
     pub count: u64,
-    /// What a child would have got: an error, `success` (reported as done, and not done), or `killed`.
+    /// What a child would have got: an error, `success` (reported as done, and not done), or
+    /// `killed`.
     pub becomes: String,
     /// Whether the profile has an entry for the call; without one it is refused as all others are.
     pub entry: bool,
@@ -34,7 +36,8 @@ pub struct Beyond {
 /// Arguments of a call.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Arguments {
-    /// As a profile writes it: `arg0 == 0x2 and arg1 == 0x1`. Empty: no argument decides about this call.
+    /// As a profile writes it: `arg0 == 0x2 and arg1 == 0x1`. Empty: no argument decides about this
+    /// call.
     pub condition: String,
     /// How often.
     pub count: u64,
@@ -83,7 +86,13 @@ struct Counted {
 impl<'a> Calls<'a> {
     /// None yet, of the process `own`; `most` argument lists are kept per call.
     pub(super) fn new(rules: &'a BTreeMap<Sysno, Rule>, own: Pid, most: usize) -> Self {
-        Self { rules, own, most, beyond: BTreeMap::new(), used: BTreeSet::new() }
+        Self {
+            rules,
+            own,
+            most,
+            beyond: BTreeMap::new(),
+            used: BTreeSet::new(),
+        }
     }
 
     /// Counts one.
@@ -91,7 +100,8 @@ impl<'a> Calls<'a> {
         let syscall = name_of(number);
         let rule = syscall.and_then(|syscall| self.rules.get(&syscall));
         let alternative = rule.and_then(|rule| rule.alternative(arguments, self.own));
-        let allowed = rule.is_some_and(|rule| alternative.is_some() || rule.otherwise == Action::Allow);
+        let allowed =
+            rule.is_some_and(|rule| alternative.is_some() || rule.otherwise == Action::Allow);
         if let Some(syscall) = syscall.filter(|_| allowed) {
             self.used.insert((syscall, alternative));
             return;
@@ -108,7 +118,11 @@ impl<'a> Calls<'a> {
 
     /// What is beyond the profile, the worst first.
     pub(super) fn beyond(&self) -> Vec<Beyond> {
-        let mut beyond: Vec<Beyond> = self.beyond.iter().map(|(number, counted)| self.told(*number, counted)).collect();
+        let mut beyond: Vec<Beyond> = self
+            .beyond
+            .iter()
+            .map(|(number, counted)| self.told(*number, counted))
+            .collect();
         beyond.sort_by_key(|call| (call.becomes != KILLED, call.entry, call.call.clone()));
         beyond
     }
@@ -124,20 +138,27 @@ impl<'a> Calls<'a> {
             Action::Allow | Action::Ask => "allowed".to_owned(),
         };
         Beyond {
-            call: syscall.map_or_else(|| format!("call {number}"), |syscall| syscall.name().to_owned()),
+            call: syscall.map_or_else(
+                || format!("call {number}"),
+                |syscall| syscall.name().to_owned(),
+            ),
             count: counted.count,
             becomes,
             entry: rule.is_some(),
             arguments: counted
                 .arguments
                 .iter()
-                .map(|(condition, count)| Arguments { condition: condition.clone(), count: *count })
+                .map(|(condition, count)| Arguments {
+                    condition: condition.clone(),
+                    count: *count,
+                })
                 .collect(),
             more: counted.more,
         }
     }
 
-    /// The calls and the conditions of the profile that were not seen. Only for a trace that saw every call.
+    /// The calls and the conditions of the profile that were not seen. Only for a trace that saw
+    /// every call.
     pub(super) fn unused(&self) -> Unused {
         let mut unused = Unused::default();
         for (syscall, rule) in self.rules {
@@ -148,9 +169,16 @@ impl<'a> Calls<'a> {
             if rule.otherwise == Action::Allow && !self.used.contains(&(*syscall, None)) {
                 unused.calls.push(syscall.name().to_owned());
             }
-            for (_, conditions) in rule.allowed.iter().enumerate().filter(|(at, _)| !self.used.contains(&(*syscall, Some(*at)))) {
+            for (_, conditions) in rule
+                .allowed
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| !self.used.contains(&(*syscall, Some(*at))))
+            {
                 let conditions: Vec<String> = conditions.iter().map(ToString::to_string).collect();
-                unused.conditions.push(format!("{} {}", syscall.name(), conditions.join(" and ")));
+                unused
+                    .conditions
+                    .push(format!("{} {}", syscall.name(), conditions.join(" and ")));
             }
         }
         unused
@@ -163,23 +191,34 @@ fn name_of(number: i32) -> Option<Sysno> {
     Sysno::new(usize::try_from(number).ok()?)
 }
 
-/// The arguments that a filter could decide by: those that the profile looks at, and of other calls the ones below.
+/// The arguments that a filter could decide by: those that the profile looks at, and of other calls
+/// the ones below.
 fn condition(syscall: Option<Sysno>, rule: Option<&Rule>, arguments: [u64; 6], own: Pid) -> String {
     let of_rule = rule.into_iter().flat_map(Rule::examined);
-    let known = syscall.and_then(|syscall| TELLING.iter().find(|(name, _)| *name == syscall.name()));
-    let shown: BTreeSet<u32> = of_rule.chain(known.into_iter().flat_map(|(_, shown)| *shown).copied()).collect();
-    let by_process = matches!(syscall, Some(Sysno::kill | Sysno::tgkill | Sysno::prlimit64));
-    let shown = (0..).zip(arguments).filter(|(at, _)| shown.contains(at)).map(|(at, value)| {
-        if by_process && at == 0 && Ok(own.as_raw()) == i32::try_from(value) {
-            "arg0 == self".to_owned()
-        } else {
-            format!("arg{at} == {value:#x}")
-        }
-    });
+    let known =
+        syscall.and_then(|syscall| TELLING.iter().find(|(name, _)| *name == syscall.name()));
+    let shown: BTreeSet<u32> = of_rule
+        .chain(known.into_iter().flat_map(|(_, shown)| *shown).copied())
+        .collect();
+    let by_process = matches!(
+        syscall,
+        Some(Sysno::kill | Sysno::tgkill | Sysno::prlimit64)
+    );
+    let shown = (0..)
+        .zip(arguments)
+        .filter(|(at, _)| shown.contains(at))
+        .map(|(at, value)| {
+            if by_process && at == 0 && Ok(own.as_raw()) == i32::try_from(value) {
+                "arg0 == self".to_owned()
+            } else {
+                format!("arg{at} == {value:#x}")
+            }
+        });
     shown.collect::<Vec<_>>().join(" and ")
 }
 
-/// Arguments that are neither addresses nor sizes nor, as a rule, descriptors: commands, flags, families, modes.
+/// Arguments that are neither addresses nor sizes nor, as a rule, descriptors: commands, flags,
+/// families, modes.
 const TELLING: [(&str, &[u32]); 65] = [
     ("accept4", &[3]),
     ("arch_prctl", &[0]),
@@ -257,7 +296,11 @@ mod tests {
 
     fn of_plain(asked: &[(Sysno, [u64; 6])], most: usize) -> (Vec<Beyond>, Unused) {
         let profiles = Profiles::load().unwrap();
-        let mut calls = Calls::new(&profiles.get(ProfileName::Plain).rules, Pid::from_raw(OWN), most);
+        let mut calls = Calls::new(
+            &profiles.get(ProfileName::Plain).rules,
+            Pid::from_raw(OWN),
+            most,
+        );
         for (syscall, arguments) in asked {
             calls.count(syscall.id(), *arguments);
         }
@@ -265,7 +308,10 @@ mod tests {
     }
 
     fn arguments(condition: &str, count: u64) -> Arguments {
-        Arguments { condition: condition.into(), count }
+        Arguments {
+            condition: condition.into(),
+            count,
+        }
     }
 
     #[test]
@@ -296,8 +342,22 @@ mod tests {
         assert_eq!(
             beyond,
             [
-                of("ptrace", 1, "killed", true, vec![arguments("arg0 == 0x10", 1)], 0),
-                of("kill", 1, "EPERM", false, vec![arguments("arg0 == self and arg1 == 0x9", 1)], 0),
+                of(
+                    "ptrace",
+                    1,
+                    "killed",
+                    true,
+                    vec![arguments("arg0 == 0x10", 1)],
+                    0
+                ),
+                of(
+                    "kill",
+                    1,
+                    "EPERM",
+                    false,
+                    vec![arguments("arg0 == self and arg1 == 0x9", 1)],
+                    0
+                ),
                 of("mkdirat", 1, "EPERM", false, vec![arguments("", 1)], 0),
                 of("clone3", 1, "ENOSYS", true, vec![arguments("", 1)], 0),
                 of(
@@ -317,13 +377,34 @@ mod tests {
 
     #[test]
     fn what_was_used_is_not_called_unused() {
-        let (beyond, unused) = of_plain(&[(Sysno::read, [0; 6]), (Sysno::fcntl, [1, 3, 0, 0, 0, 0])], 8);
+        let (beyond, unused) = of_plain(
+            &[(Sysno::read, [0; 6]), (Sysno::fcntl, [1, 3, 0, 0, 0, 0])],
+            8,
+        );
         assert_eq!(beyond, []);
         let has = |list: &[String], entry: &str| list.iter().any(|known| known == entry);
-        assert!(has(&unused.calls, "write") && !has(&unused.calls, "read"), "{unused:?}");
-        assert!(has(&unused.conditions, "fcntl arg1 == 0x1") && !has(&unused.conditions, "fcntl arg1 == 0x3"), "{unused:?}");
+        assert!(
+            has(&unused.calls, "write") && !has(&unused.calls, "read"),
+            "{unused:?}"
+        );
+        assert!(
+            has(&unused.conditions, "fcntl arg1 == 0x1")
+                && !has(&unused.conditions, "fcntl arg1 == 0x3"),
+            "{unused:?}"
+        );
         // What is refused or killed is nothing that a program could need.
-        assert!(!unused.calls.iter().chain(&unused.conditions).any(|entry| entry.starts_with("clone3") || entry.starts_with("ptrace")));
-        assert!(!unused.conditions.iter().any(|entry| entry.starts_with("execveat")));
+        assert!(
+            !unused
+                .calls
+                .iter()
+                .chain(&unused.conditions)
+                .any(|entry| entry.starts_with("clone3") || entry.starts_with("ptrace"))
+        );
+        assert!(
+            !unused
+                .conditions
+                .iter()
+                .any(|entry| entry.starts_with("execveat"))
+        );
     }
 }

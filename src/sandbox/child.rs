@@ -55,8 +55,8 @@ pub(super) struct Confinement {
     pub(super) stderr: OwnedFd,
     pub(super) ruleset: Option<RulesetCreated>,
     pub(super) calls: Filter,
-    /// The filter that asks about connections, and where the descriptor goes on which they are answered; `None`:
-    /// it has none.
+    /// The filter that asks about connections, and where the descriptor goes on which they are
+    /// answered; `None`: it has none.
     pub(super) questions: Option<(Filter, OwnedFd)>,
     /// The program that the tool may run besides itself.
     pub(super) helper: Option<OwnedFd>,
@@ -91,10 +91,23 @@ impl Confinement {
         limits: Limits,
         identity: Option<Identity>,
     ) -> Result<Self, Failure> {
-        let Place { tool, directory, helper } = place;
-        let may_run = helper.as_ref().map(|(program, scratch)| Helper { program: program.as_fd(), scratch: *scratch });
-        let ruleset = landlock::ruleset(levels, tool.as_fd(), directory.filter(|_| profile.workspace), &profile.readable, may_run)
-            .map_err(|_| (Step::CreateRuleset, Errno::last()))?;
+        let Place {
+            tool,
+            directory,
+            helper,
+        } = place;
+        let may_run = helper.as_ref().map(|(program, scratch)| Helper {
+            program: program.as_fd(),
+            scratch: *scratch,
+        });
+        let ruleset = landlock::ruleset(
+            levels,
+            tool.as_fd(),
+            directory.filter(|_| profile.workspace),
+            &profile.readable,
+            may_run,
+        )
+        .map_err(|_| (Step::CreateRuleset, Errno::last()))?;
         Ok(Self {
             levels: levels.clone(),
             tool,
@@ -143,14 +156,16 @@ impl Reported {
                 let errno = Errno::from_raw(errno.try_into().map_or(libc::EIO, i32::from_ne_bytes));
                 Self::Failed(Step::from_byte(*step).unwrap_or(Step::SetSession), errno)
             }
-            _ if record.first() == Some(&CONFINED) => Self::Running { without_write_execute },
+            _ if record.first() == Some(&CONFINED) => Self::Running {
+                without_write_execute,
+            },
             _ => Self::Nothing,
         }
     }
 }
 
-/// The descriptor by which the tool runs its helper (`policy/sandbox/diff.toml`). Above all others, so that nothing is
-/// in its way.
+/// The descriptor by which the tool runs its helper (`policy/sandbox/diff.toml`). Above all others,
+/// so that nothing is in its way.
 pub(super) const HELPER: i32 = 200;
 /// The descriptor by which a tool that was started before its request gets it.
 pub(super) const WARM: i32 = 201;
@@ -158,15 +173,26 @@ pub(super) const WARM: i32 = 201;
 /// A step that failed, and how.
 pub(super) type Failure = (Step, Errno);
 
-/// Confines this process and becomes the tool. `report` says how far it came, and is closed by exec.
+/// Confines this process and becomes the tool. `report` says how far it came, and is closed by
+/// exec.
 ///
-/// Its memory may be the spawner's ([`sys::fork_sharing_memory`]): nothing is taken from the plan, and nothing is held
-/// that would have to be given back.
+/// Its memory may be the spawner's ([`sys::fork_sharing_memory`]): nothing is taken from the plan,
+/// and nothing is held that would have to be given back.
 pub(super) fn become_tool(plan: &Plan, mut report: &fs::File) -> ! {
-    let Err((step, errno)): Result<Infallible, Failure> = confine(&plan.confinement, report).and_then(|()| {
-        report.write_all(&[CONFINED]).map_err(|error| (Step::Execute, errno_of(&error)))?;
-        Err((Step::Execute, errno_of(&sys::become_program(plan.confinement.tool.as_fd(), &plan.argv, &plan.environment))))
-    });
+    let Err((step, errno)): Result<Infallible, Failure> = confine(&plan.confinement, report)
+        .and_then(|()| {
+            report
+                .write_all(&[CONFINED])
+                .map_err(|error| (Step::Execute, errno_of(&error)))?;
+            Err((
+                Step::Execute,
+                errno_of(&sys::become_program(
+                    plan.confinement.tool.as_fd(),
+                    &plan.argv,
+                    &plan.environment,
+                )),
+            ))
+        });
     let [a, b, c, d] = (errno as i32).to_ne_bytes();
     let _ = report.write_all(&[FAILED, step as u8, a, b, c, d]); // when even this fails, the server sees a child that exited 125
     sys::exit_now(125)
@@ -186,13 +212,16 @@ pub(super) fn confine(plan: &Confinement, mut report: &fs::File) -> Result<(), F
         umask(Mode::from_bits_truncate(0o077));
     }
     if levels.has(Layer::Rlimits) {
-        rlimit::apply(plan.limits, plan.identity.is_some(), plan.helper.is_some()).map_err(at(Step::SetLimits))?;
+        rlimit::apply(plan.limits, plan.identity.is_some(), plan.helper.is_some())
+            .map_err(at(Step::SetLimits))?;
     }
     if let Some(identity) = plan.identity.filter(|_| levels.has(Layer::User)) {
         privilege::drop_bounding_set().map_err(by(Step::DropBounding))?;
         nix::unistd::setgroups(&[]).map_err(at(Step::SetGroups))?;
-        nix::unistd::setresgid(identity.gid(), identity.gid(), identity.gid()).map_err(at(Step::SetGid))?;
-        nix::unistd::setresuid(identity.uid(), identity.uid(), identity.uid()).map_err(at(Step::SetUid))?;
+        nix::unistd::setresgid(identity.gid(), identity.gid(), identity.gid())
+            .map_err(at(Step::SetGid))?;
+        nix::unistd::setresuid(identity.uid(), identity.uid(), identity.uid())
+            .map_err(at(Step::SetUid))?;
         identity.read_back().map_err(at(Step::ReadBackUser))?;
     }
     if levels.has(Layer::Capabilities) {
@@ -214,15 +243,31 @@ pub(super) fn confine(plan: &Confinement, mut report: &fs::File) -> Result<(), F
         match sys::deny_write_execute() {
             Ok(()) => {}
             // Linux before 6.3 does not know it.
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) && levels.of(Layer::WriteXorExecute) == Level::Prefer => {
-                report.write_all(&[WITHOUT_WRITE_EXECUTE]).map_err(by(Step::DenyWriteExecute))?
+            Err(error)
+                if error.raw_os_error() == Some(libc::EINVAL)
+                    && levels.of(Layer::WriteXorExecute) == Level::Prefer =>
+            {
+                report
+                    .write_all(&[WITHOUT_WRITE_EXECUTE])
+                    .map_err(by(Step::DenyWriteExecute))?
             }
             Err(error) => return Err(by(Step::DenyWriteExecute)(error)),
         }
     }
-    if let Some((asking, supervisor)) = plan.questions.as_ref().filter(|_| levels.has(Layer::Egress)) {
-        let listener = sys::install_asking_filter(&asking.program(own, -1)).map_err(by(Step::AskForConnections))?;
-        send(supervisor.as_fd(), b"?", &[listener.as_fd()], MsgFlags::empty()).map_err(at(Step::HandOverQuestions))?;
+    if let Some((asking, supervisor)) = plan
+        .questions
+        .as_ref()
+        .filter(|_| levels.has(Layer::Egress))
+    {
+        let listener = sys::install_asking_filter(&asking.program(own, -1))
+            .map_err(by(Step::AskForConnections))?;
+        send(
+            supervisor.as_fd(),
+            b"?",
+            &[listener.as_fd()],
+            MsgFlags::empty(),
+        )
+        .map_err(at(Step::HandOverQuestions))?;
     }
     dup2_stdin(plan.stdin.as_fd()).map_err(at(Step::Streams))?;
     dup2_stdout(plan.stdout.as_fd()).map_err(at(Step::Streams))?;
@@ -231,8 +276,13 @@ pub(super) fn confine(plan: &Confinement, mut report: &fs::File) -> Result<(), F
         sys::close_on_exec_from_three().map_err(by(Step::CloseRange))?;
     }
     // Without a file name, no folder on the way to the helper has to be open to the tool's user.
-    for (descriptor, number, step) in [(&plan.helper, HELPER, Step::HandHelper), (&plan.warm, WARM, Step::HandWarm)] {
-        let Some(descriptor) = descriptor else { continue };
+    for (descriptor, number, step) in [
+        (&plan.helper, HELPER, Step::HandHelper),
+        (&plan.warm, WARM, Step::HandWarm),
+    ] {
+        let Some(descriptor) = descriptor else {
+            continue;
+        };
         let handed = fcntl(descriptor, FcntlArg::F_DUPFD(number)).map_err(at(step))?;
         if handed != number {
             return Err((step, Errno::EBUSY));
@@ -240,8 +290,12 @@ pub(super) fn confine(plan: &Confinement, mut report: &fs::File) -> Result<(), F
     }
     if let Some(ruleset) = &plan.ruleset {
         let own = ruleset.try_clone().map_err(by(Step::RestrictSelf))?;
-        let status = own.restrict_self().map_err(|_| (Step::RestrictSelf, Errno::last()))?;
-        if status.ruleset == RulesetStatus::NotEnforced && levels.of(Layer::LandlockFs) == Level::Require {
+        let status = own
+            .restrict_self()
+            .map_err(|_| (Step::RestrictSelf, Errno::last()))?;
+        if status.ruleset == RulesetStatus::NotEnforced
+            && levels.of(Layer::LandlockFs) == Level::Require
+        {
             return Err((Step::RestrictSelf, Errno::ENOSYS));
         }
     }
@@ -250,7 +304,8 @@ pub(super) fn confine(plan: &Confinement, mut report: &fs::File) -> Result<(), F
     }
     // Last: it takes away all of the above.
     if levels.has(Layer::Seccomp) {
-        sys::install_filter(&plan.calls.program(own, plan.tool.as_raw_fd())).map_err(by(Step::FilterCalls))?;
+        sys::install_filter(&plan.calls.program(own, plan.tool.as_raw_fd()))
+            .map_err(by(Step::FilterCalls))?;
     }
     Ok(())
 }
@@ -266,14 +321,32 @@ mod tests {
 
     #[test]
     fn a_report_says_what_became_of_a_child() {
-        let failed = |prefix: &[u8], step: Step| [prefix, &[FAILED, step as u8], &libc::EPERM.to_ne_bytes()].concat();
+        let failed = |prefix: &[u8], step: Step| {
+            [prefix, &[FAILED, step as u8], &libc::EPERM.to_ne_bytes()].concat()
+        };
         for (record, expected) in [
-            (b"c".to_vec(), Reported::Running { without_write_execute: false }),
-            (b"wc".to_vec(), Reported::Running { without_write_execute: true }),
+            (
+                b"c".to_vec(),
+                Reported::Running {
+                    without_write_execute: false,
+                },
+            ),
+            (
+                b"wc".to_vec(),
+                Reported::Running {
+                    without_write_execute: true,
+                },
+            ),
             (b"".to_vec(), Reported::Nothing),
             (b"w".to_vec(), Reported::Nothing), // killed before the rest
-            (failed(b"", Step::SetUid), Reported::Failed(Step::SetUid, Errno::EPERM)),
-            (failed(b"wc", Step::Execute), Reported::Failed(Step::Execute, Errno::EPERM)),
+            (
+                failed(b"", Step::SetUid),
+                Reported::Failed(Step::SetUid, Errno::EPERM),
+            ),
+            (
+                failed(b"wc", Step::Execute),
+                Reported::Failed(Step::Execute, Errno::EPERM),
+            ),
         ] {
             assert_eq!(Reported::of(&record), expected, "{record:?}");
         }

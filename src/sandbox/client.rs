@@ -34,7 +34,10 @@ use super::{
     environment::{environment, environment_of_filter, of_request, waiting},
     landlock,
     layer::{self, Layer, LayerStatus, Levels},
-    message::{ExitStatus, LARGEST, LARGEST_REPLY, Limits, NO_HELPER, Program, Reply, Request, Slots, Start, Stop, ToolAbsence},
+    message::{
+        ExitStatus, LARGEST, LARGEST_REPLY, Limits, NO_HELPER, Program, Reply, Request, Slots,
+        Start, Stop, ToolAbsence,
+    },
     notify::supervise,
     profile::{ListenerKind, ProfileName, Profiles},
     spawner::{SpawnerLink, receive, send},
@@ -114,7 +117,8 @@ pub enum SandboxError {
 /// How long a child that has closed where its request comes from may take to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(1);
 
-/// How often it is looked whether a child that writes has room: memory takes some 50 MiB in that time.
+/// How often it is looked whether a child that writes has room: memory takes some 50 MiB in that
+/// time.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A child that runs its tool. Dropping it kills it; its workspace goes once it is dead.
@@ -156,11 +160,23 @@ pub(super) struct Begun {
 impl Begun {
     /// Answers its connections from now on: they lead where it is pinned to.
     pub(super) fn connect(self, pinned: &Pinned) -> Child {
-        let Self { mut child, tool, listening, questions, supervisor, .. } = self;
-        let Some(questions) = questions else { return child };
-        // argocd asks its proxy about every server (golang.org/x/net/proxy); what listens names its server too.
+        let Self {
+            mut child,
+            tool,
+            listening,
+            questions,
+            supervisor,
+            ..
+        } = self;
+        let Some(questions) = questions else {
+            return child;
+        };
+        // argocd asks its proxy about every server (golang.org/x/net/proxy); what listens names its
+        // server too.
         let direct = pinned.is_direct() && tool != Tool::Argocd && listening.is_none();
-        let Some(tunnel) = pinned.tunnel(listening) else { return child };
+        let Some(tunnel) = pinned.tunnel(listening) else {
+            return child;
+        };
         child.tunnel = Some(Arc::clone(&tunnel));
         let supervising = async move {
             tokio::select! {
@@ -197,7 +213,8 @@ impl Begun {
     /// Ends it, and says why: it has closed the descriptor that it should wait on.
     pub(super) async fn ended_without_waiting(mut self) -> WarmError {
         match timeout(ENDS_WITHIN, self.child.wait()).await {
-            // Go's own runtime exits with 2 when it finds no memory or no thread; 125 is of a start that went wrong.
+            // Go's own runtime exits with 2 when it finds no memory or no thread; 125 is of a start
+            // that went wrong.
             Ok(ExitStatus::Code(2 | 125) | ExitStatus::Signal(_)) => WarmError::Ended(self.tool),
             Ok(ExitStatus::Code(_)) | Err(_) => WarmError::NeverWaits(self.tool),
         }
@@ -250,7 +267,8 @@ struct Waiting {
     /// Who waits for children that may not come to be.
     starting: HashMap<u64, oneshot::Sender<SandboxError>>,
     running: HashMap<u64, oneshot::Sender<ExitStatus>>,
-    /// Users that are free, by their distance from the first: for tools, and behind those for filters.
+    /// Users that are free, by their distance from the first: for tools, and behind those for
+    /// filters.
     slots: Vec<u16>,
     filter_slots: Vec<u16>,
     /// How many of them are for tools.
@@ -263,7 +281,10 @@ impl Sandbox {
     /// # Errors
     /// When the socket cannot be watched.
     pub fn new(link: SpawnerLink, slots: Slots) -> io::Result<Self> {
-        nix::fcntl::fcntl(&link.socket, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        nix::fcntl::fcntl(
+            &link.socket,
+            nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK),
+        )?;
         let inner = Arc::new(Inner {
             socket: sys::watch(link.socket)?,
             has_own_users: link.has_own_users,
@@ -293,7 +314,11 @@ impl Sandbox {
 
     /// The layer that could not be applied to the last child, if that was so.
     pub fn unsound(&self) -> Option<String> {
-        self.0.unsound.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .unsound
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Waits until the spawner has ended. It never should before the server does.
@@ -324,12 +349,22 @@ impl Sandbox {
     ///
     /// # Errors
     /// The layer that could not be applied; nothing runs then.
-    pub async fn start(&self, run: &Run, pinned: &Pinned, workspace: Workspace, limits: Limits) -> Result<Child, SandboxError> {
+    pub async fn start(
+        &self,
+        run: &Run,
+        pinned: &Pinned,
+        workspace: Workspace,
+        limits: Limits,
+    ) -> Result<Child, SandboxError> {
         let invocation = run.invocation();
         let begin = Begin {
             tool: invocation.tool(),
             argv: invocation.argv(),
-            variables: of_request(&workspace.authority(), run.credentials(), workspace.has_authority()),
+            variables: of_request(
+                &workspace.authority(),
+                run.credentials(),
+                workspace.has_authority(),
+            ),
             profile: run.profile(),
             waits_on: None,
         };
@@ -339,20 +374,45 @@ impl Sandbox {
     /// Starts a confined tool without a request: it does what every command begins with, and waits.
     ///
     /// # Errors
-    /// The layer that could not be applied; [`WarmError::NeverWaits`] when it is no tool that waits.
-    pub async fn start_warm(&self, tool: Tool, profile: ProfileName, workspace: Workspace, limits: Limits) -> Result<Warm, WarmError> {
+    /// The layer that could not be applied; [`WarmError::NeverWaits`] when it is no tool that
+    /// waits.
+    pub async fn start_warm(
+        &self,
+        tool: Tool,
+        profile: ProfileName,
+        workspace: Workspace,
+        limits: Limits,
+    ) -> Result<Warm, WarmError> {
         let (ours, theirs) = UnixStream::pair()?;
         let theirs = OwnedFd::from(theirs.into_std()?);
-        nix::fcntl::fcntl(&theirs, nix::fcntl::FcntlArg::F_SETFL(OFlag::empty())).map_err(io::Error::from)?; // it blocks
-        let begin = Begin { tool, argv: vec![tool.as_str().to_owned()], variables: vec![waiting()], profile, waits_on: Some(theirs) };
+        nix::fcntl::fcntl(&theirs, nix::fcntl::FcntlArg::F_SETFL(OFlag::empty()))
+            .map_err(io::Error::from)?; // it blocks
+        let begin = Begin {
+            tool,
+            argv: vec![tool.as_str().to_owned()],
+            variables: vec![waiting()],
+            profile,
+            waits_on: Some(theirs),
+        };
         let (blank, authority) = (workspace.blank()?, workspace.authority());
         let begun = self.begin(begin, workspace, limits).await?;
         Warm::new(begun, ours, blank, authority, limits).await
     }
 
     /// Has the spawner start a tool, which may not reach anybody yet.
-    async fn begin(&self, begin: Begin, mut workspace: Workspace, limits: Limits) -> Result<Begun, SandboxError> {
-        let Begin { tool, argv, variables, profile: name, waits_on } = begin;
+    async fn begin(
+        &self,
+        begin: Begin,
+        mut workspace: Workspace,
+        limits: Limits,
+    ) -> Result<Begun, SandboxError> {
+        let Begin {
+            tool,
+            argv,
+            variables,
+            profile: name,
+            waits_on,
+        } = begin;
         let request_is_to_come = waits_on.is_some();
         let (stdout, stdout_writer) = pipe_from_child()?;
         let (stderr, stderr_writer) = pipe_from_child()?;
@@ -366,7 +426,15 @@ impl Sandbox {
         };
         let places = workspace.descriptors()?;
         let questions = match profile.asking {
-            Some(_) => Some(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).map_err(io::Error::from)?),
+            Some(_) => Some(
+                socketpair(
+                    AddressFamily::Unix,
+                    SockType::SeqPacket,
+                    None,
+                    SockFlag::SOCK_CLOEXEC,
+                )
+                .map_err(io::Error::from)?,
+            ),
             None => None,
         };
         let listening = profile.listener.map(|kind| match kind {
@@ -381,7 +449,10 @@ impl Sandbox {
             let slot = waiting.slots.pop().ok_or(SandboxError::NoSlot)?;
             waiting.starting.insert(number, started_sender);
             waiting.running.insert(number, ended_sender);
-            Slot { inner: Arc::clone(&self.0), number: slot }
+            Slot {
+                inner: Arc::clone(&self.0),
+                number: slot,
+            }
         };
         let mut environment = environment(tool, profile, &workspace, limits);
         environment.extend(variables);
@@ -396,13 +467,25 @@ impl Sandbox {
             warm: request_is_to_come,
         });
         let (told, watched) = watch::channel(None);
-        let mut descriptors = vec![reporter.as_fd(), stdout_writer.as_fd(), stderr_writer.as_fd()];
+        let mut descriptors = vec![
+            reporter.as_fd(),
+            stdout_writer.as_fd(),
+            stderr_writer.as_fd(),
+        ];
         descriptors.extend(places.iter().map(AsFd::as_fd));
         descriptors.extend(waits_on.as_ref().map(AsFd::as_fd));
         descriptors.extend(questions.as_ref().map(|(_, for_child)| for_child.as_fd()));
-        // From here on the child may exist; whatever becomes of this future, it is cleaned up after.
+        // From here on the child may exist; whatever becomes of this future, it is cleaned up
+        // after.
         let supervisor = CancellationToken::new();
-        let cleaning = clean_up(slot, number, Some(workspace), ended, told, supervisor.clone().drop_guard());
+        let cleaning = clean_up(
+            slot,
+            number,
+            Some(workspace),
+            ended,
+            told,
+            supervisor.clone().drop_guard(),
+        );
         tokio::spawn(cleaning.in_current_span());
         let asked = self.0.ask(&request, &descriptors).await;
         if let Err(error) = asked {
@@ -422,22 +505,34 @@ impl Sandbox {
             was_warm: request_is_to_come,
         };
         if let Some(room) = room {
-            tokio::spawn(Arc::clone(&self.0).bound(number, room, child.ended.clone()).in_current_span());
+            tokio::spawn(
+                Arc::clone(&self.0)
+                    .bound(number, room, child.ended.clone())
+                    .in_current_span(),
+            );
         }
         child.layers = self.0.has_started(report, started).await?;
         let questions = match questions.filter(|_| self.0.levels.has(Layer::Egress)) {
             Some(questions) => {
                 // The child sent it before it became the tool, which is what has just been told.
-                let listener = receive(questions.as_fd(), 1)?.and_then(|(_, descriptors)| descriptors.into_iter().next());
+                let listener = receive(questions.as_fd(), 1)?
+                    .and_then(|(_, descriptors)| descriptors.into_iter().next());
                 Some(listener.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?)
             }
             None => None,
         };
-        Ok(Begun { child, tool, profile: name, listening, questions, supervisor })
+        Ok(Begun {
+            child,
+            tool,
+            profile: name,
+            listening,
+            questions,
+            supervisor,
+        })
     }
 
-    /// Starts a confined filter between two pipes; what it says of errors can be read from the other result. It has no
-    /// directory and no network, whatever its words are.
+    /// Starts a confined filter between two pipes; what it says of errors can be read from the
+    /// other result. It has no directory and no network, whatever its words are.
     ///
     /// # Errors
     /// The layer that could not be applied; nothing runs then.
@@ -457,7 +552,10 @@ impl Sandbox {
             let slot = waiting.filter_slots.pop().ok_or(SandboxError::NoSlot)?;
             waiting.starting.insert(number, started_sender);
             waiting.running.insert(number, ended_sender);
-            Slot { inner: Arc::clone(&self.0), number: slot }
+            Slot {
+                inner: Arc::clone(&self.0),
+                number: slot,
+            }
         };
         let program = filter.program();
         let request = Request::Start(Start {
@@ -471,23 +569,49 @@ impl Sandbox {
             warm: false,
         });
         let (told, watched) = watch::channel(None);
-        let cleaning = clean_up(slot, number, None, ended, told, CancellationToken::new().drop_guard());
+        let cleaning = clean_up(
+            slot,
+            number,
+            None,
+            ended,
+            told,
+            CancellationToken::new().drop_guard(),
+        );
         tokio::spawn(cleaning.in_current_span());
-        let asked = self.0.ask(&request, &[reporter.as_fd(), streams.stdin.as_fd(), streams.stdout.as_fd(), stderr_writer.as_fd()]).await;
+        let asked = self
+            .0
+            .ask(
+                &request,
+                &[
+                    reporter.as_fd(),
+                    streams.stdin.as_fd(),
+                    streams.stdout.as_fd(),
+                    stderr_writer.as_fd(),
+                ],
+            )
+            .await;
         if let Err(error) = asked {
             self.0.waiting().forget(number);
             return Err(error);
         }
         // The child alone holds them now: whoever reads from it or writes to it sees it end.
         drop((streams, reporter, stderr_writer));
-        let mut child =
-            Child { number, inner: Arc::clone(&self.0), ended: watched, layers: Vec::new(), streams: None, tunnel: None, was_warm: false };
+        let mut child = Child {
+            number,
+            inner: Arc::clone(&self.0),
+            ended: watched,
+            layers: Vec::new(),
+            streams: None,
+            tunnel: None,
+            was_warm: false,
+        };
         child.layers = self.0.has_started(report, started).await?;
         Ok((child, stderr))
     }
 }
 
-/// A pipe that a child writes to. Our end is for the runtime and does not block; its end must, as programs expect.
+/// A pipe that a child writes to. Our end is for the runtime and does not block; its end must, as
+/// programs expect.
 fn pipe_from_child() -> io::Result<(pipe::Receiver, OwnedFd)> {
     let (reader, writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
     nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETFL(OFlag::empty()))?;
@@ -590,7 +714,12 @@ impl Inner {
     }
 
     fn layers(&self) -> Vec<LayerStatus> {
-        layer::states(&self.levels, self.has_own_users, &self.landlock, self.without_write_execute.load(Ordering::Relaxed))
+        layer::states(
+            &self.levels,
+            self.has_own_users,
+            &self.landlock,
+            self.without_write_execute.load(Ordering::Relaxed),
+        )
     }
 
     /// Waits until a child runs its program, as it tells itself, and tells its layers.
@@ -602,10 +731,16 @@ impl Inner {
         let mut record = Vec::new();
         report.read_to_end(&mut record).await?; // exec or exit has closed the other end, or the spawner without a child
         let started = match Reported::of(&record) {
-            Reported::Running { without_write_execute } => Ok(without_write_execute),
+            Reported::Running {
+                without_write_execute,
+            } => Ok(without_write_execute),
             Reported::Failed(step, errno) => {
                 let (layer, call) = step.told();
-                Err(SandboxError::Layer { layer: layer.into(), call: call.into(), source: errno.into() })
+                Err(SandboxError::Layer {
+                    layer: layer.into(),
+                    call: call.into(),
+                    source: errno.into(),
+                })
             }
             Reported::Nothing => match not_started.await {
                 Ok(error) => Err(error),
@@ -614,13 +749,22 @@ impl Inner {
             },
         };
         // Neither says anything of the next child.
-        let unsound = started.as_ref().err().filter(|error| !matches!(error, SandboxError::NoHelper | SandboxError::Killed));
-        *self.unsound.lock().unwrap_or_else(PoisonError::into_inner) = unsound.map(ToString::to_string);
-        self.without_write_execute.store(started?, Ordering::Relaxed);
+        let unsound = started
+            .as_ref()
+            .err()
+            .filter(|error| !matches!(error, SandboxError::NoHelper | SandboxError::Killed));
+        *self.unsound.lock().unwrap_or_else(PoisonError::into_inner) =
+            unsound.map(ToString::to_string);
+        self.without_write_execute
+            .store(started?, Ordering::Relaxed);
         Ok(self.layers())
     }
 
-    async fn ask(&self, request: &Request, descriptors: &[std::os::fd::BorrowedFd<'_>]) -> Result<(), SandboxError> {
+    async fn ask(
+        &self,
+        request: &Request,
+        descriptors: &[std::os::fd::BorrowedFd<'_>],
+    ) -> Result<(), SandboxError> {
         let bytes = Zeroizing::new(serde_json::to_vec(request).map_err(io::Error::from)?);
         if bytes.len() > LARGEST {
             return Err(io::Error::from(io::ErrorKind::InvalidInput).into());
@@ -630,9 +774,14 @@ impl Inner {
                 return Err(SandboxError::SpawnerGone);
             }
             let mut ready = self.socket.writable().await?;
-            match ready.try_io(|socket| send(socket.as_fd(), &bytes, descriptors, MsgFlags::MSG_DONTWAIT).map_err(io::Error::from)) {
+            match ready.try_io(|socket| {
+                send(socket.as_fd(), &bytes, descriptors, MsgFlags::MSG_DONTWAIT)
+                    .map_err(io::Error::from)
+            }) {
                 Ok(Ok(())) => return Ok(()),
-                Ok(Err(error)) if error.raw_os_error() == Some(libc::EPIPE) => return Err(SandboxError::SpawnerGone),
+                Ok(Err(error)) if error.raw_os_error() == Some(libc::EPIPE) => {
+                    return Err(SandboxError::SpawnerGone);
+                }
                 Ok(Err(error)) => return Err(error.into()),
                 Err(_would_block) => {}
             }
@@ -649,10 +798,21 @@ impl Inner {
     }
 
     /// Ends a child that writes more than it may; RLIMIT_FSIZE is about one file.
-    async fn bound(self: Arc<Self>, child: u64, room: Room, mut ended: watch::Receiver<Option<ExitStatus>>) {
-        while timeout(LOOK_EVERY, ended.wait_for(Option::is_some)).await.is_err() {
+    async fn bound(
+        self: Arc<Self>,
+        child: u64,
+        room: Room,
+        mut ended: watch::Receiver<Option<ExitStatus>>,
+    ) {
+        while timeout(LOOK_EVERY, ended.wait_for(Option::is_some))
+            .await
+            .is_err()
+        {
             if room.is_spent() {
-                tracing::warn!(child, "a child that fills the file system of the workspaces is ended");
+                tracing::warn!(
+                    child,
+                    "a child that fills the file system of the workspaces is ended"
+                );
                 self.signal(child, Stop::Kill);
                 return;
             }
@@ -685,7 +845,9 @@ impl Inner {
         let mut waiting = self.waiting();
         match reply {
             Reply::Opened { program } => {
-                if let (Some(sender), Some(descriptor)) = (waiting.opener(program), descriptors.into_iter().next()) {
+                if let (Some(sender), Some(descriptor)) =
+                    (waiting.opener(program), descriptors.into_iter().next())
+                {
                     let _ = sender.send(Ok(File::from(descriptor)));
                 }
             }
@@ -694,11 +856,20 @@ impl Inner {
                     let _ = sender.send(Err(absence));
                 }
             }
-            Reply::NotStarted { child, layer, call, errno } => {
+            Reply::NotStarted {
+                child,
+                layer,
+                call,
+                errno,
+            } => {
                 if let Some(sender) = waiting.starting.remove(&child) {
                     let _ = sender.send(match layer.as_str() {
                         NO_HELPER => SandboxError::NoHelper,
-                        _ => SandboxError::Layer { layer, call, source: io::Error::from_raw_os_error(errno) },
+                        _ => SandboxError::Layer {
+                            layer,
+                            call,
+                            source: io::Error::from_raw_os_error(errno),
+                        },
                     });
                 }
                 waiting.running.remove(&child); // it is reaped, if it ever was
@@ -715,12 +886,20 @@ impl Inner {
 
 impl Waiting {
     fn opener(&mut self, program: Program) -> Option<oneshot::Sender<Result<File, ToolAbsence>>> {
-        let at = self.opening.iter().position(|(waiting, _)| *waiting == program)?;
+        let at = self
+            .opening
+            .iter()
+            .position(|(waiting, _)| *waiting == program)?;
         self.opening.remove(at).map(|(_, sender)| sender)
     }
 
     fn free(&mut self, slot: u16) {
-        if slot < self.tool_slots { &mut self.slots } else { &mut self.filter_slots }.push(slot);
+        if slot < self.tool_slots {
+            &mut self.slots
+        } else {
+            &mut self.filter_slots
+        }
+        .push(slot);
     }
 
     fn forget(&mut self, child: u64) {

@@ -5,8 +5,14 @@ use std::path::Path;
 use super::{child::WARM, message::Limits, profile::Profile};
 use crate::{catalogue::Tool, command::FilterProgram, secret::SecretString, workspace::Workspace};
 
-/// `NAME=value` for each variable that a tool has before it has a request. Nothing of ours is inherited.
-pub(super) fn environment(tool: Tool, profile: &Profile, workspace: &Workspace, limits: Limits) -> Vec<String> {
+/// `NAME=value` for each variable that a tool has before it has a request. Nothing of ours is
+/// inherited.
+pub(super) fn environment(
+    tool: Tool,
+    profile: &Profile,
+    workspace: &Workspace,
+    limits: Limits,
+) -> Vec<String> {
     let home = workspace.home();
     let home = home.display();
     let mut variables = vec![
@@ -14,7 +20,13 @@ pub(super) fn environment(tool: Tool, profile: &Profile, workspace: &Workspace, 
         format!("HOME={home}"),
         // An empty folder: tools look for plugins and helpers in every folder of PATH.
         format!("PATH={home}"),
-        format!("TMPDIR={}", workspace.scratch().unwrap_or_else(|| workspace.home()).display()),
+        format!(
+            "TMPDIR={}",
+            workspace
+                .scratch()
+                .unwrap_or_else(|| workspace.home())
+                .display()
+        ),
         "LANG=C.UTF-8".into(),
         "TZ=UTC".into(),
         "TERM=dumb".into(),
@@ -22,12 +34,14 @@ pub(super) fn environment(tool: Tool, profile: &Profile, workspace: &Workspace, 
         // A crash prints goroutine stacks, which hold tokens.
         "GOTRACEBACK=none".into(),
         "GOMAXPROCS=2".into(),
-        // Collecting only near the limit saves a sixth of the time; the limit is the memory's, less a quarter.
+        // Collecting only near the limit saves a sixth of the time; the limit is the memory's, less
+        // a quarter.
         "GOGC=off".into(),
         format!("GOMEMLIMIT={}", soft_limit(limits)),
     ];
     let own: &[&str] = match tool {
-        // kuberc files hold aliases and default flags, and kubectl looks for `--kuberc=` in any word.
+        // kuberc files hold aliases and default flags, and kubectl looks for `--kuberc=` in any
+        // word.
         Tool::Kubectl => &["KUBECTL_KUBERC=false", "KUBERC=off"],
         Tool::Helm => &["HELM_NO_PLUGINS=1"],
         Tool::Istioctl => &[],
@@ -45,8 +59,15 @@ pub(super) fn environment(tool: Tool, profile: &Profile, workspace: &Workspace, 
 }
 
 /// What a request adds to them.
-pub(super) fn of_request(authority: &Path, credentials: &[(&'static str, SecretString)], has_authority: bool) -> Vec<String> {
-    let mut variables: Vec<String> = credentials.iter().map(|(name, value)| format!("{name}={}", value.expose())).collect();
+pub(super) fn of_request(
+    authority: &Path,
+    credentials: &[(&'static str, SecretString)],
+    has_authority: bool,
+) -> Vec<String> {
+    let mut variables: Vec<String> = credentials
+        .iter()
+        .map(|(name, value)| format!("{name}={}", value.expose()))
+        .collect();
     if has_authority {
         // Go verifies servers against this file instead of the host's authorities.
         variables.push(format!("SSL_CERT_FILE={}", authority.display()));
@@ -69,5 +90,9 @@ pub(super) fn environment_of_filter(program: FilterProgram, limits: Limits) -> V
     if !program.is_go() {
         return Vec::new();
     }
-    vec!["GOTRACEBACK=none".into(), "GOMAXPROCS=2".into(), format!("GOMEMLIMIT={}", soft_limit(limits))]
+    vec![
+        "GOTRACEBACK=none".into(),
+        "GOMAXPROCS=2".into(),
+        format!("GOMEMLIMIT={}", soft_limit(limits)),
+    ]
 }

@@ -1,8 +1,9 @@
 //! An allow-list of system calls as a classic BPF program (seccomp(2)).
 //!
-//! A binary search over ranges of the call's number, neighbours with the same verdict being one: the kernel runs a new
-//! filter once for each number there is, so a linear list costs a child a quarter of a millisecond (sandbox notes, 2.3). Other
-//! architectures and x32, whose numbers mean other calls, are killed before anything is looked up.
+//! A binary search over ranges of the call's number, neighbours with the same verdict being one:
+//! the kernel runs a new filter once for each number there is, so a linear list costs a child a
+//! quarter of a millisecond (sandbox notes, 2.3). Other architectures and x32, whose numbers mean
+//! other calls, are killed before anything is looked up.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -60,42 +61,76 @@ pub(super) struct Filter {
 impl Rule {
     /// Whatever the arguments.
     pub(super) fn always(action: Action) -> Self {
-        Self { allowed: Vec::new(), otherwise: action }
+        Self {
+            allowed: Vec::new(),
+            otherwise: action,
+        }
     }
 
-    /// The first alternative that lets this call of the process `own` through, as the compiled filter decides it.
+    /// The first alternative that lets this call of the process `own` through, as the compiled
+    /// filter decides it.
     pub(super) fn alternative(&self, arguments: [u64; 6], own: Pid) -> Option<usize> {
-        self.allowed.iter().position(|conditions| conditions.iter().all(|condition| condition.holds(arguments, own)))
+        self.allowed.iter().position(|conditions| {
+            conditions
+                .iter()
+                .all(|condition| condition.holds(arguments, own))
+        })
     }
 
     /// The arguments that its conditions look at.
     pub(super) fn examined(&self) -> impl Iterator<Item = u32> {
-        self.allowed.iter().flatten().map(|condition| condition.argument)
+        self.allowed
+            .iter()
+            .flatten()
+            .map(|condition| condition.argument)
     }
 
     /// The same calls let through, and a question about all others.
     fn asking(&self) -> Self {
-        let otherwise = if self.otherwise == Action::Allow { Action::Allow } else { Action::Ask };
-        Self { allowed: self.allowed.clone(), otherwise }
+        let otherwise = if self.otherwise == Action::Allow {
+            Action::Allow
+        } else {
+            Action::Ask
+        };
+        Self {
+            allowed: self.allowed.clone(),
+            otherwise,
+        }
     }
 }
 
 impl Condition {
     /// Reads conditions joined by `and`.
     pub(super) fn parse_all(text: &str) -> Result<Vec<Self>, String> {
-        text.split(" and ").map(|condition| Self::parse(condition).ok_or_else(|| format!("`{condition}` is no condition"))).collect()
+        text.split(" and ")
+            .map(|condition| {
+                Self::parse(condition).ok_or_else(|| format!("`{condition}` is no condition"))
+            })
+            .collect()
     }
 
     fn parse(text: &str) -> Option<Self> {
         let (left, value) = text.split_once(" == ")?;
-        let (argument, mask) = left.split_once(" & ").map_or((left, Some(u64::MAX)), |(argument, mask)| (argument, integer(mask)));
-        let argument = argument.strip_prefix("arg")?.parse().ok().filter(|argument| *argument < 6)?;
+        let (argument, mask) = left
+            .split_once(" & ")
+            .map_or((left, Some(u64::MAX)), |(argument, mask)| {
+                (argument, integer(mask))
+            });
+        let argument = argument
+            .strip_prefix("arg")?
+            .parse()
+            .ok()
+            .filter(|argument| *argument < 6)?;
         let value = match value {
             "self" => Value::OwnProcess,
             "tool" => Value::Tool,
             number => Value::Number(integer(number)?),
         };
-        Some(Self { argument, mask: mask?, value })
+        Some(Self {
+            argument,
+            mask: mask?,
+            value,
+        })
     }
 
     fn holds(&self, arguments: [u64; 6], own: Pid) -> bool {
@@ -104,7 +139,9 @@ impl Condition {
             Value::OwnProcess => u64::try_from(own.as_raw()).ok(),
             Value::Tool => None, // a number that only a child knows
         };
-        let argument = usize::try_from(self.argument).ok().and_then(|at| arguments.get(at));
+        let argument = usize::try_from(self.argument)
+            .ok()
+            .and_then(|at| arguments.get(at));
         argument.is_some_and(|argument| Some(argument & self.mask) == value)
     }
 }
@@ -124,10 +161,14 @@ impl fmt::Display for Condition {
 }
 
 fn integer(text: &str) -> Option<u64> {
-    text.strip_prefix("0x").map_or_else(|| text.parse().ok(), |hex| u64::from_str_radix(hex, 16).ok())
+    text.strip_prefix("0x").map_or_else(
+        || text.parse().ok(),
+        |hex| u64::from_str_radix(hex, 16).ok(),
+    )
 }
 
-// `struct seccomp_data` (seccomp(2)): the number, the architecture, the instruction pointer, six arguments.
+// `struct seccomp_data` (seccomp(2)): the number, the architecture, the instruction pointer, six
+// arguments.
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 const FIRST_ARGUMENT: u32 = 16;
@@ -145,7 +186,9 @@ impl Action {
     fn code(self) -> u32 {
         match self {
             Self::Allow => libc::SECCOMP_RET_ALLOW,
-            Self::Refuse(errno) => libc::SECCOMP_RET_ERRNO | (errno as u32 & libc::SECCOMP_RET_DATA),
+            Self::Refuse(errno) => {
+                libc::SECCOMP_RET_ERRNO | (errno as u32 & libc::SECCOMP_RET_DATA)
+            }
             Self::Kill => libc::SECCOMP_RET_KILL_PROCESS,
             Self::Ask => libc::SECCOMP_RET_USER_NOTIF,
         }
@@ -168,7 +211,13 @@ impl Filter {
 
     /// Compiles a filter that asks about every call that an allow-list does not let through.
     pub(super) fn asking_beyond(rules: &BTreeMap<Sysno, Rule>) -> Result<Self, String> {
-        Self::compiled(&rules.iter().map(|(syscall, rule)| (*syscall, rule.asking())).collect(), Action::Ask)
+        Self::compiled(
+            &rules
+                .iter()
+                .map(|(syscall, rule)| (*syscall, rule.asking()))
+                .collect(),
+            Action::Ask,
+        )
     }
 
     fn compiled(rules: &BTreeMap<Sysno, Rule>, default: Action) -> Result<Self, String> {
@@ -182,7 +231,11 @@ impl Filter {
         let default = Rule::always(default);
         filter.search(&ranges(rules, &default))?;
         // The kernel's own bound (linux/bpf_common.h, BPF_MAXINSNS).
-        if filter.code.len() > 4096 { Err("the filter has more than 4096 instructions".into()) } else { Ok(filter) }
+        if filter.code.len() > 4096 {
+            Err("the filter has more than 4096 instructions".into())
+        } else {
+            Ok(filter)
+        }
     }
 
     /// The program for this process and this tool's descriptor.
@@ -209,14 +262,17 @@ impl Filter {
             }
             _ => ranges.split_at(ranges.len() / 2),
         };
-        let Some((first_of_high, _)) = high.first() else { return Ok(()) };
+        let Some((first_of_high, _)) = high.first() else {
+            return Ok(());
+        };
         let mut below = Self::default();
         below.search(low)?;
         match u8::try_from(below.code.len()) {
             Ok(length) => self.jump(libc::BPF_JGE, *first_of_high, length, 0),
             // A conditional jump reaches 255 instructions, an unconditional one any.
             Err(_) => {
-                let length = u32::try_from(below.code.len()).map_err(|_| "the filter is too long".to_owned())?;
+                let length = u32::try_from(below.code.len())
+                    .map_err(|_| "the filter is too long".to_owned())?;
                 self.jump(libc::BPF_JGE, *first_of_high, 0, 1);
                 self.push(libc::BPF_JMP | libc::BPF_JA, 0, 0, length);
             }
@@ -243,12 +299,14 @@ impl Filter {
                     return Err("a condition compares bits that its mask drops".into());
                 }
             }
-            // Each check is a load, a mask unless all bits count, and a comparison; a failed one goes to the next alternative.
+            // Each check is a load, a mask unless all bits count, and a comparison; a failed one
+            // goes to the next alternative.
             let length = |mask: u32| if mask == u32::MAX { 2 } else { 3 };
             let mut left: usize = checks.iter().map(|(_, mask, ..)| length(*mask)).sum();
             for (at, mask, value, kind) in checks {
                 left -= length(mask);
-                let after = u8::try_from(left + 1).map_err(|_| "an alternative is longer than a jump".to_owned())?;
+                let after = u8::try_from(left + 1)
+                    .map_err(|_| "an alternative is longer than a jump".to_owned())?;
                 verdict.load(at);
                 if mask != u32::MAX {
                     verdict.push(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0, 0, mask);
@@ -268,7 +326,8 @@ impl Filter {
 
     fn append(&mut self, other: Self) {
         let at = self.code.len();
-        self.own_process.extend(other.own_process.iter().map(|place| place + at));
+        self.own_process
+            .extend(other.own_process.iter().map(|place| place + at));
         self.tool.extend(other.tool.iter().map(|place| place + at));
         self.code.extend(other.code);
     }
@@ -278,7 +337,12 @@ impl Filter {
     }
 
     fn jump(&mut self, comparison: u32, value: u32, then: u8, otherwise: u8) {
-        self.push(libc::BPF_JMP | comparison | libc::BPF_K, then, otherwise, value);
+        self.push(
+            libc::BPF_JMP | comparison | libc::BPF_K,
+            then,
+            otherwise,
+            value,
+        );
     }
 
     fn give(&mut self, action: Action) {
@@ -288,13 +352,19 @@ impl Filter {
     fn push(&mut self, code: u32, then: u8, otherwise: u8, value: u32) {
         // Every operation of classic BPF fits into 16 bits.
         let code = u16::try_from(code).unwrap_or(u16::MAX);
-        self.code.push(sock_filter { code, jt: then, jf: otherwise, k: value });
+        self.code.push(sock_filter {
+            code,
+            jt: then,
+            jf: otherwise,
+            k: value,
+        });
     }
 }
 
 /// All numbers from 0 on, in ranges that have one verdict each: where it begins, and the verdict.
 fn ranges<'a>(rules: &'a BTreeMap<Sysno, Rule>, default: &'a Rule) -> Vec<(u32, &'a Rule)> {
-    // Each number begins a range, and what follows it another one, until the next number or the next default takes its place.
+    // Each number begins a range, and what follows it another one, until the next number or the
+    // next default takes its place.
     let mut begun = BTreeMap::from([(0, default)]);
     for (syscall, rule) in rules {
         let number = syscall.id().unsigned_abs();
@@ -309,7 +379,10 @@ fn ranges<'a>(rules: &'a BTreeMap<Sysno, Rule>, default: &'a Rule) -> Vec<(u32, 
 /// The low and the high half, as a filter sees them on a little-endian machine.
 fn halves(number: u64) -> (u32, u32) {
     let [a, b, c, d, e, f, g, h] = number.to_le_bytes();
-    (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]))
+    (
+        u32::from_le_bytes([a, b, c, d]),
+        u32::from_le_bytes([e, f, g, h]),
+    )
 }
 
 #[cfg(test)]
@@ -334,7 +407,10 @@ mod tests {
             let sock_filter { code, jt, jf, k } = code[at];
             at += 1;
             match u32::from(code) {
-                0x20 => accumulator = u32::from_le_bytes(data[k as usize..k as usize + 4].try_into().unwrap()),
+                0x20 => {
+                    accumulator =
+                        u32::from_le_bytes(data[k as usize..k as usize + 4].try_into().unwrap())
+                }
                 0x54 => accumulator &= k,
                 0x15 => at += usize::from(if accumulator == k { jt } else { jf }),
                 0x35 => at += usize::from(if accumulator >= k { jt } else { jf }),
@@ -346,12 +422,23 @@ mod tests {
     }
 
     fn decided(filter: &Filter, syscall: Sysno, arguments: [u64; 6]) -> u32 {
-        run(&filter.program(Pid::from_raw(77), 9), syscall.id() as u32, OURS, arguments)
+        run(
+            &filter.program(Pid::from_raw(77), 9),
+            syscall.id() as u32,
+            OURS,
+            arguments,
+        )
     }
 
     fn rule(allowed: &[&str]) -> Rule {
-        let allowed = allowed.iter().map(|text| Condition::parse_all(text).unwrap()).collect();
-        Rule { allowed, otherwise: Action::Refuse(Errno::ENOTTY) }
+        let allowed = allowed
+            .iter()
+            .map(|text| Condition::parse_all(text).unwrap())
+            .collect();
+        Rule {
+            allowed,
+            otherwise: Action::Refuse(Errno::ENOTTY),
+        }
     }
 
     #[test]
@@ -360,7 +447,10 @@ mod tests {
             (Sysno::read, Rule::always(Action::Allow)),
             (Sysno::ptrace, Rule::always(Action::Kill)),
             (Sysno::mmap, rule(&["arg2 & 0x4 == 0"])),
-            (Sysno::ioctl, rule(&["arg1 == 0x5401", "arg1 == 0x5413 and arg2 == 7"])),
+            (
+                Sysno::ioctl,
+                rule(&["arg1 == 0x5401", "arg1 == 0x5413 and arg2 == 7"]),
+            ),
             (Sysno::tgkill, rule(&["arg0 == self"])),
             (Sysno::execveat, rule(&["arg0 == tool and arg4 == 0x1000"])),
         ]);
@@ -383,24 +473,45 @@ mod tests {
             (Sysno::execveat, [9, 0, 0, 0, 0, 0], refuse),
             (Sysno::execveat, [8, 0, 0, 0, 0x1000, 0], refuse),
         ] {
-            assert_eq!(decided(&filter, syscall, arguments), expected, "{syscall} {arguments:x?}");
+            assert_eq!(
+                decided(&filter, syscall, arguments),
+                expected,
+                "{syscall} {arguments:x?}"
+            );
         }
     }
 
     #[test]
     fn a_condition_is_printed_as_it_is_read() {
-        for text in ["arg2 & 0x4 == 0x0", "arg1 == 0x5413", "arg0 == self", "arg0 == tool"] {
-            let [condition] = Condition::parse_all(text).unwrap()[..] else { panic!("{text}") };
+        for text in [
+            "arg2 & 0x4 == 0x0",
+            "arg1 == 0x5413",
+            "arg0 == self",
+            "arg0 == tool",
+        ] {
+            let [condition] = Condition::parse_all(text).unwrap()[..] else {
+                panic!("{text}")
+            };
             assert_eq!(condition.to_string(), text);
         }
     }
 
     #[test]
     fn other_architectures_and_x32_are_killed() {
-        let code = Filter::only(&BTreeMap::new()).unwrap().program(Pid::from_raw(1), 3);
+        let code = Filter::only(&BTreeMap::new())
+            .unwrap()
+            .program(Pid::from_raw(1), 3);
         assert_eq!(run(&code, 0, OURS, [0; 6]), Action::Allow.code());
-        for (number, architecture) in [(0, 3 | 0x4000_0000), (FIRST_OF_X32, OURS), (FIRST_OF_X32 | 39, OURS), (u32::MAX, OURS)] {
-            assert_eq!(run(&code, number, architecture, [0; 6]), Action::Kill.code());
+        for (number, architecture) in [
+            (0, 3 | 0x4000_0000),
+            (FIRST_OF_X32, OURS),
+            (FIRST_OF_X32 | 39, OURS),
+            (u32::MAX, OURS),
+        ] {
+            assert_eq!(
+                run(&code, number, architecture, [0; 6]),
+                Action::Kill.code()
+            );
         }
     }
 
@@ -415,7 +526,15 @@ mod tests {
             };
             arguments[condition.argument as usize] & condition.mask == value
         };
-        if rule.allowed.iter().any(|alternative| alternative.iter().all(holds)) { Action::Allow } else { rule.otherwise }
+        if rule
+            .allowed
+            .iter()
+            .any(|alternative| alternative.iter().all(holds))
+        {
+            Action::Allow
+        } else {
+            rule.otherwise
+        }
     }
 
     /// Arguments that fit each alternative of a rule, with every bit in and around them.
@@ -452,38 +571,75 @@ mod tests {
         for name in ProfileName::ALL {
             let profile = profiles.get(name);
             let code = profile.filter.program(Pid::from_raw(77), 9);
-            let rules: BTreeMap<u32, &Rule> = profile.rules.iter().map(|(syscall, rule)| (syscall.id() as u32, rule)).collect();
+            let rules: BTreeMap<u32, &Rule> = profile
+                .rules
+                .iter()
+                .map(|(syscall, rule)| (syscall.id() as u32, rule))
+                .collect();
             assert!(rules.len() > 50, "{name:?}");
             for number in (0..4096).chain([FIRST_OF_X32 / 2, FIRST_OF_X32 - 1]) {
                 let rule = rules.get(&number).copied();
                 for arguments in rule.map_or(vec![[0; 6]], around) {
                     let expected = looked_up(rule, arguments).code();
-                    assert_eq!(run(&code, number, OURS, arguments), expected, "{name:?}: {number} {arguments:x?}");
+                    assert_eq!(
+                        run(&code, number, OURS, arguments),
+                        expected,
+                        "{name:?}: {number} {arguments:x?}"
+                    );
                 }
             }
-            for number in [FIRST_OF_X32, FIRST_OF_X32 + 1, FIRST_OF_X32 + 59, 0x7fff_ffff, 0x8000_0000, u32::MAX] {
-                assert_eq!(run(&code, number, OURS, [0; 6]), Action::Kill.code(), "{name:?}: {number}");
+            for number in [
+                FIRST_OF_X32,
+                FIRST_OF_X32 + 1,
+                FIRST_OF_X32 + 59,
+                0x7fff_ffff,
+                0x8000_0000,
+                u32::MAX,
+            ] {
+                assert_eq!(
+                    run(&code, number, OURS, [0; 6]),
+                    Action::Kill.code(),
+                    "{name:?}: {number}"
+                );
             }
         }
     }
 
     #[test]
     fn what_is_no_condition_is_refused() {
-        for text in ["", "arg6 == 1", "arg0 = 1", "arg0 == x", "arg == 1", "arg0 & 1", "arg0 == 1 and", "arg0 & y == 1"] {
+        for text in [
+            "",
+            "arg6 == 1",
+            "arg0 = 1",
+            "arg0 == x",
+            "arg == 1",
+            "arg0 & 1",
+            "arg0 == 1 and",
+            "arg0 & y == 1",
+        ] {
             assert!(Condition::parse_all(text).is_err(), "{text}");
         }
     }
 
     fn conditions() -> impl Strategy<Value = Vec<Vec<Condition>>> {
         // Few values and bits, so that they meet.
-        let value = prop_oneof![(0_u64..8).prop_map(Value::Number), Just(Value::Number(0x1_0000_0003)), Just(Value::OwnProcess)];
+        let value = prop_oneof![
+            (0_u64..8).prop_map(Value::Number),
+            Just(Value::Number(0x1_0000_0003)),
+            Just(Value::OwnProcess)
+        ];
         let mask = prop_oneof![Just(u64::MAX), Just(0xffff_ffff_0000_0003)];
-        let condition = (0_u32..3, mask, value).prop_map(|(argument, mask, value)| Condition { argument, mask, value });
+        let condition = (0_u32..3, mask, value).prop_map(|(argument, mask, value)| Condition {
+            argument,
+            mask,
+            value,
+        });
         proptest::collection::vec(proptest::collection::vec(condition, 0..3), 0..3)
     }
 
     proptest! {
-        /// What is told about a call is what the kernel would do with it, and asking changes only what is refused.
+        /// What is told about a call is what the kernel would do with it, and asking changes only
+        /// what is refused.
         #[test]
         fn a_rule_finds_what_its_program_lets_through(
             allowed in conditions(),

@@ -55,7 +55,8 @@ impl Layer {
         Self::Seccomp,
     ];
 
-    /// Its level where the operator has not said another: what only newer kernels have is taken where it is.
+    /// Its level where the operator has not said another: what only newer kernels have is taken
+    /// where it is.
     pub fn default_level(self) -> Level {
         match self {
             Self::WriteXorExecute | Self::LandlockNet | Self::LandlockScope => Level::Prefer,
@@ -130,7 +131,9 @@ impl Levels {
 
     /// The layers whose level is weaker than the default.
     pub fn weakened(&self) -> Vec<Layer> {
-        let weaker = |layer: &Layer| self.of(*layer) != layer.default_level() && self.of(*layer) != Level::Require;
+        let weaker = |layer: &Layer| {
+            self.of(*layer) != layer.default_level() && self.of(*layer) != Level::Require
+        };
         Layer::ALL.into_iter().filter(weaker).collect()
     }
 }
@@ -165,16 +168,30 @@ pub struct LayerStatus {
     pub state: LayerState,
 }
 
-/// What every child gets on a host whose Landlock has these states; whether its kernel has W^X is told by the
-/// first child.
-pub(super) fn states(levels: &Levels, has_own_users: bool, landlock: &[LayerStatus], without_write_execute: bool) -> Vec<LayerStatus> {
+/// What every child gets on a host whose Landlock has these states; whether its kernel has W^X is
+/// told by the first child.
+pub(super) fn states(
+    levels: &Levels,
+    has_own_users: bool,
+    landlock: &[LayerStatus],
+    without_write_execute: bool,
+) -> Vec<LayerStatus> {
     let state = |layer| match layer {
         layer if !levels.has(layer) => LayerState::Off,
         Layer::User if !has_own_users => LayerState::NotApplicable,
         Layer::WriteXorExecute if without_write_execute => LayerState::Missing,
-        layer => landlock.iter().find(|status| status.layer == layer).map_or(LayerState::Enforced, |status| status.state),
+        layer => landlock
+            .iter()
+            .find(|status| status.layer == layer)
+            .map_or(LayerState::Enforced, |status| status.state),
     };
-    Layer::ALL.into_iter().map(|layer| LayerStatus { layer, state: state(layer) }).collect()
+    Layer::ALL
+        .into_iter()
+        .map(|layer| LayerStatus {
+            layer,
+            state: state(layer),
+        })
+        .collect()
 }
 
 /// One call of the fixed sequence from fork to exec; a failure names it.

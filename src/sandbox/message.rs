@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::profile::ProfileName;
 use crate::{catalogue::Tool, command::FilterProgram};
 
-/// The largest message. argv and environment of an 8 KiB command, escaped as JSON, are under 64 KiB.
+/// The largest message. argv and environment of an 8 KiB command, escaped as JSON, are under 64
+/// KiB.
 pub(super) const LARGEST: usize = 128 * 1024;
 
 /// The largest answer: a layer, a call, or why a program is not trusted.
@@ -29,21 +30,26 @@ pub enum Program {
 /// Limits of one child; bytes and seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// RLIMIT_DATA: what bounds a Go program's memory (RLIMIT_AS would count 740 MiB of reservations).
+    /// RLIMIT_DATA: what bounds a Go program's memory (RLIMIT_AS would count 740 MiB of
+    /// reservations).
     pub memory_bytes: u64,
     /// RLIMIT_CPU.
     pub cpu_seconds: u64,
 }
 
 impl Limits {
-    /// Those of a call with this deadline: the processor time of a tool that does nothing but compute, and some.
+    /// Those of a call with this deadline: the processor time of a tool that does nothing but
+    /// compute, and some.
     pub fn of_call(memory_bytes: u64, deadline: Duration) -> Self {
-        Self { memory_bytes, cpu_seconds: deadline.as_secs() + 5 }
+        Self {
+            memory_bytes,
+            cpu_seconds: deadline.as_secs() + 5,
+        }
     }
 }
 
-/// How many children there may be at once. Each has a user of its own, where the spawner is root; filters never take a
-/// tool's.
+/// How many children there may be at once. Each has a user of its own, where the spawner is root;
+/// filters never take a tool's.
 #[derive(Clone, Copy, Debug)]
 pub struct Slots {
     /// Tools.
@@ -73,10 +79,11 @@ impl Slots {
 pub(super) enum Request {
     /// Opens a program, so that later children run exactly that file.
     Open { program: Program },
-    /// Starts a child. The first descriptor is where it says itself that it runs its program, or what kept it from that;
-    /// then of a filter: its three streams. Of a tool: standard output, standard error, the workspace's directory,
-    /// kubeconfig and home; for a profile with a helper its scratch directory; when it waits, where it gets its
-    /// request; for a profile with a network where its questions go.
+    /// Starts a child. The first descriptor is where it says itself that it runs its program, or
+    /// what kept it from that; then of a filter: its three streams. Of a tool: standard output,
+    /// standard error, the workspace's directory, kubeconfig and home; for a profile with a helper
+    /// its scratch directory; when it waits, where it gets its request; for a profile with a
+    /// network where its questions go.
     Start(Start),
     /// Sends a signal to a child and its group.
     Signal { child: u64, signal: Stop },
@@ -127,9 +134,17 @@ pub(super) enum Reply {
     /// The program is open; its descriptor comes along.
     Opened { program: Program },
     /// The program is not there, or not to be trusted.
-    NotOpened { program: Program, absence: ToolAbsence },
+    NotOpened {
+        program: Program,
+        absence: ToolAbsence,
+    },
     /// There is no child.
-    NotStarted { child: u64, layer: String, call: String, errno: i32 },
+    NotStarted {
+        child: u64,
+        layer: String,
+        call: String,
+        errno: i32,
+    },
     /// The child is gone, and so is all that it started.
     Exited { child: u64, status: ExitStatus },
 }

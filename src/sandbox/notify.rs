@@ -1,8 +1,9 @@
-//! Answers the connections and listeners of one child: its `connect` and `listen` never run in the kernel.
+//! Answers the connections and listeners of one child: its `connect` and `listen` never run in the
+//! kernel.
 //!
-//! The socket of the child is replaced by one of the server's, whose other end is the
-//! [`Tunnel`] of the request, or by a listener that only this tunnel connects to. Neither the child's memory nor the address that it wanted is read, so
-//! there is nothing that it could change in between.
+//! The socket of the child is replaced by one of the server's, whose other end is the [`Tunnel`] of
+//! the request, or by a listener that only this tunnel connects to. Neither the child's memory nor
+//! the address that it wanted is read, so there is nothing that it could change in between.
 
 use std::{
     io,
@@ -24,13 +25,18 @@ use tracing::Instrument as _;
 use super::sys::{self, Question};
 use crate::egress::Tunnel;
 
-/// What a child may ask in all. Go asks three times for a connection (its check whether it has connected
-/// to itself takes a socket that is not TCP for one that has); 27 were the most that a tool needed.
+/// What a child may ask in all. Go asks three times for a connection (its check whether it has
+/// connected to itself takes a socket that is not TCP for one that has); 27 were the most that a
+/// tool needed.
 const MOST_QUESTIONS: usize = 1024;
 
-/// Answers until the child has ended: with the pinned server itself where the child dials it (`direct`), else
-/// with a proxy. Dropping the future closes all of its connections.
-pub(super) async fn supervise(listener: OwnedFd, tunnel: &Arc<Tunnel>, direct: bool) -> io::Result<()> {
+/// Answers until the child has ended: with the pinned server itself where the child dials it
+/// (`direct`), else with a proxy. Dropping the future closes all of its connections.
+pub(super) async fn supervise(
+    listener: OwnedFd,
+    tunnel: &Arc<Tunnel>,
+    direct: bool,
+) -> io::Result<()> {
     let listener = sys::watch(listener)?;
     let mut connections = JoinSet::new();
     let mut asked = 0_usize;
@@ -49,10 +55,12 @@ pub(super) async fn supervise(listener: OwnedFd, tunnel: &Arc<Tunnel>, direct: b
             _ => Err(Errno::EPERM), // no filter asks about another
         };
         let listener = Arc::clone(&listener);
-        // The kernel waits with both calls until the child's thread is on a processor, which the child can delay.
+        // The kernel waits with both calls until the child's thread is on a processor, which the
+        // child can delay.
         let _ = tokio::task::spawn_blocking(move || {
             let answered = answered.and_then(|socket| {
-                sys::replace_descriptor(listener.as_fd(), question, socket.as_fd()).map_err(|_| Errno::EBADF) // it closed it meanwhile
+                sys::replace_descriptor(listener.as_fd(), question, socket.as_fd())
+                    .map_err(|_| Errno::EBADF) // it closed it meanwhile
             });
             sys::answer(listener.as_fd(), question, answered) // the child, or the thread that asked, may have ended
         })
@@ -65,7 +73,11 @@ pub(super) async fn supervise(listener: OwnedFd, tunnel: &Arc<Tunnel>, direct: b
 }
 
 /// A connected socket for the child.
-async fn connected(tunnel: &Arc<Tunnel>, direct: bool, connections: &mut JoinSet<()>) -> Result<OwnedFd, Errno> {
+async fn connected(
+    tunnel: &Arc<Tunnel>,
+    direct: bool,
+    connections: &mut JoinSet<()>,
+) -> Result<OwnedFd, Errno> {
     let socket = async {
         if direct {
             return tunnel.dial().await?.into_std().map(OwnedFd::from);
@@ -87,7 +99,9 @@ fn errno(error: &io::Error) -> Errno {
     match error.kind() {
         io::ErrorKind::TimedOut => Errno::ETIMEDOUT,
         io::ErrorKind::QuotaExceeded => Errno::EMFILE,
-        _ => error.raw_os_error().map_or(Errno::ECONNREFUSED, Errno::from_raw),
+        _ => error
+            .raw_os_error()
+            .map_or(Errno::ECONNREFUSED, Errno::from_raw),
     }
 }
 
@@ -104,7 +118,11 @@ async fn next(listener: &AsyncFd<OwnedFd>) -> io::Result<Option<Question>> {
                 return sys::take_question(listener.as_fd()).map(Some);
             }
             // Receiving would block, whatever the descriptor's flags say.
-            if announced.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) { Ok(None) } else { Err(io::ErrorKind::WouldBlock.into()) }
+            if announced.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) {
+                Ok(None)
+            } else {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
         });
         match taken {
             Ok(Ok(question)) => return Ok(question),

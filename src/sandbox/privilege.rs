@@ -60,8 +60,11 @@ impl Identity {
     pub(super) fn read_back(self) -> Result<(), Errno> {
         let users = getresuid()?;
         let groups = getresgid()?;
-        let same = users.real == self.uid() && users.effective == self.uid() && users.saved == self.uid();
-        let same_group = groups.real == self.gid() && groups.effective == self.gid() && groups.saved == self.gid();
+        let same =
+            users.real == self.uid() && users.effective == self.uid() && users.saved == self.uid();
+        let same_group = groups.real == self.gid()
+            && groups.effective == self.gid()
+            && groups.saved == self.gid();
         let root = Uid::from_raw(0);
         if !same || !same_group || !getgroups()?.is_empty() || setresuid(root, root, root).is_ok() {
             return Err(Errno::EPERM);
@@ -75,9 +78,9 @@ const BLOCK: u32 = 64;
 /// Above these are `nobody` and what user namespaces do not map.
 const LAST_USER: u32 = 65_472;
 
-/// Claims `count` users from `first` on that no other server of this host gives to its children: one
-/// that ends everything of a user must not end another server's. The claim lasts as long as this
-/// process and those that it forks.
+/// Claims `count` users from `first` on that no other server of this host gives to its children:
+/// one that ends everything of a user must not end another server's. The claim lasts as long as
+/// this process and those that it forks.
 ///
 /// # Errors
 /// When every block up to 65472 is taken.
@@ -86,7 +89,9 @@ pub fn claim_users(first: u32, count: u16) -> io::Result<Identity> {
     let mut start = first;
     // An operator's own first number is tried, wherever it is.
     while start == first || start + blocks * BLOCK <= LAST_USER {
-        let claims: io::Result<Vec<UnixDatagram>> = (0..blocks).map(|block| claim(start + block * BLOCK)).collect();
+        let claims: io::Result<Vec<UnixDatagram>> = (0..blocks)
+            .map(|block| claim(start + block * BLOCK))
+            .collect();
         match claims {
             Ok(claims) => {
                 // Held until the process ends; nothing is ever read from them.
@@ -97,19 +102,30 @@ pub fn claim_users(first: u32, count: u16) -> io::Result<Identity> {
             Err(error) => return Err(error),
         }
     }
-    Err(io::Error::new(io::ErrorKind::AddrInUse, "every user for children is claimed by another server on this host"))
+    Err(io::Error::new(
+        io::ErrorKind::AddrInUse,
+        "every user for children is claimed by another server on this host",
+    ))
 }
 
 /// An abstract socket's name is taken once per host, and free again when its process is gone.
 fn claim(user: u32) -> io::Result<UnixDatagram> {
-    UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(format!("kube-airlock.users.{user}"))?)
+    UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(format!(
+        "kube-airlock.users.{user}"
+    ))?)
 }
 
 /// Drops every capability from the bounding set. Needs CAP_SETPCAP.
 pub(super) fn drop_bounding_set() -> io::Result<()> {
     for capability in 0..64 {
         // Each that is dropped makes a new set of credentials; to look makes none.
-        match sys::is_bounding(capability).and_then(|is| if is { sys::drop_bounding(capability) } else { Ok(()) }) {
+        match sys::is_bounding(capability).and_then(|is| {
+            if is {
+                sys::drop_bounding(capability)
+            } else {
+                Ok(())
+            }
+        }) {
             Ok(()) => {}
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => break, // past the kernel's last
             Err(error) => return Err(error),

@@ -49,23 +49,36 @@ impl ProfileName {
 
     /// The profile of a filter's program.
     pub(super) fn of_filter(program: FilterProgram) -> Self {
-        if program.is_go() { Self::FilterGo } else { Self::Filter }
-    }
-
-    /// Whether its children ask a proxy about their server even where Go would dial it by itself: what else they
-    /// dial are their own ports.
-    pub fn asks_proxy_always(self) -> bool {
-        match self {
-            Self::ListenerInet | Self::ListenerNetlink => true,
-            Self::Offline | Self::Plain | Self::ListenerUnix | Self::Diff | Self::Filter | Self::FilterGo => false,
+        if program.is_go() {
+            Self::FilterGo
+        } else {
+            Self::Filter
         }
     }
 
-    /// Whether a tool may be started under it before there is a request. What writes has its bound on room from its
-    /// start on, and filters start in no time.
+    /// Whether its children ask a proxy about their server even where Go would dial it by itself:
+    /// what else they dial are their own ports.
+    pub fn asks_proxy_always(self) -> bool {
+        match self {
+            Self::ListenerInet | Self::ListenerNetlink => true,
+            Self::Offline
+            | Self::Plain
+            | Self::ListenerUnix
+            | Self::Diff
+            | Self::Filter
+            | Self::FilterGo => false,
+        }
+    }
+
+    /// Whether a tool may be started under it before there is a request. What writes has its bound
+    /// on room from its start on, and filters start in no time.
     pub fn can_be_warm(self) -> bool {
         match self {
-            Self::Offline | Self::Plain | Self::ListenerInet | Self::ListenerNetlink | Self::ListenerUnix => true,
+            Self::Offline
+            | Self::Plain
+            | Self::ListenerInet
+            | Self::ListenerNetlink
+            | Self::ListenerUnix => true,
             Self::Diff | Self::Filter | Self::FilterGo => false,
         }
     }
@@ -155,7 +168,10 @@ pub struct ProfileError {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    #[expect(dead_code, reason = "for those who read the file; a profile without one does not load")]
+    #[expect(
+        dead_code,
+        reason = "for those who read the file; a profile without one does not load"
+    )]
     description: String,
     includes: Option<ProfileName>,
     #[serde(default)]
@@ -229,8 +245,16 @@ struct Architecture {
 impl File {
     /// Moves what this architecture has to what all have.
     fn for_this_architecture(mut self) -> Self {
-        let own = if cfg!(target_arch = "aarch64") { &mut self.aarch64 } else { &mut self.x86_64 };
-        let Architecture { syscalls, kill, when } = std::mem::take(own);
+        let own = if cfg!(target_arch = "aarch64") {
+            &mut self.aarch64
+        } else {
+            &mut self.x86_64
+        };
+        let Architecture {
+            syscalls,
+            kill,
+            when,
+        } = std::mem::take(own);
         self.syscalls.extend(syscalls);
         self.kill.syscalls.extend(kill);
         self.when.extend(when);
@@ -300,7 +324,8 @@ impl Profiles {
 }
 
 impl Profile {
-    /// Reads a profile and those that it includes, whose rules stand where it has none for the call.
+    /// Reads a profile and those that it includes, whose rules stand where it has none for the
+    /// call.
     fn load(name: ProfileName) -> Result<Self, ProfileError> {
         let mut rules: BTreeMap<Sysno, Rule> = BTreeMap::new();
         let mut profile = Self {
@@ -320,14 +345,23 @@ impl Profile {
         let mut next = Some(name);
         let mut seen = Vec::new();
         while let Some(name) = next {
-            let wrong = |problem: String| ProfileError { profile: name.as_str(), problem };
+            let wrong = |problem: String| ProfileError {
+                profile: name.as_str(),
+                problem,
+            };
             if seen.contains(&name) {
                 return Err(wrong("it includes itself".into()));
             }
             seen.push(name);
-            let file = toml::from_str::<File>(name.text()).map_err(|error| wrong(error.to_string()))?.for_this_architecture();
+            let file = toml::from_str::<File>(name.text())
+                .map_err(|error| wrong(error.to_string()))?
+                .for_this_architecture();
             let (of_file, examples) = file.rules().map_err(wrong)?;
-            profile.examples.extend(examples.into_iter().filter(|example| !rules.contains_key(&example.syscall)));
+            profile.examples.extend(
+                examples
+                    .into_iter()
+                    .filter(|example| !rules.contains_key(&example.syscall)),
+            );
             for (syscall, rule) in of_file {
                 rules.entry(syscall).or_insert(rule);
             }
@@ -337,18 +371,28 @@ impl Profile {
             profile.listener = profile.listener.or(file.listener);
             profile.helper |= file.helper;
             profile.workspace &= file.workspace;
-            profile.readable.extend(file.readable.into_iter().map(|readable| readable.path));
+            profile
+                .readable
+                .extend(file.readable.into_iter().map(|readable| readable.path));
             for (tool, variables) in file.variables {
                 profile.variables.entry(tool).or_insert(variables);
             }
             next = file.includes;
         }
-        let wrong = |problem: String| ProfileError { profile: name.as_str(), problem };
+        let wrong = |problem: String| ProfileError {
+            profile: name.as_str(),
+            problem,
+        };
         if network == Network::Pinned {
             profile.asking = Some(asking(profile.listener.is_some()).map_err(wrong)?);
         }
         profile.filter = Filter::compile(&rules).map_err(wrong)?;
-        let always = |action| rules.iter().filter(move |(_, rule)| **rule == Rule::always(action)).map(|(syscall, _)| *syscall);
+        let always = |action| {
+            rules
+                .iter()
+                .filter(move |(_, rule)| **rule == Rule::always(action))
+                .map(|(syscall, _)| *syscall)
+        };
         profile.allowed = always(Action::Allow).collect();
         profile.killed = always(Action::Kill).collect();
         profile.rules = rules;
@@ -373,13 +417,41 @@ impl File {
         }
         for when in &self.when {
             let otherwise = errno(&when.otherwise)?;
-            let allowed = when.allowed.iter().map(|text| Condition::parse_all(text)).collect::<Result<_, _>>()?;
-            add(&when.syscall, Rule { allowed, otherwise: Action::Refuse(otherwise) })?;
+            let allowed = when
+                .allowed
+                .iter()
+                .map(|text| Condition::parse_all(text))
+                .collect::<Result<_, _>>()?;
+            add(
+                &when.syscall,
+                Rule {
+                    allowed,
+                    otherwise: Action::Refuse(otherwise),
+                },
+            )?;
             let syscall = number(&when.syscall)?;
-            let refused = if otherwise == PRETENDED { Expected::Pretended } else { Expected::Refused(otherwise) };
-            let example = |arguments: Vec<i64>, expected| Example { syscall, arguments, expected };
-            examples.extend(when.accepted.iter().cloned().map(|arguments| example(arguments, Expected::Kernel)));
-            examples.extend(when.refused.iter().cloned().map(|arguments| example(arguments, refused)));
+            let refused = if otherwise == PRETENDED {
+                Expected::Pretended
+            } else {
+                Expected::Refused(otherwise)
+            };
+            let example = |arguments: Vec<i64>, expected| Example {
+                syscall,
+                arguments,
+                expected,
+            };
+            examples.extend(
+                when.accepted
+                    .iter()
+                    .cloned()
+                    .map(|arguments| example(arguments, Expected::Kernel)),
+            );
+            examples.extend(
+                when.refused
+                    .iter()
+                    .cloned()
+                    .map(|arguments| example(arguments, refused)),
+            );
         }
         Ok((rules, examples))
     }
@@ -388,11 +460,19 @@ impl File {
 /// The filter that lets the server answer connections, and listeners.
 fn asking(listens: bool) -> Result<Filter, String> {
     let asked = [Some(Sysno::connect), listens.then_some(Sysno::listen)];
-    Filter::only(&asked.into_iter().flatten().map(|syscall| (syscall, Rule::always(Action::Ask))).collect())
+    Filter::only(
+        &asked
+            .into_iter()
+            .flatten()
+            .map(|syscall| (syscall, Rule::always(Action::Ask)))
+            .collect(),
+    )
 }
 
 fn number(syscall: &str) -> Result<Sysno, String> {
-    syscall.parse().map_err(|()| format!("this architecture has no system call {syscall}"))
+    syscall
+        .parse()
+        .map_err(|()| format!("this architecture has no system call {syscall}"))
 }
 
 /// No error: the call seems to be done (seccomp(2), SECCOMP_RET_ERRNO).
@@ -415,34 +495,59 @@ mod tests {
     use super::{super::child::HELPER, *};
     use crate::egress::PROXY;
 
-    /// Resolved on every machine, so that one architecture's names cannot break another's build unseen.
+    /// Resolved on every machine, so that one architecture's names cannot break another's build
+    /// unseen.
     #[test]
     fn every_call_is_one_of_both_architectures() {
         for name in ProfileName::ALL {
             let file: File = toml::from_str(name.text()).unwrap();
-            let common: Vec<&String> =
-                file.syscalls.iter().chain(&file.kill.syscalls).chain(file.when.iter().map(|when| &when.syscall)).collect();
+            let common: Vec<&String> = file
+                .syscalls
+                .iter()
+                .chain(&file.kill.syscalls)
+                .chain(file.when.iter().map(|when| &when.syscall))
+                .collect();
             let of = |own: &Architecture| -> Vec<String> {
-                let own = own.syscalls.iter().chain(&own.kill).chain(own.when.iter().map(|when| &when.syscall));
+                let own = own
+                    .syscalls
+                    .iter()
+                    .chain(&own.kill)
+                    .chain(own.when.iter().map(|when| &when.syscall));
                 common.iter().copied().chain(own).cloned().collect()
             };
             for syscall in of(&file.x86_64) {
-                assert!(syscall.parse::<syscalls::x86_64::Sysno>().is_ok(), "x86_64 has no {syscall}");
+                assert!(
+                    syscall.parse::<syscalls::x86_64::Sysno>().is_ok(),
+                    "x86_64 has no {syscall}"
+                );
             }
             for syscall in of(&file.aarch64) {
-                assert!(syscall.parse::<syscalls::aarch64::Sysno>().is_ok(), "aarch64 has no {syscall}");
+                assert!(
+                    syscall.parse::<syscalls::aarch64::Sysno>().is_ok(),
+                    "aarch64 has no {syscall}"
+                );
             }
         }
     }
 
     #[test]
     fn the_proxy_that_tools_are_given_is_the_one_that_a_kubeconfig_names() {
-        for name in ProfileName::ALL.into_iter().filter(|name| *name != ProfileName::Offline) {
+        for name in ProfileName::ALL
+            .into_iter()
+            .filter(|name| *name != ProfileName::Offline)
+        {
             let of_proxy = PROXY.split_once("://").unwrap().1;
             for variables in Profile::load(name).unwrap().variables.values() {
-                let proxies = variables.iter().filter(|(name, _)| name.ends_with("_PROXY"));
+                let proxies = variables
+                    .iter()
+                    .filter(|(name, _)| name.ends_with("_PROXY"));
                 assert!(proxies.clone().count() == 1, "{name:?}: {variables:?}");
-                assert!(proxies.clone().all(|(_, value)| value.split_once("://").unwrap().1 == of_proxy), "{name:?}: {variables:?}");
+                assert!(
+                    proxies
+                        .clone()
+                        .all(|(_, value)| value.split_once("://").unwrap().1 == of_proxy),
+                    "{name:?}: {variables:?}"
+                );
             }
         }
     }
@@ -450,18 +555,36 @@ mod tests {
     #[test]
     fn the_helper_is_found_where_it_is_put() {
         let Profile { variables, .. } = Profile::load(ProfileName::Diff).unwrap();
-        assert_eq!(variables[&Tool::Argocd]["KUBECTL_EXTERNAL_DIFF"], format!("/proc/self/fd/{HELPER} -u -N"));
+        assert_eq!(
+            variables[&Tool::Argocd]["KUBECTL_EXTERNAL_DIFF"],
+            format!("/proc/self/fd/{HELPER} -u -N")
+        );
     }
 
     #[test]
     fn every_profile_loads_and_every_condition_has_a_refused_example() {
         for name in ProfileName::ALL {
             let profile = Profile::load(name).unwrap();
-            assert!(profile.examples.iter().any(|example| example.expected != Expected::Kernel), "{name:?}");
-            let has_network = !matches!(name, ProfileName::Offline | ProfileName::Filter | ProfileName::FilterGo);
+            assert!(
+                profile
+                    .examples
+                    .iter()
+                    .any(|example| example.expected != Expected::Kernel),
+                "{name:?}"
+            );
+            let has_network = !matches!(
+                name,
+                ProfileName::Offline | ProfileName::Filter | ProfileName::FilterGo
+            );
             let is_filter = matches!(name, ProfileName::Filter | ProfileName::FilterGo);
-            assert_eq!((profile.asking.is_some(), profile.workspace), (has_network, !is_filter), "{name:?}");
-            let opens = [Sysno::openat, Sysno::readlinkat, Sysno::execve].iter().any(|call| profile.rules.contains_key(call));
+            assert_eq!(
+                (profile.asking.is_some(), profile.workspace),
+                (has_network, !is_filter),
+                "{name:?}"
+            );
+            let opens = [Sysno::openat, Sysno::readlinkat, Sysno::execve]
+                .iter()
+                .any(|call| profile.rules.contains_key(call));
             assert_eq!(opens, !is_filter, "{name:?}");
         }
     }

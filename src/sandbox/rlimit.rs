@@ -14,35 +14,43 @@ use super::{message::Limits, sys};
 const MOST_THREADS: u64 = 128;
 /// The most of a user that children share with the server, and perhaps with more of this host.
 const MOST_SHARED_THREADS: u64 = 4096;
-/// The same for a child that starts processes: the kernel counts all of the user's, so the others have the rest.
+/// The same for a child that starts processes: the kernel counts all of the user's, so the others
+/// have the rest.
 const MOST_SHARED_PROCESSES: u64 = MOST_SHARED_THREADS / 2;
-/// What a Go program reserves before it does anything (740 to 930 MiB, sandbox notes, 9.4), and room.
+/// What a Go program reserves before it does anything (740 to 930 MiB, sandbox notes, 9.4), and
+/// room.
 const RESERVED: u64 = 2 << 30;
 
 const LEAST_URGENT: i32 = 19;
-/// How much less urgent than the server a child is (nice(2)): a tenth of its share where both want a processor.
+/// How much less urgent than the server a child is (nice(2)): a tenth of its share where both want
+/// a processor.
 const LESS_URGENT: i32 = 10;
 
-/// The largest file of a child that may write, and the largest that its helper reads. Manifests are far smaller.
+/// The largest file of a child that may write, and the largest that its helper reads. Manifests are
+/// far smaller.
 const LARGEST_FILE: u64 = 16 << 20;
 
-/// Leaves the processors to the server where both want them. The spawner stands still until the child runs its program, so
-/// that this comes last.
+/// Leaves the processors to the server where both want them. The spawner stands still until the
+/// child runs its program, so that this comes last.
 pub(super) fn yield_to_others() -> Result<(), Errno> {
     let expected = (sys::niceness() + LESS_URGENT).min(LEAST_URGENT);
     sys::yield_to_others(LESS_URGENT);
-    if sys::niceness() == expected { Ok(()) } else { Err(Errno::EPERM) }
+    if sys::niceness() == expected {
+        Ok(())
+    } else {
+        Err(Errno::EPERM)
+    }
 }
 
-/// The same for a child's session, which has to be its own: where sessions share the processors and not processes (sched(7),
-/// autogroup), it is the session's that counts. Once in 100 ms on the whole host, for those who are not root: then it stays
-/// as it is.
+/// The same for a child's session, which has to be its own: where sessions share the processors and
+/// not processes (sched(7), autogroup), it is the session's that counts. Once in 100 ms on the
+/// whole host, for those who are not root: then it stays as it is.
 pub(super) fn make_session_yield(leader: Pid) {
     let _ = fs::write(format!("/proc/{leader}/autogroup"), LESS_URGENT.to_string());
 }
 
-/// Sets every limit and reads it back. `own_user` says that no other child shares the uid, `writes` that it has a directory to
-/// write to, and a helper to start.
+/// Sets every limit and reads it back. `own_user` says that no other child shares the uid, `writes`
+/// that it has a directory to write to, and a helper to start.
 pub(super) fn apply(limits: Limits, own_user: bool, writes: bool) -> Result<(), Errno> {
     let threads = match (own_user, writes) {
         (true, _) => MOST_THREADS,
@@ -51,14 +59,20 @@ pub(super) fn apply(limits: Limits, own_user: bool, writes: bool) -> Result<(), 
     };
     let wanted = [
         (Resource::RLIMIT_CORE, 0),
-        (Resource::RLIMIT_FSIZE, if writes { LARGEST_FILE } else { 0 }), // pipes are not counted
+        (
+            Resource::RLIMIT_FSIZE,
+            if writes { LARGEST_FILE } else { 0 },
+        ), // pipes are not counted
         (Resource::RLIMIT_MEMLOCK, 0),
         (Resource::RLIMIT_MSGQUEUE, 0),
         (Resource::RLIMIT_NOFILE, 256),
         (Resource::RLIMIT_STACK, 8 << 20),
         (Resource::RLIMIT_DATA, limits.memory_bytes),
         // Page tables of what is only reserved are counted nowhere else.
-        (Resource::RLIMIT_AS, limits.memory_bytes.saturating_add(RESERVED)),
+        (
+            Resource::RLIMIT_AS,
+            limits.memory_bytes.saturating_add(RESERVED),
+        ),
         (Resource::RLIMIT_NPROC, threads),
         (Resource::RLIMIT_CPU, limits.cpu_seconds),
         // What it is given of the processors it cannot raise.

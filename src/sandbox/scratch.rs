@@ -1,8 +1,8 @@
 //! Empties the directory that a child wrote to, whatever it made there.
 //!
-//! Runs in a process of its own with the child's user, who owns everything in it: the spawner is not kept
-//! waiting by a million files, and the server may not look into what a child keeps to itself. Bounded by the
-//! processor time of that process.
+//! Runs in a process of its own with the child's user, who owns everything in it: the spawner is
+//! not kept waiting by a million files, and the server may not look into what a child keeps to
+//! itself. Bounded by the processor time of that process.
 
 use std::{
     ffi::{CStr, CString},
@@ -17,7 +17,8 @@ use nix::{
     unistd::{UnlinkatFlags, unlinkat},
 };
 
-/// Removes everything in `scratch`. What is nested is first moved up into it, so that no depth is too deep.
+/// Removes everything in `scratch`. What is nested is first moved up into it, so that no depth is
+/// too deep.
 pub(super) fn empty(scratch: BorrowedFd<'_>) -> Result<(), Errno> {
     let mut moved = 0_u64;
     loop {
@@ -48,8 +49,14 @@ pub(super) fn empty(scratch: BorrowedFd<'_>) -> Result<(), Errno> {
     }
 }
 
-/// Moves a folder into `scratch` under the next name that is free: the child may have made folders of such names.
-fn move_up(from: &OwnedFd, name: &CStr, scratch: BorrowedFd<'_>, moved: &mut u64) -> Result<(), Errno> {
+/// Moves a folder into `scratch` under the next name that is free: the child may have made folders
+/// of such names.
+fn move_up(
+    from: &OwnedFd,
+    name: &CStr,
+    scratch: BorrowedFd<'_>,
+    moved: &mut u64,
+) -> Result<(), Errno> {
     loop {
         *moved += 1;
         let aside = CString::new(format!("{moved}.moved")).map_err(|_| Errno::EINVAL)?;
@@ -65,16 +72,31 @@ fn move_up(from: &OwnedFd, name: &CStr, scratch: BorrowedFd<'_>, moved: &mut u64
 fn enter(of: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
     // Removing it as a file has failed, so it is no link.
     fchmodat(of, name, Mode::S_IRWXU, FchmodatFlags::FollowSymlink)?;
-    openat(of, name, OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())
+    openat(
+        of,
+        name,
+        OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )
 }
 
 /// At most this many are looked at before they are removed.
 const AT_ONCE: usize = 4096;
 
 fn names_in(folder: BorrowedFd<'_>) -> Result<Vec<CString>, Errno> {
-    let mut opened = Dir::openat(folder, ".", OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
-    let names = opened.iter().filter_map(|entry| entry.ok().map(|entry| entry.file_name().to_owned()));
-    Ok(names.filter(|name| ![c".", c".."].contains(&name.as_c_str())).take(AT_ONCE).collect())
+    let mut opened = Dir::openat(
+        folder,
+        ".",
+        OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )?;
+    let names = opened
+        .iter()
+        .filter_map(|entry| entry.ok().map(|entry| entry.file_name().to_owned()));
+    Ok(names
+        .filter(|name| ![c".", c".."].contains(&name.as_c_str()))
+        .take(AT_ONCE)
+        .collect())
 }
 
 #[cfg(test)]
@@ -87,7 +109,12 @@ mod tests {
     fn names_and_numbers_that_a_child_chooses_keep_nothing() {
         let folder = tempfile::tempdir().unwrap();
         for number in 1..20 {
-            fs::create_dir_all(folder.path().join(format!("{number}.moved/in/{number}.moved/in"))).unwrap();
+            fs::create_dir_all(
+                folder
+                    .path()
+                    .join(format!("{number}.moved/in/{number}.moved/in")),
+            )
+            .unwrap();
         }
         fs::create_dir_all(folder.path().join("many/folders/in")).unwrap();
         for number in 0..2 * AT_ONCE + 1 {
@@ -116,8 +143,16 @@ mod tests {
             fs::write(folder.path().join(format!("file-{number}")), "").unwrap();
         }
         fs::write(folder.path().join("1.moved"), "x").unwrap();
-        fs::set_permissions(folder.path().join("closed/in"), fs::Permissions::from_mode(0o0)).unwrap();
-        fs::set_permissions(folder.path().join("closed"), fs::Permissions::from_mode(0o0)).unwrap();
+        fs::set_permissions(
+            folder.path().join("closed/in"),
+            fs::Permissions::from_mode(0o0),
+        )
+        .unwrap();
+        fs::set_permissions(
+            folder.path().join("closed"),
+            fs::Permissions::from_mode(0o0),
+        )
+        .unwrap();
         let opened: OwnedFd = fs::File::open(folder.path()).unwrap().into();
         empty(opened.as_fd()).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

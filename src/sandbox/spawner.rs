@@ -1,7 +1,7 @@
 //! The process that starts, confines, reaps and kills the children.
 //!
-//! Forked before the server has a second thread. It holds the programs' descriptors and, when it was
-//! started as root, root; the server, which talks to the network, holds neither. It reads only
+//! Forked before the server has a second thread. It holds the programs' descriptors and, when it
+//! was started as root, root; the server, which talks to the network, holds neither. It reads only
 //! [`message`](super::message) and ends, with every child, when the server does.
 
 use std::{
@@ -24,7 +24,10 @@ use nix::{
         prctl,
         resource::{Resource, setrlimit},
         signal::{Signal, kill, killpg},
-        socket::{AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, socketpair},
+        socket::{
+            AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
+            recvmsg, sendmsg, socketpair,
+        },
         stat::{Mode, SFlag, fchmod, fstat},
         wait::{WaitStatus, waitpid},
     },
@@ -34,7 +37,9 @@ use nix::{
 use super::{
     child::{Confinement, Place, Plan, become_tool, errno_of},
     layer::{Layer, Levels},
-    message::{ExitStatus, LARGEST, NO_HELPER, Program, Reply, Request, Slots, Start, Stop, ToolAbsence},
+    message::{
+        ExitStatus, LARGEST, NO_HELPER, Program, Reply, Request, Slots, Start, Stop, ToolAbsence,
+    },
     privilege::{self, Identity},
     profile::{ProfileName, Profiles},
     rlimit, scratch,
@@ -54,8 +59,8 @@ pub struct SpawnerLink {
 
 /// Forks the spawner. Call it while the process has one thread.
 ///
-/// With `children` given (the spawner is root) each child gets its own user, counted from there; `slots` are the
-/// most children at once.
+/// With `children` given (the spawner is root) each child gets its own user, counted from there;
+/// `slots` are the most children at once.
 ///
 /// # Errors
 /// When the kernel refuses a socket or a process.
@@ -66,16 +71,29 @@ pub fn fork_spawner(
     children: Option<Identity>,
     slots: Slots,
 ) -> io::Result<SpawnerLink> {
-    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
+    let (ours, theirs) = socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )?;
     let server = getpid();
     match sys::fork()? {
-        sys::Forked::Parent(_) => Ok(SpawnerLink { socket: ours, has_own_users: children.is_some(), profiles, levels }),
+        sys::Forked::Parent(_) => Ok(SpawnerLink {
+            socket: ours,
+            has_own_users: children.is_some(),
+            profiles,
+            levels,
+        }),
         sys::Forked::Child => {
             drop(ours);
-            let code = match Spawner::new(theirs, programs, profiles, levels, children, slots, server).and_then(Spawner::serve) {
-                Ok(()) => 0,
-                Err(_) => 1, // the server sees the closed socket
-            };
+            let code =
+                match Spawner::new(theirs, programs, profiles, levels, children, slots, server)
+                    .and_then(Spawner::serve)
+                {
+                    Ok(()) => 0,
+                    Err(_) => 1, // the server sees the closed socket
+                };
             sys::exit_now(code)
         }
     }
@@ -119,8 +137,8 @@ struct Running {
 /// The layer, the call and its error.
 type Failure = (String, String, Errno);
 
-/// What of a workspace belongs to the child while it lives. Descriptors and not paths: whoever may change owners
-/// (CAP_CHOWN) need not be able to look into directories.
+/// What of a workspace belongs to the child while it lives. Descriptors and not paths: whoever may
+/// change owners (CAP_CHOWN) need not be able to look into directories.
 struct GivenWorkspace {
     directory: OwnedFd,
     kubeconfig: OwnedFd,
@@ -129,22 +147,44 @@ struct GivenWorkspace {
 }
 
 impl GivenWorkspace {
-    /// Fails for what is not the server's own: we may change the owner of anything that it can open, and give it
-    /// back to it.
+    /// Fails for what is not the server's own: we may change the owner of anything that it can
+    /// open, and give it back to it.
     fn of(&self, server: Identity) -> Result<(), Errno> {
-        let folders = [Some(&self.directory), Some(&self.home), self.scratch.as_ref()];
-        let folders = folders.into_iter().flatten().map(|folder| (folder, SFlag::S_IFDIR));
-        folders.chain([(&self.kubeconfig, SFlag::S_IFREG)]).try_for_each(|(entry, kind)| {
-            let status = fstat(entry)?;
-            let is_its_own = status.st_uid == server.uid().as_raw() && status.st_mode & SFlag::S_IFMT.bits() == kind.bits();
-            if is_its_own { Ok(()) } else { Err(Errno::EPERM) }
-        })
+        let folders = [
+            Some(&self.directory),
+            Some(&self.home),
+            self.scratch.as_ref(),
+        ];
+        let folders = folders
+            .into_iter()
+            .flatten()
+            .map(|folder| (folder, SFlag::S_IFDIR));
+        folders
+            .chain([(&self.kubeconfig, SFlag::S_IFREG)])
+            .try_for_each(|(entry, kind)| {
+                let status = fstat(entry)?;
+                let is_its_own = status.st_uid == server.uid().as_raw()
+                    && status.st_mode & SFlag::S_IFMT.bits() == kind.bits();
+                if is_its_own {
+                    Ok(())
+                } else {
+                    Err(Errno::EPERM)
+                }
+            })
     }
 
     /// Makes all of it another user's.
     fn give(&self, to: Identity) -> Result<(), Errno> {
-        let entries = [Some(&self.directory), Some(&self.kubeconfig), Some(&self.home), self.scratch.as_ref()];
-        entries.into_iter().flatten().try_for_each(|entry| fchown(entry, Some(to.uid()), Some(to.gid())))
+        let entries = [
+            Some(&self.directory),
+            Some(&self.kubeconfig),
+            Some(&self.home),
+            self.scratch.as_ref(),
+        ];
+        entries
+            .into_iter()
+            .flatten()
+            .try_for_each(|entry| fchown(entry, Some(to.uid()), Some(to.gid())))
     }
 }
 
@@ -173,16 +213,21 @@ impl Spawner {
     ) -> io::Result<Self> {
         sys::ignore_terminal_signals()?;
         prctl::set_name(c"airlock-spawner")?;
-        // Children inherit it, through exec too: RLIMIT_CORE does not stop a core pipe handler (core(5)).
+        // Children inherit it, through exec too: RLIMIT_CORE does not stop a core pipe handler
+        // (core(5)).
         fs::write("/proc/self/coredump_filter", "0")?;
         prctl::set_dumpable(false)?;
-        // Each child has none either, and finds that there is nothing left to drop. Where it may not be done the child says so.
+        // Each child has none either, and finds that there is nothing left to drop. Where it may
+        // not be done the child says so.
         if first_user.is_some() {
             let _ = privilege::drop_bounding_set();
         }
         // What a child leaves behind becomes ours, so that it can be found and ended.
         prctl::set_child_subreaper(true)?;
-        let null = fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
+        let null = fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/dev/null")?;
         // Standard input and output may be an MCP conversation, which is the server's alone.
         nix::unistd::dup2_stdin(&null)?;
         nix::unistd::dup2_stdout(&null)?;
@@ -217,7 +262,11 @@ impl Spawner {
 
     fn wait_for_something(&self) -> io::Result<Ready> {
         let mut watched = vec![PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
-        watched.extend(self.children.values().map(|running| PollFd::new(running.ended.as_fd(), PollFlags::POLLIN)));
+        watched.extend(
+            self.children
+                .values()
+                .map(|running| PollFd::new(running.ended.as_fd(), PollFlags::POLLIN)),
+        );
         match poll(&mut watched, PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
@@ -225,26 +274,47 @@ impl Spawner {
         let mut ready = Ready::default();
         let mut watched = watched.iter().map(|watched| watched.any().unwrap_or(false));
         ready.socket = watched.next().unwrap_or(false);
-        ready.ended = self.children.keys().zip(watched).filter_map(|(child, is_ready)| is_ready.then_some(*child)).collect();
+        ready.ended = self
+            .children
+            .keys()
+            .zip(watched)
+            .filter_map(|(child, is_ready)| is_ready.then_some(*child))
+            .collect();
         Ok(ready)
     }
 
     /// Reads one request; `false` when the server is gone.
     fn answer(&mut self) -> io::Result<bool> {
-        let Some((bytes, descriptors)) = receive(self.socket.as_fd(), LARGEST)? else { return Ok(false) };
+        let Some((bytes, descriptors)) = receive(self.socket.as_fd(), LARGEST)? else {
+            return Ok(false);
+        };
         // What is no message of ours comes from a server that is not ours any more: end.
-        let Ok(request) = serde_json::from_slice::<Request>(&bytes) else { return Ok(false) };
+        let Ok(request) = serde_json::from_slice::<Request>(&bytes) else {
+            return Ok(false);
+        };
         match request {
             Request::Open { program } => self.open_program(program)?,
             Request::Start(start) => {
                 let child = start.child;
                 if let Err((layer, call, errno)) = self.start(start, descriptors) {
-                    self.say(&Reply::NotStarted { child, layer, call, errno: errno as i32 }, None)?;
+                    self.say(
+                        &Reply::NotStarted {
+                            child,
+                            layer,
+                            call,
+                            errno: errno as i32,
+                        },
+                        None,
+                    )?;
                 }
             }
             Request::Signal { child, signal } => {
                 // What removes a child's files bounds itself.
-                if let Some(running) = self.children.get(&child).filter(|running| running.status.is_none()) {
+                if let Some(running) = self
+                    .children
+                    .get(&child)
+                    .filter(|running| running.status.is_none())
+                {
                     let signal = match signal {
                         Stop::Term => Signal::SIGTERM,
                         Stop::Kill => Signal::SIGKILL,
@@ -258,8 +328,15 @@ impl Spawner {
     }
 
     fn open_program(&mut self, program: Program) -> io::Result<()> {
-        let path = self.programs.iter().find(|(known, _)| *known == program).map(|(_, path)| path.clone());
-        match path.ok_or(ToolAbsence::Missing).and_then(|path| open_trusted(&path)) {
+        let path = self
+            .programs
+            .iter()
+            .find(|(known, _)| *known == program)
+            .map(|(_, path)| path.clone());
+        match path
+            .ok_or(ToolAbsence::Missing)
+            .and_then(|path| open_trusted(&path))
+        {
             Ok(file) => {
                 let copy = file.try_clone()?;
                 self.open.insert(program, file.into());
@@ -270,25 +347,55 @@ impl Spawner {
     }
 
     fn start(&mut self, start: Start, descriptors: Vec<OwnedFd>) -> Result<(), Failure> {
-        let failed = |layer: &'static str, call: &'static str| move |errno: Errno| (layer.to_owned(), call.to_owned(), errno);
+        let failed = |layer: &'static str, call: &'static str| {
+            move |errno: Errno| (layer.to_owned(), call.to_owned(), errno)
+        };
         let profile = self.profiles.get(start.profile);
         let mut descriptors = descriptors.into_iter();
-        let report = descriptors.next().ok_or(Errno::EBADF).map_err(failed("descriptors", "recvmsg"))?;
-        let questions = profile.asking.clone().and_then(|asking| Some((asking, descriptors.next_back()?)));
-        let warm = if start.warm { descriptors.next_back() } else { None };
+        let report = descriptors
+            .next()
+            .ok_or(Errno::EBADF)
+            .map_err(failed("descriptors", "recvmsg"))?;
+        let questions = profile
+            .asking
+            .clone()
+            .and_then(|asking| Some((asking, descriptors.next_back()?)));
+        let warm = if start.warm {
+            descriptors.next_back()
+        } else {
+            None
+        };
         let (streams, workspace) = match start.program {
             Program::Tool(_) => {
-                let scratch = if profile.helper { descriptors.next_back() } else { None };
-                let Ok([stdout, stderr, directory, kubeconfig, home]) = <[OwnedFd; 5]>::try_from(descriptors.collect::<Vec<_>>()) else {
+                let scratch = if profile.helper {
+                    descriptors.next_back()
+                } else {
+                    None
+                };
+                let Ok([stdout, stderr, directory, kubeconfig, home]) =
+                    <[OwnedFd; 5]>::try_from(descriptors.collect::<Vec<_>>())
+                else {
                     return Err(failed("descriptors", "recvmsg")(Errno::EBADF));
                 };
                 // Of its own: what one child does to a shared one the next would find.
-                let stdin = fs::File::open("/dev/null").map_err(|error| failed("descriptors", "open")(errno_of(&error)))?;
-                ([stdin.into(), stdout, stderr], Some(GivenWorkspace { directory, kubeconfig, home, scratch }))
+                let stdin = fs::File::open("/dev/null")
+                    .map_err(|error| failed("descriptors", "open")(errno_of(&error)))?;
+                (
+                    [stdin.into(), stdout, stderr],
+                    Some(GivenWorkspace {
+                        directory,
+                        kubeconfig,
+                        home,
+                        scratch,
+                    }),
+                )
             }
             Program::Filter(program) => {
                 // busybox is a shell under other names, and a tool's profile lets it do more.
-                let is_called = start.argv.first().is_some_and(|name| program.is_called(name));
+                let is_called = start
+                    .argv
+                    .first()
+                    .is_some_and(|name| program.is_called(name));
                 if !is_called || start.profile != ProfileName::of_filter(program) {
                     return Err(failed("exec", "argv")(Errno::EPERM));
                 }
@@ -302,31 +409,73 @@ impl Spawner {
         if !self.slots.has(start.slot, start.program) {
             return Err(failed("user", "slot")(Errno::EINVAL));
         }
-        let tool = self.open.get(&start.program).ok_or(Errno::ENOENT).map_err(failed("exec", "open"))?;
-        let tool = tool.try_clone().map_err(|error| failed("descriptors", "dup")(errno_of(&error)))?;
+        let tool = self
+            .open
+            .get(&start.program)
+            .ok_or(Errno::ENOENT)
+            .map_err(failed("exec", "open"))?;
+        let tool = tool
+            .try_clone()
+            .map_err(|error| failed("descriptors", "dup")(errno_of(&error)))?;
         let c_strings = |words: Vec<String>| {
-            let words = words.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>();
-            words.map(Words::new).map_err(|_| failed("exec", "argv")(Errno::EINVAL))
+            let words = words
+                .into_iter()
+                .map(CString::new)
+                .collect::<Result<Vec<_>, _>>();
+            words
+                .map(Words::new)
+                .map_err(|_| failed("exec", "argv")(Errno::EINVAL))
         };
         let helper = match profile.helper {
-            true => Some(self.helper_of(start.program).ok_or(Errno::ENOENT).map_err(failed(NO_HELPER, "open"))?),
+            true => Some(
+                self.helper_of(start.program)
+                    .ok_or(Errno::ENOENT)
+                    .map_err(failed(NO_HELPER, "open"))?,
+            ),
             false => None,
         };
-        let identity = self.first_user.map(|first| Identity::new(first.uid().as_raw() + u32::from(start.slot)));
-        let helper = helper.zip(workspace.as_ref().and_then(|workspace| workspace.scratch.as_ref()).map(AsFd::as_fd));
-        let place = Place { tool, directory: workspace.as_ref().map(|workspace| workspace.directory.as_fd()), helper };
-        let confinement = Confinement::new(&self.levels, profile, place, streams, start.limits, identity).map_err(|(step, errno)| {
+        let identity = self
+            .first_user
+            .map(|first| Identity::new(first.uid().as_raw() + u32::from(start.slot)));
+        let helper = helper.zip(
+            workspace
+                .as_ref()
+                .and_then(|workspace| workspace.scratch.as_ref())
+                .map(AsFd::as_fd),
+        );
+        let place = Place {
+            tool,
+            directory: workspace
+                .as_ref()
+                .map(|workspace| workspace.directory.as_fd()),
+            helper,
+        };
+        let confinement = Confinement::new(
+            &self.levels,
+            profile,
+            place,
+            streams,
+            start.limits,
+            identity,
+        )
+        .map_err(|(step, errno)| {
             let (layer, call) = step.told();
             failed(layer, call)(errno)
         })?;
         let plan = Plan {
             argv: c_strings(start.argv)?,
             environment: c_strings(start.environment)?,
-            confinement: Confinement { questions, warm, ..confinement },
+            confinement: Confinement {
+                questions,
+                warm,
+                ..confinement
+            },
         };
         if let (Some(identity), Some(workspace)) = (identity, &workspace) {
             let server = self.server_identity().ok_or(Errno::ESRCH);
-            server.and_then(|server| workspace.of(server)).map_err(failed("user", "fstat"))?;
+            server
+                .and_then(|server| workspace.of(server))
+                .map_err(failed("user", "fstat"))?;
             workspace.give(identity).map_err(failed("user", "fchown"))?;
         }
         let report = report.into();
@@ -340,7 +489,8 @@ impl Spawner {
                 return Err(failed("session", "fork")(errno_of(&error)));
             }
         };
-        // Never of a child that shares its session with us: that would be the server's, and of whoever started it.
+        // Never of a child that shares its session with us: that would be the server's, and of
+        // whoever started it.
         if self.levels.has(Layer::Rlimits) && self.levels.has(Layer::Session) {
             rlimit::make_session_yield(pid);
         }
@@ -353,20 +503,34 @@ impl Spawner {
                 return Err(failed("session", "pidfd_open")(errno_of(&error)));
             }
         };
-        let running = Running { pid, ended, workspace, user: identity, status: None };
+        let running = Running {
+            pid,
+            ended,
+            workspace,
+            user: identity,
+            status: None,
+        };
         self.children.insert(start.child, running);
         Ok(())
     }
 
     /// The program that a tool may run, which lies beside it.
     fn helper_of(&self, program: Program) -> Option<OwnedFd> {
-        let path = self.programs.iter().find(|(known, _)| *known == program).and_then(|(_, path)| path.parent())?;
-        open_trusted(&path.join("helpers/diff")).ok().map(OwnedFd::from)
+        let path = self
+            .programs
+            .iter()
+            .find(|(known, _)| *known == program)
+            .and_then(|(_, path)| path.parent())?;
+        open_trusted(&path.join("helpers/diff"))
+            .ok()
+            .map(OwnedFd::from)
     }
 
     /// Collects a child that has ended, and ends what it left.
     fn reap(&mut self, child: u64) -> io::Result<()> {
-        let Some(running) = self.children.remove(&child) else { return Ok(()) };
+        let Some(running) = self.children.remove(&child) else {
+            return Ok(());
+        };
         if running.status.is_none() {
             let _ = killpg(running.pid, Signal::SIGKILL); // its group outlives it until it is reaped
         }
@@ -379,10 +543,24 @@ impl Spawner {
             Some(status) => status,
             None => {
                 self.end_orphans(running.user);
-                match clean(running.workspace.as_ref().and_then(|workspace| workspace.scratch.as_ref()), running.user) {
+                match clean(
+                    running
+                        .workspace
+                        .as_ref()
+                        .and_then(|workspace| workspace.scratch.as_ref()),
+                    running.user,
+                ) {
                     // Its user is another child's only when this one is done.
                     Some((pid, cleaned)) => {
-                        self.children.insert(child, Running { pid, ended: cleaned, status: Some(ended), ..running });
+                        self.children.insert(
+                            child,
+                            Running {
+                                pid,
+                                ended: cleaned,
+                                status: Some(ended),
+                                ..running
+                            },
+                        );
                         return Ok(());
                     }
                     None => ended,
@@ -395,8 +573,8 @@ impl Spawner {
 
     /// Ends processes that a child started and left: they are ours now (PR_SET_CHILD_SUBREAPER).
     ///
-    /// Ending one gives us its own children, so this goes on until nobody is left. What forks faster
-    /// than it can be ended one by one is ended by its user, all at once.
+    /// Ending one gives us its own children, so this goes on until nobody is left. What forks
+    /// faster than it can be ended one by one is ended by its user, all at once.
     fn end_orphans(&self, user: Option<Identity>) {
         for round in 0..MOST_ROUNDS {
             let orphans = self.orphans();
@@ -415,14 +593,22 @@ impl Spawner {
         }
     }
 
-    /// Our children that are no calls, nor of one that still runs: what that leaves meanwhile goes with it, and how
-    /// fast it does so must not keep us from others. Nobody leaves the session of a call: no profile has `setsid`.
+    /// Our children that are no calls, nor of one that still runs: what that leaves meanwhile goes
+    /// with it, and how fast it does so must not keep us from others. Nobody leaves the session of
+    /// a call: no profile has `setsid`.
     fn orphans(&self) -> Vec<Pid> {
-        let ours = fs::read_to_string(format!("/proc/self/task/{}/children", getpid())).unwrap_or_default();
-        let pids = ours.split_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw);
+        let ours = fs::read_to_string(format!("/proc/self/task/{}/children", getpid()))
+            .unwrap_or_default();
+        let pids = ours
+            .split_whitespace()
+            .filter_map(|pid| pid.parse().ok())
+            .map(Pid::from_raw);
         pids.filter(|pid| {
             let session = getsid(Some(*pid)).ok();
-            !self.children.values().any(|running| running.pid == *pid || session == Some(running.pid))
+            !self
+                .children
+                .values()
+                .any(|running| running.pid == *pid || session == Some(running.pid))
         })
         .collect()
     }
@@ -444,8 +630,8 @@ impl Spawner {
 
     /// The workspace belongs to the server again, which removes it.
     ///
-    /// Its directory is remembered for a while: with a server that dies the connections of its children go, and a
-    /// child may end of that before we see why.
+    /// Its directory is remembered for a while: with a server that dies the connections of its
+    /// children go, and a child may end of that before we see why.
     fn give_back(&mut self, workspace: Option<GivenWorkspace>) {
         let Some(workspace) = workspace else { return };
         if self.first_user.is_some()
@@ -461,13 +647,19 @@ impl Spawner {
 
     fn say(&self, reply: &Reply, descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
         let bytes = serde_json::to_vec(reply)?;
-        match send(self.socket.as_fd(), &bytes, &descriptor.into_iter().collect::<Vec<_>>(), MsgFlags::empty()) {
+        match send(
+            self.socket.as_fd(),
+            &bytes,
+            &descriptor.into_iter().collect::<Vec<_>>(),
+            MsgFlags::empty(),
+        ) {
             Err(Errno::EPIPE | Errno::ECONNRESET) => Ok(()), // the server is gone; the next read says so
             other => Ok(other?),
         }
     }
 
-    /// The server is gone: ends every child and removes the credentials that the server cannot any more.
+    /// The server is gone: ends every child and removes the credentials that the server cannot any
+    /// more.
     fn end(mut self) -> io::Result<()> {
         for running in self.children.values() {
             let _ = killpg(running.pid, Signal::SIGKILL);
@@ -476,19 +668,24 @@ impl Spawner {
         for (_, running) in std::mem::take(&mut self.children) {
             let _ = waitpid(running.pid, None);
             self.end_orphans(running.user);
-            let Some(workspace) = &running.workspace else { continue };
+            let Some(workspace) = &running.workspace else {
+                continue;
+            };
             if let Some((pid, _)) = clean(workspace.scratch.as_ref(), running.user) {
                 let _ = waitpid(pid, None);
             }
             wipe(workspace.directory.as_fd());
         }
         self.end_orphans(None);
-        self.returned.iter().for_each(|directory| wipe(directory.as_fd()));
+        self.returned
+            .iter()
+            .for_each(|directory| wipe(directory.as_fd()));
         Ok(())
     }
 }
 
-/// Starts a process that empties a scratch directory as its owner; the descriptor is readable once it has ended.
+/// Starts a process that empties a scratch directory as its owner; the descriptor is readable once
+/// it has ended.
 fn clean(scratch: Option<&OwnedFd>, owner: Option<Identity>) -> Option<(Pid, OwnedFd)> {
     let scratch = scratch?;
     match sys::fork() {
@@ -503,7 +700,8 @@ fn clean(scratch: Option<&OwnedFd>, owner: Option<Identity>) -> Option<(Pid, Own
         Ok(sys::Forked::Child) => {
             let bounded = setrlimit(Resource::RLIMIT_CPU, LONGEST_CLEANING, LONGEST_CLEANING);
             let assumed = owner.map_or(Ok(()), Identity::assume);
-            let done = bounded.is_ok() && assumed.is_ok() && scratch::empty(scratch.as_fd()).is_ok();
+            let done =
+                bounded.is_ok() && assumed.is_ok() && scratch::empty(scratch.as_fd()).is_ok();
             sys::exit_now(i32::from(!done)) // what is left, the server tells when it removes the directory
         }
         Err(_) => None,
@@ -513,7 +711,8 @@ fn clean(scratch: Option<&OwnedFd>, owner: Option<Identity>) -> Option<(Pid, Own
 /// Processor time to empty a scratch directory, in seconds: a million files take less than two.
 const LONGEST_CLEANING: u64 = 5;
 
-/// Ends every process of a user: one `kill(-1)` as that user leaves no gap for a fork to slip through.
+/// Ends every process of a user: one `kill(-1)` as that user leaves no gap for a fork to slip
+/// through.
 fn end_everything_of(user: Identity) {
     match sys::fork() {
         Ok(sys::Forked::Parent(helper)) => {
@@ -539,14 +738,27 @@ struct Ready {
 fn open_trusted(path: &Path) -> Result<fs::File, ToolAbsence> {
     let mut building = path.as_os_str().to_owned();
     building.push(".building");
-    let absent = || if Path::new(&building).exists() { ToolAbsence::Building } else { ToolAbsence::Missing };
+    let absent = || {
+        if Path::new(&building).exists() {
+            ToolAbsence::Building
+        } else {
+            ToolAbsence::Missing
+        }
+    };
     let file = match fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(absent()),
-        Err(error) => return Err(ToolAbsence::Untrusted(format!("it cannot be opened: {}", error.kind()))),
+        Err(error) => {
+            return Err(ToolAbsence::Untrusted(format!(
+                "it cannot be opened: {}",
+                error.kind()
+            )));
+        }
     };
     let untrusted = |why: &str| Err(ToolAbsence::Untrusted(why.to_owned()));
-    let Ok(metadata) = file.metadata() else { return untrusted("it cannot be read") };
+    let Ok(metadata) = file.metadata() else {
+        return untrusted("it cannot be read");
+    };
     if !metadata.is_file() {
         return untrusted("it is no plain file");
     }
@@ -563,11 +775,26 @@ fn open_trusted(path: &Path) -> Result<fs::File, ToolAbsence> {
 }
 
 /// Sends one datagram, with descriptors.
-pub(super) fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'_>], flags: MsgFlags) -> Result<(), Errno> {
+pub(super) fn send(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+    flags: MsgFlags,
+) -> Result<(), Errno> {
     let raw: Vec<_> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
-    let control = if raw.is_empty() { vec![] } else { vec![ControlMessage::ScmRights(&raw)] };
+    let control = if raw.is_empty() {
+        vec![]
+    } else {
+        vec![ControlMessage::ScmRights(&raw)]
+    };
     loop {
-        match sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(bytes)], &control, flags | MsgFlags::MSG_NOSIGNAL, None) {
+        match sendmsg::<()>(
+            socket.as_raw_fd(),
+            &[IoSlice::new(bytes)],
+            &control,
+            flags | MsgFlags::MSG_NOSIGNAL,
+            None,
+        ) {
             Err(Errno::EINTR) => {}
             other => return other.map(|_| ()),
         }
@@ -575,18 +802,27 @@ pub(super) fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[Borrowed
 }
 
 /// Receives one datagram of at most so many bytes, and its descriptors; `None` at the end.
-pub(super) fn receive(socket: BorrowedFd<'_>, largest: usize) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
+pub(super) fn receive(
+    socket: BorrowedFd<'_>,
+    largest: usize,
+) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
     let mut bytes = vec![0; largest];
     let mut control = nix::cmsg_space!([std::os::fd::RawFd; 8]);
     let (length, descriptors) = loop {
         let mut slices = [IoSliceMut::new(&mut bytes)];
-        match recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC) {
+        match recvmsg::<()>(
+            socket.as_raw_fd(),
+            &mut slices,
+            Some(&mut control),
+            MsgFlags::MSG_CMSG_CLOEXEC,
+        ) {
             Err(Errno::EINTR) => {}
             Err(Errno::ECONNRESET) => return Ok(None),
             Err(errno) => return Err(errno.into()),
             Ok(message) => {
                 let mut descriptors = Vec::new();
-                // Cut off when there is no room for them: too few then, which the request is refused for.
+                // Cut off when there is no room for them: too few then, which the request is
+                // refused for.
                 for control in message.cmsgs().into_iter().flatten() {
                     if let ControlMessageOwned::ScmRights(raw) = control {
                         descriptors.extend(raw.into_iter().map(sys::own));
@@ -620,10 +856,29 @@ mod tests {
             home: open(home),
             scratch: scratch.map(open),
         };
-        assert_eq!(with(&file, folder.path(), Some(folder.path())).of(us), Ok(()));
-        assert_eq!(with(&file, folder.path(), None).of(Identity::new(us.uid().as_raw() + 1)), Err(Errno::EPERM), "another's");
-        assert_eq!(with(folder.path(), folder.path(), None).of(us), Err(Errno::EPERM), "a folder for a file");
-        assert_eq!(with(&file, folder.path(), Some(&file)).of(us), Err(Errno::EPERM), "a file for a folder");
-        assert_eq!(with(Path::new("/dev/null"), folder.path(), None).of(us), Err(Errno::EPERM), "a device");
+        assert_eq!(
+            with(&file, folder.path(), Some(folder.path())).of(us),
+            Ok(())
+        );
+        assert_eq!(
+            with(&file, folder.path(), None).of(Identity::new(us.uid().as_raw() + 1)),
+            Err(Errno::EPERM),
+            "another's"
+        );
+        assert_eq!(
+            with(folder.path(), folder.path(), None).of(us),
+            Err(Errno::EPERM),
+            "a folder for a file"
+        );
+        assert_eq!(
+            with(&file, folder.path(), Some(&file)).of(us),
+            Err(Errno::EPERM),
+            "a file for a folder"
+        );
+        assert_eq!(
+            with(Path::new("/dev/null"), folder.path(), None).of(us),
+            Err(Errno::EPERM),
+            "a device"
+        );
     }
 }

@@ -1,7 +1,10 @@
 //! The system calls that have no safe wrapper. The only file with `unsafe`: one thin function per
 //! call, one operation per block.
 
-#![allow(unsafe_code, reason = "this is the one file that may; each block says why it is sound")]
+#![allow(
+    unsafe_code,
+    reason = "this is the one file that may; each block says why it is sound"
+)]
 
 use std::{
     ffi::CString,
@@ -32,14 +35,16 @@ pub(super) enum Forked {
 /// the child, and the child may allocate.
 pub(super) fn fork() -> io::Result<Forked> {
     // SAFETY: fork(2) has no memory conditions. Its process condition (no other thread may hold a
-    // lock) holds because all callers (the commands of the line before a runtime, and the spawner) have one thread.
+    // lock) holds because all callers (the commands of the line before a runtime, and the spawner)
+    // have one thread.
     match unsafe { nix::unistd::fork() }? {
         ForkResult::Parent { child } => Ok(Forked::Parent(child)),
         ForkResult::Child => Ok(Forked::Child),
     }
 }
 
-/// Memory for the calls of a child that shares its parent's, with a page below that may not be touched.
+/// Memory for the calls of a child that shares its parent's, with a page below that may not be
+/// touched.
 pub(super) struct Stack(NonNull<libc::c_void>);
 
 impl Stack {
@@ -49,24 +54,44 @@ impl Stack {
 
     /// Never given back: the spawner has one, as long as it lives.
     pub(super) fn new() -> io::Result<Self> {
-        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK);
+        let (access, flags) = (
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK,
+        );
         // SAFETY: without an address the kernel chooses one where nothing is.
-        let low = unsafe { libc::mmap(ptr::null_mut(), Self::BYTES + Self::GUARD, access, flags, -1, 0) };
-        let low = if low == libc::MAP_FAILED { None } else { NonNull::new(low) }.ok_or_else(io::Error::last_os_error)?;
+        let low = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                Self::BYTES + Self::GUARD,
+                access,
+                flags,
+                -1,
+                0,
+            )
+        };
+        let low = if low == libc::MAP_FAILED {
+            None
+        } else {
+            NonNull::new(low)
+        }
+        .ok_or_else(io::Error::last_os_error)?;
         // SAFETY: these are the lowest bytes of the mapping above, which nobody has used yet.
         checked(unsafe { libc::mprotect(low.as_ptr(), Self::GUARD, libc::PROT_NONE) }.into())?;
         Ok(Self(low))
     }
 }
 
-/// Starts a child that shares this process's memory and runs `child` on a stack of its own, until it becomes another
-/// program or ends. This process stands still meanwhile. Nothing has to be copied, neither a page nor a table of pages, in
-/// either of them (clone(2): CLONE_VM with CLONE_VFORK, as posix_spawn(3) has it).
+/// Starts a child that shares this process's memory and runs `child` on a stack of its own, until
+/// it becomes another program or ends. This process stands still meanwhile. Nothing has to be
+/// copied, neither a page nor a table of pages, in either of them (clone(2): CLONE_VM with
+/// CLONE_VFORK, as posix_spawn(3) has it).
 ///
-/// Only for a process with one thread. What `child` has allocated and not freed when the program starts is lost.
+/// Only for a process with one thread. What `child` has allocated and not freed when the program
+/// starts is lost.
 pub(super) fn fork_sharing_memory<F: FnOnce()>(stack: &mut Stack, child: F) -> io::Result<Pid> {
     extern "C" fn run<F: FnOnce()>(child: *mut libc::c_void) -> libc::c_int {
-        // SAFETY: `child` is the `Option` below, of this type: the parent, which owns it, stands still, and nobody else runs.
+        // SAFETY: `child` is the `Option` below, of this type: the parent, which owns it, stands
+        // still, and nobody else runs.
         if let Some(child) = unsafe { &mut *child.cast::<Option<F>>() }.take() {
             child();
         }
@@ -76,17 +101,22 @@ pub(super) fn fork_sharing_memory<F: FnOnce()>(stack: &mut Stack, child: F) -> i
     // SAFETY: one past the end of the stack's mapping, where it begins to grow down.
     let top = unsafe { stack.0.byte_add(Stack::GUARD + Stack::BYTES) };
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    // SAFETY: the stack is this function's alone (`&mut`) and, by CLONE_VFORK, not in use any more when clone returns; `run`
-    // gets what it expects, and it outlives the child's use of it for the same reason. A panic cannot leave `run`: it
-    // aborts the child. Signal handlers, which could run in the child, are none of ours.
+    // SAFETY: the stack is this function's alone (`&mut`) and, by CLONE_VFORK, not in use any more
+    // when clone returns; `run` gets what it expects, and it outlives the child's use of it for the
+    // same reason. A panic cannot leave `run`: it aborts the child. Signal handlers, which could
+    // run in the child, are none of ours.
     let pid = unsafe { libc::clone(run::<F>, top.as_ptr(), flags, (&raw mut child).cast()) };
-    if pid < 0 { Err(io::Error::last_os_error()) } else { Ok(Pid::from_raw(pid)) }
+    if pid < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(Pid::from_raw(pid))
+    }
 }
 
 /// Takes over a descriptor that the kernel has just installed into this process.
 pub(super) fn own(descriptor: RawFd) -> OwnedFd {
-    // SAFETY: the caller got the number from recvmsg(2), pidfd_open(2) or seccomp(2) a moment ago; nothing else
-    // knows it, so this is its only owner.
+    // SAFETY: the caller got the number from recvmsg(2), pidfd_open(2) or seccomp(2) a moment ago;
+    // nothing else knows it, so this is its only owner.
     unsafe { OwnedFd::from_raw_fd(descriptor) }
 }
 
@@ -103,13 +133,25 @@ pub(super) fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
     // SAFETY: pidfd_open(2) takes two integers and touches no memory of ours.
     let descriptor = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
     let descriptor = RawFd::try_from(descriptor).map_err(|_| io::ErrorKind::InvalidData)?;
-    if descriptor < 0 { Err(io::Error::last_os_error()) } else { Ok(own(descriptor)) }
+    if descriptor < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(own(descriptor))
+    }
 }
 
 /// Marks every descriptor from 3 up close-on-exec (close_range(2), Linux 5.11).
 pub(super) fn close_on_exec_from_three() -> io::Result<()> {
-    // SAFETY: with CLOSE_RANGE_CLOEXEC nothing is closed before exec, so no `OwnedFd` is invalidated.
-    let rc = unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    // SAFETY: with CLOSE_RANGE_CLOEXEC nothing is closed before exec, so no `OwnedFd` is
+    // invalidated.
+    let rc = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3_u32,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
     checked(rc)
 }
 
@@ -119,7 +161,12 @@ pub(super) fn landlock_abi() -> i64 {
     // SAFETY: landlock_create_ruleset(2) with a null attribute, size 0 and this flag only returns
     // the version; it reads no memory and creates nothing.
     let abi = unsafe {
-        libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<libc::c_void>(), 0_usize, LANDLOCK_CREATE_RULESET_VERSION)
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            std::ptr::null::<libc::c_void>(),
+            0_usize,
+            LANDLOCK_CREATE_RULESET_VERSION,
+        )
     };
     abi.max(0)
 }
@@ -133,9 +180,11 @@ pub(super) fn deny_write_execute() -> io::Result<()> {
     checked(rc.into())
 }
 
-/// Makes this process this much less urgent than it is, at most the least urgent there is (nice(2)).
+/// Makes this process this much less urgent than it is, at most the least urgent there is
+/// (nice(2)).
 pub(super) fn yield_to_others(by: i32) {
-    // SAFETY: nice(2) takes an integer. It fails only for what would be more urgent, and -1 is also a result.
+    // SAFETY: nice(2) takes an integer. It fails only for what would be more urgent, and -1 is also
+    // a result.
     unsafe { libc::nice(by) };
 }
 
@@ -161,16 +210,28 @@ pub(super) struct Words {
 impl Words {
     /// Takes them; the pointers go to the words' own memory, which stays where it is.
     pub(super) fn new(words: Vec<CString>) -> Self {
-        Self { pointers: words.iter().map(|word| word.as_ptr()).chain([ptr::null()]).collect(), _words: words }
+        Self {
+            pointers: words
+                .iter()
+                .map(|word| word.as_ptr())
+                .chain([ptr::null()])
+                .collect(),
+            _words: words,
+        }
     }
 }
 
 /// Becomes the program behind a descriptor; comes back with why not. Allocates nothing.
 ///
-/// The C library passes on what is in 64-bit registers, and what stands above a 32-bit argument is anything. The filter of
-/// calls looks at all of it, so every argument is widened here.
-pub(super) fn become_program(program: BorrowedFd<'_>, argv: &Words, environment: &Words) -> io::Error {
-    // SAFETY: the path and each word end with a NUL, both lists end with a null pointer, and all of them outlive the call.
+/// The C library passes on what is in 64-bit registers, and what stands above a 32-bit argument is
+/// anything. The filter of calls looks at all of it, so every argument is widened here.
+pub(super) fn become_program(
+    program: BorrowedFd<'_>,
+    argv: &Words,
+    environment: &Words,
+) -> io::Error {
+    // SAFETY: the path and each word end with a NUL, both lists end with a null pointer, and all of
+    // them outlive the call.
     unsafe {
         libc::syscall(
             libc::SYS_execveat,
@@ -188,7 +249,11 @@ pub(super) fn become_program(program: BorrowedFd<'_>, argv: &Words, environment:
 pub(super) fn is_bounding(capability: u64) -> io::Result<bool> {
     // SAFETY: PR_CAPBSET_READ takes integers only.
     let rc = unsafe { libc::prctl(libc::PR_CAPBSET_READ, capability, 0_u64, 0_u64, 0_u64) };
-    if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(rc == 1) }
+    if rc < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(rc == 1)
+    }
 }
 
 /// Empties the ambient set.
@@ -200,7 +265,8 @@ pub(super) fn clear_ambient() -> io::Result<()> {
     checked(rc.into())
 }
 
-/// `struct __user_cap_header_struct` and two `struct __user_cap_data_struct` (capset(2), version 3).
+/// `struct __user_cap_header_struct` and two `struct __user_cap_data_struct` (capset(2), version
+/// 3).
 #[repr(C)]
 struct CapabilityHeader {
     version: u32,
@@ -216,7 +282,10 @@ const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
 
 /// Empties the effective, permitted and inheritable sets.
 pub(super) fn clear_capabilities() -> io::Result<()> {
-    let header = CapabilityHeader { version: CAPABILITY_VERSION_3, pid: 0 };
+    let header = CapabilityHeader {
+        version: CAPABILITY_VERSION_3,
+        pid: 0,
+    };
     let empty = CapabilitySets::default();
     // SAFETY: capset(2) reads one header and, for version 3, two data structs; both are of those
     // layouts and outlive the call.
@@ -226,7 +295,10 @@ pub(super) fn clear_capabilities() -> io::Result<()> {
 
 /// Whether all three sets are empty.
 pub(super) fn capabilities_are_empty() -> io::Result<bool> {
-    let mut header = CapabilityHeader { version: CAPABILITY_VERSION_3, pid: 0 };
+    let mut header = CapabilityHeader {
+        version: CAPABILITY_VERSION_3,
+        pid: 0,
+    };
     let mut sets = CapabilitySets([u32::MAX; 6]);
     // SAFETY: capget(2) may write the header's version and writes two data structs for version 3;
     // both are of those layouts, writable, and outlive the call.
@@ -238,7 +310,9 @@ pub(super) fn capabilities_are_empty() -> io::Result<bool> {
 /// Puts every signal back to its default and unblocks all: ignored ones would survive exec.
 pub(super) fn default_signals() -> io::Result<()> {
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    for signal in Signal::iterator().filter(|signal| !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP)) {
+    for signal in
+        Signal::iterator().filter(|signal| !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP))
+    {
         // SAFETY: sigaction(2) with the default action installs no code of ours.
         unsafe { sigaction(signal, &default) }?;
     }
@@ -249,7 +323,13 @@ pub(super) fn default_signals() -> io::Result<()> {
 /// Ignores what a terminal sends to the whole group: the spawner ends when the server does.
 pub(super) fn ignore_terminal_signals() -> io::Result<()> {
     let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
-    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGPIPE] {
+    for signal in [
+        Signal::SIGHUP,
+        Signal::SIGINT,
+        Signal::SIGQUIT,
+        Signal::SIGTERM,
+        Signal::SIGPIPE,
+    ] {
         // SAFETY: sigaction(2) with SIG_IGN installs no code of ours.
         unsafe { sigaction(signal, &ignore) }?;
     }
@@ -266,18 +346,35 @@ pub(super) fn install_filter(code: &[libc::sock_filter]) -> io::Result<()> {
 /// Once the supervisor has taken a question, only a fatal signal interrupts the wait for its answer
 /// (Linux 5.19): the Go runtime preempts its threads by signals.
 pub(super) fn install_asking_filter(code: &[libc::sock_filter]) -> io::Result<OwnedFd> {
-    let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    let flags =
+        libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
     let descriptor = seccomp(code, flags)?;
-    RawFd::try_from(descriptor).map(own).map_err(|_| io::ErrorKind::InvalidData.into())
+    RawFd::try_from(descriptor)
+        .map(own)
+        .map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 fn seccomp(code: &[libc::sock_filter], flags: libc::c_ulong) -> io::Result<libc::c_long> {
     let length = u16::try_from(code.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-    let program = libc::sock_fprog { len: length, filter: code.as_ptr().cast_mut() };
+    let program = libc::sock_fprog {
+        len: length,
+        filter: code.as_ptr().cast_mut(),
+    };
     // SAFETY: seccomp(2) reads `len` instructions behind `filter`, which `code` holds, and writes
     // nothing; the program outlives the call.
-    let rc = unsafe { libc::syscall(libc::SYS_seccomp, libc::c_ulong::from(libc::SECCOMP_SET_MODE_FILTER), flags, &raw const program) };
-    if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(rc) }
+    let rc = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::c_ulong::from(libc::SECCOMP_SET_MODE_FILTER),
+            flags,
+            &raw const program,
+        )
+    };
+    if rc < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(rc)
+    }
 }
 
 /// A call of a child that waits for an answer.
@@ -296,22 +393,50 @@ pub(super) struct Question {
 
 /// Takes a question that [`nix::poll`] has announced; without one this would block.
 pub(super) fn take_question(listener: BorrowedFd<'_>) -> io::Result<Question> {
-    let mut asked =
-        libc::seccomp_notif { id: 0, pid: 0, flags: 0, data: libc::seccomp_data { nr: 0, arch: 0, instruction_pointer: 0, args: [0; 6] } };
+    let mut asked = libc::seccomp_notif {
+        id: 0,
+        pid: 0,
+        flags: 0,
+        data: libc::seccomp_data {
+            nr: 0,
+            arch: 0,
+            instruction_pointer: 0,
+            args: [0; 6],
+        },
+    };
     // SAFETY: the request writes one `seccomp_notif`, which must be zero before; `asked` is one.
-    let rc = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut asked) };
+    let rc = unsafe {
+        libc::ioctl(
+            listener.as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_RECV,
+            &raw mut asked,
+        )
+    };
     checked(rc.into())?;
     let [first, ..] = asked.data.args;
     // The kernel reads a descriptor's low 32 bits only.
     let descriptor = u32::try_from(first & u64::from(u32::MAX)).unwrap_or(u32::MAX);
-    let thread = i32::try_from(asked.pid).map(Pid::from_raw).map_err(|_| io::ErrorKind::InvalidData)?;
-    Ok(Question { id: asked.id, number: asked.data.nr, descriptor, arguments: asked.data.args, thread })
+    let thread = i32::try_from(asked.pid)
+        .map(Pid::from_raw)
+        .map_err(|_| io::ErrorKind::InvalidData)?;
+    Ok(Question {
+        id: asked.id,
+        number: asked.data.nr,
+        descriptor,
+        arguments: asked.data.args,
+        thread,
+    })
 }
 
 /// Puts a socket of ours in the place of the one that the question is about.
-pub(super) fn replace_descriptor(listener: BorrowedFd<'_>, question: Question, with: BorrowedFd<'_>) -> io::Result<()> {
+pub(super) fn replace_descriptor(
+    listener: BorrowedFd<'_>,
+    question: Question,
+    with: BorrowedFd<'_>,
+) -> io::Result<()> {
     let source = u32::try_from(with.as_raw_fd()).map_err(|_| io::ErrorKind::InvalidInput)?;
-    let flags = u32::try_from(libc::SECCOMP_ADDFD_FLAG_SETFD).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let flags =
+        u32::try_from(libc::SECCOMP_ADDFD_FLAG_SETFD).map_err(|_| io::ErrorKind::InvalidInput)?;
     let added = libc::seccomp_notif_addfd {
         id: question.id,
         flags,
@@ -320,39 +445,79 @@ pub(super) fn replace_descriptor(listener: BorrowedFd<'_>, question: Question, w
         newfd_flags: libc::O_CLOEXEC.unsigned_abs(),
     };
     // SAFETY: the request reads one `seccomp_notif_addfd`; `added` is one and outlives the call.
-    let rc = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ADDFD, &raw const added) };
-    if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(()) } // it returns the descriptor's number
+    let rc = unsafe {
+        libc::ioctl(
+            listener.as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_ADDFD,
+            &raw const added,
+        )
+    };
+    if rc < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    } // it returns the descriptor's number
 }
 
 /// Answers a question: the call has succeeded with 0, or failed.
-pub(super) fn answer(listener: BorrowedFd<'_>, question: Question, answer: Result<(), nix::errno::Errno>) -> io::Result<()> {
+pub(super) fn answer(
+    listener: BorrowedFd<'_>,
+    question: Question,
+    answer: Result<(), nix::errno::Errno>,
+) -> io::Result<()> {
     let error = answer.map_or_else(|errno| -(errno as i32), |()| 0);
-    respond(listener, libc::seccomp_notif_resp { id: question.id, val: 0, error, flags: 0 })
+    respond(
+        listener,
+        libc::seccomp_notif_resp {
+            id: question.id,
+            val: 0,
+            error,
+            flags: 0,
+        },
+    )
 }
 
 /// Answers a question: the kernel runs the call as if nobody had been asked.
 ///
-/// It protects nothing: what the arguments point to can change after it was looked at (seccomp_unotify(2)). For
-/// tracing only.
+/// It protects nothing: what the arguments point to can change after it was looked at
+/// (seccomp_unotify(2)). For tracing only.
 pub(super) fn let_go_on(listener: BorrowedFd<'_>, question: Question) -> io::Result<()> {
-    let flags = u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).map_err(|_| io::ErrorKind::InvalidInput)?;
-    respond(listener, libc::seccomp_notif_resp { id: question.id, val: 0, error: 0, flags })
+    let flags = u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE)
+        .map_err(|_| io::ErrorKind::InvalidInput)?;
+    respond(
+        listener,
+        libc::seccomp_notif_resp {
+            id: question.id,
+            val: 0,
+            error: 0,
+            flags,
+        },
+    )
 }
 
 fn respond(listener: BorrowedFd<'_>, mut response: libc::seccomp_notif_resp) -> io::Result<()> {
     // SAFETY: the request reads one `seccomp_notif_resp`; `response` is one and outlives the call.
-    let rc = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut response) };
+    let rc = unsafe {
+        libc::ioctl(
+            listener.as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_SEND,
+            &raw mut response,
+        )
+    };
     checked(rc.into())
 }
 
 /// Makes any system call at all, to see what becomes of it.
 ///
-/// Only for the probes of the battery: their process was forked to make this one call and ends after it.
-/// Addresses among the arguments point to what outlives the call, or to nothing.
-pub(super) fn attempt(syscall: libc::c_long, arguments: [i64; 6]) -> Result<i64, nix::errno::Errno> {
+/// Only for the probes of the battery: their process was forked to make this one call and ends
+/// after it. Addresses among the arguments point to what outlives the call, or to nothing.
+pub(super) fn attempt(
+    syscall: libc::c_long,
+    arguments: [i64; 6],
+) -> Result<i64, nix::errno::Errno> {
     let [a, b, c, d, e, f] = arguments;
-    // SAFETY: the process has one thread and runs nothing after this but a write of the result and _exit,
-    // so what the call may do to its memory, descriptors or signals reaches no other code.
+    // SAFETY: the process has one thread and runs nothing after this but a write of the result and
+    // _exit, so what the call may do to its memory, descriptors or signals reaches no other code.
     let found = unsafe { libc::syscall(syscall, a, b, c, d, e, f) };
     nix::errno::Errno::result(found)
 }
@@ -363,7 +528,8 @@ pub(super) fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Makes this process unreadable for others of its user: no core dump, no ptrace, no `/proc` memory.
+/// Makes this process unreadable for others of its user: no core dump, no ptrace, no `/proc`
+/// memory.
 ///
 /// # Errors
 /// When the kernel refuses.
@@ -373,8 +539,8 @@ pub fn harden_server() -> io::Result<()> {
     Ok(())
 }
 
-/// Gives back to the kernel what only a start needs: it reads and parses more than a server keeps (malloc_trim(3)), and
-/// touches most of the program, which is in its file (madvise(2)).
+/// Gives back to the kernel what only a start needs: it reads and parses more than a server keeps
+/// (malloc_trim(3)), and touches most of the program, which is in its file (madvise(2)).
 pub fn give_back_memory() {
     unsafe extern "C" {
         // By the linker (ld(1)): where the program begins, and where its text ends.
@@ -383,8 +549,8 @@ pub fn give_back_memory() {
     }
     let start = &raw const __executable_start;
     let length = (&raw const etext).addr() - start.addr();
-    // SAFETY: nothing writes to what lies between them, and what is relocated lies behind: when a page is touched again, it
-    // comes from the file as it was.
+    // SAFETY: nothing writes to what lies between them, and what is relocated lies behind: when a
+    // page is touched again, it comes from the file as it was.
     unsafe { libc::madvise(start.cast_mut().cast(), length, libc::MADV_DONTNEED) };
     // SAFETY: malloc_trim(3) has no conditions.
     #[cfg(target_env = "gnu")]
@@ -394,5 +560,9 @@ pub fn give_back_memory() {
 }
 
 fn checked(rc: libc::c_long) -> io::Result<()> {
-    if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if rc == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }

@@ -1,9 +1,9 @@
 //! Runs a program unconfined and records what it asks of the kernel beyond a profile.
 //!
-//! For whoever writes a profile, on a machine of their own: it confines nothing, and no server uses it. The
-//! program gets one filter, made from the profile's rules, that asks about every call which they do not let
-//! through; every question is counted and answered with "go on". So the program takes the way that it takes
-//! without a sandbox, and all that it would miss is seen in one run.
+//! For whoever writes a profile, on a machine of their own: it confines nothing, and no server uses
+//! it. The program gets one filter, made from the profile's rules, that asks about every call which
+//! they do not let through; every question is counted and answered with "go on". So the program
+//! takes the way that it takes without a sandbox, and all that it would miss is seen in one run.
 
 use std::{
     collections::BTreeMap,
@@ -50,7 +50,8 @@ pub struct Tracing {
     pub profile: ProfileName,
     /// A path, or a name to be looked for in PATH; then its arguments.
     pub command: Vec<OsString>,
-    /// Ask about allowed calls too, so that it is known which entries of the profile are not needed.
+    /// Ask about allowed calls too, so that it is known which entries of the profile are not
+    /// needed.
     pub all: bool,
     /// How many argument lists are kept per call, and how many files.
     pub most: usize,
@@ -63,7 +64,8 @@ pub struct Trace {
     pub profile: ProfileName,
     /// How the program ended.
     pub status: ExitStatus,
-    /// Whether something that it had started was still running then: what that asks later is refused, and not seen.
+    /// Whether something that it had started was still running then: what that asks later is
+    /// refused, and not seen.
     pub still_running: bool,
     /// Calls beyond the profile.
     pub beyond: Vec<Beyond>,
@@ -71,7 +73,8 @@ pub struct Trace {
     pub files: Vec<BeyondFile>,
     /// How many times other files were opened than the listed ones.
     pub more_files: u64,
-    /// How many times files were read below $HOME, or in $KUBECONFIG: what they name is the request's own in the sandbox.
+    /// How many times files were read below $HOME, or in $KUBECONFIG: what they name is the
+    /// request's own in the sandbox.
     pub own_files: u64,
     /// How many names of files could not be read from the program's memory.
     pub unread_files: u64,
@@ -134,9 +137,11 @@ fn advice(errno: Errno) -> &'static str {
 
 /// How long the child may take to install its filter, in milliseconds: it has nothing else to do.
 const HANDOVER: u16 = 5000;
-/// How long nothing may be asked, once the program has ended, before what it left running is left alone.
+/// How long nothing may be asked, once the program has ended, before what it left running is left
+/// alone.
 const QUIET: u16 = 500;
-/// What only the message with the descriptor of the filter is sent with, so that the filter knows it.
+/// What only the message with the descriptor of the filter is sent with, so that the filter knows
+/// it.
 const HANDOVER_FLAGS: MsgFlags = MsgFlags::MSG_DONTWAIT;
 
 impl Tracing {
@@ -145,20 +150,39 @@ impl Tracing {
     /// # Errors
     /// When the program cannot be started as it must be, or no longer be watched.
     pub fn run(self) -> Result<Trace, TraceError> {
-        let system = |call: &'static str| move |source: io::Error| TraceError::System { call, source };
-        let by = |call: &'static str| move |errno: Errno| TraceError::System { call, source: errno.into() };
+        let system =
+            |call: &'static str| move |source: io::Error| TraceError::System { call, source };
+        let by = |call: &'static str| {
+            move |errno: Errno| TraceError::System {
+                call,
+                source: errno.into(),
+            }
+        };
         let profiles = Profiles::load()?;
         let profile = profiles.get(self.profile);
-        let (name, _) = self.command.split_first().ok_or_else(|| TraceError::NoProgram(PathBuf::new()))?;
+        let (name, _) = self
+            .command
+            .split_first()
+            .ok_or_else(|| TraceError::NoProgram(PathBuf::new()))?;
         let path = program(Path::new(name)).ok_or_else(|| TraceError::NoProgram(name.into()))?;
-        let (ours, theirs) =
-            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).map_err(by("socketpair"))?;
+        let (ours, theirs) = socketpair(
+            AddressFamily::Unix,
+            SockType::SeqPacket,
+            None,
+            SockFlag::SOCK_CLOEXEC,
+        )
+        .map_err(by("socketpair"))?;
         let (failures, report) = pipe2(OFlag::O_CLOEXEC).map_err(by("pipe2"))?;
         let start = Start {
-            filter: Filter::asking_beyond(&self.rules(profile, theirs.as_fd())?).map_err(TraceError::Filter)?,
+            filter: Filter::asking_beyond(&self.rules(profile, theirs.as_fd())?)
+                .map_err(TraceError::Filter)?,
             handover: theirs,
             path: c_string(path.as_os_str()).ok_or_else(|| TraceError::NoProgram(path.clone()))?,
-            arguments: self.command.iter().filter_map(|word| c_string(word)).collect(),
+            arguments: self
+                .command
+                .iter()
+                .filter_map(|word| c_string(word))
+                .collect(),
             report: report.into(),
         };
         // ^C is for the program: what it did until then is worth the wait.
@@ -175,7 +199,10 @@ impl Tracing {
         let Some(listener) = handed_over(ours.as_fd()).map_err(system("recvmsg"))? else {
             let _ = kill(child, Signal::SIGKILL);
             let _ = waitpid(child, None);
-            let silent = || TraceError::System { call: "recvmsg", source: io::ErrorKind::TimedOut.into() };
+            let silent = || TraceError::System {
+                call: "recvmsg",
+                source: io::ErrorKind::TimedOut.into(),
+            };
             return Err(failed(failures).unwrap_or_else(silent));
         };
         let mut seen = Seen {
@@ -188,9 +215,26 @@ impl Tracing {
         if let Some(failure) = failed(failures) {
             return Err(failure);
         }
-        let unused = self.all.then(|| Unused { files: seen.files.unused(profile), ..seen.calls.unused() });
-        let Files { seen: files, more, own, unread, .. } = seen.files;
-        let files = files.into_iter().map(|((path, write), (count, exists))| BeyondFile { path, write, count, exists }).collect();
+        let unused = self.all.then(|| Unused {
+            files: seen.files.unused(profile),
+            ..seen.calls.unused()
+        });
+        let Files {
+            seen: files,
+            more,
+            own,
+            unread,
+            ..
+        } = seen.files;
+        let files = files
+            .into_iter()
+            .map(|((path, write), (count, exists))| BeyondFile {
+                path,
+                write,
+                count,
+                exists,
+            })
+            .collect();
         Ok(Trace {
             profile: self.profile,
             status,
@@ -204,25 +248,47 @@ impl Tracing {
         })
     }
 
-    /// What is not asked about: what the profile allows, but for opening files, and the message with the filter.
-    fn rules(&self, profile: &Profile, handover: BorrowedFd<'_>) -> Result<BTreeMap<Sysno, Rule>, TraceError> {
-        let mut rules = if self.all { BTreeMap::new() } else { profile.rules.clone() };
+    /// What is not asked about: what the profile allows, but for opening files, and the message
+    /// with the filter.
+    fn rules(
+        &self,
+        profile: &Profile,
+        handover: BorrowedFd<'_>,
+    ) -> Result<BTreeMap<Sysno, Rule>, TraceError> {
+        let mut rules = if self.all {
+            BTreeMap::new()
+        } else {
+            profile.rules.clone()
+        };
         rules.remove(&Sysno::openat);
         let flags = HANDOVER_FLAGS | MsgFlags::MSG_NOSIGNAL;
-        let message = format!("arg0 == {} and arg2 == {}", handover.as_raw_fd(), flags.bits());
+        let message = format!(
+            "arg0 == {} and arg2 == {}",
+            handover.as_raw_fd(),
+            flags.bits()
+        );
         let message = Condition::parse_all(&message).map_err(TraceError::Filter)?;
-        rules.entry(Sysno::sendmsg).or_insert_with(|| Rule::always(Action::Ask)).allowed.push(message);
+        rules
+            .entry(Sysno::sendmsg)
+            .or_insert_with(|| Rule::always(Action::Ask))
+            .allowed
+            .push(message);
         Ok(rules)
     }
 }
 
 /// The file that a shell would execute.
 fn program(name: &Path) -> Option<PathBuf> {
-    let executable = |path: &PathBuf| fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0);
+    let executable = |path: &PathBuf| {
+        fs::metadata(path)
+            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
     if name.as_os_str().as_bytes().contains(&b'/') {
         return fs::exists(name).unwrap_or(false).then(|| name.to_owned());
     }
-    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(executable)
+    env::split_paths(&env::var_os("PATH")?)
+        .map(|folder| folder.join(name))
+        .find(executable)
 }
 
 fn c_string(text: &std::ffi::OsStr) -> Option<CString> {
@@ -262,17 +328,35 @@ impl Start {
             // Without who answers, all that is asked would fail.
             .and_then(|()| prctl::set_pdeathsig(Signal::SIGKILL))
             .and_then(|()| prctl::set_no_new_privs())
-            // The same message as below: what it allocates has been allocated then, which would be asked about.
-            .and_then(|()| send(self.handover.as_fd(), b"-", &[self.handover.as_fd()], HANDOVER_FLAGS));
+            // The same message as below: what it allocates has been allocated then, which would be
+            // asked about.
+            .and_then(|()| {
+                send(
+                    self.handover.as_fd(),
+                    b"-",
+                    &[self.handover.as_fd()],
+                    HANDOVER_FLAGS,
+                )
+            });
         if let Err(errno) = prepared {
             return (Step::Prepare, errno);
         }
         let code = self.filter.program(nix::unistd::getpid(), NO_TOOL);
         let listener = match sys::install_asking_filter(&code) {
             Ok(listener) => listener,
-            Err(error) => return (Step::Filter, Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))),
+            Err(error) => {
+                return (
+                    Step::Filter,
+                    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)),
+                );
+            }
         };
-        if let Err(errno) = send(self.handover.as_fd(), b"?", &[listener.as_fd()], HANDOVER_FLAGS) {
+        if let Err(errno) = send(
+            self.handover.as_fd(),
+            b"?",
+            &[listener.as_fd()],
+            HANDOVER_FLAGS,
+        ) {
             return (Step::Prepare, errno);
         }
         let Err(errno) = execv(&self.path, &self.arguments);
@@ -294,7 +378,9 @@ fn handed_over(socket: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
             Ok(_) => {}
         }
         match receive(socket, 1)? {
-            Some((bytes, descriptors)) if bytes == b"?" => return Ok(descriptors.into_iter().next()),
+            Some((bytes, descriptors)) if bytes == b"?" => {
+                return Ok(descriptors.into_iter().next());
+            }
             Some(_) => {}
             None => return Ok(None),
         }
@@ -308,9 +394,15 @@ fn failure(failures: OwnedFd, path: &Path) -> Option<TraceError> {
     let (step, errno) = record.split_first()?;
     let errno = Errno::from_raw(i32::from_ne_bytes(errno.try_into().ok()?));
     Some(match *step {
-        step if step == Step::Execute as u8 => TraceError::NotExecutable { path: path.to_owned(), errno },
+        step if step == Step::Execute as u8 => TraceError::NotExecutable {
+            path: path.to_owned(),
+            errno,
+        },
         step if step == Step::Filter as u8 => TraceError::NoFilter { errno },
-        _ => TraceError::System { call: "the start of the child", source: errno.into() },
+        _ => TraceError::System {
+            call: "the start of the child",
+            source: errno.into(),
+        },
     })
 }
 
@@ -333,13 +425,22 @@ impl Seen<'_> {
             if ended.is_none() {
                 watched.push(PollFd::new(pidfd.as_fd(), PollFlags::POLLIN));
             }
-            let patience = if ended.is_none() { PollTimeout::NONE } else { PollTimeout::from(QUIET) };
+            let patience = if ended.is_none() {
+                PollTimeout::NONE
+            } else {
+                PollTimeout::from(QUIET)
+            };
             match poll(&mut watched, patience) {
                 Err(Errno::EINTR) => continue,
                 Err(errno) => return Err(errno.into()),
                 Ok(_) => {}
             }
-            let found = |at: usize| watched.get(at).and_then(PollFd::revents).unwrap_or(PollFlags::empty());
+            let found = |at: usize| {
+                watched
+                    .get(at)
+                    .and_then(PollFd::revents)
+                    .unwrap_or(PollFlags::empty())
+            };
             let (asked, exited) = (found(0), !found(1).is_empty());
             if asked.contains(PollFlags::POLLIN) {
                 self.let_one_go_on(listener.as_fd())?;
@@ -357,7 +458,8 @@ impl Seen<'_> {
 
     fn let_one_go_on(&mut self, listener: BorrowedFd<'_>) -> io::Result<()> {
         // The thread that asked may be killed before it is heard, and before it is answered.
-        let gone = |error: &io::Error| matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINTR));
+        let gone =
+            |error: &io::Error| matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINTR));
         let question = match sys::take_question(listener) {
             Err(error) if gone(&error) => return Ok(()),
             taken => taken?,
@@ -369,7 +471,9 @@ impl Seen<'_> {
         }
         if self.executed {
             self.calls.count(question.number, question.arguments);
-            opened.into_iter().for_each(|opened| self.files.count(opened));
+            opened
+                .into_iter()
+                .for_each(|opened| self.files.count(opened));
         } else if is(question, Sysno::execve) {
             self.executed = true; // ours, which becomes the program
         }
@@ -417,16 +521,25 @@ impl Opened {
         if flags.contains(OFlag::O_PATH) {
             return None;
         }
-        let write = flags.intersects(OFlag::O_WRONLY | OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_TRUNC);
+        let write =
+            flags.intersects(OFlag::O_WRONLY | OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_TRUNC);
         let absolute = |path: PathBuf| {
             // A descriptor's low 32 bits count; AT_FDCWD is negative.
             let folder = match folder & 0xffff_ffff {
                 HERE => "cwd".to_owned(),
                 folder => format!("fd/{folder}"),
             };
-            let folder = if path.is_absolute() { Ok(PathBuf::new()) } else { fs::read_link(format!("/proc/{}/{folder}", question.thread)) };
+            let folder = if path.is_absolute() {
+                Ok(PathBuf::new())
+            } else {
+                fs::read_link(format!("/proc/{}/{folder}", question.thread))
+            };
             let path = folder.unwrap_or_default().join(path);
-            Opened { found: fs::canonicalize(&path).ok(), path, write }
+            Opened {
+                found: fs::canonicalize(&path).ok(),
+                path,
+                write,
+            }
         };
         Some(text_at(question.thread, path).map(absolute))
     }
@@ -442,7 +555,10 @@ fn text_at(thread: Pid, address: u64) -> Result<PathBuf, Errno> {
     let mut text = Vec::new();
     while text.len() <= PAGE {
         let mut bytes = vec![0; PAGE - address % PAGE];
-        let remote = RemoteIoVec { base: address, len: bytes.len() };
+        let remote = RemoteIoVec {
+            base: address,
+            len: bytes.len(),
+        };
         let length = process_vm_readv(thread, &mut [IoSliceMut::new(&mut bytes)], &[remote])?;
         bytes.truncate(length);
         if let Some(end) = bytes.iter().position(|byte| *byte == 0) {
@@ -472,14 +588,22 @@ struct Files {
 
 impl Files {
     fn new(profile: &Profile, program: &Path, most: usize) -> Self {
-        let mut readable: Vec<PathBuf> = profile.readable.iter().filter_map(|path| fs::canonicalize(path).ok()).collect();
+        let mut readable: Vec<PathBuf> = profile
+            .readable
+            .iter()
+            .filter_map(|path| fs::canonicalize(path).ok())
+            .collect();
         readable.extend(fs::canonicalize(program));
         Self {
             most,
             readable,
             read: Vec::new(),
-            home: env::var_os("HOME").map(PathBuf::from).filter(|home| home.parent().is_some()),
-            kubeconfigs: env::var_os("KUBECONFIG").map(|paths| env::split_paths(&paths).collect()).unwrap_or_default(),
+            home: env::var_os("HOME")
+                .map(PathBuf::from)
+                .filter(|home| home.parent().is_some()),
+            kubeconfigs: env::var_os("KUBECONFIG")
+                .map(|paths| env::split_paths(&paths).collect())
+                .unwrap_or_default(),
             seen: BTreeMap::new(),
             more: 0,
             own: 0,
@@ -502,7 +626,13 @@ impl Files {
             }
             return;
         }
-        if !write && (self.home.as_ref().is_some_and(|home| path.starts_with(home)) || self.kubeconfigs.contains(&path)) {
+        if !write
+            && (self
+                .home
+                .as_ref()
+                .is_some_and(|home| path.starts_with(home))
+                || self.kubeconfigs.contains(&path))
+        {
             self.own += 1;
             return;
         }
@@ -516,7 +646,8 @@ impl Files {
 
     /// Readable files that are there, and were not read.
     fn unused(&self, profile: &Profile) -> Vec<PathBuf> {
-        let ignored = |path: &&PathBuf| fs::canonicalize(path).is_ok_and(|found| !self.read.contains(&found));
+        let ignored =
+            |path: &&PathBuf| fs::canonicalize(path).is_ok_and(|found| !self.read.contains(&found));
         profile.readable.iter().filter(ignored).cloned().collect()
     }
 }

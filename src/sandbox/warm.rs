@@ -1,7 +1,9 @@
-//! A tool that is confined and has started, and has seen nothing of any request: it gets exactly one.
+//! A tool that is confined and has started, and has seen nothing of any request: it gets exactly
+//! one.
 //!
-//! It waits on a descriptor until that is closed. What is written to it says how the request limits the tool, its
-//! words and its variables; `tools/warm` reads it. Upstream's own builds know nothing of it and never wait.
+//! It waits on a descriptor until that is closed. What is written to it says how the request limits
+//! the tool, its words and its variables; `tools/warm` reads it. Upstream's own builds know nothing
+//! of it and never wait.
 
 use std::{io, path::PathBuf, time::Duration};
 
@@ -73,8 +75,16 @@ impl Warm {
     ) -> Result<Self, WarmError> {
         match timeout(READY_WITHIN, channel.read_u8()).await {
             Ok(Ok(said @ (READY | READY_AND_DISCOVERS))) => {
-                let discovers = said == READY_AND_DISCOVERS && begun.profile() != ProfileName::Offline;
-                Ok(Self { begun, channel, blank, authority, limits, discovers })
+                let discovers =
+                    said == READY_AND_DISCOVERS && begun.profile() != ProfileName::Offline;
+                Ok(Self {
+                    begun,
+                    channel,
+                    blank,
+                    authority,
+                    limits,
+                    discovers,
+                })
             }
             Ok(_) => Err(begun.ended_without_waiting().await),
             Err(_) => Err(WarmError::Late(begun.tool())),
@@ -106,11 +116,13 @@ impl Warm {
         self.begun.end().await;
     }
 
-    /// Hands it the one request of its life. Where that fails it is ended, and nothing of the request has run.
-    /// With `found`, what discovery has found, it tells on the stream what it finds itself, as pairs of the same kind.
+    /// Hands it the one request of its life. Where that fails it is ended, and nothing of the
+    /// request has run. With `found`, what discovery has found, it tells on the stream what it
+    /// finds itself, as pairs of the same kind.
     ///
     /// # Errors
-    /// When it is of another tool or profile, has less memory than the request may take, or does not take it.
+    /// When it is of another tool or profile, has less memory than the request may take, or does
+    /// not take it.
     pub async fn hand_over(
         self,
         run: &Run,
@@ -122,19 +134,34 @@ impl Warm {
     ) -> io::Result<(Child, UnixStream)> {
         let invocation = run.invocation();
         let is_for = invocation.tool() == self.tool() && run.profile() == self.profile();
-        if !is_for || limits.memory_bytes > self.limits.memory_bytes || limits.cpu_seconds > self.limits.cpu_seconds {
+        if !is_for
+            || limits.memory_bytes > self.limits.memory_bytes
+            || limits.cpu_seconds > self.limits.cpu_seconds
+        {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         let variables = of_request(&self.authority, run.credentials(), authority.is_some());
         let message = message(limits, &invocation.argv(), &variables, found)?;
-        let Self { begun, mut channel, blank, .. } = self;
+        let Self {
+            begun,
+            mut channel,
+            blank,
+            ..
+        } = self;
         let taken = async {
             blank.fill(kubeconfig, authority)?;
             channel.write_all(&message).await?;
             channel.shutdown().await?; // this ends the message
-            if channel.read_u8().await? == GOING { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+            if channel.read_u8().await? == GOING {
+                Ok(())
+            } else {
+                Err(io::ErrorKind::InvalidData.into())
+            }
         };
-        match timeout(TAKEN_WITHIN, taken).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+        match timeout(TAKEN_WITHIN, taken)
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        {
             Ok(()) => Ok((begun.connect(pinned), channel)),
             Err(error) => {
                 begun.end().await; // its place is another's only then
@@ -144,15 +171,27 @@ impl Warm {
     }
 }
 
-/// The request as the tool reads it: fields that end with a NUL. What was found is such fields already, and stands
-/// behind an empty one, which no variable is.
-fn message(limits: Limits, argv: &[String], variables: &[String], found: Option<&[u8]>) -> io::Result<Zeroizing<Vec<u8>>> {
-    let numbers = [limits.memory_bytes, limits.cpu_seconds, soft_limit(limits), argv.len() as u64].map(|number| number.to_string());
+/// The request as the tool reads it: fields that end with a NUL. What was found is such fields
+/// already, and stands behind an empty one, which no variable is.
+fn message(
+    limits: Limits,
+    argv: &[String],
+    variables: &[String],
+    found: Option<&[u8]>,
+) -> io::Result<Zeroizing<Vec<u8>>> {
+    let numbers = [
+        limits.memory_bytes,
+        limits.cpu_seconds,
+        soft_limit(limits),
+        argv.len() as u64,
+    ]
+    .map(|number| number.to_string());
     let fields = || numbers.iter().chain(argv).chain(variables);
     if fields().any(|field| field.contains('\0')) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    let length = fields().map(|field| field.len() + 1).sum::<usize>() + found.map_or(0, |found| 1 + found.len());
+    let length = fields().map(|field| field.len() + 1).sum::<usize>()
+        + found.map_or(0, |found| 1 + found.len());
     let mut message = Zeroizing::new(Vec::with_capacity(length));
     for field in fields() {
         message.extend_from_slice(field.as_bytes());
@@ -171,13 +210,27 @@ mod tests {
 
     #[test]
     fn a_request_is_fields_and_none_of_them_can_make_another() {
-        let limits = Limits { memory_bytes: 400, cpu_seconds: 35 };
-        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let limits = Limits {
+            memory_bytes: 400,
+            cpu_seconds: 35,
+        };
+        let words = |words: &[&str]| {
+            words
+                .iter()
+                .map(|word| (*word).to_owned())
+                .collect::<Vec<_>>()
+        };
         let [variables, argv] = [words(&["A=b"]), words(&["helm", "list"])];
         let written = message(limits, &argv, &variables, None).unwrap();
-        assert_eq!(written.as_slice(), b"400\x0035\x00300\x002\0helm\0list\0A=b\0");
+        assert_eq!(
+            written.as_slice(),
+            b"400\x0035\x00300\x002\0helm\0list\0A=b\0"
+        );
         let with_found = message(limits, &argv, &variables, Some(b"name\0content\0")).unwrap();
-        assert_eq!(with_found.as_slice(), [&written, &b"\0name\0content\0"[..]].concat());
+        assert_eq!(
+            with_found.as_slice(),
+            [&written, &b"\0name\0content\0"[..]].concat()
+        );
         assert!(message(limits, &words(&["helm", "li\0st"]), &[], None).is_err());
     }
 }

@@ -1,6 +1,10 @@
 //! What do the operator's commands print?
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that panics fails"
+)]
 #![allow(clippy::disallowed_methods, reason = "tests start processes")]
 
 use std::{
@@ -19,7 +23,12 @@ fn airlock(arguments: &[&str], input: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
     child.wait_with_output().unwrap()
 }
 
@@ -29,7 +38,10 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn explain_says_the_decision_the_rule_and_what_came_near() {
-    let output = airlock(&["policy", "explain", "--", "kubectl", "get", "pods", "-w"], "");
+    let output = airlock(
+        &["policy", "explain", "--", "kubectl", "get", "pods", "-w"],
+        "",
+    );
     assert!(output.status.success());
     let told = text(&output.stdout);
     for line in [
@@ -49,15 +61,45 @@ fn explain_batch_writes_one_object_per_line() {
         &["policy", "explain", "--batch", "--tool", "kubectl"],
         "\"get po -Aowide\"\n\"kubectl delete pod x\"\n\"get pods; id\"\n\"gett\"\n",
     );
-    let lines: Vec<Value> = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let effects: Vec<_> = lines.iter().map(|line| (line["effect"].as_str().unwrap(), line["code"].as_str())).collect();
+    let lines: Vec<Value> = text(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let effects: Vec<_> = lines
+        .iter()
+        .map(|line| (line["effect"].as_str().unwrap(), line["code"].as_str()))
+        .collect();
     assert_eq!(
         effects,
-        [("allow", None), ("deny", Some("policy_denied")), ("deny", Some("invalid_command")), ("deny", Some("invalid_command"))]
+        [
+            ("allow", None),
+            ("deny", Some("policy_denied")),
+            ("deny", Some("invalid_command")),
+            ("deny", Some("invalid_command"))
+        ]
     );
-    assert_eq!(lines[0]["argv"], serde_json::json!(["kubectl", "--v=0", "get", "--all-namespaces=true", "--output=wide", "pods.v1."]));
-    assert_eq!((&lines[0]["verb"], &lines[0]["operands"]), (&serde_json::json!(["get"]), &serde_json::json!(["pods.v1."])));
-    assert_eq!(lines[0]["flags"], serde_json::json!({ "all-namespaces": ["true"], "output": ["wide"] }));
+    assert_eq!(
+        lines[0]["argv"],
+        serde_json::json!([
+            "kubectl",
+            "--v=0",
+            "get",
+            "--all-namespaces=true",
+            "--output=wide",
+            "pods.v1."
+        ])
+    );
+    assert_eq!(
+        (&lines[0]["verb"], &lines[0]["operands"]),
+        (
+            &serde_json::json!(["get"]),
+            &serde_json::json!(["pods.v1."])
+        )
+    );
+    assert_eq!(
+        lines[0]["flags"],
+        serde_json::json!({ "all-namespaces": ["true"], "output": ["wide"] })
+    );
     assert!(lines[1].get("argv").is_none());
 }
 
@@ -70,12 +112,24 @@ fn check_names_the_line_and_the_column_of_what_is_wrong() {
     let output = airlock(&["policy", "check", file.to_str().unwrap()], "");
     assert!(!output.status.success());
     let told = text(&output.stdout);
-    let (place, line) = (told.find("[team-a.toml:7:10]").unwrap(), told.find("7 │ verbs = [\"gett\"]").unwrap());
-    assert!(place < line && told.contains("has no verb `gett`") && told.contains("help: did you mean `get`?"), "{told}");
-    assert!(told[line..].contains("·          ───┬──"), "the word is underlined: {told}");
+    let (place, line) = (
+        told.find("[team-a.toml:7:10]").unwrap(),
+        told.find("7 │ verbs = [\"gett\"]").unwrap(),
+    );
+    assert!(
+        place < line
+            && told.contains("has no verb `gett`")
+            && told.contains("help: did you mean `get`?"),
+        "{told}"
+    );
+    assert!(
+        told[line..].contains("·          ───┬──"),
+        "the word is underlined: {told}"
+    );
     let short = text(&airlock(&["policy", "check", "--short", file.to_str().unwrap()], "").stdout);
     assert!(
-        short.contains("team-a.toml:7:10: kubectl 1.37.2 or 1.36.6 has no verb") && short.contains("help: did you mean `get`?"),
+        short.contains("team-a.toml:7:10: kubectl 1.37.2 or 1.36.6 has no verb")
+            && short.contains("help: did you mean `get`?"),
         "{short}"
     );
 }
@@ -113,12 +167,23 @@ rejects = ["kubectl get po"]"#,
 
 #[test]
 fn a_mistake_is_underlined_and_says_what_to_do() {
-    let head = |id: usize| format!("[[rule]]\nid = \"r{id}\"\neffect = \"allow\"\nreason = \"because\"\ntool = \"kubectl\"\n");
+    let head = |id: usize| {
+        format!(
+            "[[rule]]\nid = \"r{id}\"\neffect = \"allow\"\nreason = \"because\"\ntool = \"kubectl\"\n"
+        )
+    };
     let mut told = String::new();
     for (id, mistake) in MISTAKES.iter().enumerate() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("team-a.toml");
-        fs::write(&file, format!("schema = 1\n\n[sets]\nreadable = [\"pods\"]\n\n{}{mistake}\n", head(id))).unwrap();
+        fs::write(
+            &file,
+            format!(
+                "schema = 1\n\n[sets]\nreadable = [\"pods\"]\n\n{}{mistake}\n",
+                head(id)
+            ),
+        )
+        .unwrap();
         let output = airlock(&["policy", "check", file.to_str().unwrap()], "");
         assert!(!output.status.success(), "{mistake}");
         told += &text(&output.stdout);
@@ -129,9 +194,18 @@ fn a_mistake_is_underlined_and_says_what_to_do() {
 
 #[test]
 fn the_shipped_policies_load_without_a_warning() {
-    for shipped in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/policy")).unwrap().map(|entry| entry.unwrap().path()) {
-        if shipped.extension().is_some_and(|extension| extension == "toml") {
-            let output = airlock(&["policy", "check", "--short", shipped.to_str().unwrap()], "");
+    for shipped in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/policy"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+    {
+        if shipped
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            let output = airlock(
+                &["policy", "check", "--short", shipped.to_str().unwrap()],
+                "",
+            );
             assert_eq!(text(&output.stdout), format!("{}: ok\n", shipped.display()));
         }
     }
@@ -141,7 +215,11 @@ fn the_shipped_policies_load_without_a_warning() {
 fn every_verb_and_flag_has_a_class_and_every_class_a_verb_or_flag() {
     let output = airlock(&["catalogue", "check"], "");
     assert!(output.status.success(), "{}", text(&output.stdout));
-    assert!(text(&output.stdout).contains("kubectl 1.37.2: 109 verbs"), "{}", text(&output.stdout));
+    assert!(
+        text(&output.stdout).contains("kubectl 1.37.2: 109 verbs"),
+        "{}",
+        text(&output.stdout)
+    );
 }
 
 #[test]
@@ -156,7 +234,12 @@ fn a_table_of_cases_is_tested_and_a_wrong_one_is_shown_with_its_line() {
     let output = airlock(&["policy", "test", table.to_str().unwrap()], "");
     assert!(!output.status.success());
     let told = text(&output.stdout);
-    assert!(told.contains("line 4: kubectl get secrets\n  expected allow, found deny\n  rule    no-secrets"), "{told}");
+    assert!(
+        told.contains(
+            "line 4: kubectl get secrets\n  expected allow, found deny\n  rule    no-secrets"
+        ),
+        "{told}"
+    );
     assert!(told.ends_with(" passed, 1 failed\n"), "{told}");
 }
 
@@ -176,20 +259,45 @@ fn suggestions_come_from_denials_load_and_allow_them() {
     let output = airlock(&["policy", "suggest", log.to_str().unwrap()], "");
     let told = text(&output.stdout);
     assert!(output.status.success(), "{told}{}", text(&output.stderr));
-    assert!(told.contains("# 1 commands of the log are allowed already."), "{told}");
-    assert!(told.contains("# `kubectl proxy` is never allowed: "), "{told}");
-    assert!(told.contains("`kubectl scale` stays denied while the rule no-writing"), "{told}");
+    assert!(
+        told.contains("# 1 commands of the log are allowed already."),
+        "{told}"
+    );
+    assert!(
+        told.contains("# `kubectl proxy` is never allowed: "),
+        "{told}"
+    );
+    assert!(
+        told.contains("`kubectl scale` stays denied while the rule no-writing"),
+        "{told}"
+    );
     let suggested = folder.path().join("suggested.toml");
     fs::write(&suggested, &told).unwrap();
     for (command, effect) in [
         ("kubectl scale deploy/web --replicas=3 -n web", "allow"),
         ("kubectl scale deploy/web --replicas=4 -n web", "deny"),
-        ("kubectl scale deploy/web --replicas=3 -n kube-system", "deny"),
+        (
+            "kubectl scale deploy/web --replicas=3 -n kube-system",
+            "deny",
+        ),
         ("kubectl scale sts/web --replicas=3 -n web", "deny"),
         ("helm rollback web 2", "allow"),
         ("kubectl get pods", "deny"),
     ] {
-        let told = text(&airlock(&["policy", "explain", "--policy", suggested.to_str().unwrap(), "--", command], "").stdout);
+        let told = text(
+            &airlock(
+                &[
+                    "policy",
+                    "explain",
+                    "--policy",
+                    suggested.to_str().unwrap(),
+                    "--",
+                    command,
+                ],
+                "",
+            )
+            .stdout,
+        );
         assert!(told.starts_with(effect), "{command}: {told}");
     }
 }
@@ -211,7 +319,8 @@ fn diff_shows_what_a_new_policy_allows_and_denies() {
 
 #[test]
 fn the_schema_accepts_the_shipped_policy_by_its_keys() {
-    let schema: Value = serde_json::from_str(&text(&airlock(&["policy", "schema"], "").stdout)).unwrap();
+    let schema: Value =
+        serde_json::from_str(&text(&airlock(&["policy", "schema"], "").stdout)).unwrap();
     let keys: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
     for key in ["schema", "sets", "rule", "test"] {
         assert!(keys.iter().any(|known| *known == key), "{keys:?}");
@@ -221,34 +330,79 @@ fn the_schema_accepts_the_shipped_policy_by_its_keys() {
 #[test]
 fn minify_shows_what_a_child_would_get_without_the_secrets() {
     let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/kubeconfig");
-    let shown = text(&airlock(&["kubeconfig", "minify", &format!("{corpus}/ok-clientcert-data.yaml")], "").stdout);
+    let shown = text(
+        &airlock(
+            &[
+                "kubeconfig",
+                "minify",
+                &format!("{corpus}/ok-clientcert-data.yaml"),
+            ],
+            "",
+        )
+        .stdout,
+    );
     let value: Value = serde_json::from_str(&shown).unwrap();
-    assert_eq!(value["users"][0]["user"]["client-key-data"], "REDACTED", "{shown}");
+    assert_eq!(
+        value["users"][0]["user"]["client-key-data"], "REDACTED",
+        "{shown}"
+    );
     assert_eq!(value["clusters"].as_array().unwrap().len(), 1);
     let file = fs::read_to_string(format!("{corpus}/ok-token.yaml")).unwrap();
-    let token = file.lines().find_map(|line| line.trim().strip_prefix("token: ")).unwrap();
+    let token = file
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("token: "))
+        .unwrap();
     let shown = text(&airlock(&["kubeconfig", "minify", "-"], &file).stdout);
-    assert!(shown.contains("REDACTED") && !shown.contains(token), "{shown}");
-    let refused = airlock(&["kubeconfig", "check", &format!("{corpus}/bad-exec-plugin-relative.yaml")], "");
+    assert!(
+        shown.contains("REDACTED") && !shown.contains(token),
+        "{shown}"
+    );
+    let refused = airlock(
+        &[
+            "kubeconfig",
+            "check",
+            &format!("{corpus}/bad-exec-plugin-relative.yaml"),
+        ],
+        "",
+    );
     let told = text(&refused.stdout);
-    assert!(!refused.status.success() && told.contains("refused, invalid_kubeconfig") && told.contains("kubectl create token"), "{told}");
+    assert!(
+        !refused.status.success()
+            && told.contains("refused, invalid_kubeconfig")
+            && told.contains("kubectl create token"),
+        "{told}"
+    );
 }
 
 #[test]
 fn settings_open_kubeconfigs_only_for_whom_they_name() {
     let folder = tempfile::tempdir().unwrap();
-    let (settings, kubeconfig) = (folder.path().join("airlock.toml"), folder.path().join("kubeconfig"));
+    let (settings, kubeconfig) = (
+        folder.path().join("airlock.toml"),
+        folder.path().join("kubeconfig"),
+    );
     fs::write(
         &kubeconfig,
         "apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: 'https://a.eks.example'}}]\nusers: [{name: u, user: {exec: {command: aws, args: [eks, get-token]}}}]\ncontexts: [{name: x, context: {cluster: c, user: u}}]\ncurrent-context: x\n",
     )
     .unwrap();
     let source = |clusters: &str| {
-        format!("[[kubeconfig.token_source]]\nplugin = \"aws eks get-token\"\nclusters = {clusters}\ntoken_file = \"/run/token\"\n")
+        format!(
+            "[[kubeconfig.token_source]]\nplugin = \"aws eks get-token\"\nclusters = {clusters}\ntoken_file = \"/run/token\"\n"
+        )
     };
     let check = |text: &str| {
         fs::write(&settings, text).unwrap();
-        airlock(&["kubeconfig", "check", "--config", settings.to_str().unwrap(), kubeconfig.to_str().unwrap()], "")
+        airlock(
+            &[
+                "kubeconfig",
+                "check",
+                "--config",
+                settings.to_str().unwrap(),
+                kubeconfig.to_str().unwrap(),
+            ],
+            "",
+        )
     };
     assert!(check(&source("[\"*.eks.example\"]")).status.success());
     assert!(text(&check(&source("[\"*.other.example\"]")).stdout).contains("for this server"));
@@ -261,7 +415,10 @@ fn a_public_address_is_refused_with_the_way_to_accept_it() {
     let output = airlock(&["serve", "--listen", "0.0.0.0:9096"], "");
     assert!(!output.status.success());
     let told = text(&output.stderr);
-    assert!(told.contains("can be reached from other hosts") && told.contains("--insecure-no-auth"), "{told}");
+    assert!(
+        told.contains("can be reached from other hosts") && told.contains("--insecure-no-auth"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -269,25 +426,61 @@ fn a_policy_that_does_not_load_stops_the_server() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("p.toml");
     fs::write(&file, "schema = 2\n").unwrap();
-    let output = airlock(&["serve", "--listen", "127.0.0.1:0", "--policy", file.to_str().unwrap()], "");
+    let output = airlock(
+        &[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--policy",
+            file.to_str().unwrap(),
+        ],
+        "",
+    );
     assert!(!output.status.success());
-    assert!(text(&output.stderr).contains("p.toml:1:10: this server reads policy files of schema 1"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("p.toml:1:10: this server reads policy files of schema 1"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 #[test]
 fn the_policy_of_the_tutorial_loads() {
     let tutorial = include_str!("../../docs/policy.md");
-    let policy = tutorial.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let policy = tutorial
+        .split("```toml\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("team-web.toml");
     fs::write(&file, policy).unwrap();
     let output = airlock(&["policy", "check", file.to_str().unwrap()], "");
     assert!(output.status.success(), "{}", text(&output.stdout));
     let explained = text(
-        &airlock(&["policy", "explain", "--policy", file.to_str().unwrap(), "--", "kubectl", "get", "pods", "-n", "kube-system"], "")
-            .stdout,
+        &airlock(
+            &[
+                "policy",
+                "explain",
+                "--policy",
+                file.to_str().unwrap(),
+                "--",
+                "kubectl",
+                "get",
+                "pods",
+                "-n",
+                "kube-system",
+            ],
+            "",
+        )
+        .stdout,
     );
-    assert!(tutorial.contains(&explained), "the tutorial shows another answer:\n{explained}");
+    assert!(
+        tutorial.contains(&explained),
+        "the tutorial shows another answer:\n{explained}"
+    );
 }
 
 /// A chain as a server writes it, made without one: each line is sealed by what the manual says.
@@ -295,8 +488,14 @@ fn chain(members: &[&str]) -> Vec<String> {
     use sha2::{Digest, Sha256};
     let mut prev = "0".repeat(64);
     let line = |(at, members): (usize, &&str)| {
-        let sealed = format!("{{\"seq\":{},\"prev\":\"{prev}\",\"time\":\"2026-11-23T04:00:0{at}.000Z\",{members}", at + 1);
-        prev = Sha256::digest(&sealed).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sealed = format!(
+            "{{\"seq\":{},\"prev\":\"{prev}\",\"time\":\"2026-11-23T04:00:0{at}.000Z\",{members}",
+            at + 1
+        );
+        prev = Sha256::digest(&sealed)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         format!("{sealed},\"hash\":\"{prev}\"}}\n")
     };
     members.iter().enumerate().map(line).collect()
@@ -313,38 +512,75 @@ fn verify_says_whether_records_are_whole_and_where_they_are_not() {
         r#""event":"stop""#,
     ]);
     let verify = |lines: &[String], more: &[&str]| {
-        let output = airlock(&[&["audit", "verify"], more, &["-"]].concat(), &lines.concat());
-        (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+        let output = airlock(
+            &[&["audit", "verify"], more, &["-"]].concat(),
+            &lines.concat(),
+        );
+        (
+            output.status.code().unwrap(),
+            text(&output.stdout) + &text(&output.stderr),
+        )
     };
     let mut told = String::new();
-    let mut tell = |what: &str, (status, output): (i32, String)| told += &format!("# {what}: exit status {status}\n{output}\n");
+    let mut tell = |what: &str, (status, output): (i32, String)| {
+        told += &format!("# {what}: exit status {status}\n{output}\n")
+    };
     tell("whole, with a call that a crash ended", verify(&whole, &[]));
     let last = whole[5].split("\"hash\":\"").nth(1).unwrap()[..64].to_owned();
-    tell("the end as it was kept", verify(&whole, &["--expect-last", &last]));
-    tell("cut off at the end", verify(&whole[..4], &["--expect-last", &last]));
+    tell(
+        "the end as it was kept",
+        verify(&whole, &["--expect-last", &last]),
+    );
+    tell(
+        "cut off at the end",
+        verify(&whole[..4], &["--expect-last", &last]),
+    );
     let mut changed = whole.clone();
     changed[1] = changed[1].replace("\"a\"", "\"x\"");
     tell("changed", verify(&changed, &[]));
     tell("missing", verify(&[&whole[..2], &whole[4..]].concat(), &[]));
-    tell("reordered", verify(&[whole[0].clone(), whole[2].clone(), whole[1].clone()], &[]));
-    tell("a part, as a collector of logs has it", verify(&whole[2..], &["--part"]));
+    tell(
+        "reordered",
+        verify(&[whole[0].clone(), whole[2].clone(), whole[1].clone()], &[]),
+    );
+    tell(
+        "a part, as a collector of logs has it",
+        verify(&whole[2..], &["--part"]),
+    );
     tell("a part that nobody expects", verify(&whole[2..], &[]));
     tell("something else", verify(&["listening\n".to_owned()], &[]));
     tell("as JSON", verify(&changed, &["--json"]));
-    tell("a record as it was kept", verify(&whole[..4], &["--expect", &last]));
+    tell(
+        "a record as it was kept",
+        verify(&whole[..4], &["--expect", &last]),
+    );
     tell("no hash", verify(&whole, &["--expect-last", "abc"]));
     let missing = airlock(&["audit", "verify", "/nonexistent/audit.jsonl"], "");
-    tell("no file", (missing.status.code().unwrap(), text(&missing.stderr)));
+    tell(
+        "no file",
+        (missing.status.code().unwrap(), text(&missing.stderr)),
+    );
     insta::assert_snapshot!("audit-verify", told);
     // Full files are read before the one that names them, whoever lists them.
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    for (name, lines) in [("a.2", &whole[..2]), ("a.1", &whole[2..3]), ("a", &whole[3..])] {
+    for (name, lines) in [
+        ("a.2", &whole[..2]),
+        ("a.1", &whole[2..3]),
+        ("a", &whole[3..]),
+    ] {
         fs::write(path(name), lines.concat()).unwrap();
     }
     for files in [vec![path("a")], vec![path("a"), path("a.1"), path("a.2")]] {
         let files: Vec<&str> = files.iter().map(String::as_str).collect();
-        let output = airlock(&[&["audit", "verify", "--expect-last", &last], files.as_slice()].concat(), "");
+        let output = airlock(
+            &[
+                &["audit", "verify", "--expect-last", &last],
+                files.as_slice(),
+            ]
+            .concat(),
+            "",
+        );
         assert!(output.status.success(), "{}", text(&output.stdout));
     }
 }

@@ -1,6 +1,11 @@
 //! What do the shipped policies say to a command line, and the kubeconfig room to a kubeconfig?
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that panics fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that panics fails"
+)]
 #![allow(clippy::disallowed_methods, reason = "tests start processes")]
 
 use std::{
@@ -17,17 +22,26 @@ const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus");
 fn explained(policy: &str, tool: &str, commands: &[&str]) -> Vec<serde_json::Value> {
     let policy = format!("{}/policy/{policy}.toml", env!("CARGO_MANIFEST_DIR"));
     let mut child = Command::new(env!("CARGO_BIN_EXE_kube-airlock"))
-        .args(["policy", "explain", "--batch", "--tool", tool, "--policy", &policy])
+        .args([
+            "policy", "explain", "--batch", "--tool", tool, "--policy", &policy,
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let lines: Vec<String> = commands.iter().map(|command| serde_json::to_string(command).unwrap()).collect();
+    let lines: Vec<String> = commands
+        .iter()
+        .map(|command| serde_json::to_string(command).unwrap())
+        .collect();
     let mut input = child.stdin.take().unwrap();
     let writing = std::thread::spawn(move || input.write_all(lines.join("\n").as_bytes()).unwrap());
     let output = child.wait_with_output().unwrap();
     writing.join().unwrap();
-    let answers: Vec<_> = String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let answers: Vec<_> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(answers.len(), commands.len(), "one answer per line");
     answers
 }
@@ -36,36 +50,67 @@ fn explained(policy: &str, tool: &str, commands: &[&str]) -> Vec<serde_json::Val
 fn hold(policy: &str, rows: &[(&str, String, &str)]) {
     let mut wrong = Vec::new();
     for tool in Tool::ALL {
-        let rows: Vec<_> = rows.iter().filter(|(of, ..)| *of == tool.as_str()).collect();
+        let rows: Vec<_> = rows
+            .iter()
+            .filter(|(of, ..)| *of == tool.as_str())
+            .collect();
         assert!(rows.len() > 20, "{tool} has {} rows", rows.len());
-        let commands: Vec<&str> = rows.iter().map(|(_, command, _)| command.as_str()).collect();
-        for ((_, command, expected), found) in rows.iter().zip(explained(policy, tool.as_str(), &commands)) {
+        let commands: Vec<&str> = rows
+            .iter()
+            .map(|(_, command, _)| command.as_str())
+            .collect();
+        for ((_, command, expected), found) in
+            rows.iter().zip(explained(policy, tool.as_str(), &commands))
+        {
             if found["effect"] != *expected {
                 wrong.push(format!(
                     "{tool} {command:?}: expected {expected}, found {} by {} ({})",
                     found["effect"], found["rule"], found["reason"]
                 ));
             }
-            assert_eq!(found["effect"] == "deny", found["argv"].is_null(), "only what may run has an argv: {found}");
+            assert_eq!(
+                found["effect"] == "deny",
+                found["argv"].is_null(),
+                "only what may run has an argv: {found}"
+            );
         }
     }
-    assert!(wrong.is_empty(), "{policy}: {} rows:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{policy}: {} rows:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 #[test]
 fn every_row_of_the_read_only_corpus_gets_its_decision() {
     let text = fs::read_to_string(format!("{CORPUS}/commands-read-only.tsv")).unwrap();
-    let columns: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split('\t').collect()).collect();
-    let rows: Vec<_> = columns.iter().map(|row| (row[0], unescaped(row[1]), row[2])).collect();
+    let columns: Vec<Vec<&str>> = text
+        .lines()
+        .skip(1)
+        .map(|line| line.split('\t').collect())
+        .collect();
+    let rows: Vec<_> = columns
+        .iter()
+        .map(|row| (row[0], unescaped(row[1]), row[2]))
+        .collect();
     hold("read-only", &rows);
 }
 
 #[test]
 fn every_row_of_the_presets_corpus_gets_its_three_decisions() {
     let text = fs::read_to_string(format!("{CORPUS}/commands-presets.tsv")).unwrap();
-    let columns: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split('\t').collect()).collect();
+    let columns: Vec<Vec<&str>> = text
+        .lines()
+        .skip(1)
+        .map(|line| line.split('\t').collect())
+        .collect();
     for (preset, column) in [("read-only", 2), ("standard", 3), ("admin", 4)] {
-        let rows: Vec<_> = columns.iter().map(|row| (row[1], unescaped(row[0]), row[column])).collect();
+        let rows: Vec<_> = columns
+            .iter()
+            .map(|row| (row[1], unescaped(row[0]), row[column]))
+            .collect();
         hold(preset, &rows);
     }
 }
@@ -151,9 +196,21 @@ fn a_refusal_names_the_word_the_reason_and_a_way_out() {
         let found = explained("read-only", tool, &[command]).remove(0);
         let text = |key: &str| found[key].as_str().unwrap_or_default().to_owned();
         assert_eq!(text("effect"), "deny", "{command}");
-        assert!(!text("reason").is_empty() && !text("hint").is_empty(), "{found}");
-        let rule = text("rule").split_whitespace().next().map(|rule| format!(" by {rule}")).unwrap_or_default();
-        told += &format!("{tool}: {command:?}\n  {}{rule}\n  {}\n  try: {}\n\n", text("code"), text("reason"), text("hint"));
+        assert!(
+            !text("reason").is_empty() && !text("hint").is_empty(),
+            "{found}"
+        );
+        let rule = text("rule")
+            .split_whitespace()
+            .next()
+            .map(|rule| format!(" by {rule}"))
+            .unwrap_or_default();
+        told += &format!(
+            "{tool}: {command:?}\n  {}{rule}\n  {}\n  try: {}\n\n",
+            text("code"),
+            text("reason"),
+            text("hint")
+        );
     }
     insta::assert_snapshot!("refusals", told);
 }
@@ -167,7 +224,10 @@ fn every_kubeconfig_of_the_corpus_gets_its_decision() {
         .skip(1)
         .map(|line| {
             let mut columns = line.split('\t');
-            (format!("{folder}/{}", columns.next().unwrap()), columns.next().unwrap())
+            (
+                format!("{folder}/{}", columns.next().unwrap()),
+                columns.next().unwrap(),
+            )
         })
         .collect();
     let output = Command::new(env!("CARGO_BIN_EXE_kube-airlock"))
@@ -176,12 +236,19 @@ fn every_kubeconfig_of_the_corpus_gets_its_decision() {
         .output()
         .unwrap();
     assert!(!output.status.success(), "some are refused");
-    let told: Vec<serde_json::Value> =
-        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<serde_json::Value> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(told.len(), rows.len());
     for ((file, expected), found) in rows.iter().zip(told) {
         assert_eq!(found["file"], *file);
         assert_eq!(found["accepted"], *expected == "accept", "{found}");
-        assert_eq!(found["accepted"] == true, found["reason"].is_null() && found["code"].is_null(), "{found}");
+        assert_eq!(
+            found["accepted"] == true,
+            found["reason"].is_null() && found["code"].is_null(),
+            "{found}"
+        );
     }
 }

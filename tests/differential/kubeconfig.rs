@@ -1,14 +1,15 @@
 //! Does client-go find in a kubeconfig what our parser finds, and the same again in what we write?
 //!
 //! tools/kubeconfig-oracle is client-go, asked what it makes of a file. The files are those of
-//! tests/corpus and generated ones: every way of writing YAML and JSON, PEM and base64 that an honest
-//! caller or a crafty one has, some of them damaged. What the parser accepts must be the same server,
-//! identity and namespace to client-go as in the file for the child, but for the pinned address, and
-//! as in the masked one, but for the secrets. So must what an operator mounts as a named cluster, which
-//! may refer to files.
+//! tests/corpus and generated ones: every way of writing YAML and JSON, PEM and base64 that an
+//! honest caller or a crafty one has, some of them damaged. What the parser accepts must be the
+//! same server, identity and namespace to client-go as in the file for the child, but for the
+//! pinned address, and as in the masked one, but for the secrets. So must what an operator mounts
+//! as a named cluster, which may refer to files.
 //!
-//! `AIRLOCK_TEST_DIFFERENTIAL` is the number of generated files, `AIRLOCK_TEST_SEED` what they are made
-//! from (keys are new in each run). A file that differs is kept, and a message shows no secret.
+//! `AIRLOCK_TEST_DIFFERENTIAL` is the number of generated files, `AIRLOCK_TEST_SEED` what they are
+//! made from (keys are new in each run). A file that differs is kept, and a message shows no
+//! secret.
 
 use std::{
     collections::BTreeMap,
@@ -29,7 +30,9 @@ use kube_airlock::{
     kubeconfig::{Impersonation, Kubeconfig, Terms, TokenSource},
     secret::{SecretBytes, SecretString},
 };
-use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519};
+use rcgen::{
+    CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519,
+};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
@@ -39,23 +42,43 @@ use crate::{built, random::Random};
 fn client_go_reads_every_accepted_kubeconfig_of_the_corpus_as_the_parser_does() {
     let oracle = built("kubeconfig-oracle", ".");
     let mut tally = Tally::default();
-    let mut files: Vec<_> = fs::read_dir("tests/corpus/kubeconfig").unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> = fs::read_dir("tests/corpus/kubeconfig")
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.sort();
     let samples: Vec<_> = files
         .iter()
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
-        .map(|path| Sample { name: path.display().to_string(), ..Sample::of(fs::read(path).unwrap()) })
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
+        .map(|path| Sample {
+            name: path.display().to_string(),
+            ..Sample::of(fs::read(path).unwrap())
+        })
         .collect();
     tally.compare(&oracle, &samples);
-    let honest = samples.iter().filter(|sample| sample.name.contains("/ok-")).count();
-    assert!(honest > 0 && tally.accepted >= honest, "{} of the {honest} honest files are accepted", tally.accepted);
+    let honest = samples
+        .iter()
+        .filter(|sample| sample.name.contains("/ok-"))
+        .count();
+    assert!(
+        honest > 0 && tally.accepted >= honest,
+        "{} of the {honest} honest files are accepted",
+        tally.accepted
+    );
     tally.assert_none_differs("corpus");
 }
 
 #[test]
 fn client_go_reads_every_accepted_kubeconfig_as_the_parser_does() {
-    let count = env::var("AIRLOCK_TEST_DIFFERENTIAL").map_or(500, |text| text.parse().expect("AIRLOCK_TEST_DIFFERENTIAL is a number"));
-    let seed = env::var("AIRLOCK_TEST_SEED").map_or(0x2545_f491_4f6c_dd1d, |text| text.parse().expect("AIRLOCK_TEST_SEED is a number"));
+    let count = env::var("AIRLOCK_TEST_DIFFERENTIAL").map_or(500, |text| {
+        text.parse().expect("AIRLOCK_TEST_DIFFERENTIAL is a number")
+    });
+    let seed = env::var("AIRLOCK_TEST_SEED").map_or(0x2545_f491_4f6c_dd1d, |text| {
+        text.parse().expect("AIRLOCK_TEST_SEED is a number")
+    });
     let oracle = built("kubeconfig-oracle", ".");
     let start = Instant::now();
     let mut author = Author::new(identities(&oracle), seed);
@@ -65,48 +88,88 @@ fn client_go_reads_every_accepted_kubeconfig_as_the_parser_does() {
         let batch: Vec<_> = numbers.map(|number| author.sample(number)).collect();
         tally.compare(&oracle, &batch);
     }
-    println!("{:.1} s; AIRLOCK_TEST_SEED={seed}", start.elapsed().as_secs_f64());
+    println!(
+        "{:.1} s; AIRLOCK_TEST_SEED={seed}",
+        start.elapsed().as_secs_f64()
+    );
     tally.assert_none_differs(&format!("AIRLOCK_TEST_SEED={seed}"));
-    assert!(3 * tally.accepted >= tally.written, "only {} of {} files are accepted", tally.accepted, tally.written);
+    assert!(
+        3 * tally.accepted >= tally.written,
+        "only {} of {} files are accepted",
+        tally.accepted,
+        tally.written
+    );
 }
 
 #[test]
 fn client_go_reads_every_accepted_kubeconfig_of_an_operator_as_the_parser_does() {
-    let count = env::var("AIRLOCK_TEST_DIFFERENTIAL").map_or(300, |text| text.parse().expect("AIRLOCK_TEST_DIFFERENTIAL is a number"));
-    let seed = env::var("AIRLOCK_TEST_SEED").map_or(0x2545_f491_4f6c_dd1d, |text| text.parse().expect("AIRLOCK_TEST_SEED is a number"));
+    let count = env::var("AIRLOCK_TEST_DIFFERENTIAL").map_or(300, |text| {
+        text.parse().expect("AIRLOCK_TEST_DIFFERENTIAL is a number")
+    });
+    let seed = env::var("AIRLOCK_TEST_SEED").map_or(0x2545_f491_4f6c_dd1d, |text| {
+        text.parse().expect("AIRLOCK_TEST_SEED is a number")
+    });
     let oracle = built("kubeconfig-oracle", ".");
     let mut author = Author::new(identities(&oracle), seed);
     let mut tally = Tally::default();
     while tally.written < count {
         let mounts = tempfile::tempdir().unwrap();
         let numbers = tally.written..count.min(tally.written + BATCH);
-        let batch: Vec<_> = numbers.map(|number| author.mounted_sample(number, mounts.path())).collect();
+        let batch: Vec<_> = numbers
+            .map(|number| author.mounted_sample(number, mounts.path()))
+            .collect();
         tally.compare(&oracle, &batch);
     }
     tally.assert_none_differs(&format!("mounted, AIRLOCK_TEST_SEED={seed}"));
-    assert!(3 * tally.accepted >= tally.written, "only {} of {} files are accepted", tally.accepted, tally.written);
+    assert!(
+        3 * tally.accepted >= tally.written,
+        "only {} of {} files are accepted",
+        tally.accepted,
+        tally.written
+    );
 }
 
 /// Files that are asked about at once; each is some 20 KiB, written four times.
 const BATCH: usize = 250;
 
-/// Where client-go refuses a caller's file that we accept, on purpose: what cannot be read cannot be read
-/// differently, and the child's file is written anew.
+/// Where client-go refuses a caller's file that we accept, on purpose: what cannot be read cannot
+/// be read differently, and the child's file is written anew.
 const LENIENT: [(&str, &str); 9] = [
-    ("illegal base64 data", "URL-safe and unpadded base64, and spaces in it, are understood"),
-    ("specifying a root certificates file with the insecure flag", "the authority is left out where nothing is verified"),
-    (" will override", "an operator's file beside the data of the same is left out"),
+    (
+        "illegal base64 data",
+        "URL-safe and unpadded base64, and spaces in it, are understood",
+    ),
+    (
+        "specifying a root certificates file with the insecure flag",
+        "the authority is left out where nothing is verified",
+    ),
+    (
+        " will override",
+        "an operator's file beside the data of the same is left out",
+    ),
     (".preferences", "dropped, whatever is in it"),
     (".extensions", "dropped, whatever is in them"),
-    ("to use exec authentication plugin", "never run, so how to run it does not matter"),
+    (
+        "to use exec authentication plugin",
+        "never run, so how to run it does not matter",
+    ),
     ("invalid interactiveMode", "the same"),
     ("ExecConfig.", "the same"),
-    ("yaml: ", "YAML that is newer than client-go's reader, or JSON with tabs or `\\/`"),
+    (
+        "yaml: ",
+        "YAML that is newer than client-go's reader, or JSON with tabs or `\\/`",
+    ),
 ];
 
-/// Where the tool refuses it too, in words of its own: a damaged point of a curve is still a certificate to a reader of DER.
-const LEFT_TO_THE_TOOL: [(&str, &str); 2] =
-    [("parse certificate: P256 ", "its point is checked by whoever uses it"), ("parse certificate: P384 ", "the same")];
+/// Where the tool refuses it too, in words of its own: a damaged point of a curve is still a
+/// certificate to a reader of DER.
+const LEFT_TO_THE_TOOL: [(&str, &str); 2] = [
+    (
+        "parse certificate: P256 ",
+        "its point is checked by whoever uses it",
+    ),
+    ("parse certificate: P384 ", "the same"),
+];
 
 /// The token of the operator's, in the place of a plugin's.
 const OPERATORS_TOKEN: &str = "operators-token";
@@ -126,7 +189,14 @@ struct Sample {
 
 impl Sample {
     fn of(text: Vec<u8>) -> Self {
-        Self { name: String::new(), text, context: None, terms: Terms::default(), twin: None, mounted: None }
+        Self {
+            name: String::new(),
+            text,
+            context: None,
+            terms: Terms::default(),
+            twin: None,
+            mounted: None,
+        }
     }
 }
 
@@ -171,36 +241,59 @@ struct Impersonated {
 }
 
 /// Go writes what is empty as null.
-fn or_none<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+fn or_none<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 impl Reading {
     fn refusal(&self) -> Option<&str> {
-        [&self.error, &self.tls_error].into_iter().find(|error| !error.is_empty()).map(String::as_str)
+        [&self.error, &self.tls_error]
+            .into_iter()
+            .find(|error| !error.is_empty())
+            .map(String::as_str)
     }
 
-    /// Whether client-go would ask nobody who they are (client-go v0.37.2 tools/clientcmd/client_config.go, canIdentifyUser).
+    /// Whether client-go would ask nobody who they are (client-go v0.37.2
+    /// tools/clientcmd/client_config.go, canIdentifyUser).
     fn identifies(&self) -> bool {
-        [&self.token, &self.username, &self.plugin].iter().any(|text| !text.is_empty()) || !self.certificates.is_empty()
+        [&self.token, &self.username, &self.plugin]
+            .iter()
+            .any(|text| !text.is_empty())
+            || !self.certificates.is_empty()
     }
 
     /// What client-go should find in the file for the child, when it found `self` in the caller's.
     fn rendered(&self, kubeconfig: &Kubeconfig, address: IpAddr) -> Self {
         let named = self.host.to_ascii_lowercase();
         // Only a server that Go dials without its proxy is written by its address.
-        let (host, name) = match (kubeconfig.endpoint().bypasses_proxies(), kubeconfig.endpoint().host()) {
+        let (host, name) = match (
+            kubeconfig.endpoint().bypasses_proxies(),
+            kubeconfig.endpoint().host(),
+        ) {
             (false, _) => (named, self.tls_server_name.clone()),
-            (true, EndpointHost::Name(_)) if self.tls_server_name.is_empty() => (address.to_string(), named),
+            (true, EndpointHost::Name(_)) if self.tls_server_name.is_empty() => {
+                (address.to_string(), named)
+            }
             (true, _) => (address.to_string(), self.tls_server_name.clone()),
         };
-        // A token of the caller's own goes before the plugin (client-go v0.37.2 plugin/pkg/client/auth/exec/exec.go, RoundTrip).
-        let token = if self.plugin.is_empty() || !self.token.is_empty() { &self.token } else { OPERATORS_TOKEN };
+        // A token of the caller's own goes before the plugin (client-go v0.37.2
+        // plugin/pkg/client/auth/exec/exec.go, RoundTrip).
+        let token = if self.plugin.is_empty() || !self.token.is_empty() {
+            &self.token
+        } else {
+            OPERATORS_TOKEN
+        };
         Self {
             host,
             port: self.port_or_default().to_string(),
             tls_server_name: name,
-            authorities: if self.insecure { Vec::new() } else { self.authorities.clone() },
+            authorities: if self.insecure {
+                Vec::new()
+            } else {
+                self.authorities.clone()
+            },
             token: token.to_owned(),
             plugin: String::new(),
             tls_error: String::new(),
@@ -210,11 +303,21 @@ impl Reading {
 
     /// What client-go should find in the file that a person is shown. Its key is none.
     fn masked(&self) -> Self {
-        let mask = |shown: bool| if shown { "REDACTED".to_owned() } else { String::new() };
+        let mask = |shown: bool| {
+            if shown {
+                "REDACTED".to_owned()
+            } else {
+                String::new()
+            }
+        };
         Self {
             host: self.host.to_ascii_lowercase(),
             port: self.port_or_default().to_string(),
-            authorities: if self.insecure { Vec::new() } else { self.authorities.clone() },
+            authorities: if self.insecure {
+                Vec::new()
+            } else {
+                self.authorities.clone()
+            },
             token: mask(!self.token.is_empty() || !self.plugin.is_empty()),
             password: mask(!self.username.is_empty() || !self.password.is_empty()),
             plugin: String::new(),
@@ -223,11 +326,19 @@ impl Reading {
     }
 
     fn without_key(&self) -> Self {
-        Self { key: String::new(), tls_error: String::new(), ..self.clone() }
+        Self {
+            key: String::new(),
+            tls_error: String::new(),
+            ..self.clone()
+        }
     }
 
     fn port_or_default(&self) -> u16 {
-        if self.port.is_empty() { 443 } else { self.port.parse().unwrap() }
+        if self.port.is_empty() {
+            443
+        } else {
+            self.port.parse().unwrap()
+        }
     }
 
     /// The fields in which `self` is not `expected`, without secrets.
@@ -238,12 +349,24 @@ impl Reading {
         };
         let (read, expected) = (fields(self), fields(expected));
         let shown = |name: &str, value: &Value| match name {
-            "Authorities" | "Certificates" => format!("{} certificates", value.as_array().unwrap().len()),
+            "Authorities" | "Certificates" => {
+                format!("{} certificates", value.as_array().unwrap().len())
+            }
             "Key" | "Password" | "Token" => format!("{} bytes", value.as_str().unwrap().len()),
             _ => value.to_string(),
         };
-        let differ = read.iter().filter(|(name, value)| expected[*name] != **value);
-        differ.map(|(name, value)| format!("{name}: {}, not {}", shown(name, value), shown(name, &expected[name]))).collect()
+        let differ = read
+            .iter()
+            .filter(|(name, value)| expected[*name] != **value);
+        differ
+            .map(|(name, value)| {
+                format!(
+                    "{name}: {}, not {}",
+                    shown(name, value),
+                    shown(name, &expected[name])
+                )
+            })
+            .collect()
     }
 }
 
@@ -258,25 +381,46 @@ struct Tally {
 impl Tally {
     fn compare(&mut self, oracle: &Path, samples: &[Sample]) {
         self.written += samples.len();
-        let accepted: Vec<_> = samples.iter().filter_map(|sample| Some((sample, accepted(sample)?))).collect();
-        let questions: Vec<_> = accepted.iter().flat_map(|(sample, accepted)| accepted.questions(sample)).collect();
+        let accepted: Vec<_> = samples
+            .iter()
+            .filter_map(|sample| Some((sample, accepted(sample)?)))
+            .collect();
+        let questions: Vec<_> = accepted
+            .iter()
+            .flat_map(|(sample, accepted)| accepted.questions(sample))
+            .collect();
         let readings = ask(oracle, &questions);
         for ((sample, accepted), readings) in accepted.iter().zip(readings.chunks(QUESTIONS)) {
             self.accepted += 1;
             let wrong = self.wrong(accepted, readings, sample.twin.is_some());
             if !wrong.is_empty() {
-                let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.yaml", sample.name.replace('/', "-")));
+                let kept = Path::new(env!("CARGO_TARGET_TMPDIR"))
+                    .join(format!("{}.yaml", sample.name.replace('/', "-")));
                 fs::write(&kept, &sample.text).unwrap();
-                self.differences.push(format!("{} --context={:?}:\n  {}", kept.display(), sample.context, wrong.join("\n  ")));
+                self.differences.push(format!(
+                    "{} --context={:?}:\n  {}",
+                    kept.display(),
+                    sample.context,
+                    wrong.join("\n  ")
+                ));
             }
         }
     }
 
     fn wrong(&mut self, accepted: &Accepted, readings: &[Reading], has_twin: bool) -> Vec<String> {
-        let [own, twin, rendered, masked] = readings else { panic!("{} answers", readings.len()) };
+        let [own, twin, rendered, masked] = readings else {
+            panic!("{} answers", readings.len())
+        };
         let mut wrong = Vec::new();
-        let left_to_the_tool = |refusal: &str| LEFT_TO_THE_TOOL.iter().find(|(reason, _)| refusal.contains(reason));
-        if let (Some((reason, _)), Some(_)) = (own.refusal().and_then(left_to_the_tool), rendered.refusal().and_then(left_to_the_tool)) {
+        let left_to_the_tool = |refusal: &str| {
+            LEFT_TO_THE_TOOL
+                .iter()
+                .find(|(reason, _)| refusal.contains(reason))
+        };
+        if let (Some((reason, _)), Some(_)) = (
+            own.refusal().and_then(left_to_the_tool),
+            rendered.refusal().and_then(left_to_the_tool),
+        ) {
             *self.lenient.entry(reason).or_default() += 1;
             return wrong;
         }
@@ -294,45 +438,97 @@ impl Tally {
             },
         };
         if let Some(refusal) = meant.and_then(Reading::refusal) {
-            wrong.push(format!("client-go refuses it when it is written plainly: {refusal}"));
+            wrong.push(format!(
+                "client-go refuses it when it is written plainly: {refusal}"
+            ));
         }
         if let Some(refusal) = rendered.refusal() {
             wrong.push(format!("client-go refuses the child's: {refusal}"));
         }
         if !masked.error.is_empty() {
-            wrong.push(format!("client-go refuses the masked one: {}", masked.error));
+            wrong.push(format!(
+                "client-go refuses the masked one: {}",
+                masked.error
+            ));
         }
-        if [rendered, masked].iter().any(|reading| reading.error.is_empty() && !reading.identifies()) {
+        if [rendered, masked]
+            .iter()
+            .any(|reading| reading.error.is_empty() && !reading.identifies())
+        {
             wrong.push("client-go asks for a user name: there is no credential".to_owned());
         }
         if wrong.is_empty()
             && let Some(meant) = meant.filter(|meant| meant.refusal().is_none())
         {
             let endpoint = accepted.kubeconfig.endpoint();
-            let ours = (endpoint.host().to_string(), endpoint.port(), format!("/{}", endpoint.path().trim_start_matches('/')));
-            let host = if meant.host.contains(':') { format!("[{}]", meant.host) } else { meant.host.clone() };
-            let theirs = (host.to_ascii_lowercase(), meant.port_or_default(), meant.path.clone());
+            let ours = (
+                endpoint.host().to_string(),
+                endpoint.port(),
+                format!("/{}", endpoint.path().trim_start_matches('/')),
+            );
+            let host = if meant.host.contains(':') {
+                format!("[{}]", meant.host)
+            } else {
+                meant.host.clone()
+            };
+            let theirs = (
+                host.to_ascii_lowercase(),
+                meant.port_or_default(),
+                meant.path.clone(),
+            );
             if ours != theirs || meant.scheme != "https" {
                 wrong.push(format!("client-go connects to {theirs:?}, not to {ours:?}"));
             }
             if accepted.kubeconfig.namespace() != meant.namespace {
-                wrong.push(format!("client-go's namespace is {:?}, not {:?}", meant.namespace, accepted.kubeconfig.namespace()));
+                wrong.push(format!(
+                    "client-go's namespace is {:?}, not {:?}",
+                    meant.namespace,
+                    accepted.kubeconfig.namespace()
+                ));
             }
-            let rendered = rendered.difference(&meant.rendered(&accepted.kubeconfig, accepted.address));
-            wrong.extend(rendered.into_iter().map(|field| format!("in the child's, {field}")));
+            let rendered =
+                rendered.difference(&meant.rendered(&accepted.kubeconfig, accepted.address));
+            wrong.extend(
+                rendered
+                    .into_iter()
+                    .map(|field| format!("in the child's, {field}")),
+            );
             let masked = masked.without_key().difference(&meant.masked());
-            wrong.extend(masked.into_iter().map(|field| format!("in the masked one, {field}")));
+            wrong.extend(
+                masked
+                    .into_iter()
+                    .map(|field| format!("in the masked one, {field}")),
+            );
         }
         wrong
     }
 
     fn assert_none_differs(&self, what: &str) {
-        println!("{what}: {} of {} files accepted, {} differences", self.accepted, self.written, self.differences.len());
+        println!(
+            "{what}: {} of {} files accepted, {} differences",
+            self.accepted,
+            self.written,
+            self.differences.len()
+        );
         for (reason, why) in LENIENT.iter().chain(&LEFT_TO_THE_TOOL) {
-            println!("  {} that client-go refuses, {reason:?}: {why}", self.lenient.get(reason).unwrap_or(&0));
+            println!(
+                "  {} that client-go refuses, {reason:?}: {why}",
+                self.lenient.get(reason).unwrap_or(&0)
+            );
         }
-        let shown = self.differences.iter().take(20).map(String::as_str).collect::<Vec<_>>().join("\n");
-        assert!(self.differences.is_empty(), "{what}: {} of {} files differ\n{shown}", self.differences.len(), self.accepted);
+        let shown = self
+            .differences
+            .iter()
+            .take(20)
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join("\n");
+        assert!(
+            self.differences.is_empty(),
+            "{what}: {} of {} files differ\n{shown}",
+            self.differences.len(),
+            self.accepted
+        );
     }
 }
 
@@ -351,25 +547,51 @@ fn accepted(sample: &Sample) -> Option<Accepted> {
         EndpointHost::Address(address) => *address,
         EndpointHost::Name(_) => Ipv4Addr::new(203, 0, 113, 7).into(),
     };
-    Some(Accepted { masked: kubeconfig.masked(), kubeconfig, address })
+    Some(Accepted {
+        masked: kubeconfig.masked(),
+        kubeconfig,
+        address,
+    })
 }
 
 fn of_caller(sample: &Sample) -> Option<Kubeconfig> {
-    let read = |text| Kubeconfig::parse(&SecretBytes::new(text), sample.context.as_deref(), &sample.terms, SystemTime::now());
+    let read = |text| {
+        Kubeconfig::parse(
+            &SecretBytes::new(text),
+            sample.context.as_deref(),
+            &sample.terms,
+            SystemTime::now(),
+        )
+    };
     let read_shortened = read(sample.text.clone());
     // A backslash anywhere has the text read letter by letter (src/kubeconfig/shorten.rs).
     let read_whole = read([b"# \\\n", sample.text.as_slice()].concat());
-    assert_eq!(read_shortened.is_ok(), read_whole.is_ok(), "{}: {:?}, {:?}", sample.name, read_shortened.err(), read_whole.err());
+    assert_eq!(
+        read_shortened.is_ok(),
+        read_whole.is_ok(),
+        "{}: {:?}, {:?}",
+        sample.name,
+        read_shortened.err(),
+        read_whole.err()
+    );
     let mut kubeconfig = read_shortened.ok()?;
     if kubeconfig.token_file().is_some() {
-        kubeconfig.put_token(SecretString::new(OPERATORS_TOKEN.into())).unwrap();
+        kubeconfig
+            .put_token(SecretString::new(OPERATORS_TOKEN.into()))
+            .unwrap();
     }
     Some(kubeconfig)
 }
 
 fn of_operator(path: &Path, sample: &Sample) -> Option<Arc<Kubeconfig>> {
-    let source = ClusterSource { name: "mounted".into(), kubeconfig: path.to_owned(), context: sample.context.clone() };
-    Clusters::load(vec![source], sample.terms.clone()).ok()?.get("mounted")
+    let source = ClusterSource {
+        name: "mounted".into(),
+        kubeconfig: path.to_owned(),
+        context: sample.context.clone(),
+    };
+    Clusters::load(vec![source], sample.terms.clone())
+        .ok()?
+        .get("mounted")
 }
 
 /// How many questions there are about an accepted file.
@@ -384,7 +606,13 @@ impl Accepted {
         };
         [
             own,
-            question(sample.twin.as_ref().map_or(&sample.text, |twin| twin.as_bytes()), &sample.context),
+            question(
+                sample
+                    .twin
+                    .as_ref()
+                    .map_or(&sample.text, |twin| twin.as_bytes()),
+                &sample.context,
+            ),
             question(self.kubeconfig.render(self.address).expose(), &None),
             question(self.masked.expose(), &None),
         ]
@@ -410,10 +638,17 @@ fn ask(oracle: &Path, questions: &[Value]) -> Vec<Reading> {
                 writeln!(asked, "{question}").expect("the oracle reads");
             }
         });
-        answers.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
+        answers
+            .lines()
+            .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
+            .collect()
     });
     assert!(child.wait().unwrap().success(), "the oracle failed");
-    assert_eq!(readings.len(), questions.len(), "an answer for each question");
+    assert_eq!(
+        readings.len(),
+        questions.len(),
+        "an answer for each question"
+    );
     readings
 }
 
@@ -430,14 +665,33 @@ fn identities(oracle: &Path) -> Vec<Identity> {
         pkcs8: String,
         older: String,
     }
-    let own = [&PKCS_ECDSA_P256_SHA256, &PKCS_ECDSA_P384_SHA384, &PKCS_ED25519].map(|kind| (KeyPair::generate_for(kind).unwrap(), None));
-    let printed = Command::new(oracle).arg("keys").env_clear().output().unwrap();
+    let own = [
+        &PKCS_ECDSA_P256_SHA256,
+        &PKCS_ECDSA_P384_SHA384,
+        &PKCS_ED25519,
+    ]
+    .map(|kind| (KeyPair::generate_for(kind).unwrap(), None));
+    let printed = Command::new(oracle)
+        .arg("keys")
+        .env_clear()
+        .output()
+        .unwrap();
     assert!(printed.status.success(), "the oracle prints no keys");
-    let printed = serde_json::Deserializer::from_slice(&printed.stdout).into_iter::<Printed>().map(Result::unwrap);
+    let printed = serde_json::Deserializer::from_slice(&printed.stdout)
+        .into_iter::<Printed>()
+        .map(Result::unwrap);
     let others = printed.map(|key| (KeyPair::from_pem(&key.pkcs8).unwrap(), Some(key.older)));
     let identity = |(key, older): (KeyPair, Option<String>)| Identity {
-        certificate: CertificateParams::new(vec!["x.example".into()]).unwrap().self_signed(&key).unwrap().pem().replace("\r\n", "\n"),
-        keys: [key.serialize_pem().replace("\r\n", "\n")].into_iter().chain(older).collect(),
+        certificate: CertificateParams::new(vec!["x.example".into()])
+            .unwrap()
+            .self_signed(&key)
+            .unwrap()
+            .pem()
+            .replace("\r\n", "\n"),
+        keys: [key.serialize_pem().replace("\r\n", "\n")]
+            .into_iter()
+            .chain(older)
+            .collect(),
     };
     own.into_iter().chain(others).map(identity).collect()
 }
@@ -461,12 +715,16 @@ impl Node {
             Self::Data(pem) => BASE64_STANDARD.encode(pem).into(),
             Self::List(items) => items.iter().map(Self::json).collect(),
             Self::Map(entries) => {
-                let insecure = entries.iter().any(|(key, node)| *key == "insecure-skip-tls-verify" && matches!(node, Self::Plain("true")));
+                let insecure = entries.iter().any(|(key, node)| {
+                    *key == "insecure-skip-tls-verify" && matches!(node, Self::Plain("true"))
+                });
                 let kept = entries.iter().filter(|(key, _)| match *key {
                     "certificate-authority-data" => !insecure,
                     key => key != "extensions" && key != "preferences",
                 });
-                let mut map: Value = kept.map(|(key, node)| ((*key).to_owned(), node.json())).collect();
+                let mut map: Value = kept
+                    .map(|(key, node)| ((*key).to_owned(), node.json()))
+                    .collect();
                 if map.get("command").is_some() {
                     map["interactiveMode"] = "Never".into();
                 }
@@ -549,7 +807,11 @@ impl Random for Author {
 
 impl Author {
     fn new(identities: Vec<Identity>, seed: u64) -> Self {
-        Self { identities, daring: false, state: seed.max(1) }
+        Self {
+            identities,
+            daring: false,
+            state: seed.max(1),
+        }
     }
 
     fn sample(&mut self, number: usize) -> Sample {
@@ -566,40 +828,72 @@ impl Author {
             written = written.replace('\n', "\r\n");
         }
         let twin = (!damaged && !self.daring).then(|| file.json().to_string());
-        Sample { name: format!("generated-{number}"), text: written.into_bytes(), context, terms, twin, mounted: None }
+        Sample {
+            name: format!("generated-{number}"),
+            text: written.into_bytes(),
+            context,
+            terms,
+            twin,
+            mounted: None,
+        }
     }
 
     /// One that an operator mounts in a folder of `mounts`. Its twin refers to no files.
     fn mounted_sample(&mut self, number: usize, mounts: &Path) -> Sample {
         self.daring = false;
-        let terms = Terms { token_sources: Vec::new(), ..self.terms() };
+        let terms = Terms {
+            token_sources: Vec::new(),
+            ..self.terms()
+        };
         let (file, context) = self.file(&terms);
         let folder = mounts.join(number.to_string());
         fs::create_dir_all(folder.join("kube/pki")).unwrap();
-        let mut own = Mounts { folder: folder.join("kube"), written: 0 };
+        let mut own = Mounts {
+            folder: folder.join("kube"),
+            written: 0,
+        };
         let twin = Some(file.json().to_string());
         let referring = self.referring(file, &mut own);
         let referring = self.shuffled(referring);
         let text = self.document(&referring).into_bytes();
         let path = own.folder.join("config");
         fs::write(&path, &text).unwrap();
-        Sample { name: format!("mounted-{number}"), text, context, terms, twin, mounted: Some(path) }
+        Sample {
+            name: format!("mounted-{number}"),
+            text,
+            context,
+            terms,
+            twin,
+            mounted: Some(path),
+        }
     }
 
     /// With files in the place of data and tokens, or beside them.
     fn referring(&mut self, node: Node, mounts: &mut Mounts) -> Node {
         let entries = match node {
             Node::Map(entries) => entries,
-            Node::List(items) => return Node::List(items.into_iter().map(|item| self.referring(item, mounts)).collect()),
+            Node::List(items) => {
+                return Node::List(
+                    items
+                        .into_iter()
+                        .map(|item| self.referring(item, mounts))
+                        .collect(),
+                );
+            }
             other => return other,
         };
         let mut referring = Vec::new();
         for (key, node) in entries {
             let (reference, content) = match (key, &node) {
-                ("certificate-authority-data", Node::Data(pem)) => ("certificate-authority", pem.clone()),
+                ("certificate-authority-data", Node::Data(pem)) => {
+                    ("certificate-authority", pem.clone())
+                }
                 ("client-certificate-data", Node::Data(pem)) => ("client-certificate", pem.clone()),
                 ("client-key-data", Node::Data(pem)) => ("client-key", pem.clone()),
-                ("token", Node::Text(token)) => ("tokenFile", format!("{}{token}{}", self.pick(SPACES), self.pick(SPACES))),
+                ("token", Node::Text(token)) => (
+                    "tokenFile",
+                    format!("{}{token}{}", self.pick(SPACES), self.pick(SPACES)),
+                ),
                 _ => {
                     referring.push((key, self.referring(node, mounts)));
                     continue;
@@ -608,7 +902,10 @@ impl Author {
             match (self.below(10), reference) {
                 (0..=5, _) => referring.push((reference, self.mount(&content, mounts))),
                 // The data goes first, the token does not.
-                (6, "tokenFile") => referring.extend([(key, text("other-token")), (reference, self.mount(&content, mounts))]),
+                (6, "tokenFile") => referring.extend([
+                    (key, text("other-token")),
+                    (reference, self.mount(&content, mounts)),
+                ]),
                 (6, _) => {
                     let other = self.one_of_identities().certificate.clone();
                     referring.extend([(key, node), (reference, self.mount(&other, mounts))]);
@@ -622,7 +919,11 @@ impl Author {
     /// Writes a file, and says its path as people do.
     fn mount(&mut self, content: &str, mounts: &mut Mounts) -> Node {
         mounts.written += 1;
-        let name = format!("{}{}", self.pick(&["a", "ca.crt", "a b", "ü", "#x", "null", "x: y", "~"]), mounts.written);
+        let name = format!(
+            "{}{}",
+            self.pick(&["a", "ca.crt", "a b", "ü", "#x", "null", "x: y", "~"]),
+            mounts.written
+        );
         let absolute = format!("{}/", mounts.folder.display());
         let (path, shown) = match self.below(6) {
             0 => (format!("pki/{name}"), format!("./pki/{name}")),
@@ -642,9 +943,20 @@ impl Author {
         let mut entries = vec![
             ("apiVersion", text("v1")),
             ("kind", text("Config")),
-            ("clusters", self.entries(clusters, "cluster", |author| author.cluster(terms))),
-            ("users", self.entries(users, "user", |author| author.user(terms))),
-            ("contexts", self.entries(contexts, "context", |author| author.context(clusters, users))),
+            (
+                "clusters",
+                self.entries(clusters, "cluster", |author| author.cluster(terms)),
+            ),
+            (
+                "users",
+                self.entries(users, "user", |author| author.user(terms)),
+            ),
+            (
+                "contexts",
+                self.entries(contexts, "context", |author| {
+                    author.context(clusters, users)
+                }),
+            ),
         ];
         let context = self.chance(40).then(|| self.one_of(contexts));
         match if context.is_some() { self.below(10) } else { 9 } {
@@ -654,8 +966,17 @@ impl Author {
             _ => entries.push(("current-context", Node::Text(self.one_of(contexts)))),
         }
         if self.chance(30) {
-            let preferences = [Node::Map(vec![]), Node::Map(vec![("colors", Node::Plain("true"))]), Node::Plain("null"), Node::Plain("7")];
-            let among = if self.daring { &preferences } else { &preferences[..3] };
+            let preferences = [
+                Node::Map(vec![]),
+                Node::Map(vec![("colors", Node::Plain("true"))]),
+                Node::Plain("null"),
+                Node::Plain("7"),
+            ];
+            let among = if self.daring {
+                &preferences
+            } else {
+                &preferences[..3]
+            };
             entries.push(("preferences", self.one_of(among)));
         }
         if self.chance(20) {
@@ -669,12 +990,19 @@ impl Author {
             return Terms::default();
         }
         let all = || vec!["*".to_owned()];
-        let source = TokenSource { plugin: "aws eks get-token".into(), clusters: all(), token_file: "/nonexistent".into() };
+        let source = TokenSource {
+            plugin: "aws eks get-token".into(),
+            clusters: all(),
+            token_file: "/nonexistent".into(),
+        };
         Terms {
             insecure_skip_tls_verify: true,
             passwords: true,
             tls_server_name: true,
-            impersonation: Impersonation { users: all(), groups: all() },
+            impersonation: Impersonation {
+                users: all(),
+                groups: all(),
+            },
             token_sources: vec![source],
         }
     }
@@ -682,7 +1010,11 @@ impl Author {
     fn names(&mut self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for _ in 0..=self.below(3) {
-            let name = if self.chance(50) { format!("n{}", names.len()) } else { self.word_of(NAMES).to_owned() };
+            let name = if self.chance(50) {
+                format!("n{}", names.len())
+            } else {
+                self.word_of(NAMES).to_owned()
+            };
             if !names.contains(&name) {
                 names.push(name);
             }
@@ -690,14 +1022,28 @@ impl Author {
         names
     }
 
-    fn entries(&mut self, names: &[String], inner: &'static str, mut node: impl FnMut(&mut Self) -> Node) -> Node {
-        let entry = |name: &String| Node::Map(vec![("name", Node::Text(name.clone())), (inner, node(self))]);
+    fn entries(
+        &mut self,
+        names: &[String],
+        inner: &'static str,
+        mut node: impl FnMut(&mut Self) -> Node,
+    ) -> Node {
+        let entry = |name: &String| {
+            Node::Map(vec![
+                ("name", Node::Text(name.clone())),
+                (inner, node(self)),
+            ])
+        };
         Node::List(names.iter().map(entry).collect())
     }
 
     fn cluster(&mut self, terms: &Terms) -> Node {
         // The last ones are refused.
-        let server = if self.chance(97) { self.pick(&SERVERS[..SERVERS.len() - 2]) } else { self.pick(SERVERS) };
+        let server = if self.chance(97) {
+            self.pick(&SERVERS[..SERVERS.len() - 2])
+        } else {
+            self.pick(SERVERS)
+        };
         let mut entries = vec![("server", text(server))];
         match self.below(10) {
             0..=5 => entries.push(("certificate-authority-data", self.authorities())),
@@ -706,11 +1052,19 @@ impl Author {
         }
         match self.below(10) {
             0 | 1 => entries.push(("insecure-skip-tls-verify", Node::Plain("false"))),
-            2 if terms.insecure_skip_tls_verify => entries.push(("insecure-skip-tls-verify", Node::Plain("true"))),
+            2 if terms.insecure_skip_tls_verify => {
+                entries.push(("insecure-skip-tls-verify", Node::Plain("true")))
+            }
             _ => {}
         }
         if terms.tls_server_name && self.chance(30) {
-            let names = [text("kubernetes.default.svc"), text("kubernetes"), text("a-1.example"), text("1.2.3.4"), Node::Plain("null")];
+            let names = [
+                text("kubernetes.default.svc"),
+                text("kubernetes"),
+                text("a-1.example"),
+                text("1.2.3.4"),
+                Node::Plain("null"),
+            ];
             entries.push(("tls-server-name", self.one_of(&names)));
         }
         if self.chance(5) {
@@ -726,7 +1080,11 @@ impl Author {
         let mut entries = Vec::new();
         let kind = self.below(10);
         if kind < 6 || self.chance(10) {
-            let token = if self.chance(60) { "fake-token" } else { self.word_of(TOKENS) };
+            let token = if self.chance(60) {
+                "fake-token"
+            } else {
+                self.word_of(TOKENS)
+            };
             entries.push(("token", text(token)));
         } else if self.chance(10) {
             entries.push(("token", Node::Plain("null")));
@@ -747,11 +1105,31 @@ impl Author {
             entries.push(("password", text(self.word_of(WORDS))));
         }
         if self.chance(20) && !terms.impersonation.users.is_empty() {
-            let user = if self.chance(80) { text("system:serviceaccount:web:ci") } else { text(self.word_of(WORDS)) };
-            entries.push(("as", if self.chance(5) { Node::Plain("null") } else { user }));
+            let user = if self.chance(80) {
+                text("system:serviceaccount:web:ci")
+            } else {
+                text(self.word_of(WORDS))
+            };
+            entries.push((
+                "as",
+                if self.chance(5) {
+                    Node::Plain("null")
+                } else {
+                    user
+                },
+            ));
             if self.chance(50) {
-                let groups = (0..self.below(3)).map(|_| text(self.word_of(WORDS))).collect();
-                entries.push(("as-groups", if self.chance(10) { Node::Plain("null") } else { Node::List(groups) }));
+                let groups = (0..self.below(3))
+                    .map(|_| text(self.word_of(WORDS)))
+                    .collect();
+                entries.push((
+                    "as-groups",
+                    if self.chance(10) {
+                        Node::Plain("null")
+                    } else {
+                        Node::List(groups)
+                    },
+                ));
             }
         }
         if !terms.token_sources.is_empty() && self.chance(15) {
@@ -767,20 +1145,45 @@ impl Author {
     }
 
     fn plugin(&mut self) -> Node {
-        let version = self.pick(&["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"]);
-        let args = ["--region", "eu-west-1", "eks", "get-token", "--cluster-name", "web"].map(text).to_vec();
-        let mut entries = vec![("apiVersion", text(version)), ("command", text("aws")), ("args", Node::List(args))];
+        let version = self.pick(&[
+            "client.authentication.k8s.io/v1",
+            "client.authentication.k8s.io/v1beta1",
+        ]);
+        let args = [
+            "--region",
+            "eu-west-1",
+            "eks",
+            "get-token",
+            "--cluster-name",
+            "web",
+        ]
+        .map(text)
+        .to_vec();
+        let mut entries = vec![
+            ("apiVersion", text(version)),
+            ("command", text("aws")),
+            ("args", Node::List(args)),
+        ];
         if self.chance(90) {
             entries.push(("interactiveMode", text("IfAvailable")));
         }
         if self.chance(30) {
-            entries.push(("env", Node::List(vec![Node::Map(vec![("name", text("AWS_PROFILE")), ("value", text("web"))])])));
+            entries.push((
+                "env",
+                Node::List(vec![Node::Map(vec![
+                    ("name", text("AWS_PROFILE")),
+                    ("value", text("web")),
+                ])]),
+            ));
         }
         Node::Map(entries)
     }
 
     fn context(&mut self, clusters: &[String], users: &[String]) -> Node {
-        let mut entries = vec![("cluster", Node::Text(self.one_of(clusters))), ("user", Node::Text(self.one_of(users)))];
+        let mut entries = vec![
+            ("cluster", Node::Text(self.one_of(clusters))),
+            ("user", Node::Text(self.one_of(users))),
+        ];
         match self.below(10) {
             0..=4 => entries.push(("namespace", text(self.word_of(NAMESPACES)))),
             5 => entries.push(("namespace", Node::Plain("null"))),
@@ -803,12 +1206,25 @@ impl Author {
             Node::Plain("true"),
             Node::Plain("null"),
             Node::List(vec![]),
-            Node::Map(vec![("server", text("https://other.example")), ("token", text("other"))]),
+            Node::Map(vec![
+                ("server", text("https://other.example")),
+                ("token", text("other")),
+            ]),
         ];
-        let extension = Node::Map(vec![("provider", text("minikube.sigs.k8s.io")), ("value", self.one_of(&values))]);
-        let list = Node::List(vec![Node::Map(vec![("name", text("cluster_info")), ("extension", extension)])]);
+        let extension = Node::Map(vec![
+            ("provider", text("minikube.sigs.k8s.io")),
+            ("value", self.one_of(&values)),
+        ]);
+        let list = Node::List(vec![Node::Map(vec![
+            ("name", text("cluster_info")),
+            ("extension", extension),
+        ])]);
         let others = [Node::List(vec![]), Node::Plain("null"), Node::Map(vec![])];
-        if self.chance(90) { list } else { self.one_of(&others) }
+        if self.chance(90) {
+            list
+        } else {
+            self.one_of(&others)
+        }
     }
 
     fn authorities(&mut self) -> Node {
@@ -835,16 +1251,27 @@ impl Author {
             4 => format!("\n\n{pem}\n\n"),
             5 => lines(|line| format!("{line} \n")),
             6 => lines(|line| format!("{line}\t\n")),
-            7 => lines(|line| if line.starts_with('-') { format!("\n{line}\n") } else { line.to_owned() }),
+            7 => lines(|line| {
+                if line.starts_with('-') {
+                    format!("\n{line}\n")
+                } else {
+                    line.to_owned()
+                }
+            }),
             8 => lines(|line| {
                 if line.starts_with('-') {
                     format!("{line}\n")
                 } else {
-                    line.as_bytes().chunks(7).map(|part| format!("{}\n", std::str::from_utf8(part).unwrap())).collect()
+                    line.as_bytes()
+                        .chunks(7)
+                        .map(|part| format!("{}\n", std::str::from_utf8(part).unwrap()))
+                        .collect()
                 }
             }),
             9 => format!("# -----BEGIN\n{pem}# end\n"),
-            10 => format!("-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n{pem}"),
+            10 => format!(
+                "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n{pem}"
+            ),
             11 => pem.replace('\n', "\r"),
             12 => pem.replacen("-----\n-----", "----- x\n-----", 1),
             13 => self.damaged(pem),
@@ -853,7 +1280,8 @@ impl Author {
         Node::Data(pem)
     }
 
-    /// Base64 in one of the ways in which people and programs write it; the second is one line of JSON's.
+    /// Base64 in one of the ways in which people and programs write it; the second is one line of
+    /// JSON's.
     fn base64(&mut self, data: &str) -> String {
         let standard = BASE64_STANDARD.encode(data);
         match self.below(30) {
@@ -876,9 +1304,16 @@ impl Author {
                         entries.swap(last, other);
                     }
                 }
-                Node::Map(entries.into_iter().map(|(key, node)| (key, self.shuffled(node))).collect())
+                Node::Map(
+                    entries
+                        .into_iter()
+                        .map(|(key, node)| (key, self.shuffled(node)))
+                        .collect(),
+                )
             }
-            Node::List(items) => Node::List(items.into_iter().map(|item| self.shuffled(item)).collect()),
+            Node::List(items) => {
+                Node::List(items.into_iter().map(|item| self.shuffled(item)).collect())
+            }
             other => other,
         }
     }
@@ -904,9 +1339,21 @@ impl Author {
             }
         }
         if self.chance(10) {
-            written += self.pick(&["...\n", "... # end\n", "# end", "\n\n", "# end\n", "...", "...\n# end\n"]);
+            written += self.pick(&[
+                "...\n",
+                "... # end\n",
+                "# end",
+                "\n\n",
+                "# end\n",
+                "...",
+                "...\n# end\n",
+            ]);
         }
-        if self.chance(5) { written.trim_end_matches('\n').to_owned() } else { written }
+        if self.chance(5) {
+            written.trim_end_matches('\n').to_owned()
+        } else {
+            written
+        }
     }
 
     fn as_json(&mut self, file: &Node) -> String {
@@ -914,7 +1361,10 @@ impl Author {
             match node {
                 Node::Data(pem) => author.base64(pem).into(),
                 Node::List(items) => items.iter().map(|item| spelled(author, item)).collect(),
-                Node::Map(entries) => entries.iter().map(|(key, node)| ((*key).to_owned(), spelled(author, node))).collect(),
+                Node::Map(entries) => entries
+                    .iter()
+                    .map(|(key, node)| ((*key).to_owned(), spelled(author, node)))
+                    .collect(),
                 Node::Plain(_) | Node::Text(_) => node.json(),
             }
         }
@@ -941,7 +1391,11 @@ impl Author {
                 for (key, value) in entries {
                     self.interruption(&mut lines);
                     let key = self.key(key);
-                    let colon = if self.chance(3) { format!("? {key}\n:") } else { key + self.pick(&[":", ":", ":", ":", ":", " :"]) };
+                    let colon = if self.chance(3) {
+                        format!("? {key}\n:")
+                    } else {
+                        key + self.pick(&[":", ":", ":", ":", ":", " :"])
+                    };
                     self.entry(colon, value, &mut lines);
                 }
             }
@@ -952,13 +1406,23 @@ impl Author {
                         Node::Map(entries) if !entries.is_empty() && self.chance(80) => {
                             let mut block = self.lines(item);
                             // `-` and a comment or a blank line, then the block.
-                            let first =
-                                block.iter().position(|line| !line.trim_start().starts_with('#') && !line.trim().is_empty()).unwrap();
+                            let first = block
+                                .iter()
+                                .position(|line| {
+                                    !line.trim_start().starts_with('#') && !line.trim().is_empty()
+                                })
+                                .unwrap();
                             block.drain(..first);
                             let dash = self.pick(&["- ", "- ", "- ", "-   "]);
                             let rest = " ".repeat(dash.len());
                             let prefixed = block.into_iter().enumerate();
-                            lines.extend(prefixed.map(|(at, line)| if at == 0 { format!("{dash}{line}") } else { indented(&rest, line) }));
+                            lines.extend(prefixed.map(|(at, line)| {
+                                if at == 0 {
+                                    format!("{dash}{line}")
+                                } else {
+                                    indented(&rest, line)
+                                }
+                            }));
                         }
                         item => self.entry("-".to_owned(), item, &mut lines),
                     }
@@ -984,7 +1448,11 @@ impl Author {
             let comment = self.pick(&["", "", "", "", "", " ", " # mine"]);
             lines.push(last + comment);
             let least = usize::from(is_list || matches!(value, Node::Map(_)) || self.chance(50));
-            let indent = " ".repeat(if self.chance(60) { 2 * least } else { least * (1 + self.below(4)) });
+            let indent = " ".repeat(if self.chance(60) {
+                2 * least
+            } else {
+                least * (1 + self.below(4))
+            });
             let block = self.lines(value);
             lines.extend(block.into_iter().map(|line| indented(&indent, line)));
             return;
@@ -994,7 +1462,11 @@ impl Author {
             lines.extend(block);
             return;
         }
-        let gap = if self.daring && self.chance(2) { self.pick(&["\t", " \t"]) } else { self.pick(&[" ", " ", " ", "  "]) };
+        let gap = if self.daring && self.chance(2) {
+            self.pick(&["\t", " \t"])
+        } else {
+            self.pick(&[" ", " ", " ", "  "])
+        };
         let flow = self.flow(value);
         let tail = if !flow.contains('\n') && self.chance(8) {
             self.pick(&[" # mine", "  ", " #", "\t# mine", " # it's \"mine\": {[&*"])
@@ -1013,7 +1485,10 @@ impl Author {
             Node::Text(value) => (value.clone(), 4),
             _ => return None,
         };
-        let simple = !value.is_empty() && !value.contains('\r') && !value.starts_with([' ', '\n', '\u{2028}']) && !value.ends_with("\n\n");
+        let simple = !value.is_empty()
+            && !value.contains('\r')
+            && !value.starts_with([' ', '\n', '\u{2028}'])
+            && !value.ends_with("\n\n");
         if !simple || !self.chance(chance) {
             return None;
         }
@@ -1030,16 +1505,42 @@ impl Author {
             _ => ("  ", ""),
         };
         // An indentation indicator counts from the parent's, which is not ours to know in a list.
-        let explicit = if explicit.is_empty() || self.chance(50) { "" } else { explicit };
-        let header = if self.chance(50) { format!("{style}{explicit}{chomp}") } else { format!("{style}{chomp}{explicit}") };
-        let folded = if folds { value.replacen(' ', "\n", usize::from(!value.contains("  "))) } else { value };
-        let lines = folded.trim_end_matches('\n').split('\n').map(|line| indented(indent, line.to_owned())).collect();
+        let explicit = if explicit.is_empty() || self.chance(50) {
+            ""
+        } else {
+            explicit
+        };
+        let header = if self.chance(50) {
+            format!("{style}{explicit}{chomp}")
+        } else {
+            format!("{style}{chomp}{explicit}")
+        };
+        let folded = if folds {
+            value.replacen(' ', "\n", usize::from(!value.contains("  ")))
+        } else {
+            value
+        };
+        let lines = folded
+            .trim_end_matches('\n')
+            .split('\n')
+            .map(|line| indented(indent, line.to_owned()))
+            .collect();
         Some((header, lines))
     }
 
     fn interruption(&mut self, lines: &mut Vec<String>) {
         if self.chance(3) {
-            lines.push(self.pick(&["# mine", "", "#", "  # more to the right", "# token: other", "   "]).to_owned());
+            lines.push(
+                self.pick(&[
+                    "# mine",
+                    "",
+                    "#",
+                    "  # more to the right",
+                    "# token: other",
+                    "   ",
+                ])
+                .to_owned(),
+            );
         }
     }
 
@@ -1063,11 +1564,19 @@ impl Author {
                 let mut parts = Vec::new();
                 for (key, value) in entries {
                     let key = self.key(key);
-                    let colon = if self.daring && self.chance(3) { ":\t" } else { self.pick(&[": ", ": ", ": ", " : ", ":\n "]) };
+                    let colon = if self.daring && self.chance(3) {
+                        ":\t"
+                    } else {
+                        self.pick(&[": ", ": ", ": ", " : ", ":\n "])
+                    };
                     let value = self.flow_scalar_or(value);
                     parts.push(format!("{}{key}{colon}{value}", space(self)));
                 }
-                let end = if !parts.is_empty() && self.chance(5) { "," } else { "" };
+                let end = if !parts.is_empty() && self.chance(5) {
+                    ","
+                } else {
+                    ""
+                };
                 format!("{{{}{end}{}}}", parts.join(","), space(self))
             }
             Node::List(items) => {
@@ -1075,14 +1584,22 @@ impl Author {
                 for item in items {
                     parts.push(space(self).to_owned() + &self.flow_scalar_or(item));
                 }
-                let end = if !parts.is_empty() && self.chance(5) { "," } else { "" };
+                let end = if !parts.is_empty() && self.chance(5) {
+                    ","
+                } else {
+                    ""
+                };
                 format!("[{}{end}{}]", parts.join(","), space(self))
             }
             Node::Plain("null") => self.pick(&["null", "~", "Null", "NULL", ""]).to_owned(),
             Node::Plain(text) => (*text).to_owned(),
             Node::Data(pem) => {
                 let data = self.base64(pem);
-                if data.contains(['\n', '\r']) { self.double_quoted(&data) } else { self.scalar(&data) }
+                if data.contains(['\n', '\r']) {
+                    self.double_quoted(&data)
+                } else {
+                    self.scalar(&data)
+                }
             }
             Node::Text(text) => self.scalar(text),
         }
@@ -1092,20 +1609,27 @@ impl Author {
     fn flow_scalar_or(&mut self, node: &Node) -> String {
         let written = self.flow(node);
         match node {
-            Node::Text(text) if written.contains([',', '[', ']', '{', '}']) && self.chance(95) => self.double_quoted(text),
+            Node::Text(text) if written.contains([',', '[', ']', '{', '}']) && self.chance(95) => {
+                self.double_quoted(text)
+            }
             _ => written,
         }
     }
 
     fn scalar(&mut self, text: &str) -> String {
         let is_simple = text.starts_with(|first: char| first.is_ascii_alphabetic())
-            && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./+=@:".contains(c))
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-_./+=@:".contains(c))
             && !text.ends_with(':')
-            && !["false", "n", "no", "null", "off", "on", "true", "y", "yes"].contains(&text.to_ascii_lowercase().as_str());
+            && !["false", "n", "no", "null", "off", "on", "true", "y", "yes"]
+                .contains(&text.to_ascii_lowercase().as_str());
         match self.below(10) {
             // Not always legal, and not always this text: both must see that.
             0..=6 if is_simple || self.daring && self.chance(15) => text.to_owned(),
-            7 | 8 if !text.contains('\n') => format!("'{}'", self.broken(&text.replace('\'', "''"))),
+            7 | 8 if !text.contains('\n') => {
+                format!("'{}'", self.broken(&text.replace('\'', "''")))
+            }
             _ => self.double_quoted(text),
         }
     }
@@ -1122,7 +1646,9 @@ impl Author {
                 '\t' => quoted += "\\t",
                 '/' if wild && self.daring && self.chance(5) => quoted += "\\/",
                 _ if wild && self.chance(5) && code < 0x100 => quoted += &format!("\\x{code:02x}"),
-                _ if wild && self.chance(5) && code < 0x1_0000 => quoted += &format!("\\u{code:04X}"),
+                _ if wild && self.chance(5) && code < 0x1_0000 => {
+                    quoted += &format!("\\u{code:04X}")
+                }
                 _ if wild && self.chance(5) => quoted += &format!("\\U{code:08x}"),
                 '\u{85}' => quoted += "\\N",
                 '\u{2028}' => quoted += "\\L",
@@ -1141,7 +1667,11 @@ impl Author {
     fn broken(&mut self, text: &str) -> String {
         match text.split_once(' ') {
             Some((left, right))
-                if !left.is_empty() && !left.ends_with(['\\', '\n']) && !right.is_empty() && !right.starts_with(' ') && self.chance(30) =>
+                if !left.is_empty()
+                    && !left.ends_with(['\\', '\n'])
+                    && !right.is_empty()
+                    && !right.starts_with(' ')
+                    && self.chance(30) =>
             {
                 format!("{left}\n{right}")
             }
@@ -1168,10 +1698,20 @@ impl Author {
             match self.below(4) {
                 0 if at < characters.len() => drop(characters.remove(at)),
                 1 if at < characters.len() => {
-                    let start = characters[..at].iter().rposition(|c| *c == '\n').map_or(0, |found| found + 1);
-                    let end = characters[at..].iter().position(|c| *c == '\n').map_or(characters.len(), |found| at + found + 1);
+                    let start = characters[..at]
+                        .iter()
+                        .rposition(|c| *c == '\n')
+                        .map_or(0, |found| found + 1);
+                    let end = characters[at..]
+                        .iter()
+                        .position(|c| *c == '\n')
+                        .map_or(characters.len(), |found| at + found + 1);
                     let line: Vec<char> = characters[start..end].to_vec();
-                    let to = if self.chance(50) { start..end } else { start..start };
+                    let to = if self.chance(50) {
+                        start..end
+                    } else {
+                        start..start
+                    };
                     characters.splice(to.clone(), if to.is_empty() { line } else { Vec::new() });
                 }
                 2 if at < characters.len() => {
@@ -1199,10 +1739,18 @@ impl Author {
 }
 
 fn indented(by: &str, line: String) -> String {
-    if line.is_empty() { line } else { format!("{by}{line}") }
+    if line.is_empty() {
+        line
+    } else {
+        format!("{by}{line}")
+    }
 }
 
 fn folded(text: &str, width: usize, with: &str) -> String {
-    let lines: Vec<_> = text.as_bytes().chunks(width).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    let lines: Vec<_> = text
+        .as_bytes()
+        .chunks(width)
+        .map(|line| std::str::from_utf8(line).unwrap())
+        .collect();
     lines.join(with)
 }

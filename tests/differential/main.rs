@@ -6,11 +6,20 @@
 //! and operands. It must also understand the caller's own words like that: otherwise a policy would
 //! judge something else than what was written.
 //!
-//! `AIRLOCK_TEST_DIFFERENTIAL` is the number of accepted lines of each tool, `AIRLOCK_TEST_SEED` what
-//! they are made from. The oracles are built with Go, from the modules that tools/build uses.
+//! `AIRLOCK_TEST_DIFFERENTIAL` is the number of accepted lines of each tool, `AIRLOCK_TEST_SEED`
+//! what they are made from. The oracles are built with Go, from the modules that tools/build uses.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test that panics fails")]
-#![allow(clippy::print_stdout, reason = "counts and the seed, for whoever runs it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that panics fails"
+)]
+#![allow(
+    clippy::print_stdout,
+    reason = "counts and the seed, for whoever runs it"
+)]
 #![allow(clippy::disallowed_methods, reason = "tests start processes")]
 
 mod kubeconfig;
@@ -88,10 +97,17 @@ const BATCH: usize = 2000;
 fn agree(name: &str, lines: usize) {
     let (tool, minor) = name.split_once('-').unwrap_or((name, ""));
     let tool: Tool = tool.parse().unwrap();
-    let lines = env::var("AIRLOCK_TEST_DIFFERENTIAL").map_or(lines, |text| text.parse().expect("AIRLOCK_TEST_DIFFERENTIAL is a number"));
-    let seed = env::var("AIRLOCK_TEST_SEED").map_or(0x2545_f491_4f6c_dd1d, |text| text.parse().expect("AIRLOCK_TEST_SEED is a number"));
+    let lines = env::var("AIRLOCK_TEST_DIFFERENTIAL").map_or(lines, |text| {
+        text.parse().expect("AIRLOCK_TEST_DIFFERENTIAL is a number")
+    });
+    let seed = env::var("AIRLOCK_TEST_SEED").map_or(0x2545_f491_4f6c_dd1d, |text| {
+        text.parse().expect("AIRLOCK_TEST_SEED is a number")
+    });
     let carried = Catalogue::carried().unwrap();
-    let catalogue = carried.into_iter().find(|catalogue| catalogue.tool() == tool && catalogue.version().starts_with(minor)).unwrap();
+    let catalogue = carried
+        .into_iter()
+        .find(|catalogue| catalogue.tool() == tool && catalogue.version().starts_with(minor))
+        .unwrap();
     let oracle = built(name, "./oracle");
     let start = Instant::now();
     let mut author = Author::new(&catalogue, seed);
@@ -101,11 +117,16 @@ fn agree(name: &str, lines: usize) {
         let mut batch = Vec::new();
         while batch.len() < BATCH.min(lines - accepted) {
             written += 1;
-            assert!(written < 100 * (lines + 100), "{tool}: only {accepted} of {written} lines were accepted");
+            assert!(
+                written < 100 * (lines + 100),
+                "{tool}: only {accepted} of {written} lines were accepted"
+            );
             batch.extend(accept(&catalogue, &author.line()));
         }
         accepted += batch.len();
-        let argvs = batch.iter().flat_map(|line| [line.invocation.argv(), with_program(tool, &line.words)]);
+        let argvs = batch
+            .iter()
+            .flat_map(|line| [line.invocation.argv(), with_program(tool, &line.words)]);
         let mut readings = ask(&oracle, &argvs.collect::<Vec<_>>()).into_iter();
         for line in &batch {
             let (ours, theirs) = (readings.next().unwrap(), readings.next().unwrap());
@@ -118,101 +139,182 @@ fn agree(name: &str, lines: usize) {
         differences.len(),
         start.elapsed().as_secs_f64()
     );
-    let shown = differences.iter().take(20).map(String::as_str).collect::<Vec<_>>().join("\n\n");
-    assert!(differences.is_empty(), "{name}: {} of {accepted} lines differ, AIRLOCK_TEST_SEED={seed}\n{shown}", differences.len());
+    let shown = differences
+        .iter()
+        .take(20)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join("\n\n");
+    assert!(
+        differences.is_empty(),
+        "{name}: {} of {accepted} lines differ, AIRLOCK_TEST_SEED={seed}\n{shown}",
+        differences.len()
+    );
 }
 
 fn accept(catalogue: &Catalogue, words: &[String]) -> Option<Accepted> {
     let text = shlex::try_join(words.iter().map(String::as_str)).ok()?;
     let words = split(catalogue.tool(), &text).ok()?;
     let invocation = parse(catalogue, words.clone(), None).ok()?;
-    Some(Accepted { text, words, invocation })
+    Some(Accepted {
+        text,
+        words,
+        invocation,
+    })
 }
 
 fn with_program(tool: Tool, words: &[String]) -> Vec<String> {
-    [tool.as_str().to_owned()].into_iter().chain(words.iter().cloned()).collect()
+    [tool.as_str().to_owned()]
+        .into_iter()
+        .chain(words.iter().cloned())
+        .collect()
 }
 
 /// What is wrong with the tool's readings of one line: of our rendering, and of the caller's words.
-fn difference(catalogue: &Catalogue, line: &Accepted, rendered: &Reading, written: &Reading) -> Option<String> {
+fn difference(
+    catalogue: &Catalogue,
+    line: &Accepted,
+    rendered: &Reading,
+    written: &Reading,
+) -> Option<String> {
     let invocation = &line.invocation;
     let kubectl = catalogue.tool() == Tool::Kubectl;
     let mut meant = Reading {
         verb: invocation.path().words().to_vec(),
         flags: invocation.flags().clone(),
         numbers: rendered.numbers.clone(),
-        operands: [invocation.operands(), invocation.after_dash().unwrap_or_default()].concat(),
-        after_dash: invocation.after_dash().map_or(-1, |_| invocation.operands().len().try_into().unwrap()),
+        operands: [
+            invocation.operands(),
+            invocation.after_dash().unwrap_or_default(),
+        ]
+        .concat(),
+        after_dash: invocation
+            .after_dash()
+            .map_or(-1, |_| invocation.operands().len().try_into().unwrap()),
         early_scan: String::new(),
         refused_flag: String::new(),
         refused_value: String::new(),
         error: String::new(),
     };
-    // A value that the tool refuses ends it, so what it would have read does no harm; but the parser
-    // promises the type of numbers, durations and booleans, and a policy judges what they say.
+    // A value that the tool refuses ends it, so what it would have read does no harm; but the
+    // parser promises the type of numbers, durations and booleans, and a policy judges what they
+    // say.
     let flag = |name: &str| flag_named(catalogue, invocation, name);
-    if !rendered.refused_flag.is_empty() && flag(&rendered.refused_flag).is_some_and(|flag| flag.kind != FlagKind::Text) {
-        return Some(format!("{}\n  the tool refuses: {}", line.text, rendered.refused_value));
+    if !rendered.refused_flag.is_empty()
+        && flag(&rendered.refused_flag).is_some_and(|flag| flag.kind != FlagKind::Text)
+    {
+        return Some(format!(
+            "{}\n  the tool refuses: {}",
+            line.text, rendered.refused_value
+        ));
     }
     for (name, value) in invocation.flags() {
         if let Some(held) = rendered.numbers.get(name)
             && !flag(name).is_some_and(|flag| is_same(flag.kind, value.last().unwrap(), held))
         {
-            return Some(format!("{}\n  --{name} says {value:?}, and the tool reads {held}", line.text));
+            return Some(format!(
+                "{}\n  --{name} says {value:?}, and the tool reads {held}",
+                line.text
+            ));
         }
     }
     meant.refused_flag.clone_from(&rendered.refused_flag);
     meant.refused_value.clone_from(&rendered.refused_value);
     if kubectl {
-        meant.flags.entry("v".into()).or_default().insert(0, "0".into());
+        meant
+            .flags
+            .entry("v".into())
+            .or_default()
+            .insert(0, "0".into());
     }
     if meant != *rendered {
-        return Some(format!("{}\n  argv:  {:?}\n  meant: {meant:?}\n  read:  {rendered:?}", line.text, invocation.argv()));
+        return Some(format!(
+            "{}\n  argv:  {:?}\n  meant: {meant:?}\n  read:  {rendered:?}",
+            line.text,
+            invocation.argv()
+        ));
     }
 
     // Their own words have no `--v=0` in front (or had, and the parser dropped it), booleans in any
     // spelling, and for kubectl resources in any spelling.
     let mut flags = written.flags.clone();
     for (name, values) in &mut flags {
-        // The oracle tells texts; what pflag makes of this one is split at commas (int64_slice.go, Set).
+        // The oracle tells texts; what pflag makes of this one is split at commas (int64_slice.go,
+        // Set).
         if flag(name).is_some_and(|flag| flag.kind == FlagKind::IntList) {
-            *values = values.iter().flat_map(|value| value.split(',')).map(str::to_owned).collect();
+            *values = values
+                .iter()
+                .flat_map(|value| value.split(','))
+                .map(str::to_owned)
+                .collect();
         }
         if flag(name).is_some_and(|flag| flag.kind == FlagKind::Bool) {
             values.iter_mut().for_each(|value| {
-                *value = if ["1", "t", "T", "true", "TRUE", "True"].contains(&value.as_str()) { "true" } else { "false" }.into()
+                *value = if ["1", "t", "T", "true", "TRUE", "True"].contains(&value.as_str()) {
+                    "true"
+                } else {
+                    "false"
+                }
+                .into()
             });
         }
         // Ours are given one by one.
         if flag(name).is_some_and(|flag| flag.kind == FlagKind::List) {
-            *values = values.iter().flat_map(|value| value.split(',').map(str::to_owned)).collect();
+            *values = values
+                .iter()
+                .flat_map(|value| value.split(',').map(str::to_owned))
+                .collect();
         }
     }
     if kubectl {
         let own = line.words.first().is_some_and(|word| word == "--v=0");
-        flags.entry("v".into()).or_default().splice(..0, (!own).then(|| "0".to_owned()));
+        flags
+            .entry("v".into())
+            .or_default()
+            .splice(..0, (!own).then(|| "0".to_owned()));
     }
     let same_operands = match kubectl {
         true => written.operands.len() == meant.operands.len(),
         false => written.operands == meant.operands,
     };
-    let same = written.verb == meant.verb && flags == meant.flags && same_operands && written.after_dash == meant.after_dash;
-    // While cobra looks for the verb it does not know these two, and takes the word behind them for their
-    // value, be it `--`. It prints help anyway; the rendering has `--help=true`, which needs no value.
-    let help_eats = catalogue.lineage(invocation.path()).unwrap().last().is_some_and(|node| !node.children.is_empty())
-        && line.words.iter().any(|word| word == "-h" || word == "--help");
-    // `-test.run` is for the test binaries of Go, wherever `-t` takes a value (pflag v1.0.10 golangflag.go).
+    let same = written.verb == meant.verb
+        && flags == meant.flags
+        && same_operands
+        && written.after_dash == meant.after_dash;
+    // While cobra looks for the verb it does not know these two, and takes the word behind them for
+    // their value, be it `--`. It prints help anyway; the rendering has `--help=true`, which needs
+    // no value.
+    let help_eats = catalogue
+        .lineage(invocation.path())
+        .unwrap()
+        .last()
+        .is_some_and(|node| !node.children.is_empty())
+        && line
+            .words
+            .iter()
+            .any(|word| word == "-h" || word == "--help");
+    // `-test.run` is for the test binaries of Go, wherever `-t` takes a value (pflag v1.0.10
+    // golangflag.go).
     let of_go_test = line.words.iter().any(|word| word.starts_with("-test."));
     let as_meant = same && written.error.is_empty();
-    (!as_meant && !help_eats && !of_go_test)
-        .then(|| format!("{}\n  words:   {:?}\n  meant:   {meant:?}\n  written: {written:?}", line.text, line.words))
+    (!as_meant && !help_eats && !of_go_test).then(|| {
+        format!(
+            "{}\n  words:   {:?}\n  meant:   {meant:?}\n  written: {written:?}",
+            line.text, line.words
+        )
+    })
 }
 
 /// Whether the value of a flag and what the tool holds afterwards are the same number.
 fn is_same(kind: FlagKind, given: &str, held: &str) -> bool {
     let number = |text: &str| text.parse::<i128>().unwrap();
     // go_duration reads no sign.
-    let duration = |text: &str| (text.starts_with('-'), go_duration(text.trim_start_matches('-')).unwrap());
+    let duration = |text: &str| {
+        (
+            text.starts_with('-'),
+            go_duration(text.trim_start_matches('-')).unwrap(),
+        )
+    };
     match kind {
         FlagKind::Bool => given == held,
         FlagKind::Duration => duration(given) == duration(held),
@@ -223,7 +325,11 @@ fn is_same(kind: FlagKind, given: &str, held: &str) -> bool {
 }
 
 /// The flag of this name that the command has.
-fn flag_named<'a>(catalogue: &'a Catalogue, invocation: &Invocation, name: &str) -> Option<&'a Flag> {
+fn flag_named<'a>(
+    catalogue: &'a Catalogue,
+    invocation: &Invocation,
+    name: &str,
+) -> Option<&'a Flag> {
     let lineage = catalogue.lineage(invocation.path()).unwrap();
     scope(&lineage).into_iter().find(|flag| flag.name == name)
 }
@@ -231,17 +337,29 @@ fn flag_named<'a>(catalogue: &'a Catalogue, invocation: &Invocation, name: &str)
 /// An oracle, built once for all runs: a package of a module in tools/.
 fn built(module: &str, package: &str) -> PathBuf {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/go-program");
-    let output = Command::new(script).args([module, package]).stderr(Stdio::inherit()).output().expect("tools/go-program starts");
-    assert!(output.status.success(), "{package} of tools/{module} is not built");
+    let output = Command::new(script)
+        .args([module, package])
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("tools/go-program starts");
+    assert!(
+        output.status.success(),
+        "{package} of tools/{module} is not built"
+    );
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end())
 }
 
 /// The tool's readings of these argvs.
 fn ask(oracle: &Path, argvs: &[Vec<String>]) -> Vec<Reading> {
-    // The environment that a catalogue is generated with: a child's, as far as the tree is concerned.
+    // The environment that a catalogue is generated with: a child's, as far as the tree is
+    // concerned.
     let mut child = Command::new(oracle)
         .env_clear()
-        .envs([("HOME", "/nonexistent"), ("KUBECTL_KUBERC", "false"), ("HELM_NO_PLUGINS", "1")])
+        .envs([
+            ("HOME", "/nonexistent"),
+            ("KUBECTL_KUBERC", "false"),
+            ("HELM_NO_PLUGINS", "1"),
+        ])
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -253,10 +371,14 @@ fn ask(oracle: &Path, argvs: &[Vec<String>]) -> Vec<Reading> {
     let readings: Vec<Reading> = thread::scope(|scope| {
         scope.spawn(move || {
             for argv in argvs {
-                writeln!(questions, "{}", serde_json::to_string(argv).unwrap()).expect("the oracle reads");
+                writeln!(questions, "{}", serde_json::to_string(argv).unwrap())
+                    .expect("the oracle reads");
             }
         });
-        answers.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
+        answers
+            .lines()
+            .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
+            .collect()
     });
     assert!(child.wait().unwrap().success(), "the oracle failed");
     assert_eq!(readings.len(), argvs.len(), "an answer for each question");
@@ -266,12 +388,15 @@ fn ask(oracle: &Path, argvs: &[Vec<String>]) -> Vec<Reading> {
 /// The flags that a command accepts: its own, then its ancestors' persistent ones.
 fn scope<'a>(lineage: &[&'a CommandNode]) -> Vec<&'a Flag> {
     let (own, ancestors) = lineage.split_last().unwrap();
-    let inherited = ancestors.iter().rev().flat_map(|node| node.flags.iter().filter(|flag| flag.persistent));
+    let inherited = ancestors
+        .iter()
+        .rev()
+        .flat_map(|node| node.flags.iter().filter(|flag| flag.persistent));
     own.flags.iter().chain(inherited).collect()
 }
 
-/// Writes command lines: most of them legal, in every spelling that pflag knows, and some with words
-/// where no honest caller puts them.
+/// Writes command lines: most of them legal, in every spelling that pflag knows, and some with
+/// words where no honest caller puts them.
 struct Author<'a> {
     catalogue: &'a Catalogue,
     nodes: Vec<&'a CommandNode>,
@@ -291,9 +416,18 @@ impl Random for Author<'_> {
 impl<'a> Author<'a> {
     fn new(catalogue: &'a Catalogue, seed: u64) -> Self {
         let nodes: Vec<_> = catalogue.commands().collect();
-        let verbs = nodes.iter().flat_map(|node| node.aliases.iter().map(String::as_str).chain([node.name()])).collect();
+        let verbs = nodes
+            .iter()
+            .flat_map(|node| node.aliases.iter().map(String::as_str).chain([node.name()]))
+            .collect();
         let flags = nodes.iter().flat_map(|node| &node.flags).collect();
-        Self { catalogue, nodes, verbs, flags, state: seed.max(1) }
+        Self {
+            catalogue,
+            nodes,
+            verbs,
+            flags,
+            state: seed.max(1),
+        }
     }
 
     /// The words of one line.
@@ -301,7 +435,11 @@ impl<'a> Author<'a> {
         let node = self.pick(&self.nodes.clone());
         let lineage = self.catalogue.lineage(&node.path).unwrap();
         let flags = scope(&lineage);
-        let everywhere: Vec<_> = lineage[0].flags.iter().filter(|flag| flag.persistent).collect();
+        let everywhere: Vec<_> = lineage[0]
+            .flags
+            .iter()
+            .filter(|flag| flag.persistent)
+            .collect();
         let mut words = Vec::new();
         for step in &lineage[1..] {
             if self.chance(15) {
@@ -309,7 +447,14 @@ impl<'a> Author<'a> {
                 self.flag(flags, &mut words);
             }
             let names: Vec<&str> = step.aliases.iter().map(String::as_str).collect();
-            words.push(if !names.is_empty() && self.chance(40) { self.pick(&names) } else { step.name() }.to_owned());
+            words.push(
+                if !names.is_empty() && self.chance(40) {
+                    self.pick(&names)
+                } else {
+                    step.name()
+                }
+                .to_owned(),
+            );
         }
         for _ in 0..self.below(7) {
             if self.chance(if node.children.is_empty() { 60 } else { 95 }) {
@@ -361,7 +506,11 @@ impl<'a> Author<'a> {
 
     /// Letters of flags that take no value, for `-it` and `-Aojson`.
     fn group(&mut self, flags: &[&Flag]) -> String {
-        let letters: Vec<char> = flags.iter().filter(|flag| flag.value_if_bare.is_some()).filter_map(|flag| flag.shorthand).collect();
+        let letters: Vec<char> = flags
+            .iter()
+            .filter(|flag| flag.value_if_bare.is_some())
+            .filter_map(|flag| flag.shorthand)
+            .collect();
         if letters.is_empty() || !self.chance(40) {
             return String::new();
         }
@@ -375,14 +524,37 @@ impl<'a> Author<'a> {
             return self.any_word();
         }
         let values: &[&str] = match flag.kind {
-            FlagKind::Bool => &["true", "false", "1", "0", "t", "f", "T", "F", "TRUE", "FALSE", "True", "False"],
-            FlagKind::Duration => &["0", "1s", "1m30s", "1.5h", "250ms", ".5s", "1.s", "-1s", "1h1h", "7us", "3µs", "1ns"],
+            FlagKind::Bool => &[
+                "true", "false", "1", "0", "t", "f", "T", "F", "TRUE", "FALSE", "True", "False",
+            ],
+            FlagKind::Duration => &[
+                "0", "1s", "1m30s", "1.5h", "250ms", ".5s", "1.s", "-1s", "1h1h", "7us", "3µs",
+                "1ns",
+            ],
             FlagKind::Float => &["0", "1.5", "-2", "1e3", ".5", "1.", "+1"],
-            FlagKind::Int => &["0", "1", "-1", "007", "08", "010", "2147483647", "-2147483648"],
+            FlagKind::Int => &[
+                "0",
+                "1",
+                "-1",
+                "007",
+                "08",
+                "010",
+                "2147483647",
+                "-2147483648",
+            ],
             FlagKind::Uint => &["0", "1", "007", "4294967295"],
             FlagKind::Text if flag.name == "namespace" => &["default", "web", "a-b", "0"],
             FlagKind::IntList => &["1", "1,2", "-1", "a", "1,b", "", "010", "1,,2"],
-            FlagKind::List => &["a", "a,b", "a,b,c=d", "", "pods,services", "a,,b", "\"a,b\"", "x,-"],
+            FlagKind::List => &[
+                "a",
+                "a,b",
+                "a,b,c=d",
+                "",
+                "pods,services",
+                "a,,b",
+                "\"a,b\"",
+                "x,-",
+            ],
             FlagKind::Text => match &flag.value_if_bare {
                 Some(bare) if self.chance(50) => return bare.clone(),
                 _ if self.chance(30) => return self.any_word(),
@@ -438,7 +610,10 @@ impl<'a> Author<'a> {
             0 => self.pick(&self.verbs.clone()).to_owned(),
             1 => format!("--{}", self.pick(&self.flags.clone()).name),
             2 => format!("--{}=x", self.pick(&self.flags.clone()).name),
-            3 => format!("-{}", self.pick(&self.flags.clone()).shorthand.unwrap_or('h')),
+            3 => format!(
+                "-{}",
+                self.pick(&self.flags.clone()).shorthand.unwrap_or('h')
+            ),
             _ => self
                 .pick(&[
                     "",

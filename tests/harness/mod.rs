@@ -4,7 +4,10 @@
 //! `AIRLOCK_TEST_DEMO` (the demo cluster's program). Without them a test fails; none is skipped.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
-#![allow(clippy::disallowed_methods, reason = "tests start processes and connect")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests start processes and connect"
+)]
 
 use std::{
     env, fs,
@@ -35,7 +38,8 @@ pub struct Cluster {
     _child: Child,
 }
 
-/// An Argo CD beside the cluster that it manages. It has the Application `shop`, synced into the namespace `shop`.
+/// An Argo CD beside the cluster that it manages. It has the Application `shop`, synced into the
+/// namespace `shop`.
 pub struct Argocd {
     pub server: SocketAddr,
     /// Of the account `agent`, which may read everything and sync.
@@ -46,7 +50,11 @@ pub struct Argocd {
 
 /// The folder with the real tools.
 pub fn tools() -> PathBuf {
-    PathBuf::from(env::var_os("AIRLOCK_TEST_BIN").expect("AIRLOCK_TEST_BIN is not set: run `make test`, or set it to `tools/build --bin`"))
+    PathBuf::from(
+        env::var_os("AIRLOCK_TEST_BIN").expect(
+            "AIRLOCK_TEST_BIN is not set: run `make test`, or set it to `tools/build --bin`",
+        ),
+    )
 }
 
 /// The same where every user may run them: the cache of tools lies under a private home.
@@ -54,13 +62,31 @@ pub fn public_tools() -> &'static Path {
     static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
     FOLDER
         .get_or_init(|| {
-            let folder = tempfile::Builder::new().prefix("airlock-test-tools-").tempdir().unwrap();
-            fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+            let folder = tempfile::Builder::new()
+                .prefix("airlock-test-tools-")
+                .tempdir()
+                .unwrap();
+            fs::set_permissions(
+                folder.path(),
+                std::os::unix::fs::PermissionsExt::from_mode(0o755),
+            )
+            .unwrap();
             fs::create_dir(folder.path().join("helpers")).unwrap();
             fs::create_dir(folder.path().join("filters")).unwrap();
-            let filters = ["filters/busybox", "filters/column", "filters/gojq", "filters/yq"];
-            for tool in ["kubectl", "helm", "istioctl", "argocd", "helpers/diff"].into_iter().chain(filters) {
-                let (from, to) = (fs::canonicalize(tools().join(tool)).unwrap(), folder.path().join(tool));
+            let filters = [
+                "filters/busybox",
+                "filters/column",
+                "filters/gojq",
+                "filters/yq",
+            ];
+            for tool in ["kubectl", "helm", "istioctl", "argocd", "helpers/diff"]
+                .into_iter()
+                .chain(filters)
+            {
+                let (from, to) = (
+                    fs::canonicalize(tools().join(tool)).unwrap(),
+                    folder.path().join(tool),
+                );
                 // A second name, or a copy on another file system.
                 if fs::hard_link(&from, &to).is_err() {
                     fs::copy(&from, &to).unwrap();
@@ -77,7 +103,11 @@ pub fn probe() -> &'static PathBuf {
     &FOLDER
         .get_or_init(|| {
             let folder = tempfile::tempdir().unwrap();
-            fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+            fs::set_permissions(
+                folder.path(),
+                std::os::unix::fs::PermissionsExt::from_mode(0o755),
+            )
+            .unwrap();
             let built = Command::new("go")
                 .args(["build", "-trimpath", "-o"])
                 .arg(folder.path().join("kubectl"))
@@ -97,7 +127,8 @@ pub fn probe() -> &'static PathBuf {
         .1
 }
 
-/// A launcher in the place of a restricted pod: user 65532, no capability, a container's seccomp profile.
+/// A launcher in the place of a restricted pod: user 65532, no capability, a container's seccomp
+/// profile.
 pub fn restricted_pod() -> Command {
     let mut command = Command::new(probe().join("kubectl"));
     command.args(["restricted", "65532"]);
@@ -125,17 +156,26 @@ impl Relay {
     /// As far away as a way and back takes `round_trip`, which is also what a connection takes.
     pub fn far(server: SocketAddr, round_trip: Duration) -> Self {
         let listener = TcpListener::bind((own_address(), 0)).unwrap();
-        let relay = Self { address: listener.local_addr().unwrap(), counts: Arc::default() };
+        let relay = Self {
+            address: listener.local_addr().unwrap(),
+            counts: Arc::default(),
+        };
         let counts = Arc::clone(&relay.counts);
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (Ok(here), Ok(there)) = (stream, TcpStream::connect(server)) else { continue };
+                let (Ok(here), Ok(there)) = (stream, TcpStream::connect(server)) else {
+                    continue;
+                };
                 counts.0.fetch_add(1, Ordering::Relaxed);
                 let [from, to] = [&here, &there].map(|stream| stream.try_clone().unwrap());
                 let answered = Arc::clone(&counts);
                 let until = Instant::now() + round_trip;
-                carry(from, to, round_trip / 2, move |_| thread::sleep(until.saturating_duration_since(Instant::now())));
-                carry(there, here, round_trip / 2, move |bytes| _ = answered.1.fetch_add(bytes, Ordering::Relaxed));
+                carry(from, to, round_trip / 2, move |_| {
+                    thread::sleep(until.saturating_duration_since(Instant::now()))
+                });
+                carry(there, here, round_trip / 2, move |bytes| {
+                    _ = answered.1.fetch_add(bytes, Ordering::Relaxed)
+                });
             }
         });
         relay
@@ -153,13 +193,21 @@ impl Relay {
 }
 
 /// Carries what one side says to the other, `late`; `heard` is told how much it is.
-fn carry(mut from: TcpStream, mut to: TcpStream, late: Duration, heard: impl Fn(usize) + Send + 'static) {
+fn carry(
+    mut from: TcpStream,
+    mut to: TcpStream,
+    late: Duration,
+    heard: impl Fn(usize) + Send + 'static,
+) {
     let (sender, receiver) = mpsc::channel::<(Instant, Vec<u8>)>();
     thread::spawn(move || {
         let mut bytes = [0; 16 * 1024];
         while let Ok(read @ 1..) = from.read(&mut bytes) {
             heard(read);
-            if sender.send((Instant::now() + late, bytes[..read].to_vec())).is_err() {
+            if sender
+                .send((Instant::now() + late, bytes[..read].to_vec()))
+                .is_err()
+            {
                 break;
             }
         }
@@ -190,10 +238,14 @@ pub fn full_cluster() -> &'static Cluster {
 
 /// The Argo CD of [`full_cluster`].
 pub fn argocd() -> &'static Argocd {
-    full_cluster().argocd.as_ref().expect("the demo cluster has Argo CD")
+    full_cluster()
+        .argocd
+        .as_ref()
+        .expect("the demo cluster has Argo CD")
 }
 
-/// The cluster with an istiod, whose pod takes forwarded ports; istioctl needs its `admin` kubeconfig for that.
+/// The cluster with an istiod, whose pod takes forwarded ports; istioctl needs its `admin`
+/// kubeconfig for that.
 pub fn istio() -> &'static Cluster {
     full_cluster()
 }
@@ -209,7 +261,10 @@ impl Cluster {
         let text = fs::read_to_string(kubeconfig).unwrap();
         let server = format!("server: https://{}\n", self.server);
         assert!(text.contains(&server), "{text}");
-        text.replace(&server, &format!("server: https://{address}\n    tls-server-name: localhost\n"))
+        text.replace(
+            &server,
+            &format!("server: https://{address}\n    tls-server-name: localhost\n"),
+        )
     }
 
     fn start(options: &[&str]) -> Self {
@@ -225,8 +280,11 @@ impl Cluster {
             .spawn()
             .expect("the demo cluster starts");
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let told: Value = serde_json::from_str(&line).expect("the demo cluster says that it is ready");
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let told: Value =
+            serde_json::from_str(&line).expect("the demo cluster says that it is ready");
         let text = |key: &str| told[key].as_str().unwrap().to_owned();
         let argocd = told.get("argocd").map(|told| Argocd {
             server: told["server"].as_str().unwrap().parse().unwrap(),
@@ -234,7 +292,11 @@ impl Cluster {
             ca: told["ca"].as_str().unwrap().to_owned(),
         });
         Self {
-            server: text("server").strip_prefix("https://").unwrap().parse().unwrap(),
+            server: text("server")
+                .strip_prefix("https://")
+                .unwrap()
+                .parse()
+                .unwrap(),
             admin: text("admin_kubeconfig").into(),
             view: text("view_kubeconfig").into(),
             argocd,
@@ -252,7 +314,9 @@ pub fn base64_of(path: &Path) -> String {
 /// An address of this host that is not loopback: for such a server a tool asks its proxy.
 pub fn own_address() -> IpAddr {
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-    socket.connect("192.0.2.1:9").expect("this test needs a network interface besides loopback; nothing is sent through it");
+    socket
+        .connect("192.0.2.1:9")
+        .expect("this test needs a network interface besides loopback; nothing is sent through it");
     socket.local_addr().unwrap().ip()
 }
 
@@ -279,7 +343,15 @@ pub struct Server {
 impl Server {
     /// Starts a server with the real tools, open to the demo cluster.
     pub fn start() -> Self {
-        Self::with(&["--tools-dir", tools().to_str().unwrap(), "--egress-allow", &cluster().server.to_string()], None)
+        Self::with(
+            &[
+                "--tools-dir",
+                tools().to_str().unwrap(),
+                "--egress-allow",
+                &cluster().server.to_string(),
+            ],
+            None,
+        )
     }
 
     /// Starts a server with these flags, as this user (`None`: whoever runs the tests), and waits
@@ -292,34 +364,71 @@ impl Server {
 
     /// Starts a server and waits until it answers at all.
     pub fn starting(flags: &[&str], user: Option<u32>) -> Self {
-        let work = tempfile::Builder::new().prefix("airlock-test-").tempdir_in(memory()).unwrap();
-        fs::set_permissions(work.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let work = tempfile::Builder::new()
+            .prefix("airlock-test-")
+            .tempdir_in(memory())
+            .unwrap();
+        fs::set_permissions(
+            work.path(),
+            std::os::unix::fs::PermissionsExt::from_mode(0o777),
+        )
+        .unwrap();
         Self::starting_in(work, flags, user)
     }
 
     /// Starts a server as root with these capabilities only, and waits until kubectl is available.
     pub fn with_capabilities(capabilities: &str, flags: &[&str]) -> Self {
-        let work = tempfile::Builder::new().prefix("airlock-test-").tempdir_in(memory()).unwrap();
-        fs::set_permissions(work.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let work = tempfile::Builder::new()
+            .prefix("airlock-test-")
+            .tempdir_in(memory())
+            .unwrap();
+        fs::set_permissions(
+            work.path(),
+            std::os::unix::fs::PermissionsExt::from_mode(0o777),
+        )
+        .unwrap();
         Self::with_capabilities_in(work, capabilities, flags)
     }
 
     /// The same, in a work directory of an earlier server.
-    pub fn with_capabilities_in(work: tempfile::TempDir, capabilities: &str, flags: &[&str]) -> Self {
+    pub fn with_capabilities_in(
+        work: tempfile::TempDir,
+        capabilities: &str,
+        flags: &[&str],
+    ) -> Self {
         let mut command = Command::new("setpriv");
-        command.args(["--inh-caps=-all", &format!("--bounding-set=-all,{capabilities}")]).arg(program());
+        command
+            .args([
+                "--inh-caps=-all",
+                &format!("--bounding-set=-all,{capabilities}"),
+            ])
+            .arg(program());
         let server = Self::run(command, work, flags);
         server.wait_for("/ready");
         server
     }
 
-    /// Starts a server that logs everything at `level`, may dump core into its work directory, and waits
-    /// until kubectl is available.
+    /// Starts a server that logs everything at `level`, may dump core into its work directory, and
+    /// waits until kubectl is available.
     pub fn with_log(level: &str, flags: &[&str]) -> Self {
-        let work = tempfile::Builder::new().prefix("airlock-test-").tempdir_in(memory()).unwrap();
-        fs::set_permissions(work.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let work = tempfile::Builder::new()
+            .prefix("airlock-test-")
+            .tempdir_in(memory())
+            .unwrap();
+        fs::set_permissions(
+            work.path(),
+            std::os::unix::fs::PermissionsExt::from_mode(0o777),
+        )
+        .unwrap();
         let mut command = Command::new("prlimit");
-        command.args(["--core=unlimited:unlimited", "env", &format!("AIRLOCK_LOG={level}")]).arg(program()).current_dir(work.path());
+        command
+            .args([
+                "--core=unlimited:unlimited",
+                "env",
+                &format!("AIRLOCK_LOG={level}"),
+            ])
+            .arg(program())
+            .current_dir(work.path());
         let server = Self::run(command, work, flags);
         server.wait_for("/ready");
         server
@@ -334,11 +443,18 @@ impl Server {
         Self::run(command, work, flags)
     }
 
-    /// Starts a server by a program that is given the server's path and arguments behind its own, and waits
-    /// until kubectl is available.
+    /// Starts a server by a program that is given the server's path and arguments behind its own,
+    /// and waits until kubectl is available.
     pub fn behind(mut launcher: Command, flags: &[&str]) -> Self {
-        let work = tempfile::Builder::new().prefix("airlock-test-").tempdir_in(memory()).unwrap();
-        fs::set_permissions(work.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let work = tempfile::Builder::new()
+            .prefix("airlock-test-")
+            .tempdir_in(memory())
+            .unwrap();
+        fs::set_permissions(
+            work.path(),
+            std::os::unix::fs::PermissionsExt::from_mode(0o777),
+        )
+        .unwrap();
         launcher.arg(program());
         let server = Self::run(launcher, work, flags);
         server.wait_for("/ready");
@@ -358,21 +474,43 @@ impl Server {
         Self::run_in(command, work, Some(&path), flags)
     }
 
-    fn run_in(mut command: Command, work: tempfile::TempDir, work_dir: Option<&Path>, flags: &[&str]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    fn run_in(
+        mut command: Command,
+        work: tempfile::TempDir,
+        work_dir: Option<&Path>,
+        flags: &[&str],
+    ) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let logs = env::temp_dir();
-        let (audit, log) = (logs.join(format!("airlock-test-{port}.audit")), logs.join(format!("airlock-test-{port}.log")));
+        let (audit, log) = (
+            logs.join(format!("airlock-test-{port}.audit")),
+            logs.join(format!("airlock-test-{port}.log")),
+        );
         command
             .arg("serve")
             .args(["--listen", &address.to_string()])
-            .args(work_dir.iter().flat_map(|path| [Path::new("--work-dir"), *path]))
+            .args(
+                work_dir
+                    .iter()
+                    .flat_map(|path| [Path::new("--work-dir"), *path]),
+            )
             .args(flags)
             .env_clear()
             .stdin(Stdio::null())
             .stdout(fs::File::create(&audit).unwrap())
             .stderr(fs::File::create(&log).unwrap());
-        let server = Self { address, work, child: command.spawn().expect("the server starts"), audit, log };
+        let server = Self {
+            address,
+            work,
+            child: command.spawn().expect("the server starts"),
+            audit,
+            log,
+        };
         server.wait_for("/health");
         server
     }
@@ -402,7 +540,15 @@ impl Server {
     /// `POST /tools/kubectl` with a command and a kubeconfig in its header.
     pub fn kubectl(&self, command: &str, kubeconfig: &str) -> Reply {
         let body = serde_json::json!({ "command": command }).to_string();
-        self.send("POST", "/tools/kubectl", &[("Content-Type", "application/json"), ("X-Kubeconfig", kubeconfig)], body.as_bytes())
+        self.send(
+            "POST",
+            "/tools/kubectl",
+            &[
+                ("Content-Type", "application/json"),
+                ("X-Kubeconfig", kubeconfig),
+            ],
+            body.as_bytes(),
+        )
     }
 
     /// Any request, whole.
@@ -414,11 +560,22 @@ impl Server {
     }
 
     /// Sends a request and returns the connection, its answer unread.
-    pub fn open(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
+    pub fn open(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
-        let mut head =
-            format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n", self.address, body.len());
+        stream
+            .set_read_timeout(Some(Duration::from_secs(120)))
+            .unwrap();
+        let mut head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n",
+            self.address,
+            body.len()
+        );
         for (name, value) in headers {
             head += &format!("{name}: {value}\r\n");
         }
@@ -429,24 +586,40 @@ impl Server {
 
     /// The audit's records.
     pub fn records(&self) -> Vec<Value> {
-        fs::read_to_string(&self.audit).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        fs::read_to_string(&self.audit)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     /// The processes below the server's spawner, but for tools that wait for a call.
     pub fn children(&self) -> Vec<u32> {
-        self.all_children().into_iter().filter(|pid| !waits(*pid)).collect()
+        self.all_children()
+            .into_iter()
+            .filter(|pid| !waits(*pid))
+            .collect()
     }
 
     /// The tools that wait for a call.
     pub fn waiting(&self) -> Vec<u32> {
-        self.all_children().into_iter().filter(|pid| waits(*pid)).collect()
+        self.all_children()
+            .into_iter()
+            .filter(|pid| waits(*pid))
+            .collect()
     }
 
     /// Waits until no call runs and so many tools wait, as the server knows, too; those that do.
     pub fn keeps_waiting(&self, count: usize) -> Vec<u32> {
         let told = || String::from_utf8(self.get("/metrics").body).unwrap();
-        let is_told = || told().lines().any(|line| line == format!("airlock_warm {count}"));
-        eventually("as many tools wait", || is_told() && self.children().is_empty() && self.waiting().len() == count);
+        let is_told = || {
+            told()
+                .lines()
+                .any(|line| line == format!("airlock_warm {count}"))
+        };
+        eventually("as many tools wait", || {
+            is_told() && self.children().is_empty() && self.waiting().len() == count
+        });
         self.waiting()
     }
 
@@ -461,20 +634,37 @@ impl Server {
     }
 
     fn all_children(&self) -> Vec<u32> {
-        descendants(self.pid()).into_iter().flat_map(descendants).collect()
+        descendants(self.pid())
+            .into_iter()
+            .flat_map(descendants)
+            .collect()
     }
 
     /// The directories of requests that are there now, but for those of tools that wait for one.
     pub fn workspaces(&self) -> Vec<PathBuf> {
-        let empty: Vec<PathBuf> = self.waiting().into_iter().filter_map(workspace_of).collect();
-        let Ok(servers) = fs::read_dir(self.work.path()) else { return Vec::new() };
-        let requests = servers.flatten().flat_map(|server| fs::read_dir(server.path()).into_iter().flatten().flatten());
-        requests.map(|entry| entry.path()).filter(|path| path.is_dir() && !empty.contains(path)).collect()
+        let empty: Vec<PathBuf> = self
+            .waiting()
+            .into_iter()
+            .filter_map(workspace_of)
+            .collect();
+        let Ok(servers) = fs::read_dir(self.work.path()) else {
+            return Vec::new();
+        };
+        let requests = servers
+            .flatten()
+            .flat_map(|server| fs::read_dir(server.path()).into_iter().flatten().flatten());
+        requests
+            .map(|entry| entry.path())
+            .filter(|path| path.is_dir() && !empty.contains(path))
+            .collect()
     }
 
     /// Sends SIGTERM and waits for the end; returns the exit status.
     pub fn stop(mut self) -> std::process::ExitStatus {
-        Command::new("kill").arg(self.pid().to_string()).status().unwrap();
+        Command::new("kill")
+            .arg(self.pid().to_string())
+            .status()
+            .unwrap();
         self.child.wait().unwrap()
     }
 }
@@ -499,11 +689,21 @@ pub struct Reply {
 impl Reply {
     /// Reads what a server sent until it closed the connection.
     pub fn parse(bytes: &[u8]) -> Self {
-        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(bytes.len());
+        let end = bytes
+            .windows(4)
+            .position(|window| window == b"\r\n\r\n")
+            .unwrap_or(bytes.len());
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .unwrap_or(0);
         let mut body = bytes.get(end + 4..).unwrap_or_default().to_vec();
-        if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+        if head
+            .to_ascii_lowercase()
+            .contains("transfer-encoding: chunked")
+        {
             body = unchunked(&body);
         }
         Self { status, head, body }
@@ -511,7 +711,13 @@ impl Reply {
 
     /// The body as JSON.
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {} {}", self.head, String::from_utf8_lossy(&self.body)))
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| {
+            panic!(
+                "no JSON: {} {}",
+                self.head,
+                String::from_utf8_lossy(&self.body)
+            )
+        })
     }
 
     /// A text member of the body.
@@ -523,7 +729,8 @@ impl Reply {
 fn unchunked(mut body: &[u8]) -> Vec<u8> {
     let mut whole = Vec::new();
     while let Some(line) = body.windows(2).position(|window| window == b"\r\n") {
-        let size = usize::from_str_radix(String::from_utf8_lossy(&body[..line]).trim(), 16).unwrap_or(0);
+        let size =
+            usize::from_str_radix(String::from_utf8_lossy(&body[..line]).trim(), 16).unwrap_or(0);
         if size == 0 {
             break;
         }
@@ -538,8 +745,15 @@ pub fn program() -> &'static Path {
     static COPY: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     &COPY
         .get_or_init(|| {
-            let folder = tempfile::Builder::new().prefix("airlock-test-bin-").tempdir().unwrap();
-            fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+            let folder = tempfile::Builder::new()
+                .prefix("airlock-test-bin-")
+                .tempdir()
+                .unwrap();
+            fs::set_permissions(
+                folder.path(),
+                std::os::unix::fs::PermissionsExt::from_mode(0o755),
+            )
+            .unwrap();
             let path = folder.path().join("kube-airlock");
             fs::copy(env!("CARGO_BIN_EXE_kube-airlock"), &path).unwrap();
             (folder, path)
@@ -547,29 +761,47 @@ pub fn program() -> &'static Path {
         .1
 }
 
-/// Whether a tool waits for its request: the descriptor that it gets it by is open. Once it has it, it is closed or no
-/// helper's any more.
+/// Whether a tool waits for its request: the descriptor that it gets it by is open. Once it has it,
+/// it is closed or no helper's any more.
 fn waits(pid: u32) -> bool {
     const O_CLOEXEC: u32 = 0o2_000_000;
     let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/201")).unwrap_or_default();
-    let flags = info.lines().find_map(|line| u32::from_str_radix(line.strip_prefix("flags:")?.trim(), 8).ok());
+    let flags = info
+        .lines()
+        .find_map(|line| u32::from_str_radix(line.strip_prefix("flags:")?.trim(), 8).ok());
     flags.is_some_and(|flags| flags & O_CLOEXEC == 0)
 }
 
 /// The directory that a tool was started with.
 pub fn workspace_of(pid: u32) -> Option<PathBuf> {
     let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
-    let variable = environment.split(|byte| *byte == 0).find_map(|variable| variable.strip_prefix(b"KUBECONFIG="))?;
-    Path::new(std::str::from_utf8(variable).ok()?).parent().map(Path::to_owned)
+    let variable = environment
+        .split(|byte| *byte == 0)
+        .find_map(|variable| variable.strip_prefix(b"KUBECONFIG="))?;
+    Path::new(std::str::from_utf8(variable).ok()?)
+        .parent()
+        .map(Path::to_owned)
 }
 
 /// The processes whose parent is `pid`, zombies included.
 pub fn descendants(pid: u32) -> Vec<u32> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let Some(child) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-        let Ok(stat) = fs::read_to_string(format!("/proc/{child}/stat")) else { continue };
-        let parent = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)).and_then(|parent| parent.parse::<u32>().ok());
+        let Some(child) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<u32>().ok())
+        else {
+            continue;
+        };
+        let Ok(stat) = fs::read_to_string(format!("/proc/{child}/stat")) else {
+            continue;
+        };
+        let parent = stat
+            .rsplit(") ")
+            .next()
+            .and_then(|rest| rest.split(' ').nth(1))
+            .and_then(|parent| parent.parse::<u32>().ok());
         if parent == Some(pid) {
             found.push(child);
         }
@@ -577,8 +809,8 @@ pub fn descendants(pid: u32) -> Vec<u32> {
     found
 }
 
-/// What of a process should not grow: open descriptors, and resident memory of its own in KiB. A page of its program that
-/// is read for the first time is none.
+/// What of a process should not grow: open descriptors, and resident memory of its own in KiB. A
+/// page of its program that is read for the first time is none.
 pub fn held(pid: u32) -> (usize, usize) {
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
     let of = |key: &str| memory_of(pid, key).unwrap_or(0);
@@ -588,7 +820,13 @@ pub fn held(pid: u32) -> (usize, usize) {
 /// What of a process's memory is so, in KiB (proc_pid_status(5)).
 pub fn memory_of(pid: u32, key: &str) -> Option<usize> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix(key)?.split_whitespace().next()?.parse().ok())
+    status.lines().find_map(|line| {
+        line.strip_prefix(key)?
+            .split_whitespace()
+            .next()?
+            .parse()
+            .ok()
+    })
 }
 
 /// Has `VmHWM:`, the most that a process ever held, begin anew.
@@ -599,7 +837,12 @@ pub fn forget_peak(pid: u32) {
 /// The administrator's kubectl, by itself; whether it succeeded.
 pub fn as_admin(arguments: &[&str], input: &str) -> bool {
     let mut command = Command::new(tools().join("kubectl"));
-    command.args(arguments).env("KUBECONFIG", &cluster().admin).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .args(arguments)
+        .env("KUBECONFIG", &cluster().admin)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes()); // not every command reads it
     child.wait().unwrap().success()
@@ -609,17 +852,31 @@ pub fn as_admin(arguments: &[&str], input: &str) -> bool {
 pub fn eventually(what: &str, holds: impl Fn() -> bool) {
     let started = Instant::now();
     while !holds() {
-        assert!(started.elapsed() < Duration::from_secs(30), "{what} never came true");
+        assert!(
+            started.elapsed() < Duration::from_secs(30),
+            "{what} never came true"
+        );
         thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// What a process has had of the processors, and what the children had that it has waited for (proc_pid_stat(5)).
+/// What a process has had of the processors, and what the children had that it has waited for
+/// (proc_pid_stat(5)).
 pub fn processor_time(pid: u32) -> (Duration, Duration) {
     const TICKS_PER_SECOND: u64 = 100; // sysconf(_SC_CLK_TCK) of every Linux
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields: Vec<u64> = text.rsplit(") ").next().unwrap_or_default().split(' ').map(|field| field.parse().unwrap_or(0)).collect();
-    let time = |first: usize| Duration::from_millis(fields.iter().skip(first).take(2).sum::<u64>() * 1000 / TICKS_PER_SECOND);
+    let fields: Vec<u64> = text
+        .rsplit(") ")
+        .next()
+        .unwrap_or_default()
+        .split(' ')
+        .map(|field| field.parse().unwrap_or(0))
+        .collect();
+    let time = |first: usize| {
+        Duration::from_millis(
+            fields.iter().skip(first).take(2).sum::<u64>() * 1000 / TICKS_PER_SECOND,
+        )
+    };
     (time(11), time(13))
 }
 
@@ -630,5 +887,9 @@ pub fn is_root() -> bool {
 
 fn memory() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
-    if memory.is_dir() { memory } else { env::temp_dir() }
+    if memory.is_dir() {
+        memory
+    } else {
+        env::temp_dir()
+    }
 }

@@ -1,4 +1,5 @@
-//! What an API server has is found once for each caller and its credentials, and then known for a while.
+//! What an API server has is found once for each caller and its credentials, and then known for a
+//! while.
 
 use std::fs;
 
@@ -36,25 +37,62 @@ impl Bed {
     fn new(settings: &str) -> Self {
         let relay = Relay::to(cluster().server);
         let folder = tempfile::tempdir().unwrap();
-        fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        fs::set_permissions(
+            folder.path(),
+            std::os::unix::fs::PermissionsExt::from_mode(0o755),
+        )
+        .unwrap();
         let [(one, of_one), (two, of_two)] = [token("one", &[]), token("two", &[])];
-        let (policy, config) = (folder.path().join("policy.toml"), folder.path().join("airlock.toml"));
+        let (policy, config) = (
+            folder.path().join("policy.toml"),
+            folder.path().join("airlock.toml"),
+        );
         fs::write(&policy, READS).unwrap();
-        let text = format!("policy = [{policy:?}]\n[kubeconfig]\nallow_tls_server_name = true\n{of_one}\n{of_two}\n{settings}");
+        let text = format!(
+            "policy = [{policy:?}]\n[kubeconfig]\nallow_tls_server_name = true\n{of_one}\n{of_two}\n{settings}"
+        );
         fs::write(&config, text).unwrap();
         let (tools, allowed) = (public_tools().to_str().unwrap(), relay.address.to_string());
-        let flags = ["--config", config.to_str().unwrap(), "--tools-dir", tools, "--egress-allow", &allowed];
+        let flags = [
+            "--config",
+            config.to_str().unwrap(),
+            "--tools-dir",
+            tools,
+            "--egress-allow",
+            &allowed,
+        ];
         let server = Server::with(&flags, None);
         let kubeconfig = cluster().admin_at(relay.address);
-        Self { server, relay, callers: [one, two], kubeconfig, _folder: folder }
+        Self {
+            server,
+            relay,
+            callers: [one, two],
+            kubeconfig,
+            _folder: folder,
+        }
     }
 
-    /// What a call prints, and how many bytes the API server answered with, once a tool waits for it.
+    /// What a call prints, and how many bytes the API server answered with, once a tool waits for
+    /// it.
     fn call(&self, caller: usize, kubeconfig: &str, command: &str) -> (String, usize) {
-        let (authorization, kubeconfig) = (format!("Bearer {}", self.callers[caller]), BASE64_STANDARD.encode(kubeconfig));
-        let headers = [("Content-Type", "application/json"), ("Authorization", &authorization), ("X-Kubeconfig", &kubeconfig)];
+        let (authorization, kubeconfig) = (
+            format!("Bearer {}", self.callers[caller]),
+            BASE64_STANDARD.encode(kubeconfig),
+        );
+        let headers = [
+            ("Content-Type", "application/json"),
+            ("Authorization", &authorization),
+            ("X-Kubeconfig", &kubeconfig),
+        ];
         let before = self.relay.answered();
-        let reply = self.server.send("POST", "/tools/kubectl", &headers, serde_json::json!({ "command": command }).to_string().as_bytes());
+        let reply = self.server.send(
+            "POST",
+            "/tools/kubectl",
+            &headers,
+            serde_json::json!({ "command": command })
+                .to_string()
+                .as_bytes(),
+        );
         assert_eq!(reply.json()["success"], true, "{command}: {}", reply.json());
         self.server.keeps_waiting(2);
         (reply.text("output"), self.relay.answered() - before)
@@ -74,11 +112,15 @@ fn the_next_call_with_the_same_credentials_need_not_ask_what_there_is() {
     // Another caller with the same, and the same caller with another.
     assert!(get(1, &bed.kubeconfig) * 10 > finds * 9);
     assert!(get(0, &cluster().at(&cluster().view, bed.relay.address)) * 10 > finds * 9);
-    assert!(get(0, &format!("# the same\n{}", bed.kubeconfig)) * 2 < finds, "the tool is given the same");
+    assert!(
+        get(0, &format!("# the same\n{}", bed.kubeconfig)) * 2 < finds,
+        "the tool is given the same"
+    );
     let metrics = bed.server.get("/metrics").body;
     let metrics = String::from_utf8_lossy(&metrics);
     assert!(
-        metrics.contains(r#"airlock_discovery_total{found="kept"} 2"#) && metrics.contains(r#"airlock_discovery_total{found="new"} 3"#)
+        metrics.contains(r#"airlock_discovery_total{found="kept"} 2"#)
+            && metrics.contains(r#"airlock_discovery_total{found="new"} 3"#)
     );
 }
 
@@ -102,7 +144,9 @@ struct Gadgets;
 impl Gadgets {
     fn make() -> Self {
         assert!(as_admin(&["create", "-f", "-"], GADGETS));
-        eventually("it is served", || as_admin(&["get", "gadgets.v1.airlock.test"], ""));
+        eventually("it is served", || {
+            as_admin(&["get", "gadgets.v1.airlock.test"], "")
+        });
         Self
     }
 }
@@ -115,13 +159,23 @@ impl Drop for Gadgets {
 
 #[test]
 fn the_operator_says_for_how_long() {
-    for settings in ["[warm]\ndiscovery = \"0\"\n", "[warm]\ndiscovery = \"1ms\"\n"] {
+    for settings in [
+        "[warm]\ndiscovery = \"0\"\n",
+        "[warm]\ndiscovery = \"1ms\"\n",
+    ] {
         let bed = Bed::new(settings);
         let [_, finds, again] = [(); 3].map(|()| bed.call(0, &bed.kubeconfig, "get pods").1);
         assert!(again * 10 > finds * 9, "{settings}: {finds}, {again}");
         let metrics = String::from_utf8(bed.server.get("/metrics").body).unwrap();
-        let asked = metrics.lines().filter(|line| line.starts_with("airlock_discovery_total")).collect::<Vec<_>>();
-        let expected: &[&str] = if settings.contains("\"0\"") { &[] } else { &[r#"airlock_discovery_total{found="new"} 2"#] };
+        let asked = metrics
+            .lines()
+            .filter(|line| line.starts_with("airlock_discovery_total"))
+            .collect::<Vec<_>>();
+        let expected: &[&str] = if settings.contains("\"0\"") {
+            &[]
+        } else {
+            &[r#"airlock_discovery_total{found="new"} 2"#]
+        };
         assert_eq!(asked, expected, "{settings}");
     }
 }

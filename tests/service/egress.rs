@@ -27,7 +27,14 @@ fn server(relay: SocketAddr, policy: Option<&str>) -> (Server, tempfile::TempDir
     fs::write(&config, text).unwrap();
     std::os::unix::fs::chown(folder.path(), Some(65532), None).unwrap_or_default();
     let (tools, relay) = (tools(), relay.to_string());
-    let flags = ["--tools-dir", tools.to_str().unwrap(), "--egress-allow", &relay, "--config", config.to_str().unwrap()];
+    let flags = [
+        "--tools-dir",
+        tools.to_str().unwrap(),
+        "--egress-allow",
+        &relay,
+        "--config",
+        config.to_str().unwrap(),
+    ];
     (Server::with(&flags, None), folder)
 }
 
@@ -65,7 +72,11 @@ fn the_tools_reach_their_cluster_through_the_tunnel() {
         ("kubectl", "get pods -A", "web-0"),
         ("kubectl", "describe pod web-0", "Node:"),
         ("kubectl", "logs web-0 --tail=2", "GET"),
-        ("kubectl", "exec web-0 -- echo through-the-tunnel", "through-the-tunnel"),
+        (
+            "kubectl",
+            "exec web-0 -- echo through-the-tunnel",
+            "through-the-tunnel",
+        ),
         ("kubectl", "rollout status statefulset/web --timeout=5s", ""),
         ("kubectl", "create configmap airlock-tunnel", "created"),
         ("kubectl", "delete configmap airlock-tunnel", "deleted"),
@@ -73,8 +84,17 @@ fn the_tools_reach_their_cluster_through_the_tunnel() {
         ("istioctl", "analyze -A", ""),
     ] {
         let reply = super::run(&server, tool, command, &kubeconfig);
-        assert_eq!((reply.status, reply.json()["success"].as_bool()), (200, Some(true)), "{tool} {command}: {}", reply.json());
-        assert!(reply.text("output").contains(expected), "{tool} {command}: {}", reply.text("output"));
+        assert_eq!(
+            (reply.status, reply.json()["success"].as_bool()),
+            (200, Some(true)),
+            "{tool} {command}: {}",
+            reply.json()
+        );
+        assert!(
+            reply.text("output").contains(expected),
+            "{tool} {command}: {}",
+            reply.text("output")
+        );
     }
     assert!(relay.connections() >= 9, "every answer came over the relay");
 }
@@ -86,14 +106,16 @@ type Answer = fn(&mut dyn Write, other: SocketAddr) -> io::Result<()>;
 fn hostile(answer: Answer, other: SocketAddr) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let key = PrivateKeyDer::Pkcs8(signing_key.serialize_der().into());
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![cert.der().clone()], key)
-        .unwrap();
+    let config =
+        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)
+            .unwrap();
     let config = Arc::new(config);
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
@@ -124,15 +146,29 @@ fn hostile(answer: Answer, other: SocketAddr) -> String {
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
 
 const HOSTILE: [(&str, Answer); 9] = [
-    ("redirects to another server", |out, other| write!(out, "HTTP/1.1 307 X\r\nLocation: https://{other}/\r\nContent-Length: 0\r\n\r\n")),
+    ("redirects to another server", |out, other| {
+        write!(
+            out,
+            "HTTP/1.1 307 X\r\nLocation: https://{other}/\r\nContent-Length: 0\r\n\r\n"
+        )
+    }),
     ("redirects to metadata", |out, _| {
-        write!(out, "HTTP/1.1 302 X\r\nLocation: http://169.254.169.254/latest/meta-data\r\nContent-Length: 0\r\n\r\n")
+        write!(
+            out,
+            "HTTP/1.1 302 X\r\nLocation: http://169.254.169.254/latest/meta-data\r\nContent-Length: 0\r\n\r\n"
+        )
     }),
     ("redirects to a name", |out, _| {
-        write!(out, "HTTP/1.1 301 X\r\nLocation: http://metadata.google.internal/\r\nContent-Length: 0\r\n\r\n")
+        write!(
+            out,
+            "HTTP/1.1 301 X\r\nLocation: http://metadata.google.internal/\r\nContent-Length: 0\r\n\r\n"
+        )
     }),
     ("never ends its body", |out, _| {
-        write!(out, "{HEAD}\r\n{{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"items\":[")?;
+        write!(
+            out,
+            "{HEAD}\r\n{{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"items\":["
+        )?;
         loop {
             out.write_all(&[b' '; 16 * 1024])?;
         }
@@ -153,7 +189,8 @@ const HOSTILE: [(&str, Answer); 9] = [
     }),
     ("sends a compressed bomb", |out, _| {
         write!(out, "{HEAD}Content-Encoding: gzip\r\n\r\n")?;
-        // A gzip header and one stored block of deflate after the other: what ends the child is not their ratio.
+        // A gzip header and one stored block of deflate after the other: what ends the child is not
+        // their ratio.
         out.write_all(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3])?;
         let mut block = vec![0, 0xff, 0xff, 0, 0];
         block.extend([b' '; 65_535]);
@@ -161,7 +198,12 @@ const HOSTILE: [(&str, Answer); 9] = [
             out.write_all(&block)?;
         }
     }),
-    ("sends malformed chunks", |out, _| write!(out, "{HEAD}Transfer-Encoding: chunked\r\n\r\nffffffffffffffff1\r\nx\r\n-5\r\n")),
+    ("sends malformed chunks", |out, _| {
+        write!(
+            out,
+            "{HEAD}Transfer-Encoding: chunked\r\n\r\nffffffffffffffff1\r\nx\r\n-5\r\n"
+        )
+    }),
     ("closes at once", |_, _| Ok(())),
 ];
 
@@ -169,7 +211,15 @@ const HOSTILE: [(&str, Answer); 9] = [
 fn a_hostile_server_gains_nothing() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     other.set_nonblocking(true).unwrap();
-    let server = Server::with(&["--tools-dir", tools().to_str().unwrap(), "--egress-allow", "127.0.0.1"], None);
+    let server = Server::with(
+        &[
+            "--tools-dir",
+            tools().to_str().unwrap(),
+            "--egress-allow",
+            "127.0.0.1",
+        ],
+        None,
+    );
     thread::scope(|scope| {
         for (what, answer) in HOSTILE {
             let (server, other) = (&server, other.local_addr().unwrap());
@@ -186,6 +236,8 @@ fn a_hostile_server_gains_nothing() {
         }
     });
     assert!(other.accept().is_err(), "nobody followed a redirect");
-    eventually("nothing is left", || server.children().is_empty() && server.workspaces().is_empty());
+    eventually("nothing is left", || {
+        server.children().is_empty() && server.workspaces().is_empty()
+    });
     assert_eq!(server.kubectl("version --client", "").status, 200);
 }

@@ -32,10 +32,16 @@ fn the_bare_argocd_reads_and_syncs_and_may_not_delete() {
     let _turn = SYNCS.lock().unwrap_or_else(PoisonError::into_inner);
     for (command, expected) in [("app diff shop", "")].into_iter().chain(ARGOCD_ANSWERS) {
         let (succeeded, output) = bare_argocd(command);
-        assert!(succeeded && output.contains(expected), "{command}: {output}");
+        assert!(
+            succeeded && output.contains(expected),
+            "{command}: {output}"
+        );
     }
     let (succeeded, output) = bare_argocd("app delete shop --yes");
-    assert!(!succeeded && output.contains("PermissionDenied"), "{output}");
+    assert!(
+        !succeeded && output.contains("PermissionDenied"),
+        "{output}"
+    );
 }
 
 /// What istioctl answers about a mesh, and words of each answer.
@@ -49,10 +55,19 @@ pub const ISTIOCTL_ANSWERS: [(&str, &str); 18] = [
     ("remote-clusters", "Kubernetes"),
     ("x internal-debug syncz", "istio_version"),
     ("admin log", "ads"),
-    ("proxy-config bootstrap web-0", "\"sidecar~10.0.0.7~web-0.default~default.svc.cluster.local\""),
-    ("proxy-config clusters web-0.default", "web.default.svc.cluster.local"),
+    (
+        "proxy-config bootstrap web-0",
+        "\"sidecar~10.0.0.7~web-0.default~default.svc.cluster.local\"",
+    ),
+    (
+        "proxy-config clusters web-0.default",
+        "web.default.svc.cluster.local",
+    ),
     ("proxy-config listeners web-0", "MATCH DESTINATION"),
-    ("proxy-config routes web-0 -o json", "web.default.svc.cluster.local:80"),
+    (
+        "proxy-config routes web-0 -o json",
+        "web.default.svc.cluster.local:80",
+    ),
     ("proxy-config endpoints web-0", "10.0.0.7:8080"),
     ("proxy-config log web-0", "http: warning"),
     ("x authz check web-0", "RULES"),
@@ -64,7 +79,10 @@ pub const ISTIOCTL_ANSWERS: [(&str, &str); 18] = [
 fn the_bare_istioctl_reaches_istiod_through_its_pod() {
     for (command, expected) in ISTIOCTL_ANSWERS {
         let (succeeded, output) = bare_istioctl(command);
-        assert!(succeeded && output.contains(expected), "{command}: {output}");
+        assert!(
+            succeeded && output.contains(expected),
+            "{command}: {output}"
+        );
     }
 }
 
@@ -88,12 +106,19 @@ fn bare_argocd(command: &str) -> (bool, String) {
 fn bare_istioctl(command: &str) -> (bool, String) {
     let home = tempfile::tempdir().unwrap();
     let mut istioctl = Command::new(tools().join("istioctl"));
-    istioctl.args(command.split(' ')).env_clear().env("HOME", home.path()).env("KUBECONFIG", &istio().admin);
+    istioctl
+        .args(command.split(' '))
+        .env_clear()
+        .env("HOME", home.path())
+        .env("KUBECONFIG", &istio().admin);
     outcome(istioctl)
 }
 
 fn outcome(mut command: Command) -> (bool, String) {
     let output = command.output().unwrap();
     let text = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&text).into_owned(),
+    )
 }

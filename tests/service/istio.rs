@@ -24,31 +24,58 @@ values = { "--output" = ["json", "table", "short", "yaml"] }
 /// A server whose policy allows all of it, which may dial these addresses.
 fn server(addresses: &str) -> (Server, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    fs::set_permissions(
+        folder.path(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
     let policy = folder.path().join("policy.toml");
     fs::write(&policy, EVERYTHING).unwrap();
     let tools = tools();
-    let flags = ["--tools-dir", tools.to_str().unwrap(), "--egress-allow", addresses, "--policy", policy.to_str().unwrap()];
+    let flags = [
+        "--tools-dir",
+        tools.to_str().unwrap(),
+        "--egress-allow",
+        addresses,
+        "--policy",
+        policy.to_str().unwrap(),
+    ];
     let server = Server::with(&flags, None);
-    eventually("istioctl is there", || server.get("/tools/status").json()["tools"]["istioctl"]["state"] == "available");
+    eventually("istioctl is there", || {
+        server.get("/tools/status").json()["tools"]["istioctl"]["state"] == "available"
+    });
     (server, folder)
 }
 
 fn ask(server: &Server, command: &str, kubeconfig: &str) -> Value {
-    let sent = [("Content-Type", "application/json"), ("X-Kubeconfig", kubeconfig)];
+    let sent = [
+        ("Content-Type", "application/json"),
+        ("X-Kubeconfig", kubeconfig),
+    ];
     let body = serde_json::json!({ "command": command }).to_string();
-    server.send("POST", "/tools/istioctl", &sent, body.as_bytes()).json()
+    server
+        .send("POST", "/tools/istioctl", &sent, body.as_bytes())
+        .json()
 }
 
 fn answers_as_the_bare_tool_does(server: &Server, kubeconfig: &str) {
     for (command, expected) in ISTIOCTL_ANSWERS {
         let reply = ask(server, command, kubeconfig);
         assert_eq!(reply["success"], true, "{command}: {reply}");
-        let printed = format!("{}{}", reply["output"].as_str().unwrap(), reply["error"].as_str().unwrap_or_default());
+        let printed = format!(
+            "{}{}",
+            reply["output"].as_str().unwrap(),
+            reply["error"].as_str().unwrap_or_default()
+        );
         assert!(printed.contains(expected), "{command}: {reply}");
-        assert!(reply["sandbox"]["missing"].as_array().unwrap().is_empty(), "{command}: {reply}");
+        assert!(
+            reply["sandbox"]["missing"].as_array().unwrap().is_empty(),
+            "{command}: {reply}"
+        );
     }
-    eventually("nothing is left", || server.children().is_empty() && server.workspaces().is_empty());
+    eventually("nothing is left", || {
+        server.children().is_empty() && server.workspaces().is_empty()
+    });
 }
 
 #[test]

@@ -20,22 +20,47 @@ pub const KUBECTL_CALL: [(&str, &str); 5] = [
 
 /// One JSON-RPC request of the initialize era; the answer may be JSON or a one-event stream.
 fn post(server: &Server, headers: &[(&str, &str)], message: &Value) -> (String, Value) {
-    let mut all = vec![("Content-Type", "application/json"), ("Accept", "application/json")];
+    let mut all = vec![
+        ("Content-Type", "application/json"),
+        ("Accept", "application/json"),
+    ];
     all.extend_from_slice(headers);
     let reply = server.send("POST", "/mcp", &all, message.to_string().as_bytes());
     let text = String::from_utf8(reply.body.clone()).unwrap();
-    let data = text.lines().rev().filter_map(|line| line.strip_prefix("data:")).map(str::trim).find(|data| !data.is_empty());
+    let data = text
+        .lines()
+        .rev()
+        .filter_map(|line| line.strip_prefix("data:"))
+        .map(str::trim)
+        .find(|data| !data.is_empty());
     let json = data.unwrap_or(&text);
-    (reply.head, serde_json::from_str(json).unwrap_or(Value::Null))
+    (
+        reply.head,
+        serde_json::from_str(json).unwrap_or(Value::Null),
+    )
 }
 
 fn check_calls(call: impl Fn(&str, Value) -> Value) {
     let tools = call("tools/list", json!({}));
-    let names: Vec<&str> = tools["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> = tools["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tool| tool["name"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["kubectl", "helm", "istioctl", "argocd"]);
-    let pods = call("tools/call", json!({ "name": "kubectl", "arguments": { "command": "get pods -A" } }));
+    let pods = call(
+        "tools/call",
+        json!({ "name": "kubectl", "arguments": { "command": "get pods -A" } }),
+    );
     assert_ne!(pods["isError"], true, "{pods}");
-    assert!(pods["content"][0]["text"].as_str().unwrap().contains("web-0"), "{pods}");
+    assert!(
+        pods["content"][0]["text"]
+            .as_str()
+            .unwrap()
+            .contains("web-0"),
+        "{pods}"
+    );
     assert_eq!(pods["structuredContent"]["success"], true);
     for (tool, command, shown) in [
         ("helm", "version", "v4.3"),
@@ -46,20 +71,51 @@ fn check_calls(call: impl Fn(&str, Value) -> Value) {
         ("argocd", "app list --help", "Usage:"),
     ] {
         eventually("the tool is found", || {
-            let told = call("tools/call", json!({ "name": tool, "arguments": { "command": command } }));
-            told["isError"] != true && told["content"][0]["text"].as_str().is_some_and(|text| text.contains(shown))
+            let told = call(
+                "tools/call",
+                json!({ "name": tool, "arguments": { "command": command } }),
+            );
+            told["isError"] != true
+                && told["content"][0]["text"]
+                    .as_str()
+                    .is_some_and(|text| text.contains(shown))
         });
     }
-    let denied = call("tools/call", json!({ "name": "kubectl", "arguments": { "command": "delete pod web-0" } }));
+    let denied = call(
+        "tools/call",
+        json!({ "name": "kubectl", "arguments": { "command": "delete pod web-0" } }),
+    );
     assert_eq!(
-        (denied["isError"].as_bool(), denied["structuredContent"]["code"].as_str()),
+        (
+            denied["isError"].as_bool(),
+            denied["structuredContent"]["code"].as_str()
+        ),
         (Some(true), Some("policy_denied")),
         "{denied}"
     );
-    assert!(denied["content"][0]["text"].as_str().unwrap().starts_with("error[policy_denied]: "), "{denied}");
-    let failed = call("tools/call", json!({ "name": "kubectl", "arguments": { "command": "get pod nope" } }));
-    assert_eq!((failed["isError"].as_bool(), failed["structuredContent"]["exit_code"].as_i64()), (Some(true), Some(1)), "{failed}");
-    let malformed = call("tools/call", json!({ "name": "kubectl", "arguments": { "comand": "get pods" } }));
+    assert!(
+        denied["content"][0]["text"]
+            .as_str()
+            .unwrap()
+            .starts_with("error[policy_denied]: "),
+        "{denied}"
+    );
+    let failed = call(
+        "tools/call",
+        json!({ "name": "kubectl", "arguments": { "command": "get pod nope" } }),
+    );
+    assert_eq!(
+        (
+            failed["isError"].as_bool(),
+            failed["structuredContent"]["exit_code"].as_i64()
+        ),
+        (Some(true), Some(1)),
+        "{failed}"
+    );
+    let malformed = call(
+        "tools/call",
+        json!({ "name": "kubectl", "arguments": { "comand": "get pods" } }),
+    );
     assert_eq!(malformed["isError"].as_bool(), Some(true), "{malformed}");
 }
 
@@ -69,19 +125,56 @@ fn the_initialize_era_works_with_a_session() {
     let kubeconfig = base64_of(&cluster().view);
     let hello = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": { "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } } });
     let (head, reply) = post(&server, &[], &hello);
-    assert_eq!(reply["result"]["serverInfo"]["name"], "kube-airlock", "{head}");
-    let session = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("mcp-session-id: ").map(str::to_owned)).unwrap();
-    let headers = [("Mcp-Session-Id", session.as_str()), ("X-Kubeconfig", kubeconfig.as_str())];
-    post(&server, &headers, &json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+    assert_eq!(
+        reply["result"]["serverInfo"]["name"], "kube-airlock",
+        "{head}"
+    );
+    let session = head
+        .lines()
+        .find_map(|line| {
+            line.to_ascii_lowercase()
+                .strip_prefix("mcp-session-id: ")
+                .map(str::to_owned)
+        })
+        .unwrap();
+    let headers = [
+        ("Mcp-Session-Id", session.as_str()),
+        ("X-Kubeconfig", kubeconfig.as_str()),
+    ];
+    post(
+        &server,
+        &headers,
+        &json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
+    );
     let call = |headers: &[(&str, &str)], method: &str, params: Value| {
-        post(&server, headers, &json!({ "jsonrpc": "2.0", "id": 2, "method": method, "params": params })).1["result"].clone()
+        post(
+            &server,
+            headers,
+            &json!({ "jsonrpc": "2.0", "id": 2, "method": method, "params": params }),
+        )
+        .1["result"]
+            .clone()
     };
     check_calls(|method, params| call(&headers, method, params));
     // Releases are in Secrets, which the viewer may not read.
     let admin = base64_of(&cluster().admin);
-    let headers = [("Mcp-Session-Id", session.as_str()), ("X-Kubeconfig", admin.as_str())];
-    let releases = call(&headers, "tools/call", json!({ "name": "helm", "arguments": { "command": "list -A" } }));
-    assert!(releases["isError"] != true && releases["content"][0]["text"].as_str().unwrap().contains("NAMESPACE"), "{releases}");
+    let headers = [
+        ("Mcp-Session-Id", session.as_str()),
+        ("X-Kubeconfig", admin.as_str()),
+    ];
+    let releases = call(
+        &headers,
+        "tools/call",
+        json!({ "name": "helm", "arguments": { "command": "list -A" } }),
+    );
+    assert!(
+        releases["isError"] != true
+            && releases["content"][0]["text"]
+                .as_str()
+                .unwrap()
+                .contains("NAMESPACE"),
+        "{releases}"
+    );
 }
 
 #[test]
@@ -89,14 +182,21 @@ fn the_2026_era_works_without_one() {
     let server = Server::start();
     let kubeconfig = base64_of(&cluster().view);
     check_calls(|method, mut params| {
-        params["_meta"] =
-            json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {} });
+        params["_meta"] = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {} });
         let name = params["name"].as_str().map(str::to_owned);
-        let mut headers = vec![("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", method), ("X-Kubeconfig", kubeconfig.as_str())];
+        let mut headers = vec![
+            ("MCP-Protocol-Version", "2026-07-28"),
+            ("Mcp-Method", method),
+            ("X-Kubeconfig", kubeconfig.as_str()),
+        ];
         if let Some(name) = &name {
             headers.push(("Mcp-Name", name));
         }
-        let (head, reply) = post(&server, &headers, &json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }));
+        let (head, reply) = post(
+            &server,
+            &headers,
+            &json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }),
+        );
         assert!(reply["result"].is_object(), "{head}\n{reply}");
         reply["result"].clone()
     });
@@ -115,7 +215,10 @@ fn stdio_serves_one_client_with_its_own_kubeconfig() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let (input, output) = (child.stdin.take().unwrap(), std::cell::RefCell::new(BufReader::new(child.stdout.take().unwrap())));
+    let (input, output) = (
+        child.stdin.take().unwrap(),
+        std::cell::RefCell::new(BufReader::new(child.stdout.take().unwrap())),
+    );
     let input = std::cell::RefCell::new(input);
     let exchange = |message: Value, wants_answer: bool| {
         writeln!(input.borrow_mut(), "{message}").unwrap();
@@ -130,11 +233,24 @@ fn stdio_serves_one_client_with_its_own_kubeconfig() {
         json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": { "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } } }),
         true,
     );
-    exchange(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }), false);
-    let call = |method: &str, params: Value| exchange(json!({ "jsonrpc": "2.0", "id": 2, "method": method, "params": params }), true);
+    exchange(
+        json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
+        false,
+    );
+    let call = |method: &str, params: Value| {
+        exchange(
+            json!({ "jsonrpc": "2.0", "id": 2, "method": method, "params": params }),
+            true,
+        )
+    };
     // The first call may come before kubectl has been looked at.
     let started = std::time::Instant::now();
-    while call("tools/call", json!({ "name": "kubectl", "arguments": { "command": "version --client" } }))["isError"] == true {
+    while call(
+        "tools/call",
+        json!({ "name": "kubectl", "arguments": { "command": "version --client" } }),
+    )["isError"]
+        == true
+    {
         assert!(started.elapsed().as_secs() < 30);
         std::thread::sleep(std::time::Duration::from_millis(50));
     }

@@ -3,7 +3,10 @@
 use crate::{Row, does, exits, fails, refused, same};
 
 pub fn rows() -> Vec<Row> {
-    [reads(), deploys(), projects(), refusals()].into_iter().flatten().collect()
+    [reads(), deploys(), projects(), refusals()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn reads() -> Vec<Row> {
@@ -19,7 +22,10 @@ fn reads() -> Vec<Row> {
         same("app manifests shop", "shop-config"),
         same("app manifests shop --source live", "shop-config"),
         same("app resources shop", "Deployment"),
-        does("app get-resource shop --kind Deployment", "Resources 'shop' fetched"),
+        does(
+            "app get-resource shop --kind Deployment",
+            "Resources 'shop' fetched",
+        ),
         same("app logs shop --tail 2", "GET"),
         does("app actions list shop --kind Deployment", "restart"),
         same("app wait shop --timeout 20", "Synced"),
@@ -64,7 +70,10 @@ fn deploys() -> Vec<Row> {
         does("app sync {ns} --timeout 25", "successfully synced"),
         same("app history {ns}", "REVISION"),
         does("app rollback {ns} 0 --timeout 25", "Synced"),
-        does(r#"app patch {ns} --patch '{"spec":{"source":{"targetRevision":"main"}}}' --type merge"#, "targetRevision: main"),
+        does(
+            r#"app patch {ns} --patch '{"spec":{"source":{"targetRevision":"main"}}}' --type merge"#,
+            "targetRevision: main",
+        ),
         does(
             r#"app patch-resource {ns} --kind ConfigMap --resource-name shop-config --patch '{"metadata":{"labels":{"x":"y"}}}' --patch-type application/merge-patch+json"#,
             "patched",
@@ -74,7 +83,11 @@ fn deploys() -> Vec<Row> {
             "patched",
         ),
         // It runs a helper, on files that it writes.
-        exits("app diff {ns} --hard-refresh", 1, "-  CURRENCY: USD\n+  CURRENCY: EUR\n"),
+        exits(
+            "app diff {ns} --hard-refresh",
+            1,
+            "-  CURRENCY: USD\n+  CURRENCY: EUR\n",
+        ),
         does("app sync {ns} --async", ""),
         does("app wait {ns} --sync --timeout 25", "Synced"),
         same("app diff {ns}", ""),
@@ -85,7 +98,10 @@ fn deploys() -> Vec<Row> {
         does("app wait {ns} --timeout 25", "Healthy"),
         fails("app terminate-op {ns}", 20, "No operation is in progress"),
         does("app unset {ns} --plugin-env X", ""),
-        does("app delete-resource {ns} --kind ConfigMap --resource-name shop-config", "deleted"),
+        does(
+            "app delete-resource {ns} --kind ConfigMap --resource-name shop-config",
+            "deleted",
+        ),
         does("app delete {ns} --yes", "deleted"),
         does("app sync shop --timeout 25", "successfully synced"),
     ]
@@ -93,16 +109,28 @@ fn deploys() -> Vec<Row> {
 
 fn projects() -> Vec<Row> {
     vec![
-        does("proj create {ns} -d https://kubernetes.default.svc,shop -s {repo}", ""),
+        does(
+            "proj create {ns} -d https://kubernetes.default.svc,shop -s {repo}",
+            "",
+        ),
         same("proj get {ns}", "kubernetes.default.svc,shop"),
-        does("proj add-destination {ns} https://kubernetes.default.svc other", ""),
-        does("proj remove-destination {ns} https://kubernetes.default.svc other", ""),
+        does(
+            "proj add-destination {ns} https://kubernetes.default.svc other",
+            "",
+        ),
+        does(
+            "proj remove-destination {ns} https://kubernetes.default.svc other",
+            "",
+        ),
         does("proj add-source {ns} https://git.example.com/x", ""),
         does("proj role create {ns} dev", "created"),
         does("proj role add-policy {ns} dev -a get -p allow -o '*'", ""),
         same("proj role get {ns} dev", "Role Name:"),
         does("proj role create-token {ns} dev", "Create token succeeded"),
-        does("proj windows add {ns} --kind allow --schedule '0 1 * * *' --duration 1h --applications '*'", ""),
+        does(
+            "proj windows add {ns} --kind allow --schedule '0 1 * * *' --duration 1h --applications '*'",
+            "",
+        ),
         same("proj windows list {ns}", "0 1 * * *"),
         does("proj delete {ns}", ""),
         does("repo add {repo} --upsert --type git", "added"),
@@ -119,9 +147,21 @@ fn refusals() -> Vec<Row> {
         refused("admin export", "policy_denied", "never allowed"),
         refused("account update-password", "policy_denied", "never allowed"),
         refused("app list --core", "policy_denied", "never allowed"),
-        refused("app list --server=example.com", "policy_denied", "never allowed"),
+        refused(
+            "app list --server=example.com",
+            "policy_denied",
+            "never allowed",
+        ),
         refused("app list --insecure", "policy_denied", "never allowed"),
-        refused("appset create https://example.com/x.yaml", "policy_denied", "never allowed"),
-        refused("app manifests shop --local /etc", "policy_denied", "never allowed"),
+        refused(
+            "appset create https://example.com/x.yaml",
+            "policy_denied",
+            "never allowed",
+        ),
+        refused(
+            "app manifests shop --local /etc",
+            "policy_denied",
+            "never allowed",
+        ),
     ]
 }

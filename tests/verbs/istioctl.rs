@@ -12,19 +12,37 @@ pub fn rows() -> Vec<Row> {
         same("version --remote=false -o json", "1.31.0"),
         same("tag list", "default"),
         same("tag list -o json", "default"),
-        fails("tag remove nosuch --skip-confirmation", 1, "cannot find MutatingWebhookConfiguration"),
+        fails(
+            "tag remove nosuch --skip-confirmation",
+            1,
+            "cannot find MutatingWebhookConfiguration",
+        ),
         same("x check-inject -n web deploy/web", ""),
         same("x injector list", ""),
         same("x precheck", "No issues found"),
         same("x config list", "authority"),
-        same("x workload group create --name x --namespace web", "kind: WorkloadGroup"),
+        same(
+            "x workload group create --name x --namespace web",
+            "kind: WorkloadGroup",
+        ),
         same("manifest generate --set profile=empty", ""),
-        does("manifest generate --set profile=minimal", "kind: CustomResourceDefinition"),
+        does(
+            "manifest generate --set profile=minimal",
+            "kind: CustomResourceDefinition",
+        ),
         same("validate -f -", "validation succeed"),
         same("waypoint generate -n web", "istio-waypoint"),
         // The fixture has no Gateway API.
-        fails("waypoint list -n web", 1, "gateways.gateway.networking.k8s.io"),
-        fails("waypoint apply -n web --wait=false", 1, "missing Kubernetes Gateway CRDs"),
+        fails(
+            "waypoint list -n web",
+            1,
+            "gateways.gateway.networking.k8s.io",
+        ),
+        fails(
+            "waypoint apply -n web --wait=false",
+            1,
+            "missing Kubernetes Gateway CRDs",
+        ),
         same("completion bash", "bash completion"),
         same("help analyze", "Analyze Istio configuration"),
         same("proxy-status --help", "Usage:"),
@@ -37,8 +55,8 @@ pub fn rows() -> Vec<Row> {
     rows
 }
 
-/// What goes through a port of istioctl's own. The fixture has no Envoy: what it answers on port 15000 of its pods is
-/// written by hand.
+/// What goes through a port of istioctl's own. The fixture has no Envoy: what it answers on port
+/// 15000 of its pods is written by hand.
 fn port_forwards() -> Vec<Row> {
     vec![
         same("version", "control plane version: 1.31.0"),
@@ -47,12 +65,18 @@ fn port_forwards() -> Vec<Row> {
         same("proxy-status", "SUBSCRIBED TYPES"),
         same("x proxy-status", "SUBSCRIBED TYPES"),
         does("x internal-debug syncz", "istio_version"),
-        same("x describe service web -n web", "no container \"istio-proxy\""),
+        same(
+            "x describe service web -n web",
+            "no container \"istio-proxy\"",
+        ),
         same("x describe pod web-0", "Pod: web-0"),
         same("x authz check web-0", "RULES"),
         same("x envoy-stats web-0", "server.live"),
         same("proxy-config bootstrap web-0", "sidecar~10.0.0.7~web-0"),
-        same("proxy-config cluster web-0", "web.default.svc.cluster.local"),
+        same(
+            "proxy-config cluster web-0",
+            "web.default.svc.cluster.local",
+        ),
         same("proxy-config listener web-0", "MATCH DESTINATION"),
         same("proxy-config route web-0", "web.default.svc.cluster.local"),
         same("proxy-config endpoint web-0", "10.0.0.7:8080"),
@@ -60,6 +84,9 @@ fn port_forwards() -> Vec<Row> {
         same("admin log", "ads"),
         fails("x metrics web", 1, "no Prometheus pods found"),
         fails("ztunnel-config workload", 1, "\"ztunnel\" not found"),
-        does("uninstall --purge --dry-run --skip-confirmation", "All Istio resources will be pruned"),
+        does(
+            "uninstall --purge --dry-run --skip-confirmation",
+            "All Istio resources will be pruned",
+        ),
     ]
 }

@@ -1,7 +1,7 @@
 //! A program of awk's: what reads a file, writes one or runs a program is refused.
 //!
-//! awk has no grammar that a token at a time could follow (`/` divides or begins a pattern), so this looks for words and
-//! operators, and rather refuses what it is in doubt about.
+//! awk has no grammar that a token at a time could follow (`/` divides or begins a pattern), so
+//! this looks for words and operators, and rather refuses what it is in doubt about.
 
 use super::FilterError;
 use crate::excerpt::Excerpt;
@@ -15,12 +15,18 @@ pub(super) fn read(program: &str) -> Result<(), FilterError> {
     let mut from = 0;
     while let Some(at) = program.get(from..).and_then(|rest| rest.find("system")) {
         from += at + "system".len();
-        if program.get(from..).unwrap_or_default().trim_start_matches([' ', '\t']).starts_with('(') {
+        if program
+            .get(from..)
+            .unwrap_or_default()
+            .trim_start_matches([' ', '\t'])
+            .starts_with('(')
+        {
             return Err(wrong("system()", "it runs a program"));
         }
     }
     let tokens = tokens(program)?;
-    // How many parentheses are open, and how many were where the `print` began whose words are being read.
+    // How many parentheses are open, and how many were where the `print` began whose words are
+    // being read.
     let (mut depth, mut printing) = (0_usize, None);
     for (at, token) in tokens.iter().enumerate() {
         match token {
@@ -30,7 +36,10 @@ pub(super) fn read(program: &str) -> Result<(), FilterError> {
             Token::Sign("@") => return Err(wrong("@", "it reads a file")),
             Token::Sign("|" | "|&") => return Err(wrong("|", "it runs a program")),
             Token::Sign(">" | ">>") if printing == Some(depth) => {
-                return Err(wrong("print >", "it writes a file; put a comparison in parentheses"));
+                return Err(wrong(
+                    "print >",
+                    "it writes a file; put a comparison in parentheses",
+                ));
             }
             Token::Sign("(" | "[") => depth += 1,
             Token::Sign(")" | "]") => depth = depth.saturating_sub(1),
@@ -42,7 +51,11 @@ pub(super) fn read(program: &str) -> Result<(), FilterError> {
 }
 
 fn wrong(construct: &str, why: &'static str) -> FilterError {
-    FilterError::Script { filter: "awk", construct: Excerpt::new(construct), why }
+    FilterError::Script {
+        filter: "awk",
+        construct: Excerpt::new(construct),
+        why,
+    }
 }
 
 /// `getline` and `getline x` read on; with `<` they read a file.
@@ -67,10 +80,15 @@ enum Token<'p> {
 }
 
 /// After these an operand comes, so that `/` begins a pattern.
-const KEYWORDS: [&str; 14] =
-    ["BEGIN", "END", "case", "delete", "do", "else", "exit", "if", "in", "print", "printf", "return", "while", "for"];
+const KEYWORDS: [&str; 14] = [
+    "BEGIN", "END", "case", "delete", "do", "else", "exit", "if", "in", "print", "printf",
+    "return", "while", "for",
+];
 
-const SIGNS: [&str; 18] = ["|&", "||", "&&", ">>", "<=", ">=", "==", "!=", "!~", "++", "--", "+=", "-=", "*=", "%=", "^=", "**", "\\\n"];
+const SIGNS: [&str; 18] = [
+    "|&", "||", "&&", ">>", "<=", ">=", "==", "!=", "!~", "++", "--", "+=", "-=", "*=", "%=", "^=",
+    "**", "\\\n",
+];
 
 fn tokens(program: &str) -> Result<Vec<Token<'_>>, FilterError> {
     let mut tokens = Vec::new();
@@ -83,13 +101,25 @@ fn tokens(program: &str) -> Result<Vec<Token<'_>>, FilterError> {
         } else if first == '#' {
             break; // to the end of the line, which is the end
         } else if of_word(first) {
-            let length = rest.find(|character| !of_word(character)).unwrap_or(rest.len());
+            let length = rest
+                .find(|character| !of_word(character))
+                .unwrap_or(rest.len());
             let word = rest.get(..length).unwrap_or_default();
-            (length, Some(if first.is_ascii_digit() { Token::Data } else { Token::Word(word) }))
+            (
+                length,
+                Some(if first.is_ascii_digit() {
+                    Token::Data
+                } else {
+                    Token::Word(word)
+                }),
+            )
         } else if first == '"' || first == '/' && !after_operand {
             (quoted(rest, first)?, Some(Token::Data))
         } else {
-            let sign = SIGNS.into_iter().find(|sign| rest.starts_with(sign)).map_or(first.len_utf8(), str::len);
+            let sign = SIGNS
+                .into_iter()
+                .find(|sign| rest.starts_with(sign))
+                .map_or(first.len_utf8(), str::len);
             (sign, rest.get(..sign).map(Token::Sign))
         };
         if let Some(token) = token {
@@ -168,7 +198,10 @@ mod tests {
             ("{print $1, $2 >> \"/tmp/x\"}", "print >"),
             ("{printf(\"%s\", $1) > \"/tmp/x\"}", "print >"),
             ("{print a[1] > f}", "print >"),
-            ("BEGIN{while ((getline line < \"/etc/passwd\") > 0) print line}", "getline <"),
+            (
+                "BEGIN{while ((getline line < \"/etc/passwd\") > 0) print line}",
+                "getline <",
+            ),
             ("BEGIN{getline < \"/etc/passwd\"; print}", "getline <"),
             ("BEGIN{getline a[1] < \"/etc/passwd\"}", "getline <"),
             ("@load \"filefuncs\"", "@"),

@@ -1,7 +1,8 @@
-//! What each filter takes: its flags, their values, its operands. Written by hand; what is not here does not exist.
+//! What each filter takes: its flags, their values, its operands. Written by hand; what is not here
+//! does not exist.
 //!
-//! The text tools are busybox's (1.35), jq is gojq, yq is mikefarah's; a flag that theirs do not have is not here
-//! either, even where GNU's has it.
+//! The text tools are busybox's (1.35), jq is gojq, yq is mikefarah's; a flag that theirs do not
+//! have is not here either, even where GNU's has it.
 
 use super::FilterProgram::{self, Busybox, Column, Gojq, Yq};
 
@@ -91,44 +92,93 @@ const RUNS_A_PROGRAM: &str = "it runs a program";
 const FOLLOWS: &str = "it waits for more, and a command's output ends";
 
 const fn switch(name: &'static str, also: &'static [&'static str]) -> Flag {
-    Flag { name, also, takes: Takes::Nothing }
+    Flag {
+        name,
+        also,
+        takes: Takes::Nothing,
+    }
 }
 
 const fn ignored(name: &'static str, also: &'static [&'static str]) -> Flag {
-    Flag { name, also, takes: Takes::Ignored }
+    Flag {
+        name,
+        also,
+        takes: Takes::Ignored,
+    }
 }
 
 const fn one(name: &'static str, also: &'static [&'static str], value: Value) -> Flag {
-    Flag { name, also, takes: Takes::One(value) }
+    Flag {
+        name,
+        also,
+        takes: Takes::One(value),
+    }
 }
 
 const fn many(name: &'static str, also: &'static [&'static str], value: Value) -> Flag {
-    Flag { name, also, takes: Takes::Many(value) }
+    Flag {
+        name,
+        also,
+        takes: Takes::Many(value),
+    }
 }
 
 const fn refused(name: &'static str, also: &'static [&'static str], why: &'static str) -> Flag {
-    Flag { name, also, takes: Takes::Refused(why) }
+    Flag {
+        name,
+        also,
+        takes: Takes::Refused(why),
+    }
 }
 
-const fn busybox(name: &'static str, flags: &'static [Flag], operands: Operands, number: Option<&'static str>) -> Spec {
-    Spec { name, program: Busybox, flags, operands, number }
+const fn busybox(
+    name: &'static str,
+    flags: &'static [Flag],
+    operands: Operands,
+    number: Option<&'static str>,
+) -> Spec {
+    Spec {
+        name,
+        program: Busybox,
+        flags,
+        operands,
+        number,
+    }
 }
 
 /// Every filter. `egrep` and `fgrep` are `grep`'s (see `spelt`).
 pub(super) const SPECS: [Spec; 13] = [
     busybox("awk", AWK, Operands::AwkProgram, None),
-    Spec { name: "column", program: Column, flags: COLUMN, operands: Operands::None, number: None },
+    Spec {
+        name: "column",
+        program: Column,
+        flags: COLUMN,
+        operands: Operands::None,
+        number: None,
+    },
     busybox("cut", CUT, Operands::None, None),
     busybox("grep", GREP, Operands::Pattern, Some("-C")),
     busybox("head", HEAD, Operands::None, Some("-n")),
-    Spec { name: "jq", program: Gojq, flags: JQ, operands: Operands::Query, number: None },
+    Spec {
+        name: "jq",
+        program: Gojq,
+        flags: JQ,
+        operands: Operands::Query,
+        number: None,
+    },
     busybox("sed", SED, Operands::SedScript, None),
     busybox("sort", SORT, Operands::None, None),
     busybox("tail", TAIL, Operands::None, Some("-n")),
     busybox("tr", TR, Operands::Sets, None),
     busybox("uniq", UNIQ, Operands::None, None),
     busybox("wc", WC, Operands::None, None),
-    Spec { name: "yq", program: Yq, flags: YQ, operands: Operands::Expression, number: None },
+    Spec {
+        name: "yq",
+        program: Yq,
+        flags: YQ,
+        operands: Operands::Expression,
+        number: None,
+    },
 ];
 
 const GREP: &[Flag] = &[
@@ -146,19 +196,40 @@ const GREP: &[Flag] = &[
     ignored("-h", &["--no-filename"]),
     ignored("-s", &["--no-messages"]),
     ignored("-a", &["--text"]),
-    ignored("--line-buffered", &["--color=auto", "--color=never", "--colour=auto", "--colour=never", "--color", "--colour"]),
+    ignored(
+        "--line-buffered",
+        &[
+            "--color=auto",
+            "--color=never",
+            "--colour=auto",
+            "--colour=never",
+            "--color",
+            "--colour",
+        ],
+    ),
     one("-m", &["--max-count"], Value::Number),
     one("-A", &["--after-context"], Value::Number),
     one("-B", &["--before-context"], Value::Number),
     one("-C", &["--context"], Value::Number),
     many("-e", &["--regexp"], Value::Text),
     refused("-f", &["--file"], READS_A_FILE),
-    refused("-r", &["-R", "--recursive", "--dereference-recursive"], "it reads folders"),
-    refused("-P", &["--perl-regexp"], "Perl's patterns are not known here; -E knows (a|b), +, ? and [0-9]"),
+    refused(
+        "-r",
+        &["-R", "--recursive", "--dereference-recursive"],
+        "it reads folders",
+    ),
+    refused(
+        "-P",
+        &["--perl-regexp"],
+        "Perl's patterns are not known here; -E knows (a|b), +, ? and [0-9]",
+    ),
 ];
 
-const HEAD: &[Flag] =
-    &[one("-n", &["--lines"], Value::Count), one("-c", &["--bytes"], Value::Count), ignored("-q", &["--quiet", "--silent"])];
+const HEAD: &[Flag] = &[
+    one("-n", &["--lines"], Value::Count),
+    one("-c", &["--bytes"], Value::Count),
+    ignored("-q", &["--quiet", "--silent"]),
+];
 
 const TAIL: &[Flag] = &[
     one("-n", &["--lines"], Value::Count),
@@ -186,7 +257,11 @@ const SORT: &[Flag] = &[
     refused("-T", &["--temporary-directory"], WRITES_A_FILE),
     refused("--compress-program", &[], RUNS_A_PROGRAM),
     refused("--files0-from", &["--random-source"], READS_A_FILE),
-    refused("-h", &["--human-numeric-sort"], "sizes like 2K and 1M cannot be compared here; print numbers, or sort by -n"),
+    refused(
+        "-h",
+        &["--human-numeric-sort"],
+        "sizes like 2K and 1M cannot be compared here; print numbers, or sort by -n",
+    ),
 ];
 
 const UNIQ: &[Flag] = &[
@@ -217,7 +292,11 @@ const CUT: &[Flag] = &[
     switch("-s", &["--only-delimited"]),
 ];
 
-const TR: &[Flag] = &[switch("-c", &["-C", "--complement"]), switch("-d", &["--delete"]), switch("-s", &["--squeeze-repeats"])];
+const TR: &[Flag] = &[
+    switch("-c", &["-C", "--complement"]),
+    switch("-d", &["--delete"]),
+    switch("-s", &["--squeeze-repeats"]),
+];
 
 const SED: &[Flag] = &[
     switch("-n", &["--quiet", "--silent"]),
@@ -250,18 +329,29 @@ const JQ: &[Flag] = &[
     switch("--yaml-output", &[]),
     // Keys are always sorted, nothing is coloured, and what is read is read as it comes.
     ignored("--sort-keys", &["-S"]),
-    ignored("--monochrome-output", &["-M", "-C", "--color-output", "--unbuffered"]),
+    ignored(
+        "--monochrome-output",
+        &["-M", "-C", "--color-output", "--unbuffered"],
+    ),
     one("--indent", &[], Value::Number),
-    Flag { name: "--arg", also: &[], takes: Takes::Pair },
-    Flag { name: "--argjson", also: &[], takes: Takes::Pair },
+    Flag {
+        name: "--arg",
+        also: &[],
+        takes: Takes::Pair,
+    },
+    Flag {
+        name: "--argjson",
+        also: &[],
+        takes: Takes::Pair,
+    },
     refused("--slurpfile", &["--rawfile", "--argfile"], READS_A_FILE),
     refused("--from-file", &["-f"], READS_A_FILE),
     refused("--library-path", &["-L"], READS_A_FILE),
 ];
 
 const FORMATS: &[&str] = &[
-    "auto", "a", "yaml", "y", "kyaml", "ky", "json", "j", "props", "p", "csv", "c", "tsv", "t", "xml", "x", "base64", "uri", "toml",
-    "shell", "s", "ini", "i",
+    "auto", "a", "yaml", "y", "kyaml", "ky", "json", "j", "props", "p", "csv", "c", "tsv", "t",
+    "xml", "x", "base64", "uri", "toml", "shell", "s", "ini", "i",
 ];
 
 const YQ: &[Flag] = &[
@@ -284,5 +374,8 @@ const YQ: &[Flag] = &[
     refused("--security-enable-system-operator", &[], RUNS_A_PROGRAM),
 ];
 
-const COLUMN: &[Flag] =
-    &[switch("-t", &["--table"]), one("-s", &["--separator"], Value::Text), one("-o", &["--output-separator"], Value::Text)];
+const COLUMN: &[Flag] = &[
+    switch("-t", &["--table"]),
+    one("-s", &["--separator"], Value::Text),
+    one("-o", &["--output-separator"], Value::Text),
+];

@@ -2,7 +2,8 @@
 
 use crate::excerpt::Excerpt;
 
-/// Why words are not a [`Filter`](super::Filter). Every variant names the filter and the offending word.
+/// Why words are not a [`Filter`](super::Filter). Every variant names the filter and the offending
+/// word.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FilterError {
     /// Another program.

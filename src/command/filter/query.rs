@@ -13,12 +13,21 @@ const NO_ENVIRONMENT: &str = "there is no environment; a field is written `.env`
 pub(super) fn read_jq(query: &str) -> Result<(), FilterError> {
     let rest = jq(query, false)?;
     // A parenthesis too many is jq's to complain about; what is behind it is read all the same.
-    if rest.is_empty() { Ok(()) } else { read_jq(rest) }
+    if rest.is_empty() {
+        Ok(())
+    } else {
+        read_jq(rest)
+    }
 }
 
-/// Reads code up to its end, or to the parenthesis that ends an interpolation; what is behind is given back.
+/// Reads code up to its end, or to the parenthesis that ends an interpolation; what is behind is
+/// given back.
 fn jq(query: &str, in_string: bool) -> Result<&str, FilterError> {
-    let wrong = |construct: &str, why| FilterError::Script { filter: "jq", construct: Excerpt::new(construct), why };
+    let wrong = |construct: &str, why| FilterError::Script {
+        filter: "jq",
+        construct: Excerpt::new(construct),
+        why,
+    };
     let mut rest = query;
     let mut depth = 0_usize;
     let mut before = ' ';
@@ -32,17 +41,22 @@ fn jq(query: &str, in_string: bool) -> Result<&str, FilterError> {
             ')' if depth == 0 && in_string => return Ok(behind),
             ')' => depth = depth.saturating_sub(1),
             first if first.is_ascii_alphabetic() || first == '_' => {
-                let length = rest.find(|character: char| !character.is_ascii_alphanumeric() && character != '_').unwrap_or(rest.len());
+                let length = rest
+                    .find(|character: char| !character.is_ascii_alphanumeric() && character != '_')
+                    .unwrap_or(rest.len());
                 let (word, behind) = rest.split_at_checked(length).unwrap_or_default();
                 next = behind;
-                let is_key = behind.trim_start().starts_with(':') && !behind.trim_start().starts_with("::");
+                let is_key =
+                    behind.trim_start().starts_with(':') && !behind.trim_start().starts_with("::");
                 match (before, word) {
                     ('.' | '@', _) => {} // a field, a format
                     ('$', "ENV") => return Err(wrong("$ENV", NO_ENVIRONMENT)),
                     ('$', _) => {}
                     _ if is_key => {}
                     (_, "env") => return Err(wrong("env", NO_ENVIRONMENT)),
-                    (_, "import" | "include" | "modulemeta" | "get_search_list") => return Err(wrong(word, READS_A_FILE)),
+                    (_, "import" | "include" | "modulemeta" | "get_search_list") => {
+                        return Err(wrong(word, READS_A_FILE));
+                    }
                     (_, "input_filename") => return Err(wrong(word, "there are no files")),
                     _ => {}
                 }
@@ -89,7 +103,9 @@ pub(super) fn read_yq(expression: &str) -> Result<(), FilterError> {
             }
             '.' => {
                 let path = rest.get(1..).unwrap_or_default();
-                1 + path.find(|character: char| " ;}{:[],|.()=\n!\"".contains(character)).unwrap_or(path.len())
+                1 + path
+                    .find(|character: char| " ;}{:[],|.()=\n!\"".contains(character))
+                    .unwrap_or(path.len())
             }
             '#' => return Ok(()),
             _ => rest.find(['"', '.', '#']).unwrap_or(rest.len()),
@@ -104,7 +120,13 @@ pub(super) fn read_yq(expression: &str) -> Result<(), FilterError> {
 }
 
 fn yq_words(code: &str) -> Result<(), FilterError> {
-    let wrong = |construct: &str, why| Err(FilterError::Script { filter: "yq", construct: Excerpt::new(construct), why });
+    let wrong = |construct: &str, why| {
+        Err(FilterError::Script {
+            filter: "yq",
+            construct: Excerpt::new(construct),
+            why,
+        })
+    };
     for (word, why) in [
         ("load", READS_A_FILE),
         ("strenv", NO_ENVIRONMENT),

@@ -1,4 +1,5 @@
-//! A script of sed's, as far as busybox 1.35 reads it (editors/sed.c): what reads, writes or runs is refused.
+//! A script of sed's, as far as busybox 1.35 reads it (editors/sed.c): what reads, writes or runs
+//! is refused.
 
 use std::{iter::Peekable, str::Chars};
 
@@ -24,7 +25,11 @@ pub(super) fn read(script: &str) -> Result<(), FilterError> {
 }
 
 fn wrong(construct: &str, why: &'static str) -> FilterError {
-    FilterError::Script { filter: "sed", construct: Excerpt::new(construct), why }
+    FilterError::Script {
+        filter: "sed",
+        construct: Excerpt::new(construct),
+        why,
+    }
 }
 
 /// Addresses, then one letter and what belongs to it.
@@ -39,8 +44,13 @@ fn command(rest: &mut Rest<'_>) -> Result<(), FilterError> {
             }
         }
     }
-    while rest.next_if(|next| matches!(next, ' ' | '\t' | '!')).is_some() {}
-    let Some(letter) = rest.next() else { return Err(wrong("", "an address stands without a command")) };
+    while rest
+        .next_if(|next| matches!(next, ' ' | '\t' | '!'))
+        .is_some()
+    {}
+    let Some(letter) = rest.next() else {
+        return Err(wrong("", "an address stands without a command"));
+    };
     match letter {
         '{' | '}' | '=' | 'd' | 'D' | 'g' | 'G' | 'h' | 'H' | 'n' | 'N' | 'p' | 'P' | 'x' => Ok(()),
         'l' | 'q' | 'Q' => {
@@ -55,7 +65,10 @@ fn command(rest: &mut Rest<'_>) -> Result<(), FilterError> {
         }
         ':' | 'b' | 't' | 'T' => {
             blanks(rest);
-            while rest.next_if(|next| !matches!(next, ';' | ' ' | '\t' | '}')).is_some() {}
+            while rest
+                .next_if(|next| !matches!(next, ';' | ' ' | '\t' | '}'))
+                .is_some()
+            {}
             Ok(())
         }
         's' => {
@@ -123,8 +136,15 @@ fn address(rest: &mut Rest<'_>) -> Result<bool, FilterError> {
 
 fn delimiter(rest: &mut Rest<'_>) -> Result<char, FilterError> {
     match rest.next() {
-        Some(character) if character.is_ascii_punctuation() && !matches!(character, '\\' | '[' | ';') => Ok(character),
-        Some(character) => Err(wrong(&character.to_string(), "it cannot separate; use / or |")),
+        Some(character)
+            if character.is_ascii_punctuation() && !matches!(character, '\\' | '[' | ';') =>
+        {
+            Ok(character)
+        }
+        Some(character) => Err(wrong(
+            &character.to_string(),
+            "it cannot separate; use / or |",
+        )),
         None => Err(wrong("", "it ends too early")),
     }
 }
@@ -142,15 +162,30 @@ fn to_delimiter(rest: &mut Rest<'_>, delimiter: char, is_pattern: bool) -> Resul
                         None => return Err(wrong("[", "it is not closed")),
                         Some(']') if !first => break,
                         Some(inside) if inside == delimiter => {
-                            return Err(wrong(&format!("[{delimiter}"), "seds disagree about it; use another delimiter"));
+                            return Err(wrong(
+                                &format!("[{delimiter}"),
+                                "seds disagree about it; use another delimiter",
+                            ));
                         }
-                        Some('\\') => return Err(wrong(r"[\", "seds disagree about it; put the character outside of [ ]")),
+                        Some('\\') => {
+                            return Err(wrong(
+                                r"[\",
+                                "seds disagree about it; put the character outside of [ ]",
+                            ));
+                        }
                         Some('[') => {
                             // [:alpha:], [.x.], [=x=]
-                            if let Some(kind) = rest.next_if(|next| matches!(next, ':' | '.' | '=')) {
-                                while rest.next_if(|next| *next != kind && *next != delimiter).is_some() {}
+                            if let Some(kind) = rest.next_if(|next| matches!(next, ':' | '.' | '='))
+                            {
+                                while rest
+                                    .next_if(|next| *next != kind && *next != delimiter)
+                                    .is_some()
+                                {}
                                 if rest.next() != Some(kind) || rest.next() != Some(']') {
-                                    return Err(wrong("[", "the class of characters is not closed"));
+                                    return Err(wrong(
+                                        "[",
+                                        "the class of characters is not closed",
+                                    ));
                                 }
                             }
                         }
@@ -235,7 +270,10 @@ mod tests {
             assert_eq!(read(script), Err(wrong(construct, why)), "{script}");
         }
         for script in ["s/a/b", "s/[a/b/", "1,", "s;a;b;", "/a", "s"] {
-            assert!(matches!(read(script), Err(FilterError::Script { .. })), "{script}");
+            assert!(
+                matches!(read(script), Err(FilterError::Script { .. })),
+                "{script}"
+            );
         }
     }
 }

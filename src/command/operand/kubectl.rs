@@ -1,5 +1,5 @@
-//! kubectl's operands. Resources leave with version and group, which the API server cannot reinterpret;
-//! policies see the canonical names.
+//! kubectl's operands. Resources leave with version and group, which the API server cannot
+//! reinterpret; policies see the canonical names.
 
 use super::{Named, Operands, plain};
 use crate::{
@@ -31,7 +31,10 @@ enum Grammar {
 
 fn grammar(verb: &[&str]) -> Grammar {
     match verb {
-        ["get" | "describe" | "delete" | "wait" | "scale" | "patch" | "edit" | "expose" | "autoscale"]
+        [
+            "get" | "describe" | "delete" | "wait" | "scale" | "patch" | "edit" | "expose"
+            | "autoscale",
+        ]
         | ["rollout", _]
         | ["set", "resources" | "subject"]
         | ["apply", "view-last-applied" | "edit-last-applied"] => Grammar::Objects,
@@ -75,23 +78,49 @@ fn created(kind: &str) -> Option<&'static str> {
 }
 
 /// Last path segments of the API that are no objects.
-const SUBRESOURCES: [&str; 10] =
-    ["attach", "binding", "ephemeralcontainers", "eviction", "exec", "log", "portforward", "proxy", "status", "token"];
+const SUBRESOURCES: [&str; 10] = [
+    "attach",
+    "binding",
+    "ephemeralcontainers",
+    "eviction",
+    "exec",
+    "log",
+    "portforward",
+    "proxy",
+    "status",
+    "token",
+];
 
 impl Operands<'_> {
-    pub(super) fn kubectl(&self, verb: &[&str], operands: &mut [String]) -> Result<Named, CommandError> {
+    pub(super) fn kubectl(
+        &self,
+        verb: &[&str],
+        operands: &mut [String],
+    ) -> Result<Named, CommandError> {
         let mut named = Named::default();
         match grammar(verb) {
             Grammar::Words => named = plain(operands),
             Grammar::Objects => self.objects(operands, &mut named)?,
             Grammar::ObjectsAndPairs => {
-                // Where kubectl sees the first pair (pkg/cmd/util/helpers.go, GetResourcesAndPairs; pkg/cmd/taint).
-                let pair = |word: &String| word.contains('=') || word.ends_with('-') || verb == ["taint"] && word.contains(':');
+                // Where kubectl sees the first pair (pkg/cmd/util/helpers.go, GetResourcesAndPairs;
+                // pkg/cmd/taint).
+                let pair = |word: &String| {
+                    word.contains('=')
+                        || word.ends_with('-')
+                        || verb == ["taint"] && word.contains(':')
+                };
                 let at = operands.iter().position(pair).unwrap_or(operands.len());
                 let (objects, pairs) = operands.split_at_mut(at);
-                let starts = |word: &String| word.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_' || first == '*');
+                let starts = |word: &String| {
+                    word.starts_with(|first: char| {
+                        first.is_ascii_alphanumeric() || first == '_' || first == '*'
+                    })
+                };
                 if let Some(word) = pairs.iter().find(|word| !pair(word) || !starts(word)) {
-                    return Err(self.refused(word, "behind the types and names stand changes: KEY=VALUE or KEY-"));
+                    return Err(self.refused(
+                        word,
+                        "behind the types and names stand changes: KEY=VALUE or KEY-",
+                    ));
                 }
                 self.objects(objects, &mut named)?;
             }
@@ -111,7 +140,10 @@ impl Operands<'_> {
             }
             Grammar::Names(resource) => {
                 named.resources.push(resource.to_owned());
-                named.names = operands.iter().map(|word| self.name(word)).collect::<Result<_, _>>()?;
+                named.names = operands
+                    .iter()
+                    .map(|word| self.name(word))
+                    .collect::<Result<_, _>>()?;
             }
             Grammar::Several(resource) => {
                 named.resources.push(resource.to_owned());
@@ -127,8 +159,13 @@ impl Operands<'_> {
             }
         }
         self.flags_that_name(verb, &mut named)?;
-        if named.resources.iter().any(|resource| resource == "namespaces") {
-            // A namespace is an object outside of every namespace; rules about namespaces mean it too.
+        if named
+            .resources
+            .iter()
+            .any(|resource| resource == "namespaces")
+        {
+            // A namespace is an object outside of every namespace; rules about namespaces mean it
+            // too.
             named.namespaces.extend(named.names.iter().cloned());
         }
         named.resources.sort();
@@ -143,7 +180,9 @@ impl Operands<'_> {
             ["expose" | "autoscale"] => named.names.extend(values("name").iter().cloned()),
             ["debug"] => named.names.extend(values("copy-to").iter().cloned()),
             ["cluster-info", "dump"] => {
-                named.namespaces.extend(values("namespaces").iter().cloned());
+                named
+                    .namespaces
+                    .extend(values("namespaces").iter().cloned());
                 // The default, beside the context's own.
                 named.namespaces.push("kube-system".into());
             }
@@ -158,8 +197,12 @@ impl Operands<'_> {
             }
             _ => {}
         }
-        let service_accounts = values("serviceaccount").iter().filter_map(|account| account.split_once(':'));
-        named.namespaces.extend(service_accounts.map(|(namespace, _)| namespace.to_owned()));
+        let service_accounts = values("serviceaccount")
+            .iter()
+            .filter_map(|account| account.split_once(':'));
+        named
+            .namespaces
+            .extend(service_accounts.map(|(namespace, _)| namespace.to_owned()));
         Ok(())
     }
 
@@ -184,7 +227,9 @@ impl Operands<'_> {
             }
             for word in operands {
                 let Some((_, object)) = word.split_once('/') else {
-                    return Err(self.refused(word, "the arguments before it are TYPE/NAME and it is not"));
+                    return Err(
+                        self.refused(word, "the arguments before it are TYPE/NAME and it is not")
+                    );
                 };
                 if SUBRESOURCES.contains(&object) {
                     return Err(self.refused(word, "it reads like a sub-resource; write TYPE NAME if an object is really called that"));
@@ -193,21 +238,46 @@ impl Operands<'_> {
             }
             return Ok(());
         }
-        let Some((types, names)) = operands.split_first_mut() else { return Ok(()) };
-        let of_types: Vec<(String, String)> = types.split(',').map(named_resource).collect::<Result<_, _>>()?;
-        *types = of_types.iter().map(|(_, qualified)| qualified.as_str()).collect::<Vec<_>>().join(",");
-        named.resources = of_types.into_iter().map(|(canonical, _)| canonical).collect();
+        let Some((types, names)) = operands.split_first_mut() else {
+            return Ok(());
+        };
+        let of_types: Vec<(String, String)> = types
+            .split(',')
+            .map(named_resource)
+            .collect::<Result<_, _>>()?;
+        *types = of_types
+            .iter()
+            .map(|(_, qualified)| qualified.as_str())
+            .collect::<Vec<_>>()
+            .join(",");
+        named.resources = of_types
+            .into_iter()
+            .map(|(canonical, _)| canonical)
+            .collect();
         for word in &*names {
             if matches!(word.as_str(), "true" | "false") {
-                return Err(self.refused(word, "a flag without a value takes none behind a blank; write --flag=true"));
+                return Err(self.refused(
+                    word,
+                    "a flag without a value takes none behind a blank; write --flag=true",
+                ));
             }
             named.names.push(self.name(word)?);
         }
         // `expose --selector` is what the new service selects.
-        let is_expose = self.path.words().first().is_some_and(|word| word == "expose");
-        let selects = !is_expose && ["selector", "field-selector", "all-namespaces"].iter().any(|flag| self.flags.contains_key(*flag));
+        let is_expose = self
+            .path
+            .words()
+            .first()
+            .is_some_and(|word| word == "expose");
+        let selects = !is_expose
+            && ["selector", "field-selector", "all-namespaces"]
+                .iter()
+                .any(|flag| self.flags.contains_key(*flag));
         match names.first() {
-            Some(word) if selects => Err(self.refused(word, "a name and a selector or --all-namespaces exclude each other")),
+            Some(word) if selects => Err(self.refused(
+                word,
+                "a name and a selector or --all-namespaces exclude each other",
+            )),
             _ => Ok(()),
         }
     }
@@ -225,7 +295,8 @@ fn named_resource(token: &str) -> Result<(String, String), CommandError> {
         && resource::is_version(version)
         && group.contains('.')
         && group.split('.').all(is_dns_label)
-        // kubectl would take short and singular names of known kinds, which policies know by one name.
+        // kubectl would take short and singular names of known kinds, which policies know by one
+        // name.
         && !resource::has_group(group)
     {
         return Ok((format!("{plural}.{group}"), token.to_owned()));
@@ -233,8 +304,18 @@ fn named_resource(token: &str) -> Result<(String, String), CommandError> {
     let lower = token.to_ascii_lowercase();
     let names: Vec<String> = resource::all().collect();
     // `gateways` alone could be Istio's or the Gateway API's: say both.
-    let same: Vec<&str> = names.iter().map(String::as_str).filter(|name| name.split('.').next() == Some(lower.as_str())).collect();
-    let nearest =
-        if same.is_empty() { nearest(&lower, names.iter().map(String::as_str)).map(str::to_owned) } else { Some(same.join("` or `")) };
-    Err(CommandError::UnknownResource { token: Excerpt::new(token), nearest })
+    let same: Vec<&str> = names
+        .iter()
+        .map(String::as_str)
+        .filter(|name| name.split('.').next() == Some(lower.as_str()))
+        .collect();
+    let nearest = if same.is_empty() {
+        nearest(&lower, names.iter().map(String::as_str)).map(str::to_owned)
+    } else {
+        Some(same.join("` or `"))
+    };
+    Err(CommandError::UnknownResource {
+        token: Excerpt::new(token),
+        nearest,
+    })
 }

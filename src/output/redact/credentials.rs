@@ -1,7 +1,8 @@
 //! Takes the request's own credentials out of a stream.
 //!
-//! A caller who names a cluster never sees its credential: not in output either, whatever tool or server
-//! prints it, as it is, escaped for JSON, or in base64, wherever in a longer text it was encoded.
+//! A caller who names a cluster never sees its credential: not in output either, whatever tool or
+//! server prints it, as it is, escaped for JSON, or in base64, wherever in a longer text it was
+//! encoded.
 
 use std::cell::OnceCell;
 
@@ -34,11 +35,20 @@ pub(super) struct Credentials {
 
 impl Credentials {
     pub(super) fn new(secrets: &[SecretString]) -> Self {
-        let secrets = || secrets.iter().map(|secret| secret.expose().as_str()).filter(|text| text.len() >= SHORTEST);
+        let secrets = || {
+            secrets
+                .iter()
+                .map(|secret| secret.expose().as_str())
+                .filter(|text| text.len() >= SHORTEST)
+        };
         let mut spellings: Vec<SecretBytes> = Vec::new();
         let mut add = |text: Vec<u8>| {
             let text = SecretBytes::new(text);
-            if text.expose().len() >= SHORTEST && !spellings.iter().any(|known| known.expose() == text.expose()) {
+            if text.expose().len() >= SHORTEST
+                && !spellings
+                    .iter()
+                    .any(|known| known.expose() == text.expose())
+            {
                 spellings.push(text);
             }
         };
@@ -51,12 +61,21 @@ impl Credentials {
         let encoded = spellings.len();
         let mut add = |text: Vec<u8>| {
             let text = SecretBytes::new(text);
-            if !spellings.iter().any(|known| known.expose() == text.expose()) {
+            if !spellings
+                .iter()
+                .any(|known| known.expose() == text.expose())
+            {
                 spellings.push(text);
             }
         };
         secrets().for_each(|secret| in_base64(secret).into_iter().for_each(&mut add));
-        Self { texts: OnceCell::new(), spellings, encoded, held: Zeroizing::new(Vec::new()), in_base64: false }
+        Self {
+            texts: OnceCell::new(),
+            spellings,
+            encoded,
+            held: Zeroizing::new(Vec::new()),
+            in_base64: false,
+        }
     }
 
     /// Made when something is to be read: most commands say nothing on one of their streams.
@@ -69,7 +88,11 @@ impl Credentials {
                 .build(self.spellings.iter().map(|text| text.expose().as_slice()))
                 .ok()
         };
-        if self.spellings.is_empty() { None } else { self.texts.get_or_init(build).as_ref() }
+        if self.spellings.is_empty() {
+            None
+        } else {
+            self.texts.get_or_init(build).as_ref()
+        }
     }
 
     /// What can be told of the stream after this chunk.
@@ -80,7 +103,8 @@ impl Credentials {
         }
         if self.held.is_empty() {
             let at = self.tell(chunk, self.safe(chunk), told);
-            self.held.extend_from_slice(chunk.get(at..).unwrap_or_default());
+            self.held
+                .extend_from_slice(chunk.get(at..).unwrap_or_default());
             return;
         }
         let mut read = std::mem::take(&mut self.held);
@@ -92,11 +116,16 @@ impl Credentials {
 
     /// Behind this a text may have begun.
     fn safe(&self, read: &[u8]) -> usize {
-        read.len() - begun(read, self.spellings.iter().map(|text| text.expose().as_slice()))
+        read.len()
+            - begun(
+                read,
+                self.spellings.iter().map(|text| text.expose().as_slice()),
+            )
     }
 
-    /// What was held back, at the end of the stream. The beginning of a text is taken out too: where a stream ends a
-    /// caller may choose (`kubectl logs --limit-bytes`), and all but the last character is as good as a secret.
+    /// What was held back, at the end of the stream. The beginning of a text is taken out too:
+    /// where a stream ends a caller may choose (`kubectl logs --limit-bytes`), and all but the last
+    /// character is as good as a secret.
     pub(super) fn finish(mut self, told: &mut Vec<u8>) {
         let held = std::mem::take(&mut self.held);
         if held.is_empty() {
@@ -121,7 +150,9 @@ impl Credentials {
                 at += rest.iter().take_while(|byte| is_base64(**byte)).count();
                 in_base64 = at == read.len();
             }
-            let found = texts.find(Input::new(read).range(at.min(read.len())..)).filter(|found| found.start() < safe);
+            let found = texts
+                .find(Input::new(read).range(at.min(read.len())..))
+                .filter(|found| found.start() < safe);
             let Some(found) = found else { break };
             told.extend_from_slice(read.get(at..found.start()).unwrap_or_default());
             told.extend_from_slice(MARK);
@@ -137,8 +168,14 @@ impl Credentials {
 /// As JSON has a text; Go's encoder escapes three more characters than it must.
 fn json_escaped(text: &str) -> [String; 2] {
     let quoted = serde_json::to_string(text).unwrap_or_default();
-    let plain = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned();
-    let html = plain.replace('<', r"\u003c").replace('>', r"\u003e").replace('&', r"\u0026");
+    let plain = quoted
+        .get(1..quoted.len().saturating_sub(1))
+        .unwrap_or_default()
+        .to_owned();
+    let html = plain
+        .replace('<', r"\u003c")
+        .replace('>', r"\u003e")
+        .replace('&', r"\u0026");
     [plain, html]
 }
 
@@ -151,7 +188,10 @@ fn in_base64(text: &str) -> Vec<Vec<u8>> {
         for engine in [BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD] {
             let whole = engine.encode(bytes.get(..bytes.len() / 3 * 3).unwrap_or_default());
             // The first group has bits of what stands before.
-            let own = whole.as_bytes().get(if before.is_empty() { 0 } else { 4 }..).unwrap_or_default();
+            let own = whole
+                .as_bytes()
+                .get(if before.is_empty() { 0 } else { 4 }..)
+                .unwrap_or_default();
             if own.len() >= SHORTEST {
                 spellings.push(own.get(..TELLING).unwrap_or(own).to_vec());
             }
@@ -167,10 +207,15 @@ mod tests {
     use super::*;
 
     fn redacted(secrets: &[&str], chunks: &[&[u8]]) -> String {
-        let secrets: Vec<_> = secrets.iter().map(|secret| SecretString::new((*secret).to_owned())).collect();
+        let secrets: Vec<_> = secrets
+            .iter()
+            .map(|secret| SecretString::new((*secret).to_owned()))
+            .collect();
         let mut credentials = Credentials::new(&secrets);
         let mut told = Vec::new();
-        chunks.iter().for_each(|chunk| credentials.push(chunk, &mut told));
+        chunks
+            .iter()
+            .for_each(|chunk| credentials.push(chunk, &mut told));
         credentials.finish(&mut told);
         String::from_utf8(told).unwrap()
     }
@@ -180,12 +225,21 @@ mod tests {
         let text = b"token: s3cret-token, again s3cret-token-2 and s3cret-toke.";
         for cut in 0..text.len() {
             let (first, second) = text.split_at(cut);
-            let found = redacted(&["s3cret-token", "s3cret-token-2", "short"], &[first, second]);
-            assert_eq!(found, "token: [REDACTED], again [REDACTED] and s3cret-toke.", "cut at {cut}");
+            let found = redacted(
+                &["s3cret-token", "s3cret-token-2", "short"],
+                &[first, second],
+            );
+            assert_eq!(
+                found, "token: [REDACTED], again [REDACTED] and s3cret-toke.",
+                "cut at {cut}"
+            );
         }
         assert_eq!(redacted(&["short"], &[b"a short word"]), "a short word");
         assert_eq!(
-            redacted(&[r#"a"b<c\d&e!"#], &[br#"{"a":"a\"b<c\\d&e!","b":"a\"b\u003cc\\d\u0026e!"} a"b<c\d&e!"#]),
+            redacted(
+                &[r#"a"b<c\d&e!"#],
+                &[br#"{"a":"a\"b<c\\d&e!","b":"a\"b\u003cc\\d\u0026e!"} a"b<c\d&e!"#]
+            ),
             r#"{"a":"[REDACTED]","b":"[REDACTED]"} [REDACTED]"#
         );
         assert_eq!(redacted(&[], &[b"a", b"b"]), "ab");
@@ -200,11 +254,18 @@ mod tests {
             ("a token: s3cret-t", "a token: [REDACTED]"),
             ("s3cret-tos3cret-token", "s3cret-to[REDACTED]"),
             ("s3cret-tokens3cret-tok", "[REDACTED][REDACTED]"),
-            (&format!("in base64: {}", &encoded[..14]), "in base64: [REDACTED]"),
+            (
+                &format!("in base64: {}", &encoded[..14]),
+                "in base64: [REDACTED]",
+            ),
         ] {
             for size in [1, 5, 100] {
                 let chunks: Vec<&[u8]> = text.as_bytes().chunks(size).collect();
-                assert_eq!(redacted(&["s3cret-token"], &chunks), found, "in pieces of {size}");
+                assert_eq!(
+                    redacted(&["s3cret-token"], &chunks),
+                    found,
+                    "in pieces of {size}"
+                );
             }
         }
     }
@@ -222,14 +283,28 @@ mod tests {
     #[test]
     fn a_secret_is_taken_out_of_base64_wherever_it_was_encoded() {
         let secret = "s3cret>token?with~bytes and many more of them, so that it is long";
-        for (before, behind) in [("", ""), ("a", "bc"), ("ab", "c"), ("name:", "\n"), ("{\"token\": \"", "\"}")] {
+        for (before, behind) in [
+            ("", ""),
+            ("a", "bc"),
+            ("ab", "c"),
+            ("name:", "\n"),
+            ("{\"token\": \"", "\"}"),
+        ] {
             for engine in [BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD] {
-                let text = format!("data: {} end", engine.encode(format!("{before}{secret}{behind}")));
+                let text = format!(
+                    "data: {} end",
+                    engine.encode(format!("{before}{secret}{behind}"))
+                );
                 for size in [1, 7, 1000] {
                     let chunks: Vec<&[u8]> = text.as_bytes().chunks(size).collect();
                     let found = redacted(&[secret], &chunks);
-                    let left = found.strip_prefix("data: ").and_then(|found| found.strip_suffix("[REDACTED] end"));
-                    assert!(left.is_some_and(|left| left.len() <= before.len().div_ceil(3) * 4), "{found}");
+                    let left = found
+                        .strip_prefix("data: ")
+                        .and_then(|found| found.strip_suffix("[REDACTED] end"));
+                    assert!(
+                        left.is_some_and(|left| left.len() <= before.len().div_ceil(3) * 4),
+                        "{found}"
+                    );
                 }
             }
         }

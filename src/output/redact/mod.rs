@@ -1,6 +1,7 @@
 //! Takes secrets out of a stream, wherever its chunks are cut: [`Redactor`].
 //!
-//! May not let through what it is in doubt about, nor wait for more than it promises: see [`structure`].
+//! May not let through what it is in doubt about, nor wait for more than it promises: see
+//! [`structure`].
 //!
 //! Held by the tests here and the fuzz target `redact`.
 
@@ -29,7 +30,12 @@ pub struct Redactor {
 impl Redactor {
     /// For a request with these credentials.
     pub fn new(secrets: &[SecretString]) -> Self {
-        Self { credentials: Credentials::new(secrets), structure: Structure::new(), patterns: Patterns::new(), between: Default::default() }
+        Self {
+            credentials: Credentials::new(secrets),
+            structure: Structure::new(),
+            patterns: Patterns::new(),
+            between: Default::default(),
+        }
     }
 
     /// What can be told of the stream after this chunk.
@@ -46,7 +52,12 @@ impl Redactor {
 
     /// What was held back, at the end of the stream.
     pub fn finish(self) -> Vec<u8> {
-        let Self { credentials, mut structure, mut patterns, between: [mut first, mut second] } = self;
+        let Self {
+            credentials,
+            mut structure,
+            mut patterns,
+            between: [mut first, mut second],
+        } = self;
         first.clear();
         second.clear();
         credentials.finish(&mut first);
@@ -64,13 +75,17 @@ fn begun<'a>(text: &[u8], all: impl Iterator<Item = &'a [u8]>) -> usize {
     // No more is compared than that: what is held too long does no harm.
     const COMPARED: usize = 64;
     let beginning = |one: &[u8]| {
-        let tail = text.get((text.len() + 1).saturating_sub(one.len())..).unwrap_or_default();
+        let tail = text
+            .get((text.len() + 1).saturating_sub(one.len())..)
+            .unwrap_or_default();
         let begins = |at: &usize| {
             let rest = tail.get(*at..).unwrap_or_default();
             let compared = rest.len().min(COMPARED);
             rest.get(..compared) == one.get(..compared)
         };
-        memchr_iter(*one.first()?, tail).find(begins).map(|at| tail.len() - at)
+        memchr_iter(*one.first()?, tail)
+            .find(begins)
+            .map(|at| tail.len() - at)
     };
     all.filter_map(beginning).max().unwrap_or_default()
 }

@@ -1,4 +1,5 @@
-//! Takes out what is a secret by its own shape, wherever it stands: private keys, JWTs, bearer tokens.
+//! Takes out what is a secret by its own shape, wherever it stands: private keys, JWTs, bearer
+//! tokens.
 //!
 //! | shape | what is left of it |
 //! |---|---|
@@ -7,8 +8,8 @@
 //! | `eyJ….….…`, of base64url | nothing |
 //! | `Authorization:` and `Bearer`, `Basic` or `Token`, or `Bearer` and 20 characters | all but the token |
 //!
-//! A literal is searched for, and what stands around it decides: at most [`LOOK_AROUND`] bytes, but for
-//! the parts of a JWT. Certificates and public keys stay.
+//! A literal is searched for, and what stands around it decides: at most [`LOOK_AROUND`] bytes, but
+//! for the parts of a JWT. Certificates and public keys stay.
 
 use std::sync::LazyLock;
 
@@ -34,13 +35,19 @@ const LITERALS: [(&str, Shape); 12] = [
     ("authorization", Shape::Header),
     ("AUTHORIZATION", Shape::Header),
 ];
-static SEARCH: LazyLock<Option<AhoCorasick>> =
-    LazyLock::new(|| AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(LITERALS.iter().map(|(literal, _)| literal)).ok());
-static PEM_END: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("-----END"));
+static SEARCH: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    AhoCorasick::builder()
+        .match_kind(MatchKind::LeftmostFirst)
+        .build(LITERALS.iter().map(|(literal, _)| literal))
+        .ok()
+});
+static PEM_END: LazyLock<memmem::Finder<'static>> =
+    LazyLock::new(|| memmem::Finder::new("-----END"));
 
 /// How far is looked before a literal, and behind it.
 const LOOK_AROUND: usize = 64;
-/// The longest part of a JWT: a header is never longer, and what has a longer payload is taken for one.
+/// The longest part of a JWT: a header is never longer, and what has a longer payload is taken for
+/// one.
 const LONGEST_PART: usize = 16 * 1024;
 /// The shortest header that names an algorithm is `{"alg":""}`.
 const SHORTEST_HEADER: usize = 12;
@@ -103,7 +110,14 @@ struct Jwt {
 
 impl Patterns {
     pub(super) fn new() -> Self {
-        Self { held: Zeroizing::new(Vec::new()), base: 0, before: Vec::new(), taken: Taken::Nothing, jwt: None, no_jwt: 0 }
+        Self {
+            held: Zeroizing::new(Vec::new()),
+            base: 0,
+            before: Vec::new(),
+            taken: Taken::Nothing,
+            jwt: None,
+            no_jwt: 0,
+        }
     }
 
     /// Reads a chunk and tells what can be told.
@@ -119,7 +133,8 @@ impl Patterns {
     fn read(&mut self, chunk: &[u8], ended: bool, told: &mut Vec<u8>) {
         if self.held.is_empty() {
             let rest = self.tell(chunk, ended, told);
-            self.held.extend_from_slice(chunk.get(rest..).unwrap_or_default());
+            self.held
+                .extend_from_slice(chunk.get(rest..).unwrap_or_default());
             return;
         }
         let mut held = std::mem::take(&mut self.held);
@@ -131,18 +146,30 @@ impl Patterns {
 
     /// Tells what is decided of a text; returns how far that goes.
     fn tell(&mut self, text: &[u8], ended: bool, told: &mut Vec<u8>) -> usize {
-        let safe = if ended { text.len() } else { text.len() - begun(text, LITERALS.iter().map(|(literal, _)| literal.as_bytes())) };
+        let safe = if ended {
+            text.len()
+        } else {
+            text.len() - begun(text, LITERALS.iter().map(|(literal, _)| literal.as_bytes()))
+        };
         let mut at = 0; // all before it is told or taken out
         loop {
             at = self.take(text, at, ended);
             let mut from = at;
             let found = loop {
                 let input = Input::new(text).range(from.min(text.len())..);
-                let Some(found) = SEARCH.as_ref().and_then(|search| search.find(input)).filter(|found| found.start() < safe) else {
+                let Some(found) = SEARCH
+                    .as_ref()
+                    .and_then(|search| search.find(input))
+                    .filter(|found| found.start() < safe)
+                else {
                     break None;
                 };
-                let shape = LITERALS.get(found.pattern().as_usize()).map(|(_, shape)| *shape);
-                match shape.map_or(Verdict::No, |shape| self.judge(shape, text, found.range(), ended)) {
+                let shape = LITERALS
+                    .get(found.pattern().as_usize())
+                    .map(|(_, shape)| *shape);
+                match shape.map_or(Verdict::No, |shape| {
+                    self.judge(shape, text, found.range(), ended)
+                }) {
                     Verdict::No => from = found.start() + 1,
                     verdict => break Some((found.start(), verdict)),
                 }
@@ -185,11 +212,17 @@ impl Patterns {
     fn take_pem(&mut self, text: &[u8], at: usize, before: usize, ended: bool) -> usize {
         let rest = text.get(at..).unwrap_or_default();
         let rest = rest.get(..LONGEST_PEM - before).unwrap_or(rest);
-        let stop = rest.iter().position(|byte| matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'{' | b'}' | 0));
+        let stop = rest
+            .iter()
+            .position(|byte| matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'{' | b'}' | 0));
         let end = PEM_END.find(rest.get(..stop.unwrap_or(rest.len())).unwrap_or_default());
         let backslashes = |upto: usize| {
             let text = rest.get(..upto).unwrap_or_default();
-            text.iter().rev().take(MOST_BACKSLASHES).take_while(|byte| **byte == b'\\').count()
+            text.iter()
+                .rev()
+                .take(MOST_BACKSLASHES)
+                .take_while(|byte| **byte == b'\\')
+                .count()
         };
         let (end, ends) = match (end, stop) {
             (Some(end), _) => (end, true),
@@ -198,27 +231,51 @@ impl Patterns {
             (None, None) if before + rest.len() == LONGEST_PEM => (rest.len(), true),
             (None, None) if ended => (rest.len(), true),
             (None, None) => {
-                let dashes = (1..8).rev().find(|count| rest.ends_with(b"-----END".get(..*count).unwrap_or_default()));
-                (rest.len() - backslashes(rest.len()).max(dashes.unwrap_or_default()), false)
+                let dashes = (1..8)
+                    .rev()
+                    .find(|count| rest.ends_with(b"-----END".get(..*count).unwrap_or_default()));
+                (
+                    rest.len() - backslashes(rest.len()).max(dashes.unwrap_or_default()),
+                    false,
+                )
             }
         };
-        self.taken = if ends { Taken::Nothing } else { Taken::Pem(before + end) };
+        self.taken = if ends {
+            Taken::Nothing
+        } else {
+            Taken::Pem(before + end)
+        };
         at + end
     }
 
-    fn judge(&mut self, shape: Shape, text: &[u8], found: std::ops::Range<usize>, ended: bool) -> Verdict {
+    fn judge(
+        &mut self,
+        shape: Shape,
+        text: &[u8],
+        found: std::ops::Range<usize>,
+        ended: bool,
+    ) -> Verdict {
         let behind = text.get(found.end..).unwrap_or_default();
         let length = found.len();
         match shape {
             Shape::Base64 => Verdict::Out(0, Taken::Base64),
             Shape::Pem => {
                 let before = self.before(text, found.start);
-                let label =
-                    before.iter().rev().take_while(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || **byte == b' ').count();
+                let label = before
+                    .iter()
+                    .rev()
+                    .take_while(|byte| {
+                        byte.is_ascii_uppercase() || byte.is_ascii_digit() || **byte == b' '
+                    })
+                    .count();
                 // `BEGIN` is a part of what was just counted.
                 let from = before.len() - label;
-                let begins = before.get(..from).is_some_and(|before| before.ends_with(b"-----"))
-                    && before.get(from..).is_some_and(|label| label.starts_with(b"BEGIN "));
+                let begins = before
+                    .get(..from)
+                    .is_some_and(|before| before.ends_with(b"-----"))
+                    && before
+                        .get(from..)
+                        .is_some_and(|label| label.starts_with(b"BEGIN "));
                 if !begins {
                     return Verdict::No;
                 }
@@ -232,19 +289,35 @@ impl Patterns {
             Shape::Bearer => token(behind, 0, SHORTEST_TOKEN, length, ended),
             Shape::Header => {
                 let near = behind.get(..LOOK_AROUND / 2).unwrap_or(behind);
-                let separators = near.iter().take_while(|byte| b" \t:=,\"'\\[".contains(byte)).count();
+                let separators = near
+                    .iter()
+                    .take_while(|byte| b" \t:=,\"'\\[".contains(byte))
+                    .count();
                 let rest = behind.get(separators..).unwrap_or_default();
                 for scheme in ["bearer", "basic", "token"] {
                     let word = rest.get(..scheme.len()).unwrap_or(rest);
-                    if !scheme.as_bytes().get(..word.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(word))
+                    if !scheme
+                        .as_bytes()
+                        .get(..word.len())
+                        .is_some_and(|scheme| scheme.eq_ignore_ascii_case(word))
                         || separators == 0 && !rest.is_empty()
                     {
                         continue;
                     }
                     if word.len() < scheme.len() {
-                        return if ended || separators == LOOK_AROUND / 2 { Verdict::No } else { Verdict::Wait };
+                        return if ended || separators == LOOK_AROUND / 2 {
+                            Verdict::No
+                        } else {
+                            Verdict::Wait
+                        };
                     }
-                    return token(rest.get(scheme.len()..).unwrap_or_default(), separators + scheme.len(), 1, length, ended);
+                    return token(
+                        rest.get(scheme.len()..).unwrap_or_default(),
+                        separators + scheme.len(),
+                        1,
+                        length,
+                        ended,
+                    );
                 }
                 Verdict::No
             }
@@ -256,7 +329,11 @@ impl Patterns {
         if self.base + (start as u64) < self.no_jwt {
             return Verdict::No;
         }
-        let Jwt { mut read, mut part, mut parts } = self.jwt.take().unwrap_or_default();
+        let Jwt {
+            mut read,
+            mut part,
+            mut parts,
+        } = self.jwt.take().unwrap_or_default();
         let candidate = text.get(start..).unwrap_or_default();
         for byte in candidate.get(read..).unwrap_or_default() {
             if is_base64url(*byte) {
@@ -288,17 +365,33 @@ impl Patterns {
 
     /// What stands before this place.
     fn before(&self, text: &[u8], start: usize) -> Vec<u8> {
-        let near = text.get(start.saturating_sub(LOOK_AROUND)..start).unwrap_or_default();
+        let near = text
+            .get(start.saturating_sub(LOOK_AROUND)..start)
+            .unwrap_or_default();
         let missing = LOOK_AROUND - near.len();
-        [self.before.get(self.before.len().saturating_sub(missing)..).unwrap_or_default(), near].concat()
+        [
+            self.before
+                .get(self.before.len().saturating_sub(missing)..)
+                .unwrap_or_default(),
+            near,
+        ]
+        .concat()
     }
 }
 
 /// White space and a token of so many characters, `skipped` bytes behind a literal of this length.
 fn token(behind: &[u8], skipped: usize, shortest: usize, length: usize, ended: bool) -> Verdict {
-    let spaces = behind.iter().take(8).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let spaces = behind
+        .iter()
+        .take(8)
+        .take_while(|byte| matches!(byte, b' ' | b'\t'))
+        .count();
     let rest = behind.get(spaces..).unwrap_or_default();
-    let characters = rest.iter().take(shortest).take_while(|byte| is_token(**byte)).count();
+    let characters = rest
+        .iter()
+        .take(shortest)
+        .take_while(|byte| is_token(**byte))
+        .count();
     if spaces > 0 && characters == shortest {
         Verdict::Out(length + skipped + spaces, Taken::Token)
     } else if rest.len() == characters && !ended && spaces < 8 && (spaces > 0 || rest.is_empty()) {
@@ -330,7 +423,9 @@ mod tests {
     fn redacted_by(size: usize, text: &str) -> String {
         let mut patterns = Patterns::new();
         let mut told = Vec::new();
-        text.as_bytes().chunks(size).for_each(|chunk| patterns.push(chunk, &mut told));
+        text.as_bytes()
+            .chunks(size)
+            .for_each(|chunk| patterns.push(chunk, &mut told));
         patterns.finish(&mut told);
         String::from_utf8(told).unwrap()
     }
@@ -349,35 +444,67 @@ mod tests {
     fn holds(text: &str) {
         let mut expected = String::new();
         for part in text.split('«') {
-            expected += part.split_once('»').map_or(part.to_owned(), |(_, behind)| format!("[REDACTED]{behind}")).as_str();
+            expected += part
+                .split_once('»')
+                .map_or(part.to_owned(), |(_, behind)| format!("[REDACTED]{behind}"))
+                .as_str();
         }
         assert_eq!(redacted(&text.replace(['«', '»'], "")), expected);
     }
 
     #[test]
     fn private_keys_of_every_kind_are_taken_out_and_certificates_stay() {
-        for kind in ["", "RSA ", "EC ", "DSA ", "ENCRYPTED ", "OPENSSH ", "ED25519 "] {
-            holds(&format!("-----BEGIN {kind}PRIVATE KEY-----«\nMIIE+/=\nabc\n»-----END {kind}PRIVATE KEY-----\n"));
+        for kind in [
+            "",
+            "RSA ",
+            "EC ",
+            "DSA ",
+            "ENCRYPTED ",
+            "OPENSSH ",
+            "ED25519 ",
+        ] {
+            holds(&format!(
+                "-----BEGIN {kind}PRIVATE KEY-----«\nMIIE+/=\nabc\n»-----END {kind}PRIVATE KEY-----\n"
+            ));
         }
-        holds("a: -----BEGIN PGP PRIVATE KEY BLOCK-----«\nVersion: 1\n\nlQ\n»-----END PGP PRIVATE KEY BLOCK----- b");
-        holds("-----BEGIN CERTIFICATE-----\nMIIE\n-----END CERTIFICATE-----\n-----BEGIN PUBLIC KEY-----\nMII\n-----END PUBLIC KEY-----\n");
-        holds(r#"{"a":"-----BEGIN EC PRIVATE KEY-----«\nMHcC\n»-----END EC PRIVATE KEY-----\n","b":"c"}"#);
+        holds(
+            "a: -----BEGIN PGP PRIVATE KEY BLOCK-----«\nVersion: 1\n\nlQ\n»-----END PGP PRIVATE KEY BLOCK----- b",
+        );
+        holds(
+            "-----BEGIN CERTIFICATE-----\nMIIE\n-----END CERTIFICATE-----\n-----BEGIN PUBLIC KEY-----\nMII\n-----END PUBLIC KEY-----\n",
+        );
+        holds(
+            r#"{"a":"-----BEGIN EC PRIVATE KEY-----«\nMHcC\n»-----END EC PRIVATE KEY-----\n","b":"c"}"#,
+        );
         holds(r#"{"a":"{\"cut\":\"-----BEGIN EC PRIVATE KEY-----«\\nMHcC»\"}","b":"c"}"#);
-        holds("[pod/a] -----BEGIN EC PRIVATE KEY-----«\n[pod/a] MHcC\n[pod/a] »-----END EC PRIVATE KEY-----\n[pod/a] x\n");
+        holds(
+            "[pod/a] -----BEGIN EC PRIVATE KEY-----«\n[pod/a] MHcC\n[pod/a] »-----END EC PRIVATE KEY-----\n[pod/a] x\n",
+        );
         holds("-----BEGIN EC PRIVATE KEY-----«\nMHcC»");
-        holds("the words BEGIN PRIVATE KEY and END PRIVATE KEY-----, or \"-----BEGIN PRIVATE KEY-----\"");
+        holds(
+            "the words BEGIN PRIVATE KEY and END PRIVATE KEY-----, or \"-----BEGIN PRIVATE KEY-----\"",
+        );
     }
 
     #[test]
     fn base64_of_a_private_key_is_taken_out_from_its_first_line_on() {
-        let key = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIIGlRxxx\n-----END EC PRIVATE KEY-----\n";
+        let key =
+            "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIIGlRxxx\n-----END EC PRIVATE KEY-----\n";
         let certificate = "-----BEGIN CERTIFICATE-----\nMIIBxxx\n-----END CERTIFICATE-----\n";
         for before in ["", "a", "ab", certificate] {
             let text = BASE64_STANDARD.encode(format!("{before}{key}"));
             let found = redacted(&format!("client-key-data: {text}\nb: c\n"));
-            let left = found.strip_prefix("client-key-data: ").and_then(|found| found.strip_suffix("[REDACTED]\nb: c\n")).unwrap();
-            let left = BASE64_STANDARD.decode(left.get(..left.len() / 4 * 4).unwrap()).unwrap();
-            assert!(left.len() <= before.len() + "-----BEGIN EC ".len(), "{found}");
+            let left = found
+                .strip_prefix("client-key-data: ")
+                .and_then(|found| found.strip_suffix("[REDACTED]\nb: c\n"))
+                .unwrap();
+            let left = BASE64_STANDARD
+                .decode(left.get(..left.len() / 4 * 4).unwrap())
+                .unwrap();
+            assert!(
+                left.len() <= before.len() + "-----BEGIN EC ".len(),
+                "{found}"
+            );
         }
         holds(&BASE64_STANDARD.encode(certificate));
     }
@@ -385,20 +512,36 @@ mod tests {
     #[test]
     fn tokens_are_taken_out() {
         let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln-_bmF0";
-        holds(&format!("token «{jwt}», \"«{jwt}»\" x«{jwt}»\n«{jwt}.a.b»\n"));
-        holds("eyJhbGciOiJSUzI1NiJ9 eyJhbGciOiJSUzI1NiJ9.eyJ zdWI eyJ.a.b eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6MTIzfQ== end.");
+        holds(&format!(
+            "token «{jwt}», \"«{jwt}»\" x«{jwt}»\n«{jwt}.a.b»\n"
+        ));
+        holds(
+            "eyJhbGciOiJSUzI1NiJ9 eyJhbGciOiJSUzI1NiJ9.eyJ zdWI eyJ.a.b eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6MTIzfQ== end.",
+        );
         holds("eyJ.«eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln»");
-        holds("Authorization: Bearer «abc», \"authorization\":[\"bearer «a.b_c»\"] {\\\"Authorization\\\":\\\"Basic «dTpw»\\\"}");
-        holds("curl -H 'Authorization: Bearer $TOKEN' -H 'Authorization: Bearer <token>'; Bearer authentication, the bearer token");
-        holds("sent Bearer «0123456789abcdefghij» and authorization.k8s.io/v1, authorization: none");
+        holds(
+            "Authorization: Bearer «abc», \"authorization\":[\"bearer «a.b_c»\"] {\\\"Authorization\\\":\\\"Basic «dTpw»\\\"}",
+        );
+        holds(
+            "curl -H 'Authorization: Bearer $TOKEN' -H 'Authorization: Bearer <token>'; Bearer authentication, the bearer token",
+        );
+        holds(
+            "sent Bearer «0123456789abcdefghij» and authorization.k8s.io/v1, authorization: none",
+        );
     }
 
     #[test]
     fn what_never_ends_is_not_waited_for() {
         let header = format!("eyJ{}", "a".repeat(3 * LONGEST_PART));
         holds(&format!("{header} and"));
-        holds(&format!("«eyJhbGciOiJSUzI1NiJ9.{}» and", "a".repeat(3 * LONGEST_PART)));
-        let found = redacted(&format!("-----BEGIN PRIVATE KEY-----\n{}", "w".repeat(LONGEST_PEM + 9)));
+        holds(&format!(
+            "«eyJhbGciOiJSUzI1NiJ9.{}» and",
+            "a".repeat(3 * LONGEST_PART)
+        ));
+        let found = redacted(&format!(
+            "-----BEGIN PRIVATE KEY-----\n{}",
+            "w".repeat(LONGEST_PEM + 9)
+        ));
         assert_eq!(found, "-----BEGIN PRIVATE KEY-----[REDACTED]wwwwwwwwww");
     }
 }

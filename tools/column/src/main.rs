@@ -1,8 +1,9 @@
 //! `column -t`, as far as a filter of kube-airlock is called, and nothing else: busybox has none.
 //!
-//! In: lines on standard input. Out: the same lines, their fields under each other, as util-linux 2.38 prints
-//! them, but for blanks at the ends of lines. It reads no file and no environment, starts nothing, and has one thread. The whole table is kept, as its
-//! widths are known at its end; the limit on its memory is the sandbox's.
+//! In: lines on standard input. Out: the same lines, their fields under each other, as util-linux
+//! 2.38 prints them, but for blanks at the ends of lines. It reads no file and no environment,
+//! starts nothing, and has one thread. The whole table is kept, as its widths are known at its end;
+//! the limit on its memory is the sandbox's.
 //!
 //! Held by `tests/table.rs`.
 
@@ -15,10 +16,18 @@ use std::{
 };
 
 /// Said to everybody who calls it otherwise; `tools/build` looks for the version in it.
-const REFUSAL: &str = concat!("airlock-column ", env!("CARGO_PKG_VERSION"), " understands `column -t [-s SEPARATORS] [-o SEPARATOR]`");
+const REFUSAL: &str = concat!(
+    "airlock-column ",
+    env!("CARGO_PKG_VERSION"),
+    " understands `column -t [-s SEPARATORS] [-o SEPARATOR]`"
+);
 
 fn main() -> ExitCode {
-    let words: Vec<String> = env::args_os().skip(1).take(6).map(|word| word.to_string_lossy().into_owned()).collect();
+    let words: Vec<String> = env::args_os()
+        .skip(1)
+        .take(6)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
     let Some(layout) = Layout::read(&words) else {
         let _ = writeln!(io::stderr(), "{REFUSAL}");
         return ExitCode::from(2);
@@ -29,7 +38,10 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let mut out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
-    match layout.print(&String::from_utf8_lossy(&bytes), &mut out).and_then(|()| out.flush()) {
+    match layout
+        .print(&String::from_utf8_lossy(&bytes), &mut out)
+        .and_then(|()| out.flush())
+    {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE, // whoever reads it is gone
     }
@@ -37,7 +49,8 @@ fn main() -> ExitCode {
 
 /// How a table is read and printed.
 struct Layout {
-    /// The characters between fields, each a border by itself; `None`: blanks, as many as there are.
+    /// The characters between fields, each a border by itself; `None`: blanks, as many as there
+    /// are.
     separators: Option<String>,
     between: String,
 }
@@ -61,19 +74,28 @@ impl Layout {
             }
             rest = others;
         }
-        rest.is_empty().then(|| Self { separators, between: between.unwrap_or_else(|| "  ".to_owned()) })
+        rest.is_empty().then(|| Self {
+            separators,
+            between: between.unwrap_or_else(|| "  ".to_owned()),
+        })
     }
 
     fn fields<'a>(&'a self, line: &'a str) -> Vec<&'a str> {
         match &self.separators {
             None => line.split_whitespace().collect(),
-            Some(separators) => line.split(|character| separators.contains(character)).collect(),
+            Some(separators) => line
+                .split(|character| separators.contains(character))
+                .collect(),
         }
     }
 
     fn print(&self, text: &str, out: &mut impl Write) -> io::Result<()> {
         // Lines of blanks are no rows.
-        let rows = || text.lines().filter(|line| !line.trim().is_empty()).map(|line| self.fields(line));
+        let rows = || {
+            text.lines()
+                .filter(|line| !line.trim().is_empty())
+                .map(|line| self.fields(line))
+        };
         let mut widths: Vec<usize> = Vec::new();
         for row in rows() {
             widths.resize(widths.len().max(row.len()), 0);

@@ -1,12 +1,14 @@
 //! `diff`, as far as a confined kubectl or argocd calls it, and nothing else.
 //!
-//! In: two paths that the tool has just written. Out: byte for byte what GNU diff 3.8 prints in the C locale
-//! and UTC, and its exit status: 0 same, 1 different, 2 trouble. It reads the paths that it is given and no
-//! environment; it writes nothing but its output, starts nothing, and has one thread.
+//! In: two paths that the tool has just written. Out: byte for byte what GNU diff 3.8 prints in the
+//! C locale and UTC, and its exit status: 0 same, 1 different, 2 trouble. It reads the paths that
+//! it is given and no environment; it writes nothing but its output, starts nothing, and has one
+//! thread.
 //!
-//! kubectl runs `diff -u -N LIVE-DIR MERGED-DIR` (k8s.io/kubectl v0.37.2 pkg/cmd/diff/diff.go, `getCommand`),
-//! argocd `diff LIVE-FILE TARGET-FILE` (argo-cd v3.6.1 util/cli/cli.go, `PrintDiff`), or with
-//! `KUBECTL_EXTERNAL_DIFF="diff -u -N"` the same two files after `-u -N`. Every other form is refused.
+//! kubectl runs `diff -u -N LIVE-DIR MERGED-DIR` (k8s.io/kubectl v0.37.2 pkg/cmd/diff/diff.go,
+//! `getCommand`), argocd `diff LIVE-FILE TARGET-FILE` (argo-cd v3.6.1 util/cli/cli.go,
+//! `PrintDiff`), or with `KUBECTL_EXTERNAL_DIFF="diff -u -N"` the same two files after `-u -N`.
+//! Every other form is refused.
 //!
 //! Held by `tests/gnu.rs`.
 
@@ -26,7 +28,8 @@ use std::{
 use compare::{Comparison, Outcome};
 use print::Format;
 
-/// Said to everybody who calls it as they would the real one; `tools/build` looks for the version in it.
+/// Said to everybody who calls it as they would the real one; `tools/build` looks for the version
+/// in it.
 const REFUSAL: &str = concat!(
     "airlock-diff ",
     env!("CARGO_PKG_VERSION"),
@@ -42,17 +45,23 @@ fn main() -> ExitCode {
         _ => return refuse(),
     };
     // The tools' paths are absolute. A dash would be an option, or standard input.
-    if [old, new].iter().any(|path| path.is_empty() || path.as_encoded_bytes().starts_with(b"-")) {
+    if [old, new]
+        .iter()
+        .any(|path| path.is_empty() || path.as_encoded_bytes().starts_with(b"-"))
+    {
         return refuse();
     }
     // Only what a pipe takes at once is kept: the output may be larger than the input.
     let mut out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
-    let outcome = Comparison::new(format, &mut out, &mut io::stderr()).run(old.as_ref(), new.as_ref());
-    let outcome = outcome.and_then(|outcome| out.flush().map(|()| outcome)).unwrap_or_else(|error| {
-        // Whoever reads it is gone, and so may be the reader of this.
-        let _ = writeln!(io::stderr(), "diff: standard output: {error}");
-        Outcome::Trouble
-    });
+    let outcome =
+        Comparison::new(format, &mut out, &mut io::stderr()).run(old.as_ref(), new.as_ref());
+    let outcome = outcome
+        .and_then(|outcome| out.flush().map(|()| outcome))
+        .unwrap_or_else(|error| {
+            // Whoever reads it is gone, and so may be the reader of this.
+            let _ = writeln!(io::stderr(), "diff: standard output: {error}");
+            Outcome::Trouble
+        });
     outcome.into()
 }
 

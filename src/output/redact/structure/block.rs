@@ -11,9 +11,15 @@ use super::{
 impl Level {
     /// Each of these returns how many bytes it took; none when it is another's turn.
     pub(super) fn indent(&mut self, byte: u8, run: Run<'_>, held: &mut Held) -> usize {
-        let spaces = run.bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count();
+        let spaces = run
+            .bytes
+            .iter()
+            .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
+            .count();
         if spaces > 0 {
-            self.column = self.column.saturating_add(u32::try_from(spaces).unwrap_or(u32::MAX));
+            self.column = self
+                .column
+                .saturating_add(u32::try_from(spaces).unwrap_or(u32::MAX));
             return spaces;
         }
         if byte == b'\n' {
@@ -126,7 +132,11 @@ impl Level {
 
     pub(super) fn behind_quoted(&mut self, byte: u8, run: Run<'_>) -> usize {
         match byte {
-            b' ' | b'\t' | b'\r' => run.bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count(),
+            b' ' | b'\t' | b'\r' => run
+                .bytes
+                .iter()
+                .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
+                .count(),
             b':' => {
                 self.at = At::PlainColon;
                 1
@@ -140,7 +150,13 @@ impl Level {
 
     pub(super) fn value(&mut self, byte: u8, run: Run<'_>, held: &mut Held) -> usize {
         match byte {
-            b' ' | b'\t' | b'\r' => return run.bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count(),
+            b' ' | b'\t' | b'\r' => {
+                return run
+                    .bytes
+                    .iter()
+                    .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
+                    .count();
+            }
             b'\n' => {
                 self.new_line(held);
                 return 1;
@@ -181,9 +197,12 @@ impl Level {
     pub(super) fn rest(&mut self, run: Run<'_>, held: &mut Held) -> usize {
         let end = memchr2(b'\n', b'{', run.bytes);
         if self.key == Some(Key::Kind) {
-            self.token.push_plain(run.first(end.unwrap_or(run.bytes.len())).bytes);
+            self.token
+                .push_plain(run.first(end.unwrap_or(run.bytes.len())).bytes);
         }
-        let Some(end) = end else { return run.bytes.len() };
+        let Some(end) = end else {
+            return run.bytes.len();
+        };
         if run.bytes.get(end) == Some(&b'{') {
             self.at = At::Brace;
         } else {
@@ -225,7 +244,11 @@ impl Level {
     pub(super) fn comment(&mut self, run: Run<'_>) -> usize {
         let end = memchr(b'\n', run.bytes);
         if end.is_some() {
-            self.at = if self.brackets > 0 { At::Flow } else { At::Indent };
+            self.at = if self.brackets > 0 {
+                At::Flow
+            } else {
+                At::Indent
+            };
             self.column = 0;
             self.fresh = true;
         }
@@ -251,22 +274,35 @@ impl Level {
         self.keyless(held);
         (self.column, self.fresh) = (0, true);
         self.at = At::Indent;
-        for lines in self.frames.iter_mut().filter_map(|frame| frame.lines.as_mut()) {
+        for lines in self
+            .frames
+            .iter_mut()
+            .filter_map(|frame| frame.lines.as_mut())
+        {
             lines.entry = Entry::Nothing;
         }
     }
 
     /// The line had no key: where one was due, all of it is a value.
     pub(super) fn keyless(&mut self, held: &mut Held) {
-        for id in self.frames.iter().filter_map(|frame| frame.lines.as_ref()?.place) {
+        for id in self
+            .frames
+            .iter()
+            .filter_map(|frame| frame.lines.as_ref()?.place)
+        {
             held.keyless(id);
         }
     }
 
-    /// The line is no part of a mapping that begins in its column, so that no kind is to be expected.
+    /// The line is no part of a mapping that begins in its column, so that no kind is to be
+    /// expected.
     fn not_a_mapping(&mut self, now: u64, held: &mut Held) {
         let column = self.line;
-        for frame in self.frames.iter_mut().filter(|frame| frame.column().is_some_and(|at| at >= column)) {
+        for frame in self
+            .frames
+            .iter_mut()
+            .filter(|frame| frame.column().is_some_and(|at| at >= column))
+        {
             frame.settle(Fate::Kept, now, held);
         }
     }
@@ -294,7 +330,9 @@ impl Level {
             self.make_room(now, held);
             self.push_frame(Shape::Block { column });
         }
-        let Some(frame) = self.frames.last_mut() else { return };
+        let Some(frame) = self.frames.last_mut() else {
+            return;
+        };
         match key {
             Key::ApiVersion => frame.has_version = true,
             Key::Data if !frame.is_no_secret() => frame.lines = Some(Lines::default()),
@@ -304,7 +342,11 @@ impl Level {
 
     /// What the line began with is a key, and no value.
     fn line_has_key(&mut self, then: Entry, now: u64, held: &mut Held) {
-        for lines in self.frames.iter_mut().filter_map(|frame| frame.lines.as_mut()) {
+        for lines in self
+            .frames
+            .iter_mut()
+            .filter_map(|frame| frame.lines.as_mut())
+        {
             if lines.entry == Entry::Key && lines.place.is_none_or(|id| held.take_back(id, now)) {
                 (lines.place, lines.entry) = (None, then);
             }
@@ -314,7 +356,11 @@ impl Level {
     /// A value begins behind its key.
     fn value_begins(&mut self, now: u64, held: &mut Held) {
         for frame in &mut self.frames {
-            if frame.lines.as_ref().is_some_and(|lines| lines.entry == Entry::Value) {
+            if frame
+                .lines
+                .as_ref()
+                .is_some_and(|lines| lines.entry == Entry::Value)
+            {
                 open_place(frame, Entry::Nothing, now, self.quoted, held);
             }
         }
@@ -323,7 +369,9 @@ impl Level {
     /// A line begins, and so may an entry of the data around it.
     fn line_begins(&mut self, line: Line, now: u64, held: &mut Held) {
         for frame in &mut self.frames {
-            let (Some(around), Some(lines)) = (frame.column(), &mut frame.lines) else { continue };
+            let (Some(around), Some(lines)) = (frame.column(), &mut frame.lines) else {
+                continue;
+            };
             let is_inside = self.column > around;
             if is_inside && line == Line::Text {
                 lines.keys.get_or_insert(self.column);
@@ -348,7 +396,10 @@ impl Level {
 
     /// Closes mappings that are indented, in this column or behind it.
     fn close_blocks(&mut self, column: u32, now: u64, held: &mut Held) {
-        while let Some(mut frame) = self.frames.pop_if(|frame| frame.column().is_some_and(|at| at >= column)) {
+        while let Some(mut frame) = self
+            .frames
+            .pop_if(|frame| frame.column().is_some_and(|at| at >= column))
+        {
             frame.close(self.content, now, held);
             frame.settle(Fate::Kept, now, held);
         }
@@ -367,7 +418,9 @@ impl Level {
 /// Opens the place of a value, or of a line that may have a key.
 fn open_place(frame: &mut Frame, entry: Entry, now: u64, quoted: u8, held: &mut Held) {
     let may_be_key = entry == Entry::Key;
-    let place = frame.fate(now, held).map(|fate| held.open(now, frame.object, fate, may_be_key, quoted));
+    let place = frame
+        .fate(now, held)
+        .map(|fate| held.open(now, frame.object, fate, may_be_key, quoted));
     if let Some(lines) = &mut frame.lines {
         (lines.place, lines.entry) = (place, entry);
     }

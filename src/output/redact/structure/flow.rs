@@ -30,8 +30,16 @@ impl Level {
             self.deeper = Some((held.open(now, 0, Fate::Out, false, self.quoted), 1));
             return;
         }
-        let shape = if byte == b'{' { Shape::FlowMap } else { Shape::FlowSequence };
-        let is_data = is_data && self.frames.last().is_some_and(|frame| !frame.is_no_secret());
+        let shape = if byte == b'{' {
+            Shape::FlowMap
+        } else {
+            Shape::FlowSequence
+        };
+        let is_data = is_data
+            && self
+                .frames
+                .last()
+                .is_some_and(|frame| !frame.is_no_secret());
         self.token.clear();
         if let Some(frame) = self.push_frame(shape) {
             frame.is_data = is_data;
@@ -41,7 +49,13 @@ impl Level {
     pub(super) fn flow(&mut self, byte: u8, run: Run<'_>, held: &mut Held) -> usize {
         let now = run.start;
         match byte {
-            b' ' | b'\t' | b'\r' => return run.bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count(),
+            b' ' | b'\t' | b'\r' => {
+                return run
+                    .bytes
+                    .iter()
+                    .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
+                    .count();
+            }
             b'\n' => {
                 self.column = 0;
                 self.at = At::FlowIndent;
@@ -53,7 +67,10 @@ impl Level {
             b'}' | b']' => self.close_brackets(now, held),
             b',' => self.end_entry(now, held),
             b':' => {
-                if let Some(frame) = self.frames.last_mut().filter(|frame| frame.shape == Shape::FlowMap && !frame.colon)
+                if let Some(frame) = self
+                    .frames
+                    .last_mut()
+                    .filter(|frame| frame.shape == Shape::FlowMap && !frame.colon)
                     && self.deeper.is_none()
                 {
                     (frame.key, frame.colon) = (Key::of(self.token.text()), true);
@@ -62,7 +79,10 @@ impl Level {
             b'#' => self.at = At::Comment,
             b'&' | b'!' => self.at = At::Property,
             b'"' | b'\'' => {
-                let is_value = self.frames.last().is_some_and(|frame| frame.colon || frame.shape == Shape::FlowSequence);
+                let is_value = self
+                    .frames
+                    .last()
+                    .is_some_and(|frame| frame.colon || frame.shape == Shape::FlowSequence);
                 self.value_begins_in_brackets(byte, now, held);
                 self.token.clear();
                 self.open_string(byte, !is_value);
@@ -78,17 +98,23 @@ impl Level {
     }
 
     pub(super) fn flow_indent(&mut self, byte: u8, run: Run<'_>, held: &mut Held) -> usize {
-        let spaces = run.bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count();
+        let spaces = run
+            .bytes
+            .iter()
+            .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
+            .count();
         if spaces > 0 {
-            self.column = self.column.saturating_add(u32::try_from(spaces).unwrap_or(u32::MAX));
+            self.column = self
+                .column
+                .saturating_add(u32::try_from(spaces).unwrap_or(u32::MAX));
             return spaces;
         }
         if byte == b'\n' {
             self.column = 0;
             return 1;
         }
-        // What is not further in than the line that opened the brackets is no part of them, but for their
-        // end, and for what JSON without indentation begins its lines with.
+        // What is not further in than the line that opened the brackets is no part of them, but for
+        // their end, and for what JSON without indentation begins its lines with.
         let goes_on = match byte {
             b'}' | b']' => self.column >= self.line,
             b'{' | b'[' | b'"' | b',' | b':' if self.open_line => self.column >= self.line,
@@ -105,8 +131,12 @@ impl Level {
     }
 
     pub(super) fn flow_plain(&mut self, run: Run<'_>) -> usize {
-        let end = run.bytes.iter().position(|byte| matches!(byte, b',' | b':' | b'{' | b'}' | b'[' | b']' | b'\n'));
-        self.token.push_plain(run.first(end.unwrap_or(run.bytes.len())).bytes);
+        let end = run
+            .bytes
+            .iter()
+            .position(|byte| matches!(byte, b',' | b':' | b'{' | b'}' | b'[' | b']' | b'\n'));
+        self.token
+            .push_plain(run.first(end.unwrap_or(run.bytes.len())).bytes);
         match end.and_then(|end| run.bytes.get(end)) {
             None => run.bytes.len(),
             Some(b':') => {
@@ -121,7 +151,9 @@ impl Level {
     }
 
     pub(super) fn flow_plain_colon(&mut self, byte: u8, run: Run<'_>, held: &mut Held) -> usize {
-        if byte.is_ascii_whitespace() || matches!(byte, b',' | b'{' | b'}' | b'[' | b']' | b'"' | b'\'') {
+        if byte.is_ascii_whitespace()
+            || matches!(byte, b',' | b'{' | b'}' | b'[' | b']' | b'"' | b'\'')
+        {
             self.at = At::Flow;
             self.flow(b':', run, held);
         } else {
@@ -137,7 +169,9 @@ impl Level {
             return false;
         }
         let quoted = self.quoted;
-        let Some((frame, below)) = self.frames.split_last_mut() else { return false };
+        let Some((frame, below)) = self.frames.split_last_mut() else {
+            return false;
+        };
         if frame.shape != Shape::FlowMap || !frame.colon || frame.value {
             return false;
         }
@@ -160,7 +194,9 @@ impl Level {
             return;
         }
         let (content, kind) = (self.content, Kind::of(self.token.text()));
-        let Some(frame) = self.frames.last_mut() else { return };
+        let Some(frame) = self.frames.last_mut() else {
+            return;
+        };
         if frame.shape == Shape::FlowMap {
             frame.close(content, now, held);
             if frame.key == Key::Kind && frame.value {

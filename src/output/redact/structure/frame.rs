@@ -113,7 +113,8 @@ impl Frame {
             object,
             shape,
             kind: Kind::Unknown,
-            in_secret_list: around.is_some_and(|around| around.in_secret_list || around.kind == Kind::SecretList),
+            in_secret_list: around
+                .is_some_and(|around| around.in_secret_list || around.kind == Kind::SecretList),
             has_version: false,
             overdue: false,
             since: None,
@@ -150,7 +151,11 @@ impl Frame {
             Kind::Unknown if self.in_secret_list || self.overdue => Some(Fate::Out),
             Kind::Unknown => {
                 let since = *self.since.get_or_insert_with(|| held.since(now));
-                Some(if held.is_overdue(since, now) { Fate::Out } else { Fate::Open })
+                Some(if held.is_overdue(since, now) {
+                    Fate::Out
+                } else {
+                    Fate::Open
+                })
             }
         }
     }
@@ -161,13 +166,26 @@ impl Frame {
             return; // once a Secret, always one, whatever is written twice
         }
         self.kind = kind;
-        self.settle(if kind == Kind::Secret { Fate::Out } else { Fate::Kept }, now, held);
+        self.settle(
+            if kind == Kind::Secret {
+                Fate::Out
+            } else {
+                Fate::Kept
+            },
+            now,
+            held,
+        );
     }
 
-    /// It ends, or nobody waits any more: what is open becomes of this fate, unless that comes too late.
+    /// It ends, or nobody waits any more: what is open becomes of this fate, unless that comes too
+    /// late.
     pub(super) fn settle(&mut self, fate: Fate, now: u64, held: &mut Held) {
         if let Some(since) = self.since.take() {
-            let fate = if held.is_overdue(since, now) { Fate::Out } else { fate };
+            let fate = if held.is_overdue(since, now) {
+                Fate::Out
+            } else {
+                fate
+            };
             held.settle(self.object, since, fate);
         }
     }
@@ -182,12 +200,19 @@ impl Frame {
 
     /// The places that go on.
     pub(super) fn growing(&self) -> impl Iterator<Item = u64> + '_ {
-        self.place.into_iter().chain(self.lines.as_ref().and_then(|lines| lines.place))
+        self.place
+            .into_iter()
+            .chain(self.lines.as_ref().and_then(|lines| lines.place))
     }
 
     /// A value ends.
     pub(super) fn close(&mut self, end: u64, next: u64, held: &mut Held) {
-        for id in self.place.take().into_iter().chain(self.lines.as_mut().and_then(|lines| lines.place.take())) {
+        for id in self
+            .place
+            .take()
+            .into_iter()
+            .chain(self.lines.as_mut().and_then(|lines| lines.place.take()))
+        {
             held.close(id, end, next);
         }
     }

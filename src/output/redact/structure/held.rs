@@ -1,7 +1,8 @@
 //! The bytes that cannot be told yet, and the places in them that are taken out.
 //!
-//! A place is known by its offset in the stream. Whether it is taken out may be open for a while: an
-//! object's `data` comes before its `kind`. What is decided never depends on how the stream was cut.
+//! A place is known by its offset in the stream. Whether it is taken out may be open for a while:
+//! an object's `data` comes before its `kind`. What is decided never depends on how the stream was
+//! cut.
 
 use std::collections::VecDeque;
 
@@ -9,9 +10,9 @@ use zeroize::Zeroizing;
 
 use super::super::MARK;
 
-/// How far behind an object's first value its kind may come, and how much white space may stand inside of
-/// what is taken out. A Secret or ConfigMap has at most 1 MiB, and hardly one in a thousand comes near;
-/// of what a caller asks, 64 KiB are shown by default.
+/// How far behind an object's first value its kind may come, and how much white space may stand
+/// inside of what is taken out. A Secret or ConfigMap has at most 1 MiB, and hardly one in a
+/// thousand comes near; of what a caller asks, 64 KiB are shown by default.
 pub(super) const LOOK_BACK: u64 = 256 * 1024;
 /// How many places an object may have, and the objects in it, until its kind comes.
 pub(super) const PLACES: u64 = 8192;
@@ -68,10 +69,27 @@ impl Held {
     }
 
     /// A place that begins here, and its name.
-    pub(super) fn open(&mut self, start: u64, object: u64, fate: Fate, may_be_key: bool, quoted: u8) -> u64 {
+    pub(super) fn open(
+        &mut self,
+        start: u64,
+        object: u64,
+        fate: Fate,
+        may_be_key: bool,
+        quoted: u8,
+    ) -> u64 {
         let id = self.made;
         self.made += 1;
-        self.places.push_back(Place { id, object, start, end: start, fate, may_be_key, growing: true, marked: false, quoted });
+        self.places.push_back(Place {
+            id,
+            object,
+            start,
+            end: start,
+            fate,
+            may_be_key,
+            growing: true,
+            marked: false,
+            quoted,
+        });
         id
     }
 
@@ -90,7 +108,8 @@ impl Held {
         }
     }
 
-    /// The place is none, if it has not grown beyond [`LOOK_BACK`] at `now`. Returns whether it was taken back.
+    /// The place is none, if it has not grown beyond [`LOOK_BACK`] at `now`. Returns whether it was
+    /// taken back.
     pub(super) fn take_back(&mut self, id: u64, now: u64) -> bool {
         match self.place(id) {
             Some(place) if now - place.start <= LOOK_BACK => {
@@ -111,19 +130,31 @@ impl Held {
 
     /// Decides the places of an object that were open since then.
     pub(super) fn settle(&mut self, object: u64, since: Since, fate: Fate) {
-        for place in self.places.iter_mut().rev().take_while(|place| place.id >= since.place) {
+        for place in self
+            .places
+            .iter_mut()
+            .rev()
+            .take_while(|place| place.id >= since.place)
+        {
             if place.object == object && place.fate == Fate::Open {
                 place.fate = fate;
             }
         }
-        while self.places.back().is_some_and(|place| place.fate == Fate::Kept && !place.growing) {
+        while self
+            .places
+            .back()
+            .is_some_and(|place| place.fate == Fate::Kept && !place.growing)
+        {
             self.places.pop_back();
         }
     }
 
     /// This moment, for a value that begins at `at`.
     pub(super) fn since(&self, at: u64) -> Since {
-        Since { at, place: self.made }
+        Since {
+            at,
+            place: self.made,
+        }
     }
 
     /// Whether a kind comes too late.
@@ -162,13 +193,16 @@ impl Held {
             None => whole.max(at),
         };
         told.extend_from_slice(between(&self.bytes, self.base, at, undecided));
-        let gone = usize::try_from(undecided - self.base).unwrap_or(usize::MAX).min(self.bytes.len());
+        let gone = usize::try_from(undecided - self.base)
+            .unwrap_or(usize::MAX)
+            .min(self.bytes.len());
         self.bytes.drain(..gone);
         self.base = undecided;
         if self.places.front().is_some_and(|place| place.marked) {
             // Others stand inside of it, and only those that go on may outlast it.
             let mut first = true;
-            self.places.retain(|place| std::mem::take(&mut first) || place.growing);
+            self.places
+                .retain(|place| std::mem::take(&mut first) || place.growing);
         }
     }
 
@@ -198,8 +232,8 @@ impl Held {
     }
 }
 
-/// White space at the end of a place is told, unless there is too much of it to wait for its end: then it
-/// is part of the place, in whole measures, so that it makes no difference when one looks.
+/// White space at the end of a place is told, unless there is too much of it to wait for its end:
+/// then it is part of the place, in whole measures, so that it makes no difference when one looks.
 fn with_white_space(end: u64, next: u64) -> u64 {
     end + next.saturating_sub(end) / LOOK_BACK * LOOK_BACK
 }

@@ -1,14 +1,16 @@
-//! Takes the values of Secrets' `data` and `stringData` out of JSON and YAML, wherever the stream is cut.
+//! Takes the values of Secrets' `data` and `stringData` out of JSON and YAML, wherever the stream
+//! is cut.
 //!
-//! No parser of either: what a cluster prints is often neither (a table, a log, three documents and a
-//! sentence), and one odd line must not hide what follows it. A [`Level`] reads text line by line, as far
-//! as mappings go: by indentation, and by brackets, which is JSON too. What a quoted string holds is read by
-//! a level of its own, with its escapes resolved; the lines of a block scalar are lines that are indented.
-//! So a manifest in an annotation, in a value of a ConfigMap or in helm's JSON is found like any other.
+//! No parser of either: what a cluster prints is often neither (a table, a log, three documents and
+//! a sentence), and one odd line must not hide what follows it. A [`Level`] reads text line by
+//! line, as far as mappings go: by indentation, and by brackets, which is JSON too. What a quoted
+//! string holds is read by a level of its own, with its escapes resolved; the lines of a block
+//! scalar are lines that are indented. So a manifest in an annotation, in a value of a ConfigMap or
+//! in helm's JSON is found like any other.
 //!
-//! What a mapping is, its `kind` says, and that mostly comes behind `data`. Until then the values are
-//! held; [`held`] has the bounds. When in doubt a value is taken out: its mapping's kind comes too late,
-//! its brackets do not match, or the stream ends before there was one.
+//! What a mapping is, its `kind` says, and that mostly comes behind `data`. Until then the values
+//! are held; [`held`] has the bounds. When in doubt a value is taken out: its mapping's kind comes
+//! too late, its brackets do not match, or the stream ends before there was one.
 //!
 //! May not build what it reads: the memory is that of [`Held`] and of [`DEEPEST`] frames in each of
 //! [`LEVELS`] levels. Every byte is looked at once in each level.
@@ -24,7 +26,8 @@ use held::{Fate, Held};
 
 /// Strings in strings: JSON in an annotation in a manifest in helm's JSON is three.
 const LEVELS: u8 = 4;
-/// Brackets in brackets; what stands deeper is taken out whole. Kubernetes' own objects have less than 30.
+/// Brackets in brackets; what stands deeper is taken out whole. Kubernetes' own objects have less
+/// than 30.
 const DEEPEST: usize = 128;
 /// What is read at once, so that a chunk of any size is held piece by piece.
 const PIECE: usize = 32 * 1024;
@@ -38,13 +41,24 @@ pub(super) struct Structure {
 
 impl Structure {
     pub(super) fn new() -> Self {
-        Self { level: Level::new(0, 0), held: Held::default(), read: 0 }
+        Self {
+            level: Level::new(0, 0),
+            held: Held::default(),
+            read: 0,
+        }
     }
 
     /// Reads a chunk and tells what can be told.
     pub(super) fn push(&mut self, chunk: &[u8], told: &mut Vec<u8>) {
         for piece in chunk.chunks(PIECE) {
-            self.level.read(Run { bytes: piece, start: self.read, width: 1 }, &mut self.held);
+            self.level.read(
+                Run {
+                    bytes: piece,
+                    start: self.read,
+                    width: 1,
+                },
+                &mut self.held,
+            );
             self.read += piece.len() as u64;
             let whole = self.level.whole(self.read);
             if self.held.is_empty() && whole == self.read {
@@ -64,8 +78,8 @@ impl Structure {
     }
 }
 
-/// Bytes of a level and where they stand in the stream: each is `width` long there. Only one that was
-/// escaped is longer than 1, and then it is alone.
+/// Bytes of a level and where they stand in the stream: each is `width` long there. Only one that
+/// was escaped is longer than 1, and then it is alone.
 #[derive(Clone, Copy)]
 struct Run<'a> {
     bytes: &'a [u8],
@@ -79,11 +93,18 @@ impl Run<'_> {
     }
 
     fn first(&self, count: usize) -> Self {
-        Self { bytes: self.bytes.get(..count).unwrap_or_default(), ..*self }
+        Self {
+            bytes: self.bytes.get(..count).unwrap_or_default(),
+            ..*self
+        }
     }
 
     fn after(&self, count: usize) -> Self {
-        Self { bytes: self.bytes.get(count..).unwrap_or_default(), start: self.offset(count), ..*self }
+        Self {
+            bytes: self.bytes.get(count..).unwrap_or_default(),
+            start: self.offset(count),
+            ..*self
+        }
     }
 }
 
@@ -223,7 +244,12 @@ impl Level {
     fn reset(&mut self, quoted: u8) {
         // Numbers of objects go on: places of those before may still be held.
         let (frames, inner) = (std::mem::take(&mut self.frames), self.inner.take());
-        *self = Self { frames, inner, objects: self.objects, ..Self::new(self.depth, quoted) };
+        *self = Self {
+            frames,
+            inner,
+            objects: self.objects,
+            ..Self::new(self.depth, quoted)
+        };
         self.frames.clear();
     }
 
@@ -254,7 +280,11 @@ impl Level {
                 At::Folded => self.folded(byte, run, held),
             };
             if !held.is_decided()
-                && let Some(last) = run.first(taken).bytes.iter().rposition(|byte| !byte.is_ascii_whitespace())
+                && let Some(last) = run
+                    .first(taken)
+                    .bytes
+                    .iter()
+                    .rposition(|byte| !byte.is_ascii_whitespace())
             {
                 self.content = run.offset(last) + run.width;
             }
@@ -296,10 +326,19 @@ impl Level {
         }
     }
 
-    /// Where the last byte ended that is whole: in the middle of an escape it is not known what begins there.
+    /// Where the last byte ended that is whole: in the middle of an escape it is not known what
+    /// begins there.
     fn whole(&self, now: u64) -> u64 {
-        let own = if matches!(self.at, At::Escape | At::Apostrophe) { self.escape.start } else { now };
-        let inner = self.inner.as_ref().filter(|_| self.string == Reading::Yes).map_or(now, |inner| inner.whole(now));
+        let own = if matches!(self.at, At::Escape | At::Apostrophe) {
+            self.escape.start
+        } else {
+            now
+        };
+        let inner = self
+            .inner
+            .as_ref()
+            .filter(|_| self.string == Reading::Yes)
+            .map_or(now, |inner| inner.whole(now));
         own.min(inner)
     }
 
@@ -321,7 +360,8 @@ impl Level {
     }
 }
 
-/// The beginning of words that may matter, without the white space around them; what is longer does not.
+/// The beginning of words that may matter, without the white space around them; what is longer does
+/// not.
 #[derive(Default)]
 struct Token {
     bytes: [u8; 32],
@@ -341,7 +381,11 @@ impl Token {
         if self.other || self.ended {
             return;
         }
-        let bytes = if self.length == 0 { bytes.trim_ascii_start() } else { bytes };
+        let bytes = if self.length == 0 {
+            bytes.trim_ascii_start()
+        } else {
+            bytes
+        };
         let free = self.bytes.get_mut(self.length..).unwrap_or_default();
         let (kept, beyond) = bytes.split_at(bytes.len().min(free.len()));
         if let Some(free) = free.get_mut(..kept.len()) {
@@ -353,18 +397,28 @@ impl Token {
 
     /// The same, up to a comment.
     fn push_plain(&mut self, bytes: &[u8]) {
-        let mut behind_space = self.text().is_none_or(|text| text.last().is_none_or(u8::is_ascii_whitespace));
+        let mut behind_space = self
+            .text()
+            .is_none_or(|text| text.last().is_none_or(u8::is_ascii_whitespace));
         let comment = bytes.iter().position(|byte| {
             let found = *byte == b'#' && behind_space;
             behind_space = byte.is_ascii_whitespace();
             found
         });
-        self.push(bytes.get(..comment.unwrap_or(bytes.len())).unwrap_or_default());
+        self.push(
+            bytes
+                .get(..comment.unwrap_or(bytes.len()))
+                .unwrap_or_default(),
+        );
         self.ended |= comment.is_some();
     }
 
     fn text(&self) -> Option<&[u8]> {
-        if self.other { None } else { self.bytes.get(..self.length) }
+        if self.other {
+            None
+        } else {
+            self.bytes.get(..self.length)
+        }
     }
 }
 

@@ -20,9 +20,19 @@ pub(super) struct Escape {
 impl Level {
     /// A string begins, which may be a key. Takes its quote.
     pub(super) fn open_string(&mut self, quote: u8, may_be_key: bool) -> usize {
-        self.at = if quote == b'"' { At::Double } else { At::Single };
+        self.at = if quote == b'"' {
+            At::Double
+        } else {
+            At::Single
+        };
         let reads = self.depth + 1 < LEVELS && !(may_be_key && self.brackets > 0);
-        self.string = if reads { Reading::Perhaps { quoted: self.quoted + u8::from(quote == b'"') } } else { Reading::No };
+        self.string = if reads {
+            Reading::Perhaps {
+                quoted: self.quoted + u8::from(quote == b'"'),
+            }
+        } else {
+            Reading::No
+        };
         1
     }
 
@@ -30,7 +40,10 @@ impl Level {
         let end = memchr3(b'"', b'\\', b'\n', run.bytes);
         let text = run.first(end.unwrap_or(run.bytes.len()));
         let ends = end.and_then(|end| run.bytes.get(end));
-        if ends == Some(&b'"') && matches!(self.string, Reading::Perhaps { .. }) && memchr2(b'{', b'[', text.bytes).is_none() {
+        if ends == Some(&b'"')
+            && matches!(self.string, Reading::Perhaps { .. })
+            && memchr2(b'{', b'[', text.bytes).is_none()
+        {
             self.string = Reading::No; // one line without a bracket has nothing to take out
         }
         self.tell_inner(text, held);
@@ -38,7 +51,10 @@ impl Level {
             None => return run.bytes.len(),
             Some(b'"') => self.close_string(run.offset(text.bytes.len()), End::OfString, held),
             Some(b'\\') => {
-                self.escape = Escape { start: run.offset(text.bytes.len()), ..Escape::default() };
+                self.escape = Escape {
+                    start: run.offset(text.bytes.len()),
+                    ..Escape::default()
+                };
                 self.at = At::Escape;
                 let rest = run.after(text.bytes.len() + 1);
                 if let Some(next) = rest.bytes.first() {
@@ -69,7 +85,14 @@ impl Level {
     pub(super) fn apostrophe(&mut self, byte: u8, run: Run<'_>, held: &mut Held) -> usize {
         if byte == b'\'' {
             let start = self.escape.start;
-            self.tell_inner(Run { bytes: b"'", start, width: run.offset(1) - start }, held);
+            self.tell_inner(
+                Run {
+                    bytes: b"'",
+                    start,
+                    width: run.offset(1) - start,
+                },
+                held,
+            );
             self.at = At::Single;
             return 1;
         }
@@ -118,7 +141,14 @@ impl Level {
     /// An escape is a character, or another that matters not.
     fn resolve(&mut self, character: u8, end: u64, held: &mut Held) {
         let start = self.escape.start;
-        self.tell_inner(Run { bytes: &[character], start, width: end - start }, held);
+        self.tell_inner(
+            Run {
+                bytes: &[character],
+                start,
+                width: end - start,
+            },
+            held,
+        );
         self.at = At::Double;
     }
 
@@ -130,20 +160,40 @@ impl Level {
     }
 
     pub(super) fn folded(&mut self, byte: u8, run: Run<'_>, held: &mut Held) -> usize {
-        let spaces = run.bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count();
+        let spaces = run
+            .bytes
+            .iter()
+            .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
+            .count();
         if spaces > 0 {
-            self.column = self.column.saturating_add(u32::try_from(spaces).unwrap_or(u32::MAX));
+            self.column = self
+                .column
+                .saturating_add(u32::try_from(spaces).unwrap_or(u32::MAX));
             return spaces;
         }
         if byte == b'\n' {
             self.column = 0;
-            self.tell_inner(Run { bytes: b"\n", start: run.start, width: 1 }, held);
+            self.tell_inner(
+                Run {
+                    bytes: b"\n",
+                    start: run.start,
+                    width: 1,
+                },
+                held,
+            );
             return 1;
         }
         if self.parent.is_some_and(|parent| self.column > parent) {
             let (string, between) = self.folded;
             if let Some(space) = between {
-                self.tell_inner(Run { bytes: &[space], start: run.start, width: 0 }, held);
+                self.tell_inner(
+                    Run {
+                        bytes: &[space],
+                        start: run.start,
+                        width: 0,
+                    },
+                    held,
+                );
             }
             self.at = string;
             return 0;
@@ -165,7 +215,9 @@ impl Level {
         self.token.push(text.bytes);
         if let Reading::Perhaps { quoted } = self.string {
             let depth = self.depth + 1;
-            self.inner.get_or_insert_with(|| Box::new(Self::new(depth, quoted))).reset(quoted);
+            self.inner
+                .get_or_insert_with(|| Box::new(Self::new(depth, quoted)))
+                .reset(quoted);
             self.string = Reading::Yes;
         }
         if self.string == Reading::Yes

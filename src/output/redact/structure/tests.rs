@@ -3,7 +3,9 @@ use super::*;
 fn redacted_by(size: usize, text: &str) -> String {
     let mut structure = Structure::new();
     let mut told = Vec::new();
-    text.as_bytes().chunks(size).for_each(|chunk| structure.push(chunk, &mut told));
+    text.as_bytes()
+        .chunks(size)
+        .for_each(|chunk| structure.push(chunk, &mut told));
     structure.finish(&mut told);
     String::from_utf8(told).unwrap()
 }
@@ -16,20 +18,29 @@ fn redacted(text: &str) -> String {
     whole
 }
 
-/// Every `«…»` in the text is a value that is taken out, and nothing else is; `‹…›` is one in a string.
+/// Every `«…»` in the text is a value that is taken out, and nothing else is; `‹…›` is one in a
+/// string.
 #[track_caller]
 fn holds(text: &str) {
     let (mut given, mut expected) = (String::new(), String::new());
     let mut rest = text;
     while let Some(at) = rest.find(['«', '‹']) {
-        let (open, quote) = if rest[at..].starts_with('«') { ('«', "\"") } else { ('‹', "\\\"") };
+        let (open, quote) = if rest[at..].starts_with('«') {
+            ('«', "\"")
+        } else {
+            ('‹', "\\\"")
+        };
         let (before, behind) = rest.split_once(open).unwrap();
         let (value, behind) = behind.split_once(['»', '›']).unwrap();
         given += &format!("{before}{value}");
         expected += &format!("{before}{quote}[REDACTED]{quote}");
         rest = behind;
     }
-    assert_eq!(redacted(&(given.clone() + rest)), expected + rest, "\n{given}{rest}");
+    assert_eq!(
+        redacted(&(given.clone() + rest)),
+        expected + rest,
+        "\n{given}{rest}"
+    );
 }
 
 #[test]
@@ -63,7 +74,9 @@ fn values_are_taken_out_of_lists_and_config_maps_stay() {
   "data" : { "p" : «"q"» , "r":«true» }
 }"#,
     );
-    holds(r#"{"kind":"SecretList","apiVersion":"v1","items":[{"metadata":{"name":"a"},"data":{"p":«"q"»},"type":"Opaque"}]}"#);
+    holds(
+        r#"{"kind":"SecretList","apiVersion":"v1","items":[{"metadata":{"name":"a"},"data":{"p":«"q"»},"type":"Opaque"}]}"#,
+    );
 }
 
 #[test]
@@ -125,9 +138,13 @@ fn values_are_taken_out_of_manifests_in_strings() {
     holds(
         r#"{"name":"web","manifest":"---\n# Source: web/secret.yaml\napiVersion: v1\nkind: Secret\ndata:\n  a: ‹aGk=›\n  b: ‹|\n    x\n    y›\n---\nkind: ConfigMap\ndata:\n  a: b\n"}"#,
     );
-    holds("manifest: |\n  ---\n  data:\n    a: «b»\n  kind: Secret\n  ---\n  data:\n    a: b\n  kind: ConfigMap\nversion: 1\n");
+    holds(
+        "manifest: |\n  ---\n  data:\n    a: «b»\n  kind: Secret\n  ---\n  data:\n    a: b\n  kind: ConfigMap\nversion: 1\n",
+    );
     holds("manifest: \"kind: Secret\\ndata:\\n  a: ‹b›\\n\"\n");
-    holds("I0101 1 round_trippers.go:1] Response Body: {\"kind\":\"Secret\",\"data\":{\"a\":«\"b\"»}}\n");
+    holds(
+        "I0101 1 round_trippers.go:1] Response Body: {\"kind\":\"Secret\",\"data\":{\"a\":«\"b\"»}}\n",
+    );
     holds("2024-01-01 level=info obj={\"data\":{\"a\":«\"b\"»},\"kind\":\"Secret\"} done\n");
 }
 
@@ -182,7 +199,10 @@ fn carriage_returns_and_odd_lines_hide_nothing() {
 
 /// One value of so many bytes, kubectl's order of keys.
 fn object(kind: &str, size: usize) -> String {
-    format!("{{\"apiVersion\":\"v1\",\"data\":{{\"a\":\"{}\",\"b\":\"c\"}},\"kind\":\"{kind}\"}}\n", "x".repeat(size))
+    format!(
+        "{{\"apiVersion\":\"v1\",\"data\":{{\"a\":\"{}\",\"b\":\"c\"}},\"kind\":\"{kind}\"}}\n",
+        "x".repeat(size)
+    )
 }
 
 #[test]
@@ -198,15 +218,23 @@ fn a_kind_that_comes_too_late_is_taken_for_a_secret() {
     for size in [bound / 2, bound - 100] {
         let text = object("ConfigMap", size);
         assert_eq!(told(&text), text);
-        assert_eq!(told(&text.replace("ConfigMap", "Secret")).len(), object("Secret", 0).len() + "[REDACTED]".len() * 2 - 1);
+        assert_eq!(
+            told(&text.replace("ConfigMap", "Secret")).len(),
+            object("Secret", 0).len() + "[REDACTED]".len() * 2 - 1
+        );
     }
     let late = object("ConfigMap", bound + 1);
-    assert_eq!(told(&late), told(&late.replace("ConfigMap", "Secret")).replace("Secret", "ConfigMap"));
+    assert_eq!(
+        told(&late),
+        told(&late.replace("ConfigMap", "Secret")).replace("Secret", "ConfigMap")
+    );
     assert!(!told(&late).contains("xx"));
     // One whose kind comes first is known for what it is.
     let first = late.replace("{\"apiVersion\"", "{\"kind\":\"ConfigMap\",\"apiVersion\"");
     assert_eq!(told(&first), first);
-    let many: String = (0..=held::PLACES).map(|number| format!("  k{number}: v\n")).collect();
+    let many: String = (0..=held::PLACES)
+        .map(|number| format!("  k{number}: v\n"))
+        .collect();
     assert!(!told(&format!("data:\n{many}kind: ConfigMap\n")).contains(": v\n"));
 }
 
@@ -221,14 +249,31 @@ fn a_stream_that_ends_before_the_kind_tells_no_value() {
 
 #[test]
 fn no_more_is_held_than_the_bound() {
-    for unit in ["x", "\\\"", " ", "\n", "\"},\"b\":{\"", "{\"data\":{\"a\":\"", "[", "data:\n ", "- data: {", "\\\\\\\""] {
+    for unit in [
+        "x",
+        "\\\"",
+        " ",
+        "\n",
+        "\"},\"b\":{\"",
+        "{\"data\":{\"a\":\"",
+        "[",
+        "data:\n ",
+        "- data: {",
+        "\\\\\\\"",
+    ] {
         let mut structure = Structure::new();
         structure.push(b"{\"data\":{\"a\":\"", &mut Vec::new());
         for _ in 0..64 {
             structure.push(unit.repeat(PIECE / unit.len()).as_bytes(), &mut Vec::new());
             let (bytes, places) = structure.held.size();
-            assert!(bytes <= usize::try_from(held::LOOK_BACK).unwrap() + PIECE, "{unit:?}: {bytes}");
-            assert!(places <= usize::try_from(held::PLACES).unwrap() + PIECE / 2, "{unit:?}: {places}");
+            assert!(
+                bytes <= usize::try_from(held::LOOK_BACK).unwrap() + PIECE,
+                "{unit:?}: {bytes}"
+            );
+            assert!(
+                places <= usize::try_from(held::PLACES).unwrap() + PIECE / 2,
+                "{unit:?}: {places}"
+            );
         }
         structure.finish(&mut Vec::new());
     }
