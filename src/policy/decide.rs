@@ -157,7 +157,7 @@ impl Policy {
         for file in &self.files {
             match file.verdict(&invocation, target) {
                 Ok(Verdict::Confirm(rule)) => {
-                    drop(unconfirmed.get_or_insert_with(|| rule.confirmation()))
+                    unconfirmed.get_or_insert_with(|| rule.confirmation());
                 }
                 Ok(Verdict::Allow(rules)) => choices.push(rules),
                 Err(denied) => return Decision::Deny(denied),
