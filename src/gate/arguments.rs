@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use http::HeaderMap;
 
-use super::Request;
+use super::request::Request;
 use crate::{
     argocd::Carried, catalogue::Tool, excerpt::Excerpt, kubeconfig::decode, secret::SecretString,
 };

@@ -1,0 +1,56 @@
+//! What a gate is made of: the other rooms, as this server has them.
+
+use std::{
+    sync::{Arc, RwLock},
+    time::Duration,
+};
+
+use super::admission::Admission;
+use crate::{
+    audit::Audit, clusters::Clusters, discovery::DiscoveryCache, egress::Allowed,
+    inventory::Inventory, kubeconfig::Terms, policy::Policy, sandbox::Sandbox, warm::WarmPool,
+    workspace::Workspaces,
+};
+
+/// What bounds each call.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// The deadline of a call that names none.
+    pub timeout: Duration,
+    /// The longest deadline that a request may name.
+    pub longest_timeout: Duration,
+    /// Text of each stream that the caller gets, in bytes.
+    pub kept_output: usize,
+    /// Bytes of each stream past which the child is ended.
+    pub read_output: u64,
+    /// RLIMIT_DATA of a child, in bytes.
+    pub memory_bytes: u64,
+}
+
+/// What the journey needs.
+pub struct Rooms {
+    /// The tools.
+    pub inventory: Arc<Inventory>,
+    /// The rules in force.
+    pub policy: RwLock<Arc<Policy>>,
+    /// What kubeconfigs may hold because the operator says so.
+    pub terms: Terms,
+    /// The clusters that callers may name.
+    pub clusters: Arc<Clusters>,
+    /// The operator's address rules.
+    pub allowed: Allowed,
+    /// Where requests' directories are made.
+    pub workspaces: Arc<Workspaces>,
+    /// The way to the spawner.
+    pub sandbox: Sandbox,
+    /// Tools that wait for a call.
+    pub warm: WarmPool,
+    /// What they found of API servers.
+    pub discovery: DiscoveryCache,
+    /// Places and queue.
+    pub admission: Admission,
+    /// Records.
+    pub audit: Audit,
+    /// Bounds of each call.
+    pub bounds: Bounds,
+}
