@@ -23,7 +23,7 @@ use std::{
 use kube_airlock::{
     audit::{Audit, DecisionRecord, FileSettings, Seal, Verifier, Who},
     caller::{Caller, Door},
-    catalogue::Tool,
+    tool::Tool,
 };
 
 const RECORDS: usize = 100_000;

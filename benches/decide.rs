@@ -13,9 +13,10 @@ use std::{fmt::Write, hint::black_box};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use kube_airlock::{
-    catalogue::{Catalogue, Tool},
+    catalogue::Catalogue,
     command::{parse, split},
     policy::{Decision, Policy, PolicyFile, Target},
+    tool::Tool,
 };
 
 const PRESETS: [(&str, &str); 3] = [

@@ -42,7 +42,7 @@ use std::{
 
 use harness::{Server, kubeconfig_of, processor_time};
 use kube_airlock::{
-    catalogue::{Catalogue, Tool},
+    catalogue::Catalogue,
     command::{Invocation, parse, split},
     egress::{Allowed, Pinned, pin},
     endpoint::Endpoint,
@@ -52,6 +52,7 @@ use kube_airlock::{
         claim_users, fork_spawner,
     },
     secret::SecretBytes,
+    tool::Tool,
     workspace::Workspaces,
 };
 use tokio::runtime::{Builder, Runtime};

@@ -20,7 +20,6 @@ use zeroize::Zeroizing;
 use crate::{
     audit::{FileSettings, MOST_KEPT, Seal, strange_owner},
     caller::{Caller, Callers, KnownCaller, Rate},
-    catalogue::Tool,
     clusters::ClusterSource,
     command::FilterProgram,
     command::{go_duration, is_dns_label},
@@ -32,6 +31,7 @@ use crate::{
     metrics::MOST_PRINCIPALS,
     policy::PolicyFile,
     sandbox::{Layer, Level, Levels, Program, ProgramPaths},
+    tool::Tool,
     warm::{MEMORY_OF_ONE, WarmSettings},
 };
 

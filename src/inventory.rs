@@ -22,12 +22,13 @@ use sha2::{Digest, Sha256};
 use tokio::{sync::watch, time::timeout};
 
 use crate::{
-    catalogue::{Catalogue, Tool},
+    catalogue::Catalogue,
     command::FilterProgram,
     egress::Pinned,
     kubeconfig::Kubeconfig,
     output::{Caps, Sanitizer, capture},
     sandbox::{Limits, Program, Run, Sandbox, ToolAbsence, give_back_memory},
+    tool::Tool,
     workspace::Workspaces,
 };
 

@@ -12,6 +12,7 @@ pub mod secret;
 pub mod caller;
 pub mod endpoint;
 
+pub mod tool;
 pub mod catalogue;
 pub mod command;
 pub mod kubeconfig;

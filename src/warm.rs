@@ -19,9 +19,9 @@ use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    catalogue::Tool,
     memory, metrics,
     sandbox::{Limits, ProfileName, Sandbox, Warm, WarmError},
+    tool::Tool,
     workspace::Workspaces,
 };
 

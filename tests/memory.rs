@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics fails")]
 
 use kube_airlock::{
-    catalogue::{Catalogue, Tool},
+    catalogue::Catalogue,
     command::{parse, split},
     policy::{Policy, PolicyFile, Target},
+    tool::Tool,
 };
 
 #[global_allocator]

@@ -22,7 +22,7 @@ use std::{
 use kube_airlock::{
     audit::{Audit, FileSettings, Seal},
     caller::{Caller, Door},
-    catalogue::{Catalogue, Tool},
+    catalogue::Catalogue,
     clusters::Clusters,
     discovery::DiscoveryCache,
     egress::Allowed,
@@ -31,6 +31,7 @@ use kube_airlock::{
     kubeconfig::Terms,
     policy::{Policy, PolicyFile},
     sandbox::{Levels, Limits, Profiles, Program, Sandbox, Slots, claim_users, fork_spawner},
+    tool::Tool,
     warm::{WarmPool, WarmSettings},
     workspace::Workspaces,
 };

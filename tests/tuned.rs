@@ -28,7 +28,8 @@ use std::{
     thread,
 };
 
-use kube_airlock::catalogue::{Catalogue, Tool};
+use kube_airlock::catalogue::Catalogue;
+use kube_airlock::tool::Tool;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 /// The program, called by the tool's name.

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::tree::{CommandPath, Tool};
-use crate::glob;
+use super::tree::CommandPath;
+use crate::{glob, tool::Tool};
 
 /// What a verb does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -6,8 +6,9 @@ use serde::Deserialize;
 
 use super::{
     hazard::Hazards,
-    tree::{Catalogue, CommandNode, CommandPath, Flag, FlagKind, Tool},
+    tree::{Catalogue, CommandNode, CommandPath, Flag, FlagKind},
 };
+use crate::tool::Tool;
 
 /// The catalogues that this build carries, the newest version of a tool first.
 const CARRIED: &[&str] = &[

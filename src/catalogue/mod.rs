@@ -13,5 +13,5 @@ mod tree;
 
 pub use hazard::{FlagClass, FlagHazard, Hazards, VerbClass, VerbHazard};
 pub use load::{CatalogueError, unclassed};
-pub use tree::{Catalogue, CommandNode, CommandPath, Flag, FlagKind, Tool};
+pub use tree::{Catalogue, CommandNode, CommandPath, Flag, FlagKind};
 pub(crate) use tree::{flag_lettered, flag_named, flags_in_scope};

@@ -13,12 +13,13 @@ use serde::Serialize;
 use super::policy_check::underlined;
 
 use crate::{
-    catalogue::{Catalogue, Tool},
+    catalogue::Catalogue,
     command::{Filter, Invocation, parse, split_stages},
     config::read_policies,
     excerpt::Excerpt,
     policy::{Decision, Effect, Policy, Target},
     refusal::Refusal,
+    tool::Tool,
 };
 
 /// What a policy decides about a command.

@@ -18,9 +18,10 @@ use super::{
     policy_explain::Explainer,
 };
 use crate::{
-    catalogue::{FlagClass, Tool},
+    catalogue::FlagClass,
     command::Invocation,
     policy::{Policy, PolicyFile},
+    tool::Tool,
 };
 
 /// Propose rules that would allow what an audit log says was denied.

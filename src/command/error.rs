@@ -1,9 +1,6 @@
 //! Why words are not a command, and what to do instead.
 
-use crate::{
-    catalogue::{CommandPath, Tool},
-    excerpt::Excerpt,
-};
+use crate::{catalogue::CommandPath, excerpt::Excerpt, tool::Tool};
 
 /// Why words are not an [`Invocation`](super::Invocation). Every variant names the offending word.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -7,7 +7,8 @@ use std::{
 };
 
 use super::operand::Named;
-use crate::catalogue::{CommandPath, FlagClass, Tool, VerbClass, resource};
+use crate::catalogue::{CommandPath, FlagClass, VerbClass, resource};
+use crate::tool::Tool;
 
 /// One value of one flag, as the tool will read it.
 pub type FlagValue = String;

@@ -16,11 +16,11 @@ use super::{
 };
 use crate::{
     catalogue::{
-        Catalogue, CommandNode, Flag, FlagKind, Tool, flag_lettered, flag_named, flags_in_scope,
-        resource,
+        Catalogue, CommandNode, Flag, FlagKind, flag_lettered, flag_named, flags_in_scope, resource,
     },
     excerpt::Excerpt,
     nearest::nearest,
+    tool::Tool,
 };
 
 /// The word that ends kubectl's early scan for verbosity; `argv()` puts it first, `parse` drops it.

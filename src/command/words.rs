@@ -5,8 +5,8 @@
 //! them expects a shell. All but a single `|` is refused by name before shlex sees the text.
 
 use crate::{
-    catalogue::Tool,
     excerpt::{Excerpt, is_invisible},
+    tool::Tool,
 };
 
 /// The longest command line, in bytes. The longest useful ones (jsonpath, selectors) are under 2

@@ -2,8 +2,9 @@
 
 use super::{catalogues, tool_of};
 use crate::{
-    catalogue::{Catalogue, Tool},
+    catalogue::Catalogue,
     command::{self, Invocation},
+    tool::Tool,
 };
 
 /// What the parser accepts renders to an argv in which no word can be taken for another, and which

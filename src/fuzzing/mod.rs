@@ -56,10 +56,7 @@ pub use split::{pipeline, split};
 
 use std::sync::OnceLock;
 
-use crate::{
-    catalogue::{Catalogue, Tool},
-    command::Filter,
-};
+use crate::{catalogue::Catalogue, command::Filter, tool::Tool};
 
 /// A filter that nobody has read: for the test that asks the sandbox what the parser keeps from it.
 pub fn unread_filter(

@@ -9,9 +9,10 @@ use super::{
     policy::{Outcome, load, outcome, stands},
 };
 use crate::{
-    catalogue::{CommandPath, Tool},
+    catalogue::CommandPath,
     command::{self, Invocation},
     policy::Policy,
+    tool::Tool,
 };
 
 /// What rules and commands are made of: few words, so that they meet.

@@ -10,9 +10,10 @@ use super::{
     policy::{Outcome, load, outcome, shipped},
 };
 use crate::{
-    catalogue::{Catalogue, Flag, FlagKind, Tool},
+    catalogue::{Catalogue, Flag, FlagKind},
     command::{self, Invocation},
     policy::Policy,
+    tool::Tool,
 };
 
 /// Flags that choose other credentials or servers, open listeners, read or write local files, run

@@ -16,7 +16,6 @@ use super::{call::Call, rooms::Rooms};
 use crate::{
     argocd::ArgocdAccess,
     caller::Caller,
-    catalogue::Tool,
     egress::PROXY,
     endpoint::Endpoint,
     excerpt::Excerpt,
@@ -24,6 +23,7 @@ use crate::{
     policy::Target,
     refusal::Refusal,
     secret::{SecretBytes, SecretString},
+    tool::Tool,
 };
 
 pub(super) enum Access {

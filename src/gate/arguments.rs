@@ -8,7 +8,7 @@ use http::HeaderMap;
 
 use super::request::Request;
 use crate::{
-    argocd::Carried, catalogue::Tool, excerpt::Excerpt, kubeconfig::decode, secret::SecretString,
+    argocd::Carried, excerpt::Excerpt, kubeconfig::decode, secret::SecretString, tool::Tool,
 };
 
 /// A command and where to run it.

@@ -10,7 +10,6 @@ use super::{
     call::Call,
 };
 use crate::{
-    catalogue::Tool,
     command::{Filter, Invocation, Stages as CommandStages, go_duration, parse, split_stages},
     egress::{Pinned, pin},
     excerpt::Excerpt,
@@ -19,6 +18,7 @@ use crate::{
     refusal::Refusal,
     sandbox::ProfileName,
     secret::SecretString,
+    tool::Tool,
 };
 
 /// A request that may run, and with what.

@@ -9,10 +9,10 @@ use utoipa::ToSchema;
 use super::pipeline::Stage;
 use crate::{
     audit::milliseconds,
-    catalogue::Tool,
     output::Captured,
     refusal::{Code, Refusal},
     sandbox::{ExitStatus, LayerState, LayerStatus},
+    tool::Tool,
 };
 
 /// The end of a request.

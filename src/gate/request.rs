@@ -1,6 +1,6 @@
 //! What a door hands to the gate: a [`Request`].
 
-use crate::{argocd::Carried, catalogue::Tool, excerpt::Excerpt, secret::SecretString};
+use crate::{argocd::Carried, excerpt::Excerpt, secret::SecretString, tool::Tool};
 
 /// A request as a door hands it in.
 #[derive(Debug)]

@@ -14,8 +14,8 @@ use utoipa::{
 
 use super::{calls, status};
 use crate::{
-    catalogue::Tool,
     gate::{Arguments, Body},
+    tool::Tool,
 };
 
 #[derive(OpenApi)]

@@ -8,10 +8,10 @@ use utoipa::ToSchema;
 
 use crate::{
     caller::Caller,
-    catalogue::Tool,
     command::FilterProgram,
     gate::{Confinement, Gate},
     inventory::{Availability, FilterAvailability},
+    tool::Tool,
 };
 
 /// Whether the server lives, or is ready.

@@ -14,11 +14,11 @@ use super::{
 };
 use crate::{
     caller::Caller,
-    catalogue::Tool,
     excerpt::Excerpt,
     gate::{Arguments, Gate, Headers, Outcome},
     metrics,
     refusal::{Code, Refusal},
+    tool::Tool,
 };
 
 /// Runs one command.

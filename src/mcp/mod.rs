@@ -36,12 +36,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     caller::{Caller, Door},
-    catalogue::Tool,
     excerpt::Excerpt,
     gate::{Arguments, Body, Gate, Headers, Outcome},
     metrics,
     output::Live,
     refusal::Refusal,
+    tool::Tool,
 };
 
 /// The MCP server of one door.

@@ -25,12 +25,13 @@ use super::{
 };
 use crate::{
     catalogue::{
-        Catalogue, CommandNode, CommandPath, Flag, FlagClass, FlagKind, Tool, VerbClass,
-        flag_named, flags_in_scope, resource,
+        Catalogue, CommandNode, CommandPath, Flag, FlagClass, FlagKind, VerbClass, flag_named,
+        flags_in_scope, resource,
     },
     command::{Invocation, go_duration, parse, split, typed_value},
     excerpt::Excerpt,
     nearest,
+    tool::Tool,
 };
 
 #[derive(Deserialize, JsonSchema)]

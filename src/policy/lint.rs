@@ -6,7 +6,7 @@ use super::{
     error::{PolicyError, PolicyFile},
     rule::{Effect, Rule, Verbs},
 };
-use crate::catalogue::Tool;
+use crate::tool::Tool;
 
 /// Rules that never apply or say more than they seem to. `places` are those of the rules' ids.
 pub(super) fn lints(

@@ -23,7 +23,8 @@ pub use target::Target;
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::catalogue::{CommandPath, Tool};
+use crate::catalogue::CommandPath;
+use crate::tool::Tool;
 use rule::Rule;
 
 /// The rules in force. Several files intersect: each of them must allow.

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{decide::Mismatch, pattern::Pattern, target::Target};
 use crate::{
-    catalogue::{CommandPath, FlagClass, Tool, resource},
+    catalogue::{CommandPath, FlagClass, resource},
     command::{ARGOCD_NAMESPACE, Invocation, Namespaces},
     glob,
+    tool::Tool,
 };
 
 /// What a rule says.

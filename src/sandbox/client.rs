@@ -45,11 +45,11 @@ use super::{
     warm::{Warm, WarmError},
 };
 use crate::{
-    catalogue::Tool,
     command::{Filter, Invocation},
     egress::{Listening, Pinned, Tunnel},
     policy::Approved,
     secret::SecretString,
+    tool::Tool,
     workspace::{Room, Workspace},
 };
 

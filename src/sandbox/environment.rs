@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{child::WARM, message::Limits, profile::Profile};
-use crate::{catalogue::Tool, command::FilterProgram, secret::SecretString, workspace::Workspace};
+use crate::{command::FilterProgram, secret::SecretString, tool::Tool, workspace::Workspace};
 
 /// `NAME=value` for each variable that a tool has before it has a request. Nothing of ours is
 /// inherited.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::profile::ProfileName;
-use crate::{catalogue::Tool, command::FilterProgram};
+use crate::{command::FilterProgram, tool::Tool};
 
 /// The largest message. argv and environment of an 8 KiB command, escaped as JSON, are under 64
 /// KiB.

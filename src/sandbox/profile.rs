@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use syscalls::Sysno;
 
 use super::filter::{Action, Condition, Filter, Rule};
-use crate::{catalogue::Tool, command::FilterProgram};
+use crate::{command::FilterProgram, tool::Tool};
 
 /// The name of a profile. Every command has exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

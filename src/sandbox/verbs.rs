@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use super::profile::ProfileName;
-use crate::{catalogue::Tool, command::Invocation};
+use crate::{command::Invocation, tool::Tool};
 
 type Verbs = BTreeMap<Tool, BTreeMap<String, ProfileName>>;
 

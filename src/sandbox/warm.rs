@@ -20,7 +20,7 @@ use super::{
     message::Limits,
     profile::ProfileName,
 };
-use crate::{catalogue::Tool, egress::Pinned, secret::SecretBytes, workspace::Blank};
+use crate::{egress::Pinned, secret::SecretBytes, tool::Tool, workspace::Blank};
 
 /// What a tool says when it has started.
 const READY: u8 = b'r';

@@ -36,8 +36,9 @@ use std::{
 };
 
 use kube_airlock::{
-    catalogue::{Catalogue, CommandNode, Flag, FlagKind, Tool},
+    catalogue::{Catalogue, CommandNode, Flag, FlagKind},
     command::{Invocation, go_duration, parse, split},
+    tool::Tool,
 };
 use serde::Deserialize;
 

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use error::FilterError;
 
 use self::catalogue::{Flag, Operands, SPECS, Spec, Takes, Value};
-use crate::{catalogue::Tool, excerpt::Excerpt, nearest::nearest};
+use crate::{excerpt::Excerpt, nearest::nearest, tool::Tool};
 
 /// The programs that filters are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -8,10 +8,7 @@ mod kubectl;
 use std::collections::BTreeMap;
 
 use super::{error::CommandError, invocation::FlagValue, parse::is_dns_label};
-use crate::{
-    catalogue::{CommandPath, Tool},
-    excerpt::Excerpt,
-};
+use crate::{catalogue::CommandPath, excerpt::Excerpt, tool::Tool};
 
 /// What the operands of a command name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
