@@ -26,7 +26,7 @@ use kube_airlock::{
     clusters::Clusters,
     discovery::DiscoveryCache,
     egress::Allowed,
-    gate::{Admission, Arguments, Bounds, Gate, Headers, Outcome, Rooms},
+    gate::{Admission, Arguments, Bounds, Gate, Headers, Outcome, Parts},
     inventory::Inventory,
     kubeconfig::Terms,
     policy::{Policy, PolicyFile},
@@ -93,7 +93,7 @@ fn main() {
             keep: 1,
             fsync: false,
         };
-        let gate = Gate::new(Rooms {
+        let gate = Gate::new(Parts {
             inventory: Arc::clone(&inventory),
             policy,
             terms: Terms::default(),

@@ -42,7 +42,7 @@ use crate::{
     command::MOST_FILTERS,
     config::{ConfigError, LogFormat, Options, Settings, seal_of},
     discovery::DiscoveryCache,
-    gate::{Admission, Gate, Headers, Rooms},
+    gate::{Admission, Gate, Headers, Parts},
     http::{self, Authentication, Hosts},
     inventory::Inventory,
     kubeconfig::Terms,
@@ -202,7 +202,7 @@ impl Prepared {
         if settings.kubeconfig != Terms::default() {
             tracing::warn!(terms = ?settings.kubeconfig, "kubeconfigs may hold what is refused by default");
         }
-        let gate = Gate::new(Rooms {
+        let gate = Gate::new(Parts {
             inventory,
             policy: RwLock::new(Arc::new(self.policy)),
             terms: settings.kubeconfig.clone(),

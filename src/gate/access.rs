@@ -3,25 +3,27 @@
 use std::{
     fs::File,
     io::{self, Read},
-    net::IpAddr,
     path::Path,
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::SystemTime,
 };
 
 use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
-use super::{call::Call, rooms::Rooms};
+use super::{judge::not_yet, parts::Parts, request::Request};
 use crate::{
     argocd::ArgocdAccess,
     caller::Caller,
-    egress::PROXY,
+    command::Invocation,
+    egress::{Allowed, PROXY, Pinned, pin},
     endpoint::Endpoint,
     excerpt::Excerpt,
-    kubeconfig::{Kubeconfig, decode},
-    policy::Target,
+    kubeconfig::{Kubeconfig, Terms, decode},
+    metrics,
+    policy::{Approved, Target},
     refusal::Refusal,
+    sandbox::ProfileName,
     secret::{SecretBytes, SecretString},
     tool::Tool,
 };
@@ -67,10 +69,13 @@ impl Access {
         }
     }
 
-    /// For a child that is pinned to `address`, and that names its server to a proxy even where Go
-    /// would not (`by_proxy`). Without a cluster it gets a kubeconfig that leads nowhere: without
-    /// any, client-go looks for the credentials of a pod.
-    pub(super) fn handed(&self, address: Option<IpAddr>, by_proxy: bool) -> Handed {
+    /// Renders what the child of `approved` gets, which is pinned to `pinned`. Without a cluster it
+    /// gets a kubeconfig that leads nowhere: without any, client-go looks for the credentials of a
+    /// pod.
+    pub(super) fn handed(&self, pinned: &Pinned, approved: &Approved) -> Handed {
+        let address = pinned.address().map(|address| address.ip());
+        // Some tools name their server to a proxy even where Go would not.
+        let by_proxy = ProfileName::of(approved.invocation()).asks_proxy_always();
         let nothing = || Handed {
             kubeconfig: Kubeconfig::nowhere(),
             authority: None,
@@ -95,13 +100,24 @@ impl Access {
     }
 }
 
-impl Call<'_> {
-    /// What the request brings for its tool.
-    pub(super) async fn access(&self) -> Result<Access, Refusal> {
-        let request = self.request;
-        let wrong = |what: &str, hint: &str| {
+impl Access {
+    /// Reads what the request brings for its tool. Help prints the environment's tokens as
+    /// defaults; a command that contacts nobody gets none.
+    ///
+    /// # Errors
+    /// The refusal of what it brings, or lacks.
+    pub(super) async fn of(
+        invocation: &Invocation,
+        request: &Request,
+        caller: &Caller,
+        parts: &Parts,
+    ) -> Result<Self, Refusal> {
+        if invocation.is_offline() || not_yet(invocation).is_some() {
+            return Ok(Self::Nothing);
+        }
+        let wrong = |reason: &str, hint: &str| {
             Err(Refusal::Request {
-                reason: what.into(),
+                reason: reason.into(),
                 hint: hint.into(),
             })
         };
@@ -112,7 +128,11 @@ impl Call<'_> {
                     "leave them out",
                 );
             }
-            return Ok(Access::Kubernetes(self.kubeconfig().await?));
+            let kubeconfig = match &request.cluster {
+                Some(name) => named_cluster(name, request, caller, parts)?,
+                None => own_kubeconfig(request, &parts.terms).await?,
+            };
+            return Ok(Self::Kubernetes(kubeconfig));
         }
         if request.cluster.is_some() || request.context.is_some() {
             return wrong(
@@ -120,78 +140,77 @@ impl Call<'_> {
                 "give argocd_server and argocd_auth_token",
             );
         }
-        Ok(Access::Argocd(Box::new(ArgocdAccess::parse(
-            &request.argocd,
-            SystemTime::now(),
-        )?)))
+        let access = ArgocdAccess::parse(&request.argocd, SystemTime::now())?;
+        Ok(Self::Argocd(Box::new(access)))
     }
 
-    /// The named cluster's kubeconfig, or the caller's own.
-    async fn kubeconfig(&self) -> Result<Arc<Kubeconfig>, Refusal> {
-        if let Some(name) = &self.request.cluster {
-            return self.named_cluster(name);
-        }
-        let text = self
-            .request
-            .kubeconfig
-            .as_ref()
-            .ok_or(Refusal::NoKubeconfig)?;
-        let terms = &self.rooms.terms;
-        let mut kubeconfig = Kubeconfig::parse(
-            &decode(text.expose())?,
-            self.request.context.as_deref(),
-            terms,
-            SystemTime::now(),
-        )?;
-        if let Some(path) = kubeconfig.token_file().map(ToOwned::to_owned) {
-            let what = "the operator's token for this cluster cannot be read";
-            let fault = |source| Refusal::Fault { what, source };
-            let token = spawn_blocking(move || token_in(&path))
-                .await
-                .map_err(|error| fault(io::Error::other(error)))?
-                .map_err(fault)?;
-            kubeconfig
-                .put_token(token)
-                .map_err(|_| fault(io::ErrorKind::InvalidData.into()))?;
-        }
-        Ok(Arc::new(kubeconfig))
+    /// Returns what the request is aimed at, for the policy; `cluster` is the name that the
+    /// operator gave it.
+    pub(super) fn target(&self, caller: &Caller, cluster: Option<&str>) -> Target {
+        Target::new(caller, cluster, self.endpoint(), self.namespace())
     }
 
-    /// A cluster that this caller may use; of any other it is not said whether it exists.
-    fn named_cluster(&self, name: &str) -> Result<Arc<Kubeconfig>, Refusal> {
-        if self.request.kubeconfig.is_some() || self.request.context.is_some() {
-            let reason =
-                "the request names a cluster and brings a kubeconfig or a context too".into();
-            return Err(Refusal::Request {
-                reason,
-                hint: "give `cluster`, or `kubeconfig` and `context`".into(),
-            });
-        }
-        let usable = usable_clusters(self.rooms, self.caller);
-        match self
-            .rooms
-            .clusters
-            .get(name)
-            .filter(|_| usable.iter().any(|known| known == name))
-        {
-            Some(kubeconfig) => Ok(kubeconfig),
-            None => {
-                let hint = if usable.is_empty() {
-                    "send a kubeconfig; this server names no clusters for this caller".to_owned()
-                } else {
-                    format!("clusters of this server: {}", usable.join(", "))
-                };
-                Err(Refusal::Request {
-                    reason: format!("there is no cluster {} for this caller", Excerpt::new(name)),
-                    hint,
-                })
-            }
-        }
+    /// Resolves the server's name once and vets every address of it.
+    ///
+    /// # Errors
+    /// [`Refusal::Egress`] for a server that may not be reached.
+    pub(super) async fn pin(&self, allowed: &Allowed) -> Result<Pinned, Refusal> {
+        let Some(endpoint) = self.endpoint() else {
+            return Ok(Pinned::nowhere());
+        };
+        let pinned = pin(endpoint, allowed).await;
+        Ok(pinned.inspect_err(|_| metrics::egress_refusal())?)
     }
 }
 
-pub(super) fn usable_clusters(rooms: &Rooms, caller: &Caller) -> Vec<String> {
-    let policy = Arc::clone(&rooms.policy.read().unwrap_or_else(PoisonError::into_inner));
+/// Reads the kubeconfig that the request brings.
+async fn own_kubeconfig(request: &Request, terms: &Terms) -> Result<Arc<Kubeconfig>, Refusal> {
+    let text = request.kubeconfig.as_ref().ok_or(Refusal::NoKubeconfig)?;
+    let bytes = decode(text.expose())?;
+    let context = request.context.as_deref();
+    let mut kubeconfig = Kubeconfig::parse(&bytes, context, terms, SystemTime::now())?;
+    if let Some(path) = kubeconfig.token_file().map(ToOwned::to_owned) {
+        let what = "the operator's token for this cluster cannot be read";
+        let fault = |source| Refusal::Fault { what, source };
+        let token = spawn_blocking(move || token_in(&path)).await;
+        let token = token
+            .map_err(|error| fault(io::Error::other(error)))?
+            .map_err(fault)?;
+        let put = kubeconfig.put_token(token);
+        put.map_err(|_| fault(io::ErrorKind::InvalidData.into()))?;
+    }
+    Ok(Arc::new(kubeconfig))
+}
+
+/// Returns a cluster that this caller may use; of any other it is not said whether it exists.
+fn named_cluster(
+    name: &str,
+    request: &Request,
+    caller: &Caller,
+    parts: &Parts,
+) -> Result<Arc<Kubeconfig>, Refusal> {
+    if request.kubeconfig.is_some() || request.context.is_some() {
+        return Err(Refusal::Request {
+            reason: "the request names a cluster and brings a kubeconfig or a context too".into(),
+            hint: "give `cluster`, or `kubeconfig` and `context`".into(),
+        });
+    }
+    let usable = usable_clusters(parts, caller);
+    let is_usable = usable.iter().any(|known| known == name);
+    let cluster = parts.clusters.get(name).filter(|_| is_usable);
+    cluster.ok_or_else(|| Refusal::Request {
+        reason: format!("there is no cluster {} for this caller", Excerpt::new(name)),
+        hint: if usable.is_empty() {
+            "send a kubeconfig; this server names no clusters for this caller".to_owned()
+        } else {
+            format!("clusters of this server: {}", usable.join(", "))
+        },
+    })
+}
+
+/// Returns the names of the clusters that the caller may use under the rules in force.
+pub(super) fn usable_clusters(parts: &Parts, caller: &Caller) -> Vec<String> {
+    let policy = parts.policy();
     let of = |name: &str, kubeconfig: &Kubeconfig| {
         Target::new(
             caller,
@@ -200,7 +219,7 @@ pub(super) fn usable_clusters(rooms: &Rooms, caller: &Caller) -> Vec<String> {
             kubeconfig.namespace(),
         )
     };
-    let usable = rooms
+    let usable = parts
         .clusters
         .all()
         .into_iter()

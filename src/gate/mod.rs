@@ -8,18 +8,20 @@ mod access;
 mod admission;
 mod arguments;
 mod call;
+mod cleared;
+mod deadline;
+mod journal;
 mod judge;
 mod outcome;
+mod parts;
 mod pipeline;
-mod record;
 mod request;
-mod rooms;
 mod running;
 mod watch;
 
 use std::{
     io,
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -30,13 +32,14 @@ use tracing::Instrument as _;
 pub use admission::Admission;
 pub use arguments::{Arguments, Headers};
 pub use outcome::{Body, Confinement, Outcome, Ran, StageBody};
+pub use parts::{Bounds, Parts};
 pub use pipeline::Stage;
 pub use request::Request;
-pub use rooms::{Bounds, Rooms};
 pub use running::RunningCall;
 
 use access::usable_clusters;
-use call::{Call, FAULT, Stopped};
+use call::Call;
+use journal::{FAULT, Journal, Stopped, caught};
 use running::Running;
 
 use crate::{
@@ -47,7 +50,7 @@ use crate::{
 /// The one enforcement point. Cheap to clone.
 #[derive(Clone)]
 pub struct Gate {
-    rooms: Arc<Rooms>,
+    parts: Arc<Parts>,
     /// Cancelled when the server stops: then every call is.
     stop: CancellationToken,
     /// Calls that are not recorded to their end yet, and what else has children.
@@ -57,10 +60,10 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// The gate to these rooms.
-    pub fn new(rooms: Rooms) -> Self {
+    /// A gate that is made of these parts.
+    pub fn new(parts: Parts) -> Self {
         Self {
-            rooms: Arc::new(rooms),
+            parts: Arc::new(parts),
             stop: CancellationToken::new(),
             calls: TaskTracker::new(),
             running: Arc::default(),
@@ -69,21 +72,17 @@ impl Gate {
 
     /// The tools.
     pub fn inventory(&self) -> &Inventory {
-        &self.rooms.inventory
+        &self.parts.inventory
     }
 
     /// Replaces the rules; calls that were judged already go on under the old ones.
     pub fn replace_policy(&self, policy: Policy) {
-        *self
-            .rooms
-            .policy
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+        self.parts.replace_policy(policy);
     }
 
     /// The names of the clusters that a caller may use.
     pub fn clusters(&self, caller: &Caller) -> Vec<String> {
-        usable_clusters(&self.rooms, caller)
+        usable_clusters(&self.parts, caller)
     }
 
     /// Cancels every call and waits, for at most `within`, until each is recorded and cleaned up
@@ -101,28 +100,28 @@ impl Gate {
 
     /// The records.
     pub fn audit(&self) -> &Audit {
-        &self.rooms.audit
+        &self.parts.audit
     }
 
     /// Begins to keep tools waiting for calls, until the gate stops.
     pub fn keep_warm(&self) {
-        let rooms = Arc::clone(&self.rooms);
+        let parts = Arc::clone(&self.parts);
         self.calls.spawn(
-            self.rooms
+            self.parts
                 .warm
                 .clone()
-                .keep(move || rooms.admission.running(), self.stop.clone()),
+                .keep(move || parts.admission.running(), self.stop.clone()),
         );
     }
 
     /// The tools that wait for a call.
     pub fn warm(&self) -> &WarmPool {
-        &self.rooms.warm
+        &self.parts.warm
     }
 
     /// The sandbox.
     pub fn sandbox(&self) -> &Sandbox {
-        &self.rooms.sandbox
+        &self.parts.sandbox
     }
 
     /// This caller's calls that are under way.
@@ -150,7 +149,7 @@ impl Gate {
         let span = tracing::error_span!("call", request_id, %tool, door = door.as_str());
         // A task of its own: a door's future may be dropped at any await, and the end still has to
         // be recorded.
-        let rooms = Arc::clone(&self.rooms);
+        let parts = Arc::clone(&self.parts);
         let call = self.calls.spawn({
             let request_id = request_id.clone();
             let entry = self
@@ -158,13 +157,18 @@ impl Gate {
                 .enter(&request_id, &caller, tool, cancel.clone());
             let call = async move {
                 let call = Call {
-                    rooms: &rooms,
+                    parts: &parts,
                     caller: &caller,
                     request: &request,
                     request_id: &request_id,
-                    started,
+                    since: started,
+                    cancel: &cancel,
+                    entry: &entry,
                 };
-                call.run(&cancel, &entry, live).await
+                let mut journal =
+                    Journal::new(&parts.audit, &caller, &request, &request_id, started);
+                let ended = caught(call.run(live, &mut journal)).await;
+                journal.close(ended).await
             };
             call.instrument(span.clone())
         });

@@ -21,7 +21,6 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::watch::GRACE;
 use crate::{
     command::Filter,
     output::{Caps, Captured, Sanitizer, capture},
@@ -29,6 +28,9 @@ use crate::{
     sandbox::{Child, ExitStatus, FilterStreams, Limits, Sandbox, SandboxError, Streams},
     secret::SecretString,
 };
+
+/// How long a child may take to end after SIGTERM.
+pub(super) const GRACE: Duration = Duration::from_secs(2);
 
 /// What is kept of what a filter says of errors, in bytes. It may say more, until the deadline.
 const KEPT_ERRORS: Caps = Caps {
@@ -39,12 +41,12 @@ const KEPT_ERRORS: Caps = Caps {
 
 /// The filters behind a tool that has not started yet.
 pub(super) struct Pipeline {
-    filters: Vec<Running>,
+    filters: Vec<RunningFilter>,
     into_first: pipe::Sender,
     out_of_last: pipe::Receiver,
 }
 
-struct Running {
+struct RunningFilter {
     child: Child,
     name: &'static str,
     errors: JoinHandle<Captured>,
@@ -91,7 +93,7 @@ impl Pipeline {
                 let (_never, stop) = watch::channel(false);
                 capture(stderr, KEPT_ERRORS, sanitizer, None, stop).await
             });
-            running.push(Running {
+            running.push(RunningFilter {
                 child,
                 name: filter.name(),
                 errors,
@@ -145,7 +147,7 @@ const LEAST_OF_FILTER: u64 = 24 << 20;
 /// What runs for a call: its tool, and the filters behind it.
 pub(super) struct Stages {
     tool: Child,
-    filters: Vec<Running>,
+    filters: Vec<RunningFilter>,
     pump: Option<(JoinHandle<Pumped>, DropGuard)>,
     /// Since when nobody reads what the tool prints.
     unread: Option<Instant>,
@@ -313,7 +315,7 @@ impl Stages {
             status,
             error: errors.to_owned(),
         }];
-        for Running {
+        for RunningFilter {
             child,
             name,
             errors,

@@ -12,16 +12,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::pipeline::Stages;
+use super::pipeline::{GRACE, Stages};
 use crate::{
     output::{Cap, Caps, Captured, Live, Sanitizer, Stream, capture},
     refusal::Refusal,
     sandbox::{ExitStatus, Streams},
     secret::SecretString,
 };
-
-/// How long a child may take to end after SIGTERM.
-pub(super) const GRACE: Duration = Duration::from_secs(2);
 
 /// How long what a dead child left in its pipes may take to be read, where nobody listens at his
 /// own pace.

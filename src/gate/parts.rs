@@ -1,7 +1,7 @@
 //! What a gate is made of: the other rooms, as this server has them.
 
 use std::{
-    sync::{Arc, RwLock},
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -27,8 +27,8 @@ pub struct Bounds {
     pub memory_bytes: u64,
 }
 
-/// What the journey needs.
-pub struct Rooms {
+/// The rooms that a request passes, and what bounds it there.
+pub struct Parts {
     /// The tools.
     pub inventory: Arc<Inventory>,
     /// The rules in force.
@@ -53,4 +53,16 @@ pub struct Rooms {
     pub audit: Audit,
     /// Bounds of each call.
     pub bounds: Bounds,
+}
+
+impl Parts {
+    /// Returns the rules that are in force now; a call keeps those that it began with.
+    pub(super) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts other rules in force.
+    pub(super) fn replace_policy(&self, policy: Policy) {
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+    }
 }

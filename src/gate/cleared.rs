@@ -1,0 +1,119 @@
+//! All proofs of one request, and the only way from them to its child: [`Cleared::start`].
+//!
+//! Comes in: what each room proved. Goes out: the running tool. May not decide anything: a proof
+//! that is missing is a field that is missing, which does not compile.
+
+use super::{access::Handed, admission::Place, parts::Parts};
+use crate::{
+    discovery::Discovery,
+    egress::Pinned,
+    metrics,
+    policy::Approved,
+    refusal::Refusal,
+    sandbox::{Child, Layer, Limits, Run, SandboxError},
+};
+
+/// A request that may run: what allows it, where it leads, what it runs with, where that is
+/// recorded, and the place that it takes.
+pub(super) struct Cleared {
+    pub(super) approved: Approved,
+    pub(super) pinned: Pinned,
+    pub(super) handed: Handed,
+    pub(super) place: Place,
+}
+
+/// A tool that runs, and the place that it takes until it has ended.
+pub(super) struct Started {
+    pub(super) child: Child,
+    pub(super) place: Place,
+}
+
+impl Cleared {
+    /// Starts the tool with its one request: a tool that waits for one where there is one, else one
+    /// that is started for it. `principal` is whose discovery it may use.
+    ///
+    /// # Errors
+    /// [`Refusal::Sandbox`] and [`Refusal::Tool`] for what kept it from starting,
+    /// [`Refusal::Fault`] when it could get no directory.
+    pub(super) async fn start(
+        self,
+        parts: &Parts,
+        principal: &str,
+        limits: Limits,
+    ) -> Result<Started, Refusal> {
+        let Self {
+            approved,
+            pinned,
+            handed,
+            place,
+        } = self;
+        let Handed {
+            kubeconfig,
+            authority,
+            variables,
+        } = handed;
+        let authority = authority.as_deref();
+        let tool = approved.invocation().tool();
+        let run = Run::Approved(Box::new(approved), variables);
+        if let Some(warm) = parts.warm.take(tool, run.profile()) {
+            let discovery = warm
+                .discovers()
+                .then(|| parts.discovery.of(principal, &kubeconfig, authority))
+                .flatten();
+            let found = discovery.as_ref().map(Discovery::found);
+            match warm
+                .hand_over(&run, &pinned, &kubeconfig, authority, limits, found)
+                .await
+            {
+                Ok((child, found_by_it)) => {
+                    if let Some(discovery) = discovery {
+                        metrics::discovery(!discovery.found().is_empty());
+                        tokio::spawn(discovery.learn(found_by_it)); // until the tool has ended
+                    }
+                    return Ok(Started { child, place });
+                }
+                Err(error) => tracing::debug!(%error, "the tool that waited cannot take this call"),
+            }
+        }
+        let workspace = parts
+            .workspaces
+            .open(&kubeconfig, authority)
+            .map_err(|source| Refusal::Fault {
+                what: "no directory could be made for the request",
+                source,
+            })?;
+        let child = parts
+            .sandbox
+            .start(&run, &pinned, workspace, limits)
+            .await
+            .map_err(not_started)?;
+        Ok(Started { child, place })
+    }
+}
+
+/// The refusal for a child that did not start.
+fn not_started(error: SandboxError) -> Refusal {
+    let layer = match &error {
+        SandboxError::Layer { layer, .. } => Layer::ALL
+            .iter()
+            .map(|known| known.as_str())
+            .find(|known| known == layer)
+            .unwrap_or("other"),
+        SandboxError::NoHelper => "helper",
+        SandboxError::Asking(_)
+        | SandboxError::Killed
+        | SandboxError::NoSlot
+        | SandboxError::SpawnerGone => "spawner",
+    };
+    metrics::sandbox_failure(layer);
+    match error {
+        SandboxError::NoHelper => Refusal::Tool {
+            reason:
+                "this command runs the helper `diff`, which is not beside the tools of this server"
+                    .into(),
+            hint: "an operator puts it there: `tools/build diff`, or the image as it is built"
+                .into(),
+        },
+        error => error.into(),
+    }
+}

@@ -1,0 +1,275 @@
+//! What is measured and recorded of one call: [`Journal`].
+//!
+//! Comes in: what each part of the journey came to. Goes out: one record of the decision before
+//! anything starts, one of the end of what was allowed, and the numbers of `/metrics`. May not
+//! decide anything; but a call whose decision cannot be recorded is refused.
+//!
+//! Held by `tests/service/audit.rs`, and by `tests/panics.rs` for calls that end in a panic.
+
+use std::{
+    io,
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
+
+use futures_util::FutureExt as _;
+
+use super::{outcome::Ran, request::Request};
+use crate::{
+    audit::{Audit, DecisionRecord, EndRecord, StageRecord, Who, milliseconds},
+    caller::Caller,
+    catalogue::VerbClass,
+    command::{Filter, Invocation},
+    endpoint::Endpoint,
+    metrics::{self, Step},
+    policy::Approved,
+    refusal::Refusal,
+    sandbox::LayerStatus,
+};
+
+/// A journey that was stopped, with what had run by then.
+pub(super) struct Stopped {
+    pub(super) ran: Option<Ran>,
+    pub(super) refusal: Refusal,
+}
+
+impl<T: Into<Refusal>> From<T> for Stopped {
+    fn from(refusal: T) -> Self {
+        Self {
+            ran: None,
+            refusal: refusal.into(),
+        }
+    }
+}
+
+/// The records and numbers of one call.
+pub(super) struct Journal<'a> {
+    audit: &'a Audit,
+    caller: &'a Caller,
+    request: &'a Request,
+    request_id: &'a str,
+    since: Instant,
+    /// The command, once it could be read.
+    invocation: Option<Invocation>,
+    /// Whether the call was allowed, which is recorded then.
+    is_allowed: bool,
+    queue: Option<Duration>,
+    spawn: Option<Duration>,
+    child: Option<Duration>,
+}
+
+impl<'a> Journal<'a> {
+    /// Begins the journal of a call that came at `since`.
+    pub(super) fn new(
+        audit: &'a Audit,
+        caller: &'a Caller,
+        request: &'a Request,
+        request_id: &'a str,
+        since: Instant,
+    ) -> Self {
+        Self {
+            audit,
+            caller,
+            request,
+            request_id,
+            since,
+            invocation: None,
+            is_allowed: false,
+            queue: None,
+            spawn: None,
+            child: None,
+        }
+    }
+
+    /// Runs a part that does not wait, and measures it when it succeeds.
+    pub(super) fn timed<T>(&mut self, step: Step, part: impl FnOnce() -> T) -> T {
+        let since = Instant::now();
+        let done = part();
+        self.took(step, since.elapsed());
+        done
+    }
+
+    /// Notes how long a part took.
+    pub(super) fn took(&mut self, step: Step, took: Duration) {
+        match step {
+            Step::Queue => self.queue = Some(took),
+            Step::Spawn => self.spawn = Some(took),
+            Step::Child => self.child = Some(took),
+            Step::Parse | Step::Policy => {}
+        }
+        metrics::step(step, self.request.tool, took);
+    }
+
+    /// Returns how long the call waited for a place.
+    pub(super) fn queued(&self) -> Duration {
+        self.queue.unwrap_or_default()
+    }
+
+    /// Notes the command, as it was read.
+    pub(super) fn read(&mut self, invocation: &Invocation) {
+        self.invocation = Some(invocation.clone());
+    }
+
+    /// Counts a tool that has started.
+    pub(super) fn started(&self, was_warm: bool) {
+        metrics::started(self.request.tool, was_warm);
+    }
+
+    /// Records that the call is allowed; nothing may start before.
+    ///
+    /// # Errors
+    /// [`Refusal::Fault`] when it could not be recorded.
+    pub(super) async fn allowed(
+        &mut self,
+        approved: &Approved,
+        filters: &[Filter],
+        target: Option<&Endpoint>,
+    ) -> Result<(), Refusal> {
+        let invocation = approved.invocation();
+        let record = DecisionRecord {
+            argv: Some(invocation.argv()),
+            filters: filters.iter().map(Filter::argv).collect(),
+            rule: Some(approved.rule()),
+            rule_at: Some(approved.rule_at()),
+            target: target.map(ToString::to_string),
+            cluster: self.request.cluster.as_deref(),
+            ..self.decision("allow")
+        };
+        self.record(&record, invocation.class()).await?;
+        self.is_allowed = true;
+        Ok(())
+    }
+
+    /// Records how the journey ended: its refusal when nothing was allowed, else its end, also when
+    /// no child ran. Returns what the caller gets.
+    pub(super) async fn close(self, ended: Result<Ran, Stopped>) -> Result<Ran, Stopped> {
+        if self.is_allowed {
+            self.ended(&ended).await;
+            return ended;
+        }
+        let Err(stopped) = &ended else { return ended };
+        match self.refused(&stopped.refusal).await {
+            Ok(()) => ended,
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    async fn refused(&self, refusal: &Refusal) -> Result<(), Refusal> {
+        let effect = match refusal {
+            Refusal::Unconfirmed(_) => "confirm",
+            _ => "deny",
+        };
+        let invocation = self.invocation.as_ref();
+        let record = DecisionRecord {
+            argv: invocation.map(Invocation::argv),
+            code: Some(refusal.code().as_str()),
+            rule: refusal.rule(),
+            reason: Some(refusal.to_string()),
+            ..self.decision(effect)
+        };
+        self.record(&record, invocation.and_then(Invocation::class))
+            .await
+    }
+
+    fn decision(&self, effect: &'static str) -> DecisionRecord<'_> {
+        DecisionRecord {
+            request_id: self.request_id,
+            who: Who::of(self.caller, self.request.client.as_ref()),
+            tool: self.request.tool,
+            argv: None,
+            filters: Vec::new(),
+            target: None,
+            cluster: None,
+            effect,
+            code: None,
+            rule: None,
+            rule_at: None,
+            reason: None,
+            kubeconfig_conflict: self.request.kubeconfig_conflict,
+        }
+    }
+
+    async fn record(
+        &self,
+        record: &DecisionRecord<'_>,
+        class: Option<VerbClass>,
+    ) -> Result<(), Refusal> {
+        metrics::decision(self.request.tool, class, record.effect);
+        let DecisionRecord {
+            effect, code, rule, ..
+        } = record;
+        tracing::debug!(effect, code, rule, "decided");
+        let written = self.audit.decision(record).await;
+        written.map_err(|source| Refusal::Fault {
+            what: "the call could not be recorded",
+            source,
+        })
+    }
+
+    async fn ended(&self, ended: &Result<Ran, Stopped>) {
+        let (ran, code) = match ended {
+            Ok(ran) => (Some(ran), None),
+            Err(stopped) => (stopped.ran.as_ref(), Some(stopped.refusal.code().as_str())),
+        };
+        let mut record = EndRecord {
+            request_id: self.request_id,
+            tool: Some(self.request.tool),
+            code,
+            duration_ms: milliseconds(self.since.elapsed()),
+            queue_ms: self.queue.map(milliseconds),
+            spawn_ms: self.spawn.map(milliseconds),
+            child_ms: self.child.map(milliseconds),
+            ..EndRecord::default()
+        };
+        if let Some(ran) = ran {
+            let stages = ran.stages.iter().map(|stage| StageRecord {
+                program: stage.program,
+                exit_code: stage.status.code(),
+            });
+            let (missing, applied) = ran
+                .layers
+                .iter()
+                .partition(|status| status.state.is_weaker());
+            record.exit_code = Some(ran.status.code());
+            record.stages = stages.collect();
+            record.output_bytes = ran.stdout.written + ran.stderr.written;
+            record.truncated = ran.stdout.truncated || ran.stderr.truncated;
+            record.refused_connections = ran.refused_connections;
+            record.warm = ran.was_warm;
+            record.layers = names(applied);
+            record.layers_missing = names(missing);
+            metrics::refused_connections(ran.refused_connections);
+        }
+        if let Err(error) = self.audit.end(&record).await {
+            tracing::error!(%error, "the end of a call could not be recorded yet; it is when there is room again");
+        }
+    }
+}
+
+fn names(statuses: Vec<&LayerStatus>) -> Vec<&'static str> {
+    statuses
+        .into_iter()
+        .map(|status| status.layer.as_str())
+        .collect()
+}
+
+/// What a caller is told of a panic.
+pub(super) const FAULT: &str = "the call ended in a fault of this server";
+
+/// Runs a journey. A panic in it is a fault of ours, which is recorded like every other end; what
+/// the call had is dropped by then, and its child killed.
+pub(super) fn caught(
+    journey: impl Future<Output = Result<Ran, Stopped>>,
+) -> impl Future<Output = Result<Ran, Stopped>> {
+    // No `async fn`: it would have room for `journey` twice.
+    AssertUnwindSafe(journey).catch_unwind().map(|ended| {
+        ended.unwrap_or_else(|_| {
+            let source = io::Error::other("a panic; standard error has its place");
+            Err(Refusal::Fault {
+                what: FAULT,
+                source,
+            }
+            .into())
+        })
+    })
+}
