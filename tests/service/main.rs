@@ -384,7 +384,7 @@ fn the_other_three_tools_answer() {
     let kubeconfig = base64_of(&cluster().admin);
     for (tool, command, expected) in [
         ("helm", "list -A", "NAME"),
-        ("helm", "version --short", "v4.3.1"),
+        ("helm", "version --short", "v4.3.2"),
         ("helm", "list --help", "Usage:"),
         ("istioctl", "version --remote=false", "1.31.0"),
         ("istioctl", "proxy-status --help", "Usage:"),

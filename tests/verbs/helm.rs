@@ -21,8 +21,8 @@ pub fn rows() -> Vec<Row> {
         same("get metadata web -n {ns}", "CHART: greeting"),
         same("get all web -n {ns}", "USER-SUPPLIED VALUES"),
         fails("status nosuch -n {ns}", 1, "release: not found"),
-        same("version", "v4.3.1"),
-        same("version --short", "v4.3.1"),
+        same("version", "v4.3.2"),
+        same("version --short", "v4.3.2"),
         does("list --help", "Usage:"),
         does("help status", "Usage:"),
         does(

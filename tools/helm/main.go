@@ -1,4 +1,4 @@
-// helm, as `main` of its cmd/helm (v4.3.1) builds it, but for a few lines: it can be started before there is a
+// helm, as `main` of its cmd/helm (v4.3.2) builds it, but for a few lines: it can be started before there is a
 // request (tools/warm).
 package main
 

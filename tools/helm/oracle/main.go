@@ -45,7 +45,7 @@ func root() *cobra.Command {
 }
 
 // earlyScan is the first global flag that helm takes from argv while it builds its tree and that is
-// not among those of the reading (helm v4.3.1 pkg/cmd/root.go, newRootCmdWithConfig). The set of
+// not among those of the reading (helm v4.3.2 pkg/cmd/root.go, newRootCmdWithConfig). The set of
 // flags is the one it parses with; it skips flags that it does not know, and goes on.
 func earlyScan(root *cobra.Command, argv []string, reading oracle.Reading) string {
 	extra := ""
