@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::tree::CommandPath;
+use super::name::CommandPath;
 use crate::{glob, tool::Tool};
 
 /// What a verb does.

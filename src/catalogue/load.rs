@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use super::{
     hazard::Hazards,
-    tree::{Catalogue, CommandNode, CommandPath, Flag, FlagKind},
+    name::CommandPath,
+    tree::{Catalogue, CommandNode, Flag, FlagKind},
 };
 use crate::tool::Tool;
 

@@ -8,10 +8,12 @@
 
 mod hazard;
 mod load;
+mod name;
 pub mod resource;
 mod tree;
 
 pub use hazard::{FlagClass, FlagHazard, Hazards, VerbClass, VerbHazard};
 pub use load::{CatalogueError, unclassed};
-pub use tree::{Catalogue, CommandNode, CommandPath, Flag, FlagKind};
+pub use name::CommandPath;
+pub use tree::{Catalogue, CommandNode, Flag, FlagKind};
 pub(crate) use tree::{flag_lettered, flag_named, flags_in_scope};

@@ -1,35 +1,10 @@
 //! The shape of a catalogue: [`Catalogue`], [`CommandNode`], [`Flag`], as cobra and pflag see them.
 
-use std::fmt;
-
-use serde::Serialize;
-
-use super::hazard::{FlagHazard, VerbHazard};
+use super::{
+    hazard::{FlagHazard, VerbHazard},
+    name::CommandPath,
+};
 use crate::tool::Tool;
-
-/// The words that choose a command, canonical (no alias), the tool's name not included.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
-pub struct CommandPath(Vec<String>);
-
-impl CommandPath {
-    /// The path of these words.
-    pub fn new(words: Vec<String>) -> Self {
-        Self(words)
-    }
-
-    /// The words.
-    pub fn words(&self) -> &[String] {
-        &self.0
-    }
-}
-
-/// As operators write it: `rollout restart`; the root is the empty text.
-impl fmt::Display for CommandPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join(" "))
-    }
-}
 
 /// How a flag's value is written and checked (pflag's `Value.Type()`, folded to what differs).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use super::operand::Named;
 use crate::catalogue::{CommandPath, FlagClass, VerbClass, resource};
 use crate::tool::Tool;
 
-/// One value of one flag, as the tool will read it.
-pub type FlagValue = String;
+/// The word that ends kubectl's early scan for verbosity; `argv()` puts it first, `parse` drops it.
+pub(super) const QUIET: &str = "--v=0";
 
 /// The namespaces that a command touches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum Namespaces<'a> {
 pub struct Invocation {
     pub(super) tool: Tool,
     pub(super) path: CommandPath,
-    pub(super) flags: BTreeMap<String, Vec<FlagValue>>,
+    pub(super) flags: BTreeMap<String, Vec<String>>,
     pub(super) operands: Vec<String>,
     pub(super) named: Named,
     pub(super) after_dash: Option<Vec<String>>,
@@ -108,7 +108,7 @@ impl Invocation {
     }
 
     /// The flags by long name, each with its values in order.
-    pub fn flags(&self) -> &BTreeMap<String, Vec<FlagValue>> {
+    pub fn flags(&self) -> &BTreeMap<String, Vec<String>> {
         &self.flags
     }
 
@@ -248,7 +248,7 @@ impl Invocation {
     pub fn argv(&self) -> Vec<String> {
         let mut argv = vec![self.tool.as_str().to_owned()];
         if self.tool == Tool::Kubectl {
-            argv.push(super::parse::QUIET.to_owned());
+            argv.push(QUIET.to_owned());
         }
         argv.extend(self.path.words().iter().cloned());
         for (name, values) in &self.flags {

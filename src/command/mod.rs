@@ -11,12 +11,13 @@ mod filter;
 mod invocation;
 mod operand;
 mod parse;
+mod value;
 mod words;
 
 pub use duration::go_duration;
 pub use error::CommandError;
 pub use filter::{Filter, FilterError, FilterProgram};
-pub use invocation::{ARGOCD_NAMESPACE, FlagValue, Invocation, Namespaces, Never};
+pub use invocation::{ARGOCD_NAMESPACE, Invocation, Namespaces, Never};
 pub use parse::parse;
-pub(crate) use parse::{is_dns_label, typed_value};
+pub(crate) use value::{is_dns_label, typed_value};
 pub use words::{MOST_FILTERS, Stages, WordsError, split, split_stages};

@@ -3,7 +3,7 @@
 //! awk has no grammar that a token at a time could follow (`/` divides or begins a pattern), so
 //! this looks for words and operators, and rather refuses what it is in doubt about.
 
-use super::FilterError;
+use super::error::FilterError;
 use crate::excerpt::Excerpt;
 
 /// Reads a program to its end.

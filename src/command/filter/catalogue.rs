@@ -4,7 +4,7 @@
 //! The text tools are busybox's (1.35), jq is gojq, yq is mikefarah's; a flag that theirs do not
 //! have is not here either, even where GNU's has it.
 
-use super::FilterProgram::{self, Busybox, Column, Gojq, Yq};
+use super::program::FilterProgram::{self, Busybox, Column, Gojq, Yq};
 
 /// One filter.
 #[derive(Debug)]
@@ -180,6 +180,15 @@ pub(super) const SPECS: [Spec; 13] = [
         number: None,
     },
 ];
+
+impl FilterProgram {
+    /// Whether it is run under this name: busybox is also a shell.
+    pub fn is_called(self, name: &str) -> bool {
+        SPECS
+            .iter()
+            .any(|spec| spec.program == self && spec.name == name)
+    }
+}
 
 const GREP: &[Flag] = &[
     switch("-E", &["--extended-regexp"]),

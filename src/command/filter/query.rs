@@ -1,6 +1,6 @@
 //! An expression of jq's or yq's: what reads a file or the environment is refused.
 
-use super::FilterError;
+use super::error::FilterError;
 use crate::excerpt::Excerpt;
 
 const READS_A_FILE: &str = "it reads a file";

@@ -3,7 +3,7 @@
 
 use std::{iter::Peekable, str::Chars};
 
-use super::FilterError;
+use super::error::FilterError;
 use crate::excerpt::Excerpt;
 
 type Rest<'a> = Peekable<Chars<'a>>;

@@ -4,7 +4,7 @@
 use super::{Named, Operands, plain};
 use crate::{
     catalogue::resource,
-    command::{error::CommandError, parse::is_dns_label},
+    command::{error::CommandError, value::is_dns_label},
     excerpt::Excerpt,
     nearest::nearest,
 };

@@ -7,7 +7,7 @@ mod kubectl;
 
 use std::collections::BTreeMap;
 
-use super::{error::CommandError, invocation::FlagValue, parse::is_dns_label};
+use super::{error::CommandError, value::is_dns_label};
 use crate::{catalogue::CommandPath, excerpt::Excerpt, tool::Tool};
 
 /// What the operands of a command name.
@@ -29,7 +29,7 @@ pub(super) struct Named {
 pub(super) struct Operands<'a> {
     pub(super) tool: Tool,
     pub(super) path: &'a CommandPath,
-    pub(super) flags: &'a BTreeMap<String, Vec<FlagValue>>,
+    pub(super) flags: &'a BTreeMap<String, Vec<String>>,
 }
 
 impl Operands<'_> {

@@ -1,0 +1,500 @@
+//! What is read, and what is refused, of words of the four tools.
+
+use super::*;
+use crate::command::split;
+
+fn read(text: &str) -> Result<Invocation, CommandError> {
+    let catalogue = Catalogue::carried()
+        .unwrap()
+        .into_iter()
+        .find(|catalogue| catalogue.tool() == Tool::Kubectl)
+        .unwrap();
+    parse(&catalogue, split(Tool::Kubectl, text).unwrap(), None)
+}
+
+fn argv(text: &str) -> String {
+    read(text).unwrap().argv().join(" ")
+}
+
+#[test]
+fn every_spelling_renders_to_the_same_argv() {
+    let one = "kubectl --v=0 get --all-namespaces=true --output=wide pods.v1.";
+    for text in [
+        "get pods -A -o wide",
+        "get pods -Aowide",
+        "get po -Ao=wide",
+        "get -A --output wide pod",
+        "get --output=wide pods --all-namespaces",
+        "get pods.v1. -A=true -owide",
+    ] {
+        assert_eq!(argv(text), one, "{text}");
+    }
+    assert_eq!(
+        argv("-n web get pods"),
+        "kubectl --v=0 get --namespace=web pods.v1."
+    );
+    assert_eq!(
+        argv("rollout -n web status deploy/web"),
+        "kubectl --v=0 rollout status --namespace=web deployments.v1.apps/web"
+    );
+    assert_eq!(
+        argv("get po,svc"),
+        "kubectl --v=0 get pods.v1.,services.v1."
+    );
+    assert_eq!(
+        argv("logs deploy/web -p"),
+        "kubectl --v=0 logs --previous=true deployments.v1.apps/web"
+    );
+}
+
+#[test]
+fn rendering_and_reading_again_changes_nothing() {
+    for text in [
+        "get pods -A -o wide",
+        "logs web-0 -c app --tail=5",
+        "get pods -L a -L b",
+        "exec web-0 -- ls -la",
+        "--help",
+        "delete pod web --dry-run",
+    ] {
+        let invocation = read(text).unwrap();
+        let catalogue = Catalogue::carried().unwrap().remove(0);
+        let again = parse(&catalogue, invocation.argv().split_off(1), None).unwrap();
+        assert_eq!(again, invocation, "{text}");
+    }
+}
+
+#[test]
+fn a_flag_before_the_verb_must_be_persistent_on_the_root() {
+    // cobra takes `get` for the flag's value and runs `delete` (cobra v1.10.2 command.go,
+    // stripFlags).
+    assert!(
+        matches!(read("--recursive get delete pods web"), Err(CommandError::UnknownFlag { flag, .. }) if flag == "--recursive".into())
+    );
+    assert!(matches!(
+        read("rollout -R status deploy/web"),
+        Err(CommandError::UnknownFlag { .. })
+    ));
+    assert!(matches!(
+        read("--help get pods"),
+        Err(CommandError::FlagBeforeVerb { .. })
+    ));
+    // Found by the differential test: a group that takes the next word hides the verb from
+    // cobra's search,
+    assert!(matches!(
+        read("create -Rk namespace"),
+        Err(CommandError::MissingValue { .. })
+    ));
+    // and a flag of the verb's own hides the root's flag of that name, its letter included.
+    assert!(matches!(
+        read("config set-cluster -sname"),
+        Err(CommandError::UnknownFlag { .. })
+    ));
+    assert!(matches!(
+        read("config --insecure-skip-tls-verify=true set-cluster x"),
+        Err(CommandError::UnknownFlag { .. })
+    ));
+    assert!(matches!(
+        read("apply --filename=x view-last-applied secret/db"),
+        Err(CommandError::FlagBeforeVerb { .. })
+    ));
+}
+
+#[test]
+fn what_is_not_in_the_catalogue_does_not_exist() {
+    assert!(
+        matches!(read("gett pods"), Err(CommandError::UnknownVerb { nearest: Some(name), .. }) if name == "get")
+    );
+    assert!(matches!(
+        read("__complete get pods"),
+        Err(CommandError::UnknownVerb { .. })
+    ));
+    assert!(
+        matches!(read("get pods --outpu=name"), Err(CommandError::UnknownFlag { nearest: Some(name), .. }) if name == "--output")
+    );
+    for text in [
+        "get pods --NO-HEADERS",
+        "get pods --no_headers",
+        "get pods -Z",
+        "get pods -test.v",
+        "get pods --kuberc=/x",
+        "create foo",
+    ] {
+        assert!(
+            matches!(
+                read(text),
+                Err(CommandError::UnknownFlag { .. } | CommandError::UnknownVerb { .. })
+            ),
+            "{text}: {:?}",
+            read(text)
+        );
+    }
+}
+
+#[test]
+fn values_have_their_flags_type() {
+    assert!(matches!(
+        read("get pods -o="),
+        Err(CommandError::MissingValue { .. })
+    ));
+    assert!(matches!(
+        read("get pods -o"),
+        Err(CommandError::MissingValue { .. })
+    ));
+    assert!(matches!(
+        read("logs web-0 --tail=many"),
+        Err(CommandError::Value { .. })
+    ));
+    assert!(matches!(
+        read("wait pod/x --for=delete --timeout=30"),
+        Err(CommandError::Value { .. })
+    ));
+    assert!(matches!(
+        read("get pods --watch=maybe"),
+        Err(CommandError::Value { .. })
+    ));
+    // Go reads it as eight.
+    assert!(matches!(
+        read("logs web-0 --tail=010"),
+        Err(CommandError::Value { .. })
+    ));
+    assert!(matches!(
+        read("get pods -n ''"),
+        Err(CommandError::Value { .. })
+    ));
+    assert!(matches!(
+        read("get pods -n ../secrets"),
+        Err(CommandError::Value { .. })
+    ));
+    assert!(matches!(
+        read("get pods --namespace=a -n b"),
+        Err(CommandError::RepeatedFlag { .. })
+    ));
+    // A flag with a bare value never takes the next word: `client` is a name here, as for
+    // kubectl.
+    assert_eq!(
+        argv("delete pod web --dry-run client"),
+        "kubectl --v=0 delete --dry-run=unchanged pods.v1. web client"
+    );
+}
+
+#[test]
+fn operands_are_names_and_known_resources() {
+    for text in [
+        "get pods ''",
+        "get pods -",
+        "get pods 'web 0'",
+        "get pods ../secrets/db",
+        "get pods a%2f..%2fsecrets",
+        "get pods .",
+        "get pods @x",
+        "get pods/a b",
+    ] {
+        assert!(
+            matches!(
+                read(text),
+                Err(CommandError::Operand { .. } | CommandError::UnknownResource { .. })
+            ),
+            "{text}: {:?}",
+            read(text)
+        );
+    }
+    for text in [
+        "get all",
+        "get sneaky",
+        "get pods,all",
+        "get networ\u{212a}policies",
+        "get secrets.v1.apps",
+    ] {
+        assert!(
+            matches!(read(text), Err(CommandError::UnknownResource { .. })),
+            "{text}: {:?}",
+            read(text)
+        );
+    }
+    assert_eq!(
+        read("get SECRETS,po db").unwrap().resources(),
+        ["pods", "secrets"]
+    );
+    assert_eq!(
+        read("get widgets.v1.example.com").unwrap().resources(),
+        ["widgets.example.com"]
+    );
+    // kubectl would read this as version `example` of group `com`.
+    assert!(matches!(
+        read("get widgets.example.com"),
+        Err(CommandError::UnknownResource { .. })
+    ));
+    assert!(
+        matches!(read("get gateways"), Err(CommandError::UnknownResource { nearest: Some(both), .. }) if both == "gateways.networking.istio.io` or `gateways.gateway.networking.k8s.io")
+    );
+}
+
+fn of_tool(tool: Tool, text: &str) -> Result<Invocation, CommandError> {
+    let catalogue = Catalogue::carried()
+        .unwrap()
+        .into_iter()
+        .find(|catalogue| catalogue.tool() == tool)
+        .unwrap();
+    parse(&catalogue, split(tool, text).unwrap(), None)
+}
+
+#[test]
+fn writing_verbs_name_resources_too() {
+    for (text, resources, names) in [
+        ("label pod web app=x tier-", &["pods"][..], &["web"][..]),
+        (
+            "annotate deploy/web deploy/api note='a b'",
+            &["deployments.apps"],
+            &["web", "api"],
+        ),
+        ("taint node n1 key=v:NoSchedule other-", &["nodes"], &["n1"]),
+        (
+            "set image deploy/web app=nginx:1.27",
+            &["deployments.apps"],
+            &["web"],
+        ),
+        (
+            "set env deployment web A=1 B-",
+            &["deployments.apps"],
+            &["web"],
+        ),
+        (
+            "set serviceaccount deploy web builder",
+            &["deployments.apps"],
+            &["web"],
+        ),
+        ("cordon n1", &["nodes"], &["n1"]),
+        ("drain node/n1", &["nodes"], &["n1"]),
+        ("top pod", &["pods"], &[]),
+        (
+            "certificate approve a",
+            &["certificatesigningrequests.certificates.k8s.io"],
+            &["a"],
+        ),
+        (
+            "create configmap settings --from-literal=a=b",
+            &["configmaps"],
+            &["settings"],
+        ),
+        (
+            "create secret generic db --from-literal=a=b",
+            &["secrets"],
+            &["db"],
+        ),
+        ("create token builder", &["serviceaccounts"], &["builder"]),
+        ("run web --image=nginx", &["pods"], &["web"]),
+        (
+            "exec deploy/web -c app -- ls",
+            &["deployments.apps"],
+            &["web"],
+        ),
+        ("apply view-last-applied secret/db", &["secrets"], &["db"]),
+    ] {
+        let invocation = read(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(
+            (invocation.resources(), invocation.names()),
+            (&own(resources)[..], &own(names)[..]),
+            "{text}"
+        );
+    }
+    for text in [
+        "label pods web a=b other",
+        "label pods web =x a=b",
+        "exec web-0 ls",
+        "top pod pods/web",
+        "create token sa/builder",
+    ] {
+        assert!(
+            matches!(read(text), Err(CommandError::Operand { .. })),
+            "{text}: {:?}",
+            read(text)
+        );
+    }
+}
+
+fn own(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+#[test]
+fn a_list_of_numbers_holds_numbers() {
+    // Found by 100,000 lines of tests/differential.
+    let catalogues = Catalogue::carried().unwrap();
+    let argocd = catalogues
+        .iter()
+        .find(|catalogue| catalogue.tool() == Tool::Argocd)
+        .unwrap();
+    let read = |text| parse(argocd, split(Tool::Argocd, text).unwrap(), None);
+    assert_eq!(
+        read("app manifests web --source-positions 1,2")
+            .unwrap()
+            .flags()["source-positions"],
+        own(&["1", "2"])
+    );
+    for text in [
+        "app manifests web --source-positions a",
+        "app manifests web --source-positions 1,b",
+    ] {
+        assert!(
+            matches!(read(text), Err(CommandError::Value { .. })),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn what_contacts_nobody_is_known() {
+    for (tool, text, offline) in [
+        (Tool::Kubectl, "completion bash", true),
+        (Tool::Kubectl, "version --client", true),
+        (Tool::Kubectl, "version", false),
+        (Tool::Kubectl, "delete pod web-0 --help", true),
+        (Tool::Istioctl, "completion bash", true),
+        (Tool::Istioctl, "manifest generate", true),
+        (
+            Tool::Istioctl,
+            "manifest generate --cluster-specific",
+            false,
+        ),
+        (Tool::Istioctl, "analyze --use-kube=false", true),
+        (Tool::Istioctl, "analyze", false),
+        (Tool::Istioctl, "version --remote=false", true),
+        (Tool::Istioctl, "waypoint generate", false), // for the namespace of the kubeconfig
+        (Tool::Argocd, "account bcrypt --password=x", true),
+        (Tool::Argocd, "account get-user-info", false),
+        (Tool::Helm, "version", true),
+        (Tool::Helm, "list", false),
+    ] {
+        assert_eq!(of_tool(tool, text).unwrap().is_offline(), offline, "{text}");
+    }
+}
+
+#[test]
+fn namespaces_and_charts_inside_of_operands_are_seen() {
+    for (tool, text, names, namespaces, charts) in [
+        (
+            Tool::Istioctl,
+            "pc cluster web-0.team-a",
+            &["web-0"][..],
+            &["team-a"][..],
+            &[][..],
+        ),
+        (
+            Tool::Istioctl,
+            "pc cluster deploy/web.v2.team-a",
+            &["web.v2"],
+            &["team-a"],
+            &[],
+        ),
+        (Tool::Istioctl, "x describe svc web", &["web"], &[], &[]),
+        (
+            Tool::Argocd,
+            "app get team-a/web",
+            &["web"],
+            &["team-a"],
+            &[],
+        ),
+        (
+            Tool::Argocd,
+            "app sync web api -N team-b",
+            &["web", "api"],
+            &["team-b"],
+            &[],
+        ),
+        (Tool::Argocd, "app rollback web 3", &["web"], &[], &[]),
+        (
+            Tool::Helm,
+            "install web oci://charts.example.com/web",
+            &["web"],
+            &[],
+            &["oci://charts.example.com/web"],
+        ),
+        (
+            Tool::Helm,
+            "upgrade web stable/web -n team-a",
+            &["web"],
+            &["team-a"],
+            &["stable/web"],
+        ),
+        (Tool::Helm, "rollback web 2", &["web"], &[], &[]),
+        (Tool::Helm, "uninstall web api", &["web", "api"], &[], &[]),
+    ] {
+        let invocation = of_tool(tool, text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let found = (
+            invocation.names().to_vec(),
+            invocation.own_namespaces(),
+            invocation.charts().to_vec(),
+        );
+        assert_eq!(
+            found,
+            (own(names), namespaces.to_vec(), own(charts)),
+            "{text}"
+        );
+    }
+    for (tool, text) in [
+        (Tool::Istioctl, "pc cluster web-0."),
+        (Tool::Istioctl, "pc cluster ../x.team-a"),
+        (Tool::Argocd, "app get a/b/c"),
+        (Tool::Argocd, "app get Team/web"),
+        (Tool::Helm, "install web ./chart"),
+        (Tool::Helm, "install web chart"),
+        (Tool::Helm, "install web http://charts.example.com/web.tgz"),
+        (Tool::Helm, "template web file:///x"),
+        (Tool::Helm, "status a/b"),
+    ] {
+        let found = of_tool(tool, text);
+        assert!(
+            matches!(found, Err(CommandError::Operand { .. })),
+            "{text}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn what_no_policy_may_allow_travels_with_the_command() {
+    for text in [
+        "get pods --token=x",
+        "get pods -s https://evil.example",
+        "get --raw=/api",
+        "config view",
+        "proxy",
+        "edit deploy/web",
+        "apply -f x.yaml",
+        "get pods -o jsonpath-file=/etc/passwd",
+        "get pods -o go-template-file --template=/x",
+        "delete pod web --help --as=admin",
+    ] {
+        assert!(read(text).unwrap().never().is_some(), "{text}");
+    }
+    for text in [
+        "get pods",
+        "apply -f -",
+        "config view --help",
+        "get pods -o jsonpath={.a}",
+        "debug web-0 --profile=general --image=x",
+    ] {
+        assert_eq!(read(text).unwrap().never(), None, "{text}");
+    }
+}
+
+#[test]
+fn the_requests_namespace_is_the_commands_or_an_error() {
+    let catalogue = Catalogue::carried().unwrap().remove(0);
+    let of = |text: &str| {
+        parse(&catalogue, split(Tool::Kubectl, text).unwrap(), Some("web"))
+            .map(|invocation| invocation.argv().join(" "))
+    };
+    assert_eq!(
+        of("get pods").unwrap(),
+        "kubectl --v=0 get --namespace=web pods.v1."
+    );
+    assert_eq!(
+        of("get pods -n web").unwrap(),
+        "kubectl --v=0 get --namespace=web pods.v1."
+    );
+    assert!(matches!(
+        of("get pods -n other"),
+        Err(CommandError::NamespaceConflict { .. })
+    ));
+}
