@@ -38,9 +38,9 @@ use tempfile::TempDir;
 
 use super::{
     SandboxError,
-    child::{Confinement, FAILED, Place, WARM, WITHOUT_WRITE_EXECUTE, confine},
+    child::{Confinement, FAILED, Place, WARM, WITHOUT_WRITE_EXECUTE, confine, failure_of},
     landlock,
-    layer::{self, Layer, LayerStatus, Levels, Step},
+    layer::{self, Layer, LayerStatus, Levels},
     message::Limits,
     privilege::Identity,
     probe::{self, Found, Probe, Scene},
@@ -437,8 +437,7 @@ fn confinement(
         [null()?, null()?, null()?],
         limits,
         identity,
-    )
-    .map_err(|(step, errno)| failed(step, errno))?;
+    )?;
     let questions = profile
         .asking
         .clone()
@@ -498,12 +497,7 @@ fn in_child(
         |bytes: &[u8]| Errno::from_raw(bytes.try_into().map_or(libc::EIO, i32::from_ne_bytes));
     let found = match (record, status) {
         _ if !in_time => Found::Hung,
-        ([FAILED, step, bytes @ ..], _) => {
-            return Err(failed(
-                Step::from_byte(*step).unwrap_or(Step::SetSession),
-                errno(bytes),
-            ));
-        }
+        ([FAILED, failure @ ..], _) => return Err(failure_of(failure).into()),
         ([ALLOWED], _) => Found::Allowed,
         ([REFUSED, bytes @ ..], _) => Found::Refused(errno(bytes)),
         (_, WaitStatus::Signaled(_, Signal::SIGSYS, _)) => Found::Killed,
@@ -529,7 +523,7 @@ fn try_and_end(
         .map(|confinement| confine(confinement, report))
         .transpose();
     let record = match &applied {
-        Err((step, errno)) => with(&[FAILED, *step as u8], *errno),
+        Err(failure) => [&[FAILED], failure.bytes().as_slice()].concat(),
         Ok(_) => match attempt() {
             Ok(()) => vec![ALLOWED],
             Err(errno) => with(&[REFUSED], errno),
@@ -570,15 +564,6 @@ const ALONE: [(Layer, &[Layer]); 13] = [
     (Layer::Egress, &[Layer::LandlockNet]),
     (Layer::Seccomp, &[]),
 ];
-
-fn failed(step: Step, errno: Errno) -> SandboxError {
-    let (layer, call) = step.told();
-    SandboxError::Layer {
-        layer: layer.into(),
-        call: call.into(),
-        source: errno.into(),
-    }
-}
 
 fn sibling(identity: Option<Identity>) -> io::Result<Sibling> {
     let (ready, writer) = pipe2(OFlag::O_CLOEXEC)?;

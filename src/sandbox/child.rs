@@ -8,7 +8,7 @@
 use std::{
     convert::Infallible,
     fs,
-    io::{self, Write},
+    io::Write,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     path::Path,
 };
@@ -27,9 +27,10 @@ use nix::{
 };
 
 use super::{
+    failure::{StartFailure, StartPart, StartStep},
     filter::Filter,
     landlock::{self, Helper},
-    layer::{Layer, Level, Levels, Step},
+    layer::{Layer, Level, Levels},
     message::Limits,
     privilege,
     privilege::Identity,
@@ -90,7 +91,7 @@ impl Confinement {
         [stdin, stdout, stderr]: [OwnedFd; 3],
         limits: Limits,
         identity: Option<Identity>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, StartFailure> {
         let Place {
             tool,
             directory,
@@ -107,7 +108,9 @@ impl Confinement {
             &profile.readable,
             may_run,
         )
-        .map_err(|_| (Step::CreateRuleset, Errno::last()))?;
+        .map_err(|_| {
+            StartFailure::new(Layer::LandlockFs, StartStep::CreateRuleset, Errno::last())
+        })?;
         Ok(Self {
             levels: levels.clone(),
             tool,
@@ -139,7 +142,7 @@ pub(super) enum Reported {
     /// It runs its program.
     Running { without_write_execute: bool },
     /// It does not.
-    Failed(Step, Errno),
+    Failed(StartFailure),
     /// There was no child, or it was killed at once.
     Nothing,
 }
@@ -152,10 +155,7 @@ impl Reported {
             record => (false, record),
         };
         match record.strip_prefix(&[CONFINED]).unwrap_or(record) {
-            [FAILED, step, errno @ ..] => {
-                let errno = Errno::from_raw(errno.try_into().map_or(libc::EIO, i32::from_ne_bytes));
-                Self::Failed(Step::from_byte(*step).unwrap_or(Step::SetSession), errno)
-            }
+            [FAILED, failure @ ..] => Self::Failed(failure_of(failure)),
             _ if record.first() == Some(&CONFINED) => Self::Running {
                 without_write_execute,
             },
@@ -170,8 +170,15 @@ pub(super) const HELPER: i32 = 200;
 /// The descriptor by which a tool that was started before its request gets it.
 pub(super) const WARM: i32 = 201;
 
-/// A step that failed, and how.
-pub(super) type Failure = (Step, Errno);
+/// The failure in a report; of bytes that are none, that there was no report.
+pub(super) fn failure_of(bytes: &[u8]) -> StartFailure {
+    let failure = bytes.try_into().ok().and_then(StartFailure::from_bytes);
+    failure.unwrap_or(StartFailure::new(
+        StartPart::Exec,
+        StartStep::ReportLayer,
+        Errno::EBADMSG,
+    ))
+}
 
 /// Confines this process and becomes the tool. `report` says how far it came, and is closed by
 /// exec.
@@ -179,65 +186,87 @@ pub(super) type Failure = (Step, Errno);
 /// Its memory may be the spawner's ([`sys::fork_sharing_memory`]): nothing is taken from the plan,
 /// and nothing is held that would have to be given back.
 pub(super) fn become_tool(plan: &Plan, mut report: &fs::File) -> ! {
-    let Err((step, errno)): Result<Infallible, Failure> = confine(&plan.confinement, report)
+    let Err(failure): Result<Infallible, StartFailure> = confine(&plan.confinement, report)
         .and_then(|()| {
             report
                 .write_all(&[CONFINED])
-                .map_err(|error| (Step::Execute, errno_of(&error)))?;
-            Err((
-                Step::Execute,
-                errno_of(&sys::become_program(
-                    plan.confinement.tool.as_fd(),
-                    &plan.argv,
-                    &plan.environment,
-                )),
-            ))
+                .map_err(StartFailure::at(StartPart::Exec, StartStep::Execute))?;
+            let error =
+                sys::become_program(plan.confinement.tool.as_fd(), &plan.argv, &plan.environment);
+            Err(StartFailure::at(StartPart::Exec, StartStep::Execute)(error))
         });
-    let [a, b, c, d] = (errno as i32).to_ne_bytes();
-    let _ = report.write_all(&[FAILED, step as u8, a, b, c, d]); // when even this fails, the server sees a child that exited 125
+    // When even this fails, the server sees a child that exited 125.
+    let _ = report
+        .write_all(&[FAILED])
+        .and_then(|()| report.write_all(&failure.bytes()));
     sys::exit_now(125)
 }
 
 /// Applies every layer in order.
-pub(super) fn confine(plan: &Confinement, mut report: &fs::File) -> Result<(), Failure> {
-    let at = |step: Step| move |errno: Errno| (step, errno);
-    let by = |step: Step| move |error: io::Error| (step, errno_of(&error));
+pub(super) fn confine(plan: &Confinement, mut report: &fs::File) -> Result<(), StartFailure> {
     let levels = &plan.levels;
 
     let own = getpid();
     if levels.has(Layer::Session) {
-        setsid().map_err(at(Step::SetSession))?;
-        sys::default_signals().map_err(by(Step::DefaultSignals))?;
-        nix::unistd::chdir(Path::new("/")).map_err(at(Step::EnterRoot))?;
+        setsid().map_err(StartFailure::at(Layer::Session, StartStep::SetSession))?;
+        sys::default_signals()
+            .map_err(StartFailure::at(Layer::Session, StartStep::DefaultSignals))?;
+        nix::unistd::chdir(Path::new("/"))
+            .map_err(StartFailure::at(Layer::Session, StartStep::EnterRoot))?;
         umask(Mode::from_bits_truncate(0o077));
     }
     if levels.has(Layer::Rlimits) {
         rlimit::apply(plan.limits, plan.identity.is_some(), plan.helper.is_some())
-            .map_err(at(Step::SetLimits))?;
+            .map_err(StartFailure::at(Layer::Rlimits, StartStep::SetLimits))?;
     }
     if let Some(identity) = plan.identity.filter(|_| levels.has(Layer::User)) {
-        privilege::drop_bounding_set().map_err(by(Step::DropBounding))?;
-        nix::unistd::setgroups(&[]).map_err(at(Step::SetGroups))?;
+        privilege::drop_bounding_set().map_err(StartFailure::at(
+            Layer::Capabilities,
+            StartStep::DropBounding,
+        ))?;
+        nix::unistd::setgroups(&[]).map_err(StartFailure::at(Layer::User, StartStep::SetGroups))?;
         nix::unistd::setresgid(identity.gid(), identity.gid(), identity.gid())
-            .map_err(at(Step::SetGid))?;
+            .map_err(StartFailure::at(Layer::User, StartStep::SetGid))?;
         nix::unistd::setresuid(identity.uid(), identity.uid(), identity.uid())
-            .map_err(at(Step::SetUid))?;
-        identity.read_back().map_err(at(Step::ReadBackUser))?;
+            .map_err(StartFailure::at(Layer::User, StartStep::SetUid))?;
+        identity
+            .read_back()
+            .map_err(StartFailure::at(Layer::User, StartStep::ReadBackUser))?;
     }
     if levels.has(Layer::Capabilities) {
-        privilege::drop_capabilities().map_err(by(Step::DropCapabilities))?;
-        if !sys::capabilities_are_empty().map_err(by(Step::ReadBackCapabilities))? {
-            return Err((Step::ReadBackCapabilities, Errno::EPERM));
+        privilege::drop_capabilities().map_err(StartFailure::at(
+            Layer::Capabilities,
+            StartStep::DropCapabilities,
+        ))?;
+        if !sys::capabilities_are_empty().map_err(StartFailure::at(
+            Layer::Capabilities,
+            StartStep::ReadBackCapabilities,
+        ))? {
+            return Err(StartFailure::new(
+                Layer::Capabilities,
+                StartStep::ReadBackCapabilities,
+                Errno::EPERM,
+            ));
         }
     }
     if levels.has(Layer::ParentDeath) {
-        prctl::set_pdeathsig(Signal::SIGKILL).map_err(at(Step::SetParentDeath))?;
+        prctl::set_pdeathsig(Signal::SIGKILL).map_err(StartFailure::at(
+            Layer::ParentDeath,
+            StartStep::SetParentDeath,
+        ))?;
         if getppid() != plan.spawner {
-            return Err((Step::ParentIsGone, Errno::ESRCH)); // it died before the line above
+            return Err(StartFailure::new(
+                Layer::ParentDeath,
+                StartStep::ParentIsGone,
+                Errno::ESRCH,
+            )); // it died before the line above
         }
     }
     if levels.has(Layer::NoNewPrivileges) {
-        prctl::set_no_new_privs().map_err(at(Step::SetNoNewPrivileges))?;
+        prctl::set_no_new_privs().map_err(StartFailure::at(
+            Layer::NoNewPrivileges,
+            StartStep::SetNoNewPrivileges,
+        ))?;
     }
     if levels.has(Layer::WriteXorExecute) {
         match sys::deny_write_execute() {
@@ -249,9 +278,17 @@ pub(super) fn confine(plan: &Confinement, mut report: &fs::File) -> Result<(), F
             {
                 report
                     .write_all(&[WITHOUT_WRITE_EXECUTE])
-                    .map_err(by(Step::DenyWriteExecute))?
+                    .map_err(StartFailure::at(
+                        Layer::WriteXorExecute,
+                        StartStep::DenyWriteExecute,
+                    ))?
             }
-            Err(error) => return Err(by(Step::DenyWriteExecute)(error)),
+            Err(error) => {
+                return Err(StartFailure::at(
+                    Layer::WriteXorExecute,
+                    StartStep::DenyWriteExecute,
+                )(error));
+            }
         }
     }
     if let Some((asking, supervisor)) = plan
@@ -259,60 +296,71 @@ pub(super) fn confine(plan: &Confinement, mut report: &fs::File) -> Result<(), F
         .as_ref()
         .filter(|_| levels.has(Layer::Egress))
     {
-        let listener = sys::install_asking_filter(&asking.program(own, -1))
-            .map_err(by(Step::AskForConnections))?;
+        let listener = sys::install_asking_filter(&asking.program(own, -1)).map_err(
+            StartFailure::at(Layer::Egress, StartStep::InstallNotifyingFilter),
+        )?;
         send(
             supervisor.as_fd(),
             b"?",
             &[listener.as_fd()],
             MsgFlags::empty(),
         )
-        .map_err(at(Step::HandOverQuestions))?;
+        .map_err(StartFailure::at(Layer::Egress, StartStep::SendListener))?;
     }
-    dup2_stdin(plan.stdin.as_fd()).map_err(at(Step::Streams))?;
-    dup2_stdout(plan.stdout.as_fd()).map_err(at(Step::Streams))?;
-    dup2_stderr(plan.stderr.as_fd()).map_err(at(Step::Streams))?;
+    dup2_stdin(plan.stdin.as_fd())
+        .map_err(StartFailure::at(Layer::Descriptors, StartStep::SetStreams))?;
+    dup2_stdout(plan.stdout.as_fd())
+        .map_err(StartFailure::at(Layer::Descriptors, StartStep::SetStreams))?;
+    dup2_stderr(plan.stderr.as_fd())
+        .map_err(StartFailure::at(Layer::Descriptors, StartStep::SetStreams))?;
     if levels.has(Layer::Descriptors) {
-        sys::close_on_exec_from_three().map_err(by(Step::CloseRange))?;
+        sys::close_on_exec_from_three()
+            .map_err(StartFailure::at(Layer::Descriptors, StartStep::CloseRange))?;
     }
     // Without a file name, no folder on the way to the helper has to be open to the tool's user.
-    for (descriptor, number, step) in [
-        (&plan.helper, HELPER, Step::HandHelper),
-        (&plan.warm, WARM, Step::HandWarm),
-    ] {
+    for (descriptor, number) in [(&plan.helper, HELPER), (&plan.warm, WARM)] {
         let Some(descriptor) = descriptor else {
             continue;
         };
-        let handed = fcntl(descriptor, FcntlArg::F_DUPFD(number)).map_err(at(step))?;
+        let handed = fcntl(descriptor, FcntlArg::F_DUPFD(number)).map_err(StartFailure::at(
+            Layer::Descriptors,
+            StartStep::PlaceDescriptor,
+        ))?;
         if handed != number {
-            return Err((step, Errno::EBUSY));
+            return Err(StartFailure::new(
+                Layer::Descriptors,
+                StartStep::PlaceDescriptor,
+                Errno::EBUSY,
+            ));
         }
     }
     if let Some(ruleset) = &plan.ruleset {
-        let own = ruleset.try_clone().map_err(by(Step::RestrictSelf))?;
-        let status = own
-            .restrict_self()
-            .map_err(|_| (Step::RestrictSelf, Errno::last()))?;
+        let own = ruleset
+            .try_clone()
+            .map_err(StartFailure::at(Layer::LandlockFs, StartStep::RestrictSelf))?;
+        let status = own.restrict_self().map_err(|_| {
+            StartFailure::new(Layer::LandlockFs, StartStep::RestrictSelf, Errno::last())
+        })?;
         if status.ruleset == RulesetStatus::NotEnforced
             && levels.of(Layer::LandlockFs) == Level::Require
         {
-            return Err((Step::RestrictSelf, Errno::ENOSYS));
+            return Err(StartFailure::new(
+                Layer::LandlockFs,
+                StartStep::RestrictSelf,
+                Errno::ENOSYS,
+            ));
         }
     }
     if levels.has(Layer::Rlimits) {
-        rlimit::yield_to_others().map_err(at(Step::SetLimits))?;
+        rlimit::yield_to_others()
+            .map_err(StartFailure::at(Layer::Rlimits, StartStep::SetLimits))?;
     }
     // Last: it takes away all of the above.
     if levels.has(Layer::Seccomp) {
         sys::install_filter(&plan.calls.program(own, plan.tool.as_raw_fd()))
-            .map_err(by(Step::FilterCalls))?;
+            .map_err(StartFailure::at(Layer::Seccomp, StartStep::InstallFilter))?;
     }
     Ok(())
-}
-
-/// The errno of a failed call.
-pub(super) fn errno_of(error: &io::Error) -> Errno {
-    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
 }
 
 #[cfg(test)]
@@ -321,9 +369,11 @@ mod tests {
 
     #[test]
     fn a_report_says_what_became_of_a_child() {
-        let failed = |prefix: &[u8], step: Step| {
-            [prefix, &[FAILED, step as u8], &libc::EPERM.to_ne_bytes()].concat()
+        let failed = |prefix: &[u8], failure: StartFailure| {
+            [prefix, &[FAILED], failure.bytes().as_slice()].concat()
         };
+        let user = StartFailure::new(Layer::User, StartStep::SetUid, Errno::EPERM);
+        let exec = StartFailure::new(StartPart::Exec, StartStep::Execute, Errno::EPERM);
         for (record, expected) in [
             (
                 b"c".to_vec(),
@@ -339,14 +389,8 @@ mod tests {
             ),
             (b"".to_vec(), Reported::Nothing),
             (b"w".to_vec(), Reported::Nothing), // killed before the rest
-            (
-                failed(b"", Step::SetUid),
-                Reported::Failed(Step::SetUid, Errno::EPERM),
-            ),
-            (
-                failed(b"wc", Step::Execute),
-                Reported::Failed(Step::Execute, Errno::EPERM),
-            ),
+            (failed(b"", user), Reported::Failed(user)),
+            (failed(b"wc", exec), Reported::Failed(exec)),
         ] {
             assert_eq!(Reported::of(&record), expected, "{record:?}");
         }

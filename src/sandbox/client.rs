@@ -32,6 +32,7 @@ use zeroize::Zeroizing;
 use super::{
     child::Reported,
     environment::{environment, environment_of_filter, of_request, waiting},
+    failure::StartFailure,
     landlock,
     layer::{self, Layer, LayerStatus, Levels},
     message::{
@@ -112,6 +113,16 @@ pub enum SandboxError {
     /// The spawner is gone.
     #[error("the spawner has ended")]
     SpawnerGone,
+}
+
+impl From<StartFailure> for SandboxError {
+    fn from(failure: StartFailure) -> Self {
+        Self::Layer {
+            layer: failure.part.to_string(),
+            call: failure.step.call().into(),
+            source: failure.source(),
+        }
+    }
 }
 
 /// How long a child that has closed where its request comes from may take to end.
@@ -734,14 +745,7 @@ impl Inner {
             Reported::Running {
                 without_write_execute,
             } => Ok(without_write_execute),
-            Reported::Failed(step, errno) => {
-                let (layer, call) = step.told();
-                Err(SandboxError::Layer {
-                    layer: layer.into(),
-                    call: call.into(),
-                    source: errno.into(),
-                })
-            }
+            Reported::Failed(failure) => Err(failure.into()),
             Reported::Nothing => match not_started.await {
                 Ok(error) => Err(error),
                 Err(_) if self.gone.load(Ordering::Relaxed) => Err(SandboxError::SpawnerGone),

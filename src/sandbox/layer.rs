@@ -1,5 +1,4 @@
-//! The words of every report about confinement: which layer, in which state, and the steps that
-//! apply it.
+//! The words of every report about confinement: which layer, at which level, in which state.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -8,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// One layer of a child's confinement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[repr(u8)]
 pub enum Layer {
     /// Its own session, default signals, no controlling terminal.
     Session,
@@ -192,113 +192,4 @@ pub(super) fn states(
             state: state(layer),
         })
         .collect()
-}
-
-/// One call of the fixed sequence from fork to exec; a failure names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Step {
-    SetSession,
-    DefaultSignals,
-    EnterRoot,
-    SetLimits,
-    DropBounding,
-    SetGroups,
-    SetGid,
-    SetUid,
-    ReadBackUser,
-    DropCapabilities,
-    ReadBackCapabilities,
-    SetParentDeath,
-    ParentIsGone,
-    SetNoNewPrivileges,
-    DenyWriteExecute,
-    AskForConnections,
-    HandOverQuestions,
-    Streams,
-    CloseRange,
-    HandHelper,
-    HandWarm,
-    CreateRuleset,
-    RestrictSelf,
-    FilterCalls,
-    Execute,
-}
-
-impl Step {
-    const ALL: [Self; 25] = [
-        Self::SetSession,
-        Self::DefaultSignals,
-        Self::EnterRoot,
-        Self::SetLimits,
-        Self::DropBounding,
-        Self::SetGroups,
-        Self::SetGid,
-        Self::SetUid,
-        Self::ReadBackUser,
-        Self::DropCapabilities,
-        Self::ReadBackCapabilities,
-        Self::SetParentDeath,
-        Self::ParentIsGone,
-        Self::SetNoNewPrivileges,
-        Self::DenyWriteExecute,
-        Self::AskForConnections,
-        Self::HandOverQuestions,
-        Self::Streams,
-        Self::CloseRange,
-        Self::HandHelper,
-        Self::HandWarm,
-        Self::CreateRuleset,
-        Self::RestrictSelf,
-        Self::FilterCalls,
-        Self::Execute,
-    ];
-
-    /// The step that a child reported as one byte.
-    pub(super) fn from_byte(byte: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|step| *step as u8 == byte)
-    }
-
-    /// The layer that it belongs to, and the call.
-    pub(super) fn told(self) -> (&'static str, &'static str) {
-        match self {
-            Self::SetSession => ("session", "setsid"),
-            Self::DefaultSignals => ("session", "sigaction"),
-            Self::EnterRoot => ("session", "chdir"),
-            Self::SetLimits => ("rlimits", "setrlimit"),
-            Self::DropBounding => ("capabilities", "prctl(PR_CAPBSET_DROP)"),
-            Self::SetGroups => ("user", "setgroups"),
-            Self::SetGid => ("user", "setresgid"),
-            Self::SetUid => ("user", "setresuid"),
-            Self::ReadBackUser => ("user", "getresuid"),
-            Self::DropCapabilities => ("capabilities", "capset"),
-            Self::ReadBackCapabilities => ("capabilities", "capget"),
-            Self::SetParentDeath => ("parent-death", "prctl(PR_SET_PDEATHSIG)"),
-            Self::ParentIsGone => ("parent-death", "getppid"),
-            Self::SetNoNewPrivileges => ("no-new-privileges", "prctl(PR_SET_NO_NEW_PRIVS)"),
-            Self::DenyWriteExecute => ("write-xor-execute", "prctl(PR_SET_MDWE)"),
-            Self::AskForConnections => ("egress", "seccomp(SECCOMP_FILTER_FLAG_NEW_LISTENER)"),
-            Self::HandOverQuestions => ("egress", "sendmsg"),
-            Self::Streams => ("descriptors", "dup2"),
-            Self::CloseRange => ("descriptors", "close_range"),
-            Self::HandHelper | Self::HandWarm => ("descriptors", "fcntl(F_DUPFD)"),
-            Self::CreateRuleset => ("landlock-fs", "landlock_create_ruleset"),
-            Self::RestrictSelf => ("landlock-fs", "landlock_restrict_self"),
-            Self::FilterCalls => ("seccomp", "seccomp(SECCOMP_SET_MODE_FILTER)"),
-            Self::Execute => ("exec", "execveat"),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_step_survives_its_byte() {
-        for step in Step::ALL {
-            assert_eq!(Step::from_byte(step as u8), Some(step));
-        }
-        assert_eq!(Step::from_byte(200), None);
-    }
 }

@@ -35,7 +35,8 @@ use nix::{
 };
 
 use super::{
-    child::{Confinement, Place, Plan, become_tool, errno_of},
+    child::{Confinement, Place, Plan, become_tool},
+    failure::errno_of,
     layer::{Layer, Levels},
     message::{
         ExitStatus, LARGEST, NO_HELPER, Program, Reply, Request, Slots, Start, Stop, ToolAbsence,
@@ -458,9 +459,9 @@ impl Spawner {
             start.limits,
             identity,
         )
-        .map_err(|(step, errno)| {
-            let (layer, call) = step.told();
-            failed(layer, call)(errno)
+        .map_err(|failure| {
+            let (layer, call) = (failure.part.as_str(), failure.step.call());
+            failed(layer, call)(errno_of(&failure.source()))
         })?;
         let plan = Plan {
             argv: c_strings(start.argv)?,
