@@ -27,6 +27,7 @@ use nix::{
 };
 
 use super::{
+    datagram::send,
     failure::{StartFailure, StartPart, StartStep},
     filter::Filter,
     landlock::{self, Helper},
@@ -36,7 +37,6 @@ use super::{
     privilege::Identity,
     profile::Profile,
     rlimit,
-    spawner::send,
     sys::{self, Words},
 };
 

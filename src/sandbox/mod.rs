@@ -7,41 +7,45 @@
 //!
 //! Held by `tests/escape/`.
 
-mod battery;
-mod beyond;
 mod child;
+mod cleaning;
 mod client;
+mod datagram;
+mod doctor;
 mod environment;
+mod error;
 mod failure;
 mod filter;
+mod handle;
 mod landlock;
 mod layer;
+mod link;
 mod message;
 mod notify;
 mod privilege;
-mod probe;
 mod profile;
+mod programs;
 mod rlimit;
+mod run;
 mod scratch;
 mod spawner;
 mod sys;
 mod trace;
-mod verbs;
 mod warm;
 
-pub use battery::{AloneReport, Battery, Host, ProbeReport, check_layers};
-pub use beyond::{Arguments, Beyond, BeyondFile, Unused};
-pub use client::{Child, FilterStreams, Run, Sandbox, SandboxError, Streams};
+pub use client::Sandbox;
+pub use doctor::{AloneReport, Battery, Found, Host, ProbeReport, check_layers};
+pub use error::SandboxError;
 pub use failure::{StartFailure, StartPart, StartStep};
+pub use handle::{Child, FilterStreams, Streams};
 pub use layer::{Layer, LayerState, LayerStatus, Level, Levels};
-pub use message::{ExitStatus, Limits, Program, Slots};
-pub use privilege::{Identity, claim_users};
-pub use probe::Found;
-pub use profile::{ProfileError, ProfileName, Profiles};
-pub use spawner::{ProgramPaths, SpawnerLink, fork_spawner};
-pub use sys::{give_back_memory, harden_server};
-pub use trace::{Trace, TraceError, Tracing};
-
-pub use message::ToolAbsence;
 pub(crate) use message::reads_again;
+pub use message::{ExitStatus, Limits, Program, Slots, ToolAbsence};
+pub use privilege::{Identity, claim_users};
+pub use profile::{ProfileError, ProfileName, Profiles};
+pub use programs::ProgramPaths;
+pub use run::Run;
+pub use spawner::{SpawnerLink, fork_spawner};
+pub use sys::{give_back_memory, harden_server};
+pub use trace::{Arguments, Beyond, BeyondFile, Trace, TraceError, Tracing, Unused};
 pub use warm::{Warm, WarmError};

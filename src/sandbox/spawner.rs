@@ -8,13 +8,8 @@ use std::{
     cell::Cell,
     collections::{HashMap, VecDeque},
     ffi::CString,
-    fs,
-    io::{self, IoSlice, IoSliceMut},
-    os::{
-        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
-        unix::fs::MetadataExt,
-    },
-    path::{Path, PathBuf},
+    fs, io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
 use nix::{
@@ -22,20 +17,17 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
         prctl,
-        resource::{Resource, setrlimit},
         signal::{Signal, kill, killpg},
-        socket::{
-            AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
-            recvmsg, sendmsg, socketpair,
-        },
-        stat::{Mode, SFlag, fchmod, fstat},
+        socket::{AddressFamily, MsgFlags, SockFlag, SockType, socketpair},
         wait::{WaitStatus, waitpid},
     },
-    unistd::{Pid, UnlinkatFlags, fchown, geteuid, getpid, getsid, unlinkat},
+    unistd::{Pid, getpid, getsid},
 };
 
 use super::{
     child::{Confinement, Place, Plan, become_tool},
+    cleaning::{GivenWorkspace, clean, end_everything_of, wipe},
+    datagram::{receive, send},
     failure::errno_of,
     layer::{Layer, Levels},
     message::{
@@ -43,12 +35,10 @@ use super::{
     },
     privilege::{self, Identity},
     profile::{ProfileName, Profiles},
-    rlimit, scratch,
+    programs::{ProgramPaths, open_trusted},
+    rlimit,
     sys::{self, Stack, Words},
 };
-
-/// Where each program's binary is expected.
-pub type ProgramPaths = Vec<(Program, PathBuf)>;
 
 /// The server's end of the conversation with its spawner.
 pub struct SpawnerLink {
@@ -137,70 +127,6 @@ struct Running {
 
 /// The layer, the call and its error.
 type Failure = (String, String, Errno);
-
-/// What of a workspace belongs to the child while it lives. Descriptors and not paths: whoever may
-/// change owners (CAP_CHOWN) need not be able to look into directories.
-struct GivenWorkspace {
-    directory: OwnedFd,
-    kubeconfig: OwnedFd,
-    home: OwnedFd,
-    scratch: Option<OwnedFd>,
-}
-
-impl GivenWorkspace {
-    /// Fails for what is not the server's own: we may change the owner of anything that it can
-    /// open, and give it back to it.
-    fn of(&self, server: Identity) -> Result<(), Errno> {
-        let folders = [
-            Some(&self.directory),
-            Some(&self.home),
-            self.scratch.as_ref(),
-        ];
-        let folders = folders
-            .into_iter()
-            .flatten()
-            .map(|folder| (folder, SFlag::S_IFDIR));
-        folders
-            .chain([(&self.kubeconfig, SFlag::S_IFREG)])
-            .try_for_each(|(entry, kind)| {
-                let status = fstat(entry)?;
-                let is_its_own = status.st_uid == server.uid().as_raw()
-                    && status.st_mode & SFlag::S_IFMT.bits() == kind.bits();
-                if is_its_own {
-                    Ok(())
-                } else {
-                    Err(Errno::EPERM)
-                }
-            })
-    }
-
-    /// Makes all of it another user's.
-    fn give(&self, to: Identity) -> Result<(), Errno> {
-        let entries = [
-            Some(&self.directory),
-            Some(&self.kubeconfig),
-            Some(&self.home),
-            self.scratch.as_ref(),
-        ];
-        entries
-            .into_iter()
-            .flatten()
-            .try_for_each(|entry| fchown(entry, Some(to.uid()), Some(to.gid())))
-    }
-}
-
-/// Removes what is in a workspace. For a server that was killed and cannot.
-fn wipe(directory: BorrowedFd<'_>) {
-    let us = geteuid();
-    let _ = fchown(directory, Some(us), None); // without a uid of its own it is ours already
-    let _ = fchmod(directory, Mode::S_IRWXU);
-    for file in ["kubeconfig", "ca.pem"] {
-        let _ = unlinkat(directory, file, UnlinkatFlags::NoRemoveDir);
-    }
-    for folder in ["home", "scratch"] {
-        let _ = unlinkat(directory, folder, UnlinkatFlags::RemoveDir);
-    }
-}
 
 impl Spawner {
     fn new(
@@ -685,201 +611,8 @@ impl Spawner {
     }
 }
 
-/// Starts a process that empties a scratch directory as its owner; the descriptor is readable once
-/// it has ended.
-fn clean(scratch: Option<&OwnedFd>, owner: Option<Identity>) -> Option<(Pid, OwnedFd)> {
-    let scratch = scratch?;
-    match sys::fork() {
-        Ok(sys::Forked::Parent(pid)) => match sys::pidfd_open(pid) {
-            Ok(ended) => Some((pid, ended)),
-            Err(_) => {
-                let _ = kill(pid, Signal::SIGKILL);
-                let _ = waitpid(pid, None);
-                None
-            }
-        },
-        Ok(sys::Forked::Child) => {
-            let bounded = setrlimit(Resource::RLIMIT_CPU, LONGEST_CLEANING, LONGEST_CLEANING);
-            let assumed = owner.map_or(Ok(()), Identity::assume);
-            let done =
-                bounded.is_ok() && assumed.is_ok() && scratch::empty(scratch.as_fd()).is_ok();
-            sys::exit_now(i32::from(!done)) // what is left, the server tells when it removes the directory
-        }
-        Err(_) => None,
-    }
-}
-
-/// Processor time to empty a scratch directory, in seconds: a million files take less than two.
-const LONGEST_CLEANING: u64 = 5;
-
-/// Ends every process of a user: one `kill(-1)` as that user leaves no gap for a fork to slip
-/// through.
-fn end_everything_of(user: Identity) {
-    match sys::fork() {
-        Ok(sys::Forked::Parent(helper)) => {
-            let _ = waitpid(helper, None);
-        }
-        Ok(sys::Forked::Child) => {
-            if user.assume().is_ok() {
-                let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
-            }
-            sys::exit_now(0);
-        }
-        Err(_) => {} // the next round ends them one by one
-    }
-}
-
 #[derive(Default)]
 struct Ready {
     socket: bool,
     ended: Vec<u64>,
-}
-
-/// Opens a tool that nobody but its owner, root or this user, can change.
-fn open_trusted(path: &Path) -> Result<fs::File, ToolAbsence> {
-    let mut building = path.as_os_str().to_owned();
-    building.push(".building");
-    let absent = || {
-        if Path::new(&building).exists() {
-            ToolAbsence::Building
-        } else {
-            ToolAbsence::Missing
-        }
-    };
-    let file = match fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(absent()),
-        Err(error) => {
-            return Err(ToolAbsence::Untrusted(format!(
-                "it cannot be opened: {}",
-                error.kind()
-            )));
-        }
-    };
-    let untrusted = |why: &str| Err(ToolAbsence::Untrusted(why.to_owned()));
-    let Ok(metadata) = file.metadata() else {
-        return untrusted("it cannot be read");
-    };
-    if !metadata.is_file() {
-        return untrusted("it is no plain file");
-    }
-    if metadata.mode() & 0o022 != 0 {
-        return untrusted("its group or everybody may change it (chmod go-w)");
-    }
-    if metadata.mode() & 0o111 == 0 {
-        return untrusted("it is not executable");
-    }
-    if metadata.uid() != 0 && metadata.uid() != nix::unistd::geteuid().as_raw() {
-        return untrusted("it belongs to neither root nor the user of this server");
-    }
-    Ok(file)
-}
-
-/// Sends one datagram, with descriptors.
-pub(super) fn send(
-    socket: BorrowedFd<'_>,
-    bytes: &[u8],
-    descriptors: &[BorrowedFd<'_>],
-    flags: MsgFlags,
-) -> Result<(), Errno> {
-    let raw: Vec<_> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
-    let control = if raw.is_empty() {
-        vec![]
-    } else {
-        vec![ControlMessage::ScmRights(&raw)]
-    };
-    loop {
-        match sendmsg::<()>(
-            socket.as_raw_fd(),
-            &[IoSlice::new(bytes)],
-            &control,
-            flags | MsgFlags::MSG_NOSIGNAL,
-            None,
-        ) {
-            Err(Errno::EINTR) => {}
-            other => return other.map(|_| ()),
-        }
-    }
-}
-
-/// Receives one datagram of at most so many bytes, and its descriptors; `None` at the end.
-pub(super) fn receive(
-    socket: BorrowedFd<'_>,
-    largest: usize,
-) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
-    let mut bytes = vec![0; largest];
-    let mut control = nix::cmsg_space!([std::os::fd::RawFd; 8]);
-    let (length, descriptors) = loop {
-        let mut slices = [IoSliceMut::new(&mut bytes)];
-        match recvmsg::<()>(
-            socket.as_raw_fd(),
-            &mut slices,
-            Some(&mut control),
-            MsgFlags::MSG_CMSG_CLOEXEC,
-        ) {
-            Err(Errno::EINTR) => {}
-            Err(Errno::ECONNRESET) => return Ok(None),
-            Err(errno) => return Err(errno.into()),
-            Ok(message) => {
-                let mut descriptors = Vec::new();
-                // Cut off when there is no room for them: too few then, which the request is
-                // refused for.
-                for control in message.cmsgs().into_iter().flatten() {
-                    if let ControlMessageOwned::ScmRights(raw) = control {
-                        descriptors.extend(raw.into_iter().map(sys::own));
-                    }
-                }
-                break (message.bytes, descriptors);
-            }
-        }
-    };
-    if length == 0 {
-        return Ok(None);
-    }
-    bytes.truncate(length);
-    Ok(Some((bytes, descriptors)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_the_servers_is_given_away() {
-        let us = Identity::new(geteuid().as_raw());
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("kubeconfig");
-        fs::write(&file, "").unwrap();
-        let open = |path: &Path| OwnedFd::from(fs::File::open(path).unwrap());
-        let with = |kubeconfig: &Path, home: &Path, scratch: Option<&Path>| GivenWorkspace {
-            directory: open(folder.path()),
-            kubeconfig: open(kubeconfig),
-            home: open(home),
-            scratch: scratch.map(open),
-        };
-        assert_eq!(
-            with(&file, folder.path(), Some(folder.path())).of(us),
-            Ok(())
-        );
-        assert_eq!(
-            with(&file, folder.path(), None).of(Identity::new(us.uid().as_raw() + 1)),
-            Err(Errno::EPERM),
-            "another's"
-        );
-        assert_eq!(
-            with(folder.path(), folder.path(), None).of(us),
-            Err(Errno::EPERM),
-            "a folder for a file"
-        );
-        assert_eq!(
-            with(&file, folder.path(), Some(&file)).of(us),
-            Err(Errno::EPERM),
-            "a file for a folder"
-        );
-        assert_eq!(
-            with(Path::new("/dev/null"), folder.path(), None).of(us),
-            Err(Errno::EPERM),
-            "a device"
-        );
-    }
 }

@@ -5,8 +5,9 @@
 //! the tool, its words and its variables; `tools/warm` reads it. Upstream's own builds know nothing
 //! of it and never wait.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, os::fd::OwnedFd, path::PathBuf, time::Duration};
 
+use nix::fcntl::OFlag;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
@@ -15,12 +16,20 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use super::{
-    client::{Begun, Child, Run, SandboxError},
-    environment::{of_request, soft_limit},
-    message::Limits,
+    client::Sandbox,
+    environment::{of_request, soft_limit, waiting},
+    error::SandboxError,
+    handle::{Begun, Child},
+    message::{ExitStatus, Limits},
     profile::ProfileName,
+    run::{Begin, Run},
 };
-use crate::{egress::Pinned, secret::SecretBytes, tool::Tool, workspace::Blank};
+use crate::{
+    egress::Pinned,
+    secret::SecretBytes,
+    tool::Tool,
+    workspace::{Blank, Workspace},
+};
 
 /// What a tool says when it has started.
 const READY: u8 = b'r';
@@ -32,6 +41,9 @@ const READY_WITHIN: Duration = Duration::from_secs(20);
 const GOING: u8 = b'g';
 /// It does so at once, unless it is stopped or the machine is overloaded; then another is started.
 const TAKEN_WITHIN: Duration = Duration::from_secs(1);
+
+/// How long a child that has closed where its request comes from may take to end.
+const ENDS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why no tool waits.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +76,36 @@ pub struct Warm {
     discovers: bool,
 }
 
+impl Sandbox {
+    /// Starts a confined tool without a request: it does what every command begins with, and waits.
+    ///
+    /// # Errors
+    /// The layer that could not be applied; [`WarmError::NeverWaits`] when it is no tool that
+    /// waits.
+    pub async fn start_warm(
+        &self,
+        tool: Tool,
+        profile: ProfileName,
+        workspace: Workspace,
+        limits: Limits,
+    ) -> Result<Warm, WarmError> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let theirs = OwnedFd::from(theirs.into_std()?);
+        nix::fcntl::fcntl(&theirs, nix::fcntl::FcntlArg::F_SETFL(OFlag::empty()))
+            .map_err(io::Error::from)?; // it blocks
+        let begin = Begin {
+            tool,
+            argv: vec![tool.as_str().to_owned()],
+            variables: vec![waiting()],
+            profile,
+            waits_on: Some(theirs),
+        };
+        let (blank, authority) = (workspace.blank()?, workspace.authority());
+        let begun = self.begin(begin, workspace, limits).await?;
+        Warm::new(begun, ours, blank, authority, limits).await
+    }
+}
+
 impl Warm {
     /// Waits until the tool does.
     pub(super) async fn new(
@@ -86,7 +128,7 @@ impl Warm {
                     discovers,
                 })
             }
-            Ok(_) => Err(begun.ended_without_waiting().await),
+            Ok(_) => Err(ended_without_waiting(begun).await),
             Err(_) => Err(WarmError::Late(begun.tool())),
         }
     }
@@ -168,6 +210,17 @@ impl Warm {
                 Err(error)
             }
         }
+    }
+}
+
+/// Ends it, and says why: it has closed the descriptor that it should wait on.
+async fn ended_without_waiting(begun: Begun) -> WarmError {
+    let tool = begun.tool();
+    match begun.ends_within(ENDS_WITHIN).await {
+        // Go's own runtime exits with 2 when it finds no memory or no thread; 125 is of a start
+        // that went wrong.
+        Some(ExitStatus::Code(2 | 125) | ExitStatus::Signal(_)) => WarmError::Ended(tool),
+        Some(ExitStatus::Code(_)) | None => WarmError::NeverWaits(tool),
     }
 }
 

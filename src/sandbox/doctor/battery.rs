@@ -36,16 +36,16 @@ use nix::{
 use serde::Serialize;
 use tempfile::TempDir;
 
-use super::{
-    SandboxError,
+use super::probe::{self, Found, Probe, Scene};
+use crate::sandbox::{
     child::{Confinement, FAILED, Place, WARM, WITHOUT_WRITE_EXECUTE, confine, failure_of},
+    datagram::receive,
+    error::SandboxError,
     landlock,
     layer::{self, Layer, LayerStatus, Levels},
     message::Limits,
     privilege::Identity,
-    probe::{self, Found, Probe, Scene},
     profile::{Profile, ProfileName, Profiles},
-    spawner::receive,
     sys,
 };
 use crate::{

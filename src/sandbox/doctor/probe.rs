@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use serde::{Serialize, Serializer};
 use syscalls::Sysno;
 
-use super::{
+use crate::sandbox::{
     child::WARM,
     profile::{Expected, Profile, ProfileName},
     sys,

@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
-use super::profile::ProfileName;
+use super::ProfileName;
 use crate::{command::Invocation, tool::Tool};
 
 type Verbs = BTreeMap<Tool, BTreeMap<String, ProfileName>>;
 
 /// The file, compiled in. One that cannot be read has no entries, and the tests fail.
 static VERBS: LazyLock<Verbs> = LazyLock::new(|| {
-    toml::from_str(include_str!("../../policy/sandbox/verbs.toml")).unwrap_or_default()
+    toml::from_str(include_str!("../../../policy/sandbox/verbs.toml")).unwrap_or_default()
 });
 
 impl ProfileName {
@@ -47,7 +47,8 @@ mod tests {
 
     #[test]
     fn the_file_names_verbs_and_flags_that_exist() {
-        let verbs: Verbs = toml::from_str(include_str!("../../policy/sandbox/verbs.toml")).unwrap();
+        let verbs: Verbs =
+            toml::from_str(include_str!("../../../policy/sandbox/verbs.toml")).unwrap();
         let carried = Catalogue::carried().unwrap();
         for (tool, entries) in verbs {
             let nodes = || {

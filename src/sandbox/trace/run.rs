@@ -34,12 +34,12 @@ use nix::{
 use serde::Serialize;
 use syscalls::Sysno;
 
-use super::{
-    beyond::{Beyond, BeyondFile, Calls, Unused},
+use super::beyond::{Beyond, BeyondFile, Calls, Unused};
+use crate::sandbox::{
+    datagram::{receive, send},
     filter::{Action, Condition, Filter, Rule},
     message::ExitStatus,
     profile::{Profile, ProfileError, ProfileName, Profiles},
-    spawner::{receive, send},
     sys::{self, Forked, Question},
 };
 

@@ -13,7 +13,7 @@ use nix::{errno::Errno, unistd::Pid};
 use serde::Serialize;
 use syscalls::Sysno;
 
-use super::filter::{Action, Rule};
+use crate::sandbox::filter::{Action, Rule};
 
 /// A call that the profile would not have let through.
 #[derive(Debug, PartialEq, Eq, Serialize)]

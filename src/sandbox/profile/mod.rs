@@ -3,6 +3,8 @@
 //! `docs/sandbox.md` explains the files. They are compiled in: what confines a child is part of the
 //! program that was reviewed, not of its configuration.
 
+mod verbs;
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use nix::errno::Errno;
@@ -99,14 +101,14 @@ impl ProfileName {
 
     fn text(self) -> &'static str {
         match self {
-            Self::Offline => include_str!("../../policy/sandbox/offline.toml"),
-            Self::Plain => include_str!("../../policy/sandbox/plain.toml"),
-            Self::ListenerInet => include_str!("../../policy/sandbox/listener-inet.toml"),
-            Self::ListenerNetlink => include_str!("../../policy/sandbox/listener-netlink.toml"),
-            Self::ListenerUnix => include_str!("../../policy/sandbox/listener-unix.toml"),
-            Self::Diff => include_str!("../../policy/sandbox/diff.toml"),
-            Self::Filter => include_str!("../../policy/sandbox/filter.toml"),
-            Self::FilterGo => include_str!("../../policy/sandbox/filter-go.toml"),
+            Self::Offline => include_str!("../../../policy/sandbox/offline.toml"),
+            Self::Plain => include_str!("../../../policy/sandbox/plain.toml"),
+            Self::ListenerInet => include_str!("../../../policy/sandbox/listener-inet.toml"),
+            Self::ListenerNetlink => include_str!("../../../policy/sandbox/listener-netlink.toml"),
+            Self::ListenerUnix => include_str!("../../../policy/sandbox/listener-unix.toml"),
+            Self::Diff => include_str!("../../../policy/sandbox/diff.toml"),
+            Self::Filter => include_str!("../../../policy/sandbox/filter.toml"),
+            Self::FilterGo => include_str!("../../../policy/sandbox/filter-go.toml"),
         }
     }
 }

@@ -1,0 +1,52 @@
+//! Where the programs are that children run, and which of them are to be trusted.
+
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use super::message::{Program, ToolAbsence};
+
+/// Where each program's binary is expected.
+pub type ProgramPaths = Vec<(Program, PathBuf)>;
+
+/// Opens a tool that nobody but its owner, root or this user, can change.
+pub(super) fn open_trusted(path: &Path) -> Result<fs::File, ToolAbsence> {
+    let mut building = path.as_os_str().to_owned();
+    building.push(".building");
+    let absent = || {
+        if Path::new(&building).exists() {
+            ToolAbsence::Building
+        } else {
+            ToolAbsence::Missing
+        }
+    };
+    let file = match fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(absent()),
+        Err(error) => {
+            return Err(ToolAbsence::Untrusted(format!(
+                "it cannot be opened: {}",
+                error.kind()
+            )));
+        }
+    };
+    let untrusted = |why: &str| Err(ToolAbsence::Untrusted(why.to_owned()));
+    let Ok(metadata) = file.metadata() else {
+        return untrusted("it cannot be read");
+    };
+    if !metadata.is_file() {
+        return untrusted("it is no plain file");
+    }
+    if metadata.mode() & 0o022 != 0 {
+        return untrusted("its group or everybody may change it (chmod go-w)");
+    }
+    if metadata.mode() & 0o111 == 0 {
+        return untrusted("it is not executable");
+    }
+    if metadata.uid() != 0 && metadata.uid() != nix::unistd::geteuid().as_raw() {
+        return untrusted("it belongs to neither root nor the user of this server");
+    }
+    Ok(file)
+}

@@ -1,0 +1,48 @@
+//! What a child is started for, and what the spawner is asked to start.
+
+use std::{borrow::Cow, os::fd::OwnedFd};
+
+use super::profile::ProfileName;
+use crate::{command::Invocation, policy::Approved, secret::SecretString, tool::Tool};
+
+/// What may be started: what a policy approved, or the server's own question for a tool's version.
+#[must_use]
+#[derive(Debug)]
+pub enum Run {
+    /// A caller's command, and what its tool reads from its environment.
+    Approved(Box<Approved>, Vec<(&'static str, SecretString)>),
+    /// `TOOL version`, for the inventory.
+    VersionProbe(Tool),
+}
+
+impl Run {
+    pub(super) fn invocation(&self) -> Cow<'_, Invocation> {
+        match self {
+            Self::Approved(approved, _) => Cow::Borrowed(approved.invocation()),
+            Self::VersionProbe(tool) => Cow::Owned(Invocation::version_probe(*tool)),
+        }
+    }
+
+    /// The profile that its child has.
+    pub fn profile(&self) -> ProfileName {
+        ProfileName::of(&self.invocation())
+    }
+
+    pub(super) fn credentials(&self) -> &[(&'static str, SecretString)] {
+        match self {
+            Self::Approved(_, credentials) => credentials,
+            Self::VersionProbe(_) => &[],
+        }
+    }
+}
+
+/// What is asked of the spawner.
+pub(super) struct Begin {
+    pub(super) tool: Tool,
+    pub(super) argv: Vec<String>,
+    /// Besides those that every child of the tool has.
+    pub(super) variables: Vec<String>,
+    pub(super) profile: ProfileName,
+    /// Where it gets its request, when it is started before it.
+    pub(super) waits_on: Option<OwnedFd>,
+}
