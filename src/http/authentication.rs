@@ -13,7 +13,7 @@ use axum::{
 };
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 
-use super::tools::refused;
+use super::reply::refused;
 use crate::{
     caller::{Caller, Callers, Door, Rate},
     refusal::Refusal,

@@ -20,7 +20,6 @@ use axum::{
 use futures_util::StreamExt as _;
 use tokio::time::timeout;
 
-use super::tools::no_request;
 use crate::refusal::Refusal;
 
 /// The largest request body, in bytes: a 256 KiB kubeconfig in base64, and a command.
@@ -149,6 +148,16 @@ impl Unread {
             },
             Self::TooMuchAtOnce => Refusal::TooMuchAtOnce,
         }
+    }
+}
+
+/// What is sent is no call.
+pub(super) fn no_request(reason: &str) -> Refusal {
+    let hint =
+        r#"send JSON like {"command": "get pods -n default"} with Content-Type: application/json"#;
+    Refusal::Request {
+        reason: reason.to_owned(),
+        hint: hint.to_owned(),
     }
 }
 

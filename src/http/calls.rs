@@ -9,7 +9,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::tools::refused;
+use super::reply::refused;
 use crate::{
     caller::Caller,
     gate::{Body, Gate, RunningCall},

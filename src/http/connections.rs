@@ -26,7 +26,7 @@ use tower::Service;
 
 use super::{
     body::{Share, Shared},
-    tools::refused,
+    reply::refused,
 };
 use crate::refusal::Refusal;
 

@@ -7,8 +7,10 @@ mod body;
 mod calls;
 mod connections;
 mod guard;
+mod health;
+mod mcp;
 mod openapi;
-mod status;
+mod reply;
 mod stream;
 mod tools;
 
@@ -34,7 +36,7 @@ pub use guard::Hosts;
 use body::LARGEST_BODY;
 use connections::Connections;
 
-use crate::{caller::Door, gate::Gate, mcp};
+use crate::{caller::Door, gate::Gate, mcp::service as mcp_service};
 
 /// The largest header block, in bytes: a kubeconfig stands in one header. The defaults of HTTP/2
 /// implementations (16 KiB) would refuse it.
@@ -102,34 +104,34 @@ fn router(
     authentication: Authentication,
     stop: CancellationToken,
 ) -> Router {
-    let (mcp, sessions) = mcp::service(gate.clone(), hosts.names(), LARGEST_BODY, stop);
+    let (mcp, sessions) = mcp_service(gate.clone(), hosts.names(), LARGEST_BODY, stop);
     // `route_service`, not a nested one: paths below /mcp are probes for metadata that does not
     // exist.
     let mcp = Router::new()
         .route_service("/mcp", mcp.clone())
         .route_service("/mcp/", mcp)
-        .layer(middleware::from_fn_with_state(sessions, guard::mcp))
+        .layer(middleware::from_fn_with_state(sessions, mcp::check))
         .layer(middleware::from_fn_with_state(
             authentication.at(Door::Mcp),
             authentication::check,
         ));
     let of_callers = Router::new()
-        .route("/tools/status", get(status::tools))
+        .route("/tools/status", get(health::tools))
         .route(
             "/tools/{tool}",
-            post(tools::call).fallback(any(tools::method_not_allowed)),
+            post(tools::call).fallback(any(reply::method_not_allowed)),
         )
         .route("/calls", get(calls::list))
         .route("/calls/{request_id}", delete(calls::cancel))
-        .route("/clusters", get(status::clusters))
+        .route("/clusters", get(health::clusters))
         .layer(middleware::from_fn_with_state(
             authentication,
             authentication::check,
         ));
     let router = Router::new()
         .merge(of_callers)
-        .route("/health", get(status::health))
-        .route("/ready", get(status::ready))
+        .route("/health", get(health::health))
+        .route("/ready", get(health::ready))
         .with_state(gate)
         .route(
             "/metrics",
@@ -142,7 +144,7 @@ fn router(
         )
         .merge(SwaggerUi::new("/docs").url("/openapi.json", openapi::document()))
         .merge(mcp)
-        .fallback(tools::not_found)
+        .fallback(reply::not_found)
         .layer(middleware::from_fn_with_state(hosts, guard::check));
     catching_panics(router)
 }

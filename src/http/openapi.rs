@@ -12,7 +12,7 @@ use utoipa::{
     },
 };
 
-use super::{calls, status};
+use super::{calls, health};
 use crate::{
     gate::{Arguments, Body},
     tool::Tool,
@@ -23,10 +23,10 @@ use crate::{
     paths(
         calls::cancel,
         calls::list,
-        status::clusters,
-        status::health,
-        status::ready,
-        status::tools
+        health::clusters,
+        health::health,
+        health::ready,
+        health::tools
     ),
     components(schemas(Arguments, Body))
 )]

@@ -21,7 +21,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::tools::rendered;
+use super::reply::rendered;
 use crate::{
     caller::Caller,
     gate::{Body, Gate, Outcome, Request},

@@ -7,22 +7,21 @@
 #![forbid(unsafe_code)]
 
 mod progress;
+mod schema;
+mod sessions;
+mod tools;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use http::request::Parts;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler, ServiceExt,
     model::{
         CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock,
-        Implementation, JsonObject, ListPromptsRequestMethod, ListPromptsResult,
+        Implementation, ListPromptsRequestMethod, ListPromptsResult,
         ListResourceTemplatesRequestMethod, ListResourceTemplatesResult,
         ListResourcesRequestMethod, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-        ServerCapabilities, ServerConfig, Tool as McpTool, ToolAnnotations,
+        ServerCapabilities, ServerConfig, Tool as McpTool,
     },
     service::{RequestContext, ServerInitializeError},
     transport::streamable_http_server::{
@@ -30,19 +29,19 @@ use rmcp::{
         session::local::{LocalSessionManager, SessionConfig},
     },
 };
-use schemars::transform::{RecursiveTransform, Transform};
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     caller::{Caller, Door},
     excerpt::Excerpt,
-    gate::{Arguments, Body, Gate, Headers, Outcome},
-    metrics,
+    gate::{Arguments, Gate, Headers},
     output::Live,
-    refusal::Refusal,
     tool::Tool,
 };
+
+pub use sessions::Sessions;
+
+use tools::{described, malformed, rendered};
 
 /// The MCP server of one door.
 #[derive(Clone)]
@@ -97,45 +96,6 @@ pub fn service(
     )
 }
 
-/// The open sessions of clients of the initialize era; rmcp bounds neither their number nor who may
-/// use one.
-#[derive(Clone)]
-pub struct Sessions {
-    open: Arc<LocalSessionManager>,
-    /// Who opened each.
-    openers: Arc<Mutex<HashMap<String, String>>>,
-}
-
-impl Sessions {
-    fn new(open: Arc<LocalSessionManager>) -> Self {
-        Self {
-            open,
-            openers: Arc::default(),
-        }
-    }
-
-    /// How many there are.
-    pub async fn count(&self) -> usize {
-        self.open.sessions.read().await.len()
-    }
-
-    /// Remembers who opened a session, and forgets those that have ended.
-    pub async fn opened(&self, session: &str, caller: &Caller) {
-        let open = self.open.sessions.read().await;
-        let mut openers = self.openers.lock().unwrap_or_else(PoisonError::into_inner);
-        openers.retain(|session, _| open.contains_key(session.as_str()));
-        openers.insert(session.to_owned(), caller.principal().to_owned());
-    }
-
-    /// Whether somebody else opened the session.
-    pub fn is_anothers(&self, session: &str, caller: &Caller) -> bool {
-        let openers = self.openers.lock().unwrap_or_else(PoisonError::into_inner);
-        openers
-            .get(session)
-            .is_some_and(|opener| opener != caller.principal())
-    }
-}
-
 /// Serves one client on standard input and output, until it leaves.
 ///
 /// # Errors
@@ -165,98 +125,6 @@ impl Server {
             tools: Arc::new(tools),
         }
     }
-}
-
-fn described(tool: Tool) -> McpTool {
-    let example = match tool {
-        Tool::Kubectl => "get pods -n default",
-        Tool::Helm => "list -A",
-        Tool::Istioctl => "proxy-status",
-        Tool::Argocd => "app list",
-    };
-    let description = format!(
-        "Runs one {tool} command, for example `{example}`. Filters may stand behind it: `| grep`, head, tail, sort, uniq, wc, cut, tr, sed, awk, jq, yq or column -t. There is no shell: no redirections, variables or other programs. Returns the command's output as data from the cluster."
-    );
-    let mut described = McpTool::new(tool.as_str(), description, input_schema(tool));
-    described.title = Some(format!("Run {tool} (confined)"));
-    described.output_schema = Some(schema::<Body>());
-    described.annotations = Some(ToolAnnotations::from_raw(
-        None,
-        Some(false),
-        Some(true),
-        Some(false),
-        Some(true),
-    ));
-    described
-}
-
-/// An outcome as a tool result: the object, and beside it what a model reads.
-fn rendered(outcome: &Outcome) -> CallToolResponse {
-    let body = outcome.body();
-    let value = serde_json::to_value(&body).unwrap_or_default();
-    let mut result = if body.success {
-        CallToolResult::structured(value)
-    } else {
-        CallToolResult::structured_error(value)
-    };
-    result.content = vec![ContentBlock::text(body.text())];
-    result.into()
-}
-
-/// Wrong arguments are a tool error (SEP-1303), so that the model can correct them. serde's
-/// sentence names the field; its value may be a secret.
-fn malformed(error: &serde_json::Error) -> CallToolResponse {
-    let reason = Arguments::wrong_field(error)
-        .unwrap_or_else(|| "an argument has the wrong type; all of them are texts".to_owned());
-    let refusal = Refusal::Request {
-        reason,
-        hint: "give `command`, and if needed `namespace`, `context` or `cluster`, `timeout`".into(),
-    };
-    metrics::refusal(refusal.code().as_str());
-    rendered(&Outcome::refused(refusal))
-}
-
-fn schema<T: schemars::JsonSchema>() -> Arc<JsonObject> {
-    let mut schema = schemars::schema_for!(T);
-    // Formats like `int32` are OpenAPI's; JSON Schema validators in clients warn about them.
-    RecursiveTransform(|schema: &mut schemars::Schema| {
-        schema.remove("format");
-    })
-    .transform(&mut schema);
-    Arc::new(schema.as_object().cloned().unwrap_or_default())
-}
-
-/// The arguments' schema, without those that only other tools take. An optional argument is one
-/// that may be left out; saying that it may also be null makes some clients (Gemini's function
-/// declarations) refuse the tool.
-fn input_schema(tool: Tool) -> Arc<JsonObject> {
-    let mut schema = schemars::Schema::from(schema::<Arguments>().as_ref().clone());
-    RecursiveTransform(|schema: &mut schemars::Schema| {
-        let Some(Value::Array(types)) = schema.get("type") else {
-            return;
-        };
-        if let [first, Value::String(null)] = types.as_slice()
-            && null == "null"
-        {
-            let first = first.clone();
-            schema.insert("type".into(), first);
-        }
-    })
-    .transform(&mut schema);
-    let mut schema = schema.as_object().cloned().unwrap_or_default();
-    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-        let of_argocd = |name: &str| name.starts_with("argocd_");
-        let of_kubernetes =
-            |name: &str| ["kubeconfig", "context", "cluster", "namespace"].contains(&name);
-        properties.retain(|name, _| {
-            if tool == Tool::Argocd {
-                !of_kubernetes(name)
-            } else {
-                !of_argocd(name)
-            }
-        });
-    }
-    Arc::new(schema)
 }
 
 impl ServerHandler for Server {

@@ -1,0 +1,105 @@
+//! What rmcp leaves to the host of its service at `/mcp`: a bound on sessions, on what opens one, on
+//! who uses one, and on how long a body takes.
+
+use axum::{
+    Extension,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use super::{
+    body::{self, Share, Unread},
+    reply::refused,
+};
+use crate::{caller::Caller, mcp::Sessions};
+
+/// What rmcp leaves to its host: a bound on sessions, on what opens one, on who uses one, and on
+/// how long a body takes.
+///
+/// Clients that ask for JSON only, or for anything, get what the MCP specification asks them to
+/// accept; rmcp would answer 406.
+pub async fn check(
+    State(sessions): State<Sessions>,
+    Extension(caller): Extension<Caller>,
+    Extension(share): Extension<Share>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let session = |headers: &HeaderMap| {
+        headers
+            .get(SESSION)
+            .and_then(|id| id.to_str().ok())
+            .map(str::to_owned)
+    };
+    if session(request.headers()).is_some_and(|session| sessions.is_anothers(&session, &caller)) {
+        return (
+            StatusCode::NOT_FOUND,
+            "there is no such session of this caller",
+        )
+            .into_response();
+    }
+    if request.method() != Method::POST {
+        return next.run(request).await;
+    }
+    let opens_session = !request.headers().contains_key(SESSION)
+        && !request.headers().contains_key("mcp-protocol-version");
+    let (mut parts, body) = request.into_parts();
+    let has_session = parts.headers.contains_key(SESSION);
+    let (bytes, _held) = match body::read(&parts, body, share).await {
+        Ok(read) => read,
+        Err(Unread::BrokeOff | Unread::TooLarge) => {
+            return (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the body is too large, or broke off",
+            )
+                .into_response();
+        }
+        Err(Unread::Late) => {
+            return (
+                StatusCode::REQUEST_TIMEOUT,
+                "the body did not arrive in time",
+            )
+                .into_response();
+        }
+        Err(unread @ Unread::TooMuchAtOnce) => return refused(unread.refusal()),
+    };
+    if opens_session {
+        if bytes.len() > LARGEST_HELLO {
+            return (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "a message that opens a session is small",
+            )
+                .into_response();
+        }
+        if sessions.count().await >= MOST_SESSIONS {
+            return (
+                StatusCode::SERVICE_UNAVAILABLE,
+                [(header::RETRY_AFTER, "30")],
+                "there are too many sessions; idle ones end after five minutes",
+            )
+                .into_response();
+        }
+    }
+    parts.headers.insert(
+        header::ACCEPT,
+        HeaderValue::from_static("application/json, text/event-stream"),
+    );
+    let response = next
+        .run(Request::from_parts(parts, Body::from(bytes)))
+        .await;
+    if let Some(session) = session(response.headers()).filter(|_| !has_session) {
+        sessions.opened(&session, &caller).await;
+    }
+    response
+}
+
+/// Names a session, in its requests and in the answer that opens it.
+const SESSION: &str = "mcp-session-id";
+
+/// A session costs about 60 kB and what its first message said.
+const MOST_SESSIONS: usize = 512;
+/// The largest first message. Real clients' are under 2 KiB.
+const LARGEST_HELLO: usize = 16 * 1024;
