@@ -11,9 +11,13 @@ mod decide;
 mod error;
 mod file;
 mod lint;
+mod load;
 mod pattern;
 mod rule;
 mod target;
+
+#[cfg(test)]
+mod tests;
 
 pub use decide::{Approved, Considered, Decision, Denied, Mismatch};
 pub use error::{PolicyError, PolicyErrors, PolicyFile, Severity};

@@ -1,0 +1,321 @@
+//! Does a file that cannot mean what its author wants say so, with its place?
+
+use super::super::tests::{HEAD, load, rules};
+use super::*;
+
+#[test]
+fn a_wrong_name_is_refused_with_its_place_and_the_nearest_one() {
+    for (body, line, column, message, help) in [
+        (
+            "verbs = [\"gett\"]",
+            7,
+            10,
+            "no verb `gett`",
+            Some("did you mean `get`?"),
+        ),
+        (
+            "verbs = [\"get\"]\nflags = [\"--selecter\"]",
+            8,
+            10,
+            "no verb of this rule has the flag",
+            Some("did you mean `--selector`?"),
+        ),
+        (
+            "verbs = [\"get\"]\nresources = [\"po\"]",
+            8,
+            14,
+            "not the canonical name",
+            Some("its canonical name is `pods`"),
+        ),
+        (
+            "verbs = [\"get\"]\nresources = \"@reads\"",
+            8,
+            13,
+            "there is no set `reads`",
+            None,
+        ),
+        (
+            "verbs = [\"get\"]\nresources = [\"pods\", \"@reads\"]",
+            8,
+            22,
+            "there is no set `reads`",
+            None,
+        ),
+        (
+            "verbs = [\"get\"]\nflags = [\"--token\"]",
+            8,
+            10,
+            "--token is never allowed",
+            None,
+        ),
+        ("verbs = [\"config view\"]", 7, 10, "is never allowed", None),
+        (
+            "verbs = [\"get\"]\nmatches = [\"kubectl describe pods\"]",
+            8,
+            12,
+            "does not match this example",
+            None,
+        ),
+        (
+            "verbs = [\"get\"]\nrejects = [\"kubectl get pods\"]",
+            8,
+            12,
+            "matches this example, which it should reject",
+            None,
+        ),
+        (
+            "verbs = [\"logs\"]\nvalues = { \"--tail\" = [\"9..1\"] }",
+            8,
+            24,
+            "this range is empty",
+            None,
+        ),
+        (
+            "verbs = [\"get\"]\nverb = 1",
+            8,
+            1,
+            "unknown field `verb`",
+            None,
+        ),
+        // Classes.
+        (
+            "verbs = [\"@reed\"]",
+            7,
+            10,
+            "there is no class `reed` of verbs",
+            Some("did you mean `read`?"),
+        ),
+        (
+            "verbs = [\"get\"]\nflags = [\"@unbounded\"]",
+            8,
+            10,
+            "can do harm",
+            Some("only `@plain` stands for flags that are not named"),
+        ),
+        (
+            "verbs = [\"get\"]\nflags = [\"@plane\"]",
+            8,
+            10,
+            "no set and no class `plane` of flags",
+            Some("did you mean `plain`?"),
+        ),
+        (
+            "verbs = [\"get\"]\nflags = [\"--output\"]",
+            8,
+            10,
+            "--output needs its values listed",
+            Some("list the values that are meant: values = { \"--output\" = [\"…\"] }"),
+        ),
+        (
+            "verbs = [\"get\"]\nvalues = { \"--output\" = [\"jsonpath-file=*\"] }",
+            8,
+            26,
+            "is never allowed",
+            None,
+        ),
+        (
+            "verbs = [\"get\", \"debug\"]\nflags = [\"--profile\"]",
+            8,
+            10,
+            "--profile is never allowed with `kubectl get`",
+            None,
+        ),
+        // Rules that never match.
+        ("verbs = []", 7, 9, "about no verb", None),
+        (
+            "verbs = [\"get\"]\nnamespaces = []",
+            8,
+            14,
+            "an empty list matches nothing",
+            Some("leave the key out to match everything"),
+        ),
+        (
+            "verbs = [\"get\"]\nvalues = { \"--output\" = [] }",
+            8,
+            25,
+            "no value of --output is accepted",
+            None,
+        ),
+        (
+            "verbs = [\"logs\"]\nvalues = { \"--tail\" = [\"..60s\"] }",
+            8,
+            24,
+            "--tail takes a whole number, so `..60s` never matches",
+            None,
+        ),
+        (
+            "verbs = [\"wait\"]\nvalues = { \"--timeout\" = [\"0..30\"] }",
+            8,
+            27,
+            "--timeout takes a duration like 30s",
+            None,
+        ),
+        (
+            "verbs = [\"wait\"]\nvalues = { \"--timeout\" = [\"..0s\"] }",
+            8,
+            27,
+            "this range is empty",
+            None,
+        ),
+        (
+            "verbs = [\"get\"]\nvalues = { \"--watch\" = [\"no\"] }",
+            8,
+            25,
+            "--watch takes true or false",
+            None,
+        ),
+        (
+            "verbs = [\"get\", \"wait\"]\nrequire = [\"--timeout\"]",
+            8,
+            12,
+            "`kubectl get` has no --timeout, so this rule never matches it",
+            Some("put the verb into a rule of its own"),
+        ),
+        (
+            "verbs = [\"get\"]\nmax_operands = 0\nnames = [\"web\"]",
+            9,
+            9,
+            "wants a name and accepts none",
+            None,
+        ),
+        (
+            "verbs = [\"logs\"]\nrequire = [\"--tail\"]\ninject = { \"--tail\" = \"5\" }",
+            9,
+            12,
+            "--tail is required, so it is never added",
+            None,
+        ),
+        (
+            "verbs = [\"logs\"]\ninject = { \"--tail\" = \"many\" }",
+            8,
+            23,
+            "--tail takes a whole number",
+            None,
+        ),
+        (
+            "verbs = [\"get\"]\ntimeout = \"0s\"",
+            8,
+            11,
+            "a timeout is a duration",
+            None,
+        ),
+        (
+            "verbs = [\"get\"]\nmax_output = \"64K\"",
+            8,
+            14,
+            "max_output is a size",
+            None,
+        ),
+        (
+            "verbs = [\"get\"]\nmax_lines = 0",
+            8,
+            13,
+            "max_lines is a number",
+            None,
+        ),
+    ] {
+        let error = load(&format!("{HEAD}{body}\n")).unwrap_err();
+        assert!(error.message.contains(message), "{error}");
+        assert_eq!(
+            (error.line, error.column, error.help.as_deref()),
+            (line, column, help),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn each_rule_and_test_tells_its_first_error() {
+    let text = format!(
+        "{HEAD}verbs = [\"gett\"]\n{}verbs = [\"get\"]\nflags = [\"--nope\"]\n",
+        HEAD.replace("schema = 1\n", "").replace("\"a\"", "\"b\"")
+    );
+    let files = [PolicyFile {
+        name: "p.toml".into(),
+        text,
+    }];
+    let errors = Policy::load(&files, &Catalogue::carried().unwrap())
+        .unwrap_err()
+        .0;
+    assert_eq!(
+        errors.iter().map(|error| error.line).collect::<Vec<_>>(),
+        [7, 14],
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn what_is_hardly_meant_is_a_lint() {
+    let text = format!(
+        "{HEAD}verbs = [\"delete\", \"get\"]\n[[rule]]\nid = \"d\"\neffect = \"deny\"\nreason = \"r\"\ntool = \"kubectl\"\nverbs = [\"delete\"]\n[sets]\nunused = [\"pods\"]\n"
+    );
+    let policy = load(&text).unwrap();
+    let lints: Vec<_> = policy
+        .lints()
+        .map(|lint| (lint.line, lint.message.as_str()))
+        .collect();
+    assert_eq!(
+        lints,
+        [
+            (
+                3,
+                "`kubectl delete` of this rule never runs: `d` on line 9 denies it"
+            ),
+            (15, "no rule uses the set `unused`")
+        ]
+    );
+    let reads_all = load(&format!("{HEAD}verbs = [\"get\"]\n")).unwrap();
+    assert!(
+        reads_all
+            .lints()
+            .next()
+            .unwrap()
+            .message
+            .contains("Secrets too")
+    );
+}
+
+#[test]
+fn a_rule_that_is_weaker_than_it_reads_does_not_load() {
+    for (rule, message) in [
+        (
+            r#"a verbs = ["delete"]; require = ["--dry-run"]"#,
+            "some of its values do nothing",
+        ),
+        (
+            r#"a verbs = ["get"]; values = { "--output" = ["*"] }; inject = { "--output" = "jsonpath-file=/etc/passwd" }"#,
+            "is never allowed",
+        ),
+        (
+            r#"a verbs = ["get", "logs"]; inject = { "--tail" = "500" }"#,
+            "not every verb of this rule has --tail",
+        ),
+        (
+            r#"a verbs = ["logs"]; inject = { "--help" = "true" }"#,
+            "nothing would run but help",
+        ),
+        (
+            r#"a verbs = ["get"]; inject = { "--all-namespaces" = "true" }"#,
+            "chooses what a command is about",
+        ),
+        (
+            r#"a verbs = ["get"]; charts = ["x"]"#,
+            "only helm's commands name charts",
+        ),
+        (
+            r#"a verbs = ["get"]; namespaces = ["Prod"]"#,
+            "is no glob of namespaces",
+        ),
+        (
+            r#"a verbs = ["get"]; clusters = ["https://prod.example.com"]"#,
+            "is no glob of cluster names",
+        ),
+        (
+            r#"a verbs = ["get"]; principals = [""]"#,
+            "an empty text matches nothing",
+        ),
+    ] {
+        let error = load(&rules(&[rule])).unwrap_err();
+        assert!(error.message.contains(message), "{rule}: {error}");
+    }
+}

@@ -1,0 +1,630 @@
+//! What do rules say to commands, together and around each other's corners?
+
+use std::num::NonZeroU64;
+
+use super::{Bounds, Policy, PolicyError, PolicyFile, Target};
+use crate::{
+    catalogue::Catalogue,
+    command::{parse, split},
+    tool::Tool,
+};
+
+pub(super) fn load(text: &str) -> Result<Policy, PolicyError> {
+    let files = [PolicyFile {
+        name: "p.toml".into(),
+        text: text.into(),
+    }];
+    Policy::load(&files, &Catalogue::carried().unwrap()).map_err(|mut errors| errors.0.remove(0))
+}
+
+pub(super) const HEAD: &str =
+    "schema = 1\n[[rule]]\nid = \"a\"\neffect = \"allow\"\nreason = \"r\"\ntool = \"kubectl\"\n";
+
+#[test]
+fn deny_beats_allow_whatever_the_order() {
+    let rule = |id: &str, effect: &str| {
+        format!(
+            "[[rule]]\nid = \"{id}\"\neffect = \"{effect}\"\nreason = \"r\"\ntool = \"kubectl\"\nverbs = [\"get\"]\n"
+        )
+    };
+    for text in [
+        format!("schema = 1\n{}{}", rule("a", "allow"), rule("d", "deny")),
+        format!("schema = 1\n{}{}", rule("d", "deny"), rule("a", "allow")),
+    ] {
+        let policy = load(&text).unwrap();
+        let catalogues = Catalogue::carried().unwrap();
+        let invocation = parse(&catalogues[0], vec!["get".into(), "pods".into()], None).unwrap();
+        assert!(
+            matches!(policy.decide(invocation, &Target::default()), super::Decision::Deny(denied) if denied.rule.as_ref().unwrap().id == "d")
+        );
+    }
+}
+
+#[test]
+fn a_rule_is_about_its_callers_and_clusters() {
+    use super::Decision as D;
+    let policy = load(&format!(
+        "{HEAD}verbs = [\"get\"]\nresources = [\"pods\"]\nprincipals = [\"ci-*\"]\ngroups = [\"sre\"]\nclusters = [\"*.staging.example.com\"]\nmatches = [\"kubectl get pods\"]\n"
+    ))
+    .unwrap();
+    let asked = |principal: &str, groups: &[&str], cluster: &[&str]| {
+        let catalogues = Catalogue::carried().unwrap();
+        let invocation = parse(&catalogues[0], vec!["get".into(), "pods".into()], None).unwrap();
+        let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let target = Target {
+            principal: principal.into(),
+            groups: own(groups),
+            cluster: own(cluster),
+            ..Target::default()
+        };
+        matches!(policy.decide(invocation, &target), D::Allow(_))
+    };
+    let staging = &["api.staging.example.com", "api.staging.example.com:6443"][..];
+    assert!(asked("ci-web", &[], staging));
+    assert!(asked("anna", &["dev", "sre"], staging));
+    assert!(!asked("anna", &["dev"], staging));
+    assert!(!asked("anonymous", &[], staging));
+    assert!(!asked("ci-web", &[], &["api.prod.example.com"]));
+    assert!(
+        !asked("ci-web", &[], &[]),
+        "a rule about clusters needs one"
+    );
+}
+
+#[test]
+fn the_tightest_bounds_count() {
+    use super::Decision as D;
+    let text = |timeout: &str, most: &str| {
+        let bounds = format!("timeout = \"{timeout}\"\nmax_output = \"{most}\"\nmax_lines = 20\n");
+        format!("{HEAD}verbs = [\"get\"]\nresources = [\"pods\"]\n{bounds}")
+    };
+    let files = [("60s", "16KiB"), ("10s", "1MiB")].map(|(timeout, most)| PolicyFile {
+        name: "p.toml".into(),
+        text: text(timeout, most),
+    });
+    let policy = Policy::load(&files, &Catalogue::carried().unwrap()).unwrap();
+    let D::Allow(approved) = decide(&policy, "get pods") else {
+        panic!("allowed")
+    };
+    let timeout = Some(std::time::Duration::from_secs(10));
+    assert_eq!(
+        approved.bounds(),
+        Bounds {
+            timeout,
+            max_output_bytes: Some(16 * 1024),
+            max_lines: NonZeroU64::new(20)
+        }
+    );
+}
+
+#[test]
+fn names_and_words_behind_a_dash_are_matched() {
+    use super::Decision as D;
+    let allowed = |body: &str, words: &str| {
+        matches!(
+            decide(&load(&format!("{HEAD}{body}\n")).unwrap(), words),
+            D::Allow(_)
+        )
+    };
+    let named = "verbs = [\"delete\"]\nresources = [\"pods\", \"deployments.apps\"]\nnames = [\"web-*\"]\nflags = [\"--selector\", \"--all\"]";
+    for (words, expected) in [
+        ("delete pod web-0", true),
+        ("delete deploy/web-a pod/web-0", true),
+        ("delete pod db-0", false),
+        ("delete pod web-0 db-0", false),
+        ("delete pods -l app=web", false),
+        ("delete pods --all", false),
+    ] {
+        assert_eq!(allowed(named, words), expected, "{words}");
+    }
+    let unnamed =
+        "verbs = [\"delete\"]\nresources = [\"pods\"]\nmax_names = 0\nflags = [\"--selector\"]";
+    assert!(allowed(unnamed, "delete pods -l app=web"));
+    assert!(!allowed(unnamed, "delete pod/web-0"));
+    let exec = "verbs = [\"exec\"]\nresources = [\"pods\"]\nafter_dash = true";
+    assert!(allowed(exec, "exec web-0 -- ls -la"));
+    assert!(!allowed(
+        "verbs = [\"exec\"]\nresources = [\"pods\"]",
+        "exec web-0 -- ls -la"
+    ));
+}
+
+#[test]
+fn a_rule_about_namespaces_means_those_inside_of_operands_and_nothing_outside() {
+    use super::Decision as D;
+    let policy = load(&format!(
+        "{HEAD}verbs = [\"get\", \"delete\", \"cordon\"]\nnamespaces = [\"team-*\"]\n"
+    ))
+    .unwrap();
+    for (words, expected) in [
+        ("delete pod web -n team-b", true),
+        ("delete ns kube-system -n team-b", false),
+        ("delete ns team-b", false),
+        ("delete node n1", false),
+        ("cordon n1", false),
+        ("get pods,nodes", false),
+        ("get widgets.v1.example.com", false),
+    ] {
+        assert_eq!(
+            matches!(decide(&policy, words), D::Allow(_)),
+            expected,
+            "{words}"
+        );
+    }
+    let lists =
+        load(&format!("{HEAD}verbs = [\"get\"]\nresources = [\"namespaces\", \"nodes\"]\nnamespaces = [\"team-*\"]\n")).unwrap();
+    for (words, expected) in [
+        ("get ns team-b", true),
+        ("get ns", false),
+        ("get ns default", false),
+        ("get nodes", true),
+    ] {
+        assert_eq!(
+            matches!(decide(&lists, words), D::Allow(_)),
+            expected,
+            "{words}"
+        );
+    }
+}
+
+/// Rules by their lines; `a` is allowed, `c` confirmed, `d` denied, each for kubectl unless it
+/// says `tool`.
+pub(super) fn rules(lines: &[&str]) -> String {
+    let mut text = "schema = 1\n".to_owned();
+    for (at, line) in lines.iter().enumerate() {
+        let (effect, body) = line.split_once(' ').unwrap();
+        let effect = match effect {
+            "a" => "allow",
+            "c" => "confirm",
+            _ => "deny",
+        };
+        let tool = if body.contains("tool =") {
+            ""
+        } else {
+            "tool = \"kubectl\"\n"
+        };
+        text += &format!(
+            "[[rule]]\nid = \"r{at}\"\neffect = \"{effect}\"\nreason = \"r\"\n{tool}{}\n",
+            body.replace("; ", "\n")
+        );
+    }
+    text
+}
+
+fn effect(lines: &[&str], command: &str) -> &'static str {
+    use super::Decision as D;
+    let policy = load(&rules(lines)).unwrap_or_else(|error| panic!("{lines:?}: {error}"));
+    let tool: Tool = command.split(' ').next().unwrap().parse().unwrap();
+    let catalogues = Catalogue::carried().unwrap();
+    let catalogue = catalogues
+        .iter()
+        .find(|catalogue| catalogue.tool() == tool)
+        .unwrap();
+    let Ok(invocation) = parse(catalogue, split(tool, command).unwrap(), None) else {
+        return "refused";
+    };
+    match policy.decide(
+        invocation,
+        &Target {
+            namespace: "prod".into(),
+            ..Target::default()
+        },
+    ) {
+        D::Allow(_) => "allow",
+        D::Confirm(_) => "confirm",
+        D::Deny(_) => "deny",
+    }
+}
+
+/// Each was a way around a rule once.
+#[test]
+fn a_rule_is_not_dodged() {
+    for (rules, command, expected) in [
+        // `@plain` is what is plain for the verb that is asked for.
+        (
+            &[r#"a verbs = ["get", "wait", "delete"]; flags = ["@plain"]"#][..],
+            "kubectl delete pods --all",
+            "deny",
+        ),
+        (
+            &[r#"a verbs = ["get", "wait", "delete"]; flags = ["@plain"]"#],
+            "kubectl get pods --show-labels",
+            "allow",
+        ),
+        (
+            &[r#"a tool = "argocd"; verbs = ["*"]; flags = ["@plain"]"#],
+            "argocd app get web -o json",
+            "deny",
+        ),
+        // A flag or an operand of which a confirm rule does not know.
+        (
+            &[
+                r#"a verbs = ["delete"]; flags = ["--ignore-not-found"]"#,
+                r#"c verbs = ["delete"]"#,
+            ],
+            "kubectl delete pod web --ignore-not-found",
+            "confirm",
+        ),
+        (
+            &[
+                r#"a verbs = ["get"]; flags = ["--all-namespaces"]"#,
+                r#"c verbs = ["get"]; resources = ["secrets"]"#,
+            ],
+            "kubectl get secrets,pods -A",
+            "confirm",
+        ),
+        (
+            &[
+                r#"a verbs = ["scale"]; flags = ["--replicas"]"#,
+                r#"c verbs = ["scale"]; namespaces = ["prod"]"#,
+            ],
+            "kubectl scale deploy/web --replicas=0",
+            "confirm",
+        ),
+        (
+            &[
+                r#"a verbs = ["delete"]"#,
+                r#"c verbs = ["delete"]; names = ["db"]"#,
+            ],
+            "kubectl delete pod db x",
+            "confirm",
+        ),
+        (
+            &[
+                r#"a verbs = ["delete"]; require = ["--dry-run"]; values = { "--dry-run" = ["client"] }"#,
+                r#"c verbs = ["delete"]"#,
+            ],
+            "kubectl delete pod x --dry-run=client",
+            "allow",
+        ),
+        // Custom resources: their namespace, and their other names.
+        (
+            &[
+                r#"a verbs = ["delete"]; resources = ["certificates.cert-manager.io"]; namespaces = ["team-a"]"#,
+            ],
+            "kubectl delete certificates.v1.cert-manager.io web",
+            "deny",
+        ),
+        (
+            &[
+                r#"a verbs = ["get"]"#,
+                r#"d verbs = ["get"]; resources = ["sealedsecrets.bitnami.com"]"#,
+            ],
+            "kubectl get sealedsecret.v1alpha1.bitnami.com",
+            "deny",
+        ),
+        (
+            &[r#"a verbs = ["get"]"#],
+            "kubectl get vs.v1.networking.istio.io",
+            "refused",
+        ),
+        // Lists: every element.
+        (
+            &[
+                r#"a verbs = ["create deployment"]; values = { "--image" = ["registry.example.com/*"] }"#,
+            ],
+            "kubectl create deployment a --image=registry.example.com/a,evil.example/b",
+            "deny",
+        ),
+        (
+            &[
+                r#"a verbs = ["create role"]; flags = ["--verb", "--resource"]"#,
+                r#"d verbs = ["create role"]; values = { "--resource" = ["secrets"] }"#,
+            ],
+            "kubectl create role a --verb=get --resource=pods,secrets",
+            "deny",
+        ),
+        (
+            &[
+                r#"a tool = "helm"; verbs = ["upgrade"]; charts = ["oci://ok/*"]; values = { "--set" = ["image.tag=*"] }"#,
+            ],
+            "helm upgrade web oci://ok/web --set image.tag=1,image.repository=evil",
+            "deny",
+        ),
+        // What stands behind `--` is an argument like any other.
+        (
+            &[
+                r#"a verbs = ["get", "exec"]; after_dash = true"#,
+                r#"d verbs = ["get"]; resources = ["secrets"]"#,
+            ],
+            "kubectl get -- secrets db",
+            "refused",
+        ),
+        // Namespaces inside of operands, and verbs that have none.
+        (
+            &[r#"a tool = "istioctl"; verbs = ["experimental metrics"]; namespaces = ["team-a"]"#],
+            "istioctl x metrics web.kube-system",
+            "deny",
+        ),
+        (
+            &[
+                r#"a tool = "istioctl"; verbs = ["uninstall"]; flags = ["--revision"]; namespaces = ["team-a"]"#,
+            ],
+            "istioctl uninstall --revision x -n team-a",
+            "deny",
+        ),
+        (
+            &[r#"a tool = "argocd"; verbs = ["app delete"]; namespaces = ["team-a"]"#],
+            "argocd app delete web",
+            "deny",
+        ),
+        (
+            &[r#"a tool = "argocd"; verbs = ["app delete"]; namespaces = ["argocd"]"#],
+            "argocd app delete argocd/web",
+            "allow",
+        ),
+        (
+            &[r#"a tool = "argocd"; verbs = ["cluster rm"]; namespaces = ["argocd"]"#],
+            "argocd cluster rm prod",
+            "deny",
+        ),
+        (
+            &[
+                r#"a tool = "argocd"; verbs = ["app delete"]; flags = ["--selector"]; namespaces = ["team-a"]"#,
+            ],
+            "argocd app delete -l a=b",
+            "deny",
+        ),
+        (
+            &[
+                r#"a tool = "argocd"; verbs = ["app sync"]; flags = ["--selector"]; names = ["web"]"#,
+            ],
+            "argocd app sync web -l a=b",
+            "refused",
+        ),
+        (
+            &[r#"a verbs = ["cluster-info dump"]; namespaces = ["prod"]"#],
+            "kubectl cluster-info dump",
+            "deny",
+        ),
+        // Prefixes, hosts, formats, and what a flag names.
+        (
+            &[
+                r#"a verbs = ["describe"]"#,
+                r#"d verbs = ["describe"]; names = ["vault-*"]"#,
+            ],
+            "kubectl describe pod vaul",
+            "deny",
+        ),
+        (
+            &[
+                r#"a verbs = ["describe"]"#,
+                r#"d verbs = ["describe"]; namespaces = ["kube-*"]"#,
+            ],
+            "kubectl describe ns kub",
+            "deny",
+        ),
+        (
+            &[r#"a tool = "helm"; verbs = ["template"]; charts = ["https://*.example.com/*"]"#],
+            "helm template a https://evil.net/x.example.com/y.tgz",
+            "deny",
+        ),
+        (
+            &[r#"a tool = "helm"; verbs = ["template"]; charts = ["*"]"#],
+            "helm template a https://a.example.com:443@evil.net/y.tgz",
+            "refused",
+        ),
+        (
+            &[
+                r#"a verbs = ["get"]; values = { "--output" = ["*"] }"#,
+                r#"d verbs = ["get"]; values = { "--output" = ["yaml"] }"#,
+            ],
+            "kubectl get pods -o YAML",
+            "deny",
+        ),
+        (
+            &[r#"a verbs = ["expose"]; flags = ["--name", "--port"]; names = ["web"]"#],
+            "kubectl expose deploy web --port=80 --name=payments",
+            "deny",
+        ),
+        (
+            &[
+                r#"a verbs = ["set env"]; values = { "--from" = ["*"] }"#,
+                r#"d verbs = ["set env"]; resources = ["secrets"]"#,
+            ],
+            "kubectl set env deploy/web --from=secret/db",
+            "deny",
+        ),
+        // What is added is judged as well.
+        (
+            &[
+                r#"a verbs = ["get"]; inject = { "--show-labels" = "true" }"#,
+                r#"d verbs = ["get"]; flags = ["--show-labels"]"#,
+            ],
+            "kubectl get pods",
+            "deny",
+        ),
+        (
+            &[r#"a verbs = ["logs"]; inject = { "--tail" = "500" }"#],
+            "kubectl logs web --tail=-1",
+            "deny",
+        ),
+    ] {
+        assert_eq!(effect(rules, command), expected, "{rules:?}\n{command}");
+    }
+}
+
+#[test]
+fn which_of_two_rules_stands_first_does_not_decide() {
+    use super::Decision as D;
+    // Found by the fuzz target `monotonic`: the other file does not allow what the first rule
+    // adds.
+    let adds =
+        r#"a verbs = ["get"]; flags = ["--show-labels"]; inject = { "--show-labels" = "true" }"#;
+    let plain = r#"a verbs = ["get"]"#;
+    for first in [[adds, plain], [plain, adds]] {
+        let files = [&first[..], &[plain]].map(|lines| PolicyFile {
+            name: "p.toml".into(),
+            text: rules(lines),
+        });
+        let policy = Policy::load(&files, &Catalogue::carried().unwrap()).unwrap();
+        let D::Allow(approved) = decide(&policy, "get pods") else {
+            panic!("one rule of each file allows it")
+        };
+        assert_eq!(
+            approved.invocation().argv().join(" "),
+            "kubectl --v=0 get pods.v1."
+        );
+    }
+    let both = [adds, plain].map(|line| PolicyFile {
+        name: "p.toml".into(),
+        text: rules(&[line]),
+    });
+    let policy = Policy::load(&both, &Catalogue::carried().unwrap()).unwrap();
+    assert!(
+        matches!(decide(&policy, "get pods"), D::Deny(_)),
+        "what one file adds the other does not allow"
+    );
+    // Found by it too: two files that add different values, one of which accepts both.
+    let any = r#"a verbs = ["get"]; values = { "--output" = ["wide", "json"] }; inject = { "--output" = "wide" }"#;
+    let one = r#"a verbs = ["get"]; values = { "--output" = ["json"] }; inject = { "--output" = "json" }"#;
+    for order in [[any, one], [one, any]] {
+        let files = order.map(|line| PolicyFile {
+            name: "p.toml".into(),
+            text: rules(&[line]),
+        });
+        let policy = Policy::load(&files, &Catalogue::carried().unwrap()).unwrap();
+        assert!(
+            matches!(decide(&policy, "get pods"), D::Deny(_)),
+            "{order:?}"
+        );
+    }
+    let three = [adds, plain, r#"c verbs = ["get"]"#].map(|line| PolicyFile {
+        name: "p.toml".into(),
+        text: rules(&[line]),
+    });
+    let policy = Policy::load(&three, &Catalogue::carried().unwrap()).unwrap();
+    assert!(
+        matches!(decide(&policy, "get pods"), D::Deny(_)),
+        "and a third that asks is no way around it"
+    );
+}
+
+#[test]
+fn an_added_flag_has_the_class_that_it_has_with_its_verb() {
+    use super::Decision as D;
+    // Found by the fuzz target `monotonic`: --output reveals secrets with `status` and not with
+    // `list`.
+    let text = "schema = 1\n[[rule]]\nid = \"a\"\neffect = \"allow\"\nreason = \"r\"\ntool = \"helm\"\nverbs = [\"list\", \"status\"]\n\
+                flags = [\"--output\"]\ninject = { \"--output\" = \"json\" }\n[[rule]]\nid = \"d\"\neffect = \"deny\"\nreason = \"r\"\n\
+                tool = \"helm\"\nverbs = [\"list\", \"status\"]\nflags = [\"@plain\"]\n";
+    let policy = Policy::load(
+        &[PolicyFile {
+            name: "p.toml".into(),
+            text: text.into(),
+        }],
+        &Catalogue::carried().unwrap(),
+    )
+    .unwrap();
+    let catalogues = Catalogue::carried().unwrap();
+    let helm = catalogues
+        .iter()
+        .find(|catalogue| catalogue.tool() == Tool::Helm)
+        .unwrap();
+    let decide = |words| {
+        policy.decide(
+            parse(helm, split(Tool::Helm, words).unwrap(), None).unwrap(),
+            &Target::default(),
+        )
+    };
+    assert!(matches!(decide("list"), D::Deny(_)));
+    assert!(matches!(decide("status web"), D::Allow(_)));
+}
+
+fn decide(policy: &Policy, words: &str) -> super::Decision {
+    let catalogues = Catalogue::carried().unwrap();
+    let invocation = parse(&catalogues[0], split(Tool::Kubectl, words).unwrap(), None).unwrap();
+    policy.decide(
+        invocation,
+        &Target {
+            namespace: "team-a".into(),
+            ..Target::default()
+        },
+    )
+}
+
+#[test]
+fn a_rule_keeps_to_its_namespaces_the_contexts_own_included() {
+    use super::Decision as D;
+    let policy = load(&format!(
+        "{HEAD}verbs = [\"get\"]\nflags = [\"--all-namespaces\"]\nnamespaces = [\"team-*\"]\n"
+    ))
+    .unwrap();
+    assert!(
+        matches!(decide(&policy, "get pods"), D::Allow(_)),
+        "the context's namespace is team-a"
+    );
+    assert!(matches!(decide(&policy, "get pods -n team-b"), D::Allow(_)));
+    assert!(
+        matches!(decide(&policy, "get pods -n kube-system"), D::Deny(denied) if denied.hint.contains("team-*"))
+    );
+    assert!(matches!(decide(&policy, "get pods -A"), D::Deny(_)));
+    let denies = load(&format!("{HEAD}verbs = [\"get\"]\nflags = [\"--all-namespaces\"]\n[[rule]]\nid = \"d\"\neffect = \"deny\"\nreason = \"r\"\ntool = \"kubectl\"\nverbs = [\"get\"]\nnamespaces = [\"kube-system\"]\n")).unwrap();
+    assert!(matches!(decide(&denies, "get pods"), D::Allow(_)));
+    assert!(
+        matches!(decide(&denies, "get pods -A"), D::Deny(_)),
+        "all of them include kube-system"
+    );
+}
+
+#[test]
+fn flags_are_added_when_they_are_absent_and_only_then() {
+    use super::Decision as D;
+    let policy =
+        load(&format!("{HEAD}verbs = [\"logs\"]\nvalues = {{ \"--tail\" = [\"0..500\"] }}\ninject = {{ \"--tail\" = \"100\" }}\n"))
+            .unwrap();
+    let argv = |words| match decide(&policy, words) {
+        D::Allow(approved) => approved.invocation().argv().join(" "),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(argv("logs web-0"), "kubectl --v=0 logs --tail=100 web-0");
+    assert_eq!(
+        argv("logs web-0 --tail 5"),
+        "kubectl --v=0 logs --tail=5 web-0"
+    );
+    assert_eq!(argv("logs --help"), "kubectl --v=0 logs --help=true");
+    let error =
+        load(&format!("{HEAD}verbs = [\"logs\"]\nvalues = {{ \"--tail\" = [\"0..500\"] }}\ninject = {{ \"--tail\" = \"501\" }}\n"))
+            .unwrap_err();
+    assert!(error.message.contains("does not accept"), "{error}");
+}
+
+#[test]
+fn a_rule_about_every_verb_does_not_allow_what_no_rule_may() {
+    use super::Decision as D;
+    let policy = load(&format!("{HEAD}verbs = [\"*\"]\n")).unwrap();
+    assert!(matches!(decide(&policy, "cordon node1"), D::Allow(_)));
+    for words in [
+        "config view",
+        "proxy",
+        "port-forward web-0 8080",
+        "edit deploy/web",
+        "cp web-0:/x y",
+    ] {
+        assert!(
+            matches!(decide(&policy, words), D::Deny(denied) if denied.reason.contains("never allowed")),
+            "{words}"
+        );
+    }
+    assert!(matches!(decide(&policy, "config --help"), D::Allow(_)));
+}
+
+#[test]
+fn deny_beats_confirm_and_confirm_beats_allow() {
+    use super::Decision as D;
+    let rule = |effect: &str, verbs: &str| {
+        format!(
+            "[[rule]]\nid = \"{effect}\"\neffect = \"{effect}\"\nreason = \"r\"\ntool = \"kubectl\"\nverbs = [{verbs}]\n"
+        )
+    };
+    let policy = load(&format!(
+        "schema = 1\n{}{}{}",
+        rule("allow", "\"get\", \"delete\", \"scale\""),
+        rule("confirm", "\"delete\", \"scale\""),
+        rule("deny", "\"delete\"")
+    ))
+    .unwrap();
+    assert!(matches!(decide(&policy, "get pods"), D::Allow(_)));
+    assert!(matches!(decide(&policy, "scale deploy/web"), D::Confirm(_)));
+    assert!(matches!(decide(&policy, "delete pod x"), D::Deny(_)));
+}
