@@ -9,43 +9,25 @@
 
 mod decide;
 mod error;
+mod explain;
 mod file;
 mod lint;
 mod load;
+mod mismatch;
 mod pattern;
 mod rule;
+mod rules;
 mod target;
+mod verdict;
 
 #[cfg(test)]
 mod tests;
 
-pub use decide::{Approved, Considered, Decision, Denied, Mismatch};
+pub use decide::{Approved, Decision};
 pub use error::{PolicyError, PolicyErrors, PolicyFile, Severity};
+pub use explain::Considered;
 pub use file::schema;
 pub use rule::{Bounds, Effect, RuleId};
+pub use rules::Policy;
 pub use target::Target;
-
-use std::collections::{BTreeMap, HashMap};
-
-use crate::catalogue::CommandPath;
-use crate::tool::Tool;
-use rule::Rule;
-
-/// The rules in force. Several files intersect: each of them must allow.
-#[derive(Debug)]
-pub struct Policy {
-    files: Vec<Rules>,
-}
-
-/// The rules of one file.
-#[derive(Debug)]
-struct Rules {
-    name: String,
-    rules: Vec<Rule>,
-    /// The places of the rules about each verb, in the file's order.
-    by_verb: BTreeMap<Tool, HashMap<CommandPath, Vec<usize>>>,
-    /// What an operator should look at again.
-    lints: Vec<PolicyError>,
-    /// How many examples and tests held when the file was loaded.
-    examples: usize,
-}
+pub use verdict::Denied;

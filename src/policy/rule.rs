@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{decide::Mismatch, pattern::Pattern, target::Target};
+use super::{mismatch::Mismatch, pattern::Pattern, target::Target};
 use crate::{
     catalogue::{CommandPath, FlagClass, resource},
     command::{ARGOCD_NAMESPACE, Invocation, Namespaces},

@@ -5,12 +5,12 @@ use crate::{
     command::{Invocation, parse, split},
     excerpt::Excerpt,
     policy::{
-        Rules,
-        decide::Verdict,
         error::PolicyError,
         file::{RawRule, Test},
         rule::{Effect, Rule},
+        rules::Rules,
         target::Target,
+        verdict::Verdict,
     },
     tool::Tool,
 };

@@ -21,11 +21,11 @@ use std::{
 use toml::Spanned;
 
 use super::{
-    Policy, Rules,
     error::{PolicyError, PolicyErrors, PolicyFile, position},
     file::{File, RawRule, Sets},
     lint,
     rule::{Bounds, Callers, Effect, Rule, RuleId},
+    rules::{Policy, Rules},
 };
 use crate::{
     catalogue::{Catalogue, CommandPath},

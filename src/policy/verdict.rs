@@ -1,0 +1,161 @@
+//! What one file says to a command.
+
+use super::{
+    mismatch::Mismatch,
+    rule::{Effect, Rule, RuleId, Verbs},
+    rules::Rules,
+    target::Target,
+};
+use crate::command::Invocation;
+
+/// What a file says to a command: rules that allow it, any of which may, or one that asks for a
+/// confirmation.
+pub(super) enum Verdict<'p> {
+    Allow(Vec<&'p Rule>),
+    Confirm(&'p Rule),
+}
+
+/// Why a command is denied.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// The deny rule, or the allow rule that came nearest.
+    pub rule: Option<RuleId>,
+    /// The reason in the operator's words, or what no rule allows.
+    pub reason: String,
+    /// What to do instead.
+    pub hint: String,
+}
+
+impl Rules {
+    /// The rules that accept the command, or one that asks for confirmation first; or why none
+    /// does.
+    pub(super) fn verdict(
+        &self,
+        invocation: &Invocation,
+        target: &Target,
+    ) -> Result<Verdict<'_>, Denied> {
+        let path = invocation.path();
+        if let Some(rule) = self
+            .about(invocation)
+            .find(|rule| rule.effect == Effect::Deny && rule.forbids(invocation, target))
+        {
+            let hint = rule
+                .hint
+                .clone()
+                .unwrap_or_else(|| "ask the operator if this is needed".into());
+            return Err(Denied {
+                rule: Some(rule.id.clone()),
+                reason: rule.reason.clone(),
+                hint,
+            });
+        }
+        let mut nearest: Option<(&Rule, Mismatch)> = None;
+        let mut allowed = Vec::new();
+        let mut asked = None;
+        let of = |effect| {
+            self.about(invocation)
+                .filter(move |rule| rule.effect == effect)
+        };
+        // Help does nothing that a person would have to confirm.
+        let confirm = || of(Effect::Confirm).filter(|_| !invocation.is_help());
+        for rule in confirm().chain(of(Effect::Allow)) {
+            match rule.accepts(invocation, target) {
+                Ok(()) if rule.effect == Effect::Allow => {
+                    match confirm().find(|confirm| confirm.asks_about(invocation, target, rule)) {
+                        Some(confirm) => drop(asked.get_or_insert(confirm)),
+                        None => allowed.push(rule),
+                    }
+                }
+                Ok(()) => return Ok(Verdict::Confirm(rule)),
+                Err(Mismatch::Verb) => {}
+                // A rule about every verb (help) was not meant when another one does not fit.
+                Err(_) if matches!(rule.verbs, Verbs::All) => {}
+                // Between two rules for one verb, the one that gets further is the one that was
+                // meant.
+                Err(mismatch) => {
+                    if nearest
+                        .as_ref()
+                        .is_none_or(|(_, known)| mismatch.depth() > known.depth())
+                    {
+                        nearest = Some((rule, mismatch));
+                    }
+                }
+            }
+        }
+        match (allowed.is_empty(), asked) {
+            (false, _) => return Ok(Verdict::Allow(allowed)),
+            (true, Some(rule)) => return Ok(Verdict::Confirm(rule)),
+            (true, None) => {}
+        }
+        Err(match nearest {
+            Some((rule, mismatch)) => {
+                let (reason, hint) = mismatch.told(&path.to_string(), rule);
+                Denied {
+                    rule: Some(rule.id.clone()),
+                    reason,
+                    hint,
+                }
+            }
+            None => Denied {
+                rule: None,
+                reason: format!(
+                    "no rule of {} allows `{} {path}`",
+                    self.name,
+                    invocation.tool()
+                ),
+                hint: self.verbs_hint(invocation),
+            },
+        })
+    }
+
+    /// The verbs that some rule allows, for a caller who asked for another one.
+    fn verbs_hint(&self, invocation: &Invocation) -> String {
+        let mut verbs: Vec<String> = Vec::new();
+        for rule in self
+            .rules
+            .iter()
+            .filter(|rule| rule.effect == Effect::Allow && rule.tool == invocation.tool())
+        {
+            if let Verbs::These(paths) = &rule.verbs {
+                verbs.extend(
+                    paths
+                        .iter()
+                        .filter(|path| !path.words().is_empty())
+                        .map(ToString::to_string),
+                );
+            }
+        }
+        verbs.sort_unstable();
+        verbs.dedup();
+        // Of the same group, where there are some: `rollout history` for `rollout restart`.
+        let group = invocation
+            .path()
+            .words()
+            .first()
+            .map(|word| format!("{word} "))
+            .unwrap_or_default();
+        if verbs.iter().any(|verb| verb.starts_with(&group)) {
+            verbs.retain(|verb| verb.starts_with(&group));
+        }
+        if verbs.is_empty() {
+            format!("this policy allows nothing of {}", invocation.tool())
+        } else {
+            format!("allowed here: {}", verbs.join(", "))
+        }
+    }
+}
+
+impl Rule {
+    /// What a caller is told whom a confirm rule stops.
+    pub(super) fn confirmation(&self) -> Denied {
+        let hint = self
+            .hint
+            .clone()
+            .unwrap_or_else(|| "ask a person to run it".into());
+        Denied {
+            rule: Some(self.id.clone()),
+            reason: self.reason.clone(),
+            hint,
+        }
+    }
+}
