@@ -15,7 +15,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use kube_airlock::{
     catalogue::Catalogue,
     command::{parse, split},
-    policy::{Decision, Policy, PolicyFile, Target},
+    policy::{Decision, Facts, Policy, PolicyFile, Target},
     tool::Tool,
 };
 
@@ -88,7 +88,8 @@ impl Judge {
             return false;
         };
         matches!(
-            self.policy.decide(invocation, &Target::default()),
+            self.policy
+                .decide(Facts::new(&invocation, &Target::default())),
             Decision::Allow(_)
         )
     }

@@ -46,7 +46,7 @@ use kube_airlock::{
     command::{Invocation, parse, split},
     egress::{Allowed, Pinned, pin},
     endpoint::Endpoint,
-    policy::{Approved, Decision, Policy, PolicyFile, Target},
+    policy::{Approved, Decision, Facts, Policy, PolicyFile, Target},
     sandbox::{
         Identity, Layer, Levels, Limits, Profiles, Program, Run, Sandbox, Slots, SpawnerLink,
         claim_users, fork_spawner,
@@ -311,7 +311,7 @@ impl Stand {
     async fn proofs(&self) -> (Approved, Pinned) {
         let Decision::Allow(approved) = self
             .policy
-            .decide(self.invocation.clone(), &Target::default())
+            .decide(Facts::new(&self.invocation, &Target::default()))
         else {
             panic!("it is allowed")
         };

@@ -5,7 +5,7 @@
 use kube_airlock::{
     catalogue::Catalogue,
     command::{parse, split},
-    policy::{Policy, PolicyFile, Target},
+    policy::{Facts, Policy, PolicyFile, Target},
     tool::Tool,
 };
 
@@ -27,7 +27,7 @@ fn memory_grows_with_the_length_of_the_line() {
         let decision = words
             .ok()
             .and_then(|words| parse(&catalogues[0], words, None).ok())
-            .map(|line| policy.decide(line, &Target::default()));
+            .map(|line| policy.decide(Facts::new(&line, &Target::default())));
         drop(decision);
         // All that was ever allocated bounds what was held at once.
         dhat::HeapStats::get().total_bytes - before.total_bytes

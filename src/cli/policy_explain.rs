@@ -17,7 +17,7 @@ use crate::{
     command::{Filter, Invocation, parse, split_stages},
     config::read_policies,
     excerpt::Excerpt,
-    policy::{Decision, Effect, Policy, Target},
+    policy::{Decision, Effect, Facts, Policy, Target},
     refusal::Refusal,
     tool::Tool,
 };
@@ -142,7 +142,8 @@ impl Explain {
                 invocation.tool(),
                 invocation.path()
             )?;
-            for considered in explainer.policy.consider(&invocation, &explainer.target) {
+            let facts = Facts::new(&invocation, &explainer.target);
+            for considered in explainer.policy.consider(facts) {
                 let effect = considered.effect.word();
                 match considered.matches {
                     Ok(()) => writeln!(out, "  {effect:7} {} matches", considered.rule)?,
@@ -200,7 +201,8 @@ impl Explainer {
         explained.flags = invocation.flags().clone();
         explained.operands = invocation.operands().to_vec();
         explained.filters = filters.iter().map(Filter::argv).collect();
-        match self.policy.decide(invocation.clone(), &self.target) {
+        let facts = Facts::new(&invocation, &self.target);
+        match self.policy.decide(facts) {
             Decision::Allow(approved) => {
                 explained.effect = "allow";
                 explained.rule = Some(approved.rule());
@@ -228,7 +230,7 @@ impl Explainer {
 
     /// The deny rule that a command meets.
     pub fn denying_rule(&self, invocation: &Invocation) -> Option<String> {
-        let considered = self.policy.consider(invocation, &self.target);
+        let considered = self.policy.consider(Facts::new(invocation, &self.target));
         considered
             .into_iter()
             .find(|rule| rule.effect == Effect::Deny && rule.matches.is_ok())

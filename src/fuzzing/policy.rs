@@ -5,7 +5,7 @@ use crate::{
     catalogue::Catalogue,
     command::Invocation,
     fuzzing::never,
-    policy::{Decision, Policy, PolicyError, PolicyErrors, PolicyFile, Severity, Target},
+    policy::{Decision, Facts, Policy, PolicyError, PolicyErrors, PolicyFile, Severity, Target},
 };
 
 macro_rules! shipped {
@@ -53,8 +53,14 @@ pub(super) enum Outcome {
     Deny,
 }
 
+/// What is decided about a command of an anonymous caller.
+fn decided(policy: &Policy, invocation: &Invocation) -> Decision {
+    let target = &Target::default();
+    policy.decide(Facts::new(invocation, target))
+}
+
 pub(super) fn outcome(policy: &Policy, invocation: &Invocation) -> Outcome {
-    match policy.decide(invocation.clone(), &Target::default()) {
+    match decided(policy, invocation) {
         Decision::Allow(_) => Outcome::Allow,
         Decision::Confirm(_) => Outcome::Confirm,
         Decision::Deny(_) => Outcome::Deny,
@@ -134,13 +140,13 @@ pub fn decide(bytes: &[u8]) -> bool {
 /// - is allowed again, as the same words, when it is read from its own argv: flags that the policy
 ///   added are flags that it accepts.
 pub(super) fn stands(policy: &Policy, catalogue: &Catalogue, invocation: &Invocation) -> Outcome {
-    let Decision::Allow(approved) = policy.decide(invocation.clone(), &Target::default()) else {
+    let Decision::Allow(approved) = decided(policy, invocation) else {
         return outcome(policy, invocation);
     };
     let allowed = approved.invocation();
     command::renders(catalogue, allowed);
     never::holds_nothing_forbidden(catalogue, allowed);
-    match policy.decide(allowed.clone(), &Target::default()) {
+    match decided(policy, allowed) {
         Decision::Allow(again) => assert_eq!(
             again.invocation().argv(),
             allowed.argv(),

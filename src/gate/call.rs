@@ -32,7 +32,7 @@ use crate::{
     command::Filter,
     metrics::Step,
     output::{Caps, Live},
-    policy::{Approved, Decision},
+    policy::{Approved, Decision, Facts},
     refusal::Refusal,
     sandbox::Limits,
     secret::SecretString,
@@ -79,7 +79,8 @@ impl Call<'_> {
         let access = Access::of(&invocation, request, caller, parts).await?;
         let target = access.target(caller, request.cluster.as_deref());
         let policy = parts.policy();
-        let decision = journal.timed(Step::Policy, || policy.decide(invocation, &target));
+        let facts = Facts::new(&invocation, &target);
+        let decision = journal.timed(Step::Policy, || policy.decide(facts));
         let approved = match decision {
             Decision::Allow(approved) => approved,
             Decision::Confirm(denied) => return Err(Refusal::Unconfirmed(denied).into()),

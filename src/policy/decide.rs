@@ -1,9 +1,9 @@
 //! Deny > allow > nothing, which is deny. The only maker of [`Approved`].
 
 use super::{
+    facts::Facts,
     rule::{Bounds, Injected, Rule, RuleId},
     rules::Policy,
-    target::Target,
     verdict::{Denied, Verdict},
 };
 use crate::command::Invocation;
@@ -66,10 +66,10 @@ pub enum Decision {
 
 impl Policy {
     /// Decides about one command: deny > confirm > allow, in every file.
-    pub fn decide(&self, mut invocation: Invocation, target: &Target) -> Decision {
+    pub fn decide(&self, facts: Facts<'_>) -> Decision {
         // Here and not only where files load: a rule about every verb names none, and a glob may
         // cover a value that no rule may allow.
-        if let Some(never) = invocation.never() {
+        if let Some(never) = facts.invocation.never() {
             let (reason, hint) = (never.to_string(), never.help().to_owned());
             return Decision::Deny(Denied {
                 rule: None,
@@ -80,7 +80,7 @@ impl Policy {
         let mut choices = Vec::new();
         let mut unconfirmed = None;
         for file in &self.files {
-            match file.verdict(&invocation, target) {
+            match file.verdict(facts) {
                 Ok(Verdict::Confirm(rule)) => {
                     unconfirmed.get_or_insert_with(|| rule.confirmation());
                 }
@@ -97,8 +97,8 @@ impl Policy {
         }
         // What is added is judged before anybody is asked: a question is no way around another
         // file.
-        let rules = match self.chosen(&mut invocation, target, choices) {
-            Ok(rules) => rules,
+        let (invocation, rules) = match self.chosen(facts, choices) {
+            Ok(chosen) => chosen,
             Err(decision) => return *decision,
         };
         if let Some(unconfirmed) = unconfirmed {
@@ -114,16 +114,16 @@ impl Policy {
         })
     }
 
-    /// One rule of each file, so that what they add is allowed by all files; adds it.
+    /// One rule of each file, so that what they add is allowed by all files, and the command with it.
     ///
     /// Every combination is tried, those that add least first: which rule stands first in a file
     /// must not decide, and a further rule must not take away.
     fn chosen<'p>(
         &'p self,
-        invocation: &mut Invocation,
-        target: &Target,
+        facts: Facts<'_>,
         mut choices: Vec<Vec<&'p Rule>>,
-    ) -> Result<Vec<&'p Rule>, Box<Decision>> {
+    ) -> Result<(Invocation, Vec<&'p Rule>), Box<Decision>> {
+        let invocation = facts.invocation;
         let adds_anew = |flag: &String| !invocation.flags().contains_key(flag);
         let adds = |rule: &Rule| rule.inject.keys().filter(|flag| adds_anew(flag)).count();
         for rules in &mut choices {
@@ -134,10 +134,10 @@ impl Policy {
             .filter_map(|rules| rules.first())
             .all(|rule| adds(rule) == 0);
         if nothing_added || invocation.is_help() {
-            return Ok(choices
+            let first = choices
                 .into_iter()
-                .filter_map(|rules| rules.into_iter().next())
-                .collect());
+                .filter_map(|rules| rules.into_iter().next());
+            return Ok((invocation.clone(), first.collect()));
         }
         let combinations: usize = choices.iter().map(Vec::len).product();
         let mut refused = None;
@@ -159,19 +159,20 @@ impl Policy {
             if rules.iter().flat_map(|rule| &rule.inject).any(differs) {
                 continue;
             }
+            let with_it = Facts {
+                invocation: &injected,
+                ..facts
+            };
             let (mut asks, mut denies) = (None, None);
             for file in &self.files {
-                match file.verdict(&injected, target) {
+                match file.verdict(with_it) {
                     Ok(Verdict::Allow(_)) => {}
                     Ok(Verdict::Confirm(rule)) => drop(asks.get_or_insert(rule)),
                     Err(denied) => drop(denies.get_or_insert(denied)),
                 }
             }
             match (denies, asks) {
-                (None, None) => {
-                    *invocation = injected;
-                    return Ok(rules);
-                }
+                (None, None) => return Ok((injected, rules)),
                 (None, Some(rule)) => refused = Some(Decision::Confirm(rule.confirmation())),
                 (Some(denied), _) => drop(refused.get_or_insert(Decision::Deny(denied))),
             }

@@ -1,11 +1,10 @@
 //! What each rule says to a command.
 
 use super::{
+    facts::Facts,
     rule::{Effect, RuleId},
     rules::Policy,
-    target::Target,
 };
-use crate::command::Invocation;
 
 /// What one rule says to a command, for `policy explain`.
 #[derive(Debug)]
@@ -20,16 +19,17 @@ pub struct Considered<'p> {
 
 impl Policy {
     /// Every rule that is about the command's verb, in the files' order, and what it says.
-    pub fn consider(&self, invocation: &Invocation, target: &Target) -> Vec<Considered<'_>> {
+    pub fn consider(&self, facts: Facts<'_>) -> Vec<Considered<'_>> {
+        let invocation = facts.invocation;
         let verb = invocation.path().to_string();
         let rules = self.files.iter().flat_map(|file| file.about(invocation));
         rules
             .map(|rule| {
                 let matches = match rule.effect {
                     Effect::Allow | Effect::Confirm => rule
-                        .accepts(invocation, target)
+                        .accepts(facts)
                         .map_err(|mismatch| mismatch.told(&verb, rule).0),
-                    Effect::Deny if rule.forbids(invocation, target) => Ok(()),
+                    Effect::Deny if rule.forbids(facts) => Ok(()),
                     Effect::Deny => Err("nothing that it denies is in the command".into()),
                 };
                 Considered {

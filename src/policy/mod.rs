@@ -10,6 +10,7 @@
 mod decide;
 mod error;
 mod explain;
+mod facts;
 mod file;
 mod lint;
 mod load;
@@ -26,6 +27,7 @@ mod tests;
 pub use decide::{Approved, Decision};
 pub use error::{PolicyError, PolicyErrors, PolicyFile, Severity};
 pub use explain::Considered;
+pub use facts::Facts;
 pub use file::schema;
 pub use rule::{Bounds, Effect, RuleId};
 pub use rules::Policy;

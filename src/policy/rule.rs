@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{mismatch::Mismatch, pattern::Pattern, target::Target};
+use super::{facts::Facts, mismatch::Mismatch, pattern::Pattern, target::Target};
 use crate::{
     catalogue::{CommandPath, FlagClass, resource},
     command::{ARGOCD_NAMESPACE, Invocation, Namespaces},
@@ -192,7 +192,8 @@ impl Rule {
     }
 
     /// Whether an allow rule accepts the whole command; else the first field that does not.
-    pub(super) fn accepts(&self, invocation: &Invocation, target: &Target) -> Result<(), Mismatch> {
+    pub(super) fn accepts(&self, facts: Facts<'_>) -> Result<(), Mismatch> {
+        let Facts { invocation, target } = facts;
         if !self.has_verb(invocation) {
             return Err(Mismatch::Verb);
         }
@@ -241,7 +242,7 @@ impl Rule {
             return Err(Mismatch::AfterDash);
         }
         if !invocation.is_help() {
-            self.accepts_target(invocation, target)?;
+            self.accepts_target(facts)?;
         }
         match self.max_operands {
             Some(most) if invocation.operands().len() > most => Err(Mismatch::Operands { most }),
@@ -263,7 +264,8 @@ impl Rule {
     }
 
     /// What the command is aimed at; help is aimed at nothing.
-    fn accepts_target(&self, invocation: &Invocation, target: &Target) -> Result<(), Mismatch> {
+    fn accepts_target(&self, facts: Facts<'_>) -> Result<(), Mismatch> {
+        let Facts { invocation, target } = facts;
         if self
             .clusters
             .as_ref()
@@ -285,7 +287,7 @@ impl Rule {
                 });
             }
         }
-        if !self.has_namespaces(invocation, target) {
+        if !self.has_namespaces(facts) {
             return Err(Mismatch::Namespace);
         }
         if let Some(globs) = &self.names {
@@ -318,7 +320,8 @@ impl Rule {
     }
 
     /// Whether the command stays in the rule's namespaces.
-    fn has_namespaces(&self, invocation: &Invocation, target: &Target) -> bool {
+    fn has_namespaces(&self, facts: Facts<'_>) -> bool {
+        let Facts { invocation, target } = facts;
         match (&self.namespaces, invocation.namespaces(&target.namespace)) {
             // Another namespace than Argo CD's own is somebody else's applications.
             (None, Namespaces::These(named)) => {
@@ -340,7 +343,8 @@ impl Rule {
     }
 
     /// Whether a deny rule is about this command: its verb, and any one of what it lists.
-    pub(super) fn forbids(&self, invocation: &Invocation, target: &Target) -> bool {
+    pub(super) fn forbids(&self, facts: Facts<'_>) -> bool {
+        let invocation = facts.invocation;
         let flag = |(name, patterns): (&String, &Option<Vec<Pattern>>)| match (
             invocation.flags().get(name),
             patterns,
@@ -357,7 +361,7 @@ impl Rule {
                 .keys()
                 .any(|name| self.has_class_of(invocation, name))
         };
-        self.touches(invocation, target)
+        self.touches(facts)
             && (self.flags.is_empty() && self.flag_classes.is_empty()
                 || self.flags.iter().any(flag)
                 || of_class())
@@ -365,7 +369,8 @@ impl Rule {
 
     /// Whether the command is in the rule's scope, whatever its flags: its verb, and any one of
     /// what each list of the rule names.
-    fn touches(&self, invocation: &Invocation, target: &Target) -> bool {
+    fn touches(&self, facts: Facts<'_>) -> bool {
+        let Facts { invocation, target } = facts;
         let any =
             |globs: &Vec<String>, found: &[String]| found.iter().any(|one| one_of(globs, one));
         // kubectl describes every object whose name begins with the one that is given.
@@ -389,7 +394,7 @@ impl Rule {
             && !invocation.is_help()
             && self.callers.as_ref().is_none_or(|callers| callers.include(target))
             && self.clusters.as_ref().is_none_or(|globs| any(globs, &target.cluster))
-            && self.touches_namespaces(invocation, target)
+            && self.touches_namespaces(facts)
             && self.resources.as_ref().is_none_or(has_resource)
             // A command that names nothing may touch anything.
             && self.names.as_ref().is_none_or(|globs| invocation.names().is_empty() || named(globs))
@@ -400,12 +405,8 @@ impl Rule {
     /// some flag or operand keeps the confirm rule itself from matching. An allow rule that
     /// requires a flag of which the confirm rule does not know (`--dry-run`) is meant as the
     /// exception.
-    pub(super) fn asks_about(
-        &self,
-        invocation: &Invocation,
-        target: &Target,
-        allow: &Self,
-    ) -> bool {
+    pub(super) fn asks_about(&self, facts: Facts<'_>, allow: &Self) -> bool {
+        let invocation = facts.invocation;
         let has_required = |name: &String| {
             let patterns = self.flags.get(name).and_then(Option::as_ref);
             let accepted = |value: &String| {
@@ -419,7 +420,7 @@ impl Rule {
                 .get(name)
                 .is_some_and(|values| values.iter().any(accepted))
         };
-        self.touches(invocation, target)
+        self.touches(facts)
             && self.require.iter().all(has_required)
             && self
                 .max_names
@@ -438,7 +439,8 @@ impl Rule {
     }
 
     /// Whether a deny rule's namespaces are touched: all of them include each.
-    fn touches_namespaces(&self, invocation: &Invocation, target: &Target) -> bool {
+    fn touches_namespaces(&self, facts: Facts<'_>) -> bool {
+        let Facts { invocation, target } = facts;
         let Some(globs) = &self.namespaces else {
             return true;
         };

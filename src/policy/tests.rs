@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use super::{Bounds, Policy, PolicyError, PolicyFile, Target};
+use super::{Bounds, Facts, Policy, PolicyError, PolicyFile, Target};
 use crate::{
     catalogue::Catalogue,
     command::{parse, split},
@@ -35,7 +35,7 @@ fn deny_beats_allow_whatever_the_order() {
         let catalogues = Catalogue::carried().unwrap();
         let invocation = parse(&catalogues[0], vec!["get".into(), "pods".into()], None).unwrap();
         assert!(
-            matches!(policy.decide(invocation, &Target::default()), super::Decision::Deny(denied) if denied.rule.as_ref().unwrap().id == "d")
+            matches!(policy.decide(Facts::new(&invocation, &Target::default())), super::Decision::Deny(denied) if denied.rule.as_ref().unwrap().id == "d")
         );
     }
 }
@@ -57,7 +57,7 @@ fn a_rule_is_about_its_callers_and_clusters() {
             cluster: own(cluster),
             ..Target::default()
         };
-        matches!(policy.decide(invocation, &target), D::Allow(_))
+        matches!(policy.decide(Facts::new(&invocation, &target)), D::Allow(_))
     };
     let staging = &["api.staging.example.com", "api.staging.example.com:6443"][..];
     assert!(asked("ci-web", &[], staging));
@@ -203,13 +203,13 @@ fn effect(lines: &[&str], command: &str) -> &'static str {
     let Ok(invocation) = parse(catalogue, split(tool, command).unwrap(), None) else {
         return "refused";
     };
-    match policy.decide(
-        invocation,
+    match policy.decide(Facts::new(
+        &invocation,
         &Target {
             namespace: "prod".into(),
             ..Target::default()
         },
-    ) {
+    )) {
         D::Allow(_) => "allow",
         D::Confirm(_) => "confirm",
         D::Deny(_) => "deny",
@@ -522,10 +522,10 @@ fn an_added_flag_has_the_class_that_it_has_with_its_verb() {
         .find(|catalogue| catalogue.tool() == Tool::Helm)
         .unwrap();
     let decide = |words| {
-        policy.decide(
-            parse(helm, split(Tool::Helm, words).unwrap(), None).unwrap(),
+        policy.decide(Facts::new(
+            &parse(helm, split(Tool::Helm, words).unwrap(), None).unwrap(),
             &Target::default(),
-        )
+        ))
     };
     assert!(matches!(decide("list"), D::Deny(_)));
     assert!(matches!(decide("status web"), D::Allow(_)));
@@ -534,13 +534,13 @@ fn an_added_flag_has_the_class_that_it_has_with_its_verb() {
 fn decide(policy: &Policy, words: &str) -> super::Decision {
     let catalogues = Catalogue::carried().unwrap();
     let invocation = parse(&catalogues[0], split(Tool::Kubectl, words).unwrap(), None).unwrap();
-    policy.decide(
-        invocation,
+    policy.decide(Facts::new(
+        &invocation,
         &Target {
             namespace: "team-a".into(),
             ..Target::default()
         },
-    )
+    ))
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! What one file says to a command.
 
 use super::{
+    facts::Facts,
     mismatch::Mismatch,
     rule::{Effect, Rule, RuleId, Verbs},
     rules::Rules,
-    target::Target,
 };
 use crate::command::Invocation;
 
@@ -29,15 +29,12 @@ pub struct Denied {
 impl Rules {
     /// The rules that accept the command, or one that asks for confirmation first; or why none
     /// does.
-    pub(super) fn verdict(
-        &self,
-        invocation: &Invocation,
-        target: &Target,
-    ) -> Result<Verdict<'_>, Denied> {
+    pub(super) fn verdict(&self, facts: Facts<'_>) -> Result<Verdict<'_>, Denied> {
+        let invocation = facts.invocation;
         let path = invocation.path();
         if let Some(rule) = self
             .about(invocation)
-            .find(|rule| rule.effect == Effect::Deny && rule.forbids(invocation, target))
+            .find(|rule| rule.effect == Effect::Deny && rule.forbids(facts))
         {
             let hint = rule
                 .hint
@@ -59,9 +56,9 @@ impl Rules {
         // Help does nothing that a person would have to confirm.
         let confirm = || of(Effect::Confirm).filter(|_| !invocation.is_help());
         for rule in confirm().chain(of(Effect::Allow)) {
-            match rule.accepts(invocation, target) {
+            match rule.accepts(facts) {
                 Ok(()) if rule.effect == Effect::Allow => {
-                    match confirm().find(|confirm| confirm.asks_about(invocation, target, rule)) {
+                    match confirm().find(|confirm| confirm.asks_about(facts, rule)) {
                         Some(confirm) => drop(asked.get_or_insert(confirm)),
                         None => allowed.push(rule),
                     }

@@ -6,6 +6,7 @@ use crate::{
     excerpt::Excerpt,
     policy::{
         error::PolicyError,
+        facts::Facts,
         file::{RawRule, Test},
         rule::{Effect, Rule},
         rules::Rules,
@@ -49,12 +50,15 @@ impl Loading<'_> {
                     Ok(invocation) => match rule.effect {
                         Effect::Allow | Effect::Confirm => match invocation.never() {
                             Some(never) => Err(never.to_string()),
-                            None => rule.accepts(&invocation, &target).map_err(|mismatch| {
-                                mismatch.told(&invocation.path().to_string(), rule).0
-                            }),
+                            None => {
+                                rule.accepts(Facts::new(&invocation, &target))
+                                    .map_err(|mismatch| {
+                                        mismatch.told(&invocation.path().to_string(), rule).0
+                                    })
+                            }
                         },
                         Effect::Deny => rule
-                            .forbids(&invocation, &target)
+                            .forbids(Facts::new(&invocation, &target))
                             .then_some(())
                             .ok_or_else(|| "nothing that it denies is in it".into()),
                     },
@@ -94,7 +98,7 @@ impl Loading<'_> {
             Ok(invocation) => match invocation.never() {
                 Some(never) => Err(never.to_string()),
                 None => rules
-                    .verdict(&invocation, &target)
+                    .verdict(Facts::new(&invocation, &target))
                     .map_err(|denied| denied.reason)
                     .map(|verdict| match verdict {
                         Verdict::Allow(rules) => (

@@ -1,0 +1,22 @@
+//! What rules judge: one value, so that a further fact is a field and not an argument of each
+//! function of the room.
+
+use super::target::Target;
+use crate::command::Invocation;
+
+/// Everything that rules know of a call. Borrowed: what may run is copied out of it once, when the
+/// decision is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The parsed command.
+    pub(super) invocation: &'a Invocation,
+    /// Who sends it, and what it is aimed at beyond its own words.
+    pub(super) target: &'a Target,
+}
+
+impl<'a> Facts<'a> {
+    /// Puts together what is known of a call.
+    pub fn new(invocation: &'a Invocation, target: &'a Target) -> Self {
+        Self { invocation, target }
+    }
+}
