@@ -22,7 +22,7 @@ use std::{
 
 use kube_airlock::{
     audit::{Audit, DecisionRecord, FileSettings, Seal, Verifier, Who},
-    caller::{Caller, Door},
+    identity::{Caller, Door},
     tool::Tool,
 };
 

@@ -19,13 +19,13 @@ use zeroize::Zeroizing;
 
 use crate::{
     audit::{FileSettings, MOST_KEPT, Seal, strange_owner},
-    caller::{Caller, Callers, KnownCaller, Rate},
     clusters::ClusterSource,
     command::FilterProgram,
     command::{go_duration, is_dns_label},
     egress::{AllowRule, Allowed},
     excerpt::Excerpt,
     gate::Bounds,
+    identity::{Caller, Callers, KnownCaller, Rate},
     kubeconfig::{Impersonation, Terms, TokenSource},
     memory::Budget,
     metrics::MOST_PRINCIPALS,

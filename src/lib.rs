@@ -9,7 +9,7 @@ pub mod memory;
 pub mod nearest;
 pub mod secret;
 
-pub mod caller;
+pub mod identity;
 pub mod endpoint;
 
 pub mod tool;

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, io, sync::OnceLock, time::Duration};
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::{caller::Door, catalogue::VerbClass, tool::Tool};
+use crate::{catalogue::VerbClass, identity::Door, tool::Tool};
 
 /// Buckets from a fast refusal to the longest deadline, in seconds.
 const SECONDS: [f64; 14] = [

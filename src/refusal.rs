@@ -11,10 +11,10 @@ use serde::Serialize;
 
 use crate::{
     argocd::ArgocdError,
-    caller::Unidentified,
     command::{CommandError, FilterError, WordsError},
     egress::EgressError,
     excerpt::Excerpt,
+    identity::Unidentified,
     kubeconfig::KubeconfigError,
     policy::Denied,
     sandbox::SandboxError,

@@ -21,12 +21,12 @@ use std::{
 
 use kube_airlock::{
     audit::{Audit, FileSettings, Seal},
-    caller::{Caller, Door},
     catalogue::Catalogue,
     clusters::Clusters,
     discovery::DiscoveryCache,
     egress::Allowed,
     gate::{Admission, Arguments, Bounds, Gate, Headers, Outcome, Parts},
+    identity::{Caller, Door},
     inventory::Inventory,
     kubeconfig::Terms,
     policy::{Policy, PolicyFile},

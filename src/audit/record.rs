@@ -9,7 +9,7 @@ use std::{
 use serde::Serialize;
 
 use super::chain::Hash;
-use crate::{caller::Caller, excerpt::Excerpt, tool::Tool};
+use crate::{excerpt::Excerpt, identity::Caller, tool::Tool};
 
 /// The server starts, and who it is.
 #[derive(Debug, Serialize)]

@@ -9,8 +9,8 @@ use std::{
 use clap::Args;
 
 use crate::{
-    caller::{TOKEN_LASTS, TokenDigest, new_token},
     command::go_duration,
+    identity::{TOKEN_LASTS, TokenDigest, new_token},
 };
 
 /// A new token for a caller, and what the settings hold of it.

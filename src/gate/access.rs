@@ -14,11 +14,11 @@ use zeroize::Zeroizing;
 use super::{judge::not_yet, parts::Parts, request::Request};
 use crate::{
     argocd::ArgocdAccess,
-    caller::Caller,
     command::Invocation,
     egress::{Allowed, PROXY, Pinned, pin},
     endpoint::Endpoint,
     excerpt::Excerpt,
+    identity::Caller,
     kubeconfig::{Kubeconfig, Terms, decode},
     metrics,
     policy::{Approved, Target},

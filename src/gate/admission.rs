@@ -14,7 +14,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{caller::Caller, metrics, refusal::Refusal};
+use crate::{identity::Caller, metrics, refusal::Refusal};
 
 /// Decides who may start a child now, who waits, and who is sent away.
 #[derive(Debug)]
@@ -170,7 +170,7 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::caller::{Callers, Door, KnownCaller, TokenDigest};
+    use crate::identity::{Callers, Door, KnownCaller, TokenDigest};
 
     fn anonymous() -> Caller {
         Caller::anonymous(Door::Rest)

@@ -28,8 +28,8 @@ use super::{
     watch::{Ended, Watch},
 };
 use crate::{
-    caller::Caller,
     command::Filter,
+    identity::Caller,
     metrics::Step,
     output::{Caps, Live},
     policy::{Approved, Decision, Facts},

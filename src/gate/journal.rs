@@ -17,10 +17,10 @@ use futures_util::FutureExt as _;
 use super::{outcome::Ran, request::Request};
 use crate::{
     audit::{Audit, DecisionRecord, EndRecord, StageRecord, Who, milliseconds},
-    caller::Caller,
     catalogue::VerbClass,
     command::{Filter, Invocation},
     endpoint::Endpoint,
+    identity::Caller,
     metrics::{self, Step},
     policy::Approved,
     refusal::Refusal,

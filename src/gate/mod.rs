@@ -43,7 +43,7 @@ use journal::{FAULT, Journal, Stopped, caught};
 use running::Running;
 
 use crate::{
-    audit::Audit, caller::Caller, inventory::Inventory, metrics, output::Live, policy::Policy,
+    audit::Audit, identity::Caller, inventory::Inventory, metrics, output::Live, policy::Policy,
     refusal::Refusal, sandbox::Sandbox, warm::WarmPool,
 };
 

@@ -17,7 +17,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-use crate::{audit::milliseconds, caller::Caller, refusal::Refusal, tool::Tool};
+use crate::{audit::milliseconds, identity::Caller, refusal::Refusal, tool::Tool};
 
 /// The calls under way, by their ids.
 #[derive(Debug, Default)]

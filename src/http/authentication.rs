@@ -15,7 +15,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 
 use super::reply::refused;
 use crate::{
-    caller::{Caller, Callers, Door, Rate},
+    identity::{Caller, Callers, Door, Rate},
     refusal::Refusal,
 };
 

@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 
 use super::reply::refused;
 use crate::{
-    caller::Caller,
     gate::{Body, Gate, RunningCall},
+    identity::Caller,
 };
 
 /// The calls of one caller.

@@ -7,9 +7,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    caller::Caller,
     command::FilterProgram,
     gate::{Confinement, Gate},
+    identity::Caller,
     inventory::{Availability, FilterAvailability},
     tool::Tool,
 };

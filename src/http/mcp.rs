@@ -14,7 +14,7 @@ use super::{
     body::{self, Share, Unread},
     reply::refused,
 };
-use crate::{caller::Caller, mcp::Sessions};
+use crate::{identity::Caller, mcp::Sessions};
 
 /// What rmcp leaves to its host: a bound on sessions, on what opens one, on who uses one, and on
 /// how long a body takes.

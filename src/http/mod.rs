@@ -36,7 +36,7 @@ pub use guard::Hosts;
 use body::LARGEST_BODY;
 use connections::Connections;
 
-use crate::{caller::Door, gate::Gate, mcp::service as mcp_service};
+use crate::{gate::Gate, identity::Door, mcp::service as mcp_service};
 
 /// The largest header block, in bytes: a kubeconfig stands in one header. The defaults of HTTP/2
 /// implementations (16 KiB) would refuse it.

@@ -23,8 +23,8 @@ use tokio::{
 
 use super::reply::rendered;
 use crate::{
-    caller::Caller,
     gate::{Body, Gate, Outcome, Request},
+    identity::Caller,
     output::{Event, Live},
 };
 

@@ -14,9 +14,9 @@ use super::{
     stream::{self, Format},
 };
 use crate::{
-    caller::Caller,
     excerpt::Excerpt,
     gate::{Arguments, Gate, Headers},
+    identity::Caller,
     refusal::Refusal,
     tool::Tool,
 };

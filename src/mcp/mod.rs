@@ -32,9 +32,9 @@ use rmcp::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    caller::{Caller, Door},
     excerpt::Excerpt,
     gate::{Arguments, Gate, Headers},
+    identity::{Caller, Door},
     output::Live,
     tool::Tool,
 };

@@ -7,7 +7,7 @@ use std::{
 
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 
-use crate::caller::Caller;
+use crate::identity::Caller;
 
 /// The open sessions of clients of the initialize era; rmcp bounds neither their number nor who may
 /// use one.

@@ -1,6 +1,6 @@
 //! Who asks, and what a command is aimed at beyond its own words.
 
-use crate::{caller::Caller, endpoint::Endpoint};
+use crate::{endpoint::Endpoint, identity::Caller};
 
 /// What rules know besides the command.
 #[derive(Clone, Debug, PartialEq, Eq)]
