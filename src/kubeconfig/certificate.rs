@@ -15,7 +15,7 @@ use x509_parser::{
 };
 use zeroize::Zeroizing;
 
-use super::{canonical::decode, error::KubeconfigError};
+use super::{base64::decode, error::KubeconfigError};
 use crate::secret::SecretString;
 
 /// More than any chain or bundle of authorities has.

@@ -8,15 +8,22 @@
 
 #![forbid(unsafe_code)]
 
+mod base64;
 mod canonical;
 mod certificate;
+mod credential;
 mod error;
+mod render;
 mod scan;
 mod schema;
 mod shorten;
 mod terms;
+#[cfg(test)]
+mod tests;
 
-pub use canonical::{Credential, Kubeconfig, decode, is_token};
+pub use base64::decode;
+pub use canonical::Kubeconfig;
 pub use certificate::authority;
+pub use credential::is_token;
 pub use error::KubeconfigError;
 pub use terms::{Impersonation, Terms, TokenSource};

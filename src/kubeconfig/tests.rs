@@ -1,0 +1,693 @@
+//! A kubeconfig as a whole: what is accepted, and what each refused one is refused for.
+
+use std::{path::Path, time::SystemTime};
+
+use ::base64::{Engine as _, prelude::BASE64_STANDARD};
+use serde_json::json;
+
+use super::*;
+use crate::secret::{SecretBytes, SecretString};
+
+const PLAIN: &str = "apiVersion: v1\nkind: Config\nclusters:\n- name: c\n  cluster:\n    server: https://k8s.example.com:6443\nusers:\n- name: u\n  user:\n    token: fake-token\ncontexts:\n- name: x\n  context: {cluster: c, user: u, namespace: web}\ncurrent-context: x\n";
+
+fn parse(text: &str) -> Result<Kubeconfig, KubeconfigError> {
+    Kubeconfig::parse(
+        &SecretBytes::new(text.as_bytes().to_vec()),
+        None,
+        &Terms::default(),
+        SystemTime::UNIX_EPOCH,
+    )
+}
+
+fn refused(text: &str) -> KubeconfigError {
+    parse(text)
+        .err()
+        .unwrap_or_else(|| panic!("accepted: {text}"))
+}
+
+#[test]
+fn a_plain_one_is_written_again_with_fixed_names() {
+    let rendered = parse(PLAIN).unwrap().render("203.0.113.7".parse().unwrap());
+    let value: serde_json::Value = serde_json::from_slice(rendered.expose()).unwrap();
+    assert_eq!(
+        value,
+        json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "context",
+            "clusters": [{ "name": "cluster", "cluster": { "server": "https://k8s.example.com:6443" } }],
+            "users": [{ "name": "user", "user": { "token": "fake-token" } }],
+            "contexts": [{ "name": "context", "context": { "cluster": "cluster", "user": "user", "namespace": "web" } }],
+        })
+    );
+}
+
+#[test]
+fn a_server_that_go_dials_without_its_proxy_is_named_by_its_address() {
+    let rendered = parse(&PLAIN.replace("k8s.example.com", "localhost"))
+        .unwrap()
+        .render("127.0.0.1".parse().unwrap());
+    let value: serde_json::Value = serde_json::from_slice(rendered.expose()).unwrap();
+    assert_eq!(
+        value["clusters"][0]["cluster"],
+        json!({ "server": "https://127.0.0.1:6443", "tls-server-name": "localhost" })
+    );
+}
+
+#[test]
+fn a_key_that_runs_or_reads_is_refused_with_its_line_and_the_fix() {
+    let exec = PLAIN.replace("    token: fake-token\n", "    exec: {command: ./x}\n");
+    let error = refused(&exec);
+    assert_eq!(error.line(), Some(10));
+    assert!(matches!(&error, KubeconfigError::Key { key, .. } if key == "users[].user.exec"));
+    assert!(error.help().contains("kubectl create token"));
+    for key in [
+        "tokenFile: /x",
+        "auth-provider: {name: oidc}",
+        "as: admin",
+        "username: a",
+        "Exec: {}",
+        "client-key: /k",
+        "impersonate: x",
+    ] {
+        assert!(
+            matches!(
+                refused(&PLAIN.replace("token: fake-token", key)),
+                KubeconfigError::Key { .. }
+            ),
+            "{key}"
+        );
+    }
+    for key in [
+        "insecure-skip-tls-verify: true",
+        "insecure-skip-tls-verify: yes",
+        "proxy-url: http://x",
+        "certificate-authority: /x",
+    ] {
+        let text = PLAIN.replace("    server:", &format!("    {key}\n    server:"));
+        assert!(
+            matches!(refused(&text), KubeconfigError::Key { .. }),
+            "{key}"
+        );
+    }
+}
+
+#[test]
+fn a_credential_plugin_is_answered_with_the_command_that_prints_its_token() {
+    for (command, instead) in [
+        (
+            "aws",
+            "`aws eks get-token --cluster-name NAME --query status.token --output text`",
+        ),
+        (
+            "C:\\bin\\gke-gcloud-auth-plugin.exe",
+            "`gcloud auth print-access-token`",
+        ),
+        (
+            "/usr/local/bin/kubelogin",
+            "`az account get-access-token --resource 6dae42f8-4368-4678-94ff-3960e28e3630",
+        ),
+        ("./x", "`kubectl create token NAME`"),
+    ] {
+        let error = refused(&PLAIN.replace(
+            "token: fake-token",
+            &format!("exec: {{command: '{command}'}}"),
+        ));
+        assert!(
+            error.help().contains(instead),
+            "{command}: {}",
+            error.help()
+        );
+    }
+}
+
+#[test]
+fn a_trap_in_an_entry_that_is_not_chosen_is_refused_too() {
+    let text = PLAIN.replace(
+        "contexts:",
+        "- name: other\n  user: {exec: {command: x}}\ncontexts:",
+    );
+    assert!(matches!(refused(&text), KubeconfigError::Key { .. }));
+}
+
+fn parse_with(text: &str, terms: &Terms) -> Result<Kubeconfig, KubeconfigError> {
+    Kubeconfig::parse(
+        &SecretBytes::new(text.as_bytes().to_vec()),
+        None,
+        terms,
+        SystemTime::UNIX_EPOCH,
+    )
+}
+
+fn rendered(kubeconfig: &Kubeconfig) -> serde_json::Value {
+    serde_json::from_slice(kubeconfig.render("203.0.113.7".parse().unwrap()).expose()).unwrap()
+}
+
+#[test]
+fn what_the_operator_accepts_is_accepted_and_nothing_else() {
+    let cluster = |keys: &str| PLAIN.replace("    server:", &format!("    {keys}\n    server:"));
+    let user = |keys: &str| PLAIN.replace("    token: fake-token", &format!("    {keys}"));
+    let insecure = Terms {
+        insecure_skip_tls_verify: true,
+        ..Terms::default()
+    };
+    let found = parse_with(&cluster("insecure-skip-tls-verify: true"), &insecure).unwrap();
+    assert_eq!(
+        rendered(&found)["clusters"][0]["cluster"]["insecure-skip-tls-verify"],
+        true
+    );
+    let named = Terms {
+        tls_server_name: true,
+        ..Terms::default()
+    };
+    let found = parse_with(&cluster("tls-server-name: other.example.com"), &named).unwrap();
+    assert_eq!(
+        rendered(&found)["clusters"][0]["cluster"]["tls-server-name"],
+        "other.example.com"
+    );
+    assert!(matches!(
+        parse_with(&cluster("tls-server-name: 'a b'"), &named),
+        Err(KubeconfigError::Shape { .. })
+    ));
+    let passwords = Terms {
+        passwords: true,
+        ..Terms::default()
+    };
+    let found = parse_with(
+        &user("username: anna\n    password: fake-password"),
+        &passwords,
+    )
+    .unwrap();
+    assert_eq!(
+        rendered(&found)["users"][0]["user"],
+        json!({ "username": "anna", "password": "fake-password" })
+    );
+    assert!(matches!(
+        parse_with(&user("username: anna"), &passwords),
+        Err(KubeconfigError::Missing {
+            key: "password",
+            ..
+        })
+    ));
+    let impersonation = Impersonation {
+        users: vec!["ci-*".into()],
+        groups: vec!["dev".into()],
+    };
+    let impersonating = Terms {
+        impersonation,
+        ..Terms::default()
+    };
+    let with = |keys: &str| {
+        parse_with(
+            &user(&format!("token: fake-token\n    {keys}")),
+            &impersonating,
+        )
+    };
+    let found = with("as: ci-web\n    as-groups: [dev]").unwrap();
+    assert_eq!(rendered(&found)["users"][0]["user"]["as"], "ci-web");
+    assert_eq!(
+        rendered(&found)["users"][0]["user"]["as-groups"],
+        json!(["dev"])
+    );
+    for keys in [
+        "as: admin",
+        "as: ci-web\n    as-groups: [dev, 'system:masters']",
+    ] {
+        assert!(
+            matches!(with(keys), Err(KubeconfigError::Impersonation { .. })),
+            "{keys}"
+        );
+    }
+    assert!(matches!(
+        with("as-groups: [dev]"),
+        Err(KubeconfigError::Missing { key: "as", .. })
+    ));
+    assert!(matches!(
+        with("as: ci-web\n    as-uid: '0'"),
+        Err(KubeconfigError::Key { .. })
+    ));
+    // None of it without its own term.
+    for terms in [&insecure, &named, &passwords, &impersonating] {
+        let others = ["proxy-url: http://x", "certificate-authority: /x"]
+            .map(cluster)
+            .into_iter()
+            .chain(["tokenFile: /x", "exec: {command: x}"].map(user));
+        for text in others {
+            assert!(
+                matches!(parse_with(&text, terms), Err(KubeconfigError::Key { .. })),
+                "{text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_operators_token_goes_to_the_operators_clusters_only() {
+    let source = TokenSource {
+        plugin: "aws eks get-token".into(),
+        clusters: vec!["*.eks.amazonaws.com".into()],
+        token_file: "/run/token".into(),
+    };
+    let terms = Terms {
+        token_sources: vec![source],
+        ..Terms::default()
+    };
+    let file = |server: &str, exec: &str| {
+        PLAIN
+            .replace("k8s.example.com:6443", server)
+            .replace("token: fake-token", &format!("exec: {exec}"))
+    };
+    let aws = "{apiVersion: v1, command: /usr/bin/aws, args: [--region, eu-west-1, eks, get-token, --cluster-name, web], env: null}";
+    let mut found = parse_with(&file("1.eks.amazonaws.com", aws), &terms).unwrap();
+    assert_eq!(found.token_file(), Some(Path::new("/run/token")));
+    let masked: serde_json::Value = serde_json::from_slice(found.masked().expose()).unwrap();
+    assert_eq!(masked["users"][0]["user"], json!({ "token": "REDACTED" }));
+    assert!(
+        found
+            .put_token(SecretString::new("two words".into()))
+            .is_err()
+    );
+    found
+        .put_token(SecretString::new("operators-token".into()))
+        .unwrap();
+    assert_eq!(
+        rendered(&found)["users"][0]["user"],
+        json!({ "token": "operators-token" })
+    );
+    for (server, exec, known) in [
+        ("evil.example", aws, true),
+        ("1.eks.amazonaws.com.evil.example", aws, true),
+        (
+            "1.eks.amazonaws.com",
+            "{command: aws, args: [eks, describe-cluster]}",
+            false,
+        ),
+        (
+            "1.eks.amazonaws.com",
+            "{command: ./x/evil, args: [eks, get-token]}",
+            false,
+        ),
+    ] {
+        let refused = parse_with(&file(server, exec), &terms).err();
+        assert!(
+            matches!(refused, Some(KubeconfigError::Plugin { known: found, .. }) if found == known),
+            "{server} {exec}: {refused:?}"
+        );
+    }
+}
+
+fn certified(days_left: i64) -> (String, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(vec!["x".into()]).unwrap();
+    parameters.not_after = rcgen::date_time_ymd(1970, 1, 1)
+        + std::time::Duration::from_secs(86_400 * u64::try_from(100 + days_left).unwrap());
+    let certificate = parameters.self_signed(&key).unwrap();
+    (
+        BASE64_STANDARD.encode(certificate.pem()),
+        BASE64_STANDARD.encode(key.serialize_pem()),
+    )
+}
+
+#[test]
+fn a_certificate_parses_is_valid_today_and_has_its_key() {
+    let today = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(86_400 * 100);
+    let with = |certificate: &str, key: &str| {
+        let text = PLAIN.replace(
+            "token: fake-token",
+            &format!("client-certificate-data: {certificate}\n    client-key-data: {key}"),
+        );
+        Kubeconfig::parse(
+            &SecretBytes::new(text.into_bytes()),
+            None,
+            &Terms::default(),
+            today,
+        )
+    };
+    let (certificate, key) = certified(1);
+    let (old, old_key) = certified(-1);
+    assert!(with(&certificate, &key).is_ok());
+    assert!(matches!(
+        with(&certificate, &old_key),
+        Err(KubeconfigError::KeyMismatch { line: 11 })
+    ));
+    let expired = with(&old, &old_key).err().unwrap();
+    assert!(
+        expired
+            .to_string()
+            .contains("expired at 1970-04-10T00:00:00Z"),
+        "{expired}"
+    );
+    assert!(matches!(with(&key, &key), Err(KubeconfigError::Pem { .. })));
+    let half = BASE64_STANDARD
+        .encode("-----BEGIN CERTIFICATE-----\nMAMCAQA=\n-----END CERTIFICATE-----\n");
+    assert!(matches!(
+        with(&half, &key),
+        Err(KubeconfigError::Pem { .. })
+    ));
+}
+
+/// The differential test found each of these: client-go read it differently
+/// (tests/differential/kubeconfig.rs).
+#[test]
+fn what_client_go_reads_differently_is_refused_or_read_as_client_go_does() {
+    use KubeconfigError as E;
+    let source = TokenSource {
+        plugin: "aws eks get-token".into(),
+        clusters: vec!["k8s.example.com".into()],
+        token_file: "/run/token".into(),
+    };
+    let impersonation = Impersonation {
+        users: vec!["*".into()],
+        groups: vec!["*".into()],
+    };
+    let terms = Terms {
+        passwords: true,
+        impersonation,
+        token_sources: vec![source],
+        ..Terms::default()
+    };
+    let with = |keys: &str| {
+        parse_with(
+            &PLAIN.replace("    token: fake-token", &format!("    {keys}")),
+            &terms,
+        )
+    };
+    for (keys, code) in [
+        ("as: \"a\\Nb\"", 0x85),
+        ("as: \"a\\x7f\"", 0x7f),
+        ("username: \"a\\Lb\"", 0x2028),
+    ] {
+        assert_eq!(
+            with(&format!("token: fake-token\n    {keys}")).err(),
+            Some(E::Character { line: 11, code }),
+            "{keys}"
+        );
+    }
+    assert!(matches!(
+        with("username: a\n    password: \"b\\nc\""),
+        Err(E::Shape { .. })
+    ));
+    assert!(matches!(
+        with("username: a\n    password: b\n    token: fake-token"),
+        Err(E::Shape {
+            key: "username",
+            ..
+        })
+    ));
+    assert!(matches!(
+        with("username: ''\n    password: b"),
+        Err(E::Shape {
+            key: "username",
+            ..
+        })
+    ));
+    let exec =
+        "exec: {apiVersion: client.authentication.k8s.io/v1, command: aws, args: [eks, get-token]}";
+    assert!(matches!(
+        with(&format!("username: a\n    password: b\n    {exec}")),
+        Err(E::Shape { key: "exec", .. })
+    ));
+    let own = with(&format!("token: fake-token\n    {exec}")).unwrap();
+    assert_eq!(
+        (own.token_file(), &rendered(&own)["users"][0]["user"]),
+        (None, &json!({ "token": "fake-token" }))
+    );
+    let nobody = with("token: fake-token\n    as: ''").unwrap();
+    assert_eq!(
+        rendered(&nobody)["users"][0]["user"],
+        json!({ "token": "fake-token" })
+    );
+}
+
+#[test]
+fn pem_that_go_reads_differently_is_refused() {
+    let base64 = |pem: &str| BASE64_STANDARD.encode(pem);
+    let (certificate, key) = certified(1);
+    let plain = |data: &str| String::from_utf8(decode(data).unwrap().expose().clone()).unwrap();
+    let (certificate, key) = (
+        plain(&certificate).replace("\r\n", "\n"),
+        plain(&key).replace("\r\n", "\n"),
+    );
+    let with = |certificate: &str, key: &str| {
+        let data = format!(
+            "client-certificate-data: {}\n    client-key-data: {}",
+            base64(certificate),
+            base64(key)
+        );
+        parse(&PLAIN.replace("token: fake-token", &data)).err()
+    };
+    assert_eq!(with(&format!("a comment\n{certificate}"), &key), None);
+    for wrong in [
+        certificate.replace(
+            "-----END CERTIFICATE-----",
+            "-----END CERTIFICATE----- and more",
+        ) + &certificate,
+        certificate.replace(
+            "-----BEGIN CERTIFICATE-----",
+            "-----BEGIN CERTIFICATE----- and more",
+        ) + &certificate,
+        certificate.replace("-----END", "-----BEGIN CERTIFICATE-----\n-----END"),
+        certificate.replace(
+            "-----BEGIN CERTIFICATE-----\n",
+            "-----BEGIN CERTIFICATE-----\nProc-Type: 4\n\n",
+        ),
+        certificate
+            .trim_end()
+            .trim_end_matches("-----END CERTIFICATE-----")
+            .to_owned(),
+    ] {
+        assert!(
+            matches!(
+                with(&wrong, &key),
+                Some(KubeconfigError::Pem {
+                    key: "client-certificate-data",
+                    ..
+                })
+            ),
+            "{wrong}"
+        );
+    }
+    let other = "-----BEGIN DSA PRIVATE KEY-----\nMAA=\n-----END DSA PRIVATE KEY-----\n";
+    assert!(matches!(
+        with(&certificate, &format!("{other}{key}")),
+        Some(KubeconfigError::Pem {
+            key: "client-key-data",
+            ..
+        })
+    ));
+    // ECPrivateKey { 1, 32 bytes }, and no curve.
+    let sec1 = [&[0x30, 0x25, 2, 1, 1, 4, 32][..], &[7; 32]].concat();
+    let curveless = format!(
+        "-----BEGIN EC PRIVATE KEY-----\n{}\n-----END EC PRIVATE KEY-----\n",
+        BASE64_STANDARD.encode(sec1)
+    );
+    assert_eq!(
+        with(&certificate, &curveless),
+        Some(KubeconfigError::KeyKind { line: 11 })
+    );
+}
+
+#[test]
+fn files_are_followed_for_the_operator_only() {
+    let (certificate, key) = certified(1);
+    let read = |path: &str| match path {
+        "ca.pem" => Ok(decode(&certificate).unwrap()),
+        "key.pem" => Ok(decode(&key).unwrap()),
+        "token" => Ok(SecretBytes::new(b"operators-token\n".to_vec())),
+        "empty" => Ok(SecretBytes::new(b" \n".to_vec())),
+        _ => Err(std::io::ErrorKind::NotFound.into()),
+    };
+    let mounted = |text: &str| {
+        Kubeconfig::parse_mounted(
+            &SecretBytes::new(text.as_bytes().to_vec()),
+            None,
+            &Terms::default(),
+            SystemTime::UNIX_EPOCH,
+            &read,
+        )
+    };
+    let text = PLAIN
+        .replace(
+            "    server:",
+            "    certificate-authority: ca.pem\n    server:",
+        )
+        .replace(
+            "token: fake-token",
+            "tokenFile: token\n    client-certificate: ca.pem\n    client-key: key.pem",
+        );
+    let found = rendered(&mounted(&text).unwrap());
+    assert_eq!(found["users"][0]["user"]["token"], "operators-token");
+    let authority = found["clusters"][0]["cluster"]["certificate-authority-data"]
+        .as_str()
+        .unwrap();
+    assert_eq!(
+        found["users"][0]["user"]["client-certificate-data"],
+        authority
+    );
+    assert!(matches!(
+        mounted(&text.replace("key.pem", "none")),
+        Err(KubeconfigError::File {
+            key: "client-key",
+            line: 13,
+            ..
+        })
+    ));
+    let empty = mounted(&text.replace("tokenFile: token", "token: other\n    tokenFile: empty"));
+    assert!(matches!(
+        empty,
+        Err(KubeconfigError::Shape {
+            key: "tokenFile",
+            line: 12,
+            ..
+        })
+    ));
+    assert!(matches!(refused(&text), KubeconfigError::Key { .. }));
+}
+
+#[test]
+fn yaml_that_two_readers_take_differently_is_refused() {
+    use KubeconfigError as E;
+    assert!(matches!(
+        refused(&PLAIN.replace("token: fake-token", "token: &a fake")),
+        E::Yaml {
+            what: "a YAML anchor",
+            ..
+        }
+    ));
+    assert!(matches!(
+        refused(&PLAIN.replace("token: fake-token", "token: !!str x")),
+        E::Yaml {
+            what: "a YAML tag",
+            ..
+        }
+    ));
+    assert!(matches!(
+        refused(&PLAIN.replace("token: fake-token", "token: a\n    token: b")),
+        E::DuplicateKey { line: 11, .. }
+    ));
+    assert!(matches!(
+        refused(&format!("{PLAIN}---\na: b\n")),
+        E::Yaml {
+            what: "a second YAML document",
+            ..
+        }
+    ));
+    assert!(matches!(
+        refused(&format!("%YAML 1.1\n---\n{PLAIN}")),
+        E::Yaml {
+            what: "a YAML directive",
+            ..
+        }
+    ));
+    assert!(matches!(
+        refused(&PLAIN.replace("fake", "fa\u{85}ke")),
+        E::Character { code: 0x85, .. }
+    ));
+    assert!(matches!(
+        refused(&PLAIN.replace("fake-token", "0123")),
+        E::Shape { .. }
+    ));
+    assert!(matches!(refused(""), E::Empty));
+    assert!(matches!(refused("~"), E::Shape { .. }));
+}
+
+#[test]
+fn a_kubeconfig_that_does_not_resolve_is_refused() {
+    use KubeconfigError as E;
+    assert!(matches!(
+        refused(&PLAIN.replace("current-context: x", "current-context: z")),
+        E::Dangling {
+            list: "contexts",
+            ..
+        }
+    ));
+    assert!(matches!(
+        refused(&PLAIN.replace("current-context: x", "")),
+        E::NoContext
+    ));
+    assert!(matches!(
+        refused(&PLAIN.replace("user: u,", "user: v,")),
+        E::Dangling { list: "users", .. }
+    ));
+    assert!(matches!(
+        refused(&PLAIN.replace("token: fake-token", "token: ''")),
+        E::NoCredential { .. }
+    ));
+    assert!(matches!(
+        refused(&PLAIN.replace("namespace: web", "namespace: ../x")),
+        E::Namespace { .. }
+    ));
+    assert!(matches!(
+        refused(&PLAIN.replace("https://k8s", "http://k8s")),
+        E::Server { .. }
+    ));
+    assert!(matches!(
+        refused(&PLAIN.replace("https://k8s", &format!("https://{}k8s", "a.".repeat(2000)))),
+        E::Shape { key: "server", .. }
+    ));
+    assert!(matches!(
+        refused(&PLAIN.replace("kind: Config", "kind: Secret")),
+        E::NotConfig
+    ));
+}
+
+#[test]
+fn a_key_that_swallowed_its_value_is_told_without_it() {
+    for keys in [
+        "token:fake-token",
+        "'token: fake-token'",
+        "token:fake-token, 'token:fake-token'",
+        "'token fake-token': x",
+    ] {
+        let error = refused(&PLAIN.replace("    token: fake-token", &format!("    {{{keys}}}")))
+            .to_string();
+        assert!(
+            error.contains("token") && !error.contains("fake"),
+            "{keys}: {error}"
+        );
+    }
+}
+
+#[test]
+fn a_refused_server_is_told_without_what_may_be_a_password() {
+    for (server, shown) in [
+        (
+            "https://jane:fake-password@k8s.example.com",
+            "`https://***@***` carries a user name or password",
+        ),
+        (
+            "jane:fake-password@k8s.example.com",
+            "`https://***@***` carries a user name or password",
+        ),
+        (
+            "https://jane:fake?password@k8s.example.com",
+            "`https://***@***` carries a user name or password",
+        ),
+        (
+            "https://k8s.example.com/?token=fake-token",
+            "`https://k8s.example.com/?***` carries a query or a fragment",
+        ),
+        (
+            "https://k8s.example.com#fake-token",
+            "`https://k8s.example.com?***` carries a query or a fragment",
+        ),
+        (
+            "https://k8s.example.com/t=fake-token",
+            "the path of `https://k8s.example.com/t=***` has characters or segments that an API server's path does not",
+        ),
+        (
+            "https://jane:fake-password.k8s.example.com/x",
+            "`https://jane:f***` is not an absolute URL",
+        ),
+        (
+            "https://[::1]:fake-token",
+            "`https://[::1]:f***` is not an absolute URL",
+        ),
+        (
+            "http://k8s.example.com/ fake-token",
+            "the scheme of `http://k8s.example.com/ ***` is not https",
+        ),
+    ] {
+        let error = refused(&PLAIN.replace("https://k8s.example.com:6443", &format!("'{server}'")))
+            .to_string();
+        assert!(error.ends_with(shown), "{server}: {error}");
+    }
+}
