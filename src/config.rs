@@ -20,8 +20,7 @@ use zeroize::Zeroizing;
 use crate::{
     audit::{FileSettings, MOST_KEPT, Seal, strange_owner},
     clusters::ClusterSource,
-    command::FilterProgram,
-    command::{go_duration, is_dns_label},
+    command::{FilterProgram, is_dns_label},
     egress::{AllowRule, Allowed},
     excerpt::Excerpt,
     gate::Bounds,
@@ -32,6 +31,7 @@ use crate::{
     policy::PolicyFile,
     sandbox::{Layer, Level, Levels, Program, ProgramPaths},
     tool::Tool,
+    unit::{Bytes, NotASize, go_duration},
     warm::{MEMORY_OF_ONE, WarmSettings},
 };
 
@@ -913,25 +913,9 @@ fn duration(key: &'static str, text: &str) -> Result<Duration, ConfigError> {
 }
 
 fn size(key: &'static str, text: &str) -> Result<u64, ConfigError> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let factor = match unit.trim() {
-        "" | "B" => Some(1),
-        "KiB" => Some(1 << 10),
-        "MiB" => Some(1 << 20),
-        "GiB" => Some(1_u64 << 30),
-        _ => None,
-    };
-    let bytes = number
-        .parse::<u64>()
-        .ok()
-        .zip(factor)
-        .and_then(|(number, factor)| number.checked_mul(factor));
-    bytes
-        .filter(|bytes| *bytes > 0)
-        .ok_or_else(|| ConfigError::Value {
+    text.parse()
+        .map(Bytes::get)
+        .map_err(|_: NotASize| ConfigError::Value {
             key,
             problem: format!("`{text}` is not a size like 64KiB or 1GiB"),
         })

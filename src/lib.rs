@@ -8,6 +8,7 @@ pub mod glob;
 pub mod memory;
 pub mod nearest;
 pub mod secret;
+pub mod unit;
 
 pub mod identity;
 pub mod endpoint;

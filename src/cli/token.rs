@@ -9,8 +9,8 @@ use std::{
 use clap::Args;
 
 use crate::{
-    command::go_duration,
     identity::{TOKEN_LASTS, TokenDigest, new_token},
+    unit::go_duration,
 };
 
 /// A new token for a caller, and what the settings hold of it.

@@ -5,7 +5,6 @@
 
 #![forbid(unsafe_code)]
 
-mod duration;
 mod error;
 mod filter;
 mod invocation;
@@ -14,7 +13,6 @@ mod parse;
 mod value;
 mod words;
 
-pub use duration::go_duration;
 pub use error::CommandError;
 pub use filter::{Filter, FilterError, FilterProgram};
 pub use invocation::{ARGOCD_NAMESPACE, Invocation, Namespaces, Never};

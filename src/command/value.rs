@@ -1,9 +1,10 @@
 //! What a flag's value must be: the type that pflag has for it, and what the tools put into a URL.
 
-use super::{duration::go_duration, error::CommandError};
+use super::error::CommandError;
 use crate::{
     catalogue::{Flag, FlagKind},
     excerpt::Excerpt,
+    unit::go_duration,
 };
 
 /// The elements of a list, each to be given by itself: a policy judges every one. pflag reads CSV

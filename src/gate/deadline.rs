@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{parts::Bounds, request::Request};
-use crate::{command::go_duration, excerpt::Excerpt, policy::Approved, refusal::Refusal};
+use crate::{excerpt::Excerpt, policy::Approved, refusal::Refusal, unit::go_duration};
 
 /// A deadline that no rule has bounded yet.
 #[derive(Clone, Copy)]

@@ -4,8 +4,9 @@ use std::{fmt, time::Duration};
 
 use crate::{
     catalogue::{Flag, FlagKind},
-    command::{go_duration, typed_value},
+    command::typed_value,
     glob,
+    unit::go_duration,
 };
 
 /// What a value may be.

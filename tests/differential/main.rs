@@ -37,8 +37,9 @@ use std::{
 
 use kube_airlock::{
     catalogue::{Catalogue, CommandNode, Flag, FlagKind},
-    command::{Invocation, go_duration, parse, split},
+    command::{Invocation, parse, split},
     tool::Tool,
+    unit::go_duration,
 };
 use serde::Deserialize;
 

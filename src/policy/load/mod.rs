@@ -29,8 +29,8 @@ use super::{
 };
 use crate::{
     catalogue::{Catalogue, CommandPath},
-    command::go_duration,
     tool::Tool,
+    unit::{Bytes, NotASize, go_duration},
 };
 use loading::{Loading, long_name};
 
@@ -286,9 +286,10 @@ impl Loading<'_> {
                 })
         });
         let max_output_bytes = raw.max_output.as_ref().map(|text| {
-            bytes(text.get_ref())
-                .filter(|bytes| *bytes > 0)
-                .ok_or_else(|| {
+            text.get_ref()
+                .parse()
+                .map(Bytes::length)
+                .map_err(|_: NotASize| {
                     self.error(
                         text.span(),
                         "max_output is a size like 64KiB or 1MiB, and not 0",
@@ -311,18 +312,4 @@ impl Loading<'_> {
             max_lines: max_lines.transpose()?,
         })
     }
-}
-
-/// `64KiB`, `1MiB`, `4096`.
-fn bytes(text: &str) -> Option<usize> {
-    let (number, unit) = text
-        .find(|c: char| !c.is_ascii_digit())
-        .map_or((text, ""), |at| text.split_at(at));
-    let unit = match unit {
-        "" => 1,
-        "KiB" => 1024,
-        "MiB" => 1024 * 1024,
-        _ => return None,
-    };
-    number.parse::<usize>().ok()?.checked_mul(unit)
 }
