@@ -122,7 +122,7 @@ impl Access {
             })
         };
         if request.tool != Tool::Argocd {
-            if request.argocd_in_body {
+            if !request.stray_fields.is_empty() {
                 return wrong(
                     "only argocd takes argocd_server, argocd_auth_token and argocd_ca",
                     "leave them out",
@@ -165,7 +165,7 @@ impl Access {
 
 /// Reads the kubeconfig that the request brings.
 async fn own_kubeconfig(request: &Request, terms: &Terms) -> Result<Arc<Kubeconfig>, Refusal> {
-    let text = request.kubeconfig.as_ref().ok_or(Refusal::NoKubeconfig)?;
+    let text = request.kubeconfig.text().ok_or(Refusal::NoKubeconfig)?;
     let bytes = decode(text.expose())?;
     let context = request.context.as_deref();
     let mut kubeconfig = Kubeconfig::parse(&bytes, context, terms, SystemTime::now())?;
@@ -189,7 +189,7 @@ fn named_cluster(
     caller: &Caller,
     parts: &Parts,
 ) -> Result<Arc<Kubeconfig>, Refusal> {
-    if request.kubeconfig.is_some() || request.context.is_some() {
+    if request.kubeconfig.text().is_some() || request.context.is_some() {
         return Err(Refusal::Request {
             reason: "the request names a cluster and brings a kubeconfig or a context too".into(),
             hint: "give `cluster`, or `kubeconfig` and `context`".into(),

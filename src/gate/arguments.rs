@@ -6,10 +6,8 @@ use utoipa::ToSchema;
 
 use http::HeaderMap;
 
-use super::request::Request;
-use crate::{
-    argocd::Carried, excerpt::Excerpt, kubeconfig::decode, secret::SecretString, tool::Tool,
-};
+use super::request::{CarriedKubeconfig, Request};
+use crate::{argocd::Carried, excerpt::Excerpt, secret::SecretString, tool::Tool};
 
 /// A command and where to run it.
 #[derive(Debug, Deserialize, JsonSchema, ToSchema)]
@@ -57,10 +55,10 @@ pub struct Headers {
 }
 
 impl Headers {
-    /// Those that hold a credential.
+    /// The names of the headers that hold a credential.
     pub const SECRET: [&str; 3] = ["authorization", "x-kubeconfig", "x-argocd-auth-token"];
 
-    /// Reads them. A value that is no text stands for one that will be refused as what it is not.
+    /// Reads the headers. A value that is no text becomes `?`, which is refused as what it is not.
     pub fn read(headers: &HeaderMap) -> Self {
         let text = |name: &str| {
             headers
@@ -80,11 +78,11 @@ impl Headers {
 }
 
 impl Arguments {
-    /// serde's sentence about a field, the field quoted; `None` for any other, which may quote a
-    /// value.
+    /// Returns serde's sentence about a field, the field quoted; `None` for any other, which may
+    /// quote a value.
     pub fn wrong_field(error: &serde_json::Error) -> Option<String> {
-        let told = error.to_string();
-        let mut parts = told.splitn(3, '`');
+        let sentence = error.to_string();
+        let mut parts = sentence.splitn(3, '`');
         match (parts.next(), parts.next()) {
             (
                 Some(what @ ("unknown field " | "missing field " | "duplicate field ")),
@@ -94,25 +92,31 @@ impl Arguments {
         }
     }
 
-    /// The request for `tool`; what is in the headers wins over the arguments.
+    /// Returns the request for `tool`; what is in the headers wins over the arguments.
     pub fn request(self, tool: Tool, headers: Headers) -> Request {
         let Headers {
             kubeconfig: header,
             argocd,
             client,
         } = headers;
-        let conflict = matches!((&header, &self.kubeconfig), (Some(header), Some(body)) if !is_same(header, body));
+        let fields = [
+            ("argocd_server", self.argocd_server.is_some()),
+            ("argocd_auth_token", self.argocd_auth_token.is_some()),
+            ("argocd_ca", self.argocd_ca.is_some()),
+        ];
+        let argocds = fields.into_iter().filter(|(_, is_there)| *is_there);
+        let stray_fields = match tool {
+            Tool::Argocd => Vec::new(),
+            _ => argocds.map(|(name, _)| name).collect(),
+        };
         Request {
             tool,
             command: self.command,
             namespace: self.namespace,
-            kubeconfig: header.or(self.kubeconfig),
-            kubeconfig_conflict: conflict,
+            kubeconfig: CarriedKubeconfig::choose(header, self.kubeconfig),
             context: self.context,
             cluster: self.cluster,
-            argocd_in_body: self.argocd_server.is_some()
-                || self.argocd_auth_token.is_some()
-                || self.argocd_ca.is_some(),
+            stray_fields,
             argocd: Carried {
                 server: argocd.server.or(self.argocd_server),
                 token: argocd.token.or(self.argocd_auth_token),
@@ -122,11 +126,4 @@ impl Arguments {
             client,
         }
     }
-}
-
-/// Whether two texts are the same kubeconfig, however each is spelt in base64.
-fn is_same(one: &SecretString, other: &SecretString) -> bool {
-    let content = |text: &SecretString| decode(text.expose()).ok();
-    one.expose() == other.expose()
-        || matches!((content(one), content(other)), (Some(one), Some(other)) if one.expose() == other.expose())
 }

@@ -185,7 +185,7 @@ impl<'a> Journal<'a> {
             rule: None,
             rule_at: None,
             reason: None,
-            kubeconfig_conflict: self.request.kubeconfig_conflict,
+            kubeconfig_conflict: self.request.kubeconfig.is_over_another(),
         }
     }
 
@@ -253,7 +253,7 @@ fn names(statuses: Vec<&LayerStatus>) -> Vec<&'static str> {
         .collect()
 }
 
-/// What a caller is told of a panic.
+/// What a caller reads of a panic.
 pub(super) const FAULT: &str = "the call ended in a fault of this server";
 
 /// Runs a journey. A panic in it is a fault of ours, which is recorded like every other end; what

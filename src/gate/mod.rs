@@ -34,7 +34,7 @@ pub use arguments::{Arguments, Headers};
 pub use outcome::{Body, Confinement, Outcome, Ran, StageBody};
 pub use parts::{Bounds, Parts};
 pub use pipeline::Stage;
-pub use request::Request;
+pub use request::{CarriedKubeconfig, Request};
 pub use running::RunningCall;
 
 use access::usable_clusters;
@@ -172,7 +172,7 @@ impl Gate {
             };
             call.instrument(span.clone())
         });
-        let (ran, refusal) = came_to(call.await);
+        let (ran, refusal) = ran_or_refused(call.await);
         drop(guard.disarm());
         let outcome = Outcome {
             request_id,
@@ -181,7 +181,7 @@ impl Gate {
             refusal,
         };
         if let Some(refusal @ (Refusal::Fault { .. } | Refusal::Sandbox(_))) = &outcome.refusal {
-            span.in_scope(|| tracing::error!(error = %told_with_causes(refusal), "fault"));
+            span.in_scope(|| tracing::error!(error = %with_causes(refusal), "fault"));
         }
         if let Some(refusal) = &outcome.refusal {
             metrics::refusal(refusal.code().as_str());
@@ -192,8 +192,10 @@ impl Gate {
     }
 }
 
-/// What a call's task ended with; a panic of what records it is a fault of ours, too.
-fn came_to(ended: Result<Result<Ran, Stopped>, JoinError>) -> (Option<Ran>, Option<Refusal>) {
+/// Splits what a call's task ended with; a panic of what records it is a fault of ours, too.
+fn ran_or_refused(
+    ended: Result<Result<Ran, Stopped>, JoinError>,
+) -> (Option<Ran>, Option<Refusal>) {
     match ended {
         Ok(Ok(ran)) => (Some(ran), None),
         Ok(Err(stopped)) => (stopped.ran, Some(stopped.refusal)),
@@ -207,15 +209,15 @@ fn came_to(ended: Result<Result<Ran, Stopped>, JoinError>) -> (Option<Ran>, Opti
     }
 }
 
-/// An error and its causes, on one line.
-fn told_with_causes(error: &dyn std::error::Error) -> String {
-    let mut told = error.to_string();
+/// Writes an error and its causes on one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        told = format!("{told}: {error}");
+        line = format!("{line}: {error}");
         cause = error.source();
     }
-    told
+    line
 }
 
 #[cfg(test)]
@@ -225,7 +227,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_in_a_call_is_a_fault_of_that_call_and_holds_up_no_stop() {
         let calls = TaskTracker::new();
-        let (ran, refusal) = came_to(calls.spawn(async { panic!("a fault of ours") }).await);
+        let (ran, refusal) = ran_or_refused(calls.spawn(async { panic!("a fault of ours") }).await);
         assert!(ran.is_none());
         assert_eq!(
             refusal.map(|refusal| refusal.code()),

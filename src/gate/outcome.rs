@@ -49,7 +49,7 @@ pub struct Ran {
     pub rule: String,
     /// The layers it ran under.
     pub layers: Vec<LayerStatus>,
-    /// How often it asked for another server than its own.
+    /// How many connections to another server than its own were refused.
     pub refused_connections: u32,
     /// How long it waited for a place.
     pub queued: Duration,
@@ -126,7 +126,7 @@ fn no_format(schema: &mut schemars::Schema) {
     schema.remove("format");
 }
 
-/// A name for one request that nobody can guess.
+/// Makes a name for one request that nobody can guess.
 pub(super) fn request_id() -> String {
     uuid::Uuid::new_v4().simple().to_string()
 }
@@ -149,7 +149,7 @@ impl Confinement {
 }
 
 impl Ran {
-    /// What all stages said of errors, in their order.
+    /// Returns the standard error of all stages, in their order.
     fn errors(&self) -> String {
         let mut text = self.stderr.text.clone();
         for stage in self
@@ -166,10 +166,10 @@ impl Ran {
         text
     }
 
-    /// What an error of the tool means that its own words do not say.
+    /// Returns what an error of the tool means, where its own words do not say it.
     fn hint(&self) -> Option<&'static str> {
         // Without a gRPC connection argocd tries gRPC-web by itself, fails to listen for that, and
-        // tells nothing but the second failure: "listen unix …: address family not supported"
+        // prints nothing but the second failure: "listen unix …: address family not supported"
         // (v3.6.1 pkg/apiclient/apiclient.go, NewClient).
         let is_unconnected = self.tool == Tool::Argocd
             && self
@@ -184,7 +184,7 @@ impl Ran {
 }
 
 impl Outcome {
-    /// The outcome of a request that a door refused before it reached the gate.
+    /// Returns the outcome of a request that a door refused before it reached the gate.
     pub fn refused(refusal: Refusal) -> Self {
         Self {
             request_id: request_id(),
@@ -194,7 +194,7 @@ impl Outcome {
         }
     }
 
-    /// The object that doors render.
+    /// Returns the object that doors render.
     pub fn body(&self) -> Body {
         let refusal = self.refusal.as_ref();
         let ran = self.ran.as_ref();
@@ -212,7 +212,7 @@ impl Outcome {
         Body {
             success: exit_code == 0 && !tool_failed,
             output: ran.map(|ran| ran.stdout.text.clone()).unwrap_or_default(),
-            error: stderr.or_else(|| refusal.map(|refusal| self.told(refusal))),
+            error: stderr.or_else(|| refusal.map(|refusal| self.reason(refusal))),
             exit_code,
             stages: ran
                 .map(|ran| ran.stages.iter().map(stage).collect())
@@ -228,15 +228,16 @@ impl Outcome {
                 .or_else(|| ran.map(|ran| ran.rule.clone())),
             sandbox: ran.map(|ran| Confinement::of(&ran.layers)),
             code: refusal.map(Refusal::code),
-            reason: refusal.map(|refusal| self.told(refusal)),
+            reason: refusal.map(|refusal| self.reason(refusal)),
             hint: refusal
                 .map(Refusal::hint)
                 .or_else(|| ran.and_then(Ran::hint).map(str::to_owned)),
         }
     }
 
-    /// A fault's cause is for the log; the caller gets the request id to name it by.
-    fn told(&self, refusal: &Refusal) -> String {
+    /// Returns the reason as the caller reads it. A fault's cause is for the log; the caller gets the
+    /// request id to name it by.
+    fn reason(&self, refusal: &Refusal) -> String {
         match refusal.code() {
             Code::Internal | Code::SandboxUnavailable => {
                 format!("{refusal} (request {})", self.request_id)
@@ -245,7 +246,7 @@ impl Outcome {
         }
     }
 
-    /// The word for metrics: `ran`, or the refusal's code.
+    /// Returns the word for metrics: `ran`, or the refusal's code.
     pub fn label(&self) -> &'static str {
         self.refusal
             .as_ref()
@@ -254,7 +255,8 @@ impl Outcome {
 }
 
 impl Body {
-    /// What a person or a model reads: the output, then errors and, for a refusal, what to do.
+    /// Returns what a person or a model reads: the output, then errors and, for a refusal, what to
+    /// do.
     pub fn text(&self) -> String {
         let mut text = self.output.clone();
         let mut add = |line: &str| {

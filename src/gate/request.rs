@@ -1,30 +1,72 @@
-//! What a door hands to the gate: a [`Request`].
+//! What a door gives to the gate: a [`Request`], the same over every door.
 
-use crate::{argocd::Carried, excerpt::Excerpt, secret::SecretString, tool::Tool};
+use crate::{
+    argocd::Carried, excerpt::Excerpt, kubeconfig::decode, secret::SecretString, tool::Tool,
+};
 
-/// A request as a door hands it in.
-#[derive(Debug)]
+/// A request, as a door has read it.
 pub struct Request {
-    /// The tool.
+    /// The tool that it is for.
     pub tool: Tool,
     /// The command line, with or without the leading tool name.
     pub command: String,
     /// Like `--namespace`.
     pub namespace: Option<String>,
-    /// Base64 of a kubeconfig.
-    pub kubeconfig: Option<SecretString>,
-    /// Whether another place of the request held a different one, which is not used.
-    pub kubeconfig_conflict: bool,
+    /// The kubeconfig that it brings.
+    pub kubeconfig: CarriedKubeconfig,
     /// A context of the kubeconfig, instead of its current one.
     pub context: Option<String>,
     /// A cluster that the operator has named, instead of a kubeconfig.
     pub cluster: Option<String>,
-    /// An Argo CD server and who asks it.
+    /// An Argo CD server and a token for it.
     pub argocd: Carried,
-    /// Whether the body named one, which only argocd takes.
-    pub argocd_in_body: bool,
+    /// The fields of its body that only argocd takes, when it is for another tool. Headers may
+    /// always be there: a client's configuration sets them once for all tools.
+    pub stray_fields: Vec<&'static str>,
     /// A shorter or longer deadline, as Go writes durations.
     pub timeout: Option<String>,
     /// What the client's program calls itself, for the records.
     pub client: Option<Excerpt>,
+}
+
+/// A kubeconfig in base64, and whether another one came with it.
+pub enum CarriedKubeconfig {
+    /// The request brings none.
+    Nothing,
+    /// The request brings this one, in its header, its body or both.
+    One(SecretString),
+    /// The header brings this one, and the body another, which is not used.
+    OverAnother(SecretString),
+}
+
+impl CarriedKubeconfig {
+    /// Chooses the header's, if there is one.
+    pub fn choose(header: Option<SecretString>, body: Option<SecretString>) -> Self {
+        match (header, body) {
+            (None, None) => Self::Nothing,
+            (Some(one), None) | (None, Some(one)) => Self::One(one),
+            (Some(header), Some(body)) if is_same(&header, &body) => Self::One(header),
+            (Some(header), Some(_)) => Self::OverAnother(header),
+        }
+    }
+
+    /// Returns the one to use, in base64.
+    pub fn text(&self) -> Option<&SecretString> {
+        match self {
+            Self::Nothing => None,
+            Self::One(text) | Self::OverAnother(text) => Some(text),
+        }
+    }
+
+    /// Returns whether another one came with it.
+    pub fn is_over_another(&self) -> bool {
+        matches!(self, Self::OverAnother(_))
+    }
+}
+
+/// Returns whether two texts are the same kubeconfig, however each is spelt in base64.
+fn is_same(one: &SecretString, other: &SecretString) -> bool {
+    let content = |text: &SecretString| decode(text.expose()).ok();
+    one.expose() == other.expose()
+        || matches!((content(one), content(other)), (Some(one), Some(other)) if one.expose() == other.expose())
 }

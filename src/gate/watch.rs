@@ -1,8 +1,7 @@
 //! A running child, until it is gone: [`Watch::until_the_end`].
 //!
 //! Its streams are read all the while, so that it never waits for us, whatever else is waited for.
-//! Where a deadline or a caller ends it, it is asked first (SIGTERM) and killed when it does not
-//! go.
+//! Where a deadline or a caller ends it, it gets SIGTERM first, and SIGKILL when it does not end.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +25,7 @@ const FLUSH: Duration = Duration::from_millis(200);
 
 /// What bounds a child, and what may not be seen of it.
 pub(super) struct Watch<'a> {
-    /// How much is kept, told and read of each stream.
+    /// How much is kept, sent and read of each stream.
     pub(super) caps: Caps,
     /// The request's credentials.
     pub(super) secrets: Vec<SecretString>,
