@@ -296,7 +296,7 @@ impl Stand {
         let mut child = self
             .sandbox
             .start(
-                &Run::Approved(Box::new(approved), Vec::new()),
+                Run::Approved(Box::new(approved), Vec::new()),
                 &pinned,
                 workspace,
                 LIMITS,

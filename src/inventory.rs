@@ -353,7 +353,7 @@ impl Inventory {
             .map_err(|error| format!("no workspace: {error}"))?;
         let mut child = sandbox
             .start(
-                &Run::VersionProbe(tool),
+                Run::VersionProbe(tool),
                 &Pinned::nowhere(),
                 workspace,
                 limits,

@@ -10,7 +10,7 @@ use crate::{
     metrics,
     policy::Approved,
     refusal::Refusal,
-    sandbox::{Child, Layer, Limits, Run, SandboxError},
+    sandbox::{Child, Limits, Run, SandboxError, StartPart},
 };
 
 /// A request that may run: what allows it, where it leads, what it runs with, where that is
@@ -54,7 +54,7 @@ impl Cleared {
         } = handed;
         let authority = authority.as_deref();
         let tool = approved.invocation().tool();
-        let run = Run::Approved(Box::new(approved), variables);
+        let mut run = Run::Approved(Box::new(approved), variables);
         if let Some(warm) = parts.warm.take(tool, run.profile()) {
             let discovery = warm
                 .discovers()
@@ -62,7 +62,7 @@ impl Cleared {
                 .flatten();
             let found = discovery.as_ref().map(Discovery::found);
             match warm
-                .hand_over(&run, &pinned, &kubeconfig, authority, limits, found)
+                .hand_over(run, &pinned, &kubeconfig, authority, limits, found)
                 .await
             {
                 Ok((child, found_by_it)) => {
@@ -72,7 +72,11 @@ impl Cleared {
                     }
                     return Ok(Started { child, place });
                 }
-                Err(error) => tracing::debug!(%error, "the tool that waited cannot take this call"),
+                Err(not_taken) => {
+                    let error = not_taken.error;
+                    tracing::debug!(%error, "the tool that waited cannot take this call");
+                    run = not_taken.run;
+                }
             }
         }
         let workspace = parts
@@ -84,7 +88,7 @@ impl Cleared {
             })?;
         let child = parts
             .sandbox
-            .start(&run, &pinned, workspace, limits)
+            .start(run, &pinned, workspace, limits)
             .await
             .map_err(not_started)?;
         Ok(Started { child, place })
@@ -93,19 +97,18 @@ impl Cleared {
 
 /// The refusal for a child that did not start.
 fn not_started(error: SandboxError) -> Refusal {
-    let layer = match &error {
-        SandboxError::Layer { layer, .. } => Layer::ALL
-            .iter()
-            .map(|known| known.as_str())
-            .find(|known| known == layer)
-            .unwrap_or("other"),
+    let part = match &error {
+        SandboxError::NotStarted(failure) => match failure.part {
+            StartPart::Layer(layer) => layer.as_str(),
+            StartPart::Exec | StartPart::Helper => "other",
+        },
         SandboxError::NoHelper => "helper",
-        SandboxError::Asking(_)
+        SandboxError::Unreachable(_)
         | SandboxError::Killed
         | SandboxError::NoSlot
         | SandboxError::SpawnerGone => "spawner",
     };
-    metrics::sandbox_failure(layer);
+    metrics::sandbox_failure(part);
     match error {
         SandboxError::NoHelper => Refusal::Tool {
             reason:

@@ -67,7 +67,7 @@ impl Pipeline {
         if filters.is_empty() {
             return Ok(None);
         }
-        let not_piped = |source: io::Error| Refusal::Sandbox(SandboxError::Asking(source));
+        let not_piped = |source: io::Error| Refusal::Sandbox(SandboxError::Unreachable(source));
         let (first, into_first) =
             pipe2(OFlag::O_CLOEXEC).map_err(|errno| not_piped(errno.into()))?;
         let into_first = pipe::Sender::from_owned_fd(into_first).map_err(not_piped)?;

@@ -94,7 +94,7 @@ impl Sandbox {
     /// The layer that could not be applied; nothing runs then.
     pub async fn start(
         &self,
-        run: &Run,
+        run: Run,
         pinned: &Pinned,
         workspace: Workspace,
         limits: Limits,

@@ -1,45 +1,40 @@
-//! Why a child could not be started.
+//! Why no child runs.
 
 use std::io;
 
-use super::failure::StartFailure;
+use super::failure::{StartFailure, StartPart};
 
 /// Why no child runs.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// A layer could not be applied.
-    #[error("the layer `{layer}` of the sandbox could not be applied: {call}: {source}")]
-    Layer {
-        /// The layer.
-        layer: String,
-        /// The call.
-        call: String,
-        /// Its error.
-        source: io::Error,
-    },
+    /// A call before the program failed, most often one that applies a layer.
+    #[error(
+        "the layer `{}` of the sandbox could not be applied: {}: {}",
+        .0.part, .0.step.call(), .0.source()
+    )]
+    NotStarted(StartFailure),
     /// A pipe or message could not be made.
     #[error("the sandbox could not be asked: {0}")]
-    Asking(#[from] io::Error),
-    /// The program that the command runs beside its tool is not there.
+    Unreachable(#[from] io::Error),
+    /// The program that the command runs beside its tool is missing.
     #[error("the helper `diff` is not there")]
     NoHelper,
-    /// It was killed from outside.
+    /// Somebody else killed the child.
     #[error("the child was killed before it ran its program")]
     Killed,
     /// All users of the pool are taken.
     #[error("no user is free for another child")]
     NoSlot,
-    /// The spawner is gone.
+    /// The spawner has ended, which it should not do before the server.
     #[error("the spawner has ended")]
     SpawnerGone,
 }
 
 impl From<StartFailure> for SandboxError {
     fn from(failure: StartFailure) -> Self {
-        Self::Layer {
-            layer: failure.part.to_string(),
-            call: failure.step.call().into(),
-            source: failure.source(),
+        match failure.part {
+            StartPart::Helper => Self::NoHelper,
+            StartPart::Layer(_) | StartPart::Exec => Self::NotStarted(failure),
         }
     }
 }

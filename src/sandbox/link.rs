@@ -28,8 +28,7 @@ use super::{
     landlock,
     layer::{self, LayerStatus, Levels},
     message::{
-        ExitStatus, LARGEST, LARGEST_REPLY, NO_HELPER, Program, Reply, Request, Slots, Stop,
-        ToolAbsence,
+        ExitStatus, LARGEST, LARGEST_REPLY, Program, Reply, Request, Slots, Stop, ToolAbsence,
     },
     profile::Profiles,
     spawner::SpawnerLink,
@@ -229,21 +228,9 @@ impl Inner {
                     let _ = sender.send(Err(absence));
                 }
             }
-            Reply::NotStarted {
-                child,
-                layer,
-                call,
-                errno,
-            } => {
+            Reply::NotStarted { child, failure } => {
                 if let Some(sender) = waiting.starting.remove(&child) {
-                    let _ = sender.send(match layer.as_str() {
-                        NO_HELPER => SandboxError::NoHelper,
-                        _ => SandboxError::Layer {
-                            layer,
-                            call,
-                            source: io::Error::from_raw_os_error(errno),
-                        },
-                    });
+                    let _ = sender.send(failure.into());
                 }
                 waiting.running.remove(&child); // it is reaped, if it ever was
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::profile::ProfileName;
+use super::{failure::StartFailure, profile::ProfileName};
 use crate::{command::FilterProgram, tool::Tool};
 
 /// The largest message. argv and environment of an 8 KiB command, escaped as JSON, are under 64
@@ -114,9 +114,6 @@ pub(crate) fn reads_again(bytes: &[u8]) -> Option<bool> {
     again::<Request>(bytes).or_else(|| again::<Reply>(bytes))
 }
 
-/// Stands for the layer in [`Reply::NotStarted`] when the profile's helper is not there.
-pub(super) const NO_HELPER: &str = "helper";
-
 /// How to end a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -139,12 +136,7 @@ pub(super) enum Reply {
         absence: ToolAbsence,
     },
     /// There is no child.
-    NotStarted {
-        child: u64,
-        layer: String,
-        call: String,
-        errno: i32,
-    },
+    NotStarted { child: u64, failure: StartFailure },
     /// The child is gone, and so is all that it started.
     Exited { child: u64, status: ExitStatus },
 }

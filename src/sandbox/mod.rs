@@ -48,4 +48,4 @@ pub use run::Run;
 pub use spawner::{SpawnerLink, fork_spawner};
 pub use sys::{give_back_memory, harden_server};
 pub use trace::{Arguments, Beyond, BeyondFile, Trace, TraceError, Tracing, Unused};
-pub use warm::{Warm, WarmError};
+pub use warm::{NotTaken, Warm, WarmError};

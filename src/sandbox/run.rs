@@ -6,6 +6,18 @@ use super::profile::ProfileName;
 use crate::{command::Invocation, policy::Approved, secret::SecretString, tool::Tool};
 
 /// What may be started: what a policy approved, or the server's own question for a tool's version.
+///
+/// A start takes it, so one approval starts one child:
+/// ```compile_fail,E0382
+/// # use kube_airlock::{egress::Pinned, sandbox::{Limits, Run, Sandbox}, workspace::Workspace};
+/// # async fn twice(
+/// #     sandbox: Sandbox, run: Run, pinned: Pinned, places: [Workspace; 2], limits: Limits,
+/// # ) {
+/// let [first, second] = places;
+/// let _ = sandbox.start(run, &pinned, first, limits).await;
+/// let _ = sandbox.start(run, &pinned, second, limits).await;
+/// # }
+/// ```
 #[must_use]
 #[derive(Debug)]
 pub enum Run {

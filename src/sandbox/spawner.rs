@@ -28,11 +28,9 @@ use super::{
     child::{Confinement, Place, Plan, become_tool},
     cleaning::{GivenWorkspace, clean, end_everything_of, wipe},
     datagram::{receive, send},
-    failure::errno_of,
+    failure::{StartFailure, StartPart, StartStep},
     layer::{Layer, Levels},
-    message::{
-        ExitStatus, LARGEST, NO_HELPER, Program, Reply, Request, Slots, Start, Stop, ToolAbsence,
-    },
+    message::{ExitStatus, LARGEST, Program, Reply, Request, Slots, Start, Stop, ToolAbsence},
     privilege::{self, Identity},
     profile::{ProfileName, Profiles},
     programs::{ProgramPaths, open_trusted},
@@ -124,9 +122,6 @@ struct Running {
     /// How it ended, once what it wrote is being removed by the process that has taken its place.
     status: Option<ExitStatus>,
 }
-
-/// The layer, the call and its error.
-type Failure = (String, String, Errno);
 
 impl Spawner {
     fn new(
@@ -223,16 +218,8 @@ impl Spawner {
             Request::Open { program } => self.open_program(program)?,
             Request::Start(start) => {
                 let child = start.child;
-                if let Err((layer, call, errno)) = self.start(start, descriptors) {
-                    self.say(
-                        &Reply::NotStarted {
-                            child,
-                            layer,
-                            call,
-                            errno: errno as i32,
-                        },
-                        None,
-                    )?;
+                if let Err(failure) = self.start(start, descriptors) {
+                    self.say(&Reply::NotStarted { child, failure }, None)?;
                 }
             }
             Request::Signal { child, signal } => {
@@ -273,16 +260,16 @@ impl Spawner {
         }
     }
 
-    fn start(&mut self, start: Start, descriptors: Vec<OwnedFd>) -> Result<(), Failure> {
-        let failed = |layer: &'static str, call: &'static str| {
-            move |errno: Errno| (layer.to_owned(), call.to_owned(), errno)
-        };
+    fn start(&mut self, start: Start, descriptors: Vec<OwnedFd>) -> Result<(), StartFailure> {
         let profile = self.profiles.get(start.profile);
         let mut descriptors = descriptors.into_iter();
         let report = descriptors
             .next()
             .ok_or(Errno::EBADF)
-            .map_err(failed("descriptors", "recvmsg"))?;
+            .map_err(StartFailure::at(
+                Layer::Descriptors,
+                StartStep::ReceiveDescriptors,
+            ))?;
         let questions = profile
             .asking
             .clone()
@@ -302,11 +289,15 @@ impl Spawner {
                 let Ok([stdout, stderr, directory, kubeconfig, home]) =
                     <[OwnedFd; 5]>::try_from(descriptors.collect::<Vec<_>>())
                 else {
-                    return Err(failed("descriptors", "recvmsg")(Errno::EBADF));
+                    return Err(StartFailure::new(
+                        Layer::Descriptors,
+                        StartStep::ReceiveDescriptors,
+                        Errno::EBADF,
+                    ));
                 };
                 // Of its own: what one child does to a shared one the next would find.
                 let stdin = fs::File::open("/dev/null")
-                    .map_err(|error| failed("descriptors", "open")(errno_of(&error)))?;
+                    .map_err(StartFailure::at(Layer::Descriptors, StartStep::OpenNull))?;
                 (
                     [stdin.into(), stdout, stderr],
                     Some(GivenWorkspace {
@@ -324,40 +315,53 @@ impl Spawner {
                     .first()
                     .is_some_and(|name| program.is_called(name));
                 if !is_called || start.profile != ProfileName::of_filter(program) {
-                    return Err(failed("exec", "argv")(Errno::EPERM));
+                    return Err(StartFailure::new(
+                        StartPart::Exec,
+                        StartStep::CheckArguments,
+                        Errno::EPERM,
+                    ));
                 }
                 let Ok(streams) = <[OwnedFd; 3]>::try_from(descriptors.collect::<Vec<_>>()) else {
-                    return Err(failed("descriptors", "recvmsg")(Errno::EBADF));
+                    return Err(StartFailure::new(
+                        Layer::Descriptors,
+                        StartStep::ReceiveDescriptors,
+                        Errno::EBADF,
+                    ));
                 };
                 (streams, None)
             }
         };
         // The users past these are other programs', and one is the server's own.
         if !self.slots.has(start.slot, start.program) {
-            return Err(failed("user", "slot")(Errno::EINVAL));
+            return Err(StartFailure::new(
+                Layer::User,
+                StartStep::CheckSlot,
+                Errno::EINVAL,
+            ));
         }
         let tool = self
             .open
             .get(&start.program)
             .ok_or(Errno::ENOENT)
-            .map_err(failed("exec", "open"))?;
-        let tool = tool
-            .try_clone()
-            .map_err(|error| failed("descriptors", "dup")(errno_of(&error)))?;
+            .map_err(StartFailure::at(StartPart::Exec, StartStep::OpenTool))?;
+        let tool = tool.try_clone().map_err(StartFailure::at(
+            Layer::Descriptors,
+            StartStep::DuplicateTool,
+        ))?;
         let c_strings = |words: Vec<String>| {
             let words = words
                 .into_iter()
                 .map(CString::new)
                 .collect::<Result<Vec<_>, _>>();
-            words
-                .map(Words::new)
-                .map_err(|_| failed("exec", "argv")(Errno::EINVAL))
+            words.map(Words::new).map_err(|_| {
+                StartFailure::new(StartPart::Exec, StartStep::CheckArguments, Errno::EINVAL)
+            })
         };
         let helper = match profile.helper {
             true => Some(
                 self.helper_of(start.program)
                     .ok_or(Errno::ENOENT)
-                    .map_err(failed(NO_HELPER, "open"))?,
+                    .map_err(StartFailure::at(StartPart::Helper, StartStep::OpenHelper))?,
             ),
             false => None,
         };
@@ -384,11 +388,7 @@ impl Spawner {
             streams,
             start.limits,
             identity,
-        )
-        .map_err(|failure| {
-            let (layer, call) = (failure.part.as_str(), failure.step.call());
-            failed(layer, call)(errno_of(&failure.source()))
-        })?;
+        )?;
         let plan = Plan {
             argv: c_strings(start.argv)?,
             environment: c_strings(start.environment)?,
@@ -402,8 +402,10 @@ impl Spawner {
             let server = self.server_identity().ok_or(Errno::ESRCH);
             server
                 .and_then(|server| workspace.of(server))
-                .map_err(failed("user", "fstat"))?;
-            workspace.give(identity).map_err(failed("user", "fchown"))?;
+                .map_err(StartFailure::at(Layer::User, StartStep::CheckOwner))?;
+            workspace
+                .give(identity)
+                .map_err(StartFailure::at(Layer::User, StartStep::ChangeOwner))?;
         }
         let report = report.into();
         let forked = sys::fork_sharing_memory(&mut self.stack, || become_tool(&plan, &report));
@@ -413,7 +415,7 @@ impl Spawner {
             Ok(pid) => pid,
             Err(error) => {
                 self.give_back(workspace);
-                return Err(failed("session", "fork")(errno_of(&error)));
+                return Err(StartFailure::at(Layer::Session, StartStep::Fork)(error));
             }
         };
         // Never of a child that shares its session with us: that would be the server's, and of
@@ -427,7 +429,9 @@ impl Spawner {
                 let _ = kill(pid, Signal::SIGKILL);
                 let _ = waitpid(pid, None);
                 self.give_back(workspace);
-                return Err(failed("session", "pidfd_open")(errno_of(&error)));
+                return Err(StartFailure::at(Layer::Session, StartStep::OpenPidfd)(
+                    error,
+                ));
             }
         };
         let running = Running {

@@ -53,7 +53,7 @@ pub enum WarmError {
     Sandbox(#[from] SandboxError),
     /// A pipe could not be made.
     #[error("the sandbox could not be asked: {0}")]
-    Asking(#[from] io::Error),
+    Unreachable(#[from] io::Error),
     /// It did something else and exited: upstream's own builds do not wait.
     #[error("this build of {0} does not wait for a request")]
     NeverWaits(Tool),
@@ -63,6 +63,15 @@ pub enum WarmError {
     /// It neither waits nor ends.
     #[error("{0} did not wait for a request in time")]
     Late(Tool),
+}
+
+/// A request that a waiting tool did not take: nothing of it has run, so it may be started still.
+#[derive(Debug)]
+pub struct NotTaken {
+    /// The request itself.
+    pub run: Run,
+    /// What kept the tool from taking it.
+    pub error: io::Error,
 }
 
 /// A tool that waits for its request. Dropping it ends it.
@@ -158,32 +167,25 @@ impl Warm {
         self.begun.end().await;
     }
 
-    /// Hands it the one request of its life. Where that fails it is ended, and nothing of the
-    /// request has run. With `found`, what discovery has found, it tells on the stream what it
-    /// finds itself, as pairs of the same kind.
+    /// Sends the tool the one request of its life. With `found`, which is what discovery has found,
+    /// the tool reports on the stream what it finds itself, as pairs of the same kind.
     ///
     /// # Errors
-    /// When it is of another tool or profile, has less memory than the request may take, or does
-    /// not take it.
+    /// [`NotTaken`] when the tool is another one or has another profile, has less memory than the
+    /// request may take, or does not answer. It is ended then, and nothing of the request has run.
     pub async fn hand_over(
         self,
-        run: &Run,
+        run: Run,
         pinned: &Pinned,
         kubeconfig: &SecretBytes,
         authority: Option<&str>,
         limits: Limits,
         found: Option<&[u8]>,
-    ) -> io::Result<(Child, UnixStream)> {
-        let invocation = run.invocation();
-        let is_for = invocation.tool() == self.tool() && run.profile() == self.profile();
-        if !is_for
-            || limits.memory_bytes > self.limits.memory_bytes
-            || limits.cpu_seconds > self.limits.cpu_seconds
-        {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        let variables = of_request(&self.authority, run.credentials(), authority.is_some());
-        let message = message(limits, &invocation.argv(), &variables, found)?;
+    ) -> Result<(Child, UnixStream), NotTaken> {
+        let message = match self.message(&run, authority, limits, found) {
+            Ok(message) => message,
+            Err(error) => return Err(NotTaken { run, error }),
+        };
         let Self {
             begun,
             mut channel,
@@ -207,9 +209,29 @@ impl Warm {
             Ok(()) => Ok((begun.connect(pinned), channel)),
             Err(error) => {
                 begun.end().await; // its place is another's only then
-                Err(error)
+                Err(NotTaken { run, error })
             }
         }
+    }
+
+    /// The request as the tool reads it, when it is one for this tool.
+    fn message(
+        &self,
+        run: &Run,
+        authority: Option<&str>,
+        limits: Limits,
+        found: Option<&[u8]>,
+    ) -> io::Result<Zeroizing<Vec<u8>>> {
+        let invocation = run.invocation();
+        let is_for = invocation.tool() == self.tool() && run.profile() == self.profile();
+        if !is_for
+            || limits.memory_bytes > self.limits.memory_bytes
+            || limits.cpu_seconds > self.limits.cpu_seconds
+        {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let variables = of_request(&self.authority, run.credentials(), authority.is_some());
+        message(limits, &invocation.argv(), &variables, found)
     }
 }
 
