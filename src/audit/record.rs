@@ -202,9 +202,12 @@ pub struct EndRecord<'a> {
     pub warm: bool,
     /// How often the child asked for another server than its own.
     pub refused_connections: u32,
-    /// The layers that the child ran under.
+    /// The layers that the child reported as enforced.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<&'static str>,
+    /// The layers that its kernel has in part.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub layers_partial: Vec<&'static str>,
     /// The layers that it ran without.
     pub layers_missing: Vec<&'static str>,
 }

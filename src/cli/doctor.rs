@@ -9,7 +9,7 @@ use crate::{
     config::{Options, Settings},
     sandbox::{
         AloneReport, Battery, Host, Layer, LayerState, LayerStatus, Level, Limits, ProbeReport,
-        ProfileName, claim_users,
+        ProfileName, StatusSource, claim_users,
     },
     workspace::Workspaces,
 };
@@ -46,6 +46,7 @@ struct LayerReport {
     layer: Layer,
     level: Level,
     state: LayerState,
+    source: StatusSource,
     #[serde(skip_serializing_if = "Option::is_none")]
     todo: Option<String>,
 }
@@ -149,14 +150,20 @@ impl Doctor {
             layer,
             level,
             state,
+            source,
             todo,
         } in &report.layers
         {
             let state = match state {
                 LayerState::Enforced => "enforced",
+                LayerState::Partial => "partial",
                 LayerState::Missing => "missing",
                 LayerState::NotApplicable => "not applicable",
                 LayerState::Off => "off",
+            };
+            let state = match source {
+                StatusSource::Reported => state.to_owned(),
+                StatusSource::Expected => format!("{state} (expected)"),
             };
             let level = format!("{level:?}").to_lowercase();
             writeln!(
@@ -214,7 +221,12 @@ impl Doctor {
 }
 
 /// A layer's state on this host, and what to do about it.
-fn layer_report(LayerStatus { layer, state }: LayerStatus, level: Level) -> LayerReport {
+fn layer_report(status: LayerStatus, level: Level) -> LayerReport {
+    let LayerStatus {
+        layer,
+        state,
+        source,
+    } = status;
     let todo = match (layer, state) {
         (Layer::User, LayerState::NotApplicable) => Some(
             "all children share this user; start the server as root with SETUID, SETGID, SETPCAP, KILL and CHOWN for one each",
@@ -222,6 +234,9 @@ fn layer_report(LayerStatus { layer, state }: LayerStatus, level: Level) -> Laye
         (Layer::LandlockFs, LayerState::Missing) => Some(
             "needs Linux 5.19 with CONFIG_SECURITY_LANDLOCK and landlock in lsm=; gVisor has none",
         ),
+        (Layer::LandlockFs, LayerState::Partial) => {
+            Some("needs Linux 6.10 for all of it; the filter of system calls covers the rest")
+        }
         (Layer::LandlockNet, LayerState::Missing) => {
             Some("needs Linux 6.7; connections are answered by the server either way")
         }
@@ -238,6 +253,7 @@ fn layer_report(LayerStatus { layer, state }: LayerStatus, level: Level) -> Laye
         layer,
         level,
         state,
+        source,
         todo: todo.map(str::to_owned),
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     metrics::{self, Step},
     policy::Approved,
     refusal::Refusal,
-    sandbox::LayerStatus,
+    sandbox::LayerState,
 };
 
 /// A journey that was stopped, with what had run by then.
@@ -226,31 +226,25 @@ impl<'a> Journal<'a> {
                 program: stage.program,
                 exit_code: stage.status.code(),
             });
-            let (missing, applied) = ran
-                .layers
-                .iter()
-                .partition(|status| status.state.is_weaker());
+            let layers = |are: fn(LayerState) -> bool| {
+                let those = ran.layers.iter().filter(|status| are(status.state));
+                those.map(|status| status.layer.as_str()).collect()
+            };
             record.exit_code = Some(ran.status.code());
             record.stages = stages.collect();
             record.output_bytes = ran.stdout.written + ran.stderr.written;
             record.truncated = ran.stdout.truncated || ran.stderr.truncated;
             record.refused_connections = ran.refused_connections;
             record.warm = ran.was_warm;
-            record.layers = names(applied);
-            record.layers_missing = names(missing);
+            record.layers = layers(|state| state == LayerState::Enforced);
+            record.layers_partial = layers(|state| state == LayerState::Partial);
+            record.layers_missing = layers(LayerState::is_missing);
             metrics::refused_connections(ran.refused_connections);
         }
         if let Err(error) = self.audit.end(&record).await {
             tracing::error!(%error, "the end of a call could not be recorded yet; it is when there is room again");
         }
     }
-}
-
-fn names(statuses: Vec<&LayerStatus>) -> Vec<&'static str> {
-    statuses
-        .into_iter()
-        .map(|status| status.layer.as_str())
-        .collect()
 }
 
 /// What a caller reads of a panic.

@@ -11,7 +11,7 @@ use crate::{
     audit::milliseconds,
     output::Captured,
     refusal::{Code, Refusal},
-    sandbox::{ExitStatus, LayerState, LayerStatus},
+    sandbox::{ExitStatus, LayerState, LayerStatus, StatusSource},
     tool::Tool,
 };
 
@@ -115,10 +115,16 @@ pub struct StageBody {
 /// The layers of a child, by state.
 #[derive(Debug, Serialize, JsonSchema, ToSchema)]
 pub struct Confinement {
-    /// Applied and read back.
+    /// Applied, and read back where the kernel can tell.
     pub enforced: Vec<String>,
+    /// Applied in part: this kernel does not have all of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partial: Vec<String>,
     /// Not there in this kernel, or left out by the operator.
     pub missing: Vec<String>,
+    /// Those of the above that no child has reported yet: settings and kernel let expect them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expected: Vec<String>,
 }
 
 /// Ajv-based MCP clients warn about formats that they do not know (`uint64`).
@@ -134,16 +140,18 @@ pub(super) fn request_id() -> String {
 impl Confinement {
     /// Sorts statuses by state.
     pub fn of(layers: &[LayerStatus]) -> Self {
-        let those = |is: fn(LayerState) -> bool| {
+        let those = |are: fn(&LayerStatus) -> bool| {
             layers
                 .iter()
-                .filter(|status| is(status.state))
+                .filter(|status| are(status))
                 .map(|status| status.layer.as_str().to_owned())
                 .collect()
         };
         Self {
-            enforced: those(|state| state == LayerState::Enforced),
-            missing: those(LayerState::is_weaker),
+            enforced: those(|status| status.state == LayerState::Enforced),
+            partial: those(|status| status.state == LayerState::Partial),
+            missing: those(|status| status.state.is_missing()),
+            expected: those(|status| status.source == StatusSource::Expected),
         }
     }
 }

@@ -1,9 +1,16 @@
-//! The fixed sequence from fork to exec: one line per call, in the one order that works.
+//! The fixed sequence from fork to exec: a step for each layer, in the one order that works.
 //!
-//! Why this order (sandbox notes, 2.4): setresuid clears the parent-death signal and makes the
-//! process unreadable to itself, so the first comes after it; the bounding set needs a capability
-//! that the uid drop takes; the filter that asks needs no_new_privs and has to send a descriptor;
-//! Landlock comes when nothing has to be opened any more, the filter of calls last of all.
+//! Comes in: a [`Plan`] that was made before the fork, since the child may share the spawner's
+//! memory and may not keep an allocation. Goes out: a report, of what was applied or of what
+//! failed, and then the program. May not run it while a layer that is required is missing.
+//!
+//! The order is that of [`Layer::ALL`]: setresuid clears the parent-death signal and makes the
+//! process unreadable to itself, so that the first comes after it; the bounding set needs a
+//! capability that the change of user takes away; the filter that notifies needs no_new_privs and
+//! sends a descriptor; Landlock comes when nothing has to be opened any more, the filter of system
+//! calls last of all.
+//!
+//! Held by the tests of [`applied`](super::applied), and by `tests/escape`.
 
 use std::{
     convert::Infallible,
@@ -13,64 +20,68 @@ use std::{
     path::Path,
 };
 
-use ::landlock::{RulesetCreated, RulesetStatus};
 use nix::{
     errno::Errno,
-    fcntl::{FcntlArg, fcntl},
+    fcntl::{FcntlArg, FdFlag, fcntl},
     sys::{
         prctl,
         signal::Signal,
         socket::MsgFlags,
         stat::{Mode, umask},
     },
-    unistd::{Pid, dup2_stderr, dup2_stdin, dup2_stdout, getpid, getppid, setsid},
+    unistd::{
+        Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, getpid, getppid, getsid, setgroups,
+        setresgid, setresuid, setsid,
+    },
 };
 
 use super::{
+    applied::Applied,
     datagram::send,
     failure::{StartFailure, StartPart, StartStep},
     filter::Filter,
-    landlock::{self, Helper},
-    layer::{Layer, Level, Levels},
+    landlock::{self, Helper, Rulesets},
+    layer::{Layer, LayerState, Level, Levels},
     message::Limits,
-    privilege,
-    privilege::Identity,
+    privilege::{self, ChildUser, Identity},
     profile::Profile,
-    rlimit,
+    rlimit::{self, Writes},
     sys::{self, Words},
 };
 
 /// All that a child needs, prepared before the fork.
 pub(super) struct Plan {
-    pub(super) confinement: Confinement,
+    pub(super) restrictions: Restrictions,
     pub(super) argv: Words,
     pub(super) environment: Words,
 }
 
-/// What confines a child, whatever it then does.
-pub(super) struct Confinement {
+/// All that restricts a child, whatever it then does.
+pub(super) struct Restrictions {
     pub(super) levels: Levels,
     pub(super) tool: OwnedFd,
-    pub(super) stdin: OwnedFd,
-    pub(super) stdout: OwnedFd,
-    pub(super) stderr: OwnedFd,
-    pub(super) ruleset: Option<RulesetCreated>,
+    pub(super) streams: [OwnedFd; 3],
+    pub(super) rulesets: Rulesets,
     pub(super) calls: Filter,
-    /// The filter that asks about connections, and where the descriptor goes on which they are
-    /// answered; `None`: it has none.
-    pub(super) questions: Option<(Filter, OwnedFd)>,
+    /// The filter that notifies the server of connections, where the profile has a network.
+    pub(super) notifying: Option<Filter>,
+    /// Where the listener of its notifications goes.
+    pub(super) supervisor: Option<OwnedFd>,
     /// The program that the tool may run besides itself.
     pub(super) helper: Option<OwnedFd>,
-    /// Where it waits for its request, when it is started before it.
+    /// Where a tool that is started before its request receives it.
     pub(super) warm: Option<OwnedFd>,
     pub(super) limits: Limits,
     /// The user to become, when the spawner is root.
     pub(super) identity: Option<Identity>,
     pub(super) spawner: Pid,
+    /// The layer whose step a test leaves out.
+    #[cfg(test)]
+    pub(super) left_out: Option<Layer>,
 }
 
 /// The programs and directories of a child.
-pub(super) struct Place<'a> {
+pub(super) struct ChildFiles<'a> {
     pub(super) tool: OwnedFd,
     /// The request's, for a profile that has one.
     pub(super) directory: Option<BorrowedFd<'a>>,
@@ -78,70 +89,67 @@ pub(super) struct Place<'a> {
     pub(super) helper: Option<(OwnedFd, BorrowedFd<'a>)>,
 }
 
-impl Confinement {
-    /// What confines a child of `profile` with these streams. It asks about no connection, until
-    /// [`Self::questions`] says where, and waits for nothing, until [`Self::warm`] does.
+impl Restrictions {
+    /// Prepares what restricts a child of `profile` with these streams. It waits for no request
+    /// until [`Self::warm`] says where; for a profile with a network, [`Self::supervisor`] has to
+    /// be set.
     ///
     /// # Errors
     /// The step that cannot be prepared.
     pub(super) fn new(
         levels: &Levels,
         profile: &Profile,
-        place: Place<'_>,
-        [stdin, stdout, stderr]: [OwnedFd; 3],
+        files: ChildFiles<'_>,
+        streams: [OwnedFd; 3],
         limits: Limits,
         identity: Option<Identity>,
     ) -> Result<Self, StartFailure> {
-        let Place {
+        let ChildFiles {
             tool,
             directory,
             helper,
-        } = place;
+        } = files;
         let may_run = helper.as_ref().map(|(program, scratch)| Helper {
             program: program.as_fd(),
             scratch: *scratch,
         });
-        let ruleset = landlock::ruleset(
+        let rulesets = Rulesets::new(
             levels,
             tool.as_fd(),
             directory.filter(|_| profile.workspace),
             &profile.readable,
             may_run,
-        )
-        .map_err(|_| {
-            StartFailure::new(Layer::LandlockFs, StartStep::CreateRuleset, Errno::last())
-        })?;
+        )?;
         Ok(Self {
             levels: levels.clone(),
             tool,
-            stdin,
-            stdout,
-            stderr,
-            ruleset,
+            streams,
+            rulesets,
             calls: profile.filter.clone(),
-            questions: None,
+            notifying: profile.asking.clone(),
+            supervisor: None,
             helper: helper.map(|(program, _)| program),
             warm: None,
             limits,
             identity,
             spawner: getpid(),
+            #[cfg(test)]
+            left_out: None,
         })
     }
 }
 
-/// The byte that stands for "applied, but this kernel has no W^X".
-pub(super) const WITHOUT_WRITE_EXECUTE: u8 = b'w';
-/// The byte that stands for "all is applied, and the program comes next".
+/// The byte before what was applied: the program comes next.
 pub(super) const CONFINED: u8 = b'c';
-/// The byte before a failed step and its errno.
-pub(super) const FAILED: u8 = b'f';
+/// The byte before a failure.
+const FAILED: u8 = b'f';
 
-/// What a child has said by the time its report is closed.
+/// What a child has reported by the time its report is closed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reported {
-    /// It runs its program.
-    Running { without_write_execute: bool },
-    /// It does not.
+    /// It runs its program under these layers.
+    Running(Applied),
+    /// It does not run its program.
     Failed(StartFailure),
     /// There was no child, or it was killed at once.
     Nothing,
@@ -149,29 +157,25 @@ pub(super) enum Reported {
 
 impl Reported {
     /// Reads a whole report.
-    pub(super) fn of(record: &[u8]) -> Self {
-        let (without_write_execute, record) = match record {
-            [WITHOUT_WRITE_EXECUTE, rest @ ..] => (true, rest),
-            record => (false, record),
-        };
-        match record.strip_prefix(&[CONFINED]).unwrap_or(record) {
-            [FAILED, failure @ ..] => Self::Failed(failure_of(failure)),
-            _ if record.first() == Some(&CONFINED) => Self::Running {
-                without_write_execute,
-            },
+    pub(super) fn read(report: &[u8]) -> Self {
+        match (Self::split(report), report) {
+            (Some((applied, [])), _) => Self::Running(applied),
+            (Some((_, [FAILED, failure @ ..])), _) | (None, [FAILED, failure @ ..]) => {
+                Self::Failed(failure_in(failure))
+            }
             _ => Self::Nothing,
         }
     }
+
+    /// What was applied, and what stands behind it.
+    pub(super) fn split(report: &[u8]) -> Option<(Applied, &[u8])> {
+        let (applied, rest) = report.strip_prefix(&[CONFINED])?.split_first_chunk()?;
+        Some((Applied::from_bytes(*applied), rest))
+    }
 }
 
-/// The descriptor by which the tool runs its helper (`policy/sandbox/diff.toml`). Above all others,
-/// so that nothing is in its way.
-pub(super) const HELPER: i32 = 200;
-/// The descriptor by which a tool that was started before its request gets it.
-pub(super) const WARM: i32 = 201;
-
-/// The failure in a report; of bytes that are none, that there was no report.
-pub(super) fn failure_of(bytes: &[u8]) -> StartFailure {
+/// The failure behind its byte. Bytes that are none are a failure as well.
+fn failure_in(bytes: &[u8]) -> StartFailure {
     let failure = bytes.try_into().ok().and_then(StartFailure::from_bytes);
     failure.unwrap_or(StartFailure::new(
         StartPart::Exec,
@@ -180,187 +184,268 @@ pub(super) fn failure_of(bytes: &[u8]) -> StartFailure {
     ))
 }
 
-/// Confines this process and becomes the tool. `report` says how far it came, and is closed by
-/// exec.
+/// Writes what a child applied, or why it did not.
+pub(super) fn report(
+    mut to: &fs::File,
+    applied: &Result<Applied, StartFailure>,
+) -> std::io::Result<()> {
+    match applied {
+        Ok(applied) => {
+            let mut record = [CONFINED; 1 + Applied::BYTES];
+            let (_, states) = record.split_at_mut(1);
+            states.copy_from_slice(&applied.bytes());
+            to.write_all(&record)
+        }
+        Err(failure) => {
+            let mut record = [FAILED; 1 + StartFailure::BYTES];
+            let (_, bytes) = record.split_at_mut(1);
+            bytes.copy_from_slice(&failure.bytes());
+            to.write_all(&record)
+        }
+    }
+}
+
+/// The descriptor by which the tool runs its helper (`policy/sandbox/diff.toml`). Above all others,
+/// so that nothing is in its way.
+pub(super) const HELPER: i32 = 200;
+/// The descriptor by which a tool that was started before its request receives it.
+pub(super) const WARM: i32 = 201;
+
+/// Confines this process and becomes the tool. `to` takes its report, and is closed by exec.
 ///
 /// Its memory may be the spawner's ([`sys::fork_sharing_memory`]): nothing is taken from the plan,
 /// and nothing is held that would have to be given back.
-pub(super) fn become_tool(plan: &Plan, mut report: &fs::File) -> ! {
-    let Err(failure): Result<Infallible, StartFailure> = confine(&plan.confinement, report)
-        .and_then(|()| {
-            report
-                .write_all(&[CONFINED])
-                .map_err(StartFailure::at(StartPart::Exec, StartStep::Execute))?;
-            let error =
-                sys::become_program(plan.confinement.tool.as_fd(), &plan.argv, &plan.environment);
-            Err(StartFailure::at(StartPart::Exec, StartStep::Execute)(error))
-        });
-    // When even this fails, the server sees a child that exited 125.
-    let _ = report
-        .write_all(&[FAILED])
-        .and_then(|()| report.write_all(&failure.bytes()));
+pub(super) fn become_tool(plan: &Plan, to: &fs::File) -> ! {
+    let restrictions = &plan.restrictions;
+    let Err(failure): Result<Infallible, _> = confine(restrictions).and_then(|applied| {
+        let failed = || StartFailure::at(StartPart::Exec, StartStep::Execute);
+        report(to, &Ok(applied)).map_err(failed())?;
+        let tool = restrictions.tool.as_fd();
+        Err(failed()(sys::become_program(
+            tool,
+            &plan.argv,
+            &plan.environment,
+        )))
+    });
+    let _ = report(to, &Err(failure)); // when even this fails, the server sees a child that exited 125
     sys::exit_now(125)
 }
 
-/// Applies every layer in order.
-pub(super) fn confine(plan: &Confinement, mut report: &fs::File) -> Result<(), StartFailure> {
-    let levels = &plan.levels;
+/// Applies every layer in order, and returns what was applied. Fails when a layer that is required
+/// is not among it.
+pub(super) fn confine(plan: &Restrictions) -> Result<Applied, StartFailure> {
+    let mut applied = Applied::nothing();
+    for layer in Layer::ALL {
+        if layer == Layer::Seccomp {
+            make_ready(plan)?; // the filter takes away the calls that it needs
+        }
+        #[cfg(test)]
+        if plan.left_out == Some(layer) {
+            continue;
+        }
+        let state = match plan.levels.of(layer) {
+            Level::Require | Level::Prefer => step(layer, plan)?,
+            Level::Off => LayerState::Off,
+        };
+        applied.record(layer, state);
+    }
+    match applied.lacks(&plan.levels) {
+        None => Ok(applied),
+        Some(layer) => Err(StartFailure::new(
+            layer,
+            StartStep::ReportLayer,
+            Errno::EOPNOTSUPP,
+        )),
+    }
+}
 
-    let own = getpid();
-    if levels.has(Layer::Session) {
-        setsid().map_err(StartFailure::at(Layer::Session, StartStep::SetSession))?;
-        sys::default_signals()
-            .map_err(StartFailure::at(Layer::Session, StartStep::DefaultSignals))?;
-        nix::unistd::chdir(Path::new("/"))
-            .map_err(StartFailure::at(Layer::Session, StartStep::EnterRoot))?;
-        umask(Mode::from_bits_truncate(0o077));
+/// Applies one layer and reads it back.
+fn step(layer: Layer, plan: &Restrictions) -> Result<LayerState, StartFailure> {
+    match layer {
+        Layer::Session => session(),
+        Layer::Rlimits => limits(plan),
+        Layer::User => user(plan.identity),
+        Layer::Capabilities => capabilities(),
+        Layer::ParentDeath => parent_death(plan.spawner),
+        Layer::NoNewPrivileges => no_new_privileges(),
+        Layer::WriteXorExecute => write_xor_execute(plan.levels.of(layer)),
+        Layer::Egress => egress(plan),
+        Layer::Descriptors => descriptors(plan),
+        Layer::LandlockFs => landlock::restrict(layer, plan.rulesets.files.as_ref()),
+        Layer::LandlockNet => landlock::restrict(layer, plan.rulesets.network.as_ref()),
+        Layer::LandlockScope => landlock::restrict(layer, plan.rulesets.scope.as_ref()),
+        Layer::Seccomp => system_calls(plan),
     }
-    if levels.has(Layer::Rlimits) {
-        rlimit::apply(plan.limits, plan.identity.is_some(), plan.helper.is_some())
-            .map_err(StartFailure::at(Layer::Rlimits, StartStep::SetLimits))?;
+}
+
+/// Fails unless what was read back is what was applied.
+fn enforced_if(layer: Layer, step: StartStep, holds: bool) -> Result<LayerState, StartFailure> {
+    if holds {
+        Ok(LayerState::Enforced)
+    } else {
+        Err(StartFailure::new(layer, step, Errno::EPERM))
     }
-    if let Some(identity) = plan.identity.filter(|_| levels.has(Layer::User)) {
-        privilege::drop_bounding_set().map_err(StartFailure::at(
-            Layer::Capabilities,
-            StartStep::DropBounding,
-        ))?;
-        nix::unistd::setgroups(&[]).map_err(StartFailure::at(Layer::User, StartStep::SetGroups))?;
-        nix::unistd::setresgid(identity.gid(), identity.gid(), identity.gid())
-            .map_err(StartFailure::at(Layer::User, StartStep::SetGid))?;
-        nix::unistd::setresuid(identity.uid(), identity.uid(), identity.uid())
-            .map_err(StartFailure::at(Layer::User, StartStep::SetUid))?;
-        identity
-            .read_back()
-            .map_err(StartFailure::at(Layer::User, StartStep::ReadBackUser))?;
+}
+
+fn session() -> Result<LayerState, StartFailure> {
+    const LAYER: Layer = Layer::Session;
+    setsid().map_err(StartFailure::at(LAYER, StartStep::SetSession))?;
+    sys::default_signals().map_err(StartFailure::at(LAYER, StartStep::DefaultSignals))?;
+    chdir(Path::new("/")).map_err(StartFailure::at(LAYER, StartStep::EnterRoot))?;
+    umask(Mode::from_bits_truncate(0o077));
+    let is_default =
+        sys::signals_are_default().map_err(StartFailure::at(LAYER, StartStep::ReadBackSignals))?;
+    enforced_if(LAYER, StartStep::ReadBackSignals, is_default)?;
+    let own = getsid(None).map_err(StartFailure::at(LAYER, StartStep::ReadBackSession))?;
+    enforced_if(LAYER, StartStep::ReadBackSession, own == getpid())
+}
+
+fn limits(plan: &Restrictions) -> Result<LayerState, StartFailure> {
+    let writes = match plan.helper {
+        Some(_) => Writes::Files,
+        None => Writes::Nothing,
+    };
+    rlimit::apply(plan.limits, ChildUser::among(plan.identity), writes)
+        .map_err(StartFailure::at(Layer::Rlimits, StartStep::SetLimits))?;
+    Ok(LayerState::Enforced)
+}
+
+/// Where the spawner is not root, there is no user to become.
+fn user(identity: Option<Identity>) -> Result<LayerState, StartFailure> {
+    const LAYER: Layer = Layer::User;
+    let Some(identity) = identity else {
+        return Ok(LayerState::NotApplicable);
+    };
+    let (uid, gid) = (identity.uid(), identity.gid());
+    privilege::drop_bounding_set().map_err(StartFailure::at(
+        Layer::Capabilities,
+        StartStep::DropBounding,
+    ))?;
+    setgroups(&[]).map_err(StartFailure::at(LAYER, StartStep::SetGroups))?;
+    setresgid(gid, gid, gid).map_err(StartFailure::at(LAYER, StartStep::SetGid))?;
+    setresuid(uid, uid, uid).map_err(StartFailure::at(LAYER, StartStep::SetUid))?;
+    let read_back = identity.read_back();
+    read_back.map_err(StartFailure::at(LAYER, StartStep::ReadBackUser))?;
+    Ok(LayerState::Enforced)
+}
+
+fn capabilities() -> Result<LayerState, StartFailure> {
+    const LAYER: Layer = Layer::Capabilities;
+    privilege::drop_capabilities().map_err(StartFailure::at(LAYER, StartStep::DropCapabilities))?;
+    let read_back = privilege::read_back_capabilities();
+    read_back.map_err(StartFailure::at(LAYER, StartStep::ReadBackCapabilities))?;
+    Ok(LayerState::Enforced)
+}
+
+fn parent_death(spawner: Pid) -> Result<LayerState, StartFailure> {
+    const LAYER: Layer = Layer::ParentDeath;
+    prctl::set_pdeathsig(Signal::SIGKILL)
+        .map_err(StartFailure::at(LAYER, StartStep::SetParentDeath))?;
+    let signal =
+        prctl::get_pdeathsig().map_err(StartFailure::at(LAYER, StartStep::ReadBackParentDeath))?;
+    if getppid() != spawner {
+        let step = StartStep::ParentIsGone; // it died before the signal was set
+        return Err(StartFailure::new(LAYER, step, Errno::ESRCH));
     }
-    if levels.has(Layer::Capabilities) {
-        privilege::drop_capabilities().map_err(StartFailure::at(
-            Layer::Capabilities,
-            StartStep::DropCapabilities,
-        ))?;
-        if !sys::capabilities_are_empty().map_err(StartFailure::at(
-            Layer::Capabilities,
-            StartStep::ReadBackCapabilities,
-        ))? {
-            return Err(StartFailure::new(
-                Layer::Capabilities,
-                StartStep::ReadBackCapabilities,
-                Errno::EPERM,
-            ));
+    let is_set = signal == Some(Signal::SIGKILL);
+    enforced_if(LAYER, StartStep::ReadBackParentDeath, is_set)
+}
+
+fn no_new_privileges() -> Result<LayerState, StartFailure> {
+    const LAYER: Layer = Layer::NoNewPrivileges;
+    prctl::set_no_new_privs().map_err(StartFailure::at(LAYER, StartStep::SetNoNewPrivileges))?;
+    let is_set = prctl::get_no_new_privs()
+        .map_err(StartFailure::at(LAYER, StartStep::ReadBackNoNewPrivileges))?;
+    enforced_if(LAYER, StartStep::ReadBackNoNewPrivileges, is_set)
+}
+
+fn write_xor_execute(level: Level) -> Result<LayerState, StartFailure> {
+    const LAYER: Layer = Layer::WriteXorExecute;
+    match sys::deny_write_execute() {
+        Ok(()) => {}
+        // Linux before 6.3 does not know it.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) && level == Level::Prefer => {
+            return Ok(LayerState::Missing);
         }
+        Err(error) => return Err(StartFailure::at(LAYER, StartStep::DenyWriteExecute)(error)),
     }
-    if levels.has(Layer::ParentDeath) {
-        prctl::set_pdeathsig(Signal::SIGKILL).map_err(StartFailure::at(
-            Layer::ParentDeath,
-            StartStep::SetParentDeath,
-        ))?;
-        if getppid() != plan.spawner {
-            return Err(StartFailure::new(
-                Layer::ParentDeath,
-                StartStep::ParentIsGone,
-                Errno::ESRCH,
-            )); // it died before the line above
-        }
+    let is_denied = sys::write_execute_is_denied()
+        .map_err(StartFailure::at(LAYER, StartStep::ReadBackWriteExecute))?;
+    enforced_if(LAYER, StartStep::ReadBackWriteExecute, is_denied)
+}
+
+/// The listener is the proof: seccomp(2) returns one with the filter that it is of, or neither.
+fn egress(plan: &Restrictions) -> Result<LayerState, StartFailure> {
+    const LAYER: Layer = Layer::Egress;
+    let Some(filter) = &plan.notifying else {
+        return Ok(LayerState::NotApplicable);
+    };
+    let to_server = StartStep::SendListener;
+    let supervisor = plan.supervisor.as_ref().ok_or(Errno::EBADF);
+    let supervisor = supervisor.map_err(StartFailure::at(LAYER, to_server))?;
+    let listener = sys::install_asking_filter(&filter.program(getpid(), -1))
+        .map_err(StartFailure::at(LAYER, StartStep::InstallNotifyingFilter))?;
+    let descriptors = [listener.as_fd()];
+    send(supervisor.as_fd(), b"?", &descriptors, MsgFlags::empty())
+        .map_err(StartFailure::at(LAYER, to_server))?;
+    Ok(LayerState::Enforced)
+}
+
+/// Marks what is open close-on-exec. Read back are the descriptors that this child knows: the kernel
+/// marks a range as one, and to look at each number there may be would cost more than all layers.
+fn descriptors(plan: &Restrictions) -> Result<LayerState, StartFailure> {
+    const LAYER: Layer = Layer::Descriptors;
+    sys::close_on_exec_from_three().map_err(StartFailure::at(LAYER, StartStep::CloseRange))?;
+    let of_some = [&plan.supervisor, &plan.helper, &plan.warm];
+    let known = plan.streams.iter().chain([&plan.tool]);
+    for descriptor in known.chain(of_some.into_iter().flatten()) {
+        let flags = fcntl(descriptor, FcntlArg::F_GETFD)
+            .map_err(StartFailure::at(LAYER, StartStep::ReadBackDescriptors))?;
+        let is_marked = FdFlag::from_bits_truncate(flags).contains(FdFlag::FD_CLOEXEC);
+        enforced_if(LAYER, StartStep::ReadBackDescriptors, is_marked)?;
     }
-    if levels.has(Layer::NoNewPrivileges) {
-        prctl::set_no_new_privs().map_err(StartFailure::at(
-            Layer::NoNewPrivileges,
-            StartStep::SetNoNewPrivileges,
-        ))?;
-    }
-    if levels.has(Layer::WriteXorExecute) {
-        match sys::deny_write_execute() {
-            Ok(()) => {}
-            // Linux before 6.3 does not know it.
-            Err(error)
-                if error.raw_os_error() == Some(libc::EINVAL)
-                    && levels.of(Layer::WriteXorExecute) == Level::Prefer =>
-            {
-                report
-                    .write_all(&[WITHOUT_WRITE_EXECUTE])
-                    .map_err(StartFailure::at(
-                        Layer::WriteXorExecute,
-                        StartStep::DenyWriteExecute,
-                    ))?
-            }
-            Err(error) => {
-                return Err(StartFailure::at(
-                    Layer::WriteXorExecute,
-                    StartStep::DenyWriteExecute,
-                )(error));
-            }
-        }
-    }
-    if let Some((asking, supervisor)) = plan
-        .questions
-        .as_ref()
-        .filter(|_| levels.has(Layer::Egress))
-    {
-        let listener = sys::install_asking_filter(&asking.program(own, -1)).map_err(
-            StartFailure::at(Layer::Egress, StartStep::InstallNotifyingFilter),
-        )?;
-        send(
-            supervisor.as_fd(),
-            b"?",
-            &[listener.as_fd()],
-            MsgFlags::empty(),
-        )
-        .map_err(StartFailure::at(Layer::Egress, StartStep::SendListener))?;
-    }
-    dup2_stdin(plan.stdin.as_fd())
-        .map_err(StartFailure::at(Layer::Descriptors, StartStep::SetStreams))?;
-    dup2_stdout(plan.stdout.as_fd())
-        .map_err(StartFailure::at(Layer::Descriptors, StartStep::SetStreams))?;
-    dup2_stderr(plan.stderr.as_fd())
-        .map_err(StartFailure::at(Layer::Descriptors, StartStep::SetStreams))?;
-    if levels.has(Layer::Descriptors) {
-        sys::close_on_exec_from_three()
-            .map_err(StartFailure::at(Layer::Descriptors, StartStep::CloseRange))?;
-    }
+    Ok(LayerState::Enforced)
+}
+
+/// Opens what the program is to have, and yields to the server: no layers, but among what the last
+/// one takes away. The spawner stands still until the program runs, so that the child is no less
+/// urgent before.
+fn make_ready(plan: &Restrictions) -> Result<(), StartFailure> {
+    const LAYER: Layer = Layer::Descriptors;
+    let [stdin, stdout, stderr] = &plan.streams;
+    dup2_stdin(stdin).map_err(StartFailure::at(LAYER, StartStep::SetStreams))?;
+    dup2_stdout(stdout).map_err(StartFailure::at(LAYER, StartStep::SetStreams))?;
+    dup2_stderr(stderr).map_err(StartFailure::at(LAYER, StartStep::SetStreams))?;
     // Without a file name, no folder on the way to the helper has to be open to the tool's user.
     for (descriptor, number) in [(&plan.helper, HELPER), (&plan.warm, WARM)] {
         let Some(descriptor) = descriptor else {
             continue;
         };
-        let handed = fcntl(descriptor, FcntlArg::F_DUPFD(number)).map_err(StartFailure::at(
-            Layer::Descriptors,
-            StartStep::PlaceDescriptor,
-        ))?;
-        if handed != number {
-            return Err(StartFailure::new(
-                Layer::Descriptors,
-                StartStep::PlaceDescriptor,
-                Errno::EBUSY,
-            ));
+        let placed = fcntl(descriptor, FcntlArg::F_DUPFD(number))
+            .map_err(StartFailure::at(LAYER, StartStep::PlaceDescriptor))?;
+        if placed != number {
+            let step = StartStep::PlaceDescriptor;
+            return Err(StartFailure::new(LAYER, step, Errno::EBUSY));
         }
     }
-    if let Some(ruleset) = &plan.ruleset {
-        let own = ruleset
-            .try_clone()
-            .map_err(StartFailure::at(Layer::LandlockFs, StartStep::RestrictSelf))?;
-        let status = own.restrict_self().map_err(|_| {
-            StartFailure::new(Layer::LandlockFs, StartStep::RestrictSelf, Errno::last())
-        })?;
-        if status.ruleset == RulesetStatus::NotEnforced
-            && levels.of(Layer::LandlockFs) == Level::Require
-        {
-            return Err(StartFailure::new(
-                Layer::LandlockFs,
-                StartStep::RestrictSelf,
-                Errno::ENOSYS,
-            ));
-        }
-    }
-    if levels.has(Layer::Rlimits) {
+    if plan.levels.has(Layer::Rlimits) {
         rlimit::yield_to_others()
-            .map_err(StartFailure::at(Layer::Rlimits, StartStep::SetLimits))?;
-    }
-    // Last: it takes away all of the above.
-    if levels.has(Layer::Seccomp) {
-        sys::install_filter(&plan.calls.program(own, plan.tool.as_raw_fd()))
-            .map_err(StartFailure::at(Layer::Seccomp, StartStep::InstallFilter))?;
+            .map_err(StartFailure::at(Layer::Rlimits, StartStep::SetNiceness))?;
     }
     Ok(())
+}
+
+/// Installs the filter of system calls. Its mode cannot be read back: no profile has prctl(2), and a
+/// filter of connections, or of a container, has set the same mode before. But that makes the proof:
+/// the kernel answers the question until the filter is there, and the filter refuses it after that.
+fn system_calls(plan: &Restrictions) -> Result<LayerState, StartFailure> {
+    const LAYER: Layer = Layer::Seccomp;
+    sys::seccomp_mode().map_err(StartFailure::at(LAYER, StartStep::ReadBackFilter))?;
+    sys::install_filter(&plan.calls.program(getpid(), plan.tool.as_raw_fd()))
+        .map_err(StartFailure::at(LAYER, StartStep::InstallFilter))?;
+    let refused = sys::seccomp_mode().err();
+    let is_refused = refused.and_then(|error| error.raw_os_error()) == Some(libc::EPERM);
+    enforced_if(LAYER, StartStep::ReadBackFilter, is_refused)
 }
 
 #[cfg(test)]
@@ -369,30 +454,26 @@ mod tests {
 
     #[test]
     fn a_report_says_what_became_of_a_child() {
+        let mut applied = Applied::nothing();
+        applied.record(Layer::Session, LayerState::Enforced);
+        applied.record(Layer::Egress, LayerState::Off);
+        let running = [&[CONFINED], applied.bytes().as_slice()].concat();
         let failed = |prefix: &[u8], failure: StartFailure| {
             [prefix, &[FAILED], failure.bytes().as_slice()].concat()
         };
         let user = StartFailure::new(Layer::User, StartStep::SetUid, Errno::EPERM);
         let exec = StartFailure::new(StartPart::Exec, StartStep::Execute, Errno::EPERM);
-        for (record, expected) in [
-            (
-                b"c".to_vec(),
-                Reported::Running {
-                    without_write_execute: false,
-                },
-            ),
-            (
-                b"wc".to_vec(),
-                Reported::Running {
-                    without_write_execute: true,
-                },
-            ),
+        let no_report = StartFailure::new(StartPart::Exec, StartStep::ReportLayer, Errno::EBADMSG);
+        for (report, expected) in [
+            (running.clone(), Reported::Running(applied)),
             (b"".to_vec(), Reported::Nothing),
-            (b"w".to_vec(), Reported::Nothing), // killed before the rest
+            (b"c".to_vec(), Reported::Nothing), // no report of a layer is no child
+            (running[..9].to_vec(), Reported::Nothing),
             (failed(b"", user), Reported::Failed(user)),
-            (failed(b"wc", exec), Reported::Failed(exec)),
+            (failed(&running, exec), Reported::Failed(exec)),
+            (b"f".to_vec(), Reported::Failed(no_report)),
         ] {
-            assert_eq!(Reported::of(&record), expected, "{record:?}");
+            assert_eq!(Reported::read(&report), expected, "{report:?}");
         }
     }
 }

@@ -72,7 +72,8 @@ impl Sandbox {
         }
     }
 
-    /// The layers that this host's kernel and user give every child, before one has run.
+    /// The state of each layer: as the last child reported that it applied to, and before that as
+    /// settings and kernel let one expect.
     pub fn layers(&self) -> Vec<LayerStatus> {
         self.0.layers()
     }

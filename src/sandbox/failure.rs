@@ -101,6 +101,7 @@ steps! {
     SetSession = "setsid",
     ReadBackSession = "getsid",
     DefaultSignals = "sigaction",
+    ReadBackSignals = "sigaction",
     EnterRoot = "chdir",
     SetLimits = "setrlimit",
     SetNiceness = "nice",

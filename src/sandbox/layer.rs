@@ -23,7 +23,9 @@ pub enum Layer {
     NoNewPrivileges,
     /// Memory is writable or executable, never both.
     WriteXorExecute,
-    /// Nothing is open but its three streams.
+    /// Connections are answered by the server, with a way to the pinned address or not at all.
+    Egress,
+    /// Nothing is open but its three streams, and what its profile names.
     Descriptors,
     /// Files: the tool, its own directory, nothing else; no writing anywhere.
     LandlockFs,
@@ -31,8 +33,6 @@ pub enum Layer {
     LandlockNet,
     /// No signals and no abstract sockets out of the sandbox.
     LandlockScope,
-    /// Connections are answered by the server, with a way to the pinned address or not at all.
-    Egress,
     /// The system calls of its profile and no others.
     Seccomp,
 }
@@ -47,11 +47,11 @@ impl Layer {
         Self::ParentDeath,
         Self::NoNewPrivileges,
         Self::WriteXorExecute,
+        Self::Egress,
         Self::Descriptors,
         Self::LandlockFs,
         Self::LandlockNet,
         Self::LandlockScope,
-        Self::Egress,
         Self::Seccomp,
     ];
 
@@ -60,7 +60,16 @@ impl Layer {
     pub fn default_level(self) -> Level {
         match self {
             Self::WriteXorExecute | Self::LandlockNet | Self::LandlockScope => Level::Prefer,
-            _ => Level::Require,
+            Self::Session
+            | Self::Rlimits
+            | Self::User
+            | Self::Capabilities
+            | Self::ParentDeath
+            | Self::NoNewPrivileges
+            | Self::Egress
+            | Self::Descriptors
+            | Self::LandlockFs
+            | Self::Seccomp => Level::Require,
         }
     }
 
@@ -74,11 +83,11 @@ impl Layer {
             Self::ParentDeath => "parent-death",
             Self::NoNewPrivileges => "no-new-privileges",
             Self::WriteXorExecute => "write-xor-execute",
+            Self::Egress => "egress",
             Self::Descriptors => "descriptors",
             Self::LandlockFs => "landlock-fs",
             Self::LandlockNet => "landlock-net",
             Self::LandlockScope => "landlock-scope",
-            Self::Egress => "egress",
             Self::Seccomp => "seccomp",
         }
     }
@@ -138,58 +147,70 @@ impl Levels {
     }
 }
 
-/// What became of a layer.
+/// The state of a layer in a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[repr(u8)]
 pub enum LayerState {
-    /// Applied and read back.
+    /// Applied, and read back where the kernel can tell.
     Enforced,
-    /// This kernel does not have it.
+    /// Applied in part: this kernel does not have all of it.
+    Partial,
+    /// Not applied: this kernel does not have it.
     Missing,
-    /// There is nothing to apply: the server was not started as root.
+    /// There is nothing to apply: the server was not started as root and has no users to give, or
+    /// the profile has no network.
     NotApplicable,
-    /// The operator has left it out.
+    /// Left out by the operator.
     Off,
 }
 
 impl LayerState {
+    /// All states.
+    pub(super) const ALL: [Self; 5] = [
+        Self::Enforced,
+        Self::Partial,
+        Self::Missing,
+        Self::NotApplicable,
+        Self::Off,
+    ];
+
     /// Whether a child runs without the layer although there is something to apply.
-    pub fn is_weaker(self) -> bool {
-        matches!(self, Self::Missing | Self::Off)
+    pub fn is_missing(self) -> bool {
+        match self {
+            Self::Missing | Self::Off => true,
+            Self::Enforced | Self::Partial | Self::NotApplicable => false,
+        }
     }
 }
 
-/// A layer and its state.
+/// Where a layer's state is known from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct LayerStatus {
-    /// The layer.
-    pub layer: Layer,
-    /// Its state.
-    pub state: LayerState,
+#[serde(rename_all = "kebab-case")]
+pub enum StatusSource {
+    /// The settings and the kernel's version: no child has reported the layer yet.
+    Expected,
+    /// A child's own report.
+    Reported,
 }
 
-/// What every child gets on a host whose Landlock has these states; whether its kernel has W^X is
-/// told by the first child.
-pub(super) fn states(
-    levels: &Levels,
-    has_own_users: bool,
-    landlock: &[LayerStatus],
-    without_write_execute: bool,
-) -> Vec<LayerStatus> {
-    let state = |layer| match layer {
-        layer if !levels.has(layer) => LayerState::Off,
-        Layer::User if !has_own_users => LayerState::NotApplicable,
-        Layer::WriteXorExecute if without_write_execute => LayerState::Missing,
-        layer => landlock
-            .iter()
-            .find(|status| status.layer == layer)
-            .map_or(LayerState::Enforced, |status| status.state),
-    };
-    Layer::ALL
-        .into_iter()
-        .map(|layer| LayerStatus {
-            layer,
-            state: state(layer),
-        })
-        .collect()
+/// A layer, its state, and where that is known from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct LayerStatus {
+    pub layer: Layer,
+    pub state: LayerState,
+    pub source: StatusSource,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_layers_has_each_in_its_place() {
+        for (place, layer) in Layer::ALL.into_iter().enumerate() {
+            assert_eq!(layer as usize, place);
+        }
+    }
 }

@@ -22,11 +22,12 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use super::{
+    applied::{Applied, KnownLayers},
     child::Reported,
     datagram::{receive, send},
     error::SandboxError,
-    landlock,
-    layer::{self, LayerStatus, Levels},
+    failure::{StartFailure, StartStep},
+    layer::{LayerStatus, Levels},
     message::{
         ExitStatus, LARGEST, LARGEST_REPLY, Program, Reply, Request, Slots, Stop, ToolAbsence,
     },
@@ -39,13 +40,9 @@ use crate::workspace::Room;
 #[derive(Debug)]
 pub(super) struct Inner {
     socket: AsyncFd<OwnedFd>,
-    has_own_users: bool,
     pub(super) profiles: Profiles,
     pub(super) levels: Levels,
-    /// What this kernel's Landlock enforces, read once.
-    landlock: Vec<LayerStatus>,
-    /// Whether it has no W^X, which the last child found.
-    without_write_execute: AtomicBool,
+    layers: KnownLayers,
     pub(super) next: AtomicU64,
     pub(super) gone: AtomicBool,
     /// What kept the last child from being confined, until another one is.
@@ -67,11 +64,9 @@ impl Inner {
         )?;
         let inner = Arc::new(Self {
             socket: sys::watch(link.socket)?,
-            has_own_users: link.has_own_users,
             profiles: link.profiles,
+            layers: KnownLayers::new(&link.levels, link.user),
             levels: link.levels,
-            landlock: landlock::statuses(),
-            without_write_execute: AtomicBool::new(false),
             next: AtomicU64::new(1),
             gone: AtomicBool::new(false),
             unsound: Mutex::new(None),
@@ -93,15 +88,26 @@ impl Inner {
     }
 
     pub(super) fn layers(&self) -> Vec<LayerStatus> {
-        layer::states(
-            &self.levels,
-            self.has_own_users,
-            &self.landlock,
-            self.without_write_execute.load(Ordering::Relaxed),
-        )
+        self.layers.statuses()
     }
 
-    /// Waits until a child runs its program, as it tells itself, and tells its layers.
+    /// The layers of a child that has reported that it runs its program. Without one that is
+    /// required it must not.
+    fn sound(&self, applied: &Applied) -> Result<Vec<LayerStatus>, SandboxError> {
+        match applied.lacks(&self.levels) {
+            None => {
+                self.layers.learn(applied);
+                Ok(applied.statuses())
+            }
+            Some(layer) => {
+                let step = StartStep::ReportLayer;
+                Err(StartFailure::new(layer, step, Errno::EOPNOTSUPP).into())
+            }
+        }
+    }
+
+    /// Waits until a child reports that it runs its program, and returns the layers of its report.
+    /// Where one that is required is missing, the caller drops the child, which ends it.
     pub(super) async fn has_started(
         &self,
         mut report: pipe::Receiver,
@@ -109,10 +115,8 @@ impl Inner {
     ) -> Result<Vec<LayerStatus>, SandboxError> {
         let mut record = Vec::new();
         report.read_to_end(&mut record).await?; // exec or exit has closed the other end, or the spawner without a child
-        let started = match Reported::of(&record) {
-            Reported::Running {
-                without_write_execute,
-            } => Ok(without_write_execute),
+        let started = match Reported::read(&record) {
+            Reported::Running(applied) => self.sound(&applied),
             Reported::Failed(failure) => Err(failure.into()),
             Reported::Nothing => match not_started.await {
                 Ok(error) => Err(error),
@@ -127,9 +131,7 @@ impl Inner {
             .filter(|error| !matches!(error, SandboxError::NoHelper | SandboxError::Killed));
         *self.unsound.lock().unwrap_or_else(PoisonError::into_inner) =
             unsound.map(ToString::to_string);
-        self.without_write_execute
-            .store(started?, Ordering::Relaxed);
-        Ok(self.layers())
+        started
     }
 
     pub(super) async fn ask(

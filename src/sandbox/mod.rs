@@ -7,6 +7,7 @@
 //!
 //! Held by `tests/escape/`.
 
+mod applied;
 mod child;
 mod cleaning;
 mod client;
@@ -38,7 +39,7 @@ pub use doctor::{AloneReport, Battery, Found, Host, ProbeReport, check_layers};
 pub use error::SandboxError;
 pub use failure::{StartFailure, StartPart, StartStep};
 pub use handle::{Child, FilterStreams, Streams};
-pub use layer::{Layer, LayerState, LayerStatus, Level, Levels};
+pub use layer::{Layer, LayerState, LayerStatus, Level, Levels, StatusSource};
 pub(crate) use message::reads_again;
 pub use message::{ExitStatus, Limits, Program, Slots, ToolAbsence};
 pub use privilege::{Identity, claim_users};

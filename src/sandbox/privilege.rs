@@ -73,6 +73,25 @@ impl Identity {
     }
 }
 
+/// Whose user a child has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ChildUser {
+    /// Its own, which no other child has at the same time.
+    Own,
+    /// The server's, which all children share.
+    Shared,
+}
+
+impl ChildUser {
+    /// The user of children that become one of `identities`, or stay who the spawner is.
+    pub(super) fn among(identities: Option<Identity>) -> Self {
+        match identities {
+            Some(_) => Self::Own,
+            None => Self::Shared,
+        }
+    }
+}
+
 /// Users are claimed in blocks of this many.
 const BLOCK: u32 = 64;
 /// Above these are `nobody` and what user namespaces do not map.
@@ -115,18 +134,18 @@ fn claim(user: u32) -> io::Result<UnixDatagram> {
     ))?)
 }
 
-/// Drops every capability from the bounding set. Needs CAP_SETPCAP.
+/// Drops every capability from the bounding set, and reads each back. Needs CAP_SETPCAP.
 pub(super) fn drop_bounding_set() -> io::Result<()> {
     for capability in 0..64 {
         // Each that is dropped makes a new set of credentials; to look makes none.
-        match sys::is_bounding(capability).and_then(|is| {
-            if is {
-                sys::drop_bounding(capability)
-            } else {
-                Ok(())
+        match sys::is_bounding(capability) {
+            Ok(false) => {}
+            Ok(true) => {
+                sys::drop_bounding(capability)?;
+                if sys::is_bounding(capability)? {
+                    return Err(Errno::EPERM.into());
+                }
             }
-        }) {
-            Ok(()) => {}
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => break, // past the kernel's last
             Err(error) => return Err(error),
         }
@@ -138,6 +157,16 @@ pub(super) fn drop_bounding_set() -> io::Result<()> {
 pub(super) fn drop_capabilities() -> io::Result<()> {
     sys::clear_ambient()?;
     sys::clear_capabilities()
+}
+
+/// Fails unless every capability set is empty. The ambient set is part of the permitted one
+/// (capabilities(7)), so that it is as well.
+pub(super) fn read_back_capabilities() -> io::Result<()> {
+    if sys::capabilities_are_empty()? {
+        Ok(())
+    } else {
+        Err(Errno::EPERM.into())
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use nix::{
     unistd::Pid,
 };
 
-use super::{message::Limits, sys};
+use super::{message::Limits, privilege::ChildUser, sys};
 
 /// The most threads of one child that has a user of its own. Go starts about 10.
 const MOST_THREADS: u64 = 128;
@@ -49,20 +49,28 @@ pub(super) fn make_session_yield(leader: Pid) {
     let _ = fs::write(format!("/proc/{leader}/autogroup"), LESS_URGENT.to_string());
 }
 
-/// Sets every limit and reads it back. `own_user` says that no other child shares the uid, `writes`
-/// that it has a directory to write to, and a helper to start.
-pub(super) fn apply(limits: Limits, own_user: bool, writes: bool) -> Result<(), Errno> {
-    let threads = match (own_user, writes) {
-        (true, _) => MOST_THREADS,
-        (false, true) => MOST_SHARED_PROCESSES,
-        (false, false) => MOST_SHARED_THREADS,
+/// What a child may write, besides to its streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Writes {
+    Nothing,
+    /// Files in a directory of its own; then it also has a helper to start.
+    Files,
+}
+
+/// Sets every limit and reads it back.
+pub(super) fn apply(limits: Limits, user: ChildUser, writes: Writes) -> Result<(), Errno> {
+    let threads = match (user, writes) {
+        (ChildUser::Own, _) => MOST_THREADS,
+        (ChildUser::Shared, Writes::Files) => MOST_SHARED_PROCESSES,
+        (ChildUser::Shared, Writes::Nothing) => MOST_SHARED_THREADS,
+    };
+    let largest_file = match writes {
+        Writes::Nothing => 0, // pipes are not counted
+        Writes::Files => LARGEST_FILE,
     };
     let wanted = [
         (Resource::RLIMIT_CORE, 0),
-        (
-            Resource::RLIMIT_FSIZE,
-            if writes { LARGEST_FILE } else { 0 },
-        ), // pipes are not counted
+        (Resource::RLIMIT_FSIZE, largest_file),
         (Resource::RLIMIT_MEMLOCK, 0),
         (Resource::RLIMIT_MSGQUEUE, 0),
         (Resource::RLIMIT_NOFILE, 256),

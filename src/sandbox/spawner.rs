@@ -25,13 +25,13 @@ use nix::{
 };
 
 use super::{
-    child::{Confinement, Place, Plan, become_tool},
+    child::{ChildFiles, Plan, Restrictions, become_tool},
     cleaning::{GivenWorkspace, clean, end_everything_of, wipe},
     datagram::{receive, send},
     failure::{StartFailure, StartPart, StartStep},
     layer::{Layer, Levels},
     message::{ExitStatus, LARGEST, Program, Reply, Request, Slots, Start, Stop, ToolAbsence},
-    privilege::{self, Identity},
+    privilege::{self, ChildUser, Identity},
     profile::{ProfileName, Profiles},
     programs::{ProgramPaths, open_trusted},
     rlimit,
@@ -41,7 +41,7 @@ use super::{
 /// The server's end of the conversation with its spawner.
 pub struct SpawnerLink {
     pub(super) socket: OwnedFd,
-    pub(super) has_own_users: bool,
+    pub(super) user: ChildUser,
     pub(super) profiles: Profiles,
     pub(super) levels: Levels,
 }
@@ -70,7 +70,7 @@ pub fn fork_spawner(
     match sys::fork()? {
         sys::Forked::Parent(_) => Ok(SpawnerLink {
             socket: ours,
-            has_own_users: children.is_some(),
+            user: ChildUser::among(children),
             profiles,
             levels,
         }),
@@ -270,10 +270,10 @@ impl Spawner {
                 Layer::Descriptors,
                 StartStep::ReceiveDescriptors,
             ))?;
-        let questions = profile
-            .asking
-            .clone()
-            .and_then(|asking| Some((asking, descriptors.next_back()?)));
+        let supervisor = match profile.asking {
+            Some(_) => descriptors.next_back(),
+            None => None,
+        };
         let warm = if start.warm {
             descriptors.next_back()
         } else {
@@ -374,17 +374,17 @@ impl Spawner {
                 .and_then(|workspace| workspace.scratch.as_ref())
                 .map(AsFd::as_fd),
         );
-        let place = Place {
+        let files = ChildFiles {
             tool,
             directory: workspace
                 .as_ref()
                 .map(|workspace| workspace.directory.as_fd()),
             helper,
         };
-        let confinement = Confinement::new(
+        let restrictions = Restrictions::new(
             &self.levels,
             profile,
-            place,
+            files,
             streams,
             start.limits,
             identity,
@@ -392,10 +392,10 @@ impl Spawner {
         let plan = Plan {
             argv: c_strings(start.argv)?,
             environment: c_strings(start.environment)?,
-            confinement: Confinement {
-                questions,
+            restrictions: Restrictions {
+                supervisor,
                 warm,
-                ..confinement
+                ..restrictions
             },
         };
         if let (Some(identity), Some(workspace)) = (identity, &workspace) {

@@ -36,7 +36,8 @@ pub(super) enum Forked {
 pub(super) fn fork() -> io::Result<Forked> {
     // SAFETY: fork(2) has no memory conditions. Its process condition (no other thread may hold a
     // lock) holds because all callers (the commands of the line before a runtime, and the spawner)
-    // have one thread.
+    // have one thread. Unit tests have more; their child takes no lock but malloc's, which fork
+    // resets in it (glibc, musl).
     match unsafe { nix::unistd::fork() }? {
         ForkResult::Parent { child } => Ok(Forked::Parent(child)),
         ForkResult::Child => Ok(Forked::Child),
@@ -180,6 +181,30 @@ pub(super) fn deny_write_execute() -> io::Result<()> {
     checked(rc.into())
 }
 
+/// Whether memory that is writable and executable is forbidden (PR_GET_MDWE, Linux 6.3).
+pub(super) fn write_execute_is_denied() -> io::Result<bool> {
+    const PR_GET_MDWE: libc::c_int = 66;
+    // SAFETY: PR_GET_MDWE takes integers only and writes no memory.
+    let rc = unsafe { libc::prctl(PR_GET_MDWE, 0_u64, 0_u64, 0_u64, 0_u64) };
+    if rc < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(rc & 1 == 1)
+    }
+}
+
+/// The mode of seccomp of this thread: 0 none, 2 a filter; or what a filter answers to the question.
+pub(super) fn seccomp_mode() -> io::Result<libc::c_int> {
+    // SAFETY: PR_GET_SECCOMP takes no argument and writes no memory. In strict mode it would kill
+    // the process (prctl(2)), which no process of ours enters.
+    let rc = unsafe { libc::prctl(libc::PR_GET_SECCOMP, 0_u64, 0_u64, 0_u64, 0_u64) };
+    if rc < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(rc)
+    }
+}
+
 /// Makes this process this much less urgent than it is, at most the least urgent there is
 /// (nice(2)).
 pub(super) fn yield_to_others(by: i32) {
@@ -320,16 +345,36 @@ pub(super) fn default_signals() -> io::Result<()> {
     Ok(())
 }
 
+/// Whether this process ignores none of the signals that the spawner ignores, and blocks none at
+/// all. Exec resets everything else.
+pub(super) fn signals_are_default() -> io::Result<bool> {
+    for signal in IGNORED {
+        // SAFETY: all-zero bytes are a `sigaction`: integers, and no handler.
+        let mut found: libc::sigaction = unsafe { std::mem::zeroed() };
+        // SAFETY: without a new action sigaction(2) changes nothing and writes the present one to
+        // `found`, which is one.
+        let rc = unsafe { libc::sigaction(signal as i32, ptr::null(), &raw mut found) };
+        checked(rc.into())?;
+        if found.sa_sigaction != libc::SIG_DFL {
+            return Ok(false);
+        }
+    }
+    Ok(SigSet::thread_get_mask()? == SigSet::empty())
+}
+
+/// What a terminal sends to the whole group, and what a closed pipe sends.
+const IGNORED: [Signal; 5] = [
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTERM,
+    Signal::SIGPIPE,
+];
+
 /// Ignores what a terminal sends to the whole group: the spawner ends when the server does.
 pub(super) fn ignore_terminal_signals() -> io::Result<()> {
     let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
-    for signal in [
-        Signal::SIGHUP,
-        Signal::SIGINT,
-        Signal::SIGQUIT,
-        Signal::SIGTERM,
-        Signal::SIGPIPE,
-    ] {
+    for signal in IGNORED {
         // SAFETY: sigaction(2) with SIG_IGN installs no code of ours.
         unsafe { sigaction(signal, &ignore) }?;
     }

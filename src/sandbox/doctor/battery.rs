@@ -38,13 +38,13 @@ use tempfile::TempDir;
 
 use super::probe::{self, Found, Probe, Scene};
 use crate::sandbox::{
-    child::{Confinement, FAILED, Place, WARM, WITHOUT_WRITE_EXECUTE, confine, failure_of},
+    applied::{self, Applied},
+    child::{ChildFiles, Reported, Restrictions, WARM, confine, report},
     datagram::receive,
     error::SandboxError,
-    landlock,
-    layer::{self, Layer, LayerStatus, Levels},
+    layer::{Layer, LayerStatus, Levels},
     message::Limits,
-    privilege::Identity,
+    privilege::{ChildUser, Identity},
     profile::{Profile, ProfileName, Profiles},
     sys,
 };
@@ -311,10 +311,10 @@ impl Battery {
         warm: bool,
     ) -> Result<Found, SandboxError> {
         self.reset()?;
-        let (mut confinement, questions) = self.confinement(levels, profile)?;
+        let (mut restrictions, notified) = self.restrictions(levels, profile)?;
         let request = UnixStream::pair()?;
         if warm {
-            confinement.warm = Some(request.1.into());
+            restrictions.warm = Some(request.1.into());
         }
         let attempt = || {
             if warm {
@@ -322,19 +322,19 @@ impl Battery {
             }
             (probe.attempt)(&self.scene)
         };
-        Ok(in_child(Some((confinement, questions)), attempt)?.found)
+        Ok(in_child(Some((restrictions, notified)), attempt)?.found)
     }
 
-    fn confinement(
+    fn restrictions(
         &self,
         levels: &Levels,
         profile: ProfileName,
-    ) -> Result<(Confinement, OwnedFd), SandboxError> {
+    ) -> Result<(Restrictions, OwnedFd), SandboxError> {
         let places = self.workspace.descriptors()?;
         let [directory, _, _, scratch] = places.as_slice() else {
             return Err(io::Error::from(io::ErrorKind::NotFound).into());
         };
-        confinement(
+        restrictions(
             levels,
             self.profiles.get(profile),
             &self.tool,
@@ -344,19 +344,16 @@ impl Battery {
         )
     }
 
-    /// The state of every layer in a child on this host.
+    /// The state of every layer, as a child on this host reports it; as it is expected where no
+    /// child can be confined, which is what `run` fails with.
     pub fn layers(&self, levels: &Levels) -> Vec<LayerStatus> {
         let child = self
-            .confinement(levels, ProfileName::Plain)
-            .and_then(|confinement| in_child(Some(confinement), || Ok(())));
-        // A layer that cannot be applied at all is what `run` fails with.
-        let without_write_execute = child.is_ok_and(|child| child.without_write_execute);
-        layer::states(
-            levels,
-            self.identity.is_some(),
-            &landlock::statuses(),
-            without_write_execute,
-        )
+            .restrictions(levels, ProfileName::Plain)
+            .and_then(|restrictions| in_child(Some(restrictions), || Ok(())));
+        match child.ok().and_then(|child| child.applied) {
+            Some(applied) => applied.statuses(),
+            None => applied::expected(levels, ChildUser::among(self.identity)),
+        }
     }
 }
 
@@ -388,7 +385,7 @@ pub fn check_layers(
     let (tool, directory) = (File::open("/proc/self/exe")?, File::open("/")?);
     for profile in ProfileName::ALL {
         in_child(
-            Some(confinement(
+            Some(restrictions(
                 levels,
                 profiles.get(profile),
                 &tool,
@@ -402,16 +399,16 @@ pub fn check_layers(
     Ok(())
 }
 
-/// What confines a child with these directories, its own and the scratch one, and where its
-/// questions arrive. The program stands for its helper as well.
-fn confinement(
+/// Restrictions of a child with these directories, its own and the scratch one, and where the
+/// listener of its connections arrives. The program stands for its helper as well.
+fn restrictions(
     levels: &Levels,
     profile: &Profile,
     tool: &File,
     [directory, scratch]: [&File; 2],
     limits: Limits,
     identity: Option<Identity>,
-) -> Result<(Confinement, OwnedFd), SandboxError> {
+) -> Result<(Restrictions, OwnedFd), SandboxError> {
     let (ours, theirs) = socketpair(
         AddressFamily::Unix,
         SockType::SeqPacket,
@@ -425,59 +422,49 @@ fn confinement(
     } else {
         None
     };
-    let place = Place {
+    let files = ChildFiles {
         tool: tool.try_clone()?.into(),
         directory: Some(directory.as_fd()),
         helper,
     };
-    let confinement = Confinement::new(
-        levels,
-        profile,
-        place,
-        [null()?, null()?, null()?],
-        limits,
-        identity,
-    )?;
-    let questions = profile
-        .asking
-        .clone()
-        .filter(|_| levels.has(Layer::Egress))
-        .map(|asking| (asking, theirs));
-    let confinement = Confinement {
-        questions,
-        ..confinement
+    let streams = [null()?, null()?, null()?];
+    let restrictions = Restrictions::new(levels, profile, files, streams, limits, identity)?;
+    let restrictions = Restrictions {
+        supervisor: Some(theirs),
+        ..restrictions
     };
-    Ok((confinement, ours))
+    Ok((restrictions, ours))
 }
 
 /// How a child of [`in_child`] ended.
 struct Attempted {
     found: Found,
-    /// Whether its kernel has no W^X.
-    without_write_execute: bool,
+    /// What it applied before its attempt, when it was confined.
+    applied: Option<Applied>,
 }
 
-/// Forks, confines, makes an attempt. Questions of the child are received and dropped: nobody
-/// answers.
+/// Forks, confines, makes an attempt. The listener of the child's connections is received and
+/// dropped: nobody answers.
 fn in_child(
-    confined: Option<(Confinement, OwnedFd)>,
+    confined: Option<(Restrictions, OwnedFd)>,
     attempt: impl FnOnce() -> Result<(), Errno>,
 ) -> Result<Attempted, SandboxError> {
-    let (report, writer) = pipe2(OFlag::O_CLOEXEC).map_err(io::Error::from)?;
+    let (reported, writer) = pipe2(OFlag::O_CLOEXEC).map_err(io::Error::from)?;
     let pid = match sys::fork()? {
         sys::Forked::Parent(pid) => pid,
         sys::Forked::Child => try_and_end(
-            confined.map(|(confinement, _)| confinement),
+            confined.map(|(restrictions, _)| restrictions),
             attempt,
             &writer.into(),
         ),
     };
     drop(writer);
-    if let Some((confinement, questions)) = confined {
-        let asks = confinement.questions.is_some();
-        drop(confinement);
-        if asks {
-            let _ = receive(questions.as_fd(), 1); // and closed, so that a question fails instead of waiting
+    let is_confined = confined.is_some();
+    if let Some((restrictions, notified)) = confined {
+        let notifies = restrictions.notifying.is_some() && restrictions.levels.has(Layer::Egress);
+        drop(restrictions);
+        if notifies {
+            let _ = receive(notified.as_fd(), 1); // and closed, so that a connection fails instead of waiting
         }
     }
     let ended = sys::pidfd_open(pid)?;
@@ -488,48 +475,46 @@ fn in_child(
     }
     let status = waitpid(pid, None).map_err(io::Error::from)?;
     let mut record = Vec::new();
-    File::from(report).read_to_end(&mut record)?;
-    let without_write_execute = record.first() == Some(&WITHOUT_WRITE_EXECUTE);
-    let record = record
-        .strip_prefix(&[WITHOUT_WRITE_EXECUTE])
-        .unwrap_or(&record);
-    let errno =
-        |bytes: &[u8]| Errno::from_raw(bytes.try_into().map_or(libc::EIO, i32::from_ne_bytes));
+    File::from(reported).read_to_end(&mut record)?;
+    if let Reported::Failed(failure) = Reported::read(&record) {
+        return Err(failure.into());
+    }
+    let (applied, record) = match Reported::split(&record).filter(|_| is_confined) {
+        Some((applied, rest)) => (Some(applied), rest),
+        None => (None, record.as_slice()),
+    };
     let found = match (record, status) {
         _ if !in_time => Found::Hung,
-        ([FAILED, failure @ ..], _) => return Err(failure_of(failure).into()),
         ([ALLOWED], _) => Found::Allowed,
-        ([REFUSED, bytes @ ..], _) => Found::Refused(errno(bytes)),
+        ([REFUSED, bytes @ ..], _) => Found::Refused(Errno::from_raw(
+            bytes.try_into().map_or(libc::EIO, i32::from_ne_bytes),
+        )),
         (_, WaitStatus::Signaled(_, Signal::SIGSYS, _)) => Found::Killed,
         (_, WaitStatus::Signaled(_, signal, _)) => Found::Ended(128 + signal as i32),
         (_, WaitStatus::Exited(_, code)) => Found::Ended(code),
         _ => Found::Ended(-1),
     };
-    Ok(Attempted {
-        found,
-        without_write_execute,
-    })
+    Ok(Attempted { found, applied })
 }
 
 /// In the child.
 fn try_and_end(
-    confinement: Option<Confinement>,
+    restrictions: Option<Restrictions>,
     attempt: impl FnOnce() -> Result<(), Errno>,
-    mut report: &File,
+    mut to: &File,
 ) -> ! {
-    let with = |prefix: &[u8], errno: Errno| [prefix, &(errno as i32).to_ne_bytes()].concat();
-    let applied = confinement
-        .as_ref()
-        .map(|confinement| confine(confinement, report))
-        .transpose();
-    let record = match &applied {
-        Err(failure) => [&[FAILED], failure.bytes().as_slice()].concat(),
-        Ok(_) => match attempt() {
-            Ok(()) => vec![ALLOWED],
-            Err(errno) => with(&[REFUSED], errno),
-        },
+    if let Some(restrictions) = &restrictions {
+        let applied = confine(restrictions);
+        let reported = report(to, &applied);
+        if applied.is_err() || reported.is_err() {
+            sys::exit_now(125);
+        }
+    }
+    let record = match attempt() {
+        Ok(()) => vec![ALLOWED],
+        Err(errno) => [&[REFUSED], (errno as i32).to_ne_bytes().as_slice()].concat(),
     };
-    let _ = report.write_all(&record); // the parent sees how we ended
+    let _ = to.write_all(&record); // the parent sees how we ended
     sys::exit_now(0)
 }
 
