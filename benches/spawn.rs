@@ -46,12 +46,12 @@ use kube_airlock::{
     command::{Invocation, parse, split},
     egress::{Allowed, Pinned, pin},
     endpoint::Endpoint,
+    kubeconfig::Kubeconfig,
     policy::{Approved, Decision, Facts, Policy, PolicyFile, Target},
     sandbox::{
         Identity, Layer, Levels, Limits, Profiles, Program, Run, Sandbox, Slots, SpawnerLink,
         claim_users, fork_spawner,
     },
-    secret::SecretBytes,
     tool::Tool,
     workspace::Workspaces,
 };
@@ -289,14 +289,11 @@ impl Stand {
     async fn confined(&self) -> (Duration, Duration) {
         let (approved, pinned) = self.proofs().await;
         let began = Instant::now();
-        let workspace = self
-            .workspaces
-            .open(&SecretBytes::new(b"{}".to_vec()), None)
-            .unwrap();
+        let workspace = self.workspaces.open(&Kubeconfig::nowhere(), None).unwrap();
         let mut child = self
             .sandbox
             .start(
-                Run::Approved(Box::new(approved), Vec::new()),
+                Run::Approved(Box::new(approved), None),
                 &pinned,
                 workspace,
                 LIMITS,

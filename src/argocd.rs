@@ -11,7 +11,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use crate::{
     endpoint::{Endpoint, EndpointError},
-    kubeconfig::{authority, is_token},
+    kubeconfig::{CertificateAuthority, is_token},
     secret::SecretString,
 };
 
@@ -32,7 +32,31 @@ pub struct Carried {
 pub struct ArgocdAccess {
     endpoint: Endpoint,
     token: SecretString,
-    authority: Option<String>,
+    authority: Option<CertificateAuthority>,
+}
+
+/// What argocd reads from its environment, under the fixed names that it has there.
+///
+/// Only [`ArgocdAccess::variables`] makes one, so that no other name reaches a child's environment.
+///
+/// ```compile_fail,E0451
+/// let forged = kube_airlock::argocd::Variables { server: todo!(), token: todo!() };
+/// ```
+#[derive(Debug)]
+pub struct Variables {
+    server: String,
+    token: SecretString,
+}
+
+impl Variables {
+    /// Each name and its value.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("ARGOCD_SERVER", self.server.as_str()),
+            ("ARGOCD_AUTH_TOKEN", self.token.expose()),
+        ]
+        .into_iter()
+    }
 }
 
 /// Why there is none.
@@ -101,7 +125,7 @@ impl ArgocdAccess {
         let authority = carried
             .authority
             .as_deref()
-            .map(|data| authority(data, now))
+            .map(|data| CertificateAuthority::parse(data, now))
             .transpose()
             .map_err(|_| ArgocdError::Authority)?;
         Ok(Self {
@@ -116,20 +140,17 @@ impl ArgocdAccess {
         &self.endpoint
     }
 
-    /// The certificates that the server's is verified against, as PEM.
-    pub fn authority(&self) -> Option<&str> {
-        self.authority.as_deref()
+    /// The certificates that the server's is verified against; none: public authorities.
+    pub fn authority(&self) -> Option<&CertificateAuthority> {
+        self.authority.as_ref()
     }
 
     /// What argocd reads from its environment.
-    pub fn variables(&self) -> Vec<(&'static str, SecretString)> {
-        vec![
-            (
-                "ARGOCD_SERVER",
-                SecretString::new(self.endpoint.authority()),
-            ),
-            ("ARGOCD_AUTH_TOKEN", self.token.clone()),
-        ]
+    pub fn variables(&self) -> Variables {
+        Variables {
+            server: self.endpoint.authority(),
+            token: self.token.clone(),
+        }
     }
 
     /// Every text that may not be shown.
@@ -164,12 +185,12 @@ mod tests {
             ("[2001:db8::1]:443", "[2001:db8::1]:443"),
         ] {
             let access = parse(server, "abc.def.ghi").unwrap();
-            let [(name, value), (_, token)] = &access.variables()[..] else {
-                panic!("two variables")
-            };
             assert_eq!(
-                (*name, value.expose().as_str(), token.expose().as_str()),
-                ("ARGOCD_SERVER", read, "abc.def.ghi")
+                access.variables().iter().collect::<Vec<_>>(),
+                [
+                    ("ARGOCD_SERVER", read),
+                    ("ARGOCD_AUTH_TOKEN", "abc.def.ghi")
+                ]
             );
         }
     }

@@ -18,8 +18,6 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use crate::secret::SecretBytes;
-
 /// The most of one API server, in bytes: some eight hundred kinds of objects. The demo cluster has
 /// 90 in 60 KiB.
 const MOST_OF_ONE: usize = 512 << 10;
@@ -80,7 +78,7 @@ impl DiscoveryCache {
     pub fn of(
         &self,
         principal: &str,
-        kubeconfig: &SecretBytes,
+        kubeconfig: &[u8],
         authority: Option<&str>,
     ) -> Option<Discovery> {
         if self.0.lifetime.is_zero() {
@@ -89,7 +87,7 @@ impl DiscoveryCache {
         let mut hash = Sha256::new();
         for part in [
             principal.as_bytes(),
-            kubeconfig.expose(),
+            kubeconfig,
             authority.unwrap_or_default().as_bytes(),
         ] {
             hash.update((part.len() as u64).to_le_bytes());
@@ -206,13 +204,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(600);
 
     fn of(cache: &DiscoveryCache, principal: &str, kubeconfig: &str) -> Discovery {
-        cache
-            .of(
-                principal,
-                &SecretBytes::new(kubeconfig.as_bytes().to_vec()),
-                None,
-            )
-            .unwrap()
+        cache.of(principal, kubeconfig.as_bytes(), None).unwrap()
     }
 
     async fn learnt(cache: &DiscoveryCache, principal: &str, told: &[u8]) -> Vec<u8> {
@@ -231,10 +223,9 @@ mod tests {
             of(&cache, "on", "ea").found().is_empty(),
             "where one part ends is hashed too"
         );
-        let kubeconfig = SecretBytes::new(b"a".to_vec());
         assert!(
             cache
-                .of("one", &kubeconfig, Some("an authority"))
+                .of("one", b"a", Some("an authority"))
                 .unwrap()
                 .found()
                 .is_empty()
@@ -354,6 +345,6 @@ mod tests {
         }
         assert!(began.elapsed() >= Duration::from_millis(500));
         let off = DiscoveryCache::new(Duration::ZERO);
-        assert!(off.of("p", &SecretBytes::new(Vec::new()), None).is_none());
+        assert!(off.of("p", b"", None).is_none());
     }
 }

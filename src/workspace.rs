@@ -23,7 +23,7 @@ use nix::{
 };
 use tempfile::TempDir;
 
-use crate::secret::SecretBytes;
+use crate::kubeconfig::{CertificateAuthority, Rendered};
 
 /// Where the workspaces of one server are. Removed when it is dropped.
 #[derive(Debug)]
@@ -125,9 +125,22 @@ impl Workspaces {
     /// Makes one request's directory and writes its kubeconfig, and the certificates that a
     /// server's is verified against, where they are not in it.
     ///
+    /// What a caller sent is none:
+    ///
+    /// ```compile_fail,E0308
+    /// # use kube_airlock::{secret::SecretBytes, workspace::Workspaces};
+    /// fn forged(workspaces: &Workspaces, sent: &SecretBytes) {
+    ///     workspaces.open(sent, None);
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// When the file system is full or read-only.
-    pub fn open(&self, kubeconfig: &SecretBytes, authority: Option<&str>) -> io::Result<Workspace> {
+    pub fn open(
+        &self,
+        kubeconfig: &Rendered,
+        authority: Option<&CertificateAuthority>,
+    ) -> io::Result<Workspace> {
         let workspace = self.empty(authority.is_some())?;
         workspace.blank()?.fill(kubeconfig, authority)?;
         Ok(workspace)
@@ -313,13 +326,17 @@ impl Blank {
     ///
     /// # Errors
     /// When the file system is full, or there is no file for the certificates.
-    pub(crate) fn fill(self, kubeconfig: &SecretBytes, authority: Option<&str>) -> io::Result<()> {
+    pub(crate) fn fill(
+        self,
+        kubeconfig: &Rendered,
+        authority: Option<&CertificateAuthority>,
+    ) -> io::Result<()> {
         let write = |file: Option<File>, bytes: &[u8]| {
             file.ok_or(io::ErrorKind::NotFound)?.write_all(bytes)
         };
         write(self.kubeconfig, kubeconfig.expose())?;
         authority.map_or(Ok(()), |authority| {
-            write(self.authority, authority.as_bytes())
+            write(self.authority, authority.pem().as_bytes())
         })
     }
 }
@@ -432,14 +449,13 @@ mod tests {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
     use super::*;
+    use crate::kubeconfig::Kubeconfig;
 
     #[test]
     fn a_workspace_is_private_and_goes_with_its_request() {
         let base = tempfile::tempdir().unwrap();
         let workspaces = Workspaces::create(Some(base.path()), None).unwrap();
-        let workspace = workspaces
-            .open(&SecretBytes::new(b"{}".to_vec()), None)
-            .unwrap();
+        let workspace = workspaces.open(&Kubeconfig::nowhere(), None).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
         assert_eq!(
             (

@@ -133,8 +133,11 @@ impl Minify {
             &allowed,
         )
         .map_err(|refused| format!("{}\n  try: {}", refused.refusal, refused.refusal.hint()))?;
-        let value: serde_json::Value = serde_json::from_slice(kubeconfig.masked().expose())?;
-        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&value)?)?;
+        writeln!(
+            io::stdout(),
+            "{}",
+            serde_json::to_string_pretty(&kubeconfig.masked())?
+        )?;
         Ok(())
     }
 }

@@ -149,10 +149,7 @@ pub fn rejected_key(bytes: &[u8]) -> bool {
                 &String::from_utf8_lossy(accepted.render([203, 0, 113, 7].into()).expose()),
                 &[REJECTED],
             );
-            hides(
-                &String::from_utf8_lossy(accepted.masked().expose()),
-                &[REJECTED, CREDENTIAL],
-            );
+            hides(&accepted.masked().to_string(), &[REJECTED, CREDENTIAL]);
             true
         }
         Err(error) => {

@@ -13,18 +13,18 @@ use zeroize::Zeroizing;
 
 use super::{judge::not_yet, parts::Parts, request::Request};
 use crate::{
-    argocd::ArgocdAccess,
+    argocd::{ArgocdAccess, Variables},
     command::Invocation,
     egress::{Allowed, PROXY, Pinned, pin},
     endpoint::Endpoint,
     excerpt::Excerpt,
     identity::Caller,
-    kubeconfig::{Kubeconfig, Terms, decode},
+    kubeconfig::{CertificateAuthority, Kubeconfig, Rendered, Terms, decode},
     metrics,
     policy::{Approved, Target},
     refusal::Refusal,
     sandbox::ProfileName,
-    secret::{SecretBytes, SecretString},
+    secret::SecretString,
     tool::Tool,
 };
 
@@ -37,11 +37,11 @@ pub(super) enum Access {
 
 /// What the child of a request gets of it.
 pub(super) struct Handed {
-    pub(super) kubeconfig: SecretBytes,
-    /// PEM certificates for the child's own file.
-    pub(super) authority: Option<String>,
+    pub(super) kubeconfig: Rendered,
+    /// For the child's own file.
+    pub(super) authority: Option<CertificateAuthority>,
     /// What the tool reads from its environment.
-    pub(super) variables: Vec<(&'static str, SecretString)>,
+    pub(super) variables: Option<Variables>,
 }
 
 impl Access {
@@ -79,7 +79,7 @@ impl Access {
         let nothing = || Handed {
             kubeconfig: Kubeconfig::nowhere(),
             authority: None,
-            variables: Vec::new(),
+            variables: None,
         };
         match (self, address) {
             (Self::Kubernetes(kubeconfig), Some(_)) if by_proxy => Handed {
@@ -91,8 +91,8 @@ impl Access {
                 ..nothing()
             },
             (Self::Argocd(argocd), Some(_)) => Handed {
-                authority: argocd.authority().map(str::to_owned),
-                variables: argocd.variables(),
+                authority: argocd.authority().cloned(),
+                variables: Some(argocd.variables()),
                 ..nothing()
             },
             (Self::Nothing, _) | (_, None) => nothing(),

@@ -7,6 +7,7 @@ use super::{access::Handed, admission::Place, parts::Parts};
 use crate::{
     discovery::Discovery,
     egress::Pinned,
+    kubeconfig::CertificateAuthority,
     metrics,
     policy::Approved,
     refusal::Refusal,
@@ -52,13 +53,18 @@ impl Cleared {
             authority,
             variables,
         } = handed;
-        let authority = authority.as_deref();
+        let authority = authority.as_ref();
         let tool = approved.invocation().tool();
         let mut run = Run::Approved(Box::new(approved), variables);
         if let Some(warm) = parts.warm.take(tool, run.profile()) {
             let discovery = warm
                 .discovers()
-                .then(|| parts.discovery.of(principal, &kubeconfig, authority))
+                .then(|| {
+                    let authority = authority.map(CertificateAuthority::pem);
+                    parts
+                        .discovery
+                        .of(principal, kubeconfig.expose(), authority)
+                })
                 .flatten();
             let found = discovery.as_ref().map(Discovery::found);
             match warm

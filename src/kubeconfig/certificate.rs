@@ -92,13 +92,34 @@ impl Certificates {
     }
 }
 
-/// Reads base64 of the PEM certificates of an authority, one of which has to be valid `now`; gives
-/// them as PEM.
+/// PEM certificates that a server's is verified against, written again from what was understood.
 ///
-/// # Errors
-/// When they are no certificates, or none of them is valid any more.
-pub fn authority(data: &str, now: SystemTime) -> Result<String, KubeconfigError> {
-    Ok(certificates(data, 1, "certificate-authority-data", now)?.pem())
+/// Only [`CertificateAuthority::parse`] makes one.
+///
+/// ```compile_fail,E0451
+/// let forged = kube_airlock::kubeconfig::CertificateAuthority { pem: todo!() };
+/// ```
+#[derive(Clone, Debug)]
+pub struct CertificateAuthority {
+    pem: String,
+}
+
+impl CertificateAuthority {
+    /// Reads base64 of PEM certificates, one of which has to be valid `now`.
+    ///
+    /// # Errors
+    /// When they are no certificates, or none of them is valid any more.
+    pub fn parse(data: &str, now: SystemTime) -> Result<Self, KubeconfigError> {
+        let certificates = certificates(data, 1, "certificate-authority-data", now)?;
+        Ok(Self {
+            pem: certificates.pem(),
+        })
+    }
+
+    /// The content of the file that the child reads.
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
 }
 
 /// Reads base64 of one PEM private key, which has to be that of the certificate.

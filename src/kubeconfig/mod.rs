@@ -23,7 +23,8 @@ mod tests;
 
 pub use base64::decode;
 pub use canonical::Kubeconfig;
-pub use certificate::authority;
+pub use certificate::CertificateAuthority;
 pub use credential::is_token;
 pub use error::KubeconfigError;
+pub use render::Rendered;
 pub use terms::{Impersonation, Terms, TokenSource};

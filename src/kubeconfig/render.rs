@@ -10,61 +10,126 @@ use crate::{
     secret::{SecretBytes, SecretString},
 };
 
+/// A kubeconfig that this server wrote from what it understood: the only one that a child reads.
+///
+/// Only [`Kubeconfig`] makes one, in this file. Bytes of a caller's are another type, and no
+/// workspace takes them.
+///
+/// ```compile_fail,E0451
+/// let forged = kube_airlock::kubeconfig::Rendered { bytes: todo!() };
+/// ```
+#[derive(Debug)]
+pub struct Rendered {
+    bytes: SecretBytes,
+}
+
+impl Rendered {
+    /// The file's content, as JSON. Named as [`SecretBytes::expose`] is, for the same search.
+    pub fn expose(&self) -> &[u8] {
+        self.bytes.expose()
+    }
+
+    fn new(file: &Document<'_>) -> Self {
+        // Counted first, so that growing leaves no copy of a secret behind.
+        let mut length = Length(0);
+        let counted = serde_json::to_writer(&mut length, file);
+        let mut bytes = Vec::with_capacity(length.0);
+        if counted
+            .and_then(|()| serde_json::to_writer(&mut bytes, file))
+            .is_err()
+        {
+            bytes.clear(); // texts and arrays always serialise; an empty file would be refused by the tool
+        }
+        Self {
+            bytes: SecretBytes::new(bytes),
+        }
+    }
+}
+
 impl Kubeconfig {
-    /// The file for the child, as JSON.
+    /// The file for the child.
     ///
-    /// A server that the child will ask for by name is left as it is. One that it dials by itself
-    /// is replaced by `address`, so that it resolves no name; the certificate is still verified
-    /// against the name that the caller gave.
-    pub fn render(&self, address: IpAddr) -> SecretBytes {
+    /// A server that the child requests by name from its proxy is left as it is. One that it dials
+    /// by itself is replaced by `address`, so that it resolves no name; the certificate is still
+    /// verified against the name that the caller gave.
+    pub fn render(&self, address: IpAddr) -> Rendered {
         let given = self.cluster().tls_server_name.as_deref();
         if !self.endpoint().bypasses_proxies() {
-            return self.written(&self.endpoint().to_string(), given, None, |secret| {
-                secret.expose()
-            });
+            let server = self.endpoint().to_string();
+            return self.rendered(&server, given, None);
         }
         let of_host = match self.endpoint().host() {
             EndpointHost::Name(name) => Some(name.as_str()),
             EndpointHost::Address(_) => None,
         };
-        self.written(
-            &self.endpoint().url_at(address),
-            given.or(of_host),
-            None,
-            |secret| secret.expose(),
-        )
+        let (server, name) = (self.endpoint().url_at(address), given.or(of_host));
+        self.rendered(&server, name, None)
     }
 
-    /// The file for a child that asks `proxy` about this server, wherever that is.
-    pub fn render_with_proxy(&self, proxy: &str) -> SecretBytes {
-        // client-go opens a connection per client then, so only where Go would ask no proxy by
+    /// The file for a child that names this server to `proxy`, wherever it is.
+    pub fn render_with_proxy(&self, proxy: &str) -> Rendered {
+        // client-go opens a connection per client then, so only where Go would use no proxy by
         // itself.
         let proxy = self.endpoint().bypasses_proxies().then_some(proxy);
-        self.written(
+        self.rendered(
             &self.endpoint().to_string(),
             self.cluster().tls_server_name.as_deref(),
             proxy,
-            |secret| secret.expose(),
         )
     }
 
     /// The file as a person may see it: what was understood, the secrets left out.
-    pub fn masked(&self) -> SecretBytes {
+    pub fn masked(&self) -> serde_json::Value {
         self.written(
             &self.endpoint().to_string(),
             self.cluster().tls_server_name.as_deref(),
             None,
             |_| MASK,
+            // Texts and arrays always serialise.
+            |file| serde_json::to_value(file).unwrap_or_default(),
         )
     }
 
-    fn written<'a>(
-        &'a self,
-        server: &'a str,
-        tls_server_name: Option<&'a str>,
-        proxy_url: Option<&'a str>,
+    /// A file that leads nowhere, for a command that contacts nobody: without any, client-go falls
+    /// back to the credentials of the pod that it runs in.
+    pub fn nowhere() -> Rendered {
+        Rendered::new(&Document::new(
+            RenderedCluster {
+                server: "https://nowhere.invalid",
+                ..RenderedCluster::default()
+            },
+            RenderedUser {
+                token: Some("none"),
+                ..RenderedUser::default()
+            },
+            "default",
+        ))
+    }
+
+    fn rendered(
+        &self,
+        server: &str,
+        tls_server_name: Option<&str>,
+        proxy_url: Option<&str>,
+    ) -> Rendered {
+        self.written(
+            server,
+            tls_server_name,
+            proxy_url,
+            |secret| secret.expose(),
+            Rendered::new,
+        )
+    }
+
+    /// Makes the file for `server`, each secret as `shown` has it, and gives it to `form`.
+    fn written<T>(
+        &self,
+        server: &str,
+        tls_server_name: Option<&str>,
+        proxy_url: Option<&str>,
         shown: fn(&SecretString) -> &str,
-    ) -> SecretBytes {
+        form: fn(&Document<'_>) -> T,
+    ) -> T {
         let Credential {
             token,
             client_certificate,
@@ -87,15 +152,15 @@ impl Kubeconfig {
         let certificate = client_certificate
             .as_ref()
             .map(|(certificate, _)| certificate.data());
-        written(
-            &RenderedCluster {
+        form(&Document::new(
+            RenderedCluster {
                 server,
                 tls_server_name,
                 certificate_authority_data: authority.as_deref(),
                 insecure_skip_tls_verify: insecure.then_some(true),
                 proxy_url,
             },
-            &RenderedUser {
+            RenderedUser {
                 token: token.as_ref().map(shown).or(operators),
                 client_certificate_data: certificate.as_deref(),
                 client_key_data: client_certificate.as_ref().map(|(_, key)| shown(key)),
@@ -108,24 +173,7 @@ impl Kubeconfig {
                     .unwrap_or_default(),
             },
             self.namespace(),
-        )
-    }
-
-    /// A file that resolves to nowhere, for a command that contacts nobody: without any, client-go
-    /// falls back to the credentials of the pod that it runs in.
-    pub fn nowhere() -> SecretBytes {
-        let cluster = RenderedCluster {
-            server: "https://nowhere.invalid",
-            ..RenderedCluster::default()
-        };
-        written(
-            &cluster,
-            &RenderedUser {
-                token: Some("none"),
-                ..RenderedUser::default()
-            },
-            "default",
-        )
+        ))
     }
 }
 
@@ -167,7 +215,7 @@ struct RenderedUser<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Rendered<'a> {
+struct Document<'a> {
     #[serde(rename = "apiVersion")]
     api_version: &'a str,
     kind: &'a str,
@@ -180,13 +228,13 @@ struct Rendered<'a> {
 #[derive(Serialize)]
 struct NamedCluster<'a> {
     name: &'static str,
-    cluster: &'a RenderedCluster<'a>,
+    cluster: RenderedCluster<'a>,
 }
 
 #[derive(Serialize)]
 struct NamedUser<'a> {
     name: &'static str,
-    user: &'a RenderedUser<'a>,
+    user: RenderedUser<'a>,
 }
 
 #[derive(Serialize)]
@@ -202,36 +250,27 @@ struct RenderedContext<'a> {
     namespace: &'a str,
 }
 
-fn written(cluster: &RenderedCluster<'_>, user: &RenderedUser<'_>, namespace: &str) -> SecretBytes {
-    let file = Rendered {
-        api_version: "v1",
-        kind: "Config",
-        clusters: [NamedCluster {
-            name: "cluster",
-            cluster,
-        }],
-        users: [NamedUser { name: "user", user }],
-        contexts: [NamedContext {
-            name: "context",
-            context: RenderedContext {
-                cluster: "cluster",
-                user: "user",
-                namespace,
-            },
-        }],
-        current_context: "context",
-    };
-    // Counted first, so that growing leaves no copy of a secret behind.
-    let mut length = Length(0);
-    let counted = serde_json::to_writer(&mut length, &file);
-    let mut bytes = Vec::with_capacity(length.0);
-    if counted
-        .and_then(|()| serde_json::to_writer(&mut bytes, &file))
-        .is_err()
-    {
-        bytes.clear(); // texts and arrays always serialise; an empty file would be refused by the tool
+impl<'a> Document<'a> {
+    fn new(cluster: RenderedCluster<'a>, user: RenderedUser<'a>, namespace: &'a str) -> Self {
+        Self {
+            api_version: "v1",
+            kind: "Config",
+            clusters: [NamedCluster {
+                name: "cluster",
+                cluster,
+            }],
+            users: [NamedUser { name: "user", user }],
+            contexts: [NamedContext {
+                name: "context",
+                context: RenderedContext {
+                    cluster: "cluster",
+                    user: "user",
+                    namespace,
+                },
+            }],
+            current_context: "context",
+        }
     }
-    SecretBytes::new(bytes)
 }
 
 /// Counts what is written to it.

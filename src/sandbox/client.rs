@@ -106,7 +106,7 @@ impl Sandbox {
             argv: invocation.argv(),
             variables: of_request(
                 &workspace.authority(),
-                run.credentials(),
+                run.variables(),
                 workspace.has_authority(),
             ),
             profile: run.profile(),

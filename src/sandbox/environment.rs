@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{child::WARM, message::Limits, profile::Profile};
-use crate::{command::FilterProgram, secret::SecretString, tool::Tool, workspace::Workspace};
+use crate::{argocd::Variables, command::FilterProgram, tool::Tool, workspace::Workspace};
 
 /// `NAME=value` for each variable that a tool has before it has a request. Nothing of ours is
 /// inherited.
@@ -61,12 +61,13 @@ pub(super) fn environment(
 /// What a request adds to them.
 pub(super) fn of_request(
     authority: &Path,
-    credentials: &[(&'static str, SecretString)],
+    variables: Option<&Variables>,
     has_authority: bool,
 ) -> Vec<String> {
-    let mut variables: Vec<String> = credentials
-        .iter()
-        .map(|(name, value)| format!("{name}={}", value.expose()))
+    let mut variables: Vec<String> = variables
+        .into_iter()
+        .flat_map(Variables::iter)
+        .map(|(name, value)| format!("{name}={value}"))
         .collect();
     if has_authority {
         // Go verifies servers against this file instead of the host's authorities.

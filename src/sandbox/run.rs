@@ -3,7 +3,7 @@
 use std::{borrow::Cow, os::fd::OwnedFd};
 
 use super::profile::ProfileName;
-use crate::{command::Invocation, policy::Approved, secret::SecretString, tool::Tool};
+use crate::{argocd::Variables, command::Invocation, policy::Approved, tool::Tool};
 
 /// What may be started: what a policy approved, or the server's own question for a tool's version.
 ///
@@ -22,7 +22,7 @@ use crate::{command::Invocation, policy::Approved, secret::SecretString, tool::T
 #[derive(Debug)]
 pub enum Run {
     /// A caller's command, and what its tool reads from its environment.
-    Approved(Box<Approved>, Vec<(&'static str, SecretString)>),
+    Approved(Box<Approved>, Option<Variables>),
     /// `TOOL version`, for the inventory.
     VersionProbe(Tool),
 }
@@ -40,10 +40,10 @@ impl Run {
         ProfileName::of(&self.invocation())
     }
 
-    pub(super) fn credentials(&self) -> &[(&'static str, SecretString)] {
+    pub(super) fn variables(&self) -> Option<&Variables> {
         match self {
-            Self::Approved(_, credentials) => credentials,
-            Self::VersionProbe(_) => &[],
+            Self::Approved(_, variables) => variables.as_ref(),
+            Self::VersionProbe(_) => None,
         }
     }
 }

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     egress::Pinned,
-    secret::SecretBytes,
+    kubeconfig::{CertificateAuthority, Rendered},
     tool::Tool,
     workspace::{Blank, Workspace},
 };
@@ -177,8 +177,8 @@ impl Warm {
         self,
         run: Run,
         pinned: &Pinned,
-        kubeconfig: &SecretBytes,
-        authority: Option<&str>,
+        kubeconfig: &Rendered,
+        authority: Option<&CertificateAuthority>,
         limits: Limits,
         found: Option<&[u8]>,
     ) -> Result<(Child, UnixStream), NotTaken> {
@@ -218,7 +218,7 @@ impl Warm {
     fn message(
         &self,
         run: &Run,
-        authority: Option<&str>,
+        authority: Option<&CertificateAuthority>,
         limits: Limits,
         found: Option<&[u8]>,
     ) -> io::Result<Zeroizing<Vec<u8>>> {
@@ -230,7 +230,7 @@ impl Warm {
         {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let variables = of_request(&self.authority, run.credentials(), authority.is_some());
+        let variables = of_request(&self.authority, run.variables(), authority.is_some());
         message(limits, &invocation.argv(), &variables, found)
     }
 }

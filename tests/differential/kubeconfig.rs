@@ -535,7 +535,7 @@ impl Tally {
 struct Accepted {
     kubeconfig: Arc<Kubeconfig>,
     address: IpAddr,
-    masked: SecretBytes,
+    masked: serde_json::Value,
 }
 
 fn accepted(sample: &Sample) -> Option<Accepted> {
@@ -614,7 +614,7 @@ impl Accepted {
                 &sample.context,
             ),
             question(self.kubeconfig.render(self.address).expose(), &None),
-            question(self.masked.expose(), &None),
+            question(self.masked.to_string().as_bytes(), &None),
         ]
     }
 }

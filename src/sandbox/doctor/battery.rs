@@ -49,7 +49,7 @@ use crate::sandbox::{
     sys,
 };
 use crate::{
-    secret::SecretBytes,
+    kubeconfig::Kubeconfig,
     workspace::{Workspace, Workspaces},
 };
 
@@ -113,8 +113,6 @@ impl Drop for Sibling {
     }
 }
 
-/// A kubeconfig that holds nothing.
-const KUBECONFIG: &[u8] = b"{}";
 /// The longest that a probe may take, in milliseconds.
 const PATIENCE: u16 = 5000;
 
@@ -128,9 +126,9 @@ impl Battery {
         identity: Option<Identity>,
         limits: Limits,
     ) -> io::Result<Self> {
-        let mut workspace = workspaces.open(&SecretBytes::new(KUBECONFIG.to_vec()), None)?;
+        let mut workspace = workspaces.open(&Kubeconfig::nowhere(), None)?;
         workspace.make_scratch()?;
-        let other = workspaces.open(&SecretBytes::new(KUBECONFIG.to_vec()), None)?;
+        let other = workspaces.open(&Kubeconfig::nowhere(), None)?;
         if let Some(identity) = identity {
             for place in [&workspace, &other] {
                 let own = [
@@ -290,7 +288,7 @@ impl Battery {
         self.scene.reset();
         fs::set_permissions(self.workspace.path(), fs::Permissions::from_mode(0o700))?;
         let (kubeconfig, home) = (self.workspace.kubeconfig(), self.workspace.home());
-        fs::write(&kubeconfig, KUBECONFIG)?;
+        fs::write(&kubeconfig, Kubeconfig::nowhere().expose())?;
         fs::set_permissions(&kubeconfig, fs::Permissions::from_mode(0o600))?;
         if !home.exists() {
             fs::create_dir(&home)?;
