@@ -22,6 +22,7 @@ use sha2::{Digest, Sha256};
 use tokio::{sync::watch, time::timeout};
 
 use crate::{
+    advice::Advice,
     catalogue::Catalogue,
     command::FilterProgram,
     egress::Pinned,
@@ -83,30 +84,30 @@ impl Availability {
     }
 
     /// The reason and the remedy, for a call that is refused; `None` when calls run.
-    pub fn refusal(&self, tool: Tool) -> Option<(String, String)> {
-        let told = |reason: String, hint: &str| Some((reason, hint.to_owned()));
+    pub fn refusal(&self, tool: Tool) -> Option<Advice> {
+        let refused = |reason: String, hint: &str| Some(Advice::new(reason, hint));
         match self {
             Self::Available { .. } => None,
-            Self::Building => told(
+            Self::Building => refused(
                 format!("{tool} is still being built"),
                 "ask again in a few minutes; /tools/status shows the state",
             ),
-            Self::Checking => told(format!("{tool} is being checked"), "ask again in a second"),
-            Self::Missing => told(
+            Self::Checking => refused(format!("{tool} is being checked"), "ask again in a second"),
+            Self::Missing => refused(
                 format!("{tool} is not installed here"),
                 "the operator runs `tools/build` or names a binary with `[tools.<name>] path`",
             ),
-            Self::NoCatalogue { version } => told(
+            Self::NoCatalogue { version } => refused(
                 format!(
                     "{tool} {version} is not enabled: this server has no catalogue of that version"
                 ),
                 "kubectl is enabled; /tools/status shows the state of each tool",
             ),
-            Self::Unknown { reason } => told(
+            Self::Unknown { reason } => refused(
                 format!("{tool} could not be asked for its version: {reason}"),
                 "the server goes on asking; call again in a few seconds",
             ),
-            Self::Refused { reason } => told(
+            Self::Refused { reason } => refused(
                 format!("{tool} may not be used: {reason}"),
                 "the operator sees the reason in /tools/status",
             ),
@@ -138,26 +139,26 @@ pub enum FilterAvailability {
 
 impl FilterAvailability {
     /// The reason and the remedy, for a call that is refused; `None` when calls run.
-    pub fn refusal(&self, program: FilterProgram, filter: &str) -> Option<(String, String)> {
+    pub fn refusal(&self, program: FilterProgram, filter: &str) -> Option<Advice> {
         let file = program.as_str();
-        let told = |reason: String, hint: String| Some((reason, hint));
+        let refused = |reason: String, hint: String| Some(Advice { reason, hint });
         match self {
             Self::Available { .. } => None,
-            Self::Building => told(
+            Self::Building => refused(
                 format!("`{filter}` is still being built"),
                 "ask again in a minute; /tools/status shows the state".into(),
             ),
-            Self::Checking => told(
+            Self::Checking => refused(
                 format!("`{filter}` is being checked"),
                 "ask again in a second".into(),
             ),
-            Self::Missing => told(
+            Self::Missing => refused(
                 format!("the filter `{filter}` is not installed here"),
                 format!(
                     "send the command alone; the operator runs `tools/build {file}`, or puts the program at `filters/{file}` beside the tools"
                 ),
             ),
-            Self::Refused { reason } => told(
+            Self::Refused { reason } => refused(
                 format!("the filter `{filter}` may not be used: {reason}"),
                 "the operator sees the reason in /tools/status".into(),
             ),
@@ -254,7 +255,7 @@ impl Inventory {
                     if before.as_ref() != Some(&found) {
                         let state = found
                             .refusal(program, program.as_str())
-                            .map_or_else(|| "available".to_owned(), |(reason, _)| reason);
+                            .map_or_else(|| "available".to_owned(), |refused| refused.reason);
                         tracing::info!(filter = program.as_str(), state, "filter");
                     }
                 }
@@ -280,7 +281,7 @@ impl Inventory {
         if before.as_ref() != Some(&found) {
             let state = found
                 .refusal(tool)
-                .map_or_else(|| "available".to_owned(), |(reason, _)| reason);
+                .map_or_else(|| "available".to_owned(), |refused| refused.reason);
             tracing::info!(%tool, state, "tool");
         }
     }

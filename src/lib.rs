@@ -3,6 +3,7 @@
 //! The rooms, in the order a request travels through them. A room uses only rooms above it
 //! (`tests/rooms.rs` holds that); `docs/design.md` says what each takes, gives and may not do.
 
+pub mod advice;
 pub mod excerpt;
 pub mod glob;
 pub mod memory;

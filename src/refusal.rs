@@ -10,6 +10,7 @@ use std::{io, time::Duration};
 use serde::Serialize;
 
 use crate::{
+    advice::Advice,
     argocd::ArgocdError,
     command::{CommandError, FilterError, WordsError},
     egress::EgressError,
@@ -100,10 +101,10 @@ pub enum Refusal {
     #[error(transparent)]
     Command(#[from] CommandError),
     /// Allowed once a person has said so, and nobody can be asked yet.
-    #[error("{}, and this server cannot ask anybody yet", .0.reason)]
+    #[error("{}, and this server cannot ask anybody yet", .0.advice.reason)]
     Unconfirmed(Denied),
     /// Denied by the policy.
-    #[error("{}", .0.reason)]
+    #[error("{}", .0.advice.reason)]
     Denied(Denied),
     /// The server may not be reached.
     #[error(transparent)]
@@ -141,13 +142,8 @@ pub enum Refusal {
     #[error(transparent)]
     Unidentified(#[from] Unidentified),
     /// The request is malformed.
-    #[error("{reason}")]
-    Request {
-        /// What is wrong.
-        reason: String,
-        /// What to do.
-        hint: String,
-    },
+    #[error("{}", .0.reason)]
+    Request(Advice),
     /// The request is too large.
     #[error("the request is larger than {limit} bytes")]
     RequestTooLarge {
@@ -184,13 +180,8 @@ pub enum Refusal {
     #[error("there are too many connections")]
     TooManyConnections,
     /// The tool is not available.
-    #[error("{reason}")]
-    Tool {
-        /// Why not.
-        reason: String,
-        /// What to do.
-        hint: String,
-    },
+    #[error("{}", .0.reason)]
+    Tool(Advice),
     /// No such call.
     #[error("no call of yours of that name is under way")]
     UnknownCall,
@@ -226,13 +217,13 @@ impl Refusal {
             | Self::TooMuchAtOnce => Code::Overloaded,
             Self::RateLimited { .. } => Code::RateLimited,
             Self::Unidentified(_) => Code::Unauthenticated,
-            Self::Argocd(_) | Self::Request { .. } => Code::InvalidRequest,
+            Self::Argocd(_) | Self::Request(_) => Code::InvalidRequest,
             Self::RequestTooLarge { .. } => Code::RequestTooLarge,
             Self::Sandbox(_) => Code::SandboxUnavailable,
             Self::Timeout { .. } | Self::TooMuchOutput { .. } | Self::TooManyLines { .. } => {
                 Code::Timeout
             }
-            Self::Tool { .. } => Code::ToolUnavailable,
+            Self::Tool(_) => Code::ToolUnavailable,
             Self::UnknownCall => Code::UnknownCall,
             Self::UnknownTool(_) => Code::UnknownTool,
             Self::Fault { .. } => Code::Internal,
@@ -255,7 +246,7 @@ impl Refusal {
             Self::Argocd(error) => error.help().into(),
             Self::Cancelled => "call again if the answer is still wanted".into(),
             Self::Command(error) => error.help(),
-            Self::Denied(denied) | Self::Unconfirmed(denied) => denied.hint.clone(),
+            Self::Denied(denied) | Self::Unconfirmed(denied) => denied.advice.hint.clone(),
             Self::Egress(error) => error.help(),
             Self::Filter(error) => error.help(),
             Self::Fault { .. } | Self::Sandbox(_) => {
@@ -267,7 +258,7 @@ impl Refusal {
             Self::OverloadedByCaller { .. } => "wait for one of them to end".into(),
             Self::RateLimited { .. } => "wait as long as the header Retry-After says".into(),
             Self::Unidentified(_) => "send `Authorization: Bearer TOKEN`; the operator gives out tokens (`kube-airlock token new`)".into(),
-            Self::Request { hint, .. } | Self::Tool { hint, .. } => hint.clone(),
+            Self::Request(advice) | Self::Tool(advice) => advice.hint.clone(),
             Self::RequestTooLarge { .. } => "send one command and one kubeconfig of one context".into(),
             Self::Timeout { .. } => "ask for less (-l, --field-selector, --tail), or give a longer `timeout`".into(),
             Self::TooManyLines { .. } => "this is what may be had at once; ask again for newer lines (--since, --since-time)".into(),
@@ -288,7 +279,7 @@ impl Refusal {
             | Self::TooManyConnections
             | Self::TooMuchAtOnce => Some(1),
             Self::RateLimited { after } => Some(after.as_secs() + 1),
-            Self::Tool { .. } => Some(30),
+            Self::Tool(_) => Some(30),
             _ => None,
         }
     }

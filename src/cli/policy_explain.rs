@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::policy_check::underlined;
 
 use crate::{
+    advice::Advice,
     catalogue::Catalogue,
     command::{Filter, Invocation, parse, split_stages},
     config::read_policies,
@@ -242,9 +243,11 @@ impl Explainer {
         command: &str,
         tool: Option<Tool>,
     ) -> Result<(Invocation, Vec<Filter>), Refusal> {
-        let wrong = |reason: &str| Refusal::Request {
-            reason: reason.to_owned(),
-            hint: "begin with the tool's name, or give --tool".into(),
+        let wrong = |reason: &str| {
+            Refusal::Request(Advice {
+                reason: reason.to_owned(),
+                hint: "begin with the tool's name, or give --tool".into(),
+            })
         };
         let tool =
             tool.ok_or_else(|| wrong("the command does not begin with the name of a tool"))?;

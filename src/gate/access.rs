@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::{judge::not_yet, parts::Parts, request::Request};
 use crate::{
+    advice::Advice,
     argocd::{ArgocdAccess, Variables},
     command::Invocation,
     egress::{Allowed, PROXY, Pinned, pin},
@@ -115,12 +116,7 @@ impl Access {
         if invocation.is_offline() || not_yet(invocation).is_some() {
             return Ok(Self::Nothing);
         }
-        let wrong = |reason: &str, hint: &str| {
-            Err(Refusal::Request {
-                reason: reason.into(),
-                hint: hint.into(),
-            })
-        };
+        let wrong = |reason: &str, hint: &str| Err(Refusal::Request(Advice::new(reason, hint)));
         if request.tool != Tool::Argocd {
             if !request.stray_fields.is_empty() {
                 return wrong(
@@ -190,21 +186,23 @@ fn named_cluster(
     parts: &Parts,
 ) -> Result<Arc<Kubeconfig>, Refusal> {
     if request.kubeconfig.text().is_some() || request.context.is_some() {
-        return Err(Refusal::Request {
+        return Err(Refusal::Request(Advice {
             reason: "the request names a cluster and brings a kubeconfig or a context too".into(),
             hint: "give `cluster`, or `kubeconfig` and `context`".into(),
-        });
+        }));
     }
     let usable = usable_clusters(parts, caller);
     let is_usable = usable.iter().any(|known| known == name);
     let cluster = parts.clusters.get(name).filter(|_| is_usable);
-    cluster.ok_or_else(|| Refusal::Request {
-        reason: format!("there is no cluster {} for this caller", Excerpt::new(name)),
-        hint: if usable.is_empty() {
-            "send a kubeconfig; this server names no clusters for this caller".to_owned()
-        } else {
-            format!("clusters of this server: {}", usable.join(", "))
-        },
+    cluster.ok_or_else(|| {
+        Refusal::Request(Advice {
+            reason: format!("there is no cluster {} for this caller", Excerpt::new(name)),
+            hint: if usable.is_empty() {
+                "send a kubeconfig; this server names no clusters for this caller".to_owned()
+            } else {
+                format!("clusters of this server: {}", usable.join(", "))
+            },
+        })
     })
 }
 

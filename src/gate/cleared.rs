@@ -5,6 +5,7 @@
 
 use super::{access::Handed, admission::Place, parts::Parts};
 use crate::{
+    advice::Advice,
     discovery::Discovery,
     egress::Pinned,
     kubeconfig::CertificateAuthority,
@@ -116,13 +117,13 @@ fn not_started(error: SandboxError) -> Refusal {
     };
     metrics::sandbox_failure(part);
     match error {
-        SandboxError::NoHelper => Refusal::Tool {
+        SandboxError::NoHelper => Refusal::Tool(Advice {
             reason:
                 "this command runs the helper `diff`, which is not beside the tools of this server"
                     .into(),
             hint: "an operator puts it there: `tools/build diff`, or the image as it is built"
                 .into(),
-        },
+        }),
         error => error.into(),
     }
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::{parts::Bounds, request::Request};
-use crate::{excerpt::Excerpt, policy::Approved, refusal::Refusal, unit::go_duration};
+use crate::{
+    advice::Advice, excerpt::Excerpt, policy::Approved, refusal::Refusal, unit::go_duration,
+};
 
 /// A deadline that no rule has bounded yet.
 #[derive(Clone, Copy)]
@@ -31,13 +33,13 @@ impl Requested {
             Some(_) => "out of range",
             None => "not a duration",
         };
-        Err(Refusal::Request {
+        Err(Refusal::Request(Advice {
             reason: format!("the timeout {} is {problem}", Excerpt::new(text)),
             hint: format!(
                 "give a duration like 30s, at most {}",
                 humantime::format_duration(longest)
             ),
-        })
+        }))
     }
 
     /// Returns the deadline under the bound of the rules that allow the command.
@@ -47,7 +49,7 @@ impl Requested {
     pub(super) fn under(self, approved: &Approved) -> Result<Duration, Refusal> {
         let longest = approved.bounds().timeout.unwrap_or(Duration::MAX);
         match self {
-            Self::ByCaller(timeout) if timeout > longest => Err(Refusal::Request {
+            Self::ByCaller(timeout) if timeout > longest => Err(Refusal::Request(Advice {
                 reason: format!(
                     "the timeout is longer than the rule {} allows",
                     approved.rule()
@@ -56,7 +58,7 @@ impl Requested {
                     "give at most {}, or leave it out",
                     humantime::format_duration(longest)
                 ),
-            }),
+            })),
             Self::ByCaller(timeout) | Self::ByDefault(timeout) => Ok(timeout.min(longest)),
         }
     }

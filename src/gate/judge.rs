@@ -5,6 +5,7 @@
 
 use super::{journal::Journal, request::Request};
 use crate::{
+    advice::Advice,
     command::{Filter, Invocation, Stages as CommandStages, parse, split_stages},
     inventory::Inventory,
     metrics::Step,
@@ -22,10 +23,9 @@ pub(super) fn read(
     inventory: &Inventory,
     journal: &mut Journal<'_>,
 ) -> Result<(Invocation, Vec<Filter>), Refusal> {
-    let catalogue = inventory.catalogue(request.tool).map_err(|state| {
-        let (reason, hint) = state.refusal(request.tool).unwrap_or_default();
-        Refusal::Tool { reason, hint }
-    })?;
+    let catalogue = inventory
+        .catalogue(request.tool)
+        .map_err(|state| Refusal::Tool(state.refusal(request.tool).unwrap_or_default()))?;
     let (invocation, filters) = journal.timed(Step::Parse, || {
         let CommandStages { command, filters } = split_stages(request.tool, &request.command)?;
         let invocation = parse(catalogue, command, request.namespace.as_deref())?;
@@ -49,7 +49,7 @@ pub(super) fn can_run(
     let missing = |filter: &Filter| {
         let state = inventory.filter(filter.program());
         let refusal = state.refusal(filter.program(), filter.name());
-        refusal.map(|(reason, hint)| Refusal::Tool { reason, hint })
+        refusal.map(Refusal::Tool)
     };
     let refusal = not_yet(approved.invocation()).or_else(|| filters.iter().find_map(missing));
     refusal.map_or(Ok(()), Err)
@@ -80,8 +80,5 @@ pub(super) fn not_yet(invocation: &Invocation) -> Option<Refusal> {
         }
         _ => return None,
     };
-    Some(Refusal::Tool {
-        reason: reason.into(),
-        hint: hint.into(),
-    })
+    Some(Refusal::Tool(Advice::new(reason, hint)))
 }

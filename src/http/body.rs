@@ -20,6 +20,7 @@ use axum::{
 use futures_util::StreamExt as _;
 use tokio::time::timeout;
 
+use crate::advice::Advice;
 use crate::refusal::Refusal;
 
 /// The largest request body, in bytes: a 256 KiB kubeconfig in base64, and a command.
@@ -155,10 +156,7 @@ impl Unread {
 pub(super) fn no_request(reason: &str) -> Refusal {
     let hint =
         r#"send JSON like {"command": "get pods -n default"} with Content-Type: application/json"#;
-    Refusal::Request {
-        reason: reason.to_owned(),
-        hint: hint.to_owned(),
-    }
+    Refusal::Request(Advice::new(reason, hint))
 }
 
 /// Reads a request's body. What is held counts its headers too: a kubeconfig stands in one.

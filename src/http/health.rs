@@ -79,7 +79,7 @@ pub async fn ready(State(gate): State<Gate>) -> (StatusCode, Json<Status>) {
             gate.inventory()
                 .availability(Tool::Kubectl)
                 .refusal(Tool::Kubectl)
-                .map(|(reason, _)| reason)
+                .map(|refused| refused.reason)
         })
     } else {
         Some("the spawner has ended".into())
@@ -118,7 +118,10 @@ pub async fn clusters(
 pub async fn tools(State(gate): State<Gate>) -> Json<ToolsStatus> {
     let status = |tool| {
         let availability = gate.inventory().availability(tool);
-        let (reason, hint) = availability.refusal(tool).unzip();
+        let refused = availability.refusal(tool);
+        let (reason, hint) = refused
+            .map(|refused| (refused.reason, refused.hint))
+            .unzip();
         (
             tool.as_str(),
             ToolStatus {
@@ -131,7 +134,10 @@ pub async fn tools(State(gate): State<Gate>) -> Json<ToolsStatus> {
     };
     let filter = |program: FilterProgram| {
         let availability = gate.inventory().filter(program);
-        let (reason, hint) = availability.refusal(program, program.as_str()).unzip();
+        let refused = availability.refusal(program, program.as_str());
+        let (reason, hint) = refused
+            .map(|refused| (refused.reason, refused.hint))
+            .unzip();
         (
             program.as_str(),
             FilterStatus {

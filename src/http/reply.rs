@@ -7,6 +7,7 @@ use axum::{
 };
 
 use crate::{
+    advice::Advice,
     gate::Outcome,
     metrics,
     refusal::{Code, Refusal},
@@ -14,19 +15,19 @@ use crate::{
 
 /// Any other path.
 pub async fn not_found() -> Response {
-    let refusal = Refusal::Request {
+    let refusal = Refusal::Request(Advice {
         reason: "there is nothing at this path".into(),
         hint: "POST /tools/kubectl runs a command; /docs describes the rest".into(),
-    };
+    });
     with_status(StatusCode::NOT_FOUND, refusal)
 }
 
 /// Any other method.
 pub async fn method_not_allowed() -> Response {
-    let refusal = Refusal::Request {
+    let refusal = Refusal::Request(Advice {
         reason: "this path takes POST only".into(),
         hint: r#"POST {"command": "get pods"} with Content-Type: application/json"#.into(),
-    };
+    });
     let mut response = with_status(StatusCode::METHOD_NOT_ALLOWED, refusal);
     response
         .headers_mut()

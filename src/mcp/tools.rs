@@ -6,6 +6,7 @@ use rmcp::model::{
 
 use super::schema::{input_schema, schema};
 use crate::{
+    advice::Advice,
     gate::{Arguments, Body, Outcome},
     metrics,
     refusal::Refusal,
@@ -53,10 +54,10 @@ pub(super) fn rendered(outcome: &Outcome) -> CallToolResponse {
 pub(super) fn malformed(error: &serde_json::Error) -> CallToolResponse {
     let reason = Arguments::wrong_field(error)
         .unwrap_or_else(|| "an argument has the wrong type; all of them are texts".to_owned());
-    let refusal = Refusal::Request {
+    let refusal = Refusal::Request(Advice {
         reason,
         hint: "give `command`, and if needed `namespace`, `context` or `cluster`, `timeout`".into(),
-    };
+    });
     metrics::refusal(refusal.code().as_str());
     rendered(&Outcome::refused(refusal))
 }

@@ -6,7 +6,7 @@ use super::{
     rules::Policy,
     verdict::{Denied, Verdict},
 };
-use crate::command::Invocation;
+use crate::{advice::Advice, command::Invocation};
 
 /// An invocation that the policy in force allows, and the rules that allowed it.
 ///
@@ -70,11 +70,9 @@ impl Policy {
         // Here and not only where files load: a rule about every verb names none, and a glob may
         // cover a value that no rule may allow.
         if let Some(never) = facts.invocation.never() {
-            let (reason, hint) = (never.to_string(), never.help().to_owned());
             return Decision::Deny(Denied {
                 rule: None,
-                reason,
-                hint,
+                advice: Advice::new(never.to_string(), never.help()),
             });
         }
         let mut choices = Vec::new();
@@ -91,8 +89,7 @@ impl Policy {
         if choices.is_empty() && unconfirmed.is_none() {
             return Decision::Deny(Denied {
                 rule: None,
-                reason: "no policy file is loaded".into(),
-                hint: "ask the operator".into(),
+                advice: Advice::new("no policy file is loaded", "ask the operator"),
             });
         }
         // What is added is judged before anybody is asked: a question is no way around another
@@ -180,8 +177,10 @@ impl Policy {
         let denied = || {
             Decision::Deny(Denied {
                 rule: None,
-                reason: "what one policy file adds another denies, or adds differently".into(),
-                hint: "ask the operator".into(),
+                advice: Advice::new(
+                    "what one policy file adds another denies, or adds differently",
+                    "ask the operator",
+                ),
             })
         };
         Err(Box::new(refused.unwrap_or_else(denied)))

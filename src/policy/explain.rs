@@ -28,7 +28,7 @@ impl Policy {
                 let matches = match rule.effect {
                     Effect::Allow | Effect::Confirm => rule
                         .accepts(facts)
-                        .map_err(|mismatch| mismatch.told(&verb, rule).0),
+                        .map_err(|mismatch| mismatch.advice(&verb, rule).reason),
                     Effect::Deny if rule.forbids(facts) => Ok(()),
                     Effect::Deny => Err("nothing that it denies is in the command".into()),
                 };

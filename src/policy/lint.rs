@@ -6,6 +6,7 @@ use super::{
     error::{PolicyError, PolicyFile},
     rule::{Effect, Rule, Verbs},
 };
+use crate::advice::Advice;
 use crate::tool::Tool;
 
 /// Rules that never apply or say more than they seem to. `places` are those of the rules' ids.
@@ -20,13 +21,14 @@ pub(super) fn lints(
         .zip(places)
         .filter(|(rule, _)| rule.effect != Effect::Deny)
         .filter_map(|(rule, place)| {
-            about(rule).map(|(message, help)| PolicyError::new(file, place, message, Some(help)))
+            about(rule)
+                .map(|Advice { reason, hint }| PolicyError::new(file, place, reason, Some(hint)))
         })
         .collect()
 }
 
 /// A verb of the rule that a deny rule takes away whole.
-fn always_denied(rule: &Rule, rules: &[Rule]) -> Option<(String, String)> {
+fn always_denied(rule: &Rule, rules: &[Rule]) -> Option<Advice> {
     let Verbs::These(verbs) = &rule.verbs else {
         return None;
     };
@@ -34,16 +36,16 @@ fn always_denied(rule: &Rule, rules: &[Rule]) -> Option<(String, String)> {
         let deny = rules.iter().find(|deny| {
             deny.tool == rule.tool && deny.denies_all_of(verb, rule.resources.as_deref())
         })?;
-        let message = format!(
+        let reason = format!(
             "`{} {verb}` of this rule never runs: `{}` on line {} denies it",
             rule.tool, deny.id.id, deny.id.line
         );
-        Some((message, "take the verb out of one of them".into()))
+        Some(Advice::new(reason, "take the verb out of one of them"))
     })
 }
 
 /// Reading without a list of resources reads Secrets too.
-fn reads_every_resource(rule: &Rule) -> Option<(String, String)> {
+fn reads_every_resource(rule: &Rule) -> Option<Advice> {
     let verb = match &rule.verbs {
         Verbs::These(verbs) => verbs
             .iter()
@@ -54,10 +56,10 @@ fn reads_every_resource(rule: &Rule) -> Option<(String, String)> {
     let reads =
         rule.effect == Effect::Allow && rule.tool == Tool::Kubectl && rule.resources.is_none();
     (reads && rule.require.is_empty()).then(|| {
-        let message = format!("this rule lets `kubectl {verb}` read every resource, Secrets too");
-        (
-            message,
-            "list `resources`, for example [\"pods\", \"services\"]".into(),
+        let reason = format!("this rule lets `kubectl {verb}` read every resource, Secrets too");
+        Advice::new(
+            reason,
+            "list `resources`, for example [\"pods\", \"services\"]",
         )
     })
 }

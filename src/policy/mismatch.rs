@@ -1,7 +1,7 @@
 //! The first field of a rule that a command does not fit, and what a caller reads of it.
 
 use super::rule::Rule;
-use crate::excerpt::Excerpt;
+use crate::{advice::Advice, excerpt::Excerpt};
 
 /// The first field of a rule that a command does not fit.
 #[derive(Debug, PartialEq, Eq)]
@@ -90,23 +90,23 @@ impl Mismatch {
         }
     }
 
-    /// The reason and the hint.
-    pub(super) fn told(&self, verb: &str, rule: &Rule) -> (String, String) {
+    /// What a caller reads of it.
+    pub(super) fn advice(&self, verb: &str, rule: &Rule) -> Advice {
         let tool = rule.tool;
         match self {
-            Self::Verb => (
+            Self::Verb => Advice::new(
                 format!("no rule allows `{tool} {verb}`"),
-                "ask the operator".into(),
+                "ask the operator",
             ),
-            Self::Required { flag, values } if values.is_empty() => (
+            Self::Required { flag, values } if values.is_empty() => Advice::new(
                 format!("`{tool} {verb}` is allowed only with --{flag}"),
                 format!("add --{flag}"),
             ),
-            Self::Required { flag, values } => (
+            Self::Required { flag, values } => Advice::new(
                 format!("`{tool} {verb}` is allowed only with --{flag}"),
                 format!("add --{flag}={}", example(values)),
             ),
-            Self::Flag { flag } => (
+            Self::Flag { flag } => Advice::new(
                 format!("--{flag} is not allowed with `{tool} {verb}`"),
                 allowed_flags(rule),
             ),
@@ -114,78 +114,78 @@ impl Mismatch {
                 flag,
                 value,
                 values,
-            } => (
+            } => Advice::new(
                 format!("--{flag} may not be {value} here"),
                 format!("allowed for --{flag}: {}", values.join(", ")),
             ),
-            Self::Namespace => (
+            Self::Namespace => Advice::new(
                 format!("`{tool} {verb}` is not allowed in this namespace"),
                 match &rule.namespaces {
                     Some(namespaces) => format!("allowed namespaces: {}", namespaces.join(", ")),
                     None => "leave the namespace out".into(),
                 },
             ),
-            Self::Caller => (
+            Self::Caller => Advice::new(
                 format!("`{tool} {verb}` is not allowed for this caller"),
-                "ask the operator who may run it".into(),
+                "ask the operator who may run it",
             ),
-            Self::Cluster => (
+            Self::Cluster => Advice::new(
                 format!("`{tool} {verb}` is not allowed on this cluster"),
                 format!(
                     "allowed clusters: {}",
                     rule.clusters.as_deref().unwrap_or_default().join(", ")
                 ),
             ),
-            Self::Name { name } => (
+            Self::Name { name } => Advice::new(
                 format!("`{tool} {verb}` may not be asked about {name}"),
                 format!(
                     "allowed names: {}",
                     rule.names.as_deref().unwrap_or_default().join(", ")
                 ),
             ),
-            Self::Names { most: 0 } => (
+            Self::Names { most: 0 } => Advice::new(
                 format!("`{tool} {verb}` is allowed here only without a name"),
-                "leave the name out, or ask the operator".into(),
+                "leave the name out, or ask the operator",
             ),
-            Self::Names { most } => (
+            Self::Names { most } => Advice::new(
                 format!("`{tool} {verb}` may name at most {most} here"),
-                "make several calls".into(),
+                "make several calls",
             ),
-            Self::NoName => (
+            Self::NoName => Advice::new(
                 format!("`{tool} {verb}` has to say what it is about"),
                 format!(
                     "name one; allowed names: {}",
                     rule.names.as_deref().unwrap_or_default().join(", ")
                 ),
             ),
-            Self::Chart { chart } => (
+            Self::Chart { chart } => Advice::new(
                 format!("`{tool} {verb}` may not read the chart {chart}"),
                 match &rule.charts {
                     Some(charts) => format!("allowed charts: {}", charts.join(", ")),
                     None => "no chart is allowed here; ask the operator".into(),
                 },
             ),
-            Self::NoResource => (
+            Self::NoResource => Advice::new(
                 format!("`{tool} {verb}` names no resource"),
                 format!("name one, for example `{verb} pods`"),
             ),
-            Self::Resource { resource } => (
+            Self::Resource { resource } => Advice::new(
                 format!("{resource} may not be used with `{tool} {verb}`"),
                 allowed_resources(rule),
             ),
-            Self::AfterDash => (
+            Self::AfterDash => Advice::new(
                 format!("words behind `--` are not allowed with `{tool} {verb}`"),
-                "leave `--` and what follows it out".into(),
+                "leave `--` and what follows it out",
             ),
-            Self::Operands { most: 0 } => (
+            Self::Operands { most: 0 } => Advice::new(
                 format!("`{tool} {verb}` takes no arguments here"),
-                "leave them out; flags stay".into(),
+                "leave them out; flags stay",
             ),
             Self::Operands { most } => {
                 let plural = if *most == 1 { "" } else { "s" };
-                (
+                Advice::new(
                     format!("`{tool} {verb}` takes at most {most} argument{plural} here"),
-                    "make several calls".into(),
+                    "make several calls",
                 )
             }
         }

@@ -556,7 +556,7 @@ fn a_rule_keeps_to_its_namespaces_the_contexts_own_included() {
     );
     assert!(matches!(decide(&policy, "get pods -n team-b"), D::Allow(_)));
     assert!(
-        matches!(decide(&policy, "get pods -n kube-system"), D::Deny(denied) if denied.hint.contains("team-*"))
+        matches!(decide(&policy, "get pods -n kube-system"), D::Deny(denied) if denied.advice.hint.contains("team-*"))
     );
     assert!(matches!(decide(&policy, "get pods -A"), D::Deny(_)));
     let denies = load(&format!("{HEAD}verbs = [\"get\"]\nflags = [\"--all-namespaces\"]\n[[rule]]\nid = \"d\"\neffect = \"deny\"\nreason = \"r\"\ntool = \"kubectl\"\nverbs = [\"get\"]\nnamespaces = [\"kube-system\"]\n")).unwrap();
@@ -602,7 +602,7 @@ fn a_rule_about_every_verb_does_not_allow_what_no_rule_may() {
         "cp web-0:/x y",
     ] {
         assert!(
-            matches!(decide(&policy, words), D::Deny(denied) if denied.reason.contains("never allowed")),
+            matches!(decide(&policy, words), D::Deny(denied) if denied.advice.reason.contains("never allowed")),
             "{words}"
         );
     }

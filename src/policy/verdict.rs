@@ -6,7 +6,7 @@ use super::{
     rule::{Effect, Rule, RuleId, Verbs},
     rules::Rules,
 };
-use crate::command::Invocation;
+use crate::{advice::Advice, command::Invocation};
 
 /// What a file says to a command: rules that allow it, any of which may, or one that asks for a
 /// confirmation.
@@ -20,10 +20,8 @@ pub(super) enum Verdict<'p> {
 pub struct Denied {
     /// The deny rule, or the allow rule that came nearest.
     pub rule: Option<RuleId>,
-    /// The reason in the operator's words, or what no rule allows.
-    pub reason: String,
-    /// What to do instead.
-    pub hint: String,
+    /// The reason in the operator's words, or what no rule allows; and what to do instead.
+    pub advice: Advice,
 }
 
 impl Rules {
@@ -36,14 +34,9 @@ impl Rules {
             .about(invocation)
             .find(|rule| rule.effect == Effect::Deny && rule.forbids(facts))
         {
-            let hint = rule
-                .hint
-                .clone()
-                .unwrap_or_else(|| "ask the operator if this is needed".into());
             return Err(Denied {
                 rule: Some(rule.id.clone()),
-                reason: rule.reason.clone(),
-                hint,
+                advice: rule.advice("ask the operator if this is needed"),
             });
         }
         let mut nearest: Option<(&Rule, Mismatch)> = None;
@@ -85,22 +78,20 @@ impl Rules {
             (true, None) => {}
         }
         Err(match nearest {
-            Some((rule, mismatch)) => {
-                let (reason, hint) = mismatch.told(&path.to_string(), rule);
-                Denied {
-                    rule: Some(rule.id.clone()),
-                    reason,
-                    hint,
-                }
-            }
+            Some((rule, mismatch)) => Denied {
+                rule: Some(rule.id.clone()),
+                advice: mismatch.advice(&path.to_string(), rule),
+            },
             None => Denied {
                 rule: None,
-                reason: format!(
-                    "no rule of {} allows `{} {path}`",
-                    self.name,
-                    invocation.tool()
-                ),
-                hint: self.verbs_hint(invocation),
+                advice: Advice {
+                    reason: format!(
+                        "no rule of {} allows `{} {path}`",
+                        self.name,
+                        invocation.tool()
+                    ),
+                    hint: self.verbs_hint(invocation),
+                },
             },
         })
     }
@@ -143,16 +134,16 @@ impl Rules {
 }
 
 impl Rule {
-    /// What a caller is told whom a confirm rule stops.
+    /// What a caller reads whom a confirm rule stops.
     pub(super) fn confirmation(&self) -> Denied {
-        let hint = self
-            .hint
-            .clone()
-            .unwrap_or_else(|| "ask a person to run it".into());
         Denied {
             rule: Some(self.id.clone()),
-            reason: self.reason.clone(),
-            hint,
+            advice: self.advice("ask a person to run it"),
         }
+    }
+
+    /// The rule's own reason and hint; `hint` where it has none.
+    fn advice(&self, hint: &str) -> Advice {
+        Advice::new(&self.reason, self.hint.as_deref().unwrap_or(hint))
     }
 }

@@ -53,7 +53,7 @@ impl Loading<'_> {
                             None => {
                                 rule.accepts(Facts::new(&invocation, &target))
                                     .map_err(|mismatch| {
-                                        mismatch.told(&invocation.path().to_string(), rule).0
+                                        mismatch.advice(&invocation.path().to_string(), rule).reason
                                     })
                             }
                         },
@@ -99,7 +99,7 @@ impl Loading<'_> {
                 Some(never) => Err(never.to_string()),
                 None => rules
                     .verdict(Facts::new(&invocation, &target))
-                    .map_err(|denied| denied.reason)
+                    .map_err(|denied| denied.advice.reason)
                     .map(|verdict| match verdict {
                         Verdict::Allow(rules) => (
                             Effect::Allow,
