@@ -1,6 +1,6 @@
 # The scripts do the work, so that CI and the Dockerfile can do it without make.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit e2e clients rootfs bench soak fuzz tools clean
+.PHONY: help run test lint unit e2e clients rootfs bench soak fuzz tools outdated clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -11,7 +11,7 @@ run: ## start a demo cluster and the server beside it (PORT=9096, WITH=argocd,is
 test: ## everything that CI checks: lint, the real tools, unit and end-to-end tests, the image's file system
 	@tools/test
 
-lint: ## formatting, clippy, the scripts, the Go programs, the catalogues
+lint: ## formatting, clippy, the scripts, the dependencies, the Go programs, the catalogues
 	@tools/test lint
 
 unit: ## tests that need no tool and no cluster
@@ -41,6 +41,9 @@ fuzz: ## hunt for inputs that break a property of src/fuzzing/, T seconds for ea
 
 tools: ## build the pinned tools and the demo control plane into the cache
 	@tools/build all
+
+outdated: ## list the crates, tools and clients that have a newer version
+	@tools/outdated
 
 clean: ## remove what cargo built; the cache of tools stays
 	@cargo clean
