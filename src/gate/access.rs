@@ -36,8 +36,8 @@ pub(super) enum Access {
     Argocd(Box<ArgocdAccess>),
 }
 
-/// What the child of a request gets of it.
-pub(super) struct Handed {
+/// What the child of a request reads of it.
+pub(super) struct Inputs {
     pub(super) kubeconfig: Rendered,
     /// For the child's own file.
     pub(super) authority: Option<CertificateAuthority>,
@@ -73,25 +73,25 @@ impl Access {
     /// Renders what the child of `approved` gets, which is pinned to `pinned`. Without a cluster it
     /// gets a kubeconfig that leads nowhere: without any, client-go looks for the credentials of a
     /// pod.
-    pub(super) fn handed(&self, pinned: &Pinned, approved: &Approved) -> Handed {
+    pub(super) fn inputs(&self, pinned: &Pinned, approved: &Approved) -> Inputs {
         let address = pinned.address().map(|address| address.ip());
         // Some tools name their server to a proxy even where Go would not.
         let by_proxy = ProfileName::of(approved.invocation()).asks_proxy_always();
-        let nothing = || Handed {
+        let nothing = || Inputs {
             kubeconfig: Kubeconfig::nowhere(),
             authority: None,
             variables: None,
         };
         match (self, address) {
-            (Self::Kubernetes(kubeconfig), Some(_)) if by_proxy => Handed {
+            (Self::Kubernetes(kubeconfig), Some(_)) if by_proxy => Inputs {
                 kubeconfig: kubeconfig.render_with_proxy(PROXY),
                 ..nothing()
             },
-            (Self::Kubernetes(kubeconfig), Some(address)) => Handed {
+            (Self::Kubernetes(kubeconfig), Some(address)) => Inputs {
                 kubeconfig: kubeconfig.render(address),
                 ..nothing()
             },
-            (Self::Argocd(argocd), Some(_)) => Handed {
+            (Self::Argocd(argocd), Some(_)) => Inputs {
                 authority: argocd.authority().cloned(),
                 variables: Some(argocd.variables()),
                 ..nothing()

@@ -94,7 +94,7 @@ impl Call<'_> {
             .await?;
         let place = self.place(deadline, journal).await?;
         let cleared = Cleared {
-            handed: access.handed(&pinned, &approved),
+            inputs: access.inputs(&pinned, &approved),
             approved,
             pinned,
             place,

@@ -3,7 +3,7 @@
 //! Comes in: what each room proved. Goes out: the running tool. May not decide anything: a proof
 //! that is missing is a field that is missing, which does not compile.
 
-use super::{access::Handed, admission::Place, parts::Parts};
+use super::{access::Inputs, admission::Place, parts::Parts};
 use crate::{
     advice::Advice,
     discovery::Discovery,
@@ -12,7 +12,7 @@ use crate::{
     metrics,
     policy::Approved,
     refusal::Refusal,
-    sandbox::{Child, Limits, Run, SandboxError, StartPart},
+    sandbox::{Child, Limits, NotTaken, Run, SandboxError, StartPart, Warm},
 };
 
 /// A request that may run: what allows it, where it leads, what it runs with, where that is
@@ -20,7 +20,7 @@ use crate::{
 pub(super) struct Cleared {
     pub(super) approved: Approved,
     pub(super) pinned: Pinned,
-    pub(super) handed: Handed,
+    pub(super) inputs: Inputs,
     pub(super) place: Place,
 }
 
@@ -46,39 +46,15 @@ impl Cleared {
         let Self {
             approved,
             pinned,
-            handed,
+            mut inputs,
             place,
         } = self;
-        let Handed {
-            kubeconfig,
-            authority,
-            variables,
-        } = handed;
-        let authority = authority.as_ref();
         let tool = approved.invocation().tool();
-        let mut run = Run::Approved(Box::new(approved), variables);
+        let mut run = Run::Approved(Box::new(approved), inputs.variables.take());
         if let Some(warm) = parts.warm.take(tool, run.profile()) {
-            let discovery = warm
-                .discovers()
-                .then(|| {
-                    let authority = authority.map(CertificateAuthority::pem);
-                    parts
-                        .discovery
-                        .of(principal, kubeconfig.expose(), authority)
-                })
-                .flatten();
-            let found = discovery.as_ref().map(Discovery::found);
-            match warm
-                .hand_over(run, &pinned, &kubeconfig, authority, limits, found)
-                .await
-            {
-                Ok((child, found_by_it)) => {
-                    if let Some(discovery) = discovery {
-                        metrics::discovery(!discovery.found().is_empty());
-                        tokio::spawn(discovery.learn(found_by_it)); // until the tool has ended
-                    }
-                    return Ok(Started { child, place });
-                }
+            let discovery = discovery(&warm, parts, principal, &inputs);
+            match hand_over(warm, run, &pinned, &inputs, limits, discovery).await {
+                Ok(child) => return Ok(Started { child, place }),
                 Err(not_taken) => {
                     let error = not_taken.error;
                     tracing::debug!(%error, "the tool that waited cannot take this call");
@@ -88,21 +64,47 @@ impl Cleared {
         }
         let workspace = parts
             .workspaces
-            .open(&kubeconfig, authority)
+            .open(&inputs.kubeconfig, inputs.authority.as_ref())
             .map_err(|source| Refusal::Fault {
                 what: "no directory could be made for the request",
                 source,
             })?;
-        let child = parts
-            .sandbox
-            .start(run, &pinned, workspace, limits)
-            .await
-            .map_err(not_started)?;
+        let child = parts.sandbox.start(run, &pinned, workspace, limits).await;
+        let child = child.map_err(not_started)?;
         Ok(Started { child, place })
     }
 }
 
-/// The refusal for a child that did not start.
+/// Returns what tools of this principal found before with the same inputs, for a tool that can use
+/// it.
+fn discovery(warm: &Warm, parts: &Parts, principal: &str, inputs: &Inputs) -> Option<Discovery> {
+    let authority = inputs.authority.as_ref().map(CertificateAuthority::pem);
+    let kubeconfig = inputs.kubeconfig.expose();
+    let known = || parts.discovery.of(principal, kubeconfig, authority);
+    warm.discovers().then(known).flatten()
+}
+
+/// Gives a tool that waits its request, and keeps what it finds until it has ended.
+async fn hand_over(
+    warm: Warm,
+    run: Run,
+    pinned: &Pinned,
+    inputs: &Inputs,
+    limits: Limits,
+    discovery: Option<Discovery>,
+) -> Result<Child, NotTaken> {
+    let (kubeconfig, authority) = (&inputs.kubeconfig, inputs.authority.as_ref());
+    let found = discovery.as_ref().map(Discovery::found);
+    let taken = warm.hand_over(run, pinned, kubeconfig, authority, limits, found);
+    let (child, finds) = taken.await?;
+    if let Some(discovery) = discovery {
+        metrics::discovery(!discovery.found().is_empty());
+        tokio::spawn(discovery.learn(finds));
+    }
+    Ok(child)
+}
+
+/// Returns the refusal for a child that did not start.
 fn not_started(error: SandboxError) -> Refusal {
     let part = match &error {
         SandboxError::NotStarted(failure) => match failure.part {
