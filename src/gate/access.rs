@@ -36,12 +36,12 @@ pub(super) enum Access {
     Argocd(Box<ArgocdAccess>),
 }
 
-/// What the child of a request reads of it.
+/// The files and variables that the child of a request reads.
 pub(super) struct Inputs {
     pub(super) kubeconfig: Rendered,
     /// For the child's own file.
     pub(super) authority: Option<CertificateAuthority>,
-    /// What the tool reads from its environment.
+    /// The variables of its environment that hold credentials.
     pub(super) variables: Option<Variables>,
 }
 

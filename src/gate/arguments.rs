@@ -43,14 +43,14 @@ pub struct Arguments {
     pub timeout: Option<String>,
 }
 
-/// What a request carries in its headers, where a model does not see it.
+/// The part of a request that travels in headers, where a model does not see it.
 #[derive(Clone, Debug, Default)]
 pub struct Headers {
-    /// X-Kubeconfig.
+    /// The value of X-Kubeconfig.
     pub kubeconfig: Option<SecretString>,
     /// X-Argocd-Server, X-Argocd-Auth-Token and X-Argocd-Ca.
     pub argocd: Carried,
-    /// What the client's program calls itself; nobody vouches for it.
+    /// The name that the client's program gives itself; nobody vouches for it.
     pub client: Option<Excerpt>,
 }
 

@@ -50,7 +50,7 @@ pub(super) struct Call<'a> {
     pub(super) entry: &'a Entry,
 }
 
-/// What of a request is no proof, and is needed until its end.
+/// The part of a request that is no proof, and is needed until its end.
 struct Rest {
     filters: Vec<Filter>,
     secrets: Vec<SecretString>,

@@ -247,7 +247,7 @@ impl<'a> Journal<'a> {
     }
 }
 
-/// What a caller reads of a panic.
+/// The reason that a caller reads when this server panicked.
 pub(super) const FAULT: &str = "the call ended in a fault of this server";
 
 /// Runs a journey. A panic in it is a fault of ours, which is recorded like every other end; what

@@ -55,7 +55,7 @@ pub struct Gate {
     stop: CancellationToken,
     /// Calls that are not recorded to their end yet, and what else has children.
     calls: TaskTracker,
-    /// The same, by their ids.
+    /// The calls under way, by their ids.
     running: Arc<Running>,
 }
 
@@ -70,7 +70,7 @@ impl Gate {
         }
     }
 
-    /// The tools.
+    /// Returns the tools that this server has.
     pub fn inventory(&self) -> &Inventory {
         &self.parts.inventory
     }
@@ -80,7 +80,7 @@ impl Gate {
         self.parts.replace_policy(policy);
     }
 
-    /// The names of the clusters that a caller may use.
+    /// Returns the names of the clusters that a caller may use.
     pub fn clusters(&self, caller: &Caller) -> Vec<String> {
         usable_clusters(&self.parts, caller)
     }
@@ -98,7 +98,7 @@ impl Gate {
         }
     }
 
-    /// The records.
+    /// Returns the audit, which records more than calls.
     pub fn audit(&self) -> &Audit {
         &self.parts.audit
     }
@@ -114,17 +114,17 @@ impl Gate {
         );
     }
 
-    /// The tools that wait for a call.
+    /// Returns the tools that wait for a call.
     pub fn warm(&self) -> &WarmPool {
         &self.parts.warm
     }
 
-    /// The sandbox.
+    /// Returns the sandbox, for its state.
     pub fn sandbox(&self) -> &Sandbox {
         &self.parts.sandbox
     }
 
-    /// This caller's calls that are under way.
+    /// Returns this caller's calls that are under way.
     pub fn running(&self, caller: &Caller) -> Vec<RunningCall> {
         self.running.of(caller)
     }

@@ -22,20 +22,20 @@ pub struct Outcome {
     pub request_id: String,
     /// From the request to its end.
     pub took: Duration,
-    /// What ran, as far as it got.
+    /// The command that ran, as far as it came.
     pub ran: Option<Ran>,
-    /// Why it was not run, or not to its end.
+    /// The reason why the command was not run, or not to its end.
     pub refusal: Option<Refusal>,
 }
 
 /// A command that ran.
 #[derive(Debug)]
 pub struct Ran {
-    /// The tool.
+    /// The tool that ran.
     pub tool: Tool,
     /// Whether the tool was started before the call.
     pub was_warm: bool,
-    /// How it ended; with filters, how the last one did.
+    /// The tool's exit status; with filters, that of the last one.
     pub status: ExitStatus,
     /// The tool and the filters behind it, when there are any.
     pub stages: Vec<Stage>,
@@ -49,9 +49,9 @@ pub struct Ran {
     pub rule: String,
     /// The layers it ran under.
     pub layers: Vec<LayerStatus>,
-    /// How many connections to another server than its own were refused.
+    /// The number of connections to another server than its own, which were refused.
     pub refused_connections: u32,
-    /// How long it waited for a place.
+    /// The time that the call waited for a place.
     pub queued: Duration,
 }
 
@@ -243,8 +243,8 @@ impl Outcome {
         }
     }
 
-    /// Returns the reason as the caller reads it. A fault's cause is for the log; the caller gets the
-    /// request id to name it by.
+    /// Returns the reason as the caller reads it. A fault's cause is for the log; the caller gets
+    /// the request id to name it by.
     fn reason(&self, refusal: &Refusal) -> String {
         match refusal.code() {
             Code::Internal | Code::SandboxUnavailable => {

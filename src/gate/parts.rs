@@ -12,7 +12,7 @@ use crate::{
     workspace::Workspaces,
 };
 
-/// What bounds each call.
+/// The bounds of each call.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// The deadline of a call that names none.
@@ -29,27 +29,27 @@ pub struct Bounds {
 
 /// The rooms that a request passes, and what bounds it there.
 pub struct Parts {
-    /// The tools.
+    /// The tools that this server has.
     pub inventory: Arc<Inventory>,
     /// The rules in force.
     pub policy: RwLock<Arc<Policy>>,
-    /// What kubeconfigs may hold because the operator says so.
+    /// The operator's permissions for kubeconfigs.
     pub terms: Terms,
     /// The clusters that callers may name.
     pub clusters: Arc<Clusters>,
     /// The operator's address rules.
     pub allowed: Allowed,
-    /// Where requests' directories are made.
+    /// The place where requests' directories are made.
     pub workspaces: Arc<Workspaces>,
     /// The way to the spawner.
     pub sandbox: Sandbox,
     /// Tools that wait for a call.
     pub warm: WarmPool,
-    /// What they found of API servers.
+    /// The API discovery that tools made before.
     pub discovery: DiscoveryCache,
-    /// Places and queue.
+    /// The places of running calls, and the queue before them.
     pub admission: Admission,
-    /// Records.
+    /// The writer of records.
     pub audit: Audit,
     /// Bounds of each call.
     pub bounds: Bounds,

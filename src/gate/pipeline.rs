@@ -29,10 +29,10 @@ use crate::{
     secret::SecretString,
 };
 
-/// How long a child may take to end after SIGTERM.
+/// The time that a child may take to end after SIGTERM.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
 
-/// What is kept of what a filter says of errors, in bytes. It may say more, until the deadline.
+/// The bound on what is kept of a filter's standard error. It may write more, until the deadline.
 const KEPT_ERRORS: Caps = Caps {
     kept: 4 * 1024,
     read: u64::MAX,
@@ -109,8 +109,8 @@ impl Pipeline {
     }
 }
 
-/// What a tool may take of its call's memory when filters run beside it: the call has no more than
-/// without them.
+/// Returns a tool's share of its call's memory when filters run beside it: the call has no more
+/// than without them.
 pub(super) fn tools_share(limits: Limits, filters: &[Filter]) -> Limits {
     let tool = if filters.is_empty() {
         limits.memory_bytes
@@ -125,7 +125,7 @@ pub(super) fn tools_share(limits: Limits, filters: &[Filter]) -> Limits {
     }
 }
 
-/// What one filter may take of the rest. jq and yq keep whole documents, the others lines for the
+/// Returns one filter's share of the rest. jq and yq keep whole documents, the others lines for the
 /// most part.
 fn share(limits: Limits, filter: &Filter, all: &[Filter]) -> Limits {
     let weight = |filter: &Filter| if filter.program().is_go() { 4 } else { 1 };
@@ -140,31 +140,31 @@ fn share(limits: Limits, filter: &Filter, all: &[Filter]) -> Limits {
 
 /// `limits.memory` is at least this: so it is what a tool needs.
 const LEAST_OF_TOOL: u64 = 256 << 20;
-/// Where the limit on memory leaves less for filters than this, they take it all the same: a line
+/// The memory that filters get even where the limit leaves less for them: a line
 /// of 8 MiB, sorted.
 const LEAST_OF_FILTER: u64 = 24 << 20;
 
-/// What runs for a call: its tool, and the filters behind it.
+/// The processes of a call: its tool, and the filters behind it.
 pub(super) struct Stages {
     tool: Child,
     filters: Vec<RunningFilter>,
     pump: Option<(JoinHandle<Pumped>, DropGuard)>,
-    /// Since when nobody reads what the tool prints.
+    /// The time from which on nobody reads the tool's output.
     unread: Option<Instant>,
 }
 
-/// How one stage ended.
+/// The end of one stage.
 #[derive(Debug)]
 pub struct Stage {
-    /// Its name.
+    /// The name of its program.
     pub program: &'static str,
-    /// How it ended.
+    /// The exit status of its program.
     pub status: ExitStatus,
-    /// What it said of errors.
+    /// The text of its standard error.
     pub error: String,
 }
 
-/// What became of a tool's output.
+/// The end of a tool's output.
 #[derive(Default)]
 struct Pumped {
     /// Whether the first filter ended before it.
@@ -173,7 +173,7 @@ struct Pumped {
     too_much: bool,
 }
 
-/// How a pipeline ended.
+/// The end of a pipeline.
 pub(super) struct Piped {
     pub(super) stages: Vec<Stage>,
     /// Whether the tool failed, and not for want of a reader.
@@ -245,12 +245,13 @@ impl Stages {
         ))
     }
 
-    /// The tool.
+    /// Returns the tool.
     pub(super) fn tool(&self) -> &Child {
         &self.tool
     }
 
-    /// Asks the tool to end, so that the filters tell what they have; or them, when it has ended.
+    /// Sends SIGTERM to the tool, so that the filters print what they have; or to the filters, when
+    /// it has ended.
     pub(super) fn terminate(&self) {
         if self.tool.has_ended() {
             self.filters
@@ -292,8 +293,8 @@ impl Stages {
         status
     }
 
-    /// How each of them ended, once all have; none when there are no filters. `errors` is what the
-    /// tool said of errors.
+    /// Waits for every stage and returns its end; none when there are no filters. `errors` is the
+    /// tool's standard error.
     pub(super) async fn piped(&mut self, tool: &'static str, errors: &str) -> Piped {
         let Some((mut pump, stop)) = self.pump.take() else {
             return Piped {
@@ -340,7 +341,7 @@ impl Stages {
     }
 }
 
-/// How long the last of a dead tool's output may take to be thrown away.
+/// The time that the last of a dead tool's output may take to be thrown away.
 const FLUSH: Duration = Duration::from_millis(200);
 
 /// Carries what the tool prints to the first filter, cleaned and with secrets taken out, until one

@@ -10,7 +10,7 @@ pub struct Request {
     pub tool: Tool,
     /// The command line, with or without the leading tool name.
     pub command: String,
-    /// Like `--namespace`.
+    /// The namespace, like `--namespace`.
     pub namespace: Option<String>,
     /// The kubeconfig that it brings.
     pub kubeconfig: CarriedKubeconfig,
@@ -25,7 +25,7 @@ pub struct Request {
     pub stray_fields: Vec<&'static str>,
     /// A shorter or longer deadline, as Go writes durations.
     pub timeout: Option<String>,
-    /// What the client's program calls itself, for the records.
+    /// The name that the client's program gives itself, for the records.
     pub client: Option<Excerpt>,
 }
 

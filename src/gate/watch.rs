@@ -19,34 +19,33 @@ use crate::{
     secret::SecretString,
 };
 
-/// How long what a dead child left in its pipes may take to be read, where nobody listens at his
-/// own pace.
+/// The time in which the rest of a dead child's output is read, where no listener sets the pace.
 const FLUSH: Duration = Duration::from_millis(200);
 
-/// What bounds a child, and what may not be seen of it.
+/// The bounds of a child, and the secrets that its output may not show.
 pub(super) struct Watch<'a> {
-    /// How much is kept, sent and read of each stream.
+    /// The bytes and lines that are kept, sent and read of each stream.
     pub(super) caps: Caps,
-    /// The request's credentials.
+    /// The secrets of the request's credentials.
     pub(super) secrets: Vec<SecretString>,
     /// From when on it is counted.
     pub(super) since: Instant,
-    /// How long the call may take.
+    /// The time that the call may take.
     pub(super) deadline: Duration,
     /// Cancelled when nobody wants the answer.
     pub(super) cancel: &'a CancellationToken,
-    /// Who hears it at once.
+    /// The listener that gets the output while it comes.
     pub(super) live: Option<Live>,
     /// Cancelled when one of the streams is read no further; the other one may stay open for ever.
     pub(super) full: CancellationToken,
 }
 
-/// How a child ended.
+/// The end of a child.
 pub(super) struct Ended {
     pub(super) status: ExitStatus,
     pub(super) stdout: Captured,
     pub(super) stderr: Captured,
-    /// Why it was ended before it did by itself.
+    /// The reason why it was ended before it did by itself.
     pub(super) refusal: Option<Refusal>,
 }
 
