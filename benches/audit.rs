@@ -114,7 +114,7 @@ async fn one(audit: Arc<Audit>, records: usize) -> Vec<Duration> {
         let record = DecisionRecord {
             request_id: "0123456789abcdef0123456789abcdef",
             who: Who::of(&caller, None),
-            tool: Tool::Kubectl,
+            tool: Tool::KUBECTL,
             argv: Some(
                 [
                     "kubectl",

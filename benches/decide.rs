@@ -27,21 +27,21 @@ const PRESETS: [(&str, &str); 3] = [
 
 /// What agents ask, one of each tool and some longer ones.
 const TYPICAL: [(Tool, &str); 6] = [
-    (Tool::Kubectl, "get pods -n shop -l app=web -o wide"),
+    (Tool::KUBECTL, "get pods -n shop -l app=web -o wide"),
     (
-        Tool::Kubectl,
+        Tool::KUBECTL,
         "kubectl get deploy web -n shop -o jsonpath='{.spec.template.spec.containers[*].image}'",
     ),
     (
-        Tool::Kubectl,
+        Tool::KUBECTL,
         "logs deploy/web -n shop -c app --since=1h --tail=200",
     ),
-    (Tool::Helm, "helm history web -n shop --max 20 -o json"),
+    (Tool::HELM, "helm history web -n shop --max 20 -o json"),
     (
-        Tool::Istioctl,
+        Tool::ISTIOCTL,
         "istioctl pc listener deploy/web.shop --port 8080 -o json",
     ),
-    (Tool::Argocd, "app list -p shop -l tier=front -o name"),
+    (Tool::ARGOCD, "app list -p shop -l tier=front -o name"),
 ];
 
 /// A preset with rules of a team's own, so that there are 200 of them.
@@ -106,9 +106,9 @@ fn typical(criterion: &mut Criterion) {
             });
         }
         let denied = "kubectl delete ns kube-system --force --grace-period=0";
-        assert!(!judge.allows(Tool::Kubectl, denied));
+        assert!(!judge.allows(Tool::KUBECTL, denied));
         group.bench_function(BenchmarkId::from_parameter("denied"), |bencher| {
-            bencher.iter(|| judge.allows(Tool::Kubectl, black_box(denied)))
+            bencher.iter(|| judge.allows(Tool::KUBECTL, black_box(denied)))
         });
     }
 }
@@ -153,7 +153,7 @@ fn worst(criterion: &mut Criterion) {
             ("short flags", fill("get pods -", "A", length)),
         ] {
             group.bench_function(BenchmarkId::new(kind, length), |bencher| {
-                bencher.iter(|| judge.allows(Tool::Kubectl, black_box(&text)))
+                bencher.iter(|| judge.allows(Tool::KUBECTL, black_box(&text)))
             });
         }
     }

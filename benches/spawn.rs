@@ -162,7 +162,7 @@ fn spawning(program: &Path) {
                 .iter()
                 .fold(Levels::default(), |levels, layer| levels.without(*layer));
             let users = is_root.then(|| claim_users(50_000, 8).unwrap());
-            let tools = vec![(Program::Tool(Tool::Kubectl), PathBuf::from(program))];
+            let tools = vec![(Program::Tool(Tool::KUBECTL), PathBuf::from(program))];
             let link =
                 fork_spawner(tools, Profiles::load().unwrap(), levels, users, SLOTS).unwrap();
             (link, Workspaces::create(None, owner).unwrap())
@@ -256,7 +256,7 @@ impl Stand {
     async fn new(link: SpawnerLink, workspaces: Workspaces) -> Self {
         let sandbox = Sandbox::new(link, SLOTS).unwrap();
         sandbox
-            .open(Program::Tool(Tool::Kubectl))
+            .open(Program::Tool(Tool::KUBECTL))
             .await
             .unwrap()
             .unwrap();
@@ -268,9 +268,9 @@ impl Stand {
         let policy = Policy::load(&[file], &catalogues).unwrap();
         let catalogue = catalogues
             .iter()
-            .rfind(|catalogue| catalogue.tool() == Tool::Kubectl)
+            .rfind(|catalogue| catalogue.tool() == Tool::KUBECTL)
             .unwrap();
-        let invocation = parse(catalogue, split(Tool::Kubectl, "get pods").unwrap(), None).unwrap();
+        let invocation = parse(catalogue, split(Tool::KUBECTL, "get pods").unwrap(), None).unwrap();
         let (endpoint, allowed) = (
             Endpoint::parse("https://192.0.2.1:6443").unwrap(),
             Allowed::default(),

@@ -257,10 +257,10 @@ impl WarmTable {
             discovery,
         } = self;
         let sizes = [
-            (Tool::Kubectl, kubectl),
-            (Tool::Helm, helm),
-            (Tool::Istioctl, istioctl),
-            (Tool::Argocd, argocd),
+            (Tool::KUBECTL, kubectl),
+            (Tool::HELM, helm),
+            (Tool::ISTIOCTL, istioctl),
+            (Tool::ARGOCD, argocd),
         ];
         let most = size("warm.memory", &memory)? / MEMORY_OF_ONE;
         let idle = duration("warm.idle", &idle)?;
@@ -806,10 +806,7 @@ impl Settings {
             audit_key,
             policy: read_policies(&policy)?,
             policy_paths: policy,
-            tools: Tool::ALL
-                .into_iter()
-                .map(|tool| (tool, path_of(tool)))
-                .collect(),
+            tools: Tool::all().map(|tool| (tool, path_of(tool))).collect(),
             tools_dir,
             kubeconfig: file.kubeconfig.terms(folder)?,
             clusters: clusters(file.clusters, folder)?,
@@ -1010,10 +1007,10 @@ mod tests {
         assert_eq!(
             settings.tools,
             [
-                (Tool::Kubectl, "/from/file/kubectl".into()),
-                (Tool::Helm, "/opt/helm".into()),
-                (Tool::Istioctl, "/from/file/istioctl".into()),
-                (Tool::Argocd, "/from/file/argocd".into())
+                (Tool::KUBECTL, "/from/file/kubectl".into()),
+                (Tool::HELM, "/opt/helm".into()),
+                (Tool::ISTIOCTL, "/from/file/istioctl".into()),
+                (Tool::ARGOCD, "/from/file/argocd".into())
             ]
         );
     }

@@ -29,7 +29,7 @@ use crate::{
     kubeconfig::Kubeconfig,
     output::{Caps, Sanitizer, capture},
     sandbox::{Limits, Program, Run, Sandbox, ToolAbsence, give_back_memory},
-    tool::Tool,
+    tool::{Tool, VersionAnswer},
     workspace::Workspaces,
 };
 
@@ -266,7 +266,7 @@ impl Inventory {
             tokio::time::sleep(LOOK_EVERY).await;
             if sandbox.unsound().is_some() {
                 let _ = self
-                    .version(Tool::Kubectl, &sandbox, &workspaces, limits)
+                    .version(Tool::essential(), &sandbox, &workspaces, limits)
                     .await; // the sandbox keeps what came of it
             }
         }
@@ -413,17 +413,9 @@ impl Inventory {
 /// The version in what `TOOL version` printed, without a leading `v`.
 fn version_in(tool: Tool, text: &str) -> Option<String> {
     let json = || serde_json::from_str::<serde_json::Value>(text).ok();
-    let version = match tool {
-        Tool::Kubectl => json()?
-            .pointer("/clientVersion/gitVersion")?
-            .as_str()?
-            .to_owned(),
-        Tool::Istioctl => json()?
-            .pointer("/clientVersion/version")?
-            .as_str()?
-            .to_owned(),
-        Tool::Argocd => json()?.pointer("/client/Version")?.as_str()?.to_owned(),
-        Tool::Helm => text.trim().split('+').next()?.to_owned(),
+    let version = match tool.spec().version.answer {
+        VersionAnswer::Json(pointer) => json()?.pointer(pointer)?.as_str()?.to_owned(),
+        VersionAnswer::Text => text.trim().split('+').next()?.to_owned(),
     };
     let version = version.trim_start_matches('v');
     let plain = version.len() <= 64
@@ -459,24 +451,24 @@ mod tests {
     fn each_tool_tells_its_version_in_its_own_words() {
         for (tool, text, version) in [
             (
-                Tool::Kubectl,
+                Tool::KUBECTL,
                 r#"{"clientVersion":{"gitVersion":"v1.37.2"}}"#,
                 Some("1.37.2"),
             ),
-            (Tool::Helm, "v4.3.1\n", Some("4.3.1")),
-            (Tool::Helm, "v4.3.1+gabc\n", Some("4.3.1")),
+            (Tool::HELM, "v4.3.1\n", Some("4.3.1")),
+            (Tool::HELM, "v4.3.1+gabc\n", Some("4.3.1")),
             (
-                Tool::Istioctl,
+                Tool::ISTIOCTL,
                 r#"{"clientVersion":{"version":"1.31.0"}}"#,
                 Some("1.31.0"),
             ),
             (
-                Tool::Argocd,
+                Tool::ARGOCD,
                 r#"{"client":{"Version":"v3.6.1"}}"#,
                 Some("3.6.1"),
             ),
-            (Tool::Kubectl, "error: x", None),
-            (Tool::Helm, "version unknown", None),
+            (Tool::KUBECTL, "error: x", None),
+            (Tool::HELM, "version unknown", None),
         ] {
             assert_eq!(version_in(tool, text).as_deref(), version, "{text}");
         }

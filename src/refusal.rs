@@ -19,6 +19,7 @@ use crate::{
     kubeconfig::KubeconfigError,
     policy::Denied,
     sandbox::SandboxError,
+    tool::Tool,
 };
 
 /// The stable name of a kind of refusal. Clients may match on it; it never changes its meaning.
@@ -266,7 +267,7 @@ impl Refusal {
             Self::TooMuchAtOnce => "call again in a second; a kubeconfig of one context is small (`kube-airlock kubeconfig minify`)".into(),
             Self::TooMuchOutput { .. } => "narrow the query: -l, --field-selector, -o name, --tail".into(),
             Self::UnknownCall => "GET /calls lists those that are".into(),
-            Self::UnknownTool(_) => "the tools are kubectl, helm, istioctl and argocd".into(),
+            Self::UnknownTool(_) => format!("the tools are {}", Tool::names()),
             Self::Words(error) => error.help(),
         }
     }

@@ -23,7 +23,7 @@ fn memory_grows_with_the_length_of_the_line() {
     let _profiler = dhat::Profiler::builder().testing().build();
     let peak = |text: &str| {
         let before = dhat::HeapStats::get();
-        let words = split(Tool::Kubectl, text);
+        let words = split(Tool::KUBECTL, text);
         let decision = words
             .ok()
             .and_then(|words| parse(&catalogues[0], words, None).ok())

@@ -58,7 +58,7 @@ fn main() {
     let users = nix::unistd::geteuid()
         .is_root()
         .then(|| claim_users(53_000, SLOTS.all()).unwrap());
-    let programs = vec![(Program::Tool(Tool::Kubectl), kubectl.clone())];
+    let programs = vec![(Program::Tool(Tool::KUBECTL), kubectl.clone())];
     let link = fork_spawner(
         programs,
         Profiles::load().unwrap(),
@@ -81,7 +81,7 @@ fn main() {
         let workspaces = Arc::new(Workspaces::create(Some(folder.path()), None).unwrap());
         let sandbox = Sandbox::new(link, SLOTS).unwrap();
         let policy = RwLock::new(Arc::new(Policy::load(&[file], &catalogues).unwrap()));
-        let inventory = Arc::new(Inventory::new(catalogues, vec![(Tool::Kubectl, kubectl)]));
+        let inventory = Arc::new(Inventory::new(catalogues, vec![(Tool::KUBECTL, kubectl)]));
         tokio::spawn(Arc::clone(&inventory).watch(
             sandbox.clone(),
             Arc::clone(&workspaces),
@@ -119,7 +119,7 @@ fn main() {
             },
         });
         until("kubectl is found", || {
-            inventory.catalogue(Tool::Kubectl).is_ok()
+            inventory.catalogue(Tool::KUBECTL).is_ok()
         })
         .await;
 
@@ -185,7 +185,7 @@ fn main() {
 
 async fn run(gate: &Gate) -> Outcome {
     let arguments: Arguments = serde_json::from_str(r#"{"command": "version --client"}"#).unwrap();
-    let request = arguments.request(Tool::Kubectl, Headers::default());
+    let request = arguments.request(Tool::KUBECTL, Headers::default());
     timeout(
         Duration::from_secs(60),
         gate.run(Caller::anonymous(Door::Rest), request, None),

@@ -19,7 +19,7 @@ fn decision(id: &str) -> DecisionRecord<'_> {
     DecisionRecord {
         request_id: id,
         who,
-        tool: crate::tool::Tool::Kubectl,
+        tool: crate::tool::Tool::KUBECTL,
         argv: None,
         filters: Vec::new(),
         target: None,

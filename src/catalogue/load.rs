@@ -11,25 +11,6 @@ use super::{
 };
 use crate::tool::Tool;
 
-/// The catalogues that this build carries, the newest version of a tool first.
-const CARRIED: &[&str] = &[
-    include_str!("../../policy/catalogue/kubectl-1.37.json"),
-    include_str!("../../policy/catalogue/kubectl-1.36.json"),
-    include_str!("../../policy/catalogue/helm-4.3.json"),
-    include_str!("../../policy/catalogue/istioctl-1.31.json"),
-    include_str!("../../policy/catalogue/argocd-3.6.json"),
-];
-
-/// The classes of a tool's verbs and flags, for all of its versions.
-fn hazards_of(tool: Tool) -> &'static str {
-    match tool {
-        Tool::Argocd => include_str!("../../policy/catalogue/argocd.hazards.toml"),
-        Tool::Helm => include_str!("../../policy/catalogue/helm.hazards.toml"),
-        Tool::Istioctl => include_str!("../../policy/catalogue/istioctl.hazards.toml"),
-        Tool::Kubectl => include_str!("../../policy/catalogue/kubectl.hazards.toml"),
-    }
-}
-
 /// Why a catalogue does not load.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
@@ -94,12 +75,15 @@ struct RawFlag {
 }
 
 impl Catalogue {
-    /// The catalogues that this build carries, one per tool version.
+    /// The catalogues that this build carries, one per tool version, the newest of a tool first.
     ///
     /// # Errors
     /// A [`CatalogueError`] when a generated file was edited into something else.
     pub fn carried() -> Result<Vec<Self>, CatalogueError> {
-        CARRIED.iter().map(|json| Self::from_json(json)).collect()
+        Tool::all()
+            .flat_map(|tool| tool.spec().catalogues)
+            .map(|json| Self::from_json(json))
+            .collect()
     }
 
     /// Reads one generated catalogue and gives each verb and flag its class.
@@ -146,7 +130,8 @@ impl Catalogue {
 }
 
 fn hazards(tool: Tool) -> Result<Hazards, CatalogueError> {
-    Hazards::from_toml(tool, hazards_of(tool)).map_err(|why| CatalogueError::Hazards { tool, why })
+    Hazards::from_toml(tool, tool.spec().hazards)
+        .map_err(|why| CatalogueError::Hazards { tool, why })
 }
 
 fn classed(mut node: CommandNode, hazards: &Hazards) -> CommandNode {
@@ -164,7 +149,7 @@ fn classed(mut node: CommandNode, hazards: &Hazards) -> CommandNode {
 /// [`CatalogueError`] when a hazards file cannot be read.
 pub fn unclassed(catalogues: &[Catalogue]) -> Result<Vec<String>, CatalogueError> {
     let mut told = Vec::new();
-    for tool in Tool::ALL {
+    for tool in Tool::all() {
         let hazards = hazards(tool)?;
         let mut known = BTreeSet::new();
         for catalogue in catalogues
@@ -250,13 +235,14 @@ impl From<RawFlag> for Flag {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tool::{FlagIs, Grammar, NotYetWhat, VerbIs};
 
     #[test]
     fn the_carried_kubectl_has_its_known_shape() {
         let carried = Catalogue::carried().unwrap();
         let kubectl = carried
             .iter()
-            .find(|catalogue| catalogue.tool() == Tool::Kubectl)
+            .find(|catalogue| catalogue.tool() == Tool::KUBECTL)
             .unwrap();
         assert_eq!(kubectl.version(), "1.37.2");
         assert_eq!(
@@ -301,11 +287,11 @@ mod tests {
         assert_eq!(
             counts,
             [
-                (Tool::Kubectl, 109),
-                (Tool::Kubectl, 109),
-                (Tool::Helm, 61),
-                (Tool::Istioctl, 92),
-                (Tool::Argocd, 171)
+                (Tool::KUBECTL, 109),
+                (Tool::KUBECTL, 109),
+                (Tool::HELM, 61),
+                (Tool::ISTIOCTL, 92),
+                (Tool::ARGOCD, 171)
             ]
         );
     }
@@ -316,5 +302,52 @@ mod tests {
         assert!(
             matches!(Catalogue::from_json(json), Err(CatalogueError::Orphan { path, .. }) if path.to_string() == "rollout status")
         );
+    }
+
+    #[test]
+    fn every_row_about_a_tool_names_verbs_and_flags_that_it_has() {
+        let carried = Catalogue::carried().unwrap();
+        for tool in Tool::all() {
+            let nodes: Vec<_> = carried
+                .iter()
+                .filter(|catalogue| catalogue.tool() == tool)
+                .flat_map(Catalogue::commands)
+                .collect();
+            let has_verb = |verb: &str| nodes.iter().any(|node| node.path.to_string() == verb);
+            let has_flag = |flag: &str| {
+                let mut flags = nodes.iter().flat_map(|node| &node.flags);
+                flags.any(|known| known.name == flag)
+            };
+            let spec = tool.spec();
+            let needs = spec.needs.iter().map(|(commands, _)| commands);
+            let not_yet = spec.not_yet.iter().filter_map(|row| match &row.what {
+                NotYetWhat::Charts => None,
+                NotYetWhat::Commands(commands) => Some(commands),
+            });
+            for commands in spec.offline.iter().chain(needs).chain(not_yet) {
+                match commands.verb {
+                    VerbIs::Any => {}
+                    VerbIs::Exactly(verb) | VerbIs::Within(verb) => {
+                        assert!(has_verb(verb), "{tool} has no {verb}");
+                    }
+                }
+                match commands.flag {
+                    FlagIs::Any => {}
+                    FlagIs::Given(flag) | FlagIs::Not(flag, _) | FlagIs::Set(flag, _) => {
+                        assert!(has_flag(flag), "{tool} has no --{flag}");
+                    }
+                }
+            }
+            let Grammar::Cobra(cobra) = &spec.grammar;
+            for verb in cobra.programs.iter().chain(spec.prefix_verbs) {
+                assert!(has_verb(verb), "{tool} has no {verb}");
+            }
+            for node in &nodes {
+                let words: Vec<_> = node.path.words().iter().map(String::as_str).collect();
+                for row in (spec.naming_flags)(&words) {
+                    assert!(has_flag(row.flag), "{tool} has no --{}", row.flag);
+                }
+            }
+        }
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     excerpt::Excerpt,
     policy::{Decision, Effect, Facts, Policy, Target},
     refusal::Refusal,
-    tool::Tool,
+    tool::{Tool, UnknownTool},
 };
 
 /// What a policy decides about a command.
@@ -93,10 +93,11 @@ impl Explain {
             groups: self.group,
         };
         let tool = match &self.tool {
-            Some(name) => Some(name.parse().map_err(|()| {
+            Some(name) => Some(name.parse().map_err(|UnknownTool| {
                 format!(
-                    "there is no tool {}; the tools are kubectl, helm, istioctl and argocd",
-                    Excerpt::new(name)
+                    "there is no tool {}; the tools are {}",
+                    Excerpt::new(name),
+                    Tool::names()
                 )
             })?),
             None => None,

@@ -49,7 +49,7 @@ Examples:
   kube-airlock trace offline --json --output trace.json -- helm version"
 )]
 pub struct Trace {
-    /// The profile to compare with, as policy/sandbox/verbs.toml names it
+    /// The profile to compare with, by the name of its file in policy/sandbox/
     #[arg(value_parser = PossibleValuesParser::new(ProfileName::ALL.map(ProfileName::as_str)).map(named))]
     profile: ProfileName,
     /// Ask about every call, allowed ones too, and print what of the profile was not used

@@ -131,7 +131,7 @@ impl CommandError {
         match self {
             Self::UnknownVerb { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
             Self::UnknownVerb { tool, .. } => format!("`{tool} --help` lists the commands; plugins are not run here"),
-            Self::MissingVerb { tool } => format!("name one, for example `{}`; `{tool} --help` lists them", example(*tool)),
+            Self::MissingVerb { tool } => format!("name one, for example `{}`; `{tool} --help` lists them", tool.spec().example),
             Self::UnknownFlag { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`? Flags are spelled in full, with hyphens and in lower case"),
             Self::UnknownFlag { path, flag, .. } if path.words().is_empty() => format!("put {flag} behind the verb that has it"),
             Self::UnknownFlag { tool, path, .. } => format!("`{tool} {path} --help` lists its flags"),
@@ -145,14 +145,5 @@ impl CommandError {
             Self::NamespaceConflict { .. } => "give it once, in the request or in the command".into(),
             Self::NamespaceNotAccepted { .. } => "leave the request's `namespace` out".into(),
         }
-    }
-}
-
-fn example(tool: Tool) -> &'static str {
-    match tool {
-        Tool::Argocd => "app list",
-        Tool::Helm => "list -A",
-        Tool::Istioctl => "proxy-status",
-        Tool::Kubectl => "get pods -n default",
     }
 }

@@ -8,10 +8,7 @@ use std::{
 
 use super::operand::Named;
 use crate::catalogue::{CommandPath, FlagClass, VerbClass, resource};
-use crate::tool::Tool;
-
-/// The word that ends kubectl's early scan for verbosity; `argv()` puts it first, `parse` drops it.
-pub(super) const QUIET: &str = "--v=0";
+use crate::tool::{Commands, DefaultNamespace, Grammar, Need, Tool};
 
 /// The namespaces that a command touches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,21 +57,16 @@ impl fmt::Display for Never {
     }
 }
 
-/// What Argo CD's own namespace is called in policies.
-pub const ARGOCD_NAMESPACE: &str = "argocd";
-
 impl Invocation {
     /// The question `TOOL version` that `inventory` asks of a binary; it contacts nobody.
     pub(crate) fn version_probe(tool: Tool) -> Self {
-        let (flags, path): (&[(&str, &str)], &str) = match tool {
-            Tool::Kubectl | Tool::Argocd => (&[("client", "true"), ("output", "json")], "version"),
-            Tool::Helm => (&[("short", "true")], "version"),
-            Tool::Istioctl => (&[("output", "json"), ("remote", "false")], "version"),
-        };
         Self {
             tool,
-            path: CommandPath::new(vec![path.to_owned()]),
-            flags: flags
+            path: CommandPath::new(vec!["version".to_owned()]),
+            flags: tool
+                .spec()
+                .version
+                .flags
                 .iter()
                 .map(|&(name, value)| (name.to_owned(), vec![value.to_owned()]))
                 .collect(),
@@ -161,10 +153,7 @@ impl Invocation {
     }
 
     /// The namespaces that the command touches: by flag, inside of operands, else `of_context`,
-    /// which is the kubeconfig's.
-    ///
-    /// argocd looks in its own namespace, whatever a kubeconfig says, unless the command names one;
-    /// that one is called `argocd` here, wherever it is.
+    /// which is the kubeconfig's, or the tool's own.
     pub fn namespaces<'a>(&'a self, of_context: &'a str) -> Namespaces<'a> {
         let objects = self
             .resources()
@@ -183,10 +172,9 @@ impl Invocation {
                 .iter()
                 .all(|resource| resource::is_cluster_scoped(resource));
         if namespaces.is_empty() && !outside {
-            namespaces.push(if self.tool == Tool::Argocd {
-                ARGOCD_NAMESPACE
-            } else {
-                of_context
+            namespaces.push(match self.tool.spec().namespace {
+                DefaultNamespace::OfContext => of_context,
+                DefaultNamespace::Own(namespace) => namespace,
             });
         }
         Namespaces::These(namespaces)
@@ -216,27 +204,23 @@ impl Invocation {
 
     /// Whether the command never contacts a server, so that it needs no kubeconfig and no network.
     pub fn is_offline(&self) -> bool {
-        let verb = self.path.to_string();
-        let is = |flag: &str, value: &str| self.flag(flag) == Some(value);
-        self.is_help()
-            || match (self.tool, verb.as_str()) {
-                (_, "completion" | "help")
-                | (Tool::Helm, "version")
-                | (Tool::Argocd, "account bcrypt") => true,
-                (Tool::Kubectl | Tool::Istioctl, "options") => true,
-                (Tool::Kubectl | Tool::Argocd, "version") => is("client", "true"),
-                (Tool::Istioctl, "version") => is("remote", "false"),
-                (Tool::Istioctl, "analyze") => {
-                    is("use-kube", "false") || is("list-analyzers", "true")
-                }
-                (Tool::Istioctl, "manifest generate") => !is("cluster-specific", "true"),
-                (
-                    Tool::Istioctl,
-                    "experimental config list" | "experimental workload group create",
-                ) => true,
-                (Tool::Istioctl, verb) => verb.starts_with("completion "),
-                _ => false,
-            }
+        let path = self.path.words();
+        let of_cobra = matches!(path, [verb] if verb == "completion" || verb == "help");
+        let mut offline = self.tool.spec().offline.iter();
+        self.is_help() || of_cobra || offline.any(|commands| self.is_one_of(commands))
+    }
+
+    /// Whether it is one of these commands.
+    pub fn is_one_of(&self, commands: &Commands) -> bool {
+        commands.hold(self.path.words(), |flag| self.flag(flag))
+    }
+
+    /// What it needs of the sandbox.
+    pub fn need(&self) -> Need {
+        let mut needs = self.tool.spec().needs.iter();
+        needs
+            .find(|(commands, _)| self.is_one_of(commands))
+            .map_or(Need::Server, |(_, need)| *need)
     }
 
     /// The argument vector, from these types alone: argv\[0\], the verb, each flag as one
@@ -247,9 +231,8 @@ impl Invocation {
     /// first `--v=0` ends that search, `KUBECTL_KUBERC=false` in the child's environment the other.
     pub fn argv(&self) -> Vec<String> {
         let mut argv = vec![self.tool.as_str().to_owned()];
-        if self.tool == Tool::Kubectl {
-            argv.push(QUIET.to_owned());
-        }
+        let Grammar::Cobra(cobra) = &self.tool.spec().grammar;
+        argv.extend(cobra.first_word.map(str::to_owned));
         argv.extend(self.path.words().iter().cloned());
         for (name, values) in &self.flags {
             argv.extend(values.iter().map(|value| format!("--{name}={value}")));

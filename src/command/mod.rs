@@ -15,7 +15,7 @@ mod words;
 
 pub use error::CommandError;
 pub use filter::{Filter, FilterError, FilterProgram};
-pub use invocation::{ARGOCD_NAMESPACE, Invocation, Namespaces, Never};
+pub use invocation::{Invocation, Namespaces, Never};
 pub use parse::parse;
 pub(crate) use value::{is_dns_label, typed_value};
 pub use words::{MOST_FILTERS, Stages, WordsError, split, split_stages};

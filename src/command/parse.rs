@@ -10,8 +10,8 @@ use std::{collections::BTreeMap, vec};
 
 use super::{
     error::CommandError,
-    invocation::{Invocation, Never, QUIET},
-    operand::{Named, Operands},
+    invocation::{Invocation, Never},
+    operand::{Named, OperandReader},
     value::{elements, typed_value},
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     },
     excerpt::Excerpt,
     nearest::nearest,
-    tool::Tool,
+    tool::{Cobra, EarlyScan, Grammar, Tool},
 };
 
 /// What to do about a verb or a flag that nobody has classed.
@@ -37,8 +37,10 @@ pub fn parse(
     words: Vec<String>,
     namespace: Option<&str>,
 ) -> Result<Invocation, CommandError> {
+    let Grammar::Cobra(cobra) = &catalogue.tool().spec().grammar;
     let mut reading = Reading {
         catalogue,
+        cobra,
         lineage: vec![catalogue.root()],
         flags: BTreeMap::new(),
         given: Vec::new(),
@@ -50,7 +52,7 @@ pub fn parse(
     let mut first = true;
     while let Some(word) = words.next() {
         let is_first = std::mem::take(&mut first);
-        if is_first && catalogue.tool() == Tool::Kubectl && word == QUIET {
+        if is_first && cobra.first_word == Some(word.as_str()) {
             continue;
         }
         if word == "--" {
@@ -69,6 +71,7 @@ pub fn parse(
 
 struct Reading<'a> {
     catalogue: &'a Catalogue,
+    cobra: &'static Cobra,
     /// From the root to the command found so far.
     lineage: Vec<&'a CommandNode>,
     flags: BTreeMap<String, Vec<String>>,
@@ -145,9 +148,10 @@ impl<'a> Reading<'a> {
 
     /// `pods` alone is a question that lacks its verb.
     fn verb_for(&self, word: &str) -> Option<String> {
-        let is_root = self.node().path.words().is_empty() && self.tool() == Tool::Kubectl;
+        let verb = self.tool().spec().implied_verb?;
+        let is_root = self.node().path.words().is_empty();
         (is_root && resource::canonical(word.split('/').next()?).is_some())
-            .then(|| format!("get {word}"))
+            .then(|| format!("{verb} {word}"))
     }
 
     fn long_flag(
@@ -298,11 +302,7 @@ impl<'a> Reading<'a> {
         // Only these run a program that stands behind it; for all others the words are plain
         // arguments, and they can be written without it.
         let path = node.path.to_string();
-        let runs_program = self.tool() == Tool::Kubectl
-            && matches!(
-                path.as_str(),
-                "exec" | "debug" | "run" | "create job" | "create cronjob" | "create deployment"
-            );
+        let runs_program = self.cobra.programs.contains(&path.as_str());
         if after_dash.is_some() && !runs_program && !help {
             let why = "nothing runs behind it; write the arguments without it";
             return Err(CommandError::Operand {
@@ -315,7 +315,7 @@ impl<'a> Reading<'a> {
         self.no_early_scan_bait()?;
         let named = match help {
             true => Named::default(),
-            false => Operands {
+            false => OperandReader {
                 tool: self.tool(),
                 path: &node.path,
                 flags: &self.flags,
@@ -384,10 +384,10 @@ impl<'a> Reading<'a> {
     /// all of them, before either parses (threat model, 0.3). The rendering and the child's
     /// environment disarm that; no honest word needs it.
     fn no_early_scan_bait(&self) -> Result<(), CommandError> {
-        let bait = |word: &&String| match self.tool() {
-            Tool::Kubectl => word.contains("--kuberc") || word.contains("-v="),
-            Tool::Helm => word.starts_with('-') && word.len() > 1,
-            Tool::Argocd | Tool::Istioctl => false,
+        let bait = |word: &&String| match self.cobra.early_scan {
+            EarlyScan::Flags => word.starts_with('-') && word.len() > 1,
+            EarlyScan::Inside(texts) => texts.iter().any(|text| word.contains(text)),
+            EarlyScan::Nothing => false,
         };
         match self
             .flags

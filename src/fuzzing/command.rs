@@ -46,7 +46,7 @@ pub(super) fn renders(catalogue: &Catalogue, invocation: &Invocation) {
     assert!(invocation.argv_c().is_ok(), "no word holds a NUL: {argv:?}");
     let mut words = argv.iter().map(String::as_str).peekable();
     assert_eq!(words.next(), Some(invocation.tool().as_str()));
-    if invocation.tool() == Tool::Kubectl {
+    if invocation.tool() == Tool::KUBECTL {
         assert_eq!(words.next(), Some("--v=0"), "ends kubectl's early scan");
     }
 
@@ -142,7 +142,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
 
         #[test]
-        fn what_is_accepted_survives_rendering_and_deciding(tool in prop::sample::select(Tool::ALL.to_vec()), words in prop::collection::vec(word(), 1..9)) {
+        fn what_is_accepted_survives_rendering_and_deciding(tool in prop::sample::select(Tool::all().collect::<Vec<_>>()), words in prop::collection::vec(word(), 1..9)) {
             let line = format!("{tool} {}", words.join(" "));
             parse(line.as_bytes());
             decide(line.as_bytes());

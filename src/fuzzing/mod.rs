@@ -84,10 +84,10 @@ fn catalogue(tool: Tool) -> &'static Catalogue {
 /// The tool that a text is about, by its first letter, so that a seed is a plain `helm list`.
 fn tool_of(text: &str) -> Tool {
     match text.trim_start().chars().next() {
-        Some('a') => Tool::Argocd,
-        Some('h') => Tool::Helm,
-        Some('i') => Tool::Istioctl,
-        _ => Tool::Kubectl,
+        Some('a') => Tool::ARGOCD,
+        Some('h') => Tool::HELM,
+        Some('i') => Tool::ISTIOCTL,
+        _ => Tool::KUBECTL,
     }
 }
 

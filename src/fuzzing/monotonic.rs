@@ -66,7 +66,7 @@ impl Vocabulary {
 
 const VOCABULARIES: [Vocabulary; 3] = [
     Vocabulary {
-        tool: Tool::Kubectl,
+        tool: Tool::KUBECTL,
         verbs: &[
             "get",
             "delete",
@@ -105,7 +105,7 @@ const VOCABULARIES: [Vocabulary; 3] = [
         ],
     },
     Vocabulary {
-        tool: Tool::Helm,
+        tool: Tool::HELM,
         verbs: &["list", "status", "history", "uninstall", "upgrade"],
         flags: &[
             ("output", &["json", "table"], &["json", "*"]),
@@ -119,7 +119,7 @@ const VOCABULARIES: [Vocabulary; 3] = [
         operands: &["web", "web oci://r.example/c", "db stable/c", "web db", ""],
     },
     Vocabulary {
-        tool: Tool::Argocd,
+        tool: Tool::ARGOCD,
         verbs: &["app list", "app get", "app sync"],
         flags: &[
             ("output", &["json", "wide"], &["wide", "*"]),

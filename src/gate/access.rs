@@ -26,7 +26,7 @@ use crate::{
     refusal::Refusal,
     sandbox::ProfileName,
     secret::SecretString,
-    tool::Tool,
+    tool::AccessKind,
 };
 
 pub(super) enum Access {
@@ -117,27 +117,30 @@ impl Access {
             return Ok(Self::Nothing);
         }
         let wrong = |reason: &str, hint: &str| Err(Refusal::Request(Advice::new(reason, hint)));
-        if request.tool != Tool::Argocd {
-            if !request.stray_fields.is_empty() {
-                return wrong(
-                    "only argocd takes argocd_server, argocd_auth_token and argocd_ca",
-                    "leave them out",
-                );
-            }
-            let kubeconfig = match &request.cluster {
-                Some(name) => named_cluster(name, request, caller, parts)?,
-                None => own_kubeconfig(request, &parts.terms).await?,
-            };
-            return Ok(Self::Kubernetes(kubeconfig));
-        }
-        if request.cluster.is_some() || request.context.is_some() {
+        if !request.stray_fields.is_empty() {
             return wrong(
-                "argocd takes no cluster and no context",
-                "give argocd_server and argocd_auth_token",
+                "only argocd takes argocd_server, argocd_auth_token and argocd_ca",
+                "leave them out",
             );
         }
-        let access = ArgocdAccess::parse(&request.argocd, SystemTime::now())?;
-        Ok(Self::Argocd(Box::new(access)))
+        match request.tool.spec().access {
+            AccessKind::Nothing => Ok(Self::Nothing),
+            AccessKind::Kubeconfig => {
+                let kubeconfig = match &request.cluster {
+                    Some(name) => named_cluster(name, request, caller, parts)?,
+                    None => own_kubeconfig(request, &parts.terms).await?,
+                };
+                Ok(Self::Kubernetes(kubeconfig))
+            }
+            AccessKind::Argocd if request.cluster.is_some() || request.context.is_some() => wrong(
+                "argocd takes no cluster and no context",
+                "give argocd_server and argocd_auth_token",
+            ),
+            AccessKind::Argocd => {
+                let access = ArgocdAccess::parse(&request.argocd, SystemTime::now())?;
+                Ok(Self::Argocd(Box::new(access)))
+            }
+        }
     }
 
     /// Returns what the request is aimed at, for the policy; `cluster` is the name that the

@@ -7,7 +7,12 @@ use utoipa::ToSchema;
 use http::HeaderMap;
 
 use super::request::{CarriedKubeconfig, Request};
-use crate::{argocd::Carried, excerpt::Excerpt, secret::SecretString, tool::Tool};
+use crate::{
+    argocd::Carried,
+    excerpt::Excerpt,
+    secret::SecretString,
+    tool::{AccessKind, Tool},
+};
 
 /// A command and where to run it.
 #[derive(Debug, Deserialize, JsonSchema, ToSchema)]
@@ -105,9 +110,9 @@ impl Arguments {
             ("argocd_ca", self.argocd_ca.is_some()),
         ];
         let argocds = fields.into_iter().filter(|(_, is_there)| *is_there);
-        let stray_fields = match tool {
-            Tool::Argocd => Vec::new(),
-            _ => argocds.map(|(name, _)| name).collect(),
+        let stray_fields = match tool.spec().access {
+            AccessKind::Argocd => Vec::new(),
+            AccessKind::Kubeconfig | AccessKind::Nothing => argocds.map(|(name, _)| name).collect(),
         };
         Request {
             tool,

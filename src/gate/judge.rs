@@ -11,7 +11,7 @@ use crate::{
     metrics::Step,
     policy::Approved,
     refusal::Refusal,
-    tool::Tool,
+    tool::NotYetWhat,
 };
 
 /// Reads the command line: the tool's words, and the filters behind them.
@@ -61,24 +61,10 @@ pub(super) fn not_yet(invocation: &Invocation) -> Option<Refusal> {
     if invocation.is_offline() {
         return None;
     }
-    let (reason, hint) = match invocation.tool() {
-        // A chart is fetched into a cache, and no child of helm's writes anywhere.
-        Tool::Helm if !invocation.charts().is_empty() => (
-            "helm commands that fetch a chart are not enabled yet",
-            "those about releases are: `list`, `status`, `history`, `get`, `rollback` and `uninstall`",
-        ),
-        // No profile both listens and runs a helper; without its helper argocd says nothing where
-        // it should print.
-        Tool::Argocd
-            if invocation.path().words() == ["app", "diff"]
-                && invocation.flag("grpc-web") == Some("true") =>
-        {
-            (
-                "`argocd app diff` through gRPC-web is not enabled yet",
-                "leave --grpc-web out where the server answers gRPC",
-            )
-        }
-        _ => return None,
-    };
-    Some(Refusal::Tool(Advice::new(reason, hint)))
+    let mut rows = invocation.tool().spec().not_yet.iter();
+    let row = rows.find(|row| match &row.what {
+        NotYetWhat::Charts => !invocation.charts().is_empty(),
+        NotYetWhat::Commands(commands) => invocation.is_one_of(commands),
+    })?;
+    Some(Refusal::Tool(Advice::new(row.reason, row.hint)))
 }

@@ -176,18 +176,11 @@ impl Ran {
 
     /// Returns what an error of the tool means, where its own words do not say it.
     fn hint(&self) -> Option<&'static str> {
-        // Without a gRPC connection argocd tries gRPC-web by itself, fails to listen for that, and
-        // prints nothing but the second failure: "listen unix …: address family not supported"
-        // (v3.6.1 pkg/apiclient/apiclient.go, NewClient).
-        let is_unconnected = self.tool == Tool::Argocd
-            && self
-                .stderr
-                .text
-                .contains("Failed to establish connection to ");
-        (self.status.code() != 0 && is_unconnected).then_some(
-            "no gRPC connection to the Argo CD server was made: it is down, its certificate is not signed by the authority in \
-             argocd_ca, or what stands before it passes gRPC-web alone (then add --grpc-web)",
-        )
+        let mut known = self.tool.spec().failures.iter();
+        let failure = known.find(|failure| self.stderr.text.contains(failure.stderr));
+        failure
+            .filter(|_| self.status.code() != 0)
+            .map(|failure| failure.hint)
     }
 }
 

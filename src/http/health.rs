@@ -77,8 +77,8 @@ pub async fn ready(State(gate): State<Gate>) -> (StatusCode, Json<Status>) {
     let missing = if gate.sandbox().is_alive() {
         gate.sandbox().unsound().or_else(|| {
             gate.inventory()
-                .availability(Tool::Kubectl)
-                .refusal(Tool::Kubectl)
+                .availability(Tool::essential())
+                .refusal(Tool::essential())
                 .map(|refused| refused.reason)
         })
     } else {
@@ -149,7 +149,7 @@ pub async fn tools(State(gate): State<Gate>) -> Json<ToolsStatus> {
     };
     let filters = FilterProgram::ALL.into_iter().map(filter).collect();
     Json(ToolsStatus {
-        tools: Tool::ALL.into_iter().map(status).collect(),
+        tools: Tool::all().map(status).collect(),
         filters,
         sandbox: Confinement::of(&gate.sandbox().layers()),
     })

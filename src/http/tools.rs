@@ -18,7 +18,7 @@ use crate::{
     gate::{Arguments, Gate, Headers},
     identity::Caller,
     refusal::Refusal,
-    tool::Tool,
+    tool::{Tool, UnknownTool},
 };
 
 /// Runs one command.
@@ -31,7 +31,7 @@ pub async fn call(
 ) -> Response {
     let tool: Tool = match tool.parse() {
         Ok(tool) => tool,
-        Err(()) => return refused(Refusal::UnknownTool(Excerpt::new(&tool))),
+        Err(UnknownTool) => return refused(Refusal::UnknownTool(Excerpt::new(&tool))),
     };
     let (parts, body) = request.into_parts();
     let (arguments, _held) = match read(&parts, body, share).await {

@@ -36,7 +36,7 @@ use crate::{
     gate::{Arguments, Gate, Headers},
     identity::{Caller, Door},
     output::Live,
-    tool::Tool,
+    tool::{Tool, UnknownTool},
 };
 
 pub use sessions::Sessions;
@@ -117,7 +117,7 @@ pub async fn serve_stdio(gate: Gate, own: Headers) -> Result<(), Box<ServerIniti
 
 impl Server {
     fn new(gate: Gate, door: Door, own: Headers) -> Self {
-        let tools = Tool::ALL.into_iter().map(described).collect();
+        let tools = Tool::all().map(described).collect();
         Self {
             gate,
             door,
@@ -158,7 +158,7 @@ impl ServerHandler for Server {
         let tool: Tool = request
             .name
             .parse()
-            .map_err(|()| ErrorData::invalid_params("tool not found", None))?;
+            .map_err(|UnknownTool| ErrorData::invalid_params("tool not found", None))?;
         let arguments =
             match serde_json::from_value::<Arguments>(request.arguments.unwrap_or_default().into())
             {

@@ -6,7 +6,10 @@ use rmcp::model::JsonObject;
 use schemars::transform::{RecursiveTransform, Transform};
 use serde_json::Value;
 
-use crate::{gate::Arguments, tool::Tool};
+use crate::{
+    gate::Arguments,
+    tool::{AccessKind, Tool},
+};
 
 pub(super) fn schema<T: schemars::JsonSchema>() -> Arc<JsonObject> {
     let mut schema = schemars::schema_for!(T);
@@ -40,12 +43,10 @@ pub(super) fn input_schema(tool: Tool) -> Arc<JsonObject> {
         let of_argocd = |name: &str| name.starts_with("argocd_");
         let of_kubernetes =
             |name: &str| ["kubeconfig", "context", "cluster", "namespace"].contains(&name);
-        properties.retain(|name, _| {
-            if tool == Tool::Argocd {
-                !of_kubernetes(name)
-            } else {
-                !of_argocd(name)
-            }
+        properties.retain(|name, _| match tool.spec().access {
+            AccessKind::Argocd => !of_kubernetes(name),
+            AccessKind::Kubeconfig => !of_argocd(name),
+            AccessKind::Nothing => !of_kubernetes(name) && !of_argocd(name),
         });
     }
     Arc::new(schema)

@@ -14,12 +14,7 @@ use crate::{
 };
 
 pub(super) fn described(tool: Tool) -> McpTool {
-    let example = match tool {
-        Tool::Kubectl => "get pods -n default",
-        Tool::Helm => "list -A",
-        Tool::Istioctl => "proxy-status",
-        Tool::Argocd => "app list",
-    };
+    let example = tool.spec().example;
     let description = format!(
         "Runs one {tool} command, for example `{example}`. Filters may stand behind it: `| grep`, head, tail, sort, uniq, wc, cut, tr, sed, awk, jq, yq or column -t. There is no shell: no redirections, variables or other programs. Returns the command's output as data from the cluster."
     );

@@ -6,8 +6,7 @@ use super::{
     error::{PolicyError, PolicyFile},
     rule::{Effect, Rule, Verbs},
 };
-use crate::advice::Advice;
-use crate::tool::Tool;
+use crate::{advice::Advice, tool::RuleLists};
 
 /// Rules that never apply or say more than they seem to. `places` are those of the rules' ids.
 pub(super) fn lints(
@@ -53,10 +52,14 @@ fn reads_every_resource(rule: &Rule) -> Option<Advice> {
             .to_string(),
         Verbs::All => "get".into(),
     };
-    let reads =
-        rule.effect == Effect::Allow && rule.tool == Tool::Kubectl && rule.resources.is_none();
+    let reads = rule.effect == Effect::Allow
+        && rule.tool.spec().lists == RuleLists::NamesAndResources
+        && rule.resources.is_none();
     (reads && rule.require.is_empty()).then(|| {
-        let reason = format!("this rule lets `kubectl {verb}` read every resource, Secrets too");
+        let reason = format!(
+            "this rule lets `{} {verb}` read every resource, Secrets too",
+            rule.tool
+        );
         Advice::new(
             reason,
             "list `resources`, for example [\"pods\", \"services\"]",

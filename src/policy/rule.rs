@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::{facts::Facts, mismatch::Mismatch, pattern::Pattern, target::Target};
 use crate::{
     catalogue::{CommandPath, FlagClass, resource},
-    command::{ARGOCD_NAMESPACE, Invocation, Namespaces},
+    command::{Invocation, Namespaces},
     glob,
-    tool::Tool,
+    tool::{DefaultNamespace, Tool},
 };
 
 /// What a rule says.
@@ -216,6 +216,7 @@ impl Rule {
                 });
             }
         }
+        let packed = invocation.tool().spec().packed_flags;
         for (name, values) in invocation.flags() {
             let patterns = match self.flags.get(name) {
                 Some(Some(patterns)) => patterns,
@@ -226,8 +227,7 @@ impl Rule {
                 None => return Err(Mismatch::Flag { flag: name.clone() }),
             };
             for value in values {
-                let hides_more = invocation.tool() == Tool::Helm
-                    && name.starts_with("set")
+                let hides_more = packed.is_some_and(|packed| name.starts_with(packed))
                     && value.contains([',', '{', '[']);
                 if hides_more || !patterns.iter().any(|pattern| pattern.matches(value)) {
                     return Err(Mismatch::Value {
@@ -324,9 +324,10 @@ impl Rule {
         let Facts { invocation, target } = facts;
         match (&self.namespaces, invocation.namespaces(&target.namespace)) {
             // Another namespace than Argo CD's own is somebody else's applications.
-            (None, Namespaces::These(named)) => {
-                self.tool != Tool::Argocd || named.iter().all(|name| *name == ARGOCD_NAMESPACE)
-            }
+            (None, Namespaces::These(named)) => match self.tool.spec().namespace {
+                DefaultNamespace::OfContext => true,
+                DefaultNamespace::Own(own) => named.iter().all(|name| *name == own),
+            },
             (None, Namespaces::All) => true,
             (Some(globs), Namespaces::All) => {
                 globs.iter().any(|glob| glob == "*") && !self.leaves_namespaces(invocation)
@@ -373,9 +374,9 @@ impl Rule {
         let Facts { invocation, target } = facts;
         let any =
             |globs: &Vec<String>, found: &[String]| found.iter().any(|one| one_of(globs, one));
-        // kubectl describes every object whose name begins with the one that is given.
+        let prefixes = invocation.tool().spec().prefix_verbs;
         let is_prefix =
-            invocation.tool() == Tool::Kubectl && invocation.path().words() == ["describe"];
+            matches!(invocation.path().words(), [verb] if prefixes.contains(&verb.as_str()));
         let named = |globs: &Vec<String>| match is_prefix {
             true => invocation
                 .names()

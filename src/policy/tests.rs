@@ -519,11 +519,11 @@ fn an_added_flag_has_the_class_that_it_has_with_its_verb() {
     let catalogues = Catalogue::carried().unwrap();
     let helm = catalogues
         .iter()
-        .find(|catalogue| catalogue.tool() == Tool::Helm)
+        .find(|catalogue| catalogue.tool() == Tool::HELM)
         .unwrap();
     let decide = |words| {
         policy.decide(Facts::new(
-            &parse(helm, split(Tool::Helm, words).unwrap(), None).unwrap(),
+            &parse(helm, split(Tool::HELM, words).unwrap(), None).unwrap(),
             &Target::default(),
         ))
     };
@@ -533,7 +533,7 @@ fn an_added_flag_has_the_class_that_it_has_with_its_verb() {
 
 fn decide(policy: &Policy, words: &str) -> super::Decision {
     let catalogues = Catalogue::carried().unwrap();
-    let invocation = parse(&catalogues[0], split(Tool::Kubectl, words).unwrap(), None).unwrap();
+    let invocation = parse(&catalogues[0], split(Tool::KUBECTL, words).unwrap(), None).unwrap();
     policy.decide(Facts::new(
         &invocation,
         &Target {

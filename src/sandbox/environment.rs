@@ -2,8 +2,18 @@
 
 use std::path::Path;
 
-use super::{child::WARM, message::Limits, profile::Profile};
-use crate::{argocd::Variables, command::FilterProgram, tool::Tool, workspace::Workspace};
+use super::{
+    child::{HELPER, WARM},
+    message::Limits,
+    profile::Profile,
+};
+use crate::{
+    argocd::Variables,
+    command::FilterProgram,
+    egress::PROXY,
+    tool::{ProxyVariable, Tool, Variable, VariableValue},
+    workspace::Workspace,
+};
 
 /// `NAME=value` for each variable that a tool has before it has a request. Nothing of ours is
 /// inherited.
@@ -39,23 +49,36 @@ pub(super) fn environment(
         "GOGC=off".into(),
         format!("GOMEMLIMIT={}", soft_limit(limits)),
     ];
-    let own: &[&str] = match tool {
-        // kuberc files hold aliases and default flags, and kubectl looks for `--kuberc=` in any
-        // word.
-        Tool::Kubectl => &["KUBECTL_KUBERC=false", "KUBERC=off"],
-        Tool::Helm => &["HELM_NO_PLUGINS=1"],
-        Tool::Istioctl => &[],
-        Tool::Argocd => &[],
-    };
-    variables.extend(own.iter().map(|variable| (*variable).to_owned()));
-    match tool {
-        Tool::Helm => variables.push(format!("HELM_PLUGINS={home}/none")),
-        Tool::Argocd => variables.push(format!("ARGOCD_CONFIG_DIR={home}")),
-        Tool::Kubectl | Tool::Istioctl => {}
-    }
-    let of_profile = profile.variables.get(&tool).into_iter().flatten();
-    variables.extend(of_profile.map(|(name, value)| format!("{name}={value}")));
+    variables.extend(of_tool(tool, profile, &workspace.home()));
     variables
+}
+
+/// The variables of one tool alone.
+fn of_tool(tool: Tool, profile: &Profile, home: &Path) -> Vec<String> {
+    let spec = tool.spec();
+    let value = |variable: &Variable| match variable.value {
+        VariableValue::Fixed(value) => Some(value.to_owned()),
+        // By descriptor, as the tool itself is run: no folder on the way to it has to be open.
+        VariableValue::Helper(words) => profile
+            .helper
+            .then(|| format!("/proc/self/fd/{HELPER} {words}")),
+        VariableValue::Home(below) => Some(format!("{}{below}", home.display())),
+    };
+    let own = spec
+        .environment
+        .iter()
+        .filter_map(|variable| Some(format!("{}={}", variable.name, value(variable)?)));
+    // Never dialled: it makes the tool name the host that it wants, which the tunnel holds against
+    // the pin. A tool has the one variable that it honours and would take the other for what it
+    // does not speak.
+    let proxy = profile.asking.as_ref().map(|_| {
+        let address = PROXY.trim_start_matches("http://");
+        match (spec.proxy)(profile.need()) {
+            ProxyVariable::All => format!("ALL_PROXY=socks5://{address}"),
+            ProxyVariable::Https => format!("HTTPS_PROXY=http://{address}"),
+        }
+    });
+    own.chain(proxy).collect()
 }
 
 /// What a request adds to them.
@@ -96,4 +119,43 @@ pub(super) fn environment_of_filter(program: FilterProgram, limits: Limits) -> V
         "GOMAXPROCS=2".into(),
         format!("GOMEMLIMIT={}", soft_limit(limits)),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::profile::ProfileName, *};
+
+    #[test]
+    fn each_tool_has_its_own_variables_and_the_one_proxy_that_it_honours() {
+        let https = "HTTPS_PROXY=http://192.0.2.1:1";
+        let socks = "ALL_PROXY=socks5://192.0.2.1:1";
+        let kubectl = ["KUBECTL_KUBERC=false", "KUBERC=off"];
+        let helm = ["HELM_NO_PLUGINS=1", "HELM_PLUGINS=/home/none"];
+        let argocd = "ARGOCD_CONFIG_DIR=/home";
+        let diff = "KUBECTL_EXTERNAL_DIFF=/proc/self/fd/200 -u -N";
+        for (tool, profile, expected) in [
+            (Tool::KUBECTL, ProfileName::Offline, &kubectl[..]),
+            (
+                Tool::KUBECTL,
+                ProfileName::Plain,
+                &[kubectl[0], kubectl[1], https],
+            ),
+            (Tool::HELM, ProfileName::Plain, &[helm[0], helm[1], https]),
+            (Tool::ISTIOCTL, ProfileName::Offline, &[]),
+            (Tool::ISTIOCTL, ProfileName::Plain, &[https]),
+            (Tool::ISTIOCTL, ProfileName::ListenerInet, &[https]),
+            (Tool::ISTIOCTL, ProfileName::ListenerNetlink, &[https]),
+            (Tool::ARGOCD, ProfileName::Offline, &[argocd]),
+            (Tool::ARGOCD, ProfileName::Plain, &[argocd, socks]),
+            (Tool::ARGOCD, ProfileName::ListenerUnix, &[argocd, https]),
+            (Tool::ARGOCD, ProfileName::Diff, &[argocd, diff, socks]),
+        ] {
+            let loaded = Profile::load(profile).unwrap();
+            assert_eq!(
+                of_tool(tool, &loaded, Path::new("/home")),
+                expected,
+                "{tool} {profile:?}"
+            );
+        }
+    }
 }

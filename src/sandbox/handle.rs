@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     egress::{Listening, Pinned, Tunnel},
-    tool::Tool,
+    tool::{Need, Tool},
 };
 
 /// A child that runs its tool. Dropping it kills it; its workspace goes once it is dead.
@@ -110,9 +110,9 @@ impl Begun {
         let Some(questions) = questions else {
             return child;
         };
-        // argocd asks its proxy about every server (golang.org/x/net/proxy); what listens names its
-        // server too.
-        let direct = pinned.is_direct() && tool != Tool::Argocd && listening.is_none();
+        // What listens names its server too.
+        let by_proxy = (tool.spec().proxy)(Need::Server).is_for_loopback_too();
+        let direct = pinned.is_direct() && !by_proxy && listening.is_none();
         let Some(tunnel) = pinned.tunnel(listening) else {
             return child;
         };

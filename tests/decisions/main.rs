@@ -49,7 +49,7 @@ fn explained(policy: &str, tool: &str, commands: &[&str]) -> Vec<serde_json::Val
 /// Holds the rows of a table, `(tool, command, expected)`, to a shipped policy.
 fn hold(policy: &str, rows: &[(&str, String, &str)]) {
     let mut wrong = Vec::new();
-    for tool in Tool::ALL {
+    for tool in Tool::all() {
         let rows: Vec<_> = rows
             .iter()
             .filter(|(of, ..)| *of == tool.as_str())

@@ -180,7 +180,7 @@ fn difference(
     written: &Reading,
 ) -> Option<String> {
     let invocation = &line.invocation;
-    let kubectl = catalogue.tool() == Tool::Kubectl;
+    let kubectl = catalogue.tool() == Tool::KUBECTL;
     let mut meant = Reading {
         verb: invocation.path().words().to_vec(),
         flags: invocation.flags().clone(),

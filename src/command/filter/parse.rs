@@ -418,7 +418,7 @@ fn not_a_filter(name: &str) -> FilterError {
             .join(", ")
     };
     let help = match name {
-        name if Tool::ALL.iter().any(|tool| tool.as_str() == name) => {
+        name if name.parse::<Tool>().is_ok() => {
             "make a call of its own for the second command, with what the first one printed".into()
         }
         "xargs" | "parallel" | "while" | "for" | "read" => {

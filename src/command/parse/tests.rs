@@ -7,9 +7,9 @@ fn read(text: &str) -> Result<Invocation, CommandError> {
     let catalogue = Catalogue::carried()
         .unwrap()
         .into_iter()
-        .find(|catalogue| catalogue.tool() == Tool::Kubectl)
+        .find(|catalogue| catalogue.tool() == Tool::KUBECTL)
         .unwrap();
-    parse(&catalogue, split(Tool::Kubectl, text).unwrap(), None)
+    parse(&catalogue, split(Tool::KUBECTL, text).unwrap(), None)
 }
 
 fn argv(text: &str) -> String {
@@ -323,9 +323,9 @@ fn a_list_of_numbers_holds_numbers() {
     let catalogues = Catalogue::carried().unwrap();
     let argocd = catalogues
         .iter()
-        .find(|catalogue| catalogue.tool() == Tool::Argocd)
+        .find(|catalogue| catalogue.tool() == Tool::ARGOCD)
         .unwrap();
-    let read = |text| parse(argocd, split(Tool::Argocd, text).unwrap(), None);
+    let read = |text| parse(argocd, split(Tool::ARGOCD, text).unwrap(), None);
     assert_eq!(
         read("app manifests web --source-positions 1,2")
             .unwrap()
@@ -346,25 +346,25 @@ fn a_list_of_numbers_holds_numbers() {
 #[test]
 fn what_contacts_nobody_is_known() {
     for (tool, text, offline) in [
-        (Tool::Kubectl, "completion bash", true),
-        (Tool::Kubectl, "version --client", true),
-        (Tool::Kubectl, "version", false),
-        (Tool::Kubectl, "delete pod web-0 --help", true),
-        (Tool::Istioctl, "completion bash", true),
-        (Tool::Istioctl, "manifest generate", true),
+        (Tool::KUBECTL, "completion bash", true),
+        (Tool::KUBECTL, "version --client", true),
+        (Tool::KUBECTL, "version", false),
+        (Tool::KUBECTL, "delete pod web-0 --help", true),
+        (Tool::ISTIOCTL, "completion bash", true),
+        (Tool::ISTIOCTL, "manifest generate", true),
         (
-            Tool::Istioctl,
+            Tool::ISTIOCTL,
             "manifest generate --cluster-specific",
             false,
         ),
-        (Tool::Istioctl, "analyze --use-kube=false", true),
-        (Tool::Istioctl, "analyze", false),
-        (Tool::Istioctl, "version --remote=false", true),
-        (Tool::Istioctl, "waypoint generate", false), // for the namespace of the kubeconfig
-        (Tool::Argocd, "account bcrypt --password=x", true),
-        (Tool::Argocd, "account get-user-info", false),
-        (Tool::Helm, "version", true),
-        (Tool::Helm, "list", false),
+        (Tool::ISTIOCTL, "analyze --use-kube=false", true),
+        (Tool::ISTIOCTL, "analyze", false),
+        (Tool::ISTIOCTL, "version --remote=false", true),
+        (Tool::ISTIOCTL, "waypoint generate", false), // for the namespace of the kubeconfig
+        (Tool::ARGOCD, "account bcrypt --password=x", true),
+        (Tool::ARGOCD, "account get-user-info", false),
+        (Tool::HELM, "version", true),
+        (Tool::HELM, "list", false),
     ] {
         assert_eq!(of_tool(tool, text).unwrap().is_offline(), offline, "{text}");
     }
@@ -374,51 +374,51 @@ fn what_contacts_nobody_is_known() {
 fn namespaces_and_charts_inside_of_operands_are_seen() {
     for (tool, text, names, namespaces, charts) in [
         (
-            Tool::Istioctl,
+            Tool::ISTIOCTL,
             "pc cluster web-0.team-a",
             &["web-0"][..],
             &["team-a"][..],
             &[][..],
         ),
         (
-            Tool::Istioctl,
+            Tool::ISTIOCTL,
             "pc cluster deploy/web.v2.team-a",
             &["web.v2"],
             &["team-a"],
             &[],
         ),
-        (Tool::Istioctl, "x describe svc web", &["web"], &[], &[]),
+        (Tool::ISTIOCTL, "x describe svc web", &["web"], &[], &[]),
         (
-            Tool::Argocd,
+            Tool::ARGOCD,
             "app get team-a/web",
             &["web"],
             &["team-a"],
             &[],
         ),
         (
-            Tool::Argocd,
+            Tool::ARGOCD,
             "app sync web api -N team-b",
             &["web", "api"],
             &["team-b"],
             &[],
         ),
-        (Tool::Argocd, "app rollback web 3", &["web"], &[], &[]),
+        (Tool::ARGOCD, "app rollback web 3", &["web"], &[], &[]),
         (
-            Tool::Helm,
+            Tool::HELM,
             "install web oci://charts.example.com/web",
             &["web"],
             &[],
             &["oci://charts.example.com/web"],
         ),
         (
-            Tool::Helm,
+            Tool::HELM,
             "upgrade web stable/web -n team-a",
             &["web"],
             &["team-a"],
             &["stable/web"],
         ),
-        (Tool::Helm, "rollback web 2", &["web"], &[], &[]),
-        (Tool::Helm, "uninstall web api", &["web", "api"], &[], &[]),
+        (Tool::HELM, "rollback web 2", &["web"], &[], &[]),
+        (Tool::HELM, "uninstall web api", &["web", "api"], &[], &[]),
     ] {
         let invocation = of_tool(tool, text).unwrap_or_else(|error| panic!("{text}: {error}"));
         let found = (
@@ -433,15 +433,15 @@ fn namespaces_and_charts_inside_of_operands_are_seen() {
         );
     }
     for (tool, text) in [
-        (Tool::Istioctl, "pc cluster web-0."),
-        (Tool::Istioctl, "pc cluster ../x.team-a"),
-        (Tool::Argocd, "app get a/b/c"),
-        (Tool::Argocd, "app get Team/web"),
-        (Tool::Helm, "install web ./chart"),
-        (Tool::Helm, "install web chart"),
-        (Tool::Helm, "install web http://charts.example.com/web.tgz"),
-        (Tool::Helm, "template web file:///x"),
-        (Tool::Helm, "status a/b"),
+        (Tool::ISTIOCTL, "pc cluster web-0."),
+        (Tool::ISTIOCTL, "pc cluster ../x.team-a"),
+        (Tool::ARGOCD, "app get a/b/c"),
+        (Tool::ARGOCD, "app get Team/web"),
+        (Tool::HELM, "install web ./chart"),
+        (Tool::HELM, "install web chart"),
+        (Tool::HELM, "install web http://charts.example.com/web.tgz"),
+        (Tool::HELM, "template web file:///x"),
+        (Tool::HELM, "status a/b"),
     ] {
         let found = of_tool(tool, text);
         assert!(
@@ -482,7 +482,7 @@ fn what_no_policy_may_allow_travels_with_the_command() {
 fn the_requests_namespace_is_the_commands_or_an_error() {
     let catalogue = Catalogue::carried().unwrap().remove(0);
     let of = |text: &str| {
-        parse(&catalogue, split(Tool::Kubectl, text).unwrap(), Some("web"))
+        parse(&catalogue, split(Tool::KUBECTL, text).unwrap(), Some("web"))
             .map(|invocation| invocation.argv().join(" "))
     };
     assert_eq!(

@@ -13,7 +13,7 @@ use crate::{
         target::Target,
         verdict::Verdict,
     },
-    tool::Tool,
+    tool::{Tool, UnknownTool},
 };
 
 impl Loading<'_> {
@@ -132,7 +132,7 @@ impl Loading<'_> {
         let name = text.split_whitespace().next().unwrap_or_default();
         let tool: Tool = name
             .parse()
-            .map_err(|()| format!("{} is not a tool", Excerpt::new(name)))?;
+            .map_err(|UnknownTool| format!("{} is not a tool", Excerpt::new(name)))?;
         let words = split(tool, text).map_err(|error| error.to_string())?;
         let mut wrong = format!("this server has no catalogue of {tool}");
         for catalogue in self

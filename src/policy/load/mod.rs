@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     catalogue::{Catalogue, CommandPath},
-    tool::Tool,
+    tool::{RuleLists, Tool},
     unit::{Bytes, NotASize, go_duration},
 };
 use loading::{Loading, long_name};
@@ -172,7 +172,10 @@ impl Loading<'_> {
             }),
         };
         let id = raw.id.get_ref().clone();
-        if let (Some(charts), true) = (&raw.charts, raw.tool != Tool::Helm) {
+        if let (Some(charts), true) = (
+            &raw.charts,
+            raw.tool.spec().lists != RuleLists::NamesAndCharts,
+        ) {
             return Err(self.error(charts.span(), "only helm's commands name charts", None));
         }
         let none =

@@ -15,7 +15,7 @@ use crate::{
         error::PolicyError,
         file::{File, List, Names, RawRule, Sets},
     },
-    tool::Tool,
+    tool::RuleLists,
 };
 
 impl Loading<'_> {
@@ -80,7 +80,7 @@ impl Loading<'_> {
         let Some(spanned) = &raw.resources else {
             return Ok(None);
         };
-        if raw.tool != Tool::Kubectl {
+        if raw.tool.spec().lists != RuleLists::NamesAndResources {
             return Err(self.error(
                 spanned.span(),
                 "only kubectl's commands name resources",

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use syscalls::Sysno;
 
 use super::filter::{Action, Condition, Filter, Rule};
-use crate::{command::FilterProgram, tool::Tool};
+use crate::{command::FilterProgram, tool::Need};
 
 /// The name of a profile. Every command has exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -126,8 +126,6 @@ pub(super) struct Profile {
     pub(super) workspace: bool,
     /// Files that may be read where they are, besides the tool and the request's own directory.
     pub(super) readable: Vec<PathBuf>,
-    /// What each tool gets in its environment besides what all get.
-    pub(super) variables: BTreeMap<Tool, BTreeMap<String, String>>,
     /// The system calls.
     pub(super) filter: Filter,
     /// What the filter was compiled from.
@@ -196,8 +194,6 @@ struct File {
     aarch64: Architecture,
     #[serde(default)]
     readable: Vec<Readable>,
-    #[serde(default)]
-    variables: BTreeMap<Tool, BTreeMap<String, String>>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -328,7 +324,7 @@ impl Profiles {
 impl Profile {
     /// Reads a profile and those that it includes, whose rules stand where it has none for the
     /// call.
-    fn load(name: ProfileName) -> Result<Self, ProfileError> {
+    pub(super) fn load(name: ProfileName) -> Result<Self, ProfileError> {
         let mut rules: BTreeMap<Sysno, Rule> = BTreeMap::new();
         let mut profile = Self {
             asking: None,
@@ -336,7 +332,6 @@ impl Profile {
             helper: false,
             workspace: true,
             readable: Vec::new(),
-            variables: BTreeMap::new(),
             filter: Filter::default(),
             rules: BTreeMap::new(),
             examples: Vec::new(),
@@ -376,9 +371,6 @@ impl Profile {
             profile
                 .readable
                 .extend(file.readable.into_iter().map(|readable| readable.path));
-            for (tool, variables) in file.variables {
-                profile.variables.entry(tool).or_insert(variables);
-            }
             next = file.includes;
         }
         let wrong = |problem: String| ProfileError {
@@ -399,6 +391,18 @@ impl Profile {
         profile.killed = always(Action::Kill).collect();
         profile.rules = rules;
         Ok(profile)
+    }
+}
+
+impl Profile {
+    /// What it is for.
+    pub(super) fn need(&self) -> Need {
+        match self.listener {
+            _ if self.helper => Need::Helper,
+            Some(ListenerKind::Inet) => Need::Ports,
+            Some(ListenerKind::Unix) => Need::SocketFile,
+            None => Need::Server,
+        }
     }
 }
 
@@ -494,8 +498,7 @@ fn errno(name: &str) -> Result<Errno, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::child::HELPER, *};
-    use crate::egress::PROXY;
+    use super::*;
 
     /// Resolved on every machine, so that one architecture's names cannot break another's build
     /// unseen.
@@ -530,37 +533,6 @@ mod tests {
                 );
             }
         }
-    }
-
-    #[test]
-    fn the_proxy_that_tools_are_given_is_the_one_that_a_kubeconfig_names() {
-        for name in ProfileName::ALL
-            .into_iter()
-            .filter(|name| *name != ProfileName::Offline)
-        {
-            let of_proxy = PROXY.split_once("://").unwrap().1;
-            for variables in Profile::load(name).unwrap().variables.values() {
-                let proxies = variables
-                    .iter()
-                    .filter(|(name, _)| name.ends_with("_PROXY"));
-                assert!(proxies.clone().count() == 1, "{name:?}: {variables:?}");
-                assert!(
-                    proxies
-                        .clone()
-                        .all(|(_, value)| value.split_once("://").unwrap().1 == of_proxy),
-                    "{name:?}: {variables:?}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn the_helper_is_found_where_it_is_put() {
-        let Profile { variables, .. } = Profile::load(ProfileName::Diff).unwrap();
-        assert_eq!(
-            variables[&Tool::Argocd]["KUBECTL_EXTERNAL_DIFF"],
-            format!("/proc/self/fd/{HELPER} -u -N")
-        );
     }
 
     #[test]

@@ -1,0 +1,199 @@
+//! Operands of kubectl: objects of Kubernetes. Resources leave with version and group, which the API
+//! server cannot reinterpret; policies see the canonical names.
+
+use super::{named::Named, read::OperandReader};
+use crate::{
+    catalogue::resource,
+    command::{error::CommandError, value::is_dns_label},
+    excerpt::Excerpt,
+    nearest::nearest,
+};
+
+/// Last path segments of the API that are no objects.
+const SUBRESOURCES: [&str; 10] = [
+    "attach",
+    "binding",
+    "ephemeralcontainers",
+    "eviction",
+    "exec",
+    "log",
+    "portforward",
+    "proxy",
+    "status",
+    "token",
+];
+
+impl OperandReader<'_> {
+    /// Reads objects, then changes; `also` is a character of changes beside `=` and a last `-`.
+    pub(super) fn objects_and_pairs(
+        &self,
+        also: Option<char>,
+        operands: &mut [String],
+        named: &mut Named,
+    ) -> Result<(), CommandError> {
+        // Where kubectl sees the first pair (pkg/cmd/util/helpers.go, GetResourcesAndPairs;
+        // pkg/cmd/taint).
+        let pair = |word: &String| {
+            word.contains('=')
+                || word.ends_with('-')
+                || also.is_some_and(|character| word.contains(character))
+        };
+        let at = operands.iter().position(pair).unwrap_or(operands.len());
+        let (objects, pairs) = operands.split_at_mut(at);
+        let starts = |word: &String| {
+            word.starts_with(|first: char| {
+                first.is_ascii_alphanumeric() || first == '_' || first == '*'
+            })
+        };
+        if let Some(word) = pairs.iter().find(|word| !pair(word) || !starts(word)) {
+            return Err(self.refused(
+                word,
+                "behind the types and names stand changes: KEY=VALUE or KEY-",
+            ));
+        }
+        self.objects(objects, named)
+    }
+
+    /// Reads one object of `resource`, then at most `words` plain words.
+    pub(super) fn one_object(
+        &self,
+        resource: &str,
+        words: usize,
+        operands: &mut [String],
+        named: &mut Named,
+    ) -> Result<(), CommandError> {
+        let Some((target, rest)) = operands.split_first_mut() else {
+            return Ok(());
+        };
+        self.object(resource, target, named)?;
+        if let Some(word) = rest.get(words..).and_then(<[String]>::first) {
+            return Err(self.refused(
+                word,
+                "this verb takes one object; what runs in a container stands behind `--`",
+            ));
+        }
+        rest.iter().try_for_each(|word| self.name(word).map(drop))
+    }
+
+    /// `TYPE/NAME`, or a name of `resource`.
+    pub(super) fn object(
+        &self,
+        resource: &str,
+        word: &mut String,
+        named: &mut Named,
+    ) -> Result<(), CommandError> {
+        let Some((token, object)) = word.split_once('/') else {
+            named.names.push(self.name(word)?);
+            named.resources.push(resource.to_owned());
+            return Ok(());
+        };
+        named.names.push(self.name(object)?);
+        let (canonical, qualified) = named_resource(token)?;
+        *word = format!("{qualified}/{object}");
+        named.resources.push(canonical);
+        Ok(())
+    }
+
+    pub(super) fn objects(
+        &self,
+        operands: &mut [String],
+        named: &mut Named,
+    ) -> Result<(), CommandError> {
+        if let Some(word) = operands.iter().find(|word| word.contains('/')) {
+            if operands.first().is_some_and(|first| !first.contains('/')) {
+                return Err(self.refused(word, "a name has no `/`: write TYPE NAME… or TYPE/NAME…"));
+            }
+            for word in operands {
+                let Some((_, object)) = word.split_once('/') else {
+                    return Err(
+                        self.refused(word, "the arguments before it are TYPE/NAME and it is not")
+                    );
+                };
+                if SUBRESOURCES.contains(&object) {
+                    return Err(self.refused(word, "it reads like a sub-resource; write TYPE NAME if an object is really called that"));
+                }
+                self.object("", word, named)?;
+            }
+            return Ok(());
+        }
+        let Some((types, names)) = operands.split_first_mut() else {
+            return Ok(());
+        };
+        let of_types: Vec<(String, String)> = types
+            .split(',')
+            .map(named_resource)
+            .collect::<Result<_, _>>()?;
+        *types = of_types
+            .iter()
+            .map(|(_, qualified)| qualified.as_str())
+            .collect::<Vec<_>>()
+            .join(",");
+        named.resources = of_types
+            .into_iter()
+            .map(|(canonical, _)| canonical)
+            .collect();
+        for word in &*names {
+            if matches!(word.as_str(), "true" | "false") {
+                return Err(self.refused(
+                    word,
+                    "a flag without a value takes none behind a blank; write --flag=true",
+                ));
+            }
+            named.names.push(self.name(word)?);
+        }
+        // `expose --selector` is what the new service selects.
+        let is_expose = self
+            .path
+            .words()
+            .first()
+            .is_some_and(|word| word == "expose");
+        let selects = !is_expose
+            && ["selector", "field-selector", "all-namespaces"]
+                .iter()
+                .any(|flag| self.flags.contains_key(*flag));
+        match names.first() {
+            Some(word) if selects => Err(self.refused(
+                word,
+                "a name and a selector or --all-namespaces exclude each other",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The canonical and the qualified name of a token: the table's, or a custom resource that is named
+/// with its version and group.
+fn named_resource(token: &str) -> Result<(String, String), CommandError> {
+    if let Some(named) = resource::named(token) {
+        return Ok(named);
+    }
+    let mut parts = token.splitn(3, '.');
+    if let (Some(plural), Some(version), Some(group)) = (parts.next(), parts.next(), parts.next())
+        && is_dns_label(plural)
+        && resource::is_version(version)
+        && group.contains('.')
+        && group.split('.').all(is_dns_label)
+        // kubectl would take short and singular names of known kinds, which policies know by one
+        // name.
+        && !resource::has_group(group)
+    {
+        return Ok((format!("{plural}.{group}"), token.to_owned()));
+    }
+    let lower = token.to_ascii_lowercase();
+    let names: Vec<String> = resource::all().collect();
+    // `gateways` alone could be Istio's or the Gateway API's: say both.
+    let same: Vec<&str> = names
+        .iter()
+        .map(String::as_str)
+        .filter(|name| name.split('.').next() == Some(lower.as_str()))
+        .collect();
+    let nearest = if same.is_empty() {
+        nearest(&lower, names.iter().map(String::as_str)).map(str::to_owned)
+    } else {
+        Some(same.join("` or `"))
+    };
+    Err(CommandError::UnknownResource {
+        token: Excerpt::new(token),
+        nearest,
+    })
+}

@@ -1,0 +1,112 @@
+//! argocd: applications and sets of them, by an Argo CD server's own API.
+
+use super::{
+    commands::{Commands, FlagIs},
+    operand::{Applications, FlagNames, NamingFlag, OperandGrammar},
+    spec::{
+        AccessKind, Cobra, DefaultNamespace, EarlyScan, Grammar, KnownFailure, Need, NotYet,
+        NotYetWhat, ProxyVariable, RuleLists, ToolSpec, Variable, VariableValue, VersionAnswer,
+        VersionQuestion,
+    },
+};
+
+pub(super) static ARGOCD: ToolSpec = ToolSpec {
+    name: "argocd",
+    example: "app list",
+    catalogues: &[include_str!("../../policy/catalogue/argocd-3.6.json")],
+    hazards: include_str!("../../policy/catalogue/argocd.hazards.toml"),
+    grammar: Grammar::Cobra(Cobra {
+        first_word: None,
+        early_scan: EarlyScan::Nothing,
+        programs: &[],
+    }),
+    version: VersionQuestion {
+        flags: &[("client", "true"), ("output", "json")],
+        answer: VersionAnswer::Json("/client/Version"),
+    },
+    offline: &[
+        Commands::of("account bcrypt"),
+        Commands::of("version").with(FlagIs::Set("client", "true")),
+    ],
+    operands: |verb| OperandGrammar::Applications(applications(verb)),
+    naming_flags: |_| NAMING_FLAGS,
+    lists: RuleLists::Names,
+    implied_verb: None,
+    prefix_verbs: &[],
+    packed_flags: None,
+    access: AccessKind::Argocd,
+    // It looks in its own namespace, whatever a kubeconfig says, unless the command names one.
+    namespace: DefaultNamespace::Own("argocd"),
+    environment: &[
+        Variable {
+            name: "ARGOCD_CONFIG_DIR",
+            value: VariableValue::Home(""),
+        },
+        Variable {
+            name: "KUBECTL_EXTERNAL_DIFF",
+            value: VariableValue::Helper("-u -N"),
+        },
+    ],
+    proxy,
+    needs: &[
+        (Commands::given("grpc-web"), Need::SocketFile),
+        (Commands::within("app diff"), Need::Helper),
+    ],
+    not_yet: &[
+        // No profile both listens and runs a helper; without its helper argocd says nothing where
+        // it should print.
+        NotYet {
+            what: NotYetWhat::Commands(
+                Commands::of("app diff").with(FlagIs::Set("grpc-web", "true")),
+            ),
+            reason: "`argocd app diff` through gRPC-web is not enabled yet",
+            hint: "leave --grpc-web out where the server answers gRPC",
+        },
+    ],
+    failures: &[
+        // Without a gRPC connection argocd tries gRPC-web by itself, fails to listen for that, and
+        // prints nothing but the second failure: "listen unix …: address family not supported"
+        // (v3.6.1 pkg/apiclient/apiclient.go, NewClient).
+        KnownFailure {
+            stderr: "Failed to establish connection to ",
+            hint: "no gRPC connection to the Argo CD server was made: it is down, its certificate is not signed by the authority in \
+             argocd_ca, or what stands before it passes gRPC-web alone (then add --grpc-web)",
+        },
+    ],
+    warm: 1,
+};
+
+/// `[NAMESPACE/]NAME` (argocd util/argo/argo.go, ParseFromQualifiedName).
+fn applications(verb: &[&str]) -> Applications {
+    match verb {
+        ["app", "sync" | "wait" | "delete"] | ["appset", "get" | "delete"] => Applications::All,
+        ["appset", ..] => Applications::None,
+        ["app", "rollback"] | ["app", "actions", _] => Applications::First,
+        ["app", ..] => Applications::FirstThenNames,
+        // Projects, clusters and accounts are in no namespace.
+        _ => Applications::Outside,
+    }
+}
+
+const NAMING_FLAGS: &[NamingFlag] = &[
+    NamingFlag {
+        flag: "app-namespace",
+        names: FlagNames::Namespace,
+    },
+    NamingFlag {
+        flag: "appset-namespace",
+        names: FlagNames::Namespace,
+    },
+    NamingFlag {
+        flag: "resource-name",
+        names: FlagNames::Name,
+    },
+];
+
+fn proxy(need: Need) -> ProxyVariable {
+    match need {
+        // It would take ALL_PROXY for its own socket file too; its HTTP client honours this one.
+        Need::SocketFile => ProxyVariable::Https,
+        Need::Helper | Need::Ports | Need::PortsAndAddresses | Need::Server => ProxyVariable::All,
+    }
+}
