@@ -20,6 +20,8 @@ pub mod command;
 pub mod kubeconfig;
 pub mod argocd;
 pub mod policy;
+pub mod metrics;
+pub mod store;
 
 pub mod egress;
 pub mod workspace;
@@ -30,7 +32,6 @@ pub mod output;
 pub mod inventory;
 
 pub mod refusal;
-pub mod metrics;
 pub mod warm;
 pub mod discovery;
 pub mod audit;

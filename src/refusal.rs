@@ -19,6 +19,7 @@ use crate::{
     kubeconfig::KubeconfigError,
     policy::Denied,
     sandbox::SandboxError,
+    store::StoreError,
     tool::Tool,
 };
 
@@ -119,26 +120,6 @@ pub enum Refusal {
     /// A command that needs a cluster, and no kubeconfig.
     #[error("the request has no kubeconfig")]
     NoKubeconfig,
-    /// Too many calls at once.
-    #[error("all {running} places are taken and {waiting} calls are waiting")]
-    Overloaded {
-        /// Calls that run.
-        running: usize,
-        /// Calls that wait.
-        waiting: usize,
-    },
-    /// Too many calls of one caller that run or wait.
-    #[error("{calls} of your calls run or wait already")]
-    OverloadedByCaller {
-        /// As many as one caller may have.
-        calls: usize,
-    },
-    /// Too many requests of one caller.
-    #[error("there are too many requests of this caller")]
-    RateLimited {
-        /// When the next one is taken.
-        after: Duration,
-    },
     /// Nobody is known by the request's token.
     #[error(transparent)]
     Unidentified(#[from] Unidentified),
@@ -154,6 +135,9 @@ pub enum Refusal {
     /// The sandbox could not be built.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// Too much at once, too often, or nothing by that name.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The command did not end in time.
     #[error("the command did not end within {}", humantime::format_duration(*.after))]
     Timeout {
@@ -183,9 +167,6 @@ pub enum Refusal {
     /// The tool is not available.
     #[error("{}", .0.reason)]
     Tool(Advice),
-    /// No such call.
-    #[error("no call of yours of that name is under way")]
-    UnknownCall,
     /// No such tool.
     #[error("there is no tool {0}")]
     UnknownTool(Excerpt),
@@ -212,11 +193,14 @@ impl Refusal {
             Self::Unconfirmed(_) => Code::ConfirmationRequired,
             Self::Egress(_) => Code::EgressDenied,
             Self::Kubeconfig(_) | Self::NoKubeconfig => Code::InvalidKubeconfig,
-            Self::Overloaded { .. }
-            | Self::OverloadedByCaller { .. }
-            | Self::TooManyConnections
-            | Self::TooMuchAtOnce => Code::Overloaded,
-            Self::RateLimited { .. } => Code::RateLimited,
+            Self::TooManyConnections | Self::TooMuchAtOnce => Code::Overloaded,
+            Self::Store(error) => match error {
+                StoreError::Overloaded { .. } | StoreError::OverloadedByCaller { .. } => {
+                    Code::Overloaded
+                }
+                StoreError::RateLimited { .. } => Code::RateLimited,
+                StoreError::UnknownCall => Code::UnknownCall,
+            },
             Self::Unidentified(_) => Code::Unauthenticated,
             Self::Argocd(_) | Self::Request(_) => Code::InvalidRequest,
             Self::RequestTooLarge { .. } => Code::RequestTooLarge,
@@ -225,7 +209,6 @@ impl Refusal {
                 Code::Timeout
             }
             Self::Tool(_) => Code::ToolUnavailable,
-            Self::UnknownCall => Code::UnknownCall,
             Self::UnknownTool(_) => Code::UnknownTool,
             Self::Fault { .. } => Code::Internal,
         }
@@ -255,9 +238,7 @@ impl Refusal {
             }
             Self::Kubeconfig(error) => error.help(),
             Self::NoKubeconfig => "send `base64 -w0 < kubeconfig` in the header X-Kubeconfig, or in the field `kubeconfig`".into(),
-            Self::Overloaded { .. } => "call again in a second".into(),
-            Self::OverloadedByCaller { .. } => "wait for one of them to end".into(),
-            Self::RateLimited { .. } => "wait as long as the header Retry-After says".into(),
+            Self::Store(error) => error.help().into(),
             Self::Unidentified(_) => "send `Authorization: Bearer TOKEN`; the operator gives out tokens (`kube-airlock token new`)".into(),
             Self::Request(advice) | Self::Tool(advice) => advice.hint.clone(),
             Self::RequestTooLarge { .. } => "send one command and one kubeconfig of one context".into(),
@@ -268,6 +249,7 @@ impl Refusal {
             Self::TooMuchOutput { .. } => "narrow the query: -l, --field-selector, -o name, --tail".into(),
             Self::UnknownCall => "GET /calls lists those that are".into(),
             Self::UnknownTool(_) => format!("the tools are {}", Tool::names()),
+            Self::UnknownTool(_) => "the tools are kubectl, helm, istioctl and argocd".into(),
             Self::Words(error) => error.help(),
         }
     }
@@ -275,11 +257,8 @@ impl Refusal {
     /// After how many seconds the same call may succeed.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::Overloaded { .. }
-            | Self::OverloadedByCaller { .. }
-            | Self::TooManyConnections
-            | Self::TooMuchAtOnce => Some(1),
-            Self::RateLimited { after } => Some(after.as_secs() + 1),
+            Self::TooManyConnections | Self::TooMuchAtOnce => Some(1),
+            Self::Store(error) => error.retry_after(),
             Self::Tool(_) => Some(30),
             _ => None,
         }

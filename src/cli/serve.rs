@@ -42,8 +42,8 @@ use crate::{
     command::MOST_FILTERS,
     config::{ConfigError, LogFormat, Options, Settings, seal_of},
     discovery::DiscoveryCache,
-    gate::{Admission, Gate, Headers, Parts},
-    http::{self, Authentication, Hosts},
+    gate::{Gate, Headers, Parts},
+    http::{Authentication, Doors, Hosts},
     inventory::Inventory,
     kubeconfig::Terms,
     mcp, metrics,
@@ -53,6 +53,7 @@ use crate::{
         fork_spawner, harden_server,
     },
     secret::SecretString,
+    store::{Admission, Store},
     warm::WarmPool,
     workspace::Workspaces,
 };
@@ -89,13 +90,20 @@ pub fn http(options: Options) -> Done {
         tokio::spawn(metrics::keep(measured.clone()));
         let spawner = watch_spawner(&gate, &stop);
         tracing::info!(address = %settings.listen, tools_at_once = settings.concurrency, "listening");
-        let (hosts, authentication) =
-            (Hosts::new(settings.allowed_hosts.clone()), Authentication::new(settings.callers.clone(), settings.rate));
+        let store = Arc::clone(&opened.store);
+        let authentication = Authentication::new(settings.callers.clone(), Arc::clone(&store));
         if let Some(path) = settings.path.clone() {
             tokio::spawn(reload::watch_callers(authentication.clone(), path));
         }
-        let connections = connections(&settings);
-        http::serve(listener, gate, measured, hosts, authentication, connections, stop.clone()).await?;
+        let doors = Doors {
+            gate,
+            metrics: measured,
+            hosts: Hosts::new(settings.allowed_hosts.clone()),
+            authentication,
+            store,
+            connections: connections(&settings),
+        };
+        doors.serve(listener, stop.clone()).await?;
         opened.close().await;
         if spawner.is_finished() { Err("the spawner has ended; no command can run".into()) } else { Ok(()) }
     });
@@ -202,6 +210,15 @@ impl Prepared {
         if settings.kubeconfig != Terms::default() {
             tracing::warn!(terms = ?settings.kubeconfig, "kubeconfigs may hold what is refused by default");
         }
+        let store = Arc::new(Store::new(
+            settings.rate,
+            Admission::new(
+                settings.concurrency.into(),
+                settings.queue,
+                settings.calls_per_caller,
+                LONGEST_QUEUE,
+            ),
+        ));
         let gate = Gate::new(Parts {
             inventory,
             policy: RwLock::new(Arc::new(self.policy)),
@@ -217,12 +234,7 @@ impl Prepared {
                 most_of_a_call(settings),
             ),
             sandbox,
-            admission: Admission::new(
-                settings.concurrency.into(),
-                settings.queue,
-                settings.calls_per_caller,
-                LONGEST_QUEUE,
-            ),
+            store: Arc::clone(&store),
             audit,
             bounds: settings.bounds,
         });
@@ -239,6 +251,7 @@ impl Prepared {
         }
         Ok(Opened {
             gate,
+            store,
             workspaces,
             looking,
         })
@@ -248,6 +261,7 @@ impl Prepared {
 /// What serves.
 struct Opened {
     gate: Gate,
+    store: Arc<Store>,
     workspaces: Arc<Workspaces>,
     /// Asks the tools for their versions.
     looking: JoinHandle<()>,

@@ -15,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     access::Access,
-    admission::Place,
     cleared::{Cleared, Started},
     deadline::Requested,
     journal::{Journal, Stopped},
@@ -24,7 +23,6 @@ use super::{
     parts::Parts,
     pipeline::{Pipeline, Stages, tools_share},
     request::Request,
-    running::Entry,
     watch::{Ended, Watch},
 };
 use crate::{
@@ -36,6 +34,7 @@ use crate::{
     refusal::Refusal,
     sandbox::Limits,
     secret::SecretString,
+    store::{Place, Registration},
 };
 
 /// A request that is under way.
@@ -47,7 +46,7 @@ pub(super) struct Call<'a> {
     pub(super) since: Instant,
     /// Cancelled when nobody wants the answer any more.
     pub(super) cancel: &'a CancellationToken,
-    pub(super) entry: &'a Entry,
+    pub(super) registration: &'a Registration,
 }
 
 /// The part of a request that is no proof, and is needed until its end.
@@ -117,7 +116,7 @@ impl Call<'_> {
         let place = tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(Refusal::Cancelled),
-            place = self.parts.admission.enter(self.caller, left) => place,
+            place = self.parts.store.admission.enter(self.caller, left) => place.map_err(Refusal::from),
         };
         journal.took(Step::Queue, queueing.elapsed());
         place
@@ -150,7 +149,7 @@ impl Call<'_> {
         let (mut stages, streams) = Stages::new(child, pipeline, &secrets, most, &full)?;
         journal.took(Step::Spawn, spawning.elapsed());
         let running = Instant::now();
-        self.entry.started();
+        self.registration.started().await;
         if let Some(live) = &live {
             live.started(self.request_id).await;
         }

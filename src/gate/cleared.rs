@@ -3,7 +3,7 @@
 //! Comes in: what each room proved. Goes out: the running tool. May not decide anything: a proof
 //! that is missing is a field that is missing, which does not compile.
 
-use super::{access::Inputs, admission::Place, parts::Parts};
+use super::{access::Inputs, parts::Parts};
 use crate::{
     advice::Advice,
     discovery::Discovery,
@@ -13,6 +13,7 @@ use crate::{
     policy::Approved,
     refusal::Refusal,
     sandbox::{Child, Limits, NotTaken, Run, SandboxError, StartPart, Warm},
+    store::Place,
 };
 
 /// A request that may run: what allows it, where it leads, what it runs with, where that is

@@ -5,7 +5,6 @@
 #![forbid(unsafe_code)]
 
 mod access;
-mod admission;
 mod arguments;
 mod call;
 mod cleared;
@@ -16,7 +15,6 @@ mod outcome;
 mod parts;
 mod pipeline;
 mod request;
-mod running;
 mod watch;
 
 use std::{
@@ -29,22 +27,27 @@ use tokio::{task::JoinError, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
-pub use admission::Admission;
 pub use arguments::{Arguments, Headers};
 pub use outcome::{Body, Confinement, Outcome, Ran, StageBody};
 pub use parts::{Bounds, Parts};
 pub use pipeline::Stage;
 pub use request::{CarriedKubeconfig, Request};
-pub use running::RunningCall;
 
 use access::usable_clusters;
 use call::Call;
 use journal::{FAULT, Journal, Stopped, caught};
-use running::Running;
 
 use crate::{
-    audit::Audit, identity::Caller, inventory::Inventory, metrics, output::Live, policy::Policy,
-    refusal::Refusal, sandbox::Sandbox, warm::WarmPool,
+    audit::Audit,
+    identity::Caller,
+    inventory::Inventory,
+    metrics,
+    output::Live,
+    policy::Policy,
+    refusal::Refusal,
+    sandbox::Sandbox,
+    store::{RegisteredCall, StoreError},
+    warm::WarmPool,
 };
 
 /// The one enforcement point. Cheap to clone.
@@ -55,8 +58,6 @@ pub struct Gate {
     stop: CancellationToken,
     /// Calls that are not recorded to their end yet, and what else has children.
     calls: TaskTracker,
-    /// The calls under way, by their ids.
-    running: Arc<Running>,
 }
 
 impl Gate {
@@ -66,7 +67,6 @@ impl Gate {
             parts: Arc::new(parts),
             stop: CancellationToken::new(),
             calls: TaskTracker::new(),
-            running: Arc::default(),
         }
     }
 
@@ -110,7 +110,7 @@ impl Gate {
             self.parts
                 .warm
                 .clone()
-                .keep(move || parts.admission.running(), self.stop.clone()),
+                .keep(move || parts.store.admission.running(), self.stop.clone()),
         );
     }
 
@@ -125,16 +125,16 @@ impl Gate {
     }
 
     /// Returns this caller's calls that are under way.
-    pub fn running(&self, caller: &Caller) -> Vec<RunningCall> {
-        self.running.of(caller)
+    pub async fn running(&self, caller: &Caller) -> Vec<RegisteredCall> {
+        self.parts.store.calls.list(caller).await
     }
 
     /// Ends one of this caller's calls: it answers with what it printed by then.
     ///
     /// # Errors
-    /// [`Refusal::UnknownCall`] when this caller has none of that name under way.
-    pub fn cancel(&self, caller: &Caller, request_id: &str) -> Result<(), Refusal> {
-        self.running.cancel(caller, request_id)
+    /// [`StoreError::UnknownCall`] when this caller has none of that name under way.
+    pub async fn cancel(&self, caller: &Caller, request_id: &str) -> Result<(), StoreError> {
+        self.parts.store.calls.cancel(caller, request_id).await
     }
 
     /// Runs one request to its end; `live` hears what it prints while it does. Dropping the future
@@ -150,11 +150,14 @@ impl Gate {
         // A task of its own: a door's future may be dropped at any await, and the end still has to
         // be recorded.
         let parts = Arc::clone(&self.parts);
+        let registration = self
+            .parts
+            .store
+            .calls
+            .register(&request_id, &caller, tool, cancel.clone())
+            .await;
         let call = self.calls.spawn({
             let request_id = request_id.clone();
-            let entry = self
-                .running
-                .enter(&request_id, &caller, tool, cancel.clone());
             let call = async move {
                 let call = Call {
                     parts: &parts,
@@ -163,7 +166,7 @@ impl Gate {
                     request_id: &request_id,
                     since: started,
                     cancel: &cancel,
-                    entry: &entry,
+                    registration: &registration,
                 };
                 let mut journal =
                     Journal::new(&parts.audit, &caller, &request, &request_id, started);

@@ -5,11 +5,10 @@ use std::{
     time::Duration,
 };
 
-use super::admission::Admission;
 use crate::{
     audit::Audit, clusters::Clusters, discovery::DiscoveryCache, egress::Allowed,
-    inventory::Inventory, kubeconfig::Terms, policy::Policy, sandbox::Sandbox, warm::WarmPool,
-    workspace::Workspaces,
+    inventory::Inventory, kubeconfig::Terms, policy::Policy, sandbox::Sandbox, store::Store,
+    warm::WarmPool, workspace::Workspaces,
 };
 
 /// The bounds of each call.
@@ -47,8 +46,8 @@ pub struct Parts {
     pub warm: WarmPool,
     /// The API discovery that tools made before.
     pub discovery: DiscoveryCache,
-    /// The places of running calls, and the queue before them.
-    pub admission: Admission,
+    /// The places of running calls, the queue before them, and the calls under way.
+    pub store: Arc<Store>,
     /// The writer of records.
     pub audit: Audit,
     /// Bounds of each call.

@@ -27,6 +27,7 @@ use crate::{
     refusal::Refusal,
     sandbox::{Child, ExitStatus, FilterStreams, Limits, Sandbox, SandboxError, Streams},
     secret::SecretString,
+    store::StoreError,
 };
 
 /// The time that a child may take to end after SIGTERM.
@@ -81,10 +82,10 @@ impl Pipeline {
                 .start_filter(filter, FilterStreams { stdin, stdout }, share)
                 .await;
             let (child, stderr) = started.map_err(|error| match error {
-                SandboxError::NoSlot => Refusal::Overloaded {
+                SandboxError::NoSlot => Refusal::Store(StoreError::Overloaded {
                     running: filters.len(),
                     waiting: 0,
-                },
+                }),
                 error => error.into(),
             })?;
             let sanitizer = Sanitizer::new(secrets);

@@ -11,33 +11,28 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 
 use super::reply::refused;
 use crate::{
-    identity::{Caller, Callers, Door, Rate},
+    identity::{Caller, Callers, Door},
     refusal::Refusal,
+    store::Store,
 };
 
 /// The callers of one door and the rate of each. Cheap to clone.
 #[derive(Clone)]
 pub struct Authentication {
     callers: Arc<RwLock<Arc<Callers>>>,
-    rates: Option<Arc<DefaultKeyedRateLimiter<String>>>,
+    store: Arc<Store>,
     door: Door,
 }
 
 impl Authentication {
-    /// These callers, each at most so often.
-    pub fn new(callers: Callers, rate: Option<Rate>) -> Self {
-        let limiter = |rate: Rate| {
-            Arc::new(RateLimiter::keyed(
-                Quota::per_second(rate.per_second).allow_burst(rate.burst),
-            ))
-        };
+    /// These callers, each at most as often as the store lets it.
+    pub fn new(callers: Callers, store: Arc<Store>) -> Self {
         Self {
             callers: Arc::new(RwLock::new(Arc::new(callers))),
-            rates: rate.map(limiter),
+            store,
             door: Door::Rest,
         }
     }
@@ -64,21 +59,12 @@ impl Authentication {
         Arc::clone(&self.callers.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn caller(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
+    async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
         let given = headers
             .get(header::AUTHORIZATION)
             .map(|value| value.as_bytes()); // there is one at most (`guard`)
         let identified = self.known().identify(given, self.door, SystemTime::now());
-        // Those whom nobody knows share one rate, so that guessing is slow and costs the known ones
-        // nothing.
-        let name = identified.as_ref().map_or("", Caller::principal);
-        if let Some(rates) = &self.rates
-            && let Err(not_until) = rates.check_key(&name.to_owned())
-        {
-            return Err(Refusal::RateLimited {
-                after: not_until.wait_time_from(rates.clock().now()),
-            });
-        }
+        self.store.rates.count(identified.as_ref().ok()).await?;
         Ok(identified?)
     }
 }
@@ -89,7 +75,7 @@ pub async fn check(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match authentication.caller(request.headers()) {
+    match authentication.caller(request.headers()).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await

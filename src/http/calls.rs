@@ -11,8 +11,11 @@ use utoipa::ToSchema;
 
 use super::reply::refused;
 use crate::{
-    gate::{Body, Gate, RunningCall},
+    audit::milliseconds,
+    gate::{Body, Gate},
     identity::Caller,
+    store::RegisteredCall,
+    tool::Tool,
 };
 
 /// The calls of one caller.
@@ -20,6 +23,31 @@ use crate::{
 pub struct Calls {
     /// Those under way, the oldest first.
     calls: Vec<RunningCall>,
+}
+
+/// A call that is under way.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RunningCall {
+    /// Its id.
+    request_id: String,
+    /// The tool that it runs.
+    #[schema(value_type = String)]
+    tool: Tool,
+    /// `waiting` for a place, or `running`.
+    state: &'static str,
+    /// Since when, in milliseconds.
+    for_ms: u64,
+}
+
+impl From<RegisteredCall> for RunningCall {
+    fn from(call: RegisteredCall) -> Self {
+        Self {
+            request_id: call.request_id,
+            tool: call.tool,
+            state: call.state.as_str(),
+            for_ms: milliseconds(call.age),
+        }
+    }
 }
 
 /// A call that was told to end.
@@ -33,7 +61,12 @@ pub struct Ending {
 #[utoipa::path(get, path = "/calls", operation_id = "calls", responses((status = 200, body = Calls)))]
 pub async fn list(State(gate): State<Gate>, Extension(caller): Extension<Caller>) -> Json<Calls> {
     Json(Calls {
-        calls: gate.running(&caller),
+        calls: gate
+            .running(&caller)
+            .await
+            .into_iter()
+            .map(RunningCall::from)
+            .collect(),
     })
 }
 
@@ -50,8 +83,8 @@ pub async fn cancel(
     Extension(caller): Extension<Caller>,
     Path(request_id): Path<String>,
 ) -> Response {
-    match gate.cancel(&caller, &request_id) {
+    match gate.cancel(&caller, &request_id).await {
         Ok(()) => (StatusCode::ACCEPTED, Json(Ending { request_id })).into_response(),
-        Err(refusal) => refused(refusal),
+        Err(error) => refused(error.into()),
     }
 }

@@ -34,7 +34,9 @@ pub async fn check(
             .and_then(|id| id.to_str().ok())
             .map(str::to_owned)
     };
-    if session(request.headers()).is_some_and(|session| sessions.is_anothers(&session, &caller)) {
+    if let Some(session) = session(request.headers())
+        && sessions.is_anothers(&session, &caller).await
+    {
         return (
             StatusCode::NOT_FOUND,
             "there is no such session of this caller",

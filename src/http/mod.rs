@@ -14,7 +14,7 @@ mod reply;
 mod stream;
 mod tools;
 
-use std::{io, net::TcpListener, time::Duration};
+use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -36,7 +36,7 @@ pub use guard::Hosts;
 use body::LARGEST_BODY;
 use connections::Connections;
 
-use crate::{gate::Gate, identity::Door, mcp::service as mcp_service};
+use crate::{gate::Gate, identity::Door, mcp::service as mcp_service, store::Store};
 
 /// The largest header block, in bytes: a kubeconfig stands in one header. The defaults of HTTP/2
 /// implementations (16 KiB) would refuse it.
@@ -48,105 +48,111 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How long running calls may; then they are cancelled, and their callers still get an answer.
 const DRAIN_CALLS: Duration = Duration::from_secs(7);
 
-/// Serves every HTTP door on `listener`, to this many connections at once, until `stop` is
-/// cancelled; then drains.
-///
-/// # Errors
-/// When the socket fails.
-pub async fn serve(
-    listener: TcpListener,
-    gate: Gate,
-    metrics: PrometheusHandle,
-    hosts: Hosts,
-    authentication: Authentication,
-    connections: usize,
-    stop: CancellationToken,
-) -> io::Result<()> {
-    let handle = Handle::new();
-    let router = router(
-        gate.clone(),
-        metrics,
-        hosts,
-        authentication,
-        stop.child_token(),
-    );
-    let server = axum_server::from_tcp(listener)?
-        .acceptor(connections::Prepare)
-        .handle(handle.clone());
-    // A connection that never says a word is no client either.
-    let mut server = server.first_request_timeout(HEADERS_WITHIN);
-    server
-        .http_builder()
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS_WITHIN)
-        .max_buf_size(LARGEST_HEADERS);
-    server
-        .http_builder()
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(u32::try_from(LARGEST_HEADERS).unwrap_or(u32::MAX))
-        .max_concurrent_streams(64)
-        .keep_alive_interval(Duration::from_secs(20));
-    tokio::spawn(async move {
-        stop.cancelled().await;
-        handle.graceful_shutdown(Some(DRAIN));
-        tokio::time::sleep(DRAIN_CALLS).await;
-        gate.stop(DRAIN - DRAIN_CALLS).await;
-    });
-    server.serve(Connections::new(router, connections)).await
+/// What the HTTP doors lead to, and who may come through them.
+pub struct Doors {
+    /// The gate behind them.
+    pub gate: Gate,
+    /// What `/metrics` renders.
+    pub metrics: PrometheusHandle,
+    /// Names under which this server is called.
+    pub hosts: Hosts,
+    /// Callers that it knows.
+    pub authentication: Authentication,
+    /// Sessions, and whose they are.
+    pub store: Arc<Store>,
+    /// Connections that are served at once.
+    pub connections: usize,
 }
 
-fn router(
-    gate: Gate,
-    metrics: PrometheusHandle,
-    hosts: Hosts,
-    authentication: Authentication,
-    stop: CancellationToken,
-) -> Router {
-    let (mcp, sessions) = mcp_service(gate.clone(), hosts.names(), LARGEST_BODY, stop);
-    // `route_service`, not a nested one: paths below /mcp are probes for metadata that does not
-    // exist.
-    let mcp = Router::new()
-        .route_service("/mcp", mcp.clone())
-        .route_service("/mcp/", mcp)
-        .layer(middleware::from_fn_with_state(sessions, mcp::check))
-        .layer(middleware::from_fn_with_state(
-            authentication.at(Door::Mcp),
-            authentication::check,
-        ));
-    let of_callers = Router::new()
-        .route("/tools/status", get(health::tools))
-        .route(
-            "/tools/{tool}",
-            post(tools::call).fallback(any(reply::method_not_allowed)),
-        )
-        .route("/calls", get(calls::list))
-        .route("/calls/{request_id}", delete(calls::cancel))
-        .route("/clusters", get(health::clusters))
-        .layer(middleware::from_fn_with_state(
+impl Doors {
+    /// Serves every HTTP door on `listener` until `stop` is cancelled; then drains.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
+        let (gate, connections) = (self.gate.clone(), self.connections);
+        let handle = Handle::new();
+        let router = self.router(stop.child_token());
+        let server = axum_server::from_tcp(listener)?
+            .acceptor(connections::Prepare)
+            .handle(handle.clone());
+        // A connection that never says a word is no client either.
+        let mut server = server.first_request_timeout(HEADERS_WITHIN);
+        server
+            .http_builder()
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADERS_WITHIN)
+            .max_buf_size(LARGEST_HEADERS);
+        server
+            .http_builder()
+            .http2()
+            .timer(TokioTimer::new())
+            .max_header_list_size(u32::try_from(LARGEST_HEADERS).unwrap_or(u32::MAX))
+            .max_concurrent_streams(64)
+            .keep_alive_interval(Duration::from_secs(20));
+        tokio::spawn(async move {
+            stop.cancelled().await;
+            handle.graceful_shutdown(Some(DRAIN));
+            tokio::time::sleep(DRAIN_CALLS).await;
+            gate.stop(DRAIN - DRAIN_CALLS).await;
+        });
+        server.serve(Connections::new(router, connections)).await
+    }
+
+    fn router(self, stop: CancellationToken) -> Router {
+        let Self {
+            gate,
+            metrics,
+            hosts,
             authentication,
-            authentication::check,
-        ));
-    let router = Router::new()
-        .merge(of_callers)
-        .route("/health", get(health::health))
-        .route("/ready", get(health::ready))
-        .with_state(gate)
-        .route(
-            "/metrics",
-            get(move || async move {
-                (
-                    [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
-                    metrics.render(),
-                )
-            }),
-        )
-        .merge(SwaggerUi::new("/docs").url("/openapi.json", openapi::document()))
-        .merge(mcp)
-        .fallback(reply::not_found)
-        .layer(middleware::from_fn_with_state(hosts, guard::check));
-    catching_panics(router)
+            store,
+            ..
+        } = self;
+        let (mcp, sessions) = mcp_service(gate.clone(), store, hosts.names(), LARGEST_BODY, stop);
+        // `route_service`, not a nested one: paths below /mcp are probes for metadata that does not
+        // exist.
+        let mcp = Router::new()
+            .route_service("/mcp", mcp.clone())
+            .route_service("/mcp/", mcp)
+            .layer(middleware::from_fn_with_state(sessions, mcp::check))
+            .layer(middleware::from_fn_with_state(
+                authentication.at(Door::Mcp),
+                authentication::check,
+            ));
+        let of_callers = Router::new()
+            .route("/tools/status", get(health::tools))
+            .route(
+                "/tools/{tool}",
+                post(tools::call).fallback(any(reply::method_not_allowed)),
+            )
+            .route("/calls", get(calls::list))
+            .route("/calls/{request_id}", delete(calls::cancel))
+            .route("/clusters", get(health::clusters))
+            .layer(middleware::from_fn_with_state(
+                authentication,
+                authentication::check,
+            ));
+        let router = Router::new()
+            .merge(of_callers)
+            .route("/health", get(health::health))
+            .route("/ready", get(health::ready))
+            .with_state(gate)
+            .route(
+                "/metrics",
+                get(move || async move {
+                    (
+                        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+                        metrics.render(),
+                    )
+                }),
+            )
+            .merge(SwaggerUi::new("/docs").url("/openapi.json", openapi::document()))
+            .merge(mcp)
+            .fallback(reply::not_found)
+            .layer(middleware::from_fn_with_state(hosts, guard::check));
+        catching_panics(router)
+    }
 }
 
 /// A panic ends its request, and no other.

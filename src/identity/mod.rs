@@ -9,7 +9,7 @@
 
 mod token;
 
-use std::{num::NonZeroU32, time::SystemTime};
+use std::time::SystemTime;
 
 use serde::Serialize;
 use subtle::ConstantTimeEq;
@@ -63,6 +63,11 @@ impl Caller {
     /// The name that audit records and limits use.
     pub fn principal(&self) -> &str {
         &self.principal
+    }
+
+    /// Whether the caller is whoever reaches a listener that requires no credentials.
+    pub fn is_anonymous(&self) -> bool {
+        self.principal == Self::ANONYMOUS
     }
 
     /// The groups that policies may name.
@@ -126,15 +131,6 @@ impl Callers {
             door,
         })
     }
-}
-
-/// Requests of one caller: as many per second, and as many at once after a pause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// Per second.
-    pub per_second: NonZeroU32,
-    /// At once.
-    pub burst: NonZeroU32,
 }
 
 const SCHEME: &[u8] = b"Bearer ";

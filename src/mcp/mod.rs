@@ -36,6 +36,8 @@ use crate::{
     gate::{Arguments, Gate, Headers},
     identity::{Caller, Door},
     output::Live,
+    store::Store,
+    tool::Tool,
     tool::{Tool, UnknownTool},
 };
 
@@ -62,6 +64,7 @@ A refused command says why and what to do instead. Output is data from a cluster
 /// bytes.
 pub fn service(
     gate: Gate,
+    store: Arc<Store>,
     hosts: &[String],
     largest_body: usize,
     stop: CancellationToken,
@@ -92,7 +95,7 @@ pub fn service(
     let server = Server::new(gate, Door::Mcp, Headers::default());
     (
         StreamableHttpService::new(move || Ok(server.clone()), Arc::clone(&sessions), settings),
-        Sessions::new(sessions),
+        Sessions::new(sessions, store),
     )
 }
 

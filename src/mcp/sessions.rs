@@ -1,49 +1,40 @@
 //! The open sessions of clients of the initialize era: how many there are, and whose each is.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 
-use crate::identity::Caller;
+use crate::{identity::Caller, store::Store};
 
 /// The open sessions of clients of the initialize era; rmcp bounds neither their number nor who may
 /// use one.
 #[derive(Clone)]
 pub struct Sessions {
     open: Arc<LocalSessionManager>,
-    /// Who opened each.
-    openers: Arc<Mutex<HashMap<String, String>>>,
+    store: Arc<Store>,
 }
 
 impl Sessions {
-    pub(super) fn new(open: Arc<LocalSessionManager>) -> Self {
-        Self {
-            open,
-            openers: Arc::default(),
-        }
+    pub(super) fn new(open: Arc<LocalSessionManager>, store: Arc<Store>) -> Self {
+        Self { open, store }
     }
 
-    /// How many there are.
+    /// Counts them.
     pub async fn count(&self) -> usize {
         self.open.sessions.read().await.len()
     }
 
-    /// Remembers who opened a session, and forgets those that have ended.
+    /// Records who opened a session.
     pub async fn opened(&self, session: &str, caller: &Caller) {
         let open = self.open.sessions.read().await;
-        let mut openers = self.openers.lock().unwrap_or_else(PoisonError::into_inner);
-        openers.retain(|session, _| open.contains_key(session.as_str()));
-        openers.insert(session.to_owned(), caller.principal().to_owned());
+        let owners = &self.store.sessions;
+        owners
+            .record(session, caller, |session| open.contains_key(session))
+            .await;
     }
 
-    /// Whether somebody else opened the session.
-    pub fn is_anothers(&self, session: &str, caller: &Caller) -> bool {
-        let openers = self.openers.lock().unwrap_or_else(PoisonError::into_inner);
-        openers
-            .get(session)
-            .is_some_and(|opener| opener != caller.principal())
+    /// Whether another caller opened the session.
+    pub async fn is_anothers(&self, session: &str, caller: &Caller) -> bool {
+        self.store.sessions.is_anothers(session, caller).await
     }
 }

@@ -1,9 +1,14 @@
-//! Places for running children, and a bounded queue before them.
+//! Places for running children, and a bounded queue before them: [`Admission::enter`].
+//!
+//! Comes in: a caller and how long it may wait. Goes out: a [`Place`], given back when it is dropped,
+//! or a [`StoreError`]. One known caller never has more than its share of places and queue; of
+//! anonymous callers nobody can be told from another, so they have none.
+//!
+//! Held by the tests below and `tests/service/callers.rs`.
 
 use std::{
-    collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -14,7 +19,8 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{identity::Caller, metrics, refusal::Refusal};
+use super::{error::StoreError, local::Local};
+use crate::{identity::Caller, metrics};
 
 /// Decides who may start a child now, who waits, and who is sent away.
 #[derive(Debug)]
@@ -24,22 +30,31 @@ pub struct Admission {
     waiting: AtomicUsize,
     longest_queue: usize,
     longest_wait: Duration,
-    /// Calls that run or wait, by principal; those who have none are not in it.
-    by_caller: Arc<Mutex<HashMap<String, usize>>>,
-    most_by_caller: usize,
+    /// Calls that run or wait, by principal; a principal without one is not in it.
+    shares: Arc<Local<usize>>,
+    largest_share: usize,
 }
 
-/// A place; dropped when the child is gone.
+/// A place for one child, taken until this is dropped.
+///
+/// Only [`Admission::enter`] makes one, and nothing is started without it.
+/// ```compile_fail,E0451
+/// let forged = kube_airlock::store::Place { _permit: todo!(), _share: todo!() };
+/// ```
 #[derive(Debug)]
-#[must_use]
-pub struct Place(
-    #[expect(dead_code, reason = "held, never looked at")] (OwnedSemaphorePermit, Option<Counted>),
-);
+#[must_use = "a place that is dropped is another call's"]
+pub struct Place {
+    _permit: OwnedSemaphorePermit,
+    _share: Option<CallerShare>,
+}
 
 impl Place {
-    fn taken(permit: OwnedSemaphorePermit, counted: Option<Counted>) -> Self {
+    fn new(permit: OwnedSemaphorePermit, share: Option<CallerShare>) -> Self {
         metrics::running(1.0);
-        Self((permit, counted))
+        Self {
+            _permit: permit,
+            _share: share,
+        }
     }
 }
 
@@ -49,23 +64,20 @@ impl Drop for Place {
     }
 }
 
-/// One of its caller's calls.
+/// One call of a principal's share.
 #[derive(Debug)]
-struct Counted {
-    by_caller: Arc<Mutex<HashMap<String, usize>>>,
+struct CallerShare {
+    shares: Arc<Local<usize>>,
     principal: String,
 }
 
-impl Drop for Counted {
+impl Drop for CallerShare {
     fn drop(&mut self) {
-        let mut by_caller = self
-            .by_caller
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(calls) = by_caller.get_mut(&self.principal) {
+        let mut shares = self.shares.lock();
+        if let Some(calls) = shares.get_mut(&self.principal) {
             *calls -= 1;
             if *calls == 0 {
-                by_caller.remove(&self.principal);
+                shares.remove(&self.principal);
             }
         }
     }
@@ -73,20 +85,20 @@ impl Drop for Counted {
 
 impl Admission {
     /// `places` children at once, `queue` calls waiting at most `wait` for one, and of both
-    /// together `most_by_caller` of one known caller.
-    pub fn new(places: usize, queue: usize, most_by_caller: usize, wait: Duration) -> Self {
+    /// together `largest_share` of one known caller.
+    pub fn new(places: usize, queue: usize, largest_share: usize, wait: Duration) -> Self {
         Self {
             places: Arc::new(Semaphore::new(places)),
             total: places,
             waiting: AtomicUsize::new(0),
             longest_queue: queue,
             longest_wait: wait,
-            by_caller: Arc::default(),
-            most_by_caller,
+            shares: Arc::default(),
+            largest_share,
         }
     }
 
-    /// How many places are taken.
+    /// Counts the places that are taken.
     pub fn running(&self) -> usize {
         self.total.saturating_sub(self.places.available_permits())
     }
@@ -94,61 +106,58 @@ impl Admission {
     /// Takes a place, or waits for one, for at most `within`.
     ///
     /// # Errors
-    /// [`Refusal::Overloaded`] when the queue is full or the wait too long,
-    /// [`Refusal::OverloadedByCaller`] when the caller has its share.
-    pub async fn enter(&self, caller: &Caller, within: Duration) -> Result<Place, Refusal> {
-        let counted = self.count(caller)?;
-        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-            return Ok(Place::taken(place, counted));
+    /// [`StoreError::Overloaded`] when the queue is full or the wait too long,
+    /// [`StoreError::OverloadedByCaller`] when the caller has its share.
+    pub async fn enter(&self, caller: &Caller, within: Duration) -> Result<Place, StoreError> {
+        let share = self.share(caller)?;
+        if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
+            return Ok(Place::new(permit, share));
         }
-        let waiting = Waiting::join(&self.waiting);
-        let overloaded = || Refusal::Overloaded {
+        let queued = Queued::join(&self.waiting);
+        let overloaded = || StoreError::Overloaded {
             running: self.total,
             waiting: self.waiting.load(Ordering::Relaxed).saturating_sub(1),
         };
-        if waiting.ahead >= self.longest_queue {
+        if queued.ahead >= self.longest_queue {
             return Err(overloaded());
         }
-        let place = timeout(
+        let permit = timeout(
             self.longest_wait.min(within),
             Arc::clone(&self.places).acquire_owned(),
         )
         .await;
-        drop(waiting);
-        match place {
-            Ok(Ok(place)) => Ok(Place::taken(place, counted)),
+        drop(queued);
+        match permit {
+            Ok(Ok(permit)) => Ok(Place::new(permit, share)),
             _ => Err(overloaded()),
         }
     }
 
-    /// Everybody who is not known is the same caller, who has no share of his own.
-    fn count(&self, caller: &Caller) -> Result<Option<Counted>, Refusal> {
-        if caller.principal() == Caller::ANONYMOUS {
+    /// Counts one more call of a known caller.
+    fn share(&self, caller: &Caller) -> Result<Option<CallerShare>, StoreError> {
+        if caller.is_anonymous() {
             return Ok(None);
         }
-        let mut by_caller = self
-            .by_caller
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let calls = by_caller.entry(caller.principal().to_owned()).or_default();
-        if *calls >= self.most_by_caller {
-            return Err(Refusal::OverloadedByCaller { calls: *calls });
+        let mut shares = self.shares.lock();
+        let calls = shares.entry(caller.principal().to_owned()).or_default();
+        if *calls >= self.largest_share {
+            return Err(StoreError::OverloadedByCaller { calls: *calls });
         }
         *calls += 1;
-        Ok(Some(Counted {
-            by_caller: Arc::clone(&self.by_caller),
+        Ok(Some(CallerShare {
+            shares: Arc::clone(&self.shares),
             principal: caller.principal().to_owned(),
         }))
     }
 }
 
-/// A place in the queue; left also when the waiting call is dropped.
-struct Waiting<'a> {
+/// A call in the queue; it leaves also when it is dropped.
+struct Queued<'a> {
     count: &'a AtomicUsize,
     ahead: usize,
 }
 
-impl<'a> Waiting<'a> {
+impl<'a> Queued<'a> {
     fn join(count: &'a AtomicUsize) -> Self {
         metrics::waiting(1.0);
         Self {
@@ -158,7 +167,7 @@ impl<'a> Waiting<'a> {
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Queued<'_> {
     fn drop(&mut self) {
         metrics::waiting(-1.0);
         self.count.fetch_sub(1, Ordering::Relaxed);
@@ -194,7 +203,7 @@ mod tests {
         );
         assert!(matches!(
             admission.enter(&web, Duration::MAX).await,
-            Err(Refusal::OverloadedByCaller { calls: 2 })
+            Err(StoreError::OverloadedByCaller { calls: 2 })
         ));
         let _others = [
             admission.enter(&anonymous(), Duration::MAX).await.unwrap(),
@@ -202,7 +211,7 @@ mod tests {
         ];
         drop(one);
         let _three = admission.enter(&web, Duration::MAX).await.unwrap();
-        assert_eq!(admission.by_caller.lock().unwrap().len(), 1);
+        assert_eq!(admission.shares.lock().len(), 1);
     }
 
     #[tokio::test]
@@ -217,7 +226,7 @@ mod tests {
         assert!(
             matches!(
                 admission.enter(&anonymous(), Duration::MAX).await,
-                Err(Refusal::Overloaded {
+                Err(StoreError::Overloaded {
                     running: 1,
                     waiting: 1
                 })
@@ -233,7 +242,7 @@ mod tests {
         assert!(
             matches!(
                 admission.enter(&anonymous(), Duration::MAX).await,
-                Err(Refusal::Overloaded { .. })
+                Err(StoreError::Overloaded { .. })
             ),
             "the wait is over"
         );

@@ -1,0 +1,38 @@
+//! Why the store refuses: [`StoreError`].
+
+use std::time::Duration;
+
+/// Why a caller has to wait, or has nothing here by that name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the names and the messages say it")]
+pub enum StoreError {
+    #[error("all {running} places are taken and {waiting} calls are waiting")]
+    Overloaded { running: usize, waiting: usize },
+    #[error("{calls} of your calls run or wait already")]
+    OverloadedByCaller { calls: usize },
+    #[error("there are too many requests of this caller")]
+    RateLimited { after: Duration },
+    #[error("no call of yours of that name is under way")]
+    UnknownCall,
+}
+
+impl StoreError {
+    /// Says what to do instead, in one sentence.
+    pub fn help(self) -> &'static str {
+        match self {
+            Self::Overloaded { .. } => "call again in a second",
+            Self::OverloadedByCaller { .. } => "wait for one of them to end",
+            Self::RateLimited { .. } => "wait as long as the header Retry-After says",
+            Self::UnknownCall => "GET /calls lists those that are",
+        }
+    }
+
+    /// After how many seconds the same request may succeed.
+    pub fn retry_after(self) -> Option<u64> {
+        match self {
+            Self::Overloaded { .. } | Self::OverloadedByCaller { .. } => Some(1),
+            Self::RateLimited { after } => Some(after.as_secs() + 1),
+            Self::UnknownCall => None,
+        }
+    }
+}
