@@ -22,7 +22,9 @@ use std::{
 
 use kube_airlock::{
     audit::{Audit, DecisionRecord, FileSettings, Seal, Verifier, Who},
+    code::Code,
     identity::{Caller, Door},
+    policy::Effect,
     tool::Tool,
 };
 
@@ -130,15 +132,15 @@ async fn one(audit: Arc<Audit>, records: usize) -> Vec<Duration> {
             filters: Vec::new(),
             target: Some("https://kubernetes.default.svc:6443".into()),
             cluster: None,
-            effect: "deny",
-            code: Some("policy_denied"),
+            effect: Effect::Deny,
+            code: Some(Code::PolicyDenied),
             rule: Some("no-writing (read-only.toml:231)".into()),
             rule_at: None,
             reason: Some("callers diagnose; people change things".into()),
             kubeconfig_conflict: false,
         };
         let asked = Instant::now();
-        audit.decision(&record).await.unwrap();
+        audit.refused(&record).await.unwrap();
         waited.push(asked.elapsed());
     }
     waited

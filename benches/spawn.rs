@@ -27,7 +27,7 @@ mod harness;
 
 use std::{
     fs, hint,
-    io::{BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::TcpStream,
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
@@ -42,12 +42,14 @@ use std::{
 
 use harness::{Server, kubeconfig_of, processor_time};
 use kube_airlock::{
+    audit::{Audit, DecisionRecord, Recorded, Seal, Who},
     catalogue::Catalogue,
     command::{Invocation, parse, split},
     egress::{Allowed, Pinned, pin},
     endpoint::Endpoint,
+    identity::{Caller, Door},
     kubeconfig::Kubeconfig,
-    policy::{Approved, Decision, Facts, Policy, PolicyFile, Target},
+    policy::{Approved, Decision, Effect, Facts, Policy, PolicyFile, Target},
     sandbox::{
         Identity, Layer, Levels, Limits, Profiles, Program, Run, Sandbox, Slots, SpawnerLink,
         claim_users, fork_spawner,
@@ -118,6 +120,7 @@ fn smallest_program() -> Vec<u8> {
 
 struct Stand {
     sandbox: Sandbox,
+    audit: Audit,
     workspaces: Workspaces,
     policy: Policy,
     invocation: Invocation,
@@ -277,6 +280,7 @@ impl Stand {
         );
         Self {
             sandbox,
+            audit: Audit::to_stream(io::sink(), Seal::default()).unwrap(),
             workspaces,
             policy,
             invocation,
@@ -287,13 +291,13 @@ impl Stand {
 
     /// How long one call takes, and how long until its tool runs.
     async fn confined(&self) -> (Duration, Duration) {
-        let (approved, pinned) = self.proofs().await;
+        let (approved, recorded, pinned) = self.proofs().await;
         let began = Instant::now();
         let workspace = self.workspaces.open(&Kubeconfig::nowhere(), None).unwrap();
         let mut child = self
             .sandbox
             .start(
-                Run::Approved(Box::new(approved), None),
+                Run::Approved(Box::new(approved), recorded, None),
                 &pinned,
                 workspace,
                 LIMITS,
@@ -305,14 +309,19 @@ impl Stand {
         (began.elapsed(), started)
     }
 
-    async fn proofs(&self) -> (Approved, Pinned) {
+    async fn proofs(&self) -> (Approved, Recorded, Pinned) {
         let Decision::Allow(approved) = self
             .policy
             .decide(Facts::new(&self.invocation, &Target::default()))
         else {
             panic!("it is allowed")
         };
-        (approved, pin(&self.endpoint, &self.allowed).await.unwrap())
+        let caller = Caller::anonymous(Door::Rest);
+        let who = Who::of(&caller, None);
+        let record = DecisionRecord::new("", who, Tool::KUBECTL, Effect::Allow);
+        let recorded = self.audit.allowed(record).await.unwrap();
+        let pinned = pin(&self.endpoint, &self.allowed).await.unwrap();
+        (approved, recorded, pinned)
     }
 }
 

@@ -4,6 +4,7 @@
 //! (`tests/rooms.rs` holds that); `docs/design.md` says what each takes, gives and may not do.
 
 pub mod advice;
+pub mod code;
 pub mod excerpt;
 pub mod glob;
 pub mod memory;
@@ -21,6 +22,7 @@ pub mod kubeconfig;
 pub mod argocd;
 pub mod policy;
 pub mod metrics;
+pub mod audit;
 pub mod store;
 
 pub mod egress;
@@ -34,7 +36,6 @@ pub mod inventory;
 pub mod refusal;
 pub mod warm;
 pub mod discovery;
-pub mod audit;
 pub mod gate;
 
 pub mod mcp;

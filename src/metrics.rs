@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, io, sync::OnceLock, time::Duration};
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::{catalogue::VerbClass, identity::Door, tool::Tool};
+use crate::{catalogue::VerbClass, identity::Door, policy::Effect, tool::Tool};
 
 /// Buckets from a fast refusal to the longest deadline, in seconds.
 const SECONDS: [f64; 14] = [
@@ -159,9 +159,9 @@ pub fn principal(name: &str, is_refused: bool) {
 }
 
 /// A call was decided.
-pub fn decision(tool: Tool, class: Option<VerbClass>, effect: &'static str) {
+pub fn decision(tool: Tool, class: Option<VerbClass>, effect: Effect) {
     let class = class.map_or("unknown", VerbClass::as_str);
-    counter!("airlock_decisions_total", "tool" => tool.as_str(), "class" => class, "effect" => effect).increment(1);
+    counter!("airlock_decisions_total", "tool" => tool.as_str(), "class" => class, "effect" => effect.word()).increment(1);
 }
 
 /// A request was refused, as a call or before it was one.

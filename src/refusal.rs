@@ -7,8 +7,7 @@
 
 use std::{io, time::Duration};
 
-use serde::Serialize;
-
+pub use crate::code::Code;
 use crate::{
     advice::Advice,
     argocd::ArgocdError,
@@ -22,73 +21,6 @@ use crate::{
     store::StoreError,
     tool::Tool,
 };
-
-/// The stable name of a kind of refusal. Clients may match on it; it never changes its meaning.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, schemars::JsonSchema, utoipa::ToSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Code {
-    /// The caller ended the call.
-    Cancelled,
-    /// The policy allows the command once a person has said so.
-    ConfirmationRequired,
-    /// The kubeconfig's server may not be reached from here.
-    EgressDenied,
-    /// The command line is not one of the tool's.
-    InvalidCommand,
-    /// The kubeconfig is not acceptable.
-    InvalidKubeconfig,
-    /// The request itself is malformed.
-    InvalidRequest,
-    /// A fault of this server.
-    Internal,
-    /// Too many calls at once.
-    Overloaded,
-    /// The policy does not allow the command.
-    PolicyDenied,
-    /// The request is larger than is accepted.
-    RequestTooLarge,
-    /// The caller calls too often.
-    RateLimited,
-    /// A layer of the sandbox could not be applied.
-    SandboxUnavailable,
-    /// The command did not end in time.
-    Timeout,
-    /// The tool is not here, not yet, or not enabled.
-    ToolUnavailable,
-    /// The caller is not known.
-    Unauthenticated,
-    /// There is no such call under way.
-    UnknownCall,
-    /// There is no such tool.
-    UnknownTool,
-}
-
-impl Code {
-    /// The code's text.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Cancelled => "cancelled",
-            Self::ConfirmationRequired => "confirmation_required",
-            Self::EgressDenied => "egress_denied",
-            Self::InvalidCommand => "invalid_command",
-            Self::InvalidKubeconfig => "invalid_kubeconfig",
-            Self::InvalidRequest => "invalid_request",
-            Self::Internal => "internal",
-            Self::Overloaded => "overloaded",
-            Self::PolicyDenied => "policy_denied",
-            Self::RequestTooLarge => "request_too_large",
-            Self::RateLimited => "rate_limited",
-            Self::SandboxUnavailable => "sandbox_unavailable",
-            Self::Timeout => "timeout",
-            Self::ToolUnavailable => "tool_unavailable",
-            Self::Unauthenticated => "unauthenticated",
-            Self::UnknownCall => "unknown_call",
-            Self::UnknownTool => "unknown_tool",
-        }
-    }
-}
 
 /// Why a request was not answered with a command's output.
 #[derive(Debug, thiserror::Error)]

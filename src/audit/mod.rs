@@ -43,7 +43,19 @@ use file::{LogFile, Opened};
 use record::{FileRecord, fragment};
 use writer::{Order, Shared, Sink, Writer, fits};
 
-use crate::metrics;
+use crate::{metrics, policy::Effect};
+
+/// The proof that a call is in the records as allowed: written, and sealed into the chain.
+///
+/// Only [`Audit::allowed`] makes one. Not `Clone`: one record starts one call.
+/// ```compile_fail,E0451
+/// let forged = kube_airlock::audit::Recorded { _made_here: () };
+/// ```
+#[derive(Debug)]
+#[must_use = "a call that is recorded as allowed is about to start"]
+pub struct Recorded {
+    _made_here: (),
+}
 
 /// The way to the records. Dropped, it writes what is owed and ends.
 pub struct Audit {
@@ -144,11 +156,25 @@ impl Audit {
         self.write("policy", record, true).await
     }
 
-    /// Records a decision.
+    /// Records that a call is allowed, whatever `record` has for an effect. The returned proof is
+    /// what a start takes.
     ///
     /// # Errors
     /// When it could not be written; the call has to be refused then.
-    pub async fn decision(&self, record: &DecisionRecord<'_>) -> io::Result<()> {
+    pub async fn allowed(&self, record: DecisionRecord<'_>) -> io::Result<Recorded> {
+        let record = DecisionRecord {
+            effect: Effect::Allow,
+            ..record
+        };
+        self.write("decision", record, false).await?;
+        Ok(Recorded { _made_here: () })
+    }
+
+    /// Records that a call is refused.
+    ///
+    /// # Errors
+    /// When it could not be written; the caller receives a fault then.
+    pub async fn refused(&self, record: &DecisionRecord<'_>) -> io::Result<()> {
         self.write("decision", record, false).await
     }
 

@@ -9,7 +9,7 @@ use std::{
 use serde::Serialize;
 
 use super::chain::Hash;
-use crate::{excerpt::Excerpt, identity::Caller, tool::Tool};
+use crate::{code::Code, excerpt::Excerpt, identity::Caller, policy::Effect, tool::Tool};
 
 /// The server starts, and who it is.
 #[derive(Debug, Serialize)]
@@ -118,11 +118,11 @@ pub struct DecisionRecord<'a> {
     /// The target's name, where the caller gave one that this server has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<&'a str>,
-    /// `allow` or `deny`.
-    pub effect: &'static str,
+    /// What became of the request.
+    pub effect: Effect,
     /// The code of a refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<&'static str>,
+    pub code: Option<Code>,
     /// The rule that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
@@ -135,6 +135,27 @@ pub struct DecisionRecord<'a> {
     /// Whether header and body carried different kubeconfigs; the header's was used.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub kubeconfig_conflict: bool,
+}
+
+impl<'a> DecisionRecord<'a> {
+    /// Makes a record that says no more than who got what answer.
+    pub fn new(request_id: &'a str, who: Who<'a>, tool: Tool, effect: Effect) -> Self {
+        Self {
+            request_id,
+            who,
+            tool,
+            argv: None,
+            filters: Vec::new(),
+            target: None,
+            cluster: None,
+            effect,
+            code: None,
+            rule: None,
+            rule_at: None,
+            reason: None,
+            kubeconfig_conflict: false,
+        }
+    }
 }
 
 /// The caller, as records name it.
@@ -181,7 +202,7 @@ pub struct EndRecord<'a> {
     pub stages: Vec<StageRecord>,
     /// The code, when the call was ended before the command.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<&'static str>,
+    pub code: Option<Code>,
     /// What the child wrote to both streams, in bytes.
     pub output_bytes: u64,
     /// Whether the caller got less than that.

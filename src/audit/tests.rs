@@ -16,21 +16,7 @@ fn decision(id: &str) -> DecisionRecord<'_> {
         door: "rest",
         client: None,
     };
-    DecisionRecord {
-        request_id: id,
-        who,
-        tool: crate::tool::Tool::KUBECTL,
-        argv: None,
-        filters: Vec::new(),
-        target: None,
-        cluster: None,
-        effect: "allow",
-        code: None,
-        rule: None,
-        rule_at: None,
-        reason: None,
-        kubeconfig_conflict: false,
-    }
+    DecisionRecord::new(id, who, crate::tool::Tool::KUBECTL, Effect::Allow)
 }
 
 fn end(id: &str) -> EndRecord<'_> {
@@ -160,10 +146,10 @@ async fn a_stream_that_is_full_for_a_time_has_a_gap_and_no_break() {
         let pipe = Pipe::with_room(room);
         let audit = Audit::to_stream(pipe.clone(), Seal::default()).unwrap();
         audit.start(Vec::new()).await.unwrap();
-        audit.decision(&decision("runs")).await.unwrap();
+        let _ = audit.allowed(decision("runs")).await.unwrap();
         let mut refused = 0;
         for _ in 0..8 {
-            refused += u64::from(audit.decision(&decision("refused")).await.is_err());
+            refused += u64::from(audit.allowed(decision("refused")).await.is_err());
         }
         assert!(refused > 3, "{refused}");
         audit.end(&end("runs")).await.unwrap_err();
@@ -172,7 +158,7 @@ async fn a_stream_that_is_full_for_a_time_has_a_gap_and_no_break() {
             pipe.change(|state| String::from_utf8_lossy(&state.text).contains(r#""event":"end""#))
         })
         .await;
-        audit.decision(&decision("later")).await.unwrap();
+        let _ = audit.allowed(decision("later")).await.unwrap();
         let report = pipe.report();
         assert_eq!(report.broken, [], "{room}");
         assert_eq!(report.unrecorded_calls, refused, "{room}");
@@ -199,15 +185,15 @@ async fn a_reader_that_stalls_costs_five_seconds_once_and_then_nothing() {
     let waited = Arc::clone(&audit);
     let first = tokio::spawn(async move {
         waited
-            .decision(&decision("a"))
+            .allowed(decision("a"))
             .await
             .map_err(|error| error.kind())
     });
-    assert_eq!(first.await.unwrap(), Err(io::ErrorKind::TimedOut));
+    assert_eq!(first.await.unwrap().unwrap_err(), io::ErrorKind::TimedOut);
     let asked = Instant::now();
     assert_eq!(
         audit
-            .decision(&decision("not even asked"))
+            .allowed(decision("not even asked"))
             .await
             .unwrap_err()
             .kind(),
@@ -223,7 +209,7 @@ async fn a_reader_that_stalls_costs_five_seconds_once_and_then_nothing() {
         pipe.change(|state| state.text.iter().filter(|byte| **byte == b'\n').count()) >= 3
     })
     .await;
-    audit.decision(&decision("b")).await.unwrap();
+    let _ = audit.allowed(decision("b")).await.unwrap();
     let report = pipe.report();
     let open: Vec<&str> = report
         .open
@@ -246,7 +232,7 @@ async fn a_file_is_rotated_and_goes_on_after_a_restart() {
         audit.start(Vec::new()).await.unwrap();
         for number in 0..24 {
             let id = number.to_string();
-            audit.decision(&decision(&id)).await.unwrap();
+            let _ = audit.allowed(decision(&id)).await.unwrap();
             audit.end(&end(&id)).await.unwrap();
         }
         audit.stop().await.unwrap();
@@ -284,7 +270,7 @@ async fn what_a_crash_cut_is_repaired_and_said() {
     let settings = settings(folder.path(), 1 << 20);
     let audit = reopened(settings.clone()).await;
     audit.start(Vec::new()).await.unwrap();
-    audit.decision(&decision("cut off")).await.unwrap();
+    let _ = audit.allowed(decision("cut off")).await.unwrap();
     drop(audit);
     drop(reopened(settings.clone()).await); // it has ended
     let whole = fs::read(&settings.path).unwrap();
@@ -388,10 +374,10 @@ async fn a_file_that_is_taken_away_or_cut_is_noticed_and_recording_goes_on() {
     let settings = settings(folder.path(), 1 << 20);
     let audit = reopened(settings.clone()).await;
     audit.start(Vec::new()).await.unwrap();
-    audit.decision(&decision("a")).await.unwrap();
+    let _ = audit.allowed(decision("a")).await.unwrap();
     let moved = folder.path().join("moved");
     fs::rename(&settings.path, &moved).unwrap();
-    audit.decision(&decision("b")).await.unwrap();
+    let _ = audit.allowed(decision("b")).await.unwrap();
     assert_eq!(events(&settings.path), ["file", "decision"]);
     assert_eq!(
         report(Seal::default(), &[&moved, &settings.path]).broken,
@@ -399,7 +385,7 @@ async fn a_file_that_is_taken_away_or_cut_is_noticed_and_recording_goes_on() {
         "nothing was lost"
     );
     fs::remove_file(&settings.path).unwrap();
-    audit.decision(&decision("c")).await.unwrap();
+    let _ = audit.allowed(decision("c")).await.unwrap();
     assert_eq!(report(Seal::default(), &[&settings.path]).broken, []);
     assert!(matches!(
         report(Seal::default(), &[&moved, &settings.path]).broken[0].why,
@@ -409,7 +395,7 @@ async fn a_file_that_is_taken_away_or_cut_is_noticed_and_recording_goes_on() {
     let copy = folder.path().join("copy");
     fs::copy(&settings.path, &copy).unwrap();
     fs::write(&settings.path, "").unwrap();
-    audit.decision(&decision("d")).await.unwrap();
+    let _ = audit.allowed(decision("d")).await.unwrap();
     assert!(
         fs::read_to_string(&settings.path)
             .unwrap()
@@ -433,7 +419,7 @@ async fn a_file_that_is_put_in_its_place_is_left_as_it_is_and_calls_are_refused_
     fs::write(&theirs, "theirs\n").unwrap();
     fs::rename(&theirs, &settings.path).unwrap();
     for id in ["a", "b"] {
-        let refused = audit.decision(&decision(id)).await.unwrap_err();
+        let refused = audit.allowed(decision(id)).await.unwrap_err();
         let told = format!(
             "another file is at {}, and nothing is written to it; move it away",
             settings.path.display()
@@ -445,7 +431,7 @@ async fn a_file_that_is_put_in_its_place_is_left_as_it_is_and_calls_are_refused_
     }
     assert_eq!(fs::read_to_string(&settings.path).unwrap(), "theirs\n");
     fs::remove_file(&settings.path).unwrap();
-    audit.decision(&decision("c")).await.unwrap();
+    let _ = audit.allowed(decision("c")).await.unwrap();
     assert_eq!(events(&settings.path), ["file", "gap", "decision"]);
     let found = report(Seal::default(), &[&ours, &settings.path]);
     assert_eq!((found.broken, found.unrecorded_calls), (Vec::new(), 2));
@@ -495,14 +481,14 @@ async fn a_file_that_cannot_be_made_refuses_calls_until_it_can() {
     audit.start(Vec::new()).await.unwrap();
     let away = folder.path().join("away");
     fs::rename(&inside, &away).unwrap();
-    audit.decision(&decision("refused")).await.unwrap_err();
+    audit.allowed(decision("refused")).await.unwrap_err();
     audit.end(&end("before")).await.unwrap_err();
     fs::create_dir(&inside).unwrap();
     until("it is there", || {
         settings.path.exists() && events(&settings.path).len() == 3
     })
     .await;
-    audit.decision(&decision("later")).await.unwrap();
+    let _ = audit.allowed(decision("later")).await.unwrap();
     assert_eq!(events(&settings.path), ["file", "gap", "end", "decision"]);
     let found = report(
         Seal::default(),
@@ -517,7 +503,7 @@ async fn a_record_that_fits_no_line_is_refused() {
     let audit = Audit::to_stream(pipe.clone(), Seal::default()).unwrap();
     let long = "x".repeat(300_000);
     assert_eq!(
-        audit.decision(&decision(&long)).await.unwrap_err().kind(),
+        audit.allowed(decision(&long)).await.unwrap_err().kind(),
         io::ErrorKind::InvalidInput
     );
 }

@@ -88,7 +88,7 @@ impl Call<'_> {
         judge::can_run(&approved, &filters, &parts.inventory)?;
         let deadline = requested.under(&approved)?;
         let pinned = access.pin(&parts.allowed).await?;
-        journal
+        let recorded = journal
             .allowed(&approved, &filters, access.endpoint())
             .await?;
         let place = self.place(deadline, journal).await?;
@@ -96,6 +96,7 @@ impl Call<'_> {
             inputs: access.inputs(&pinned, &approved),
             approved,
             pinned,
+            recorded,
             place,
         };
         let secrets = access.secrets();

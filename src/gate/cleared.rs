@@ -6,6 +6,7 @@
 use super::{access::Inputs, parts::Parts};
 use crate::{
     advice::Advice,
+    audit::Recorded,
     discovery::Discovery,
     egress::Pinned,
     kubeconfig::CertificateAuthority,
@@ -22,6 +23,7 @@ pub(super) struct Cleared {
     pub(super) approved: Approved,
     pub(super) pinned: Pinned,
     pub(super) inputs: Inputs,
+    pub(super) recorded: Recorded,
     pub(super) place: Place,
 }
 
@@ -48,10 +50,11 @@ impl Cleared {
             approved,
             pinned,
             mut inputs,
+            recorded,
             place,
         } = self;
         let tool = approved.invocation().tool();
-        let mut run = Run::Approved(Box::new(approved), inputs.variables.take());
+        let mut run = Run::Approved(Box::new(approved), recorded, inputs.variables.take());
         if let Some(warm) = parts.warm.take(tool, run.profile()) {
             let discovery = discovery(&warm, parts, principal, &inputs);
             match hand_over(warm, run, &pinned, &inputs, limits, discovery).await {

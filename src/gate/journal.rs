@@ -16,13 +16,14 @@ use futures_util::FutureExt as _;
 
 use super::{outcome::Ran, request::Request};
 use crate::{
-    audit::{Audit, DecisionRecord, EndRecord, StageRecord, Who, milliseconds},
+    audit::{Audit, DecisionRecord, EndRecord, Recorded, StageRecord, Who, milliseconds},
     catalogue::VerbClass,
+    code::Code,
     command::{Filter, Invocation},
     endpoint::Endpoint,
     identity::Caller,
     metrics::{self, Step},
-    policy::Approved,
+    policy::{Approved, Effect},
     refusal::Refusal,
     sandbox::LayerState,
 };
@@ -124,7 +125,7 @@ impl<'a> Journal<'a> {
         approved: &Approved,
         filters: &[Filter],
         target: Option<&Endpoint>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Recorded, Refusal> {
         let invocation = approved.invocation();
         let record = DecisionRecord {
             argv: Some(invocation.argv()),
@@ -133,11 +134,12 @@ impl<'a> Journal<'a> {
             rule_at: Some(approved.rule_at()),
             target: target.map(ToString::to_string),
             cluster: self.request.cluster.as_deref(),
-            ..self.decision("allow")
+            ..self.decision(Effect::Allow)
         };
-        self.record(&record, invocation.class()).await?;
+        self.count(&record, invocation.class());
+        let recorded = self.audit.allowed(record).await.map_err(not_recorded)?;
         self.is_allowed = true;
-        Ok(())
+        Ok(recorded)
     }
 
     /// Records how the journey ended: its refusal when nothing was allowed, else its end, also when
@@ -156,60 +158,44 @@ impl<'a> Journal<'a> {
 
     async fn refused(&self, refusal: &Refusal) -> Result<(), Refusal> {
         let effect = match refusal {
-            Refusal::Unconfirmed(_) => "confirm",
-            _ => "deny",
+            Refusal::Unconfirmed(_) => Effect::Confirm,
+            _ => Effect::Deny,
         };
         let invocation = self.invocation.as_ref();
         let record = DecisionRecord {
             argv: invocation.map(Invocation::argv),
-            code: Some(refusal.code().as_str()),
+            code: Some(refusal.code()),
             rule: refusal.rule(),
             reason: Some(refusal.to_string()),
             ..self.decision(effect)
         };
-        self.record(&record, invocation.and_then(Invocation::class))
-            .await
+        self.count(&record, invocation.and_then(Invocation::class));
+        self.audit.refused(&record).await.map_err(not_recorded)
     }
 
-    fn decision(&self, effect: &'static str) -> DecisionRecord<'_> {
+    fn decision(&self, effect: Effect) -> DecisionRecord<'_> {
+        let who = Who::of(self.caller, self.request.client.as_ref());
+        let (request_id, tool) = (self.request_id, self.request.tool);
         DecisionRecord {
-            request_id: self.request_id,
-            who: Who::of(self.caller, self.request.client.as_ref()),
-            tool: self.request.tool,
-            argv: None,
-            filters: Vec::new(),
-            target: None,
-            cluster: None,
-            effect,
-            code: None,
-            rule: None,
-            rule_at: None,
-            reason: None,
             kubeconfig_conflict: self.request.kubeconfig.is_over_another(),
+            ..DecisionRecord::new(request_id, who, tool, effect)
         }
     }
 
-    async fn record(
-        &self,
-        record: &DecisionRecord<'_>,
-        class: Option<VerbClass>,
-    ) -> Result<(), Refusal> {
+    fn count(&self, record: &DecisionRecord<'_>, class: Option<VerbClass>) {
         metrics::decision(self.request.tool, class, record.effect);
-        let DecisionRecord {
-            effect, code, rule, ..
-        } = record;
-        tracing::debug!(effect, code, rule, "decided");
-        let written = self.audit.decision(record).await;
-        written.map_err(|source| Refusal::Fault {
-            what: "the call could not be recorded",
-            source,
-        })
+        tracing::debug!(
+            effect = record.effect.word(),
+            code = record.code.map(Code::as_str),
+            rule = record.rule,
+            "decided"
+        );
     }
 
     async fn ended(&self, ended: &Result<Ran, Stopped>) {
         let (ran, code) = match ended {
             Ok(ran) => (Some(ran), None),
-            Err(stopped) => (stopped.ran.as_ref(), Some(stopped.refusal.code().as_str())),
+            Err(stopped) => (stopped.ran.as_ref(), Some(stopped.refusal.code())),
         };
         let mut record = EndRecord {
             request_id: self.request_id,
@@ -244,6 +230,13 @@ impl<'a> Journal<'a> {
         if let Err(error) = self.audit.end(&record).await {
             tracing::error!(%error, "the end of a call could not be recorded yet; it is when there is room again");
         }
+    }
+}
+
+fn not_recorded(source: io::Error) -> Refusal {
+    Refusal::Fault {
+        what: "the call could not be recorded",
+        source,
     }
 }
 

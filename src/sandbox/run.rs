@@ -3,7 +3,9 @@
 use std::{borrow::Cow, os::fd::OwnedFd};
 
 use super::profile::ProfileName;
-use crate::{argocd::Variables, command::Invocation, policy::Approved, tool::Tool};
+use crate::{
+    argocd::Variables, audit::Recorded, command::Invocation, policy::Approved, tool::Tool,
+};
 
 /// What may be started: what a policy approved, or the server's own question for a tool's version.
 ///
@@ -21,8 +23,8 @@ use crate::{argocd::Variables, command::Invocation, policy::Approved, tool::Tool
 #[must_use]
 #[derive(Debug)]
 pub enum Run {
-    /// A caller's command, and what its tool reads from its environment.
-    Approved(Box<Approved>, Option<Variables>),
+    /// A caller's command, that it is recorded, and what its tool reads from its environment.
+    Approved(Box<Approved>, Recorded, Option<Variables>),
     /// `TOOL version`, for the inventory.
     VersionProbe(Tool),
 }
@@ -30,7 +32,7 @@ pub enum Run {
 impl Run {
     pub(super) fn invocation(&self) -> Cow<'_, Invocation> {
         match self {
-            Self::Approved(approved, _) => Cow::Borrowed(approved.invocation()),
+            Self::Approved(approved, ..) => Cow::Borrowed(approved.invocation()),
             Self::VersionProbe(tool) => Cow::Owned(Invocation::version_probe(*tool)),
         }
     }
@@ -42,7 +44,7 @@ impl Run {
 
     pub(super) fn variables(&self) -> Option<&Variables> {
         match self {
-            Self::Approved(_, variables) => variables.as_ref(),
+            Self::Approved(.., variables) => variables.as_ref(),
             Self::VersionProbe(_) => None,
         }
     }
