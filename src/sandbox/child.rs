@@ -39,7 +39,7 @@ use super::{
     applied::Applied,
     datagram::send,
     failure::{StartFailure, StartPart, StartStep},
-    filter::Filter,
+    filter::SyscallFilter,
     landlock::{self, Helper, Rulesets},
     layer::{Layer, LayerState, Level, Levels},
     message::Limits,
@@ -62,9 +62,9 @@ pub(super) struct Restrictions {
     pub(super) tool: OwnedFd,
     pub(super) streams: [OwnedFd; 3],
     pub(super) rulesets: Rulesets,
-    pub(super) calls: Filter,
+    pub(super) calls: SyscallFilter,
     /// The filter that notifies the server of connections, where the profile has a network.
-    pub(super) notifying: Option<Filter>,
+    pub(super) notifying: Option<SyscallFilter>,
     /// Where the listener of its notifications goes.
     pub(super) supervisor: Option<OwnedFd>,
     /// The program that the tool may run besides itself.
@@ -126,7 +126,7 @@ impl Restrictions {
             streams,
             rulesets,
             calls: profile.filter.clone(),
-            notifying: profile.asking.clone(),
+            notifying: profile.notifying.clone(),
             supervisor: None,
             helper: helper.map(|(program, _)| program),
             warm: None,
@@ -383,7 +383,7 @@ fn egress(plan: &Restrictions) -> Result<LayerState, StartFailure> {
     let to_server = StartStep::SendListener;
     let supervisor = plan.supervisor.as_ref().ok_or(Errno::EBADF);
     let supervisor = supervisor.map_err(StartFailure::at(LAYER, to_server))?;
-    let listener = sys::install_asking_filter(&filter.program(getpid(), -1))
+    let listener = sys::install_notifying_filter(&filter.program(getpid(), -1))
         .map_err(StartFailure::at(LAYER, StartStep::InstallNotifyingFilter))?;
     let descriptors = [listener.as_fd()];
     send(supervisor.as_fd(), b"?", &descriptors, MsgFlags::empty())

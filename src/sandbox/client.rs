@@ -141,7 +141,7 @@ impl Sandbox {
             None
         };
         let places = workspace.descriptors()?;
-        let questions = match profile.asking {
+        let questions = match profile.notifying {
             Some(_) => Some(
                 socketpair(
                     AddressFamily::Unix,

@@ -71,7 +71,7 @@ fn of_tool(tool: Tool, profile: &Profile, home: &Path) -> Vec<String> {
     // Never dialled: it makes the tool name the host that it wants, which the tunnel holds against
     // the pin. A tool has the one variable that it honours and would take the other for what it
     // does not speak.
-    let proxy = profile.asking.as_ref().map(|_| {
+    let proxy = profile.notifying.as_ref().map(|_| {
         let address = PROXY.trim_start_matches("http://");
         match (spec.proxy)(profile.need()) {
             ProxyVariable::All => format!("ALL_PROXY=socks5://{address}"),

@@ -270,7 +270,7 @@ impl Spawner {
                 Layer::Descriptors,
                 StartStep::ReceiveDescriptors,
             ))?;
-        let supervisor = match profile.asking {
+        let supervisor = match profile.notifying {
             Some(_) => descriptors.next_back(),
             None => None,
         };

@@ -1,9 +1,9 @@
 //! The system calls that have no safe wrapper. The only file with `unsafe`: one thin function per
 //! call, one operation per block.
 
-#![allow(
+#![expect(
     unsafe_code,
-    reason = "this is the one file that may; each block says why it is sound"
+    reason = "the crate denies it, and this is the one file that may; each block says why it is sound"
 )]
 
 use std::{
@@ -386,11 +386,11 @@ pub(super) fn install_filter(code: &[libc::sock_filter]) -> io::Result<()> {
     seccomp(code, 0).map(drop)
 }
 
-/// Installs a filter and returns the descriptor on which its questions arrive (seccomp_unotify(2)).
+/// Installs a filter and returns the listener of its notifications (seccomp_unotify(2)).
 ///
-/// Once the supervisor has taken a question, only a fatal signal interrupts the wait for its answer
+/// Once the supervisor has received one, only a fatal signal interrupts the wait for its answer
 /// (Linux 5.19): the Go runtime preempts its threads by signals.
-pub(super) fn install_asking_filter(code: &[libc::sock_filter]) -> io::Result<OwnedFd> {
+pub(super) fn install_notifying_filter(code: &[libc::sock_filter]) -> io::Result<OwnedFd> {
     let flags =
         libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
     let descriptor = seccomp(code, flags)?;

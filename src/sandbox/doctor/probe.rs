@@ -783,7 +783,7 @@ fn processes() -> Vec<Probe> {
 fn network(name: ProfileName, profile: &Profile) -> Vec<Probe> {
     const GROUP: &str = "network";
     // A profile without a network has no socket at all.
-    let has_none = profile.asking.is_none();
+    let has_none = profile.notifying.is_none();
     let family = if has_none {
         EPERM
     } else {

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use syscalls::Sysno;
 
-use super::filter::{Action, Condition, Filter, Rule};
+use super::filter::{Action, CallRule, Condition, SyscallFilter};
 use crate::{command::FilterProgram, tool::Need};
 
 /// The name of a profile. Every command has exactly one.
@@ -117,7 +117,7 @@ impl ProfileName {
 #[derive(Debug)]
 pub(super) struct Profile {
     /// What lets the server answer connections; `None`: there are none.
-    pub(super) asking: Option<Filter>,
+    pub(super) notifying: Option<SyscallFilter>,
     /// What kind of listener it may believe to have.
     pub(super) listener: Option<ListenerKind>,
     /// Whether it may run the helper, and write to a directory of its own.
@@ -127,9 +127,9 @@ pub(super) struct Profile {
     /// Files that may be read where they are, besides the tool and the request's own directory.
     pub(super) readable: Vec<PathBuf>,
     /// The system calls.
-    pub(super) filter: Filter,
+    pub(super) filter: SyscallFilter,
     /// What the filter was compiled from.
-    pub(super) rules: BTreeMap<Sysno, Rule>,
+    pub(super) rules: BTreeMap<Sysno, CallRule>,
     /// Arguments to run in tests: the call, its arguments and what they must lead to.
     pub(super) examples: Vec<Example>,
     /// The calls that are always allowed.
@@ -325,14 +325,14 @@ impl Profile {
     /// Reads a profile and those that it includes, whose rules stand where it has none for the
     /// call.
     pub(super) fn load(name: ProfileName) -> Result<Self, ProfileError> {
-        let mut rules: BTreeMap<Sysno, Rule> = BTreeMap::new();
+        let mut rules: BTreeMap<Sysno, CallRule> = BTreeMap::new();
         let mut profile = Self {
-            asking: None,
+            notifying: None,
             listener: None,
             helper: false,
             workspace: true,
             readable: Vec::new(),
-            filter: Filter::default(),
+            filter: SyscallFilter::default(),
             rules: BTreeMap::new(),
             examples: Vec::new(),
             allowed: Vec::new(),
@@ -378,13 +378,13 @@ impl Profile {
             problem,
         };
         if network == Network::Pinned {
-            profile.asking = Some(asking(profile.listener.is_some()).map_err(wrong)?);
+            profile.notifying = Some(notifying(profile.listener.is_some()).map_err(wrong)?);
         }
-        profile.filter = Filter::compile(&rules).map_err(wrong)?;
+        profile.filter = SyscallFilter::compile(&rules).map_err(wrong)?;
         let always = |action| {
             rules
                 .iter()
-                .filter(move |(_, rule)| **rule == Rule::always(action))
+                .filter(move |(_, rule)| **rule == CallRule::always(action))
                 .map(|(syscall, _)| *syscall)
         };
         profile.allowed = always(Action::Allow).collect();
@@ -408,18 +408,18 @@ impl Profile {
 
 impl File {
     /// The rules of this file alone, and the calls that show them.
-    fn rules(&self) -> Result<(BTreeMap<Sysno, Rule>, Vec<Example>), String> {
+    fn rules(&self) -> Result<(BTreeMap<Sysno, CallRule>, Vec<Example>), String> {
         let mut rules = BTreeMap::new();
         let mut examples = Vec::new();
-        let mut add = |syscall: &str, rule: Rule| match rules.insert(number(syscall)?, rule) {
+        let mut add = |syscall: &str, rule: CallRule| match rules.insert(number(syscall)?, rule) {
             None => Ok(()),
             Some(_) => Err(format!("{syscall} is there twice")),
         };
         for syscall in &self.syscalls {
-            add(syscall, Rule::always(Action::Allow))?;
+            add(syscall, CallRule::always(Action::Allow))?;
         }
         for syscall in &self.kill.syscalls {
-            add(syscall, Rule::always(Action::Kill))?;
+            add(syscall, CallRule::always(Action::Kill))?;
         }
         for when in &self.when {
             let otherwise = errno(&when.otherwise)?;
@@ -430,7 +430,7 @@ impl File {
                 .collect::<Result<_, _>>()?;
             add(
                 &when.syscall,
-                Rule {
+                CallRule {
                     allowed,
                     otherwise: Action::Refuse(otherwise),
                 },
@@ -464,13 +464,13 @@ impl File {
 }
 
 /// The filter that lets the server answer connections, and listeners.
-fn asking(listens: bool) -> Result<Filter, String> {
+fn notifying(listens: bool) -> Result<SyscallFilter, String> {
     let asked = [Some(Sysno::connect), listens.then_some(Sysno::listen)];
-    Filter::only(
+    SyscallFilter::only(
         &asked
             .into_iter()
             .flatten()
-            .map(|syscall| (syscall, Rule::always(Action::Ask)))
+            .map(|syscall| (syscall, CallRule::always(Action::Notify)))
             .collect(),
     )
 }
@@ -552,7 +552,7 @@ mod tests {
             );
             let is_filter = matches!(name, ProfileName::Filter | ProfileName::FilterGo);
             assert_eq!(
-                (profile.asking.is_some(), profile.workspace),
+                (profile.notifying.is_some(), profile.workspace),
                 (has_network, !is_filter),
                 "{name:?}"
             );

@@ -13,7 +13,7 @@ use nix::{errno::Errno, unistd::Pid};
 use serde::Serialize;
 use syscalls::Sysno;
 
-use crate::sandbox::filter::{Action, Rule};
+use crate::sandbox::filter::{Action, CallRule};
 
 /// A call that the profile would not have let through.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -69,7 +69,7 @@ pub struct Unused {
 
 /// The calls of one program, counted.
 pub(super) struct Calls<'a> {
-    rules: &'a BTreeMap<Sysno, Rule>,
+    rules: &'a BTreeMap<Sysno, CallRule>,
     own: Pid,
     most: usize,
     beyond: BTreeMap<i32, Counted>,
@@ -85,7 +85,7 @@ struct Counted {
 
 impl<'a> Calls<'a> {
     /// None yet, of the process `own`; `most` argument lists are kept per call.
-    pub(super) fn new(rules: &'a BTreeMap<Sysno, Rule>, own: Pid, most: usize) -> Self {
+    pub(super) fn new(rules: &'a BTreeMap<Sysno, CallRule>, own: Pid, most: usize) -> Self {
         Self {
             rules,
             own,
@@ -135,7 +135,7 @@ impl<'a> Calls<'a> {
             Action::Refuse(errno) => format!("{errno:?}"),
             Action::Kill => KILLED.to_owned(),
             // No profile has these as the otherwise of a call that is not allowed.
-            Action::Allow | Action::Ask => "allowed".to_owned(),
+            Action::Allow | Action::Notify => "allowed".to_owned(),
         };
         Beyond {
             call: syscall.map_or_else(
@@ -193,8 +193,13 @@ fn name_of(number: i32) -> Option<Sysno> {
 
 /// The arguments that a filter could decide by: those that the profile looks at, and of other calls
 /// the ones below.
-fn condition(syscall: Option<Sysno>, rule: Option<&Rule>, arguments: [u64; 6], own: Pid) -> String {
-    let of_rule = rule.into_iter().flat_map(Rule::examined);
+fn condition(
+    syscall: Option<Sysno>,
+    rule: Option<&CallRule>,
+    arguments: [u64; 6],
+    own: Pid,
+) -> String {
+    let of_rule = rule.into_iter().flat_map(CallRule::examined);
     let known =
         syscall.and_then(|syscall| TELLING.iter().find(|(name, _)| *name == syscall.name()));
     let shown: BTreeSet<u32> = of_rule

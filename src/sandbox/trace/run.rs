@@ -37,7 +37,7 @@ use syscalls::Sysno;
 use super::beyond::{Beyond, BeyondFile, Calls, Unused};
 use crate::sandbox::{
     datagram::{receive, send},
-    filter::{Action, Condition, Filter, Rule},
+    filter::{Action, CallRule, Condition, SyscallFilter},
     message::ExitStatus,
     profile::{Profile, ProfileError, ProfileName, Profiles},
     sys::{self, Forked, Question},
@@ -174,7 +174,7 @@ impl Tracing {
         .map_err(by("socketpair"))?;
         let (failures, report) = pipe2(OFlag::O_CLOEXEC).map_err(by("pipe2"))?;
         let start = Start {
-            filter: Filter::asking_beyond(&self.rules(profile, theirs.as_fd())?)
+            filter: SyscallFilter::notifying_beyond(&self.rules(profile, theirs.as_fd())?)
                 .map_err(TraceError::Filter)?,
             handover: theirs,
             path: c_string(path.as_os_str()).ok_or_else(|| TraceError::NoProgram(path.clone()))?,
@@ -254,7 +254,7 @@ impl Tracing {
         &self,
         profile: &Profile,
         handover: BorrowedFd<'_>,
-    ) -> Result<BTreeMap<Sysno, Rule>, TraceError> {
+    ) -> Result<BTreeMap<Sysno, CallRule>, TraceError> {
         let mut rules = if self.all {
             BTreeMap::new()
         } else {
@@ -270,7 +270,7 @@ impl Tracing {
         let message = Condition::parse_all(&message).map_err(TraceError::Filter)?;
         rules
             .entry(Sysno::sendmsg)
-            .or_insert_with(|| Rule::always(Action::Ask))
+            .or_insert_with(|| CallRule::always(Action::Notify))
             .allowed
             .push(message);
         Ok(rules)
@@ -297,7 +297,7 @@ fn c_string(text: &std::ffi::OsStr) -> Option<CString> {
 
 /// All that the child needs, prepared before the fork.
 struct Start {
-    filter: Filter,
+    filter: SyscallFilter,
     handover: OwnedFd,
     path: CString,
     arguments: Vec<CString>,
@@ -342,7 +342,7 @@ impl Start {
             return (Step::Prepare, errno);
         }
         let code = self.filter.program(nix::unistd::getpid(), NO_TOOL);
-        let listener = match sys::install_asking_filter(&code) {
+        let listener = match sys::install_notifying_filter(&code) {
             Ok(listener) => listener,
             Err(error) => {
                 return (
