@@ -28,7 +28,6 @@ pub mod store;
 pub mod egress;
 pub mod workspace;
 pub mod clusters;
-#[allow(unsafe_code, reason = "in `sandbox::sys` alone")]
 pub mod sandbox;
 pub mod output;
 pub mod inventory;
