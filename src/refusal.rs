@@ -179,9 +179,7 @@ impl Refusal {
             Self::TooManyConnections => "use one connection for several calls, and close those that are idle".into(),
             Self::TooMuchAtOnce => "call again in a second; a kubeconfig of one context is small (`kube-airlock kubeconfig minify`)".into(),
             Self::TooMuchOutput { .. } => "narrow the query: -l, --field-selector, -o name, --tail".into(),
-            Self::UnknownCall => "GET /calls lists those that are".into(),
             Self::UnknownTool(_) => format!("the tools are {}", Tool::names()),
-            Self::UnknownTool(_) => "the tools are kubectl, helm, istioctl and argocd".into(),
             Self::Words(error) => error.help(),
         }
     }

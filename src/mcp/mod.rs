@@ -37,7 +37,6 @@ use crate::{
     identity::{Caller, Door},
     output::Live,
     store::Store,
-    tool::Tool,
     tool::{Tool, UnknownTool},
 };
 
