@@ -15,15 +15,11 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use kube_airlock::{
     catalogue::Catalogue,
     command::{parse, split},
-    policy::{Decision, Facts, Policy, PolicyFile, Target},
+    policy::{Decision, Facts, Policy, PolicySource, Target},
     tool::Tool,
 };
 
-const PRESETS: [(&str, &str); 3] = [
-    ("read-only", include_str!("../policy/read-only.toml")),
-    ("standard", include_str!("../policy/standard.toml")),
-    ("admin", include_str!("../policy/admin.toml")),
-];
+const PRESETS: [&str; 3] = ["read-only", "standard", "admin"];
 
 /// What agents ask, one of each tool and some longer ones.
 const TYPICAL: [(Tool, &str); 6] = [
@@ -45,9 +41,10 @@ const TYPICAL: [(Tool, &str); 6] = [
 ];
 
 /// A preset with rules of a team's own, so that there are 200 of them.
-fn of_200_rules(preset: &str) -> String {
-    let mut text = preset.to_owned();
-    for number in text.matches("[[rule]]").count()..200 {
+fn of_200_rules(preset: &str, catalogues: &[Catalogue]) -> String {
+    let mut text = format!("schema = 1\ninclude = [\"builtin:{preset}\"]\n");
+    let builtin = PolicySource::builtin(preset).unwrap();
+    for number in Policy::load(&[builtin], catalogues).unwrap().rules()..200 {
         write!(
             text,
             "\n[[rule]]\nid = \"team-{number}\"\neffect = \"allow\"\nreason = \"r\"\ntool = \"kubectl\"\nverbs = [\"get\", \"describe\", \"logs\"]\n\
@@ -66,10 +63,7 @@ struct Judge {
 impl Judge {
     fn new(preset: &str) -> Self {
         let catalogues = Catalogue::carried().unwrap();
-        let file = PolicyFile {
-            name: "bench.toml".into(),
-            text: of_200_rules(preset),
-        };
+        let file = PolicySource::alone("bench.toml", of_200_rules(preset, &catalogues));
         let policy = Policy::load(&[file], &catalogues).unwrap();
         Self { catalogues, policy }
     }
@@ -96,11 +90,11 @@ impl Judge {
 }
 
 fn typical(criterion: &mut Criterion) {
-    for (name, preset) in PRESETS {
+    for preset in PRESETS {
         let judge = Judge::new(preset);
-        let mut group = criterion.benchmark_group(format!("typical/{name}"));
+        let mut group = criterion.benchmark_group(format!("typical/{preset}"));
         for (tool, text) in TYPICAL {
-            assert!(judge.allows(tool, text), "{name}: {text}");
+            assert!(judge.allows(tool, text), "{preset}: {text}");
             group.bench_function(BenchmarkId::from_parameter(text), |bencher| {
                 bencher.iter(|| judge.allows(black_box(tool), black_box(text)))
             });
@@ -115,7 +109,7 @@ fn typical(criterion: &mut Criterion) {
 
 /// Long lines of each kind, at a quarter, half and all of what is accepted.
 fn worst(criterion: &mut Criterion) {
-    let judge = Judge::new(PRESETS[1].1);
+    let judge = Judge::new(PRESETS[1]);
     let mut group = criterion.benchmark_group("worst");
     let fill = |head: &str, piece: &str, length: usize| {
         let mut text = head.to_owned();

@@ -49,7 +49,7 @@ use kube_airlock::{
     endpoint::Endpoint,
     identity::{Caller, Door},
     kubeconfig::Kubeconfig,
-    policy::{Approved, Decision, Effect, Facts, Policy, PolicyFile, Target},
+    policy::{Approved, Decision, Effect, Facts, Policy, PolicySource, Target},
     sandbox::{
         Identity, Layer, Levels, Limits, Profiles, Program, Run, Sandbox, Slots, SpawnerLink,
         claim_users, fork_spawner,
@@ -264,10 +264,7 @@ impl Stand {
             .unwrap()
             .unwrap();
         let catalogues = Catalogue::carried().unwrap();
-        let file = PolicyFile {
-            name: "read-only.toml".into(),
-            text: include_str!("../policy/read-only.toml").into(),
-        };
+        let file = PolicySource::builtin("read-only").unwrap();
         let policy = Policy::load(&[file], &catalogues).unwrap();
         let catalogue = catalogues
             .iter()

@@ -2,6 +2,10 @@
 
 #![forbid(unsafe_code)]
 
+mod policies;
+
+pub use policies::read_policies;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     env, fs,
@@ -28,7 +32,7 @@ use crate::{
     kubeconfig::{Impersonation, Terms, TokenSource},
     memory::Budget,
     metrics::MOST_PRINCIPALS,
-    policy::PolicyFile,
+    policy::PolicySource,
     sandbox::{Layer, Level, Levels, Program, ProgramPaths},
     store::Rate,
     tool::Tool,
@@ -38,8 +42,6 @@ use crate::{
 
 /// Where an image or package puts the tools.
 const TOOLS_DIR: &str = "/usr/lib/kube-airlock/tools";
-/// The policy in force when none is named.
-const READ_ONLY: &str = include_str!("../policy/read-only.toml");
 
 /// Options of `serve` and `stdio`. Each is also a variable and a key of the file.
 #[derive(Args, Clone, Debug, Default)]
@@ -51,7 +53,8 @@ pub struct Options {
     /// The address to listen on [default: 127.0.0.1:9096]
     #[arg(long, env = "AIRLOCK_LISTEN", value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
-    /// A policy file; several must all allow a command [default: read-only, built in]
+    /// A policy file, or builtin:read-only, builtin:standard, builtin:admin; several must all
+    /// allow a command [default: builtin:read-only]
     #[arg(
         long,
         env = "AIRLOCK_POLICY",
@@ -108,9 +111,9 @@ pub enum LogFormat {
 pub struct Settings {
     /// The address to listen on.
     pub listen: SocketAddr,
-    /// The policy files, read.
-    pub policy: Vec<PolicyFile>,
-    /// Where they were read; none means the built-in one.
+    /// The policies, read.
+    pub policy: Vec<PolicySource>,
+    /// How they were named; none means the built-in one.
     pub policy_paths: Vec<PathBuf>,
     /// Where each tool is expected.
     pub tools: Vec<(Tool, PathBuf)>,
@@ -858,34 +861,6 @@ pub fn callers_in(path: &Path, text: &str) -> Result<Callers, ConfigError> {
             .map(CallerTable::known)
             .collect::<Result<_, _>>()?,
     ))
-}
-
-/// Reads policy files; none means the built-in read-only one.
-///
-/// # Errors
-/// The file that cannot be read.
-pub fn read_policies(paths: &[PathBuf]) -> Result<Vec<PolicyFile>, ConfigError> {
-    if paths.is_empty() {
-        return Ok(vec![PolicyFile {
-            name: "read-only.toml".into(),
-            text: READ_ONLY.into(),
-        }]);
-    }
-    paths
-        .iter()
-        .map(|path| {
-            let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
-                path: path.clone(),
-                source,
-            })?;
-            let name = path
-                .file_name()
-                .unwrap_or(path.as_os_str())
-                .to_string_lossy()
-                .into_owned();
-            Ok(PolicyFile { name, text })
-        })
-        .collect()
 }
 
 /// `HOST` and `PORT`, which the service that this one replaces reads.

@@ -5,7 +5,7 @@
 use kube_airlock::{
     catalogue::Catalogue,
     command::{parse, split},
-    policy::{Facts, Policy, PolicyFile, Target},
+    policy::{Facts, Policy, PolicySource, Target},
     tool::Tool,
 };
 
@@ -15,10 +15,7 @@ static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 #[test]
 fn memory_grows_with_the_length_of_the_line() {
     let catalogues = Catalogue::carried().unwrap();
-    let file = PolicyFile {
-        name: "standard.toml".into(),
-        text: include_str!("../policy/standard.toml").into(),
-    };
+    let file = PolicySource::builtin("standard").unwrap();
     let policy = Policy::load(&[file], &catalogues).unwrap();
     let _profiler = dhat::Profiler::builder().testing().build();
     let peak = |text: &str| {

@@ -29,7 +29,7 @@ use kube_airlock::{
     identity::{Caller, Door},
     inventory::Inventory,
     kubeconfig::Terms,
-    policy::{Policy, PolicyFile},
+    policy::{Policy, PolicySource},
     sandbox::{Levels, Limits, Profiles, Program, Sandbox, Slots, claim_users, fork_spawner},
     store::{Admission, Store},
     tool::Tool,
@@ -75,10 +75,7 @@ fn main() {
         .unwrap();
     runtime.block_on(async {
         let catalogues = Catalogue::carried().unwrap();
-        let file = PolicyFile {
-            name: "read-only.toml".into(),
-            text: include_str!("../policy/read-only.toml").into(),
-        };
+        let file = PolicySource::builtin("read-only").unwrap();
         let workspaces = Arc::new(Workspaces::create(Some(folder.path()), None).unwrap());
         let sandbox = Sandbox::new(link, SLOTS).unwrap();
         let policy = RwLock::new(Arc::new(Policy::load(&[file], &catalogues).unwrap()));

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     catalogue::FlagClass,
     command::Invocation,
-    policy::{Policy, PolicyFile},
+    policy::{Policy, PolicySource},
     tool::Tool,
 };
 
@@ -134,10 +134,7 @@ impl Suggest {
             rule: rules,
         })?;
         // What is suggested has to hold: each rule matches the commands that it comes from.
-        let file = PolicyFile {
-            name: "suggested.toml".into(),
-            text: written.clone(),
-        };
+        let file = PolicySource::alone("suggested.toml", written.clone());
         Policy::load(&[file], explainer.catalogues())
             .map_err(|errors| format!("the suggestion does not load: {errors}"))?;
         writeln!(out, "\n{written}")?;

@@ -15,13 +15,13 @@ use crate::{
     gate::Gate,
     http::Authentication,
     metrics,
-    policy::{Policy, PolicyFile},
+    policy::{Policy, PolicySource},
 };
 
 const EVERY: Duration = Duration::from_secs(2);
 
 /// Watches `paths` for as long as the server lives; `known` is what is in force.
-pub async fn watch(gate: Gate, paths: Vec<PathBuf>, mut known: Vec<PolicyFile>) {
+pub async fn watch(gate: Gate, paths: Vec<PathBuf>, mut known: Vec<PolicySource>) {
     let mut told = String::new();
     loop {
         tokio::time::sleep(EVERY).await;
@@ -60,15 +60,16 @@ pub async fn watch(gate: Gate, paths: Vec<PathBuf>, mut known: Vec<PolicyFile>) 
     }
 }
 
-/// What the files of a policy are in records.
-pub fn digests(files: &[PolicyFile]) -> Vec<PolicyDigest> {
+/// What the files of a policy are in records, the included ones among them.
+pub fn digests(files: &[PolicySource]) -> Vec<PolicyDigest> {
     files
         .iter()
+        .flat_map(PolicySource::texts)
         .map(|file| PolicyDigest::of(&file.name, &file.text))
         .collect()
 }
 
-async fn record(gate: &Gate, taken: bool, files: &[PolicyFile]) {
+async fn record(gate: &Gate, taken: bool, files: &[PolicySource]) {
     if let Err(error) = gate
         .audit()
         .policy(&PolicyRecord {
@@ -145,7 +146,7 @@ pub async fn watch_callers(authentication: Authentication, path: PathBuf) {
     }
 }
 
-fn load(files: &[PolicyFile]) -> Result<Policy, String> {
+fn load(files: &[PolicySource]) -> Result<Policy, String> {
     let catalogues = Catalogue::carried().map_err(|error| error.to_string())?;
     Policy::load(files, &catalogues).map_err(|error| error.to_string())
 }

@@ -5,28 +5,25 @@ use crate::{
     catalogue::Catalogue,
     command::Invocation,
     fuzzing::never,
-    policy::{Decision, Facts, Policy, PolicyError, PolicyErrors, PolicyFile, Severity, Target},
+    policy::{
+        BUILTINS, Decision, Facts, Policy, PolicyError, PolicyErrors, PolicySource, Severity,
+        Target,
+    },
 };
-
-macro_rules! shipped {
-    ($($name:literal),*) => { [$(($name, include_str!(concat!("../../policy/", $name)))),*] };
-}
-
-/// Every policy file in `policy/`; a test says when one is missing here.
-pub(super) const SHIPPED: [(&str, &str); 3] =
-    shipped!["admin.toml", "read-only.toml", "standard.toml"];
 
 /// The shipped policies, each alone and by name.
 pub(super) fn shipped() -> &'static [(&'static str, Policy)] {
     static LOADED: std::sync::OnceLock<Vec<(&str, Policy)>> = std::sync::OnceLock::new();
     LOADED.get_or_init(|| {
-        let loaded = SHIPPED.map(|(name, text)| {
+        let loaded = BUILTINS.iter().map(|builtin| {
+            let source = PolicySource::builtin(builtin.name).expect("it is built in");
+            let policy = Policy::load(&[source], catalogues());
             (
-                name,
-                load(&[text], catalogues()).unwrap_or_else(|error| panic!("{error}")),
+                builtin.name,
+                policy.unwrap_or_else(|error| panic!("{error}")),
             )
         });
-        loaded.into_iter().collect()
+        loaded.collect()
     })
 }
 
@@ -36,10 +33,9 @@ pub(super) fn load<T: AsRef<str>>(
     catalogues: &[Catalogue],
 ) -> Result<Policy, PolicyErrors> {
     let named = texts.iter().enumerate();
-    let files: Vec<PolicyFile> = named
-        .map(|(place, text)| PolicyFile {
-            name: format!("{place}.toml"),
-            text: text.as_ref().to_owned(),
+    let files: Vec<PolicySource> = named
+        .map(|(place, text)| {
+            PolicySource::alone(&format!("{place}.toml"), text.as_ref().to_owned())
         })
         .collect();
     Policy::load(&files, catalogues)
@@ -177,15 +173,17 @@ mod tests {
             .filter(|name| name.ends_with(".toml"))
             .collect();
         files.sort();
-        let mut known = SHIPPED.map(|(name, _)| name);
-        known.sort_unstable();
-        assert_eq!(files, known);
+        let known: Vec<String> = BUILTINS
+            .iter()
+            .map(|builtin| format!("{}.toml", builtin.name))
+            .collect();
+        assert_eq!(files, known, "in this order");
     }
 
     #[test]
     fn shipped_policies_are_accepted_files() {
-        for (name, text) in SHIPPED {
-            assert!(policy_load(text.as_bytes()), "{name}");
+        for builtin in BUILTINS {
+            assert!(policy_load(builtin.text.as_bytes()), "{}", builtin.name);
         }
     }
 

@@ -11,11 +11,15 @@ use crate::tool::Tool;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct File {
+pub(super) struct RawFile {
     #[schemars(with = "u32")]
     pub(super) schema: Spanned<u32>,
     #[serde(default, rename = "description")]
     _description: String,
+    /// Files whose rules, sets and tests belong to this one: beside it, or `builtin:NAME`.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub(super) include: List,
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Vec<String>>")]
     pub(super) sets: Sets,
@@ -23,7 +27,7 @@ pub(super) struct File {
     #[schemars(with = "Vec<RawRule>")]
     pub(super) rule: Vec<RawRule>,
     #[serde(default)]
-    pub(super) test: Vec<Test>,
+    pub(super) test: Vec<RawTest>,
 }
 
 /// Lists of resources or flags with a name, used as `"@name"`.
@@ -137,7 +141,7 @@ impl JsonSchema for Names {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Test {
+pub(super) struct RawTest {
     #[schemars(with = "String")]
     pub(super) run: Spanned<String>,
     pub(super) expect: Effect,
@@ -149,7 +153,15 @@ pub(super) struct Test {
     pub(super) namespace: Option<String>,
 }
 
+impl RawFile {
+    /// How many examples and tests it has.
+    pub(super) fn examples(&self) -> usize {
+        let of_rule = |raw: &RawRule| raw.matches.len() + raw.rejects.len();
+        self.rule.iter().map(of_rule).sum::<usize>() + self.test.len()
+    }
+}
+
 /// The JSON Schema of a policy file, for editors.
 pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(File).to_value()
+    schemars::schema_for!(RawFile).to_value()
 }

@@ -8,17 +8,16 @@ use super::{
 };
 use crate::{advice::Advice, tool::RuleLists};
 
-/// Rules that never apply or say more than they seem to. `places` are those of the rules' ids.
-pub(super) fn lints(
+/// Rules of a file that never apply or say more than they seem to, each with the place of its id.
+/// `known` are those of the file and of what it includes: who includes this file may well deny what
+/// it allows.
+pub(super) fn lints<'r>(
     file: &Arc<PolicyFile>,
-    rules: &[Rule],
-    places: impl Iterator<Item = Range<usize>>,
+    own: impl Iterator<Item = (&'r Rule, Range<usize>)>,
+    known: &[&Rule],
 ) -> Vec<PolicyError> {
-    let about = |rule: &Rule| always_denied(rule, rules).or_else(|| reads_every_resource(rule));
-    rules
-        .iter()
-        .zip(places)
-        .filter(|(rule, _)| rule.effect != Effect::Deny)
+    let about = |rule: &Rule| always_denied(rule, known).or_else(|| reads_every_resource(rule));
+    own.filter(|(rule, _)| rule.effect != Effect::Deny)
         .filter_map(|(rule, place)| {
             about(rule)
                 .map(|Advice { reason, hint }| PolicyError::new(file, place, reason, Some(hint)))
@@ -27,17 +26,19 @@ pub(super) fn lints(
 }
 
 /// A verb of the rule that a deny rule takes away whole.
-fn always_denied(rule: &Rule, rules: &[Rule]) -> Option<Advice> {
+fn always_denied(rule: &Rule, known: &[&Rule]) -> Option<Advice> {
     let Verbs::These(verbs) = &rule.verbs else {
         return None;
     };
     verbs.iter().find_map(|verb| {
-        let deny = rules.iter().find(|deny| {
+        let deny = known.iter().find(|deny| {
             deny.tool == rule.tool && deny.denies_all_of(verb, rule.resources.as_deref())
         })?;
         let reason = format!(
-            "`{} {verb}` of this rule never runs: `{}` on line {} denies it",
-            rule.tool, deny.id.id, deny.id.line
+            "`{} {verb}` of this rule never runs: `{}` {} denies it",
+            rule.tool,
+            deny.id.id,
+            deny.id.place_from(&rule.id.file)
         );
         Some(Advice::new(reason, "take the verb out of one of them"))
     })

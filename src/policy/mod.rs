@@ -7,11 +7,13 @@
 
 #![forbid(unsafe_code)]
 
+mod builtin;
 mod decide;
 mod error;
 mod explain;
 mod facts;
 mod file;
+mod include;
 mod lint;
 mod load;
 mod mismatch;
@@ -24,11 +26,13 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub use builtin::{BUILTINS, Builtin, PREFIX as BUILTIN_PREFIX};
 pub use decide::{Approved, Decision};
 pub use error::{PolicyError, PolicyErrors, PolicyFile, Severity};
 pub use explain::Considered;
 pub use facts::Facts;
 pub use file::schema;
+pub use include::{PolicySource, ReadBeside};
 pub use rule::{Bounds, Effect, RuleId};
 pub use rules::Policy;
 pub use target::Target;

@@ -62,6 +62,16 @@ pub struct RuleId {
     pub line: usize,
 }
 
+impl RuleId {
+    /// Where the rule stands, for a reader of `file`.
+    pub(super) fn place_from(&self, file: &str) -> String {
+        match self.file == file {
+            true => format!("on line {}", self.line),
+            false => format!("on line {} of {}", self.line, self.file),
+        }
+    }
+}
+
 impl fmt::Display for RuleId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}:{})", self.id, self.file, self.line)

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use super::{Bounds, Facts, Policy, PolicyError, PolicyFile, Target};
+use super::{Bounds, Facts, Policy, PolicyError, PolicySource, Target};
 use crate::{
     catalogue::Catalogue,
     command::{parse, split},
@@ -10,10 +10,7 @@ use crate::{
 };
 
 pub(super) fn load(text: &str) -> Result<Policy, PolicyError> {
-    let files = [PolicyFile {
-        name: "p.toml".into(),
-        text: text.into(),
-    }];
+    let files = [PolicySource::alone("p.toml", text.into())];
     Policy::load(&files, &Catalogue::carried().unwrap()).map_err(|mut errors| errors.0.remove(0))
 }
 
@@ -78,10 +75,8 @@ fn the_tightest_bounds_count() {
         let bounds = format!("timeout = \"{timeout}\"\nmax_output = \"{most}\"\nmax_lines = 20\n");
         format!("{HEAD}verbs = [\"get\"]\nresources = [\"pods\"]\n{bounds}")
     };
-    let files = [("60s", "16KiB"), ("10s", "1MiB")].map(|(timeout, most)| PolicyFile {
-        name: "p.toml".into(),
-        text: text(timeout, most),
-    });
+    let files = [("60s", "16KiB"), ("10s", "1MiB")]
+        .map(|(timeout, most)| PolicySource::alone("p.toml", text(timeout, most)));
     let policy = Policy::load(&files, &Catalogue::carried().unwrap()).unwrap();
     let D::Allow(approved) = decide(&policy, "get pods") else {
         panic!("allowed")
@@ -453,10 +448,7 @@ fn which_of_two_rules_stands_first_does_not_decide() {
         r#"a verbs = ["get"]; flags = ["--show-labels"]; inject = { "--show-labels" = "true" }"#;
     let plain = r#"a verbs = ["get"]"#;
     for first in [[adds, plain], [plain, adds]] {
-        let files = [&first[..], &[plain]].map(|lines| PolicyFile {
-            name: "p.toml".into(),
-            text: rules(lines),
-        });
+        let files = [&first[..], &[plain]].map(|lines| PolicySource::alone("p.toml", rules(lines)));
         let policy = Policy::load(&files, &Catalogue::carried().unwrap()).unwrap();
         let D::Allow(approved) = decide(&policy, "get pods") else {
             panic!("one rule of each file allows it")
@@ -466,10 +458,7 @@ fn which_of_two_rules_stands_first_does_not_decide() {
             "kubectl --v=0 get pods.v1."
         );
     }
-    let both = [adds, plain].map(|line| PolicyFile {
-        name: "p.toml".into(),
-        text: rules(&[line]),
-    });
+    let both = [adds, plain].map(|line| PolicySource::alone("p.toml", rules(&[line])));
     let policy = Policy::load(&both, &Catalogue::carried().unwrap()).unwrap();
     assert!(
         matches!(decide(&policy, "get pods"), D::Deny(_)),
@@ -479,20 +468,15 @@ fn which_of_two_rules_stands_first_does_not_decide() {
     let any = r#"a verbs = ["get"]; values = { "--output" = ["wide", "json"] }; inject = { "--output" = "wide" }"#;
     let one = r#"a verbs = ["get"]; values = { "--output" = ["json"] }; inject = { "--output" = "json" }"#;
     for order in [[any, one], [one, any]] {
-        let files = order.map(|line| PolicyFile {
-            name: "p.toml".into(),
-            text: rules(&[line]),
-        });
+        let files = order.map(|line| PolicySource::alone("p.toml", rules(&[line])));
         let policy = Policy::load(&files, &Catalogue::carried().unwrap()).unwrap();
         assert!(
             matches!(decide(&policy, "get pods"), D::Deny(_)),
             "{order:?}"
         );
     }
-    let three = [adds, plain, r#"c verbs = ["get"]"#].map(|line| PolicyFile {
-        name: "p.toml".into(),
-        text: rules(&[line]),
-    });
+    let three = [adds, plain, r#"c verbs = ["get"]"#]
+        .map(|line| PolicySource::alone("p.toml", rules(&[line])));
     let policy = Policy::load(&three, &Catalogue::carried().unwrap()).unwrap();
     assert!(
         matches!(decide(&policy, "get pods"), D::Deny(_)),
@@ -509,10 +493,7 @@ fn an_added_flag_has_the_class_that_it_has_with_its_verb() {
                 flags = [\"--output\"]\ninject = { \"--output\" = \"json\" }\n[[rule]]\nid = \"d\"\neffect = \"deny\"\nreason = \"r\"\n\
                 tool = \"helm\"\nverbs = [\"list\", \"status\"]\nflags = [\"@plain\"]\n";
     let policy = Policy::load(
-        &[PolicyFile {
-            name: "p.toml".into(),
-            text: text.into(),
-        }],
+        &[PolicySource::alone("p.toml", text.into())],
         &Catalogue::carried().unwrap(),
     )
     .unwrap();

@@ -7,7 +7,7 @@ use crate::{
     policy::{
         error::PolicyError,
         facts::Facts,
-        file::{RawRule, Test},
+        file::{RawRule, RawTest},
         rule::{Effect, Rule},
         rules::Rules,
         target::Target,
@@ -41,27 +41,10 @@ impl Loading<'_> {
                 let matched = match self.invocation(example.get_ref()) {
                     Err(_) if !wanted => continue,
                     Err(why) => {
-                        return Err(self.error(
-                            example.span(),
-                            &format!("this example does not parse: {why}"),
-                            None,
-                        ));
+                        let message = format!("this example does not parse: {why}");
+                        return Err(self.error(example.span(), &message, None));
                     }
-                    Ok(invocation) => match rule.effect {
-                        Effect::Allow | Effect::Confirm => match invocation.never() {
-                            Some(never) => Err(never.to_string()),
-                            None => {
-                                rule.accepts(Facts::new(&invocation, &target))
-                                    .map_err(|mismatch| {
-                                        mismatch.advice(&invocation.path().to_string(), rule).reason
-                                    })
-                            }
-                        },
-                        Effect::Deny => rule
-                            .forbids(Facts::new(&invocation, &target))
-                            .then_some(())
-                            .ok_or_else(|| "nothing that it denies is in it".into()),
-                    },
+                    Ok(invocation) => matches(rule, Facts::new(&invocation, &target)),
                 };
                 let message = match (matched, wanted) {
                     (Ok(()), true) | (Err(_), false) => continue,
@@ -79,52 +62,32 @@ impl Loading<'_> {
         Ok(())
     }
 
-    pub(super) fn test(&self, test: &Test, rules: &Rules) -> Result<(), PolicyError> {
+    /// A test against the rules of its file.
+    pub(super) fn test(&self, test: &RawTest, rules: &Rules) -> Result<(), PolicyError> {
+        let anonymous = Target::default();
         let target = Target {
-            namespace: test
-                .namespace
-                .clone()
-                .unwrap_or_else(|| Target::default().namespace),
+            namespace: test.namespace.clone().unwrap_or(anonymous.namespace),
             cluster: test.cluster.iter().cloned().collect(),
-            principal: test
-                .principal
-                .clone()
-                .unwrap_or_else(|| Target::default().principal),
+            principal: test.principal.clone().unwrap_or(anonymous.principal),
             groups: test.groups.clone(),
         };
-        let found: Result<(Effect, Vec<String>), String> = match self.invocation(test.run.get_ref())
-        {
-            Err(why) => Err(why),
-            Ok(invocation) => match invocation.never() {
-                Some(never) => Err(never.to_string()),
-                None => rules
-                    .verdict(Facts::new(&invocation, &target))
-                    .map_err(|denied| denied.advice.reason)
-                    .map(|verdict| match verdict {
-                        Verdict::Allow(rules) => (
-                            Effect::Allow,
-                            rules.into_iter().map(|rule| rule.id.id.clone()).collect(),
-                        ),
-                        Verdict::Confirm(rule) => (Effect::Confirm, vec![rule.id.id.clone()]),
-                    }),
-            },
-        };
-        let wrong = match &found {
-            Err(_) if test.expect == Effect::Deny => None,
-            Err(why) => Some(format!("this test is denied: {why}")),
-            Ok((effect, by)) if *effect != test.expect => Some(format!(
-                "this test is {}, by `{}`",
-                effect.told(),
-                by.join("`, `")
-            )),
+        let decided = self
+            .invocation(test.run.get_ref())
+            .and_then(|invocation| decided(rules, Facts::new(&invocation, &target)));
+        let wrong = match decided {
+            Err(_) if test.expect == Effect::Deny => return Ok(()),
+            Err(why) => format!("this test is denied: {why}"),
             Ok((effect, by)) => {
-                let other = test.by.as_ref().filter(|wanted| !by.contains(wanted));
-                other.map(|_| format!("this test is {} by `{}`", effect.told(), by.join("`, `")))
+                let other = test.by.as_ref().is_some_and(|wanted| !by.contains(wanted));
+                let (word, by) = (effect.told(), by.join("`, `"));
+                match (effect == test.expect, other) {
+                    (true, false) => return Ok(()),
+                    (true, true) => format!("this test is {word} by `{by}`"),
+                    (false, _) => format!("this test is {word}, by `{by}`"),
+                }
             }
         };
-        wrong.map_or(Ok(()), |message| {
-            Err(self.error(test.run.span(), &message, None))
-        })
+        Err(self.error(test.run.span(), &wrong, None))
     }
 
     /// A command line as the newest version reads it that does.
@@ -146,5 +109,33 @@ impl Loading<'_> {
             }
         }
         Err(wrong)
+    }
+}
+
+/// Whether a rule matches by itself; else why not.
+fn matches(rule: &Rule, facts: Facts<'_>) -> Result<(), String> {
+    if rule.effect == Effect::Deny {
+        let denies = rule.forbids(facts).then_some(());
+        return denies.ok_or_else(|| "nothing that it denies is in it".into());
+    }
+    match facts.invocation.never() {
+        Some(never) => Err(never.to_string()),
+        None => rule.accepts(facts).map_err(|mismatch| {
+            let verb = facts.invocation.path().to_string();
+            mismatch.advice(&verb, rule).reason
+        }),
+    }
+}
+
+/// What a file decides by itself, and the ids of the rules by which; else why it denies.
+fn decided(rules: &Rules, facts: Facts<'_>) -> Result<(Effect, Vec<String>), String> {
+    if let Some(never) = facts.invocation.never() {
+        return Err(never.to_string());
+    }
+    let id = |rule: &Rule| rule.id.id.clone();
+    match rules.verdict(facts) {
+        Ok(Verdict::Allow(rules)) => Ok((Effect::Allow, rules.into_iter().map(id).collect())),
+        Ok(Verdict::Confirm(rule)) => Ok((Effect::Confirm, vec![id(rule)])),
+        Err(denied) => Err(denied.advice.reason),
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     excerpt::Excerpt,
     policy::{
         error::PolicyError,
-        file::{RawRule, Sets},
+        file::{List, RawRule},
         pattern::Pattern,
         rule::{Effect, Injected},
     },
@@ -24,6 +24,15 @@ use crate::{
 /// Flags by long name, with the values that a rule accepts.
 pub(super) type Flags = BTreeMap<String, Option<Vec<Pattern>>>;
 
+/// What a rule says about flags.
+#[derive(Default)]
+pub(super) struct Accepted {
+    /// By long name, with the values that are accepted; without a list, any.
+    pub(super) flags: Flags,
+    /// Classes, as each verb has them: `--all` is plain for one verb and not for another.
+    pub(super) classes: Vec<FlagClass>,
+}
+
 impl Loading<'_> {
     /// The flags of a rule with the values it accepts: of `flags`, `require`, `values` and
     /// `inject`.
@@ -31,87 +40,14 @@ impl Loading<'_> {
         &self,
         raw: &RawRule,
         chosen: &Chosen<'_>,
-        sets: &Sets,
-    ) -> Result<(Flags, Vec<FlagClass>), PolicyError> {
-        let mut flags = Flags::new();
-        let mut classes = Vec::new();
+    ) -> Result<Accepted, PolicyError> {
+        let mut accepted = Accepted::default();
         for flag in &raw.flags {
-            match flag.get_ref().strip_prefix('@') {
-                None => drop(flags.insert(self.flag(raw, flag, chosen)?, None)),
-                Some(name) => match (sets.get(name), flag_class(name)) {
-                    (Some(set), _) => {
-                        for flag in set {
-                            flags.insert(self.flag(raw, flag, chosen)?, None);
-                        }
-                    }
-                    // The others can do harm: a rule names each of them.
-                    (None, Some(class))
-                        if class == FlagClass::Plain || raw.effect == Effect::Deny =>
-                    {
-                        classes.push(class); // of each verb by itself: `--all` is plain for one and not for another
-                    }
-                    (None, Some(_)) => {
-                        let message = format!(
-                            "flags of the class `{name}` can do harm: an {} rule names each of them",
-                            raw.effect.word()
-                        );
-                        return Err(self.error(
-                            flag.span(),
-                            &message,
-                            Some("only `@plain` stands for flags that are not named".into()),
-                        ));
-                    }
-                    (None, None) => {
-                        let known = sets.keys().map(String::as_str).chain(FLAG_CLASSES);
-                        let message = format!(
-                            "there is no set and no class {} of flags",
-                            Excerpt::new(name)
-                        );
-                        return Err(self.error(flag.span(), &message, nearest(name, known)));
-                    }
-                },
-            }
+            self.listed(raw, flag, chosen, &mut accepted)?;
         }
         for flag in &raw.require {
-            let name = self.flag(raw, flag, chosen)?;
-            let without = chosen
-                .commands
-                .iter()
-                .filter_map(|lineage| lineage.last())
-                .find(|node| {
-                    !chosen
-                        .flag(&name)
-                        .iter()
-                        .any(|(path, _)| **path == node.path)
-                });
-            if let (Some(node), true) = (without, chosen.by_name) {
-                let message = format!(
-                    "`{} {}` has no --{name}, so this rule never matches it",
-                    raw.tool, node.path
-                );
-                return Err(self.error(
-                    flag.span(),
-                    &message,
-                    Some("put the verb into a rule of its own".into()),
-                ));
-            }
-            let bare = chosen
-                .flag(&name)
-                .iter()
-                .any(|(_, flag)| flag.kind == FlagKind::Text && flag.value_if_bare.is_some());
-            if bare
-                && !raw
-                    .values
-                    .keys()
-                    .any(|listed| long_name(listed.get_ref()) == name)
-            {
-                let message = format!(
-                    "--{name} is required, and some of its values do nothing (`none`): list those that count"
-                );
-                let help = format!("values = {{ \"--{name}\" = [\"client\", \"server\"] }}");
-                return Err(self.error(flag.span(), &message, Some(help)));
-            }
-            flags.entry(name).or_default();
+            let name = self.required(raw, flag, chosen)?;
+            accepted.flags.entry(name).or_default();
         }
         for (flag, value) in &raw.inject {
             let name = self.flag(raw, flag, chosen)?;
@@ -124,56 +60,151 @@ impl Loading<'_> {
             let own = if is_plain {
                 None
             } else {
-                Some(vec![
-                    Pattern::parse(value.get_ref())
-                        .map_err(|why| self.error(value.span(), why, None))?,
-                ])
+                Some(vec![self.pattern(value)?])
             };
-            flags.entry(name).or_insert(own);
+            accepted.flags.entry(name).or_insert(own);
         }
         for (flag, patterns) in &raw.values {
             let name = self.flag(raw, flag, chosen)?;
-            let found = chosen.flag(&name);
-            if patterns.get_ref().is_empty() {
-                return Err(self.error(
-                    patterns.span(),
-                    &format!("no value of --{name} is accepted, so this rule never matches it"),
-                    None,
-                ));
-            }
-            let mut accepted = Vec::new();
-            for text in patterns.get_ref() {
-                let wrong = |why: &str| self.error(text.span(), why, None);
-                let pattern = Pattern::parse(text.get_ref()).map_err(wrong)?;
-                let impossible: Vec<String> = found
-                    .iter()
-                    .filter_map(|(_, flag)| pattern.impossible_for(flag))
-                    .collect();
-                if let (Some(why), true) = (impossible.first(), impossible.len() == found.len()) {
-                    return Err(wrong(why));
-                }
-                let never: Vec<String> = found
-                    .iter()
-                    .filter_map(|(_, flag)| flag.never(Some(text.get_ref())))
-                    .collect();
-                if let (Some(why), true, true) = (
-                    never.first(),
-                    never.len() == found.len(),
-                    raw.effect != Effect::Deny,
-                ) {
-                    return Err(wrong(&format!(
-                        "--{name} {} is never allowed: {why}",
-                        Excerpt::new(text.get_ref())
-                    )));
-                }
-                accepted.push(pattern);
-            }
-            flags.insert(name, Some(accepted));
+            let patterns = self.values(raw, &name, patterns, chosen)?;
+            accepted.flags.insert(name, Some(patterns));
         }
         if raw.effect != Effect::Deny {
-            self.hazards_have_values(raw, &flags, chosen)?;
+            self.hazards_have_values(raw, &accepted.flags, chosen)?;
         }
-        Ok((flags, classes))
+        Ok(accepted)
+    }
+
+    /// One entry of `flags`: a flag, a set of them, or a class.
+    fn listed(
+        &self,
+        raw: &RawRule,
+        flag: &Spanned<String>,
+        chosen: &Chosen<'_>,
+        accepted: &mut Accepted,
+    ) -> Result<(), PolicyError> {
+        let Some(name) = flag.get_ref().strip_prefix('@') else {
+            accepted.flags.insert(self.flag(raw, flag, chosen)?, None);
+            return Ok(());
+        };
+        match (self.set(name, flag.span()), flag_class(name)) {
+            (Some(set), _) => {
+                for flag in &set {
+                    accepted.flags.insert(self.flag(raw, flag, chosen)?, None);
+                }
+                Ok(())
+            }
+            // The others can do harm: a rule names each of them.
+            (None, Some(class)) if class == FlagClass::Plain || raw.effect == Effect::Deny => {
+                accepted.classes.push(class);
+                Ok(())
+            }
+            (None, Some(_)) => {
+                let message = format!(
+                    "flags of the class `{name}` can do harm: an {} rule names each of them",
+                    raw.effect.word()
+                );
+                Err(self.error(
+                    flag.span(),
+                    &message,
+                    Some("only `@plain` stands for flags that are not named".into()),
+                ))
+            }
+            (None, None) => {
+                let known = self.sets.keys().map(String::as_str).chain(FLAG_CLASSES);
+                let message = format!(
+                    "there is no set and no class {} of flags",
+                    Excerpt::new(name)
+                );
+                Err(self.error(flag.span(), &message, nearest(name, known)))
+            }
+        }
+    }
+
+    /// The name of a flag that has to be there: each verb has it, and its presence means something.
+    fn required(
+        &self,
+        raw: &RawRule,
+        flag: &Spanned<String>,
+        chosen: &Chosen<'_>,
+    ) -> Result<String, PolicyError> {
+        let name = self.flag(raw, flag, chosen)?;
+        let found = chosen.flag(&name);
+        let mut nodes = chosen.commands.iter().filter_map(|lineage| lineage.last());
+        let without = nodes.find(|node| !found.iter().any(|(path, _)| **path == node.path));
+        if let (Some(node), true) = (without, chosen.by_name) {
+            let message = format!(
+                "`{} {}` has no --{name}, so this rule never matches it",
+                raw.tool, node.path
+            );
+            return Err(self.error(
+                flag.span(),
+                &message,
+                Some("put the verb into a rule of its own".into()),
+            ));
+        }
+        let bare = found
+            .iter()
+            .any(|(_, flag)| flag.kind == FlagKind::Text && flag.value_if_bare.is_some());
+        let mut listed = raw.values.keys();
+        if bare && !listed.any(|listed| long_name(listed.get_ref()) == name) {
+            let message = format!(
+                "--{name} is required, and some of its values do nothing (`none`): list those that count"
+            );
+            let help = format!("values = {{ \"--{name}\" = [\"client\", \"server\"] }}");
+            return Err(self.error(flag.span(), &message, Some(help)));
+        }
+        Ok(name)
+    }
+
+    /// The values of a flag that a rule accepts: each of them can occur, and may be allowed.
+    fn values(
+        &self,
+        raw: &RawRule,
+        name: &str,
+        texts: &Spanned<List>,
+        chosen: &Chosen<'_>,
+    ) -> Result<Vec<Pattern>, PolicyError> {
+        if texts.get_ref().is_empty() {
+            return Err(self.error(
+                texts.span(),
+                &format!("no value of --{name} is accepted, so this rule never matches it"),
+                None,
+            ));
+        }
+        let found = chosen.flag(name);
+        let mut patterns = Vec::new();
+        for text in texts.get_ref() {
+            let wrong = |why: &str| self.error(text.span(), why, None);
+            let pattern = self.pattern(text)?;
+            let impossible: Vec<String> = found
+                .iter()
+                .filter_map(|(_, flag)| pattern.impossible_for(flag))
+                .collect();
+            if let (Some(why), true) = (impossible.first(), impossible.len() == found.len()) {
+                return Err(wrong(why));
+            }
+            let never: Vec<String> = found
+                .iter()
+                .filter_map(|(_, flag)| flag.never(Some(text.get_ref())))
+                .collect();
+            if let (Some(why), true, true) = (
+                never.first(),
+                never.len() == found.len(),
+                raw.effect != Effect::Deny,
+            ) {
+                return Err(wrong(&format!(
+                    "--{name} {} is never allowed: {why}",
+                    Excerpt::new(text.get_ref())
+                )));
+            }
+            patterns.push(pattern);
+        }
+        Ok(patterns)
+    }
+
+    fn pattern(&self, text: &Spanned<String>) -> Result<Pattern, PolicyError> {
+        Pattern::parse(text.get_ref()).map_err(|why| self.error(text.span(), why, None))
     }
 
     /// A flag that at least one verb of the rule has, and that may be allowed.
@@ -266,80 +297,92 @@ impl Loading<'_> {
         let mut injected = BTreeMap::new();
         for (flag, value) in &raw.inject {
             let name = long_name(flag.get_ref());
-            if name == "help" {
-                return Err(self.error(
-                    flag.span(),
-                    "with --help added, nothing would run but help",
-                    None,
-                ));
-            }
-            if AIMING.contains(&name) {
-                let message =
-                    format!("--{name} chooses what a command is about, so it cannot be added");
-                return Err(self.error(
-                    flag.span(),
-                    &message,
-                    Some("list it under `require`".into()),
-                ));
-            }
-            let text = value.get_ref();
-            let accepted = flags
-                .get(name)
-                .and_then(Option::as_ref)
-                .is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(text)));
-            if !accepted {
-                let message = format!(
-                    "the rule itself does not accept {} for --{name}",
-                    Excerpt::new(text)
-                );
-                return Err(self.error(value.span(), &message, None));
-            }
+            self.can_be_added(raw, flag, chosen)?;
+            self.accepts_added(name, value, flags, chosen)?;
             let found = chosen.flag(name);
-            for (_, flag) in &found {
-                typed_value(flag, text.clone())
-                    .map_err(|error| self.error(value.span(), &error.to_string(), None))?;
-                if let Some(why) = flag.never(Some(text)) {
-                    return Err(self.error(
-                        value.span(),
-                        &format!("--{name} {} is never allowed: {why}", Excerpt::new(text)),
-                        None,
-                    ));
-                }
-            }
-            if found.len() < chosen.commands.len() {
-                let message = format!(
-                    "not every verb of this rule has --{name} in every version of {}, so it cannot be added",
-                    raw.tool
-                );
-                return Err(self.error(
-                    flag.span(),
-                    &message,
-                    Some("put the verbs that have it into a rule of their own".into()),
-                ));
-            }
-            if raw
-                .require
-                .iter()
-                .any(|required| long_name(required.get_ref()) == name)
-            {
-                return Err(self.error(
-                    flag.span(),
-                    &format!("--{name} is required, so it is never added"),
-                    None,
-                ));
-            }
             let classes = found
                 .iter()
                 .filter_map(|(path, flag)| Some(((*path).clone(), flag.hazard.as_ref()?.class)));
             injected.insert(
                 name.to_owned(),
                 Injected {
-                    value: text.clone(),
+                    value: value.get_ref().clone(),
                     classes: classes.collect(),
                 },
             );
         }
         Ok(injected)
+    }
+
+    /// Refuses a flag that would make another command of what was judged, that not every verb has,
+    /// or that is there already.
+    fn can_be_added(
+        &self,
+        raw: &RawRule,
+        flag: &Spanned<String>,
+        chosen: &Chosen<'_>,
+    ) -> Result<(), PolicyError> {
+        let name = long_name(flag.get_ref());
+        let wrong = |message: &str, help: Option<&str>| {
+            Err(self.error(flag.span(), message, help.map(str::to_owned)))
+        };
+        if name == "help" {
+            return wrong("with --help added, nothing would run but help", None);
+        }
+        if AIMING.contains(&name) {
+            let message =
+                format!("--{name} chooses what a command is about, so it cannot be added");
+            return wrong(&message, Some("list it under `require`"));
+        }
+        if chosen.flag(name).len() < chosen.commands.len() {
+            let message = format!(
+                "not every verb of this rule has --{name} in every version of {}, so it cannot be added",
+                raw.tool
+            );
+            return wrong(
+                &message,
+                Some("put the verbs that have it into a rule of their own"),
+            );
+        }
+        let mut required = raw.require.iter();
+        if required.any(|required| long_name(required.get_ref()) == name) {
+            return wrong(&format!("--{name} is required, so it is never added"), None);
+        }
+        Ok(())
+    }
+
+    /// Refuses a value to add that the rule does not accept, or the flag does not take.
+    fn accepts_added(
+        &self,
+        name: &str,
+        value: &Spanned<String>,
+        flags: &Flags,
+        chosen: &Chosen<'_>,
+    ) -> Result<(), PolicyError> {
+        let text = value.get_ref();
+        let wrong = |message: &str| Err(self.error(value.span(), message, None));
+        let accepted = flags
+            .get(name)
+            .and_then(Option::as_ref)
+            .is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(text)));
+        if !accepted {
+            return wrong(&format!(
+                "the rule itself does not accept {} for --{name}",
+                Excerpt::new(text)
+            ));
+        }
+        for (_, flag) in chosen.flag(name) {
+            if let Err(error) = typed_value(flag, text.clone()) {
+                return wrong(&error.to_string());
+            }
+            if let Some(why) = flag.never(Some(text)) {
+                return wrong(&format!(
+                    "--{name} {} is never allowed: {why}",
+                    Excerpt::new(text)
+                ));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,63 +1,69 @@
-//! A TOML file with spans -> rules. A file whose examples fail does not load.
+//! TOML files with spans -> rules. A file whose examples fail does not load.
 //!
-//! Every name in it has to exist: keys, sets, classes, verbs, flags, resources. A rule that can
+//! Every name in a file has to exist: keys, sets, classes, verbs, flags, resources. A rule that can
 //! never match is refused like a wrong name. An error has its place and the nearest known name.
+//!
+//! A file that is included means what it means alone: its rules see its own sets and those of what
+//! it includes itself, and its tests are held to those rules, whoever includes it. Held by
+//! `include_tests.rs`.
 
 mod examples;
 mod flags;
 mod loading;
+mod rule;
 mod scope;
+mod sets;
 mod verbs;
 
+#[cfg(test)]
+mod include_tests;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    num::NonZeroU64,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Range,
     sync::Arc,
 };
 
-use toml::Spanned;
-
 use super::{
-    error::{PolicyError, PolicyErrors, PolicyFile, position},
-    file::{File, RawRule, Sets},
+    error::{PolicyError, PolicyErrors},
+    file::RawFile,
+    include::{PolicySource, SourceFile},
     lint,
-    rule::{Bounds, Callers, Effect, Rule, RuleId},
+    rule::Rule,
     rules::{Policy, Rules},
 };
 use crate::{
     catalogue::{Catalogue, CommandPath},
-    tool::{RuleLists, Tool},
-    unit::{Bytes, NotASize, go_duration},
+    tool::Tool,
 };
-use loading::{Loading, long_name};
+use loading::Loading;
 
 impl Policy {
-    /// Loads files; all of them have to allow what is allowed.
+    /// Loads policies; all of them have to allow what is allowed.
     ///
     /// # Errors
     /// [`PolicyErrors`]: the first error of each rule and test.
-    pub fn load(files: &[PolicyFile], catalogues: &[Catalogue]) -> Result<Self, PolicyErrors> {
+    pub fn load(sources: &[PolicySource], catalogues: &[Catalogue]) -> Result<Self, PolicyErrors> {
         let mut errors = Vec::new();
-        let mut loaded = Vec::new();
-        for file in files {
-            match (Loading {
-                file: Arc::new(file.clone()),
-                catalogues,
-            }
-            .rules())
-            {
-                Ok(rules) => loaded.push(rules),
+        let mut files = Vec::new();
+        for source in sources {
+            match rules(source, catalogues) {
+                Ok(rules) => files.push(rules),
                 Err(wrong) => errors.extend(wrong),
             }
         }
         if errors.is_empty() {
-            Ok(Self { files: loaded })
+            Ok(Self { files })
         } else {
             Err(PolicyErrors(errors))
         }
+    }
+
+    /// How many rules are in force.
+    pub fn rules(&self) -> usize {
+        self.files.iter().map(|file| file.rules.len()).sum()
     }
 
     /// How many examples and tests held when the files were loaded.
@@ -72,247 +78,222 @@ impl Policy {
     }
 }
 
-impl Loading<'_> {
-    fn rules(&self) -> Result<Rules, Vec<PolicyError>> {
-        let file: File = toml::from_str(&self.file.text).map_err(|error| {
-            vec![self.error(error.span().unwrap_or_default(), error.message(), None)]
-        })?;
-        if *file.schema.get_ref() != 1 {
-            return Err(vec![self.error(
-                file.schema.span(),
-                "this server reads policy files of schema 1",
-                None,
-            )]);
+/// The rules of a file and of all that it includes.
+fn rules(source: &PolicySource, catalogues: &[Catalogue]) -> Result<Rules, Vec<PolicyError>> {
+    let raws = raw_files(source)?;
+    let mut assembly = Assembly {
+        catalogues,
+        parts: Vec::new(),
+        rules: Vec::new(),
+    };
+    let mut errors = Vec::new();
+    for (file, raw) in source.files().iter().zip(&raws) {
+        errors.extend(assembly.add(file, raw));
+    }
+    if !errors.is_empty() {
+        return Err(errors); // tests of half a policy would only repeat it
+    }
+    assembly.tested()
+}
+
+/// Each file's TOML, once every entry of `include` has led to a file.
+fn raw_files(source: &PolicySource) -> Result<Vec<RawFile>, Vec<PolicyError>> {
+    let (mut raws, mut errors) = (Vec::new(), Vec::new());
+    for file in source.files() {
+        errors.extend(file.unread());
+        let wrong = |span, message: &str| PolicyError::new(&file.file, span, message, None);
+        match toml::from_str::<RawFile>(&file.file.text) {
+            Ok(raw) if *raw.schema.get_ref() != 1 => {
+                let message = "this server reads policy files of schema 1";
+                errors.push(wrong(raw.schema.span(), message));
+            }
+            Ok(raw) => raws.push(raw),
+            Err(error) => {
+                errors.push(wrong(error.span().unwrap_or_default(), error.message()));
+            }
         }
-        let mut errors = self.class_names(&file.sets);
-        let mut rules: Vec<Rule> = Vec::new();
-        for raw in &file.rule {
-            match self.rule(raw, &file.sets) {
-                Ok(rule) => {
-                    if let Some(known) = rules.iter().find(|known| known.id.id == rule.id.id) {
-                        let message = format!(
-                            "the id `{}` is taken by the rule on line {}",
-                            rule.id.id, known.id.line
-                        );
-                        errors.push(self.error(raw.id.span(), &message, None));
-                    }
-                    rules.push(rule);
-                }
+    }
+    if errors.is_empty() {
+        Ok(raws)
+    } else {
+        Err(errors)
+    }
+}
+
+/// A policy while its files are loaded, what is included before what includes it.
+struct Assembly<'a> {
+    catalogues: &'a [Catalogue],
+    parts: Vec<Part<'a>>,
+    /// The rules of all files.
+    rules: Vec<Rule>,
+}
+
+/// One file of a policy.
+struct Part<'a> {
+    loading: Loading<'a>,
+    raw: &'a RawFile,
+    /// Which of all rules stand in the file.
+    own: Range<usize>,
+    /// Which of all rules are the file's, by id: its own, and those of what it includes.
+    known: BTreeMap<String, usize>,
+}
+
+impl<'a> Assembly<'a> {
+    /// Adds a file; what it includes has been added.
+    fn add(&mut self, file: &SourceFile, raw: &'a RawFile) -> Vec<PolicyError> {
+        let mut part = Part {
+            loading: Loading {
+                file: Arc::clone(&file.file),
+                catalogues: self.catalogues,
+                sets: BTreeMap::new(),
+            },
+            raw,
+            own: 0..0,
+            known: BTreeMap::new(),
+        };
+        let mut errors = Vec::new();
+        for (entry, included) in file.included() {
+            let Some(included) = self.parts.get(included) else {
+                continue;
+            };
+            let sets = &included.loading.sets;
+            errors.extend(part.loading.include_sets(entry.clone(), sets).err());
+            errors.extend(self.include_rules(&mut part, entry, included).err());
+        }
+        errors.extend(part.loading.own_sets(raw));
+        let first = self.rules.len();
+        for raw in &raw.rule {
+            match part.loading.rule(raw) {
+                Ok(rule) => errors.extend(self.own_rule(&mut part, rule, raw.id.span()).err()),
                 Err(error) => errors.push(error),
             }
         }
-        if !errors.is_empty() {
-            return Err(errors); // tests of half a policy would only repeat it
-        }
-        let by_verb = self.by_verb(&rules);
-        let examples = file
-            .rule
-            .iter()
-            .map(|raw| raw.matches.len() + raw.rejects.len())
-            .sum::<usize>()
-            + file.test.len();
-        let mut rules = Rules {
-            name: self.file.name.clone(),
-            rules,
-            by_verb,
-            lints: Vec::new(),
-            examples,
-        };
-        for (raw, rule) in file.rule.iter().zip(&rules.rules) {
-            errors.extend(self.examples(raw, rule).err());
-        }
-        errors.extend(
-            file.test
-                .iter()
-                .filter_map(|test| self.test(test, &rules).err()),
-        );
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        rules.lints = lint::lints(
-            &self.file,
-            &rules.rules,
-            file.rule.iter().map(|raw| raw.id.span()),
-        );
-        rules.lints.extend(self.unused_sets(&file));
-        Ok(rules)
+        part.own = first..self.rules.len();
+        self.parts.push(part);
+        errors
     }
 
-    /// The places of the rules about each verb of each version.
-    fn by_verb(&self, rules: &[Rule]) -> BTreeMap<Tool, HashMap<CommandPath, Vec<usize>>> {
-        let mut by_verb: BTreeMap<Tool, HashMap<CommandPath, Vec<usize>>> = BTreeMap::new();
-        for catalogue in self.catalogues {
-            for node in catalogue.commands() {
-                let places = rules.iter().enumerate().filter(|(_, rule)| {
-                    rule.tool == catalogue.tool() && rule.verbs.include(&node.path)
-                });
-                let places: Vec<usize> = places.map(|(place, _)| place).collect();
-                if !places.is_empty() {
-                    by_verb
-                        .entry(catalogue.tool())
-                        .or_default()
-                        .insert(node.path.clone(), places);
-                }
+    /// Takes the rules of a file that `entry` includes.
+    fn include_rules(
+        &self,
+        part: &mut Part<'_>,
+        entry: Range<usize>,
+        included: &Part<'_>,
+    ) -> Result<(), PolicyError> {
+        for (id, place) in &included.known {
+            let taken = part.known.insert(id.clone(), *place);
+            let taken = taken.filter(|taken| taken != place);
+            if let (Some(one), Some(other)) = (
+                taken.and_then(|taken| self.rules.get(taken)),
+                self.rules.get(*place),
+            ) {
+                let message = format!(
+                    "the id `{id}` stands in {}:{} and in {}:{}",
+                    one.id.file, one.id.line, other.id.file, other.id.line
+                );
+                let help = "include one of them, or give one of the rules another id";
+                return Err(part.loading.error(entry, &message, Some(help.into())));
             }
         }
-        by_verb
+        Ok(())
     }
 
-    fn rule(&self, raw: &RawRule, sets: &Sets) -> Result<Rule, PolicyError> {
-        let chosen = self.verbs(raw)?;
-        let (flags, flag_classes) = self.flags(raw, &chosen, sets)?;
-        if raw.effect == Effect::Deny {
-            self.only_what_a_deny_rule_has(raw)?;
-        }
-        let callers = match (&raw.principals, &raw.groups) {
-            (None, None) => None,
-            (principals, groups) => Some(Callers {
-                principals: self.globs(principals.as_ref())?.unwrap_or_default(),
-                groups: self.globs(groups.as_ref())?.unwrap_or_default(),
-            }),
+    /// Takes a rule of the file itself, whose id stands at `place`.
+    fn own_rule(
+        &mut self,
+        part: &mut Part<'_>,
+        rule: Rule,
+        place: Range<usize>,
+    ) -> Result<(), PolicyError> {
+        let id = rule.id.id.clone();
+        self.rules.push(rule);
+        let taken = part.known.insert(id.clone(), self.rules.len() - 1);
+        let Some(known) = taken.and_then(|taken| self.rules.get(taken)) else {
+            return Ok(());
         };
-        let id = raw.id.get_ref().clone();
-        if let (Some(charts), true) = (
-            &raw.charts,
-            raw.tool.spec().lists != RuleLists::NamesAndCharts,
-        ) {
-            return Err(self.error(charts.span(), "only helm's commands name charts", None));
-        }
-        let none =
-            |most: &Option<Spanned<usize>>| most.as_ref().is_some_and(|most| *most.get_ref() == 0);
-        if let (Some(names), true) = (
-            raw.names.as_ref().or(raw.charts.as_ref()),
-            none(&raw.max_operands) || none(&raw.max_names),
-        ) {
-            return Err(self.error(
-                names.span(),
-                "this rule wants a name and accepts none, so it never matches",
-                None,
-            ));
-        }
-        let rule = Rule {
-            id: RuleId {
-                id,
-                file: self.file.name.clone(),
-                line: position(&self.file.text, raw.id.span().start).0,
-            },
-            effect: raw.effect,
-            reason: raw.reason.clone(),
-            hint: raw.hint.clone(),
-            tool: raw.tool,
-            callers,
-            clusters: self.globs_of(
-                raw.clusters.as_ref(),
-                "cluster names, hosts or host:port",
-                |c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.:[]".contains(c),
-            )?,
-            resources: self.resources(raw, sets)?,
-            require: raw
-                .require
-                .iter()
-                .map(|flag| long_name(flag.get_ref()).to_owned())
-                .collect(),
-            max_operands: raw.max_operands.as_ref().map(|most| *most.get_ref()),
-            max_names: raw.max_names.as_ref().map(|most| *most.get_ref()),
-            names: self.globs(raw.names.as_ref())?,
-            namespaces: self.globs_of(raw.namespaces.as_ref(), "namespaces", |c| {
-                c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'
-            })?,
-            charts: self.globs(raw.charts.as_ref())?,
-            after_dash: raw.after_dash,
-            inject: self.injected(raw, &flags, &chosen)?,
-            bounds: self.bounds(raw)?,
-            verbs: chosen.verbs,
-            flag_classes,
-            flags,
+        let message = format!(
+            "the id `{id}` is taken by the rule {}",
+            known.id.place_from(&part.loading.file.name)
+        );
+        Err(part.loading.error(place, &message, None))
+    }
+
+    /// The rules, once the examples and tests of each file hold.
+    fn tested(self) -> Result<Rules, Vec<PolicyError>> {
+        let mut rules = Rules {
+            name: String::new(),
+            by_verb: BTreeMap::new(),
+            lints: lints_of(&self.parts, &self.rules),
+            rules: self.rules,
+            examples: self.parts.iter().map(|part| part.raw.examples()).sum(),
         };
-        Ok(rule)
-    }
-
-    fn only_what_a_deny_rule_has(&self, raw: &RawRule) -> Result<(), PolicyError> {
-        let wrong = [
-            raw.require.first().map(|flag| {
-                (
-                    flag.span(),
-                    "`require` makes an allow rule narrower; a deny rule lists `flags`",
-                )
-            }),
-            raw.inject.keys().next().map(|flag| {
-                (
-                    flag.span(),
-                    "a deny rule starts nothing, so it adds no flag",
-                )
-            }),
-            raw.max_operands
-                .as_ref()
-                .map(|most| (most.span(), "`max_operands` makes an allow rule narrower")),
-            raw.max_names
-                .as_ref()
-                .map(|most| (most.span(), "`max_names` makes an allow rule narrower")),
-            raw.timeout.as_ref().map(|timeout| {
-                (
-                    timeout.span(),
-                    "a deny rule starts nothing, so it bounds nothing",
-                )
-            }),
-            raw.max_output.as_ref().map(|most| {
-                (
-                    most.span(),
-                    "a deny rule starts nothing, so it bounds nothing",
-                )
-            }),
-            raw.max_lines.as_ref().map(|most| {
-                (
-                    most.span(),
-                    "a deny rule starts nothing, so it bounds nothing",
-                )
-            }),
-            raw.after_dash
-                .then(|| (raw.id.span(), "`after_dash` makes an allow rule wider")),
-        ];
-        match wrong.into_iter().flatten().next() {
-            Some((span, message)) => Err(self.error(span, message, None)),
-            None => Ok(()),
+        let mut errors = Vec::new();
+        // The file that was named is the last one: its rules are all.
+        for part in &self.parts {
+            rules.name.clone_from(&part.loading.file.name);
+            rules.by_verb = by_verb(self.catalogues, &rules.rules, &part.places());
+            let own = rules.rules.get(part.own.clone()).unwrap_or_default();
+            for (raw, rule) in part.raw.rule.iter().zip(own) {
+                errors.extend(part.loading.examples(raw, rule).err());
+            }
+            let tests = part.raw.test.iter();
+            errors.extend(tests.filter_map(|test| part.loading.test(test, &rules).err()));
+        }
+        if errors.is_empty() {
+            Ok(rules)
+        } else {
+            Err(errors)
         }
     }
+}
 
-    fn bounds(&self, raw: &RawRule) -> Result<Bounds, PolicyError> {
-        let timeout = raw.timeout.as_ref().map(|text| {
-            go_duration(text.get_ref())
-                .filter(|timeout| !timeout.is_zero())
-                .ok_or_else(|| {
-                    self.error(
-                        text.span(),
-                        "a timeout is a duration like 30s or 5m, and not 0",
-                        None,
-                    )
-                })
-        });
-        let max_output_bytes = raw.max_output.as_ref().map(|text| {
-            text.get_ref()
-                .parse()
-                .map(Bytes::length)
-                .map_err(|_: NotASize| {
-                    self.error(
-                        text.span(),
-                        "max_output is a size like 64KiB or 1MiB, and not 0",
-                        None,
-                    )
-                })
-        });
-        let max_lines = raw.max_lines.as_ref().map(|most| {
-            NonZeroU64::new(*most.get_ref()).ok_or_else(|| {
-                self.error(
-                    most.span(),
-                    "max_lines is a number of lines, and not 0",
-                    None,
-                )
-            })
-        });
-        Ok(Bounds {
-            timeout: timeout.transpose()?,
-            max_output_bytes: max_output_bytes.transpose()?,
-            max_lines: max_lines.transpose()?,
-        })
+impl Part<'_> {
+    /// Which of all rules are the file's, in their order.
+    fn places(&self) -> BTreeSet<usize> {
+        self.known.values().copied().collect()
     }
+}
+
+/// The lints of each file.
+fn lints_of(parts: &[Part<'_>], rules: &[Rule]) -> Vec<PolicyError> {
+    let used: BTreeSet<&str> = parts.iter().flat_map(|part| sets::used(part.raw)).collect();
+    let mut lints = Vec::new();
+    for part in parts {
+        let places = part.places();
+        let known: Vec<&Rule> = places
+            .iter()
+            .filter_map(|place| rules.get(*place))
+            .collect();
+        let own = rules.get(part.own.clone()).unwrap_or_default().iter();
+        let own = own.zip(part.raw.rule.iter().map(|raw| raw.id.span()));
+        lints.extend(lint::lints(&part.loading.file, own, &known));
+        lints.extend(sets::unused(&part.loading.file, part.raw, &used));
+    }
+    lints
+}
+
+/// The places of those of the rules that are about each verb of each version.
+fn by_verb(
+    catalogues: &[Catalogue],
+    rules: &[Rule],
+    among: &BTreeSet<usize>,
+) -> BTreeMap<Tool, HashMap<CommandPath, Vec<usize>>> {
+    let mut by_verb: BTreeMap<Tool, HashMap<CommandPath, Vec<usize>>> = BTreeMap::new();
+    for catalogue in catalogues {
+        for node in catalogue.commands() {
+            let is_about = |place: &usize| {
+                rules.get(*place).is_some_and(|rule| {
+                    rule.tool == catalogue.tool() && rule.verbs.include(&node.path)
+                })
+            };
+            let places: Vec<usize> = among.iter().copied().filter(is_about).collect();
+            if !places.is_empty() {
+                by_verb
+                    .entry(catalogue.tool())
+                    .or_default()
+                    .insert(node.path.clone(), places);
+            }
+        }
+    }
+    by_verb
 }

@@ -1,19 +1,16 @@
-//! What a rule is about besides its verbs and flags: resources, names, namespaces, callers, clusters.
+//! What a rule is about besides its verbs and flags: resources, names, namespaces, clusters.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::ops::Range;
 
 use toml::Spanned;
 
-use super::{
-    flags::flag_class,
-    loading::{Loading, nearest},
-};
+use super::loading::{Loading, nearest};
 use crate::{
     catalogue::resource,
     excerpt::Excerpt,
     policy::{
         error::PolicyError,
-        file::{File, List, Names, RawRule, Sets},
+        file::{List, Names, RawRule},
     },
     tool::RuleLists,
 };
@@ -49,7 +46,7 @@ impl Loading<'_> {
     }
 
     /// Globs whose characters can occur in what they are matched with.
-    pub(super) fn globs_of(
+    fn globs_of(
         &self,
         list: Option<&Spanned<List>>,
         what: &str,
@@ -72,134 +69,78 @@ impl Loading<'_> {
         }
     }
 
-    pub(super) fn resources(
-        &self,
-        raw: &RawRule,
-        sets: &Sets,
-    ) -> Result<Option<Vec<String>>, PolicyError> {
-        let Some(spanned) = &raw.resources else {
+    /// Globs of clusters.
+    pub(super) fn clusters(&self, raw: &RawRule) -> Result<Option<Vec<String>>, PolicyError> {
+        let what = "cluster names, hosts or host:port";
+        self.globs_of(raw.clusters.as_ref(), what, |c| {
+            c.is_ascii_lowercase() || c.is_ascii_digit() || "-.:[]".contains(c)
+        })
+    }
+
+    /// Globs of namespaces.
+    pub(super) fn namespaces(&self, raw: &RawRule) -> Result<Option<Vec<String>>, PolicyError> {
+        self.globs_of(raw.namespaces.as_ref(), "namespaces", |c| {
+            c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'
+        })
+    }
+
+    /// The resources of a rule, each by its canonical name.
+    pub(super) fn resources(&self, raw: &RawRule) -> Result<Option<Vec<String>>, PolicyError> {
+        let Some(listed) = &raw.resources else {
             return Ok(None);
         };
+        let wrong = |message: &str| Err(self.error(listed.span(), message, None));
         if raw.tool.spec().lists != RuleLists::NamesAndResources {
-            return Err(self.error(
-                spanned.span(),
-                "only kubectl's commands name resources",
-                None,
-            ));
+            return wrong("only kubectl's commands name resources");
         }
-        let of_set = |name: &str, span: Range<usize>| {
-            let message = format!("there is no set {}", Excerpt::new(name));
-            sets.get(name).ok_or_else(|| {
-                self.error(
-                    span,
-                    &message,
-                    nearest(name, sets.keys().map(String::as_str)),
-                )
-            })
-        };
-        let mut names: Vec<&Spanned<String>> = Vec::new();
-        match spanned.get_ref() {
-            Names::Set(set) => names.extend(of_set(
-                set.strip_prefix('@').unwrap_or(set),
-                spanned.span(),
-            )?),
+        let mut names: List = Vec::new();
+        match listed.get_ref() {
+            Names::Set(set) => {
+                let name = set.strip_prefix('@').unwrap_or(set);
+                names.extend(self.resource_set(name, listed.span())?);
+            }
             Names::List(list) => {
                 for name in list {
                     match name.get_ref().strip_prefix('@') {
-                        Some(set) => names.extend(of_set(set, name.span())?),
-                        None => names.push(name),
+                        Some(set) => names.extend(self.resource_set(set, name.span())?),
+                        None => names.push(name.clone()),
                     }
                 }
             }
         }
         if names.is_empty() {
-            return Err(self.error(
-                spanned.span(),
-                "an empty list matches nothing, so this rule never matches",
-                None,
-            ));
+            return wrong("an empty list matches nothing, so this rule never matches");
         }
         for name in &names {
-            let custom = name
-                .get_ref()
-                .split_once('.')
-                .is_some_and(|(_, group)| group.contains('.'));
-            if !resource::is_canonical(name.get_ref()) && !custom {
-                let known: Vec<String> = resource::all().collect();
-                let help = resource::canonical(name.get_ref())
-                    .map(|canonical| format!("its canonical name is `{canonical}`"))
-                    .or_else(|| nearest(name.get_ref(), known.iter().map(String::as_str)));
-                let message = format!(
-                    "{} is not the canonical name of a resource",
-                    Excerpt::new(name.get_ref())
-                );
-                return Err(self.error(name.span(), &message, help));
-            }
+            self.is_resource(name)?;
         }
-        Ok(Some(
-            names
-                .into_iter()
-                .map(|name| name.get_ref().clone())
-                .collect(),
-        ))
+        Ok(Some(names.into_iter().map(Spanned::into_inner).collect()))
     }
 
-    /// Sets that hide a class.
-    pub(super) fn class_names(&self, sets: &Sets) -> Vec<PolicyError> {
-        let hides = |name: &&String| flag_class(name).is_some();
-        let hidden = sets.keys().filter(hides);
-        hidden
-            .map(|name| {
-                self.error(
-                    self.place_of_set(name),
-                    &format!("`{name}` is the name of a class of flags"),
-                    Some("call the set something else".into()),
-                )
-            })
-            .collect()
+    fn resource_set(&self, name: &str, used: Range<usize>) -> Result<List, PolicyError> {
+        self.set(name, used.clone()).ok_or_else(|| {
+            let message = format!("there is no set {}", Excerpt::new(name));
+            let known = self.sets.keys().map(String::as_str);
+            self.error(used, &message, nearest(name, known))
+        })
     }
 
-    pub(super) fn unused_sets(&self, file: &File) -> Vec<PolicyError> {
-        let mut used: BTreeSet<&str> = BTreeSet::new();
-        for raw in &file.rule {
-            used.extend(
-                raw.flags
-                    .iter()
-                    .filter_map(|flag| flag.get_ref().strip_prefix('@')),
-            );
-            match raw.resources.as_ref().map(Spanned::get_ref) {
-                Some(Names::Set(set)) => drop(used.insert(set.strip_prefix('@').unwrap_or(set))),
-                Some(Names::List(list)) => used.extend(
-                    list.iter()
-                        .filter_map(|name| name.get_ref().strip_prefix('@')),
-                ),
-                None => {}
-            }
+    /// Refuses a name that is neither canonical nor one of a custom resource.
+    fn is_resource(&self, name: &Spanned<String>) -> Result<(), PolicyError> {
+        let text = name.get_ref();
+        let group = text.split_once('.').map(|(_, group)| group);
+        let custom = group.is_some_and(|group| group.contains('.'));
+        if resource::is_canonical(text) || custom {
+            return Ok(());
         }
-        let unused = file
-            .sets
-            .keys()
-            .filter(|name| !used.contains(name.as_str()));
-        unused
-            .map(|name| {
-                self.error(
-                    self.place_of_set(name),
-                    &format!("no rule uses the set `{name}`"),
-                    None,
-                )
-            })
-            .collect()
-    }
-
-    /// Where a set is named: toml gives keys of a map no place.
-    pub(super) fn place_of_set(&self, name: &str) -> Range<usize> {
-        let sets = self.file.text.find("[sets]").unwrap_or_default();
-        let at = self
-            .file
-            .text
-            .get(sets..)
-            .and_then(|rest| rest.find(&format!("\n{name}")))
-            .map_or(sets, |at| sets + at + 1);
-        at..at + name.len()
+        let known: Vec<String> = resource::all().collect();
+        let help = resource::canonical(text)
+            .map(|canonical| format!("its canonical name is `{canonical}`"))
+            .or_else(|| nearest(text, known.iter().map(String::as_str)));
+        let message = format!(
+            "{} is not the canonical name of a resource",
+            Excerpt::new(text)
+        );
+        Err(self.error(name.span(), &message, help))
     }
 }

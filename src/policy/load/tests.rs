@@ -230,10 +230,7 @@ fn each_rule_and_test_tells_its_first_error() {
         "{HEAD}verbs = [\"gett\"]\n{}verbs = [\"get\"]\nflags = [\"--nope\"]\n",
         HEAD.replace("schema = 1\n", "").replace("\"a\"", "\"b\"")
     );
-    let files = [PolicyFile {
-        name: "p.toml".into(),
-        text,
-    }];
+    let files = [PolicySource::alone("p.toml", text)];
     let errors = Policy::load(&files, &Catalogue::carried().unwrap())
         .unwrap_err()
         .0;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, de::value::StrDeserializer};
+use toml::Spanned;
 
 use super::loading::{Loading, nearest};
 use crate::{
@@ -13,12 +14,16 @@ use crate::{
         file::RawRule,
         rule::{Effect, Verbs},
     },
+    tool::Tool,
 };
+
+/// A command behind those that it is a sub-command of.
+type Lineage<'c> = Vec<&'c CommandNode>;
 
 /// The verbs of a rule, with the commands they are in each version of the tool.
 pub(super) struct Chosen<'c> {
     pub(super) verbs: Verbs,
-    pub(super) commands: Vec<Vec<&'c CommandNode>>,
+    pub(super) commands: Vec<Lineage<'c>>,
     /// Whether the author named each verb, instead of `*` or a class.
     pub(super) by_name: bool,
 }
@@ -26,9 +31,7 @@ pub(super) struct Chosen<'c> {
 impl<'c> Chosen<'c> {
     /// A flag as each command has it that does.
     pub(super) fn flag(&self, name: &str) -> Vec<(&'c CommandPath, &'c Flag)> {
-        let of = |lineage: &Vec<&'c CommandNode>| {
-            Some((&lineage.last()?.path, flag_named(lineage, name)?))
-        };
+        let of = |lineage: &Lineage<'c>| Some((&lineage.last()?.path, flag_named(lineage, name)?));
         self.commands.iter().filter_map(of).collect()
     }
 
@@ -40,114 +43,96 @@ impl<'c> Chosen<'c> {
 }
 
 impl Loading<'_> {
-    /// The verbs of a rule: by name, by class, or all of them.
+    /// The verbs of a rule, which exist and may be allowed where the rule allows.
     pub(super) fn verbs(&self, raw: &RawRule) -> Result<Chosen<'_>, PolicyError> {
         let list = raw.verbs.get_ref();
+        let wrong = |message: &str| Err(self.error(raw.verbs.span(), message, None));
         if self.catalogue(raw.tool).is_none() {
-            return Err(self.error(
-                raw.verbs.span(),
-                &format!("this server has no catalogue of {}", raw.tool),
-                None,
-            ));
+            return wrong(&format!("this server has no catalogue of {}", raw.tool));
         }
-        let all = || {
-            self.catalogues
-                .iter()
-                .filter(|catalogue| catalogue.tool() == raw.tool)
-        };
-        let lineages = |wanted: &dyn Fn(&CommandNode) -> bool| -> Vec<Vec<&CommandNode>> {
-            let of = |catalogue: &'_ Catalogue| -> Vec<CommandPath> {
-                catalogue
-                    .commands()
-                    .filter(|node| wanted(node))
-                    .map(|node| node.path.clone())
-                    .collect()
-            };
-            all()
-                .flat_map(|catalogue| {
-                    of(catalogue)
-                        .into_iter()
-                        .filter_map(|path| catalogue.lineage(&path))
-                })
-                .collect()
-        };
         if list.is_empty() {
-            return Err(self.error(
-                raw.verbs.span(),
-                "this rule is about no verb, so it never matches",
-                None,
-            ));
+            return wrong("this rule is about no verb, so it never matches");
         }
         if let [all] = list.as_slice()
             && all.get_ref() == "*"
         {
             return Ok(Chosen {
                 verbs: Verbs::All,
-                commands: lineages(&|_| true),
+                commands: self.lineages(raw.tool, |_| true),
                 by_name: false,
             });
         }
         let mut commands = Vec::new();
-        let mut by_name = true;
         for verb in list {
-            let text = verb.get_ref();
-            let found = if let Some(class) = text.strip_prefix('@') {
-                by_name = false;
-                let class =
-                    VerbClass::deserialize(StrDeserializer::<serde::de::value::Error>::new(class))
-                        .map_err(|_| {
-                            self.error(
-                                verb.span(),
-                                &format!("there is no class {} of verbs", Excerpt::new(class)),
-                                nearest(class, VERB_CLASSES),
-                            )
-                        })?;
-                lineages(&|node| {
-                    node.hazard
-                        .as_ref()
-                        .is_some_and(|hazard| hazard.class == class)
-                        && (raw.effect == Effect::Deny || node.never().is_none())
-                })
-            } else {
-                let path = CommandPath::new(text.split_whitespace().map(str::to_owned).collect());
-                lineages(&|node| node.path == path)
-            };
-            let Some(node) = found.first().and_then(|lineage| lineage.last().copied()) else {
-                let known: BTreeSet<String> = all()
-                    .flat_map(Catalogue::commands)
-                    .map(|node| node.path.to_string())
-                    .collect();
-                let message = format!(
-                    "{} {} has no verb {}",
-                    raw.tool,
-                    self.versions(raw.tool),
-                    Excerpt::new(text)
-                );
-                return Err(self.error(
-                    verb.span(),
-                    &message,
-                    nearest(text, known.iter().map(String::as_str)),
-                ));
+            let found = self.commands(raw, verb)?;
+            let node = found.first().and_then(|lineage| lineage.last().copied());
+            let Some(node) = node else {
+                return Err(self.no_verb(raw.tool, verb));
             };
             if let (true, Some(why)) = (raw.effect != Effect::Deny, node.never()) {
-                return Err(self.error(
-                    verb.span(),
-                    &format!("`{} {text}` is never allowed: {why}", raw.tool),
-                    None,
-                ));
+                let message = format!("`{} {}` is never allowed: {why}", raw.tool, verb.get_ref());
+                return Err(self.error(verb.span(), &message, None));
             }
             commands.extend(found);
         }
-        let verbs = commands
-            .iter()
-            .filter_map(|lineage| lineage.last())
-            .map(|node| node.path.clone())
-            .collect();
+        let nodes = commands.iter().filter_map(|lineage| lineage.last());
         Ok(Chosen {
-            verbs: Verbs::These(verbs),
+            verbs: Verbs::These(nodes.map(|node| node.path.clone()).collect()),
+            by_name: !list.iter().any(|verb| verb.get_ref().starts_with('@')),
             commands,
-            by_name,
         })
+    }
+
+    /// The commands of one entry of `verbs`, in each version of the tool.
+    fn commands(
+        &self,
+        raw: &RawRule,
+        verb: &Spanned<String>,
+    ) -> Result<Vec<Lineage<'_>>, PolicyError> {
+        let text = verb.get_ref();
+        let Some(class) = text.strip_prefix('@') else {
+            let path = CommandPath::new(text.split_whitespace().map(str::to_owned).collect());
+            return Ok(self.lineages(raw.tool, |node| node.path == path));
+        };
+        let class = VerbClass::deserialize(StrDeserializer::<serde::de::value::Error>::new(class))
+            .map_err(|_| {
+                let message = format!("there is no class {} of verbs", Excerpt::new(class));
+                self.error(verb.span(), &message, nearest(class, VERB_CLASSES))
+            })?;
+        Ok(self.lineages(raw.tool, |node| {
+            let hazard = node.hazard.as_ref();
+            hazard.is_some_and(|hazard| hazard.class == class)
+                && (raw.effect == Effect::Deny || node.never().is_none())
+        }))
+    }
+
+    /// The commands of a tool that are wanted, in each of its versions, each with those above it.
+    fn lineages(&self, tool: Tool, wanted: impl Fn(&CommandNode) -> bool) -> Vec<Lineage<'_>> {
+        let of_tool = self.catalogues.iter().filter(|of| of.tool() == tool);
+        of_tool
+            .flat_map(|catalogue| {
+                let nodes = catalogue.commands().filter(|node| wanted(node));
+                let paths: Vec<_> = nodes.map(|node| node.path.clone()).collect();
+                paths
+                    .into_iter()
+                    .filter_map(|path| catalogue.lineage(&path))
+            })
+            .collect()
+    }
+
+    fn no_verb(&self, tool: Tool, verb: &Spanned<String>) -> PolicyError {
+        let of_tool = self.catalogues.iter().filter(|of| of.tool() == tool);
+        let known: BTreeSet<String> = of_tool
+            .flat_map(Catalogue::commands)
+            .map(|node| node.path.to_string())
+            .collect();
+        let message = format!(
+            "{tool} {} has no verb {}",
+            self.versions(tool),
+            Excerpt::new(verb.get_ref())
+        );
+        let help = nearest(verb.get_ref(), known.iter().map(String::as_str));
+        self.error(verb.span(), &message, help)
     }
 }
 
