@@ -264,7 +264,7 @@ impl Inventory {
                 give_back_memory();
             }
             tokio::time::sleep(LOOK_EVERY).await;
-            if sandbox.unsound().is_some() {
+            if sandbox.last_failure().is_some() {
                 let _ = self
                     .version(Tool::essential(), &sandbox, &workspaces, limits)
                     .await; // the sandbox keeps what came of it

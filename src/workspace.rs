@@ -54,6 +54,14 @@ pub(crate) struct Blank {
     authority: Option<File>,
 }
 
+/// Descriptors of a workspace, to be given to the child's user.
+pub(crate) struct WorkspaceDescriptors {
+    pub(crate) directory: File,
+    pub(crate) kubeconfig: File,
+    pub(crate) home: File,
+    pub(crate) scratch: Option<File>,
+}
+
 /// What a child that writes leaves of the file system to the other requests, whose workspaces are
 /// there too.
 #[derive(Debug)]
@@ -77,6 +85,11 @@ const PREFIX: &str = "kube-airlock.";
 const LOCK: &str = "lock";
 const KUBECONFIG: &str = "kubeconfig";
 const AUTHORITY: &str = "ca.pem";
+const HOME: &str = "home";
+const SCRATCH: &str = "scratch";
+/// The files of a workspace, and its directories, for who removes them by descriptor.
+pub(crate) const FILES: [&str; 2] = [KUBECONFIG, AUTHORITY];
+pub(crate) const DIRECTORIES: [&str; 2] = [HOME, SCRATCH];
 
 impl Workspaces {
     /// Makes the server's directory under `base` (default: `/dev/shm` where it is a tmpfs, else the
@@ -261,7 +274,7 @@ impl Workspace {
 
     /// The child's `HOME`, empty and not writable. helm and argocd want one that can be read.
     pub fn home(&self) -> PathBuf {
-        self.directory.join("home")
+        self.directory.join(HOME)
     }
 
     /// How the names of the request's socket files begin, which the server makes beside its
@@ -272,7 +285,7 @@ impl Workspace {
 
     /// The child's `TMPDIR`, where it may write. Only what runs a helper has one.
     pub fn scratch(&self) -> Option<PathBuf> {
-        self.has_scratch.then(|| self.directory.join("scratch"))
+        self.has_scratch.then(|| self.directory.join(SCRATCH))
     }
 
     /// Makes [`Self::scratch`].
@@ -282,7 +295,7 @@ impl Workspace {
     pub fn make_scratch(&mut self) -> io::Result<()> {
         DirBuilder::new()
             .mode(0o700)
-            .create(self.directory.join("scratch"))?;
+            .create(self.directory.join(SCRATCH))?;
         self.has_scratch = true;
         Ok(())
     }
@@ -299,24 +312,23 @@ impl Workspace {
         Ok(Room { directory, least })
     }
 
-    /// Descriptors of the directory, the kubeconfig, the home and, where there is one, the scratch
-    /// directory.
-    pub(crate) fn descriptors(&self) -> io::Result<Vec<File>> {
+    /// Opens what becomes the child's.
+    pub(crate) fn descriptors(&self) -> io::Result<WorkspaceDescriptors> {
         let open = |path: &Path, flags: OFlag| {
             OpenOptions::new()
                 .read(true)
                 .custom_flags((flags | OFlag::O_NOFOLLOW).bits())
                 .open(path)
         };
-        let mut opened = vec![
-            open(self.path(), OFlag::O_DIRECTORY)?,
-            open(&self.kubeconfig(), OFlag::empty())?,
-            open(&self.home(), OFlag::O_DIRECTORY)?,
-        ];
-        if let Some(scratch) = self.scratch() {
-            opened.push(open(&scratch, OFlag::O_DIRECTORY)?);
-        }
-        Ok(opened)
+        let scratch = self.scratch();
+        Ok(WorkspaceDescriptors {
+            directory: open(self.path(), OFlag::O_DIRECTORY)?,
+            kubeconfig: open(&self.kubeconfig(), OFlag::empty())?,
+            home: open(&self.home(), OFlag::O_DIRECTORY)?,
+            scratch: scratch
+                .map(|scratch| open(&scratch, OFlag::O_DIRECTORY))
+                .transpose()?,
+        })
     }
 }
 

@@ -20,6 +20,20 @@ mod tests {
 
     use super::*;
 
+    const START: &str = r#"{"start":{"child":1,"program":{"tool":"helm"},"argv":["helm"],"environment":[],"limits":{"memory_bytes":1,"cpu_seconds":1},"profile":"plain","slot":0,"descriptors":[ROLES]}}"#;
+    const ROLES: [&str; 10] = [
+        r#""report""#,
+        r#""stdin""#,
+        r#""stdout""#,
+        r#""stderr""#,
+        r#""directory""#,
+        r#""kubeconfig""#,
+        r#""home""#,
+        r#""scratch""#,
+        r#""request""#,
+        r#""notifications""#,
+    ];
+
     /// Pieces of messages, so that some are whole.
     fn piece() -> impl Strategy<Value = String> {
         prop_oneof![
@@ -29,7 +43,7 @@ mod tests {
             Just(r#""term""#.to_owned()),
             Just(r#""kill""#.to_owned()),
             Just("}}".to_owned()),
-            Just(r#"{"open":{"tool":"kubectl"}}"#.to_owned()),
+            Just(r#"{"open":{"program":{"tool":"kubectl"}}}"#.to_owned()),
             ".{0,6}",
         ]
     }
@@ -40,6 +54,14 @@ mod tests {
         #[test]
         fn it_holds_for_any_pieces(pieces in prop::collection::vec(piece(), 0..8)) {
             message(pieces.concat().as_bytes());
+        }
+
+        #[test]
+        fn it_holds_for_starts_with_any_roles(
+            roles in prop::collection::vec(prop::sample::select(&ROLES[..]), 0..12),
+        ) {
+            let text = START.replace("ROLES", &roles.join(","));
+            prop_assert!(message(text.as_bytes()));
         }
 
         #[test]

@@ -75,7 +75,7 @@ pub async fn health() -> Json<Status> {
 #[utoipa::path(get, path = "/ready", operation_id = "ready", responses((status = 200, body = Status), (status = 503, body = Status)))]
 pub async fn ready(State(gate): State<Gate>) -> (StatusCode, Json<Status>) {
     let missing = if gate.sandbox().is_alive() {
-        gate.sandbox().unsound().or_else(|| {
+        gate.sandbox().last_failure().or_else(|| {
             gate.inventory()
                 .availability(Tool::essential())
                 .refusal(Tool::essential())

@@ -1,6 +1,14 @@
-//! What a child had and left: whose its workspace is, emptied directories, ended processes.
+//! The things that a child had and left: its workspace, what it wrote there, its processes.
+//!
+//! May change the owner of what the server owns, and of nothing else ([`GivenWorkspace::of`]). What
+//! is emptied or ended belongs to the child's user, and is emptied or ended as that user.
+//!
+//! Held by the test below, `tests/escape/writer.rs` and `tests/service/`.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::{
+    fs,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
 
 use nix::{
     errno::Errno,
@@ -10,10 +18,11 @@ use nix::{
         stat::{Mode, SFlag, fchmod, fstat},
         wait::waitpid,
     },
-    unistd::{Pid, UnlinkatFlags, fchown, geteuid, unlinkat},
+    unistd::{Pid, UnlinkatFlags, fchown, geteuid, getpid, getsid, unlinkat},
 };
 
 use super::{privilege::Identity, scratch, sys};
+use crate::workspace::{DIRECTORIES, FILES};
 
 /// What of a workspace belongs to the child while it lives. Descriptors and not paths: whoever may
 /// change owners (CAP_CHOWN) need not be able to look into directories.
@@ -71,10 +80,10 @@ pub(super) fn wipe(directory: BorrowedFd<'_>) {
     let us = geteuid();
     let _ = fchown(directory, Some(us), None); // without a uid of its own it is ours already
     let _ = fchmod(directory, Mode::S_IRWXU);
-    for file in ["kubeconfig", "ca.pem"] {
+    for file in FILES {
         let _ = unlinkat(directory, file, UnlinkatFlags::NoRemoveDir);
     }
-    for folder in ["home", "scratch"] {
+    for folder in DIRECTORIES {
         let _ = unlinkat(directory, folder, UnlinkatFlags::RemoveDir);
     }
 }
@@ -97,7 +106,7 @@ pub(super) fn clean(scratch: Option<&OwnedFd>, owner: Option<Identity>) -> Optio
             let assumed = owner.map_or(Ok(()), Identity::assume);
             let done =
                 bounded.is_ok() && assumed.is_ok() && scratch::empty(scratch.as_fd()).is_ok();
-            sys::exit_now(i32::from(!done)) // what is left, the server tells when it removes the directory
+            sys::exit_now(i32::from(!done)) // the server reports what is left, when it removes the directory
         }
         Err(_) => None,
     }
@@ -106,9 +115,54 @@ pub(super) fn clean(scratch: Option<&OwnedFd>, owner: Option<Identity>) -> Optio
 /// Processor time to empty a scratch directory, in seconds: a million files take less than two.
 const LONGEST_CLEANING: u64 = 5;
 
+/// More than the levels of processes that one call can have (RLIMIT_NPROC).
+const MOST_ROUNDS: usize = 256;
+
+/// Ends processes that a child of this user started and left: they are ours now
+/// (PR_SET_CHILD_SUBREAPER). `running` are the children that have not ended.
+///
+/// Ending one gives us its own children, so this goes on until nobody is left. What forks faster
+/// than it can be ended one by one is ended by its user, all at once.
+pub(super) fn end_orphans(running: &[Pid], user: Option<Identity>) {
+    for round in 0..MOST_ROUNDS {
+        let orphans = orphans(running);
+        if orphans.is_empty() {
+            return;
+        }
+        if round > 0
+            && let Some(user) = user
+        {
+            end_everything_of(user);
+        }
+        for pid in orphans {
+            let _ = kill(pid, Signal::SIGKILL);
+            let _ = waitpid(pid, None);
+        }
+    }
+}
+
+/// Our children that are no calls, nor of one that still runs: what that leaves meanwhile goes with
+/// it, and how fast it does so must not keep us from others. Nobody leaves the session of a call:
+/// no profile has `setsid`.
+fn orphans(running: &[Pid]) -> Vec<Pid> {
+    let ours =
+        fs::read_to_string(format!("/proc/self/task/{}/children", getpid())).unwrap_or_default();
+    let pids = ours
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .map(Pid::from_raw);
+    pids.filter(|pid| {
+        let session = getsid(Some(*pid)).ok();
+        !running
+            .iter()
+            .any(|call| call == pid || session == Some(*call))
+    })
+    .collect()
+}
+
 /// Ends every process of a user: one `kill(-1)` as that user leaves no gap for a fork to slip
 /// through.
-pub(super) fn end_everything_of(user: Identity) {
+fn end_everything_of(user: Identity) {
     match sys::fork() {
         Ok(sys::Forked::Parent(helper)) => {
             let _ = waitpid(helper, None);
@@ -125,7 +179,7 @@ pub(super) fn end_everything_of(user: Identity) {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
+    use std::path::Path;
 
     use super::*;
 

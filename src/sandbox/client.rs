@@ -1,10 +1,15 @@
-//! The server's side: [`Sandbox::start`] asks the spawner, [`Child`] is what it answers.
+//! The server's side of a start: an approved run goes to the spawner, a running [`Child`] returns.
+//!
+//! May not decide what runs: a [`Run`] is the proof that it may, and is taken. From the moment that
+//! the spawner may have a child, `clean_up` waits for its end, whatever becomes of the start.
+//!
+//! Held by `tests/escape/` and `tests/service/`.
 
 use std::{
     fs::File,
     io,
     os::fd::{AsFd, OwnedFd},
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, PoisonError},
 };
 
 use nix::{
@@ -23,23 +28,44 @@ use super::{
     datagram::receive,
     environment::{environment, environment_of_filter, of_request},
     error::SandboxError,
-    handle::{Begun, Child, FilterStreams, Streams},
+    handle::{Child, FilterStreams, Streams, Unconnected},
     layer::{Layer, LayerStatus},
-    link::{Inner, Slot},
-    message::{ExitStatus, Limits, Program, Request, Slots, Start, ToolAbsence},
+    link::{Link, Registered, Slot},
+    message::{ExitStatus, Limits, Program, Role, Slots, Start, ToSpawner, ToolAbsence},
     profile::{ListenerKind, ProfileName},
-    run::{Begin, Run},
+    run::{Run, ToolStart},
     spawner::SpawnerLink,
 };
 use crate::{
     command::Filter,
     egress::{Listening, Pinned},
-    workspace::Workspace,
+    workspace::{Room, Workspace},
 };
 
-/// The way to the spawner. Cheap to clone.
+/// Starts confined children. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Sandbox(Arc<Inner>);
+pub struct Sandbox(Arc<Link>);
+
+/// A program that the spawner is to start.
+struct Order {
+    program: Program,
+    argv: Vec<String>,
+    environment: Vec<String>,
+    limits: Limits,
+    profile: ProfileName,
+    /// The child's ends: nothing of ours keeps them once the spawner has them.
+    descriptors: Vec<(Role, OwnedFd)>,
+}
+
+/// The things of a child that go when it has ended.
+#[derive(Default)]
+struct Belongings {
+    workspace: Option<Workspace>,
+    /// The bound on what it writes.
+    room: Option<Room>,
+    /// Its connections, which are closed.
+    connections: Option<DropGuard>,
+}
 
 impl Sandbox {
     /// Takes the link to a spawner. Needs a tokio runtime.
@@ -47,18 +73,18 @@ impl Sandbox {
     /// # Errors
     /// When the socket cannot be watched.
     pub fn new(link: SpawnerLink, slots: Slots) -> io::Result<Self> {
-        Inner::connect(link, slots).map(Self)
+        Link::connect(link, slots).map(Self)
     }
 
     /// Whether the spawner lives.
     pub fn is_alive(&self) -> bool {
-        !self.0.gone.load(Ordering::Relaxed)
+        !self.0.gone.is_cancelled()
     }
 
-    /// The layer that could not be applied to the last child, if that was so.
-    pub fn unsound(&self) -> Option<String> {
+    /// Returns what kept the last child from being confined, if anything did.
+    pub fn last_failure(&self) -> Option<String> {
         self.0
-            .unsound
+            .last_failure
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -66,10 +92,7 @@ impl Sandbox {
 
     /// Waits until the spawner has ended. It never should before the server does.
     pub async fn gone(&self) {
-        let told = self.0.told_gone.notified();
-        if self.is_alive() {
-            told.await;
-        }
+        self.0.gone.cancelled().await;
     }
 
     /// The state of each layer: as the last child reported that it applied to, and before that as
@@ -81,11 +104,11 @@ impl Sandbox {
     /// Opens a program, so that later children run exactly that file; the copy is for its digest.
     ///
     /// # Errors
-    /// Why it is not there, or [`SandboxError`] when the spawner cannot be asked.
+    /// [`ToolAbsence`] when there is none to trust, [`SandboxError`] when there is no spawner.
     pub async fn open(&self, program: Program) -> Result<Result<File, ToolAbsence>, SandboxError> {
         let (sender, receiver) = oneshot::channel();
-        self.0.waiting().opening.push_back((program, sender));
-        self.0.ask(&Request::Open { program }, &[]).await?;
+        self.0.outstanding().opening.push_back((program, sender));
+        self.0.send(&ToSpawner::Open { program }, &[]).await?;
         receiver.await.map_err(|_| SandboxError::SpawnerGone)
     }
 
@@ -101,7 +124,7 @@ impl Sandbox {
         limits: Limits,
     ) -> Result<Child, SandboxError> {
         let invocation = run.invocation();
-        let begin = Begin {
+        let start = ToolStart {
             tool: invocation.tool(),
             argv: invocation.argv(),
             variables: of_request(
@@ -110,29 +133,20 @@ impl Sandbox {
                 workspace.has_authority(),
             ),
             profile: run.profile(),
-            waits_on: None,
+            request: None,
         };
-        Ok(self.begin(begin, workspace, limits).await?.connect(pinned))
+        let started = self.start_tool(start, workspace, limits).await?;
+        Ok(started.connect(pinned))
     }
 
-    /// Has the spawner start a tool, which may not reach anybody yet.
-    pub(super) async fn begin(
+    /// Starts a tool whose connections nobody answers yet.
+    pub(super) async fn start_tool(
         &self,
-        begin: Begin,
+        start: ToolStart,
         mut workspace: Workspace,
         limits: Limits,
-    ) -> Result<Begun, SandboxError> {
-        let Begin {
-            tool,
-            argv,
-            variables,
-            profile: name,
-            waits_on,
-        } = begin;
-        let request_is_to_come = waits_on.is_some();
-        let (stdout, stdout_writer) = pipe_from_child()?;
-        let (stderr, stderr_writer) = pipe_from_child()?;
-        let (report, reporter) = pipe_from_child()?;
+    ) -> Result<Unconnected, SandboxError> {
+        let (tool, name, is_warm) = (start.tool, start.profile, start.request.is_some());
         let profile = self.0.profiles.get(name);
         let room = if profile.helper {
             workspace.make_scratch()?;
@@ -140,115 +154,52 @@ impl Sandbox {
         } else {
             None
         };
-        let places = workspace.descriptors()?;
-        let questions = match profile.notifying {
-            Some(_) => Some(
-                socketpair(
-                    AddressFamily::Unix,
-                    SockType::SeqPacket,
-                    None,
-                    SockFlag::SOCK_CLOEXEC,
-                )
-                .map_err(io::Error::from)?,
-            ),
-            None => None,
-        };
         let listening = profile.listener.map(|kind| match kind {
             ListenerKind::Inet => Listening::Inet,
             ListenerKind::Unix => Listening::Unix(workspace.sockets()),
         });
-        let number = self.0.next.fetch_add(1, Ordering::Relaxed);
-        let (started_sender, started) = oneshot::channel();
-        let (ended_sender, ended) = oneshot::channel();
-        let slot = {
-            let mut waiting = self.0.waiting();
-            let slot = waiting.slots.pop().ok_or(SandboxError::NoSlot)?;
-            waiting.starting.insert(number, started_sender);
-            waiting.running.insert(number, ended_sender);
-            Slot {
-                inner: Arc::clone(&self.0),
-                number: slot,
-            }
+        let (streams, mut descriptors) = output_pipes()?;
+        descriptors.extend(descriptors_of(&workspace)?);
+        descriptors.extend(start.request.map(|request| (Role::Request, request)));
+        let notifications = if profile.notifying.is_some() {
+            let (ours, theirs) = notification_sockets()?;
+            descriptors.push((Role::Notifications, theirs));
+            Some(ours)
+        } else {
+            None
         };
         let mut environment = environment(tool, profile, &workspace, limits);
-        environment.extend(variables);
-        let request = Request::Start(Start {
-            child: number,
+        environment.extend(start.variables);
+        let order = Order {
             program: Program::Tool(tool),
-            argv,
+            argv: start.argv,
             environment,
             limits,
             profile: name,
-            slot: slot.number,
-            warm: request_is_to_come,
-        });
-        let (told, watched) = watch::channel(None);
-        let mut descriptors = vec![
-            reporter.as_fd(),
-            stdout_writer.as_fd(),
-            stderr_writer.as_fd(),
-        ];
-        descriptors.extend(places.iter().map(AsFd::as_fd));
-        descriptors.extend(waits_on.as_ref().map(AsFd::as_fd));
-        descriptors.extend(questions.as_ref().map(|(_, for_child)| for_child.as_fd()));
-        // From here on the child may exist; whatever becomes of this future, it is cleaned up
-        // after.
-        let supervisor = CancellationToken::new();
-        let cleaning = clean_up(
-            slot,
-            number,
-            Some(workspace),
-            ended,
-            told,
-            supervisor.clone().drop_guard(),
-        );
-        tokio::spawn(cleaning.in_current_span());
-        let asked = self.0.ask(&request, &descriptors).await;
-        if let Err(error) = asked {
-            self.0.waiting().forget(number);
-            return Err(error);
-        }
-        drop((reporter, stdout_writer, stderr_writer, waits_on));
-        let questions = questions.map(|(ours, _)| ours);
-        let streams = Streams { stdout, stderr };
-        let mut child = Child {
-            number,
-            inner: Arc::clone(&self.0),
-            ended: watched,
-            layers: Vec::new(),
-            streams: Some(streams),
-            tunnel: None,
-            was_warm: request_is_to_come,
+            descriptors,
         };
-        if let Some(room) = room {
-            tokio::spawn(
-                Arc::clone(&self.0)
-                    .bound(number, room, child.ended.clone())
-                    .in_current_span(),
-            );
-        }
-        child.layers = self.0.has_started(report, started).await?;
-        let questions = match questions.filter(|_| self.0.levels.has(Layer::Egress)) {
-            Some(questions) => {
-                // The child sent it before it became the tool, which is what has just been told.
-                let listener = receive(questions.as_fd(), 1)?
-                    .and_then(|(_, descriptors)| descriptors.into_iter().next());
-                Some(listener.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?)
-            }
-            None => None,
+        let connections = CancellationToken::new();
+        let belongings = Belongings {
+            workspace: Some(workspace),
+            room,
+            connections: Some(connections.clone().drop_guard()),
         };
-        Ok(Begun {
+        let mut child = self.launch(order, belongings).await?;
+        child.streams = Some(streams);
+        child.was_warm = is_warm;
+        let notifications = notifications.filter(|_| self.0.levels.has(Layer::Egress));
+        Ok(Unconnected {
             child,
             tool,
             profile: name,
             listening,
-            questions,
-            supervisor,
+            listener: notifications.map(listener_from).transpose()?,
+            connections,
         })
     }
 
-    /// Starts a confined filter between two pipes; what it says of errors can be read from the
-    /// other result. It has no directory and no network, whatever its words are.
+    /// Starts a confined filter between two pipes, and returns what it writes to standard error. It
+    /// has no directory and no network, whatever its words are.
     ///
     /// # Errors
     /// The layer that could not be applied; nothing runs then.
@@ -259,71 +210,110 @@ impl Sandbox {
         limits: Limits,
     ) -> Result<(Child, pipe::Receiver), SandboxError> {
         let (stderr, stderr_writer) = pipe_from_child()?;
-        let (report, reporter) = pipe_from_child()?;
-        let number = self.0.next.fetch_add(1, Ordering::Relaxed);
-        let (started_sender, started) = oneshot::channel();
-        let (ended_sender, ended) = oneshot::channel();
-        let slot = {
-            let mut waiting = self.0.waiting();
-            let slot = waiting.filter_slots.pop().ok_or(SandboxError::NoSlot)?;
-            waiting.starting.insert(number, started_sender);
-            waiting.running.insert(number, ended_sender);
-            Slot {
-                inner: Arc::clone(&self.0),
-                number: slot,
-            }
-        };
         let program = filter.program();
-        let request = Request::Start(Start {
-            child: number,
+        let order = Order {
             program: Program::Filter(program),
             argv: filter.argv(),
             environment: environment_of_filter(program, limits),
             limits,
             profile: ProfileName::of_filter(program),
-            slot: slot.number,
-            warm: false,
-        });
-        let (told, watched) = watch::channel(None);
-        let cleaning = clean_up(
+            descriptors: vec![
+                (Role::Stdin, streams.stdin),
+                (Role::Stdout, streams.stdout),
+                (Role::Stderr, stderr_writer),
+            ],
+        };
+        let child = self.launch(order, Belongings::default()).await?;
+        Ok((child, stderr))
+    }
+
+    /// Sends an order to the spawner, and waits until its child runs the program.
+    async fn launch(
+        &self,
+        order: Order,
+        mut belongings: Belongings,
+    ) -> Result<Child, SandboxError> {
+        let mut descriptors = order.descriptors;
+        let (report, reporter) = pipe_from_child()?;
+        descriptors.push((Role::Report, reporter));
+        let Registered {
+            child: number,
             slot,
-            number,
-            None,
+            not_started,
             ended,
-            told,
-            CancellationToken::new().drop_guard(),
-        );
-        tokio::spawn(cleaning.in_current_span());
-        let asked = self
-            .0
-            .ask(
-                &request,
-                &[
-                    reporter.as_fd(),
-                    streams.stdin.as_fd(),
-                    streams.stdout.as_fd(),
-                    stderr_writer.as_fd(),
-                ],
-            )
-            .await;
-        if let Err(error) = asked {
-            self.0.waiting().forget(number);
+        } = self.0.register(order.program)?;
+        let start = ToSpawner::Start(Start {
+            child: number,
+            program: order.program,
+            argv: order.argv,
+            environment: order.environment,
+            limits: order.limits,
+            profile: order.profile,
+            slot: slot.number,
+            descriptors: descriptors.iter().map(|(role, _)| *role).collect(),
+        });
+        let (status, watched) = watch::channel(None);
+        let mut child = Child::new(number, Arc::clone(&self.0), watched);
+        if let Some(room) = belongings.room.take() {
+            let bound = Arc::clone(&self.0).bound(number, room, child.ended.clone());
+            tokio::spawn(bound.in_current_span());
+        }
+        // From here on the child may exist; whatever becomes of this future, it is cleaned up
+        // after.
+        let link = Arc::clone(&self.0);
+        tokio::spawn(clean_up(link, slot, number, belongings, ended, status).in_current_span());
+        let sent: Vec<_> = descriptors.iter().map(|(_, end)| end.as_fd()).collect();
+        if let Err(error) = self.0.send(&start, &sent).await {
+            self.0.outstanding().forget(number);
             return Err(error);
         }
         // The child alone holds them now: whoever reads from it or writes to it sees it end.
-        drop((streams, reporter, stderr_writer));
-        let mut child = Child {
-            number,
-            inner: Arc::clone(&self.0),
-            ended: watched,
-            layers: Vec::new(),
-            streams: None,
-            tunnel: None,
-            was_warm: false,
-        };
-        child.layers = self.0.has_started(report, started).await?;
-        Ok((child, stderr))
+        drop(descriptors);
+        child.layers = self.0.has_started(report, not_started).await?;
+        Ok(child)
     }
+}
+
+/// The pipes of a tool's output, with the child's ends.
+fn output_pipes() -> io::Result<(Streams, Vec<(Role, OwnedFd)>)> {
+    let (stdout, stdout_writer) = pipe_from_child()?;
+    let (stderr, stderr_writer) = pipe_from_child()?;
+    let of_child = vec![(Role::Stdout, stdout_writer), (Role::Stderr, stderr_writer)];
+    Ok((Streams { stdout, stderr }, of_child))
+}
+
+/// The parts of a workspace that become its child's.
+fn descriptors_of(workspace: &Workspace) -> io::Result<Vec<(Role, OwnedFd)>> {
+    let opened = workspace.descriptors()?;
+    let mut of_child = vec![
+        (Role::Directory, opened.directory.into()),
+        (Role::Kubeconfig, opened.kubeconfig.into()),
+        (Role::Home, opened.home.into()),
+    ];
+    of_child.extend(
+        opened
+            .scratch
+            .map(|scratch| (Role::Scratch, scratch.into())),
+    );
+    Ok(of_child)
+}
+
+/// The sockets over which a child sends the listener of its notifications: ours, and its own.
+fn notification_sockets() -> io::Result<(OwnedFd, OwnedFd)> {
+    let pair = socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    );
+    Ok(pair?)
+}
+
+/// Receives the listener that a child has sent before it became its program.
+fn listener_from(socket: OwnedFd) -> io::Result<OwnedFd> {
+    let listener =
+        receive(socket.as_fd(), 1)?.and_then(|(_, received)| received.into_iter().next());
+    listener.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
 /// A pipe that a child writes to. Our end is for the runtime and does not block; its end must, as
@@ -336,24 +326,24 @@ fn pipe_from_child() -> io::Result<(pipe::Receiver, OwnedFd)> {
 
 /// Waits for a child's end, whoever else still does, and removes what it had.
 async fn clean_up(
+    link: Arc<Link>,
     slot: Slot,
-    number: u64,
-    workspace: Option<Workspace>,
+    child: u64,
+    belongings: Belongings,
     ended: oneshot::Receiver<ExitStatus>,
-    told: watch::Sender<Option<ExitStatus>>,
-    supervisor: DropGuard,
+    reported: watch::Sender<Option<ExitStatus>>,
 ) {
     let status = ended.await.unwrap_or(ExitStatus::Signal(libc::SIGKILL));
-    drop(supervisor); // closes the child's connections
-    slot.inner.waiting().starting.remove(&number);
+    drop(belongings.connections);
+    link.outstanding().forget_start(child);
     // Nobody's answer waits for this but the next user of the slot. In memory it is done at once.
     let span = tracing::Span::current();
-    match workspace {
+    match belongings.workspace {
         Some(workspace) if !workspace.is_removed_at_once() => {
             let _ = tokio::task::spawn_blocking(move || span.in_scope(|| drop(workspace))).await;
         }
         workspace => drop(workspace),
     }
     drop(slot);
-    let _ = told.send(Some(status));
+    let _ = reported.send(Some(status));
 }

@@ -10,7 +10,7 @@ use nix::{
     sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg},
 };
 
-use super::sys;
+use super::{message::Role, sys};
 
 /// Sends one datagram, with descriptors.
 pub(super) fn send(
@@ -39,13 +39,16 @@ pub(super) fn send(
     }
 }
 
+/// The most descriptors of one datagram: one for each [`Role`].
+const MOST_DESCRIPTORS: usize = Role::ALL.len();
+
 /// Receives one datagram of at most so many bytes, and its descriptors; `None` at the end.
 pub(super) fn receive(
     socket: BorrowedFd<'_>,
     largest: usize,
 ) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
     let mut bytes = vec![0; largest];
-    let mut control = nix::cmsg_space!([std::os::fd::RawFd; 8]);
+    let mut control = nix::cmsg_space!([std::os::fd::RawFd; MOST_DESCRIPTORS]);
     let (length, descriptors) = loop {
         let mut slices = [IoSliceMut::new(&mut bytes)];
         match recvmsg::<()>(
@@ -59,8 +62,8 @@ pub(super) fn receive(
             Err(errno) => return Err(errno.into()),
             Ok(message) => {
                 let mut descriptors = Vec::new();
-                // Cut off when there is no room for them: too few then, which the request is
-                // refused for.
+                // The kernel closes those that there is no room for: too few then, for which a
+                // start is refused.
                 for control in message.cmsgs().into_iter().flatten() {
                     if let ControlMessageOwned::ScmRights(raw) = control {
                         descriptors.extend(raw.into_iter().map(sys::own));
@@ -75,4 +78,28 @@ pub(super) fn receive(
     }
     bytes.truncate(length);
     Ok(Some((bytes, descriptors)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+
+    use super::*;
+
+    #[test]
+    fn a_descriptor_of_each_role_arrives() {
+        let (ours, theirs) = socketpair(
+            AddressFamily::Unix,
+            SockType::SeqPacket,
+            None,
+            SockFlag::SOCK_CLOEXEC,
+        )
+        .unwrap();
+        let sent = [ours.as_fd(); MOST_DESCRIPTORS];
+        send(ours.as_fd(), b"x", &sent, MsgFlags::empty()).unwrap();
+        let (bytes, received) = receive(theirs.as_fd(), 1).unwrap().unwrap();
+        assert_eq!((bytes, received.len()), (b"x".to_vec(), sent.len()));
+    }
 }

@@ -1,4 +1,7 @@
-//! A child that runs: its streams, its end, and the way of its connections.
+//! The handle of a child that runs: its streams, its end, and where its connections lead.
+//!
+//! A [`Child`] that is dropped is killed. One that is [`Unconnected`] reaches nobody: only
+//! [`Pinned`] connects it.
 
 use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
@@ -8,9 +11,9 @@ use tracing::Instrument as _;
 
 use super::{
     layer::LayerStatus,
-    link::Inner,
+    link::Link,
     message::{ExitStatus, Stop},
-    notify::supervise,
+    notify::{Way, supervise},
     profile::ProfileName,
 };
 use crate::{
@@ -21,16 +24,33 @@ use crate::{
 /// A child that runs its tool. Dropping it kills it; its workspace goes once it is dead.
 #[derive(Debug)]
 pub struct Child {
-    pub(super) number: u64,
-    pub(super) inner: Arc<Inner>,
+    number: u64,
+    link: Arc<Link>,
     pub(super) ended: watch::Receiver<Option<ExitStatus>>,
     pub(super) layers: Vec<LayerStatus>,
     pub(super) streams: Option<Streams>,
-    pub(super) tunnel: Option<Arc<Tunnel>>,
+    tunnel: Option<Arc<Tunnel>>,
     pub(super) was_warm: bool,
 }
 
 impl Child {
+    /// A child of whose layers and streams nothing is known yet.
+    pub(super) fn new(
+        number: u64,
+        link: Arc<Link>,
+        ended: watch::Receiver<Option<ExitStatus>>,
+    ) -> Self {
+        Self {
+            number,
+            link,
+            ended,
+            layers: Vec::new(),
+            streams: None,
+            tunnel: None,
+            was_warm: false,
+        }
+    }
+
     /// The layers that it runs under.
     pub fn layers(&self) -> &[LayerStatus] {
         &self.layers
@@ -58,12 +78,12 @@ impl Child {
 
     /// Asks it to end (SIGTERM), with all that it started.
     pub fn terminate(&self) {
-        self.inner.signal(self.number, Stop::Term);
+        self.link.signal(self.number, Stop::Term);
     }
 
     /// Ends it (SIGKILL), with all that it started.
     pub fn kill(&self) {
-        self.inner.signal(self.number, Stop::Kill);
+        self.link.signal(self.number, Stop::Kill);
     }
 
     /// Waits until it is dead, reaped, and its workspace removed.
@@ -85,29 +105,29 @@ impl Drop for Child {
 
 /// A child that runs, and whose connections nobody answers yet.
 #[derive(Debug)]
-pub(super) struct Begun {
+pub(super) struct Unconnected {
     pub(super) child: Child,
     pub(super) tool: Tool,
     pub(super) profile: ProfileName,
     pub(super) listening: Option<Listening>,
-    /// Where it asks about its connections.
-    pub(super) questions: Option<OwnedFd>,
-    /// Cancelled when it has ended.
-    pub(super) supervisor: CancellationToken,
+    /// The kernel notifies of the child's connections here.
+    pub(super) listener: Option<OwnedFd>,
+    /// Cancelled when the child has ended.
+    pub(super) connections: CancellationToken,
 }
 
-impl Begun {
-    /// Answers its connections from now on: they lead where it is pinned to.
+impl Unconnected {
+    /// Answers the child's connections from now on: they lead where it is pinned to.
     pub(super) fn connect(self, pinned: &Pinned) -> Child {
         let Self {
             mut child,
             tool,
             listening,
-            questions,
-            supervisor,
+            listener,
+            connections,
             ..
         } = self;
-        let Some(questions) = questions else {
+        let Some(listener) = listener else {
             return child;
         };
         // What listens names its server too.
@@ -117,14 +137,15 @@ impl Begun {
             return child;
         };
         child.tunnel = Some(Arc::clone(&tunnel));
+        let way = if direct { Way::Direct } else { Way::Proxy };
         let supervising = async move {
             tokio::select! {
-                ended = supervise(questions, &tunnel, direct) => {
+                ended = supervise(listener, &tunnel, way) => {
                     if let Err(error) = ended {
                         tracing::error!(%error, "the connections of a child are not answered any more");
                     }
                 }
-                () = supervisor.cancelled() => {}
+                () = connections.cancelled() => {}
             }
         };
         tokio::spawn(supervising.in_current_span());
@@ -149,7 +170,7 @@ impl Begun {
         self.child.wait().await;
     }
 
-    /// How it ended, when it does so in this time.
+    /// Waits for the child's end, for at most this time.
     pub(super) async fn ends_within(mut self, longest: Duration) -> Option<ExitStatus> {
         timeout(longest, self.child.wait()).await.ok()
     }

@@ -1,4 +1,9 @@
-//! The server's end of the way to the spawner: requests out, replies and reports in.
+//! The server's end of the socket to the spawner: requests out, replies and reports in.
+//!
+//! May not decide what is started. A child that may exist is in [`Outstanding`] until the spawner
+//! has reported its end, and its user is taken until then.
+//!
+//! Held by `tests/escape/` and `tests/service/`.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -7,7 +12,7 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -16,9 +21,10 @@ use nix::{errno::Errno, fcntl::OFlag, sys::socket::MsgFlags};
 use tokio::{
     io::{AsyncReadExt as _, unix::AsyncFd},
     net::unix::pipe,
-    sync::{Notify, oneshot, watch},
+    sync::{oneshot, watch},
     time::timeout,
 };
+use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::{
@@ -29,7 +35,8 @@ use super::{
     failure::{StartFailure, StartStep},
     layer::{LayerStatus, Levels},
     message::{
-        ExitStatus, LARGEST, LARGEST_REPLY, Program, Reply, Request, Slots, Stop, ToolAbsence,
+        ExitStatus, FromSpawner, LARGEST, LARGEST_REPLY, Program, Slots, Stop, ToSpawner,
+        ToolAbsence,
     },
     profile::Profiles,
     spawner::SpawnerLink,
@@ -37,54 +44,83 @@ use super::{
 };
 use crate::workspace::Room;
 
+/// The socket to the spawner, and what is known of the spawner's children.
 #[derive(Debug)]
-pub(super) struct Inner {
+pub(super) struct Link {
     socket: AsyncFd<OwnedFd>,
     pub(super) profiles: Profiles,
     pub(super) levels: Levels,
     layers: KnownLayers,
-    pub(super) next: AtomicU64,
-    pub(super) gone: AtomicBool,
+    next: AtomicU64,
+    /// Cancelled when the spawner has ended.
+    pub(super) gone: CancellationToken,
     /// What kept the last child from being confined, until another one is.
-    pub(super) unsound: Mutex<Option<String>>,
-    pub(super) told_gone: Notify,
-    waiting: Mutex<Waiting>,
+    pub(super) last_failure: Mutex<Option<String>>,
+    outstanding: Mutex<Outstanding>,
 }
 
-/// How often it is looked whether a child that writes has room: memory takes some 50 MiB in that
-/// time.
+/// How often the room of a child that writes is looked at: memory takes some 50 MiB in that time.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-impl Inner {
-    /// Takes the link to a spawner. Needs a tokio runtime.
-    pub(super) fn connect(link: SpawnerLink, slots: Slots) -> io::Result<Arc<Self>> {
+impl Link {
+    /// Reads the spawner's replies from now on. Needs a tokio runtime.
+    pub(super) fn connect(spawner: SpawnerLink, slots: Slots) -> io::Result<Arc<Self>> {
         nix::fcntl::fcntl(
-            &link.socket,
+            &spawner.socket,
             nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK),
         )?;
-        let inner = Arc::new(Self {
-            socket: sys::watch(link.socket)?,
-            profiles: link.profiles,
-            layers: KnownLayers::new(&link.levels, link.user),
-            levels: link.levels,
+        let link = Arc::new(Self {
+            socket: sys::watch(spawner.socket)?,
+            profiles: spawner.profiles,
+            layers: KnownLayers::new(&spawner.levels, spawner.user),
+            levels: spawner.levels,
             next: AtomicU64::new(1),
-            gone: AtomicBool::new(false),
-            unsound: Mutex::new(None),
-            told_gone: Notify::new(),
-            waiting: Mutex::new(Waiting {
+            gone: CancellationToken::new(),
+            last_failure: Mutex::new(None),
+            outstanding: Mutex::new(Outstanding {
                 slots: (0..slots.tools).rev().collect(),
                 filter_slots: (slots.tools..slots.all()).rev().collect(),
                 tool_slots: slots.tools,
-                ..Waiting::default()
+                ..Outstanding::default()
             }),
         });
-        tokio::spawn(Arc::clone(&inner).listen());
-        Ok(inner)
+        tokio::spawn(Arc::clone(&link).listen());
+        Ok(link)
     }
 
-    pub(super) fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {
+    pub(super) fn outstanding(&self) -> std::sync::MutexGuard<'_, Outstanding> {
         // Nothing panics while it holds the lock; if it did, the maps are still whole.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.outstanding
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a number and a user for a child.
+    ///
+    /// # Errors
+    /// [`SandboxError::NoSlot`] when no user is free.
+    pub(super) fn register(self: &Arc<Self>, program: Program) -> Result<Registered, SandboxError> {
+        let child = self.next.fetch_add(1, Ordering::Relaxed);
+        let (failure_sender, not_started) = oneshot::channel();
+        let (end_sender, ended) = oneshot::channel();
+        let mut outstanding = self.outstanding();
+        let slots = match program {
+            Program::Tool(_) => &mut outstanding.slots,
+            Program::Filter(_) => &mut outstanding.filter_slots,
+        };
+        let slot = Slot {
+            number: slots.pop().ok_or(SandboxError::NoSlot)?,
+            link: Arc::clone(self),
+        };
+        outstanding.starting.insert(child, failure_sender);
+        outstanding.running.insert(child, end_sender);
+        drop(outstanding);
+        Ok(Registered {
+            child,
+            slot,
+            not_started,
+            ended,
+        })
     }
 
     pub(super) fn layers(&self) -> Vec<LayerStatus> {
@@ -120,31 +156,33 @@ impl Inner {
             Reported::Failed(failure) => Err(failure.into()),
             Reported::Nothing => match not_started.await {
                 Ok(error) => Err(error),
-                Err(_) if self.gone.load(Ordering::Relaxed) => Err(SandboxError::SpawnerGone),
+                Err(_) if self.gone.is_cancelled() => Err(SandboxError::SpawnerGone),
                 Err(_) => Err(SandboxError::Killed),
             },
         };
         // Neither says anything of the next child.
-        let unsound = started
+        let failure = started
             .as_ref()
             .err()
             .filter(|error| !matches!(error, SandboxError::NoHelper | SandboxError::Killed));
-        *self.unsound.lock().unwrap_or_else(PoisonError::into_inner) =
-            unsound.map(ToString::to_string);
+        *self
+            .last_failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = failure.map(ToString::to_string);
         started
     }
 
-    pub(super) async fn ask(
+    pub(super) async fn send(
         &self,
-        request: &Request,
+        message: &ToSpawner,
         descriptors: &[std::os::fd::BorrowedFd<'_>],
     ) -> Result<(), SandboxError> {
-        let bytes = Zeroizing::new(serde_json::to_vec(request).map_err(io::Error::from)?);
+        let bytes = Zeroizing::new(serde_json::to_vec(message).map_err(io::Error::from)?);
         if bytes.len() > LARGEST {
             return Err(io::Error::from(io::ErrorKind::InvalidInput).into());
         }
         loop {
-            if self.gone.load(Ordering::Relaxed) {
+            if self.gone.is_cancelled() {
                 return Err(SandboxError::SpawnerGone);
             }
             let mut ready = self.socket.writable().await?;
@@ -164,9 +202,10 @@ impl Inner {
 
     /// Sends a signal now if the socket takes it, else as soon as it does: callers may be `drop`.
     pub(super) fn signal(self: &Arc<Self>, child: u64, signal: Stop) {
-        let inner = Arc::clone(self);
+        let link = Arc::clone(self);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { inner.ask(&Request::Signal { child, signal }, &[]).await });
+            let signal = ToSpawner::Signal { child, signal };
+            runtime.spawn(async move { link.send(&signal, &[]).await });
         }
         // Without a runtime the process is ending, and the spawner ends every child with it.
     }
@@ -199,7 +238,7 @@ impl Inner {
             match ready.try_io(|socket| receive(socket.as_fd(), LARGEST_REPLY)) {
                 Err(_would_block) => {}
                 Ok(Ok(Some((bytes, descriptors)))) => match serde_json::from_slice(&bytes) {
-                    Ok(reply) => self.take(reply, descriptors),
+                    Ok(reply) => self.receive_reply(reply, descriptors),
                     Err(_) => break,
                 },
                 Ok(Ok(None)) => break,
@@ -207,38 +246,37 @@ impl Inner {
                 Ok(Err(_)) => break,
             }
         }
-        self.gone.store(true, Ordering::Relaxed);
-        self.told_gone.notify_waiters();
-        let mut waiting = self.waiting();
-        waiting.opening.clear(); // dropping a sender tells its receiver
-        waiting.starting.clear();
-        waiting.running.clear();
+        self.gone.cancel();
+        let mut outstanding = self.outstanding();
+        outstanding.opening.clear(); // a receiver sees that its sender is dropped
+        outstanding.starting.clear();
+        outstanding.running.clear();
     }
 
-    fn take(&self, reply: Reply, descriptors: Vec<OwnedFd>) {
-        let mut waiting = self.waiting();
+    fn receive_reply(&self, reply: FromSpawner, descriptors: Vec<OwnedFd>) {
+        let mut outstanding = self.outstanding();
         match reply {
-            Reply::Opened { program } => {
+            FromSpawner::Opened { program } => {
                 if let (Some(sender), Some(descriptor)) =
-                    (waiting.opener(program), descriptors.into_iter().next())
+                    (outstanding.opener(program), descriptors.into_iter().next())
                 {
                     let _ = sender.send(Ok(File::from(descriptor)));
                 }
             }
-            Reply::NotOpened { program, absence } => {
-                if let Some(sender) = waiting.opener(program) {
+            FromSpawner::NotOpened { program, absence } => {
+                if let Some(sender) = outstanding.opener(program) {
                     let _ = sender.send(Err(absence));
                 }
             }
-            Reply::NotStarted { child, failure } => {
-                if let Some(sender) = waiting.starting.remove(&child) {
+            FromSpawner::NotStarted { child, failure } => {
+                if let Some(sender) = outstanding.starting.remove(&child) {
                     let _ = sender.send(failure.into());
                 }
-                waiting.running.remove(&child); // it is reaped, if it ever was
+                outstanding.running.remove(&child); // it is reaped, if it ever was
             }
-            Reply::Exited { child, status } => {
-                waiting.starting.remove(&child);
-                if let Some(sender) = waiting.running.remove(&child) {
+            FromSpawner::Exited { child, status } => {
+                outstanding.starting.remove(&child);
+                if let Some(sender) = outstanding.running.remove(&child) {
                     let _ = sender.send(status);
                 }
             }
@@ -246,26 +284,28 @@ impl Inner {
     }
 }
 
+/// The replies that are still to come, and the users that are free.
 #[derive(Debug, Default)]
-pub(super) struct Waiting {
+pub(super) struct Outstanding {
     pub(super) opening: VecDeque<(Program, oneshot::Sender<Result<File, ToolAbsence>>)>,
-    /// Who waits for children that may not come to be.
-    pub(super) starting: HashMap<u64, oneshot::Sender<SandboxError>>,
-    pub(super) running: HashMap<u64, oneshot::Sender<ExitStatus>>,
+    /// Children that do not run yet: a failure of theirs is sent here.
+    starting: HashMap<u64, oneshot::Sender<SandboxError>>,
+    /// Children that have not ended.
+    running: HashMap<u64, oneshot::Sender<ExitStatus>>,
     /// Users that are free, by their distance from the first: for tools, and behind those for
     /// filters.
-    pub(super) slots: Vec<u16>,
-    pub(super) filter_slots: Vec<u16>,
+    slots: Vec<u16>,
+    filter_slots: Vec<u16>,
     /// How many of them are for tools.
     tool_slots: u16,
 }
 
-impl Waiting {
+impl Outstanding {
     fn opener(&mut self, program: Program) -> Option<oneshot::Sender<Result<File, ToolAbsence>>> {
         let at = self
             .opening
             .iter()
-            .position(|(waiting, _)| *waiting == program)?;
+            .position(|(opening, _)| *opening == program)?;
         self.opening.remove(at).map(|(_, sender)| sender)
     }
 
@@ -278,20 +318,34 @@ impl Waiting {
         .push(slot);
     }
 
+    /// Waits for no reply about a child any more.
     pub(super) fn forget(&mut self, child: u64) {
         self.starting.remove(&child);
         self.running.remove(&child);
     }
+
+    /// Waits for no failure of a start any more.
+    pub(super) fn forget_start(&mut self, child: u64) {
+        self.starting.remove(&child);
+    }
+}
+
+/// A child that is to be started: its number, its user, and the ends of its two replies.
+pub(super) struct Registered {
+    pub(super) child: u64,
+    pub(super) slot: Slot,
+    pub(super) not_started: oneshot::Receiver<SandboxError>,
+    pub(super) ended: oneshot::Receiver<ExitStatus>,
 }
 
 /// The user of a child, free again when this is dropped, whatever went wrong before.
 pub(super) struct Slot {
-    pub(super) inner: Arc<Inner>,
+    link: Arc<Link>,
     pub(super) number: u16,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.inner.waiting().free(self.number);
+        self.link.outstanding().free(self.number);
     }
 }

@@ -1,7 +1,9 @@
-//! What the server and the spawner say to each other, one JSON object per datagram.
+//! The messages between server and spawner, one JSON object per datagram.
 //!
 //! The spawner trusts the server with nothing but this: it names a tool, never a path; it has no
 //! message that reads or writes a file of its choice.
+//!
+//! Held by the fuzz target `message`.
 
 use std::time::Duration;
 
@@ -73,22 +75,20 @@ impl Slots {
     }
 }
 
-/// The server asks.
+/// A message of the server to the spawner.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum Request {
+pub(super) enum ToSpawner {
     /// Opens a program, so that later children run exactly that file.
     Open { program: Program },
-    /// Starts a child. The first descriptor is where it says itself that it runs its program, or
-    /// what kept it from that; then of a filter: its three streams. Of a tool: standard output,
-    /// standard error, the workspace's directory, kubeconfig and home; for a profile with a helper
-    /// its scratch directory; when it waits, where it gets its request; for a profile with a
-    /// network where its questions go.
+    /// Starts a child.
     Start(Start),
     /// Sends a signal to a child and its group.
     Signal { child: u64, signal: Stop },
 }
 
+/// The start of a child. Its descriptors come along, one for each of `descriptors` and in that
+/// order.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Start {
@@ -100,8 +100,44 @@ pub(super) struct Start {
     pub(super) profile: ProfileName,
     /// Which uid it gets, counted from the spawner's first, when the spawner is root.
     pub(super) slot: u16,
-    /// Whether it is started before its request, and waits for it on a descriptor.
-    pub(super) warm: bool,
+    pub(super) descriptors: Vec<Role>,
+}
+
+/// The use of a descriptor that comes along with a [`Start`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Role {
+    /// The child reports here that it runs its program, or what kept it from that.
+    Report,
+    /// A filter reads its input here. A tool without it gets a `/dev/null` of its own.
+    Stdin,
+    Stdout,
+    Stderr,
+    /// The directory of a tool's workspace.
+    Directory,
+    Kubeconfig,
+    Home,
+    /// The directory that a profile with a helper writes to.
+    Scratch,
+    /// A tool that is started before its request reads the request here.
+    Request,
+    /// A child of a profile with a network sends the listener of its notifications here.
+    Notifications,
+}
+
+impl Role {
+    pub(super) const ALL: [Self; 10] = [
+        Self::Report,
+        Self::Stdin,
+        Self::Stdout,
+        Self::Stderr,
+        Self::Directory,
+        Self::Kubeconfig,
+        Self::Home,
+        Self::Scratch,
+        Self::Request,
+        Self::Notifications,
+    ];
 }
 
 /// Whether bytes are a message, and if so, whether what is written of it reads as the same one.
@@ -111,7 +147,7 @@ pub(crate) fn reads_again(bytes: &[u8]) -> Option<bool> {
         let written = serde_json::to_vec(&read).ok()?;
         Some(serde_json::from_slice::<T>(&written).is_ok_and(|same| same == read))
     }
-    again::<Request>(bytes).or_else(|| again::<Reply>(bytes))
+    again::<ToSpawner>(bytes).or_else(|| again::<FromSpawner>(bytes))
 }
 
 /// How to end a child.
@@ -124,10 +160,10 @@ pub(super) enum Stop {
     Kill,
 }
 
-/// The spawner answers.
+/// A message of the spawner to the server.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum Reply {
+pub(super) enum FromSpawner {
     /// The program is open; its descriptor comes along.
     Opened { program: Program },
     /// The program is not there, or not to be trusted.

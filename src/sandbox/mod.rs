@@ -12,6 +12,7 @@ mod child;
 mod cleaning;
 mod client;
 mod datagram;
+mod descriptors;
 mod doctor;
 mod environment;
 mod error;

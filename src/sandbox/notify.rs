@@ -1,9 +1,11 @@
-//! Answers the connections and listeners of one child: its `connect` and `listen` never run in the
+//! Answers the seccomp notifications of one child: its `connect` and `listen` never run in the
 //! kernel.
 //!
 //! The socket of the child is replaced by one of the server's, whose other end is the [`Tunnel`] of
-//! the request, or by a listener that only this tunnel connects to. Neither the child's memory nor
-//! the address that it wanted is read, so there is nothing that it could change in between.
+//! the request, or by a listener that only this tunnel connects to. May not read the child's memory
+//! nor the address that it wanted, so there is nothing that it could change in between.
+//!
+//! Held by `tests/escape/listener.rs` and `tests/service/`.
 
 use std::{
     io,
@@ -25,44 +27,48 @@ use tracing::Instrument as _;
 use super::sys::{self, Question};
 use crate::egress::Tunnel;
 
-/// What a child may ask in all. Go asks three times for a connection (its check whether it has
+/// The most notifications of one child. Go causes three for a connection (its check whether it has
 /// connected to itself takes a socket that is not TCP for one that has); 27 were the most that a
 /// tool needed.
-const MOST_QUESTIONS: usize = 1024;
+const MOST_NOTIFICATIONS: usize = 1024;
 
-/// Answers until the child has ended: with the pinned server itself where the child dials it
-/// (`direct`), else with a proxy. Dropping the future closes all of its connections.
-pub(super) async fn supervise(
-    listener: OwnedFd,
-    tunnel: &Arc<Tunnel>,
-    direct: bool,
-) -> io::Result<()> {
+/// The other end of a child's connections.
+#[derive(Clone, Copy)]
+pub(super) enum Way {
+    /// The pinned server itself, which the child dials.
+    Direct,
+    /// A proxy of ours that leads to it.
+    Proxy,
+}
+
+/// Answers until the child has ended. Dropping the future closes all of its connections.
+pub(super) async fn supervise(listener: OwnedFd, tunnel: &Arc<Tunnel>, way: Way) -> io::Result<()> {
     let listener = sys::watch(listener)?;
     let mut connections = JoinSet::new();
-    let mut asked = 0_usize;
+    let mut received = 0_usize;
     let listener = Arc::new(listener);
-    while let Some(question) = next(&listener).await? {
-        asked += 1;
+    while let Some(notification) = next(&listener).await? {
+        received += 1;
         // A child that floods us gets no more of the runtime than anybody else.
         tokio::task::consume_budget().await;
         while connections.try_join_next().is_some() {}
-        if asked > MOST_QUESTIONS {
+        if received > MOST_NOTIFICATIONS {
             break;
         }
-        let answered = match Sysno::new(usize::try_from(question.number).unwrap_or(usize::MAX)) {
-            Some(Sysno::connect) => connected(tunnel, direct, &mut connections).await,
+        let answer = match Sysno::new(usize::try_from(notification.number).unwrap_or(usize::MAX)) {
+            Some(Sysno::connect) => connected(tunnel, way, &mut connections).await,
             Some(Sysno::listen) => tunnel.listen().map_err(|error| errno(&error)),
-            _ => Err(Errno::EPERM), // no filter asks about another
+            _ => Err(Errno::EPERM), // no filter notifies of another
         };
         let listener = Arc::clone(&listener);
         // The kernel waits with both calls until the child's thread is on a processor, which the
         // child can delay.
         let _ = tokio::task::spawn_blocking(move || {
-            let answered = answered.and_then(|socket| {
-                sys::replace_descriptor(listener.as_fd(), question, socket.as_fd())
+            let answer = answer.and_then(|socket| {
+                sys::replace_descriptor(listener.as_fd(), notification, socket.as_fd())
                     .map_err(|_| Errno::EBADF) // it closed it meanwhile
             });
-            sys::answer(listener.as_fd(), question, answered) // the child, or the thread that asked, may have ended
+            sys::answer(listener.as_fd(), notification, answer) // the child, or the thread, may have ended
         })
         .await;
     }
@@ -75,11 +81,11 @@ pub(super) async fn supervise(
 /// A connected socket for the child.
 async fn connected(
     tunnel: &Arc<Tunnel>,
-    direct: bool,
+    way: Way,
     connections: &mut JoinSet<()>,
 ) -> Result<OwnedFd, Errno> {
     let socket = async {
-        if direct {
+        if let Way::Direct = way {
             return tunnel.dial().await?.into_std().map(OwnedFd::from);
         }
         let (ours, theirs) = UnixStream::pair()?;
@@ -94,7 +100,7 @@ async fn connected(
     socket.await.map_err(|error| errno(&error))
 }
 
-/// As the kernel would tell it.
+/// The error that the kernel would return.
 fn errno(error: &io::Error) -> Errno {
     match error.kind() {
         io::ErrorKind::TimedOut => Errno::ETIMEDOUT,
@@ -105,7 +111,7 @@ fn errno(error: &io::Error) -> Errno {
     }
 }
 
-/// The next question; `None` once nobody is left to ask.
+/// Receives the next notification; `None` once no process has the filter.
 async fn next(listener: &AsyncFd<OwnedFd>) -> io::Result<Option<Question>> {
     loop {
         let mut ready = listener.readable().await?;
@@ -125,8 +131,8 @@ async fn next(listener: &AsyncFd<OwnedFd>) -> io::Result<Option<Question>> {
             }
         });
         match taken {
-            Ok(Ok(question)) => return Ok(question),
-            // The thread that asked was killed before it was heard.
+            Ok(Ok(notification)) => return Ok(notification),
+            // The thread was killed before its notification was received.
             Ok(Err(error)) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINTR)) => {}
             Ok(Err(error)) => return Err(error),
             Err(_would_block) => {}

@@ -1,4 +1,7 @@
-//! What a child is started for, and what the spawner is asked to start.
+//! A command that may be started, and the tool that it is started with.
+//!
+//! Comes in: what a policy approved. A [`Run`] is taken by the start, so that one approval starts
+//! one child; its doc test holds that.
 
 use std::{borrow::Cow, os::fd::OwnedFd};
 
@@ -50,13 +53,13 @@ impl Run {
     }
 }
 
-/// What is asked of the spawner.
-pub(super) struct Begin {
+/// A tool that is to be started, for a request or before there is one.
+pub(super) struct ToolStart {
     pub(super) tool: Tool,
     pub(super) argv: Vec<String>,
-    /// Besides those that every child of the tool has.
+    /// Variables besides those that every child of the tool has.
     pub(super) variables: Vec<String>,
     pub(super) profile: ProfileName,
-    /// Where it gets its request, when it is started before it.
-    pub(super) waits_on: Option<OwnedFd>,
+    /// A tool that is started before its request reads the request here.
+    pub(super) request: Option<OwnedFd>,
 }

@@ -2,7 +2,10 @@
 //!
 //! Forked before the server has a second thread. It holds the programs' descriptors and, when it
 //! was started as root, root; the server, which talks to the network, holds neither. It reads only
-//! [`message`](super::message) and ends, with every child, when the server does.
+//! [`message`](super::message), may open no path that the server names, and ends, with every child,
+//! when the server does.
+//!
+//! Held by `tests/escape/`.
 
 use std::{
     cell::Cell,
@@ -21,16 +24,19 @@ use nix::{
         socket::{AddressFamily, MsgFlags, SockFlag, SockType, socketpair},
         wait::{WaitStatus, waitpid},
     },
-    unistd::{Pid, getpid, getsid},
+    unistd::{Pid, getpid},
 };
 
 use super::{
     child::{ChildFiles, Plan, Restrictions, become_tool},
-    cleaning::{GivenWorkspace, clean, end_everything_of, wipe},
+    cleaning::{GivenWorkspace, clean, end_orphans, wipe},
     datagram::{receive, send},
+    descriptors::{Given, OfChild},
     failure::{StartFailure, StartPart, StartStep},
     layer::{Layer, Levels},
-    message::{ExitStatus, LARGEST, Program, Reply, Request, Slots, Start, Stop, ToolAbsence},
+    message::{
+        ExitStatus, FromSpawner, LARGEST, Program, Slots, Start, Stop, ToSpawner, ToolAbsence,
+    },
     privilege::{self, ChildUser, Identity},
     profile::{ProfileName, Profiles},
     programs::{ProgramPaths, open_trusted},
@@ -38,7 +44,7 @@ use super::{
     sys::{self, Stack, Words},
 };
 
-/// The server's end of the conversation with its spawner.
+/// The server's end of the socket to its spawner.
 pub struct SpawnerLink {
     pub(super) socket: OwnedFd,
     pub(super) user: ChildUser,
@@ -88,9 +94,7 @@ pub fn fork_spawner(
     }
 }
 
-/// More than the levels of processes that one call can have (RLIMIT_NPROC).
-const MOST_ROUNDS: usize = 256;
-
+/// The process itself.
 struct Spawner {
     socket: OwnedFd,
     /// Of the next child, until it runs its program.
@@ -99,7 +103,7 @@ struct Spawner {
     open: HashMap<Program, OwnedFd>,
     profiles: Profiles,
     levels: Levels,
-    children: HashMap<u64, Running>,
+    children: HashMap<u64, ChildProcess>,
     first_user: Option<Identity>,
     /// The directories of the tools that ended last, as many as there may be tools.
     returned: VecDeque<OwnedFd>,
@@ -111,7 +115,7 @@ struct Spawner {
 }
 
 /// A child between fork and reaping.
-struct Running {
+struct ChildProcess {
     pid: Pid,
     /// Readable once it has ended.
     ended: OwnedFd,
@@ -211,18 +215,18 @@ impl Spawner {
             return Ok(false);
         };
         // What is no message of ours comes from a server that is not ours any more: end.
-        let Ok(request) = serde_json::from_slice::<Request>(&bytes) else {
+        let Ok(request) = serde_json::from_slice::<ToSpawner>(&bytes) else {
             return Ok(false);
         };
         match request {
-            Request::Open { program } => self.open_program(program)?,
-            Request::Start(start) => {
+            ToSpawner::Open { program } => self.open_program(program)?,
+            ToSpawner::Start(start) => {
                 let child = start.child;
                 if let Err(failure) = self.start(start, descriptors) {
-                    self.say(&Reply::NotStarted { child, failure }, None)?;
+                    self.send_reply(&FromSpawner::NotStarted { child, failure }, None)?;
                 }
             }
-            Request::Signal { child, signal } => {
+            ToSpawner::Signal { child, signal } => {
                 // What removes a child's files bounds itself.
                 if let Some(running) = self
                     .children
@@ -233,7 +237,7 @@ impl Spawner {
                         Stop::Term => Signal::SIGTERM,
                         Stop::Kill => Signal::SIGKILL,
                     };
-                    let _ = killpg(running.pid, signal); // it may have ended, which is told by itself
+                    let _ = killpg(running.pid, signal); // it may have ended, which is reported by itself
                     let _ = kill(running.pid, signal);
                 }
             }
@@ -254,207 +258,163 @@ impl Spawner {
             Ok(file) => {
                 let copy = file.try_clone()?;
                 self.open.insert(program, file.into());
-                self.say(&Reply::Opened { program }, Some(copy.as_fd()))
+                self.send_reply(&FromSpawner::Opened { program }, Some(copy.as_fd()))
             }
-            Err(absence) => self.say(&Reply::NotOpened { program, absence }, None),
+            Err(absence) => self.send_reply(&FromSpawner::NotOpened { program, absence }, None),
         }
     }
 
+    /// Starts a child.
     fn start(&mut self, start: Start, descriptors: Vec<OwnedFd>) -> Result<(), StartFailure> {
-        let profile = self.profiles.get(start.profile);
-        let mut descriptors = descriptors.into_iter();
-        let report = descriptors
-            .next()
-            .ok_or(Errno::EBADF)
-            .map_err(StartFailure::at(
-                Layer::Descriptors,
-                StartStep::ReceiveDescriptors,
-            ))?;
-        let supervisor = match profile.notifying {
-            Some(_) => descriptors.next_back(),
-            None => None,
-        };
-        let warm = if start.warm {
-            descriptors.next_back()
-        } else {
-            None
-        };
-        let (streams, workspace) = match start.program {
-            Program::Tool(_) => {
-                let scratch = if profile.helper {
-                    descriptors.next_back()
-                } else {
-                    None
-                };
-                let Ok([stdout, stderr, directory, kubeconfig, home]) =
-                    <[OwnedFd; 5]>::try_from(descriptors.collect::<Vec<_>>())
-                else {
-                    return Err(StartFailure::new(
-                        Layer::Descriptors,
-                        StartStep::ReceiveDescriptors,
-                        Errno::EBADF,
-                    ));
-                };
-                // Of its own: what one child does to a shared one the next would find.
-                let stdin = fs::File::open("/dev/null")
-                    .map_err(StartFailure::at(Layer::Descriptors, StartStep::OpenNull))?;
-                (
-                    [stdin.into(), stdout, stderr],
-                    Some(GivenWorkspace {
-                        directory,
-                        kubeconfig,
-                        home,
-                        scratch,
-                    }),
-                )
-            }
-            Program::Filter(program) => {
-                // busybox is a shell under other names, and a tool's profile lets it do more.
-                let is_called = start
-                    .argv
-                    .first()
-                    .is_some_and(|name| program.is_called(name));
-                if !is_called || start.profile != ProfileName::of_filter(program) {
-                    return Err(StartFailure::new(
-                        StartPart::Exec,
-                        StartStep::CheckArguments,
-                        Errno::EPERM,
-                    ));
-                }
-                let Ok(streams) = <[OwnedFd; 3]>::try_from(descriptors.collect::<Vec<_>>()) else {
-                    return Err(StartFailure::new(
-                        Layer::Descriptors,
-                        StartStep::ReceiveDescriptors,
-                        Errno::EBADF,
-                    ));
-                };
-                (streams, None)
-            }
-        };
-        // The users past these are other programs', and one is the server's own.
-        if !self.slots.has(start.slot, start.program) {
-            return Err(StartFailure::new(
-                Layer::User,
-                StartStep::CheckSlot,
-                Errno::EINVAL,
-            ));
-        }
-        let tool = self
-            .open
-            .get(&start.program)
-            .ok_or(Errno::ENOENT)
-            .map_err(StartFailure::at(StartPart::Exec, StartStep::OpenTool))?;
-        let tool = tool.try_clone().map_err(StartFailure::at(
-            Layer::Descriptors,
-            StartStep::DuplicateTool,
-        ))?;
-        let c_strings = |words: Vec<String>| {
-            let words = words
-                .into_iter()
-                .map(CString::new)
-                .collect::<Result<Vec<_>, _>>();
-            words.map(Words::new).map_err(|_| {
-                StartFailure::new(StartPart::Exec, StartStep::CheckArguments, Errno::EINVAL)
-            })
-        };
-        let helper = match profile.helper {
-            true => Some(
-                self.helper_of(start.program)
-                    .ok_or(Errno::ENOENT)
-                    .map_err(StartFailure::at(StartPart::Helper, StartStep::OpenHelper))?,
-            ),
-            false => None,
-        };
-        let identity = self
+        let given = Given::sort(&start, self.profiles.get(start.profile), descriptors)?;
+        self.check(&start)?;
+        let Given {
+            report,
+            of_child,
+            workspace,
+        } = given;
+        let child = start.child;
+        let user = self
             .first_user
             .map(|first| Identity::new(first.uid().as_raw() + u32::from(start.slot)));
-        let helper = helper.zip(
+        let plan = self.plan(start, of_child, workspace.as_ref(), user)?;
+        if let (Some(user), Some(workspace)) = (user, &workspace) {
+            let server = self.server_identity().ok_or(Errno::ESRCH);
+            server
+                .and_then(|server| workspace.of(server))
+                .map_err(StartFailure::at(Layer::User, StartStep::CheckOwner))?;
             workspace
-                .as_ref()
-                .and_then(|workspace| workspace.scratch.as_ref())
-                .map(AsFd::as_fd),
-        );
+                .give(user)
+                .map_err(StartFailure::at(Layer::User, StartStep::ChangeOwner))?;
+        }
+        match self.fork(plan, report) {
+            Ok((pid, ended)) => {
+                let process = ChildProcess {
+                    pid,
+                    ended,
+                    workspace,
+                    user,
+                    status: None,
+                };
+                self.children.insert(child, process);
+                Ok(())
+            }
+            Err(failure) => {
+                self.give_back(workspace);
+                Err(failure)
+            }
+        }
+    }
+
+    /// Refuses what no server may choose.
+    fn check(&self, start: &Start) -> Result<(), StartFailure> {
+        if let Program::Filter(program) = start.program {
+            // busybox is a shell under other names, and a tool's profile lets it do more.
+            let is_called = start
+                .argv
+                .first()
+                .is_some_and(|name| program.is_called(name));
+            if !is_called || start.profile != ProfileName::of_filter(program) {
+                let step = StartStep::CheckArguments;
+                return Err(StartFailure::new(StartPart::Exec, step, Errno::EPERM));
+            }
+        }
+        // The users past these are other programs', and one is the server's own.
+        if !self.slots.has(start.slot, start.program) {
+            let step = StartStep::CheckSlot;
+            return Err(StartFailure::new(Layer::User, step, Errno::EINVAL));
+        }
+        Ok(())
+    }
+
+    /// Prepares all that a child needs, before the fork.
+    fn plan(
+        &self,
+        start: Start,
+        of_child: OfChild,
+        workspace: Option<&GivenWorkspace>,
+        user: Option<Identity>,
+    ) -> Result<Plan, StartFailure> {
+        let profile = self.profiles.get(start.profile);
+        let scratch = workspace.and_then(|workspace| workspace.scratch.as_ref());
+        let helper = match scratch {
+            Some(scratch) if profile.helper => {
+                Some((self.helper_of(start.program)?, scratch.as_fd()))
+            }
+            _ => None,
+        };
         let files = ChildFiles {
-            tool,
-            directory: workspace
-                .as_ref()
-                .map(|workspace| workspace.directory.as_fd()),
+            tool: self.tool(start.program)?,
+            directory: workspace.map(|workspace| workspace.directory.as_fd()),
             helper,
         };
         let restrictions = Restrictions::new(
             &self.levels,
             profile,
             files,
-            streams,
+            of_child.streams,
             start.limits,
-            identity,
+            user,
         )?;
-        let plan = Plan {
-            argv: c_strings(start.argv)?,
-            environment: c_strings(start.environment)?,
+        Ok(Plan {
+            argv: words(start.argv)?,
+            environment: words(start.environment)?,
             restrictions: Restrictions {
-                supervisor,
-                warm,
+                supervisor: of_child.notifications,
+                warm: of_child.request,
                 ..restrictions
             },
-        };
-        if let (Some(identity), Some(workspace)) = (identity, &workspace) {
-            let server = self.server_identity().ok_or(Errno::ESRCH);
-            server
-                .and_then(|server| workspace.of(server))
-                .map_err(StartFailure::at(Layer::User, StartStep::CheckOwner))?;
-            workspace
-                .give(identity)
-                .map_err(StartFailure::at(Layer::User, StartStep::ChangeOwner))?;
-        }
-        let report = report.into();
+        })
+    }
+
+    /// Forks a child that follows its plan; the descriptor is readable once it has ended.
+    fn fork(&mut self, plan: Plan, report: fs::File) -> Result<(Pid, OwnedFd), StartFailure> {
         let forked = sys::fork_sharing_memory(&mut self.stack, || become_tool(&plan, &report));
         drop((plan, report)); // from here on only the child has it
-        let _ = prctl::set_dumpable(false); // a child's change of user says anew who may dump the memory that it had
-        let pid = match forked {
-            Ok(pid) => pid,
-            Err(error) => {
-                self.give_back(workspace);
-                return Err(StartFailure::at(Layer::Session, StartStep::Fork)(error));
-            }
-        };
+        // A child's change of user decides anew who may dump the memory that it had.
+        let _ = prctl::set_dumpable(false);
+        let pid = forked.map_err(StartFailure::at(Layer::Session, StartStep::Fork))?;
         // Never of a child that shares its session with us: that would be the server's, and of
         // whoever started it.
         if self.levels.has(Layer::Rlimits) && self.levels.has(Layer::Session) {
             rlimit::make_session_yield(pid);
         }
-        let ended = match sys::pidfd_open(pid) {
-            Ok(ended) => ended,
+        match sys::pidfd_open(pid) {
+            Ok(ended) => Ok((pid, ended)),
             Err(error) => {
                 let _ = kill(pid, Signal::SIGKILL);
                 let _ = waitpid(pid, None);
-                self.give_back(workspace);
-                return Err(StartFailure::at(Layer::Session, StartStep::OpenPidfd)(
+                Err(StartFailure::at(Layer::Session, StartStep::OpenPidfd)(
                     error,
-                ));
+                ))
             }
-        };
-        let running = Running {
-            pid,
-            ended,
-            workspace,
-            user: identity,
-            status: None,
-        };
-        self.children.insert(start.child, running);
-        Ok(())
+        }
     }
 
-    /// The program that a tool may run, which lies beside it.
-    fn helper_of(&self, program: Program) -> Option<OwnedFd> {
-        let path = self
+    /// A copy of the descriptor of a program that has been opened.
+    fn tool(&self, program: Program) -> Result<OwnedFd, StartFailure> {
+        let opened = self.open.get(&program).ok_or(Errno::ENOENT);
+        opened
+            .map_err(StartFailure::at(StartPart::Exec, StartStep::OpenTool))?
+            .try_clone()
+            .map_err(StartFailure::at(
+                Layer::Descriptors,
+                StartStep::DuplicateTool,
+            ))
+    }
+
+    /// Opens the program that a tool may run, which lies beside it.
+    fn helper_of(&self, program: Program) -> Result<OwnedFd, StartFailure> {
+        let folder = self
             .programs
             .iter()
             .find(|(known, _)| *known == program)
-            .and_then(|(_, path)| path.parent())?;
-        open_trusted(&path.join("helpers/diff"))
-            .ok()
+            .and_then(|(_, path)| path.parent());
+        folder
+            .and_then(|folder| open_trusted(&folder.join("helpers/diff")).ok())
             .map(OwnedFd::from)
+            .ok_or(Errno::ENOENT)
+            .map_err(StartFailure::at(StartPart::Helper, StartStep::OpenHelper))
     }
 
     /// Collects a child that has ended, and ends what it left.
@@ -485,7 +445,7 @@ impl Spawner {
                     Some((pid, cleaned)) => {
                         self.children.insert(
                             child,
-                            Running {
+                            ChildProcess {
                                 pid,
                                 ended: cleaned,
                                 status: Some(ended),
@@ -499,49 +459,12 @@ impl Spawner {
             }
         };
         self.give_back(running.workspace);
-        self.say(&Reply::Exited { child, status }, None)
+        self.send_reply(&FromSpawner::Exited { child, status }, None)
     }
 
-    /// Ends processes that a child started and left: they are ours now (PR_SET_CHILD_SUBREAPER).
-    ///
-    /// Ending one gives us its own children, so this goes on until nobody is left. What forks
-    /// faster than it can be ended one by one is ended by its user, all at once.
     fn end_orphans(&self, user: Option<Identity>) {
-        for round in 0..MOST_ROUNDS {
-            let orphans = self.orphans();
-            if orphans.is_empty() {
-                return;
-            }
-            if round > 0
-                && let Some(user) = user
-            {
-                end_everything_of(user);
-            }
-            for pid in orphans {
-                let _ = kill(pid, Signal::SIGKILL);
-                let _ = waitpid(pid, None);
-            }
-        }
-    }
-
-    /// Our children that are no calls, nor of one that still runs: what that leaves meanwhile goes
-    /// with it, and how fast it does so must not keep us from others. Nobody leaves the session of
-    /// a call: no profile has `setsid`.
-    fn orphans(&self) -> Vec<Pid> {
-        let ours = fs::read_to_string(format!("/proc/self/task/{}/children", getpid()))
-            .unwrap_or_default();
-        let pids = ours
-            .split_whitespace()
-            .filter_map(|pid| pid.parse().ok())
-            .map(Pid::from_raw);
-        pids.filter(|pid| {
-            let session = getsid(Some(*pid)).ok();
-            !self
-                .children
-                .values()
-                .any(|running| running.pid == *pid || session == Some(running.pid))
-        })
-        .collect()
+        let running: Vec<Pid> = self.children.values().map(|child| child.pid).collect();
+        end_orphans(&running, user);
     }
 
     /// Who the server is now: it drops root after it has forked us.
@@ -576,7 +499,11 @@ impl Spawner {
         }
     }
 
-    fn say(&self, reply: &Reply, descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    fn send_reply(
+        &self,
+        reply: &FromSpawner,
+        descriptor: Option<BorrowedFd<'_>>,
+    ) -> io::Result<()> {
         let bytes = serde_json::to_vec(reply)?;
         match send(
             self.socket.as_fd(),
@@ -619,4 +546,13 @@ impl Spawner {
 struct Ready {
     socket: bool,
     ended: Vec<u64>,
+}
+
+/// The words of an argument list or an environment, as `execveat` takes them.
+fn words(words: Vec<String>) -> Result<Words, StartFailure> {
+    let words: Result<Vec<_>, _> = words.into_iter().map(CString::new).collect();
+    words.map(Words::new).map_err(|_| {
+        let step = StartStep::CheckArguments;
+        StartFailure::new(StartPart::Exec, step, Errno::EINVAL)
+    })
 }

@@ -19,10 +19,10 @@ use super::{
     client::Sandbox,
     environment::{of_request, soft_limit, waiting},
     error::SandboxError,
-    handle::{Begun, Child},
+    handle::{Child, Unconnected},
     message::{ExitStatus, Limits},
     profile::ProfileName,
-    run::{Begin, Run},
+    run::{Run, ToolStart},
 };
 use crate::{
     egress::Pinned,
@@ -77,7 +77,7 @@ pub struct NotTaken {
 /// A tool that waits for its request. Dropping it ends it.
 #[derive(Debug)]
 pub struct Warm {
-    begun: Begun,
+    started: Unconnected,
     channel: UnixStream,
     blank: Blank,
     authority: PathBuf,
@@ -102,23 +102,23 @@ impl Sandbox {
         let theirs = OwnedFd::from(theirs.into_std()?);
         nix::fcntl::fcntl(&theirs, nix::fcntl::FcntlArg::F_SETFL(OFlag::empty()))
             .map_err(io::Error::from)?; // it blocks
-        let begin = Begin {
+        let start = ToolStart {
             tool,
             argv: vec![tool.as_str().to_owned()],
             variables: vec![waiting()],
             profile,
-            waits_on: Some(theirs),
+            request: Some(theirs),
         };
         let (blank, authority) = (workspace.blank()?, workspace.authority());
-        let begun = self.begin(begin, workspace, limits).await?;
-        Warm::new(begun, ours, blank, authority, limits).await
+        let started = self.start_tool(start, workspace, limits).await?;
+        Warm::new(started, ours, blank, authority, limits).await
     }
 }
 
 impl Warm {
     /// Waits until the tool does.
     pub(super) async fn new(
-        begun: Begun,
+        started: Unconnected,
         mut channel: UnixStream,
         blank: Blank,
         authority: PathBuf,
@@ -127,9 +127,9 @@ impl Warm {
         match timeout(READY_WITHIN, channel.read_u8()).await {
             Ok(Ok(said @ (READY | READY_AND_DISCOVERS))) => {
                 let discovers =
-                    said == READY_AND_DISCOVERS && begun.profile() != ProfileName::Offline;
+                    said == READY_AND_DISCOVERS && started.profile() != ProfileName::Offline;
                 Ok(Self {
-                    begun,
+                    started,
                     channel,
                     blank,
                     authority,
@@ -137,19 +137,19 @@ impl Warm {
                     discovers,
                 })
             }
-            Ok(_) => Err(ended_without_waiting(begun).await),
-            Err(_) => Err(WarmError::Late(begun.tool())),
+            Ok(_) => Err(ended_without_waiting(started).await),
+            Err(_) => Err(WarmError::Late(started.tool())),
         }
     }
 
     /// Its tool.
     pub fn tool(&self) -> Tool {
-        self.begun.tool()
+        self.started.tool()
     }
 
     /// Its profile.
     pub fn profile(&self) -> ProfileName {
-        self.begun.profile()
+        self.started.profile()
     }
 
     /// Whether it looks for what an API server has, and can tell what it finds.
@@ -159,12 +159,12 @@ impl Warm {
 
     /// Whether it is dead.
     pub fn has_ended(&self) -> bool {
-        self.begun.has_ended()
+        self.started.has_ended()
     }
 
     /// Ends it, and waits until nothing of it is left.
     pub async fn end(self) {
-        self.begun.end().await;
+        self.started.end().await;
     }
 
     /// Sends the tool the one request of its life. With `found`, which is what discovery has found,
@@ -187,7 +187,7 @@ impl Warm {
             Err(error) => return Err(NotTaken { run, error }),
         };
         let Self {
-            begun,
+            started,
             mut channel,
             blank,
             ..
@@ -206,9 +206,9 @@ impl Warm {
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
         {
-            Ok(()) => Ok((begun.connect(pinned), channel)),
+            Ok(()) => Ok((started.connect(pinned), channel)),
             Err(error) => {
-                begun.end().await; // its place is another's only then
+                started.end().await; // its place is another's only then
                 Err(NotTaken { run, error })
             }
         }
@@ -236,9 +236,9 @@ impl Warm {
 }
 
 /// Ends it, and says why: it has closed the descriptor that it should wait on.
-async fn ended_without_waiting(begun: Begun) -> WarmError {
-    let tool = begun.tool();
-    match begun.ends_within(ENDS_WITHIN).await {
+async fn ended_without_waiting(started: Unconnected) -> WarmError {
+    let tool = started.tool();
+    match started.ends_within(ENDS_WITHIN).await {
         // Go's own runtime exits with 2 when it finds no memory or no thread; 125 is of a start
         // that went wrong.
         Some(ExitStatus::Code(2 | 125) | ExitStatus::Signal(_)) => WarmError::Ended(tool),

@@ -328,15 +328,15 @@ impl Battery {
         levels: &Levels,
         profile: ProfileName,
     ) -> Result<(Restrictions, OwnedFd), SandboxError> {
-        let places = self.workspace.descriptors()?;
-        let [directory, _, _, scratch] = places.as_slice() else {
+        let opened = self.workspace.descriptors()?;
+        let Some(scratch) = &opened.scratch else {
             return Err(io::Error::from(io::ErrorKind::NotFound).into());
         };
         restrictions(
             levels,
             self.profiles.get(profile),
             &self.tool,
-            [directory, scratch],
+            [&opened.directory, scratch],
             self.limits,
             self.identity,
         )

@@ -116,7 +116,7 @@ impl ProfileName {
 /// A profile, ready to be applied.
 #[derive(Debug)]
 pub(super) struct Profile {
-    /// What lets the server answer connections; `None`: there are none.
+    /// The filter that notifies the server of connections; `None`: there are none.
     pub(super) notifying: Option<SyscallFilter>,
     /// What kind of listener it may believe to have.
     pub(super) listener: Option<ListenerKind>,
@@ -463,11 +463,11 @@ impl File {
     }
 }
 
-/// The filter that lets the server answer connections, and listeners.
+/// The filter that notifies the server of connections, and of listeners.
 fn notifying(listens: bool) -> Result<SyscallFilter, String> {
-    let asked = [Some(Sysno::connect), listens.then_some(Sysno::listen)];
+    let notified = [Some(Sysno::connect), listens.then_some(Sysno::listen)];
     SyscallFilter::only(
-        &asked
+        &notified
             .into_iter()
             .flatten()
             .map(|syscall| (syscall, CallRule::always(Action::Notify)))
