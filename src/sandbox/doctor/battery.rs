@@ -17,7 +17,6 @@ use std::{
             net::{SocketAddr, UnixListener, UnixStream},
         },
     },
-    path::Path,
 };
 
 use nix::{
@@ -36,7 +35,11 @@ use nix::{
 use serde::Serialize;
 use tempfile::TempDir;
 
-use super::probe::{self, Found, Probe, Scene};
+use super::{
+    host::Host,
+    probe::{Found, Probe, Scene},
+    probes,
+};
 use crate::sandbox::{
     applied::{self, Applied},
     child::{ChildFiles, Reported, Restrictions, WARM, confine, report},
@@ -194,7 +197,7 @@ impl Battery {
         profile: ProfileName,
     ) -> Result<Vec<ProbeReport>, SandboxError> {
         let mut reports = Vec::new();
-        for probe in probe::all(profile, self.profiles.get(profile)) {
+        for probe in probes::all(profile, self.profiles.get(profile)) {
             let unconfined = if probe.succeeds {
                 Some(self.unconfined(&probe)?)
             } else {
@@ -243,7 +246,7 @@ impl Battery {
                 .fold(Levels::default(), |levels, other| levels.without(*other));
             let falls = stands.clone().without(layer);
             let mut stops = Vec::new();
-            for probe in probe::all(profile, self.profiles.get(profile)) {
+            for probe in probes::all(profile, self.profiles.get(profile)) {
                 let stopped = self.confined(&stands, profile, &probe, false)? != Found::Allowed;
                 if stopped && self.confined(&falls, profile, &probe, false)? == Found::Allowed {
                     stops.push(probe.name);
@@ -570,58 +573,6 @@ fn sibling(identity: Option<Identity>) -> io::Result<Sibling> {
             loop {
                 pause();
             }
-        }
-    }
-}
-
-/// What the host is and has, for the report.
-#[derive(Debug, Serialize)]
-pub struct Host {
-    /// `uname -r`.
-    pub kernel: String,
-    /// The newest Landlock ABI, 0 for none.
-    pub landlock_abi: i64,
-    /// The user of this process.
-    pub user: u32,
-    /// The container runtime, where one has left its mark.
-    pub container: Option<&'static str>,
-    /// This process's own seccomp mode: 0 none, 2 a filter such as a container's RuntimeDefault.
-    pub seccomp: u32,
-    /// Whether this process can gain privileges by exec.
-    pub no_new_privileges: bool,
-}
-
-impl Host {
-    /// Looks at the host.
-    pub fn look() -> Self {
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let of = |key: &str| {
-            status
-                .lines()
-                .find_map(|line| line.strip_prefix(key))
-                .map(str::trim)
-                .unwrap_or_default()
-        };
-        let exists = |path: &str| Path::new(path).exists();
-        let container = [
-            ("/.dockerenv", "docker"),
-            ("/run/.containerenv", "podman"),
-            ("/var/run/secrets/kubernetes.io", "kubernetes"),
-            ("/proc/gvisor", "gvisor"),
-        ];
-        Self {
-            kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
-                .unwrap_or_default()
-                .trim()
-                .to_owned(),
-            landlock_abi: sys::landlock_abi(),
-            user: nix::unistd::geteuid().as_raw(),
-            container: container
-                .into_iter()
-                .find(|(path, _)| exists(path))
-                .map(|(_, name)| name),
-            seccomp: of("Seccomp:").parse().unwrap_or(0),
-            no_new_privileges: of("NoNewPrivs:") == "1",
         }
     }
 }

@@ -6,7 +6,10 @@
 //! Held by `tests/escape/`.
 
 mod battery;
+mod host;
 mod probe;
+mod probes;
 
-pub use battery::{AloneReport, Battery, Host, ProbeReport, check_layers};
+pub use battery::{AloneReport, Battery, ProbeReport, check_layers};
+pub use host::Host;
 pub use probe::Found;
