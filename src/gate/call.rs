@@ -23,7 +23,7 @@ use super::{
     parts::Parts,
     pipeline::{Pipeline, Stages, tools_share},
     request::Request,
-    watch::{Ended, Watch},
+    watch::Watch,
 };
 use crate::{
     command::Filter,
@@ -32,7 +32,7 @@ use crate::{
     output::{Caps, Live},
     policy::{Approved, Decision, Facts},
     refusal::Refusal,
-    sandbox::Limits,
+    sandbox::{Limits, Streams},
     secret::SecretString,
     store::{Place, Registration},
 };
@@ -130,73 +130,74 @@ impl Call<'_> {
         rest: Rest,
         journal: &mut Journal<'_>,
     ) -> Result<Ran, Stopped> {
-        let Self { parts, request, .. } = *self;
-        let Rest {
-            filters,
-            secrets,
-            deadline,
-            live,
-        } = rest;
         let rule = cleared.approved.rule();
-        let caps = self.caps(&cleared.approved, live.as_ref());
-        let limits = Limits::of_call(parts.bounds.memory_bytes, deadline);
+        let caps = self.caps(&cleared.approved, rest.live.as_ref());
         let spawning = Instant::now();
-        let pipeline = Pipeline::start(&parts.sandbox, &filters, limits, &secrets).await?;
-        let share = tools_share(limits, &filters);
-        let Started { child, place } = cleared.start(parts, self.caller.principal(), share).await?;
-        journal.started(child.was_warm());
         let full = CancellationToken::new();
-        let most = parts.bounds.read_output;
-        let (mut stages, streams) = Stages::new(child, pipeline, &secrets, most, &full)?;
+        let (mut stages, streams, place) = self.start(cleared, &rest, &full, journal).await?;
         journal.took(Step::Spawn, spawning.elapsed());
         let running = Instant::now();
         self.registration.started().await;
-        if let Some(live) = &live {
+        if let Some(live) = &rest.live {
             live.started(self.request_id).await;
         }
-        let (since, cancel) = (self.since, self.cancel);
         let watch = Watch {
             caps,
-            secrets,
-            since,
-            deadline,
-            cancel,
-            live,
+            secrets: rest.secrets,
+            since: self.since,
+            deadline: rest.deadline,
+            cancel: self.cancel,
+            live: rest.live,
             full,
         };
-        let Ended {
-            status,
-            stdout,
-            stderr,
-            refusal,
-        } = watch.until_the_end(&mut stages, streams).await;
-        let piped = stages.piped(request.tool.as_str(), &stderr.text).await;
+        let ended = watch.until_the_end(&mut stages, streams).await;
+        let tool = self.request.tool;
+        let piped = stages.piped(tool.as_str(), &ended.stderr.text).await;
         journal.took(Step::Child, running.elapsed());
         drop(place);
-        let too_much = piped
-            .too_much
-            .then_some(Refusal::TooMuchOutput { limit: most });
-        let tool = stages.tool();
+        let limit = self.parts.bounds.read_output;
+        let too_much = piped.too_much.then_some(Refusal::TooMuchOutput { limit });
+        let refusal = ended.refusal.or(too_much);
         let ran = Ran {
-            tool: request.tool,
-            was_warm: tool.was_warm(),
-            status,
+            tool,
+            was_warm: stages.tool().was_warm(),
+            status: ended.status,
             stages: piped.stages,
             tool_failed: piped.tool_failed,
-            stdout,
-            stderr,
+            stdout: ended.stdout,
+            stderr: ended.stderr,
             rule,
-            layers: tool.layers().to_vec(),
-            refused_connections: tool.refused_connections(),
+            layers: stages.tool().layers().to_vec(),
+            refused_connections: stages.tool().refused_connections(),
             queued: journal.queued(),
         };
-        match refusal.or(too_much) {
+        match refusal {
             None => Ok(ran),
             Some(refusal) => Err(Stopped {
                 ran: Some(ran),
                 refusal,
             }),
         }
+    }
+
+    /// Starts the filters, then the tool before them.
+    async fn start(
+        &self,
+        cleared: Cleared,
+        rest: &Rest,
+        full: &CancellationToken,
+        journal: &Journal<'_>,
+    ) -> Result<(Stages, Streams, Place), Refusal> {
+        let bounds = self.parts.bounds;
+        let limits = Limits::of_call(bounds.memory_bytes, rest.deadline);
+        let (filters, secrets) = (&rest.filters, &rest.secrets);
+        let pipeline = Pipeline::start(&self.parts.sandbox, filters, limits, secrets).await?;
+        let share = tools_share(limits, filters);
+        let principal = self.caller.principal();
+        let Started { child, place } = cleared.start(self.parts, principal, share).await?;
+        journal.started(child.was_warm());
+        let (stages, streams) = Stages::new(child, pipeline, secrets, bounds.read_output, full)?;
+        Ok((stages, streams, place))
     }
 
     /// Returns how much of the output is kept, sent and read, under the rule's own bounds. A

@@ -76,37 +76,14 @@ impl Watch<'_> {
             )
         };
         tokio::pin!(reading);
-        let (mut read, mut refusal) = (None, None);
-        let mut status = select! {
-            status = reads_on(&mut reading, &mut read, full, child) => Some(status),
-            () = sleep(self.left()) => None,
-            () = self.cancel.cancelled() => None,
-        };
-        if status.is_none() {
-            child.terminate();
-            status = timeout(GRACE, reads_on(&mut reading, &mut read, full, child))
-                .await
-                .ok();
-            refusal = Some(if self.cancel.is_cancelled() {
-                Refusal::Cancelled
-            } else {
-                Refusal::Timeout {
-                    after: self.deadline,
-                }
-            });
-        }
-        let status = match status {
-            Some(status) => status,
-            None => {
-                child.kill();
-                reads_on(&mut reading, &mut read, full, child).await
-            }
-        };
+        let mut read = None;
+        let (status, refusal) = self.wait(&mut reading, &mut read, child).await;
         let (stdout, stderr) = match read {
             Some(read) => read,
             None => {
                 // What is still in the pipes is read; then reading stops even if a writer is left.
-                let within = if self.live.is_some() && refusal.is_none() {
+                let is_heard = self.live.is_some() && refusal.is_none();
+                let within = if is_heard {
                     self.left().max(FLUSH)
                 } else {
                     FLUSH
@@ -128,6 +105,37 @@ impl Watch<'_> {
             stderr,
             refusal: refusal.or(capped),
         }
+    }
+
+    /// Waits for the child's end, or ends it at the deadline or when nobody wants the answer; and
+    /// returns why it was ended, when it was.
+    async fn wait<R: Future<Output = (Captured, Captured)> + Unpin>(
+        &self,
+        reading: &mut R,
+        read: &mut Option<(Captured, Captured)>,
+        child: &mut Stages,
+    ) -> (ExitStatus, Option<Refusal>) {
+        let full = &self.full;
+        select! {
+            status = reads_on(reading, read, full, child) => return (status, None),
+            () = sleep(self.left()) => {}
+            () = self.cancel.cancelled() => {}
+        }
+        child.terminate();
+        let refusal = match self.cancel.is_cancelled() {
+            true => Refusal::Cancelled,
+            false => Refusal::Timeout {
+                after: self.deadline,
+            },
+        };
+        let status = match timeout(GRACE, reads_on(reading, read, full, child)).await {
+            Ok(status) => status,
+            Err(_) => {
+                child.kill();
+                reads_on(reading, read, full, child).await
+            }
+        };
+        (status, Some(refusal))
     }
 
     /// The time that is left.

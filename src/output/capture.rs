@@ -11,41 +11,41 @@ use super::{
     sanitize::Sanitizer,
 };
 
-/// How much of a stream is kept, and how much is read at all. Bytes.
+/// The bounds of one stream: what is kept of it, and what is read at all.
 #[derive(Clone, Copy, Debug)]
 pub struct Caps {
-    /// Kept for the caller.
+    /// Bytes that are kept for the caller.
     pub kept: usize,
-    /// Read and counted; past it the child is ended.
+    /// Bytes that are read and counted; past them the child is ended.
     pub read: u64,
-    /// Lines that are told; with the last one the child is ended.
+    /// Lines that are shown; with the last one the child is ended.
     pub lines: Option<u64>,
 }
 
-/// What was read of one stream.
+/// The part of one stream that was kept, and its size.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Captured {
     /// The text, cleaned; with a marker line where its middle was left out.
     pub text: String,
-    /// What the child wrote, in bytes.
+    /// Bytes that the child wrote.
     pub written: u64,
     /// Whether something is left out.
     pub truncated: bool,
-    /// Which cap the stream came to, and was read no further.
+    /// The bound that the stream came to, and was read no further.
     pub capped: Option<Cap>,
 }
 
-/// What ends the reading of a stream before its end.
+/// A bound that ends the reading of a stream before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cap {
-    /// So many bytes.
+    /// The bytes that may be read.
     Bytes(u64),
-    /// So many lines.
+    /// The lines that may be shown.
     Lines(u64),
 }
 
 /// Reads `stream` to its end, or until a cap is reached or `stop` changes to true: then what was
-/// read so far is returned. What `sanitizer` knows is taken out before anything is kept or told to
+/// read so far is returned. `sanitizer` takes out what it knows before anything is kept or sent to
 /// `live`.
 pub async fn capture(
     mut stream: impl AsyncRead + Unpin,
@@ -55,16 +55,9 @@ pub async fn capture(
     mut stop: watch::Receiver<bool>,
 ) -> Captured {
     let instead = live.as_ref().is_some_and(|(live, _)| live.instead);
-    let kept = if instead { 0 } else { caps.kept };
+    let mut kept = Kept::new(if instead { 0 } else { caps.kept });
     let mut live = live.map(|(live, stream)| Lines::new(live, stream));
-    // Two thirds of what is kept are the beginning (headers, the first error), the rest the end.
-    let head_size = kept / 3 * 2;
-    let tail_size = kept - head_size;
-    let mut head: Vec<u8> = Vec::new();
-    let mut tail: Vec<u8> = Vec::new();
     let mut written: u64 = 0;
-    // Without what the sanitizer took out.
-    let mut shown: u64 = 0;
     let mut buffer = vec![0_u8; 32 * 1024];
     let mut sanitizer = Some(sanitizer);
     let mut lines_left = caps.lines.unwrap_or(u64::MAX);
@@ -78,22 +71,16 @@ pub async fn capture(
         let chunk = buffer.get(..read).unwrap_or_default();
         written += chunk.len() as u64;
         let ended = chunk.is_empty();
-        let told = match ended {
+        let clean = match ended {
             true => sanitizer.take().map(Sanitizer::finish),
             false => sanitizer.as_mut().map(|sanitizer| sanitizer.push(chunk)),
         };
-        let told = told.unwrap_or_default();
-        let (told, used_up) = first_lines(&told, &mut lines_left);
+        let clean = clean.unwrap_or_default();
+        let (shown, used_up) = first_lines(&clean, &mut lines_left);
         if let Some(live) = &mut live {
-            live.push(told, &mut stop).await;
+            live.push(shown, &mut stop).await;
         }
-        shown += told.len() as u64;
-        let (to_head, to_tail) = told.split_at(told.len().min(head_size - head.len()));
-        head.extend_from_slice(to_head);
-        tail.extend_from_slice(to_tail);
-        if tail.len() > 2 * tail_size {
-            tail.drain(..tail.len() - tail_size);
-        }
+        kept.push(shown);
         capped = match caps.lines.filter(|_| used_up) {
             Some(lines) => Some(Cap::Lines(lines)),
             None => (written > caps.read).then_some(Cap::Bytes(caps.read)),
@@ -105,48 +92,88 @@ pub async fn capture(
     if let Some(live) = live {
         live.finish(&mut stop).await;
     }
-    if instead {
-        return Captured {
-            text: String::new(),
-            written,
-            truncated: capped.is_some(),
-            capped,
-        };
-    }
-    let truncated = shown > kept as u64;
-    let text = if truncated {
-        tail.drain(..tail.len().saturating_sub(tail_size));
-        let (head, tail) = (last_line_end(&head), first_line_start(&tail));
-        let left_out = shown - (head.len() + tail.len()) as u64;
-        format!(
-            "{}[... {left_out} of {shown} bytes left out; narrow the query: -l, --field-selector, -o name, --tail ...]\n{}",
-            clean(head),
-            clean(tail)
-        )
+    let (text, left_out) = if instead {
+        (String::new(), false)
     } else {
-        head.extend_from_slice(&tail);
-        clean(&head)
+        kept.text()
     };
     Captured {
         text,
         written,
-        truncated: truncated || capped.is_some(),
+        truncated: left_out || capped.is_some(),
         capped,
     }
 }
 
-/// As many lines as are left, and whether they end here.
-fn first_lines<'a>(told: &'a [u8], left: &mut u64) -> (&'a [u8], bool) {
-    for at in memchr::memchr_iter(b'\n', told) {
-        *left -= 1;
-        if *left == 0 {
-            return (told.get(..=at).unwrap_or(told), true);
-        }
-    }
-    (told, false)
+/// The beginning and the end of a stream, and how much it was: two thirds of the size are the
+/// beginning (headers, the first error), the rest the end.
+struct Kept {
+    size: usize,
+    head: Vec<u8>,
+    tail: Vec<u8>,
+    /// Bytes in all, without those that the sanitizer took out.
+    shown: u64,
 }
 
-/// The head up to its last line's end; all of it when it is one long line.
+impl Kept {
+    fn new(size: usize) -> Self {
+        let (head, tail) = (Vec::new(), Vec::new());
+        Self {
+            size,
+            head,
+            tail,
+            shown: 0,
+        }
+    }
+
+    fn head_size(&self) -> usize {
+        self.size / 3 * 2
+    }
+
+    fn tail_size(&self) -> usize {
+        self.size - self.head_size()
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.shown += bytes.len() as u64;
+        let left = self.head_size() - self.head.len();
+        let (to_head, to_tail) = bytes.split_at(bytes.len().min(left));
+        self.head.extend_from_slice(to_head);
+        self.tail.extend_from_slice(to_tail);
+        if self.tail.len() > 2 * self.tail_size() {
+            self.tail.drain(..self.tail.len() - self.tail_size());
+        }
+    }
+
+    /// Returns the text, with a marker line where its middle is left out, and whether it is.
+    fn text(mut self) -> (String, bool) {
+        if self.shown <= self.size as u64 {
+            self.head.extend_from_slice(&self.tail);
+            return (clean(&self.head), false);
+        }
+        let from = self.tail.len().saturating_sub(self.tail_size());
+        let tail = self.tail.get(from..).unwrap_or_default();
+        let (head, tail) = (last_line_end(&self.head), first_line_start(tail));
+        let (shown, left_out) = (self.shown, self.shown - (head.len() + tail.len()) as u64);
+        let marker = format!(
+            "[... {left_out} of {shown} bytes left out; narrow the query: -l, --field-selector, -o name, --tail ...]"
+        );
+        (format!("{}{marker}\n{}", clean(head), clean(tail)), true)
+    }
+}
+
+/// Returns as many lines as are left, and whether the last of them is among these.
+fn first_lines<'a>(text: &'a [u8], left: &mut u64) -> (&'a [u8], bool) {
+    for at in memchr::memchr_iter(b'\n', text) {
+        *left -= 1;
+        if *left == 0 {
+            return (text.get(..=at).unwrap_or(text), true);
+        }
+    }
+    (text, false)
+}
+
+/// Returns the head up to its last line's end; all of it when it is one long line.
 fn last_line_end(head: &[u8]) -> &[u8] {
     let end = head
         .iter()
@@ -155,7 +182,7 @@ fn last_line_end(head: &[u8]) -> &[u8] {
     head.get(..end).unwrap_or(head)
 }
 
-/// The tail from its first line's start; all of it when it is one long line.
+/// Returns the tail from its first line's start; all of it when it is one long line.
 fn first_line_start(tail: &[u8]) -> &[u8] {
     let start = tail
         .iter()
