@@ -20,6 +20,8 @@ pub enum Code {
     ConfirmationRequired,
     /// The kubeconfig's server may not be reached from here.
     EgressDenied,
+    /// The request's Host or Origin may not call this server.
+    ForbiddenHost,
     /// The command line is not one of the tool's.
     InvalidCommand,
     /// The kubeconfig is not acceptable.
@@ -28,6 +30,10 @@ pub enum Code {
     InvalidRequest,
     /// A fault of this server.
     Internal,
+    /// The path does not take that method.
+    MethodNotAllowed,
+    /// There is nothing at that path, or no such session.
+    NotFound,
     /// Too many calls at once.
     Overloaded,
     /// The policy does not allow the command.
@@ -51,16 +57,43 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every code, for documents and their tests.
+    pub const ALL: [Self; 20] = [
+        Self::Cancelled,
+        Self::ConfirmationRequired,
+        Self::EgressDenied,
+        Self::ForbiddenHost,
+        Self::InvalidCommand,
+        Self::InvalidKubeconfig,
+        Self::InvalidRequest,
+        Self::Internal,
+        Self::MethodNotAllowed,
+        Self::NotFound,
+        Self::Overloaded,
+        Self::PolicyDenied,
+        Self::RequestTooLarge,
+        Self::RateLimited,
+        Self::SandboxUnavailable,
+        Self::Timeout,
+        Self::ToolUnavailable,
+        Self::Unauthenticated,
+        Self::UnknownCall,
+        Self::UnknownTool,
+    ];
+
     /// The code's text.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Cancelled => "cancelled",
             Self::ConfirmationRequired => "confirmation_required",
             Self::EgressDenied => "egress_denied",
+            Self::ForbiddenHost => "forbidden_host",
             Self::InvalidCommand => "invalid_command",
             Self::InvalidKubeconfig => "invalid_kubeconfig",
             Self::InvalidRequest => "invalid_request",
             Self::Internal => "internal",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::NotFound => "not_found",
             Self::Overloaded => "overloaded",
             Self::PolicyDenied => "policy_denied",
             Self::RequestTooLarge => "request_too_large",

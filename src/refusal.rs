@@ -46,9 +46,18 @@ pub enum Refusal {
     /// Not a filter, or not one that may run.
     #[error(transparent)]
     Filter(#[from] FilterError),
+    /// A Host or Origin that may not call this server, or a header twice that names a caller.
+    #[error("{}", .0.reason)]
+    ForbiddenHost(Advice),
     /// Not an acceptable kubeconfig.
     #[error(transparent)]
     Kubeconfig(#[from] KubeconfigError),
+    /// A method that the path does not take.
+    #[error("this path does not take that method")]
+    MethodNotAllowed,
+    /// A path of nothing.
+    #[error("there is nothing at this path")]
+    NotFound,
     /// A command that needs a cluster, and no kubeconfig.
     #[error("the request has no kubeconfig")]
     NoKubeconfig,
@@ -93,12 +102,24 @@ pub enum Refusal {
     /// Other requests hold as much memory as all together may.
     #[error("requests that are not answered yet hold as much memory as they may")]
     TooMuchAtOnce,
+    /// A first message of a session that is larger than any client's.
+    #[error("a message that opens a session has at most {limit} bytes")]
+    SessionTooLarge {
+        /// The most bytes that are accepted.
+        limit: usize,
+    },
+    /// The session is one too many.
+    #[error("there are too many sessions")]
+    TooManySessions,
     /// The request's connection is one too many.
     #[error("there are too many connections")]
     TooManyConnections,
     /// The tool is not available.
     #[error("{}", .0.reason)]
     Tool(Advice),
+    /// A session of another caller.
+    #[error("there is no such session of this caller")]
+    UnknownSession,
     /// No such tool.
     #[error("there is no tool {0}")]
     UnknownTool(Excerpt),
@@ -125,7 +146,12 @@ impl Refusal {
             Self::Unconfirmed(_) => Code::ConfirmationRequired,
             Self::Egress(_) => Code::EgressDenied,
             Self::Kubeconfig(_) | Self::NoKubeconfig => Code::InvalidKubeconfig,
-            Self::TooManyConnections | Self::TooMuchAtOnce => Code::Overloaded,
+            Self::ForbiddenHost(_) => Code::ForbiddenHost,
+            Self::MethodNotAllowed => Code::MethodNotAllowed,
+            Self::NotFound | Self::UnknownSession => Code::NotFound,
+            Self::TooManyConnections | Self::TooManySessions | Self::TooMuchAtOnce => {
+                Code::Overloaded
+            }
             Self::Store(error) => match error {
                 StoreError::Overloaded { .. } | StoreError::OverloadedByCaller { .. } => {
                     Code::Overloaded
@@ -135,7 +161,7 @@ impl Refusal {
             },
             Self::Unidentified(_) => Code::Unauthenticated,
             Self::Argocd(_) | Self::Request(_) => Code::InvalidRequest,
-            Self::RequestTooLarge { .. } => Code::RequestTooLarge,
+            Self::RequestTooLarge { .. } | Self::SessionTooLarge { .. } => Code::RequestTooLarge,
             Self::Sandbox(_) => Code::SandboxUnavailable,
             Self::Timeout { .. } | Self::TooMuchOutput { .. } | Self::TooManyLines { .. } => {
                 Code::Timeout
@@ -172,7 +198,22 @@ impl Refusal {
             Self::NoKubeconfig => "send `base64 -w0 < kubeconfig` in the header X-Kubeconfig, or in the field `kubeconfig`".into(),
             Self::Store(error) => error.help().into(),
             Self::Unidentified(_) => "send `Authorization: Bearer TOKEN`; the operator gives out tokens (`kube-airlock token new`)".into(),
-            Self::Request(advice) | Self::Tool(advice) => advice.hint.clone(),
+            Self::ForbiddenHost(advice) | Self::Request(advice) | Self::Tool(advice) => {
+                advice.hint.clone()
+            }
+            Self::MethodNotAllowed => {
+                "the header Allow names those that it takes; POST /tools/kubectl runs a command".into()
+            }
+            Self::NotFound => {
+                "POST /tools/kubectl runs a command; /docs describes the rest".into()
+            }
+            Self::SessionTooLarge { .. } => {
+                "send `initialize` alone, with the client's name and version".into()
+            }
+            Self::TooManySessions => {
+                "call again in half a minute: idle sessions end after five; the protocol of 2026-07-28 needs none".into()
+            }
+            Self::UnknownSession => "open one with `initialize`".into(),
             Self::RequestTooLarge { .. } => "send one command and one kubeconfig of one context".into(),
             Self::Timeout { .. } => "ask for less (-l, --field-selector, --tail), or give a longer `timeout`".into(),
             Self::TooManyLines { .. } => "this is what may be had at once; ask again for newer lines (--since, --since-time)".into(),
@@ -188,6 +229,7 @@ impl Refusal {
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Self::TooManyConnections | Self::TooMuchAtOnce => Some(1),
+            Self::TooManySessions => Some(30),
             Self::Store(error) => error.retry_after(),
             Self::Tool(_) => Some(30),
             _ => None,

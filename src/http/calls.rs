@@ -2,7 +2,7 @@
 
 use axum::{
     Extension, Json,
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -14,7 +14,7 @@ use crate::{
     audit::milliseconds,
     gate::{Body, Gate},
     identity::Caller,
-    store::RegisteredCall,
+    store::{RegisteredCall, StoreError},
     tool::Tool,
 };
 
@@ -81,8 +81,11 @@ pub async fn list(State(gate): State<Gate>, Extension(caller): Extension<Caller>
 pub async fn cancel(
     State(gate): State<Gate>,
     Extension(caller): Extension<Caller>,
-    Path(request_id): Path<String>,
+    path: Result<Path<String>, PathRejection>,
 ) -> Response {
+    let Ok(Path(request_id)) = path else {
+        return refused(StoreError::UnknownCall.into());
+    };
     match gate.cancel(&caller, &request_id).await {
         Ok(()) => (StatusCode::ACCEPTED, Json(Ending { request_id })).into_response(),
         Err(error) => refused(error.into()),

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, uri::Authority},
+    http::{HeaderMap, HeaderName, HeaderValue, header, uri::Authority},
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 
-use super::connections;
-use crate::gate::Headers;
+use super::{connections, reply::refused};
+use crate::{advice::Advice, gate::Headers, refusal::Refusal};
 
 /// Names under which this server is called, without ports.
 #[derive(Clone, Debug)]
@@ -43,30 +43,34 @@ impl Hosts {
             })
     }
 
-    /// Why a request may not pass.
-    fn refusal(&self, headers: &HeaderMap, target: Option<&str>) -> Option<&'static str> {
+    /// Returns why a request may not pass.
+    fn refusal(&self, headers: &HeaderMap, target: Option<&str>) -> Option<Refusal> {
         let text = |name| {
             headers
                 .get(name)
                 .map(|value: &HeaderValue| value.to_str().unwrap_or("?"))
         };
-        for name in [
-            header::HOST,
-            header::ORIGIN,
-            header::AUTHORIZATION,
-            HeaderName::from_static("x-kubeconfig"),
-        ] {
-            if headers.get_all(name).iter().count() > 1 {
-                return Some(
-                    "the request has a Host, Origin, Authorization or X-Kubeconfig header twice",
-                );
-            }
+        let forbidden = |reason: &str, hint: &str| {
+            Some(Refusal::ForbiddenHost(Advice {
+                reason: reason.into(),
+                hint: hint.into(),
+            }))
+        };
+        if ONCE
+            .iter()
+            .any(|name| headers.get_all(name).iter().count() > 1)
+        {
+            return forbidden(
+                "the request has a Host, Origin, Authorization or X-Kubeconfig header twice",
+                "send each of them once",
+            );
         }
         // HTTP/2 has the authority in the target instead of a header.
         let host = text(header::HOST).or(target);
         if !host.is_some_and(|host| self.knows(host)) {
-            return Some(
-                "this server is not called by that Host; the operator adds names with `--allowed-host`",
+            return forbidden(
+                "this server is not called by that Host",
+                "call it by its name; the operator adds names with `--allowed-host`",
             );
         }
         let origin = text(header::ORIGIN)?;
@@ -74,12 +78,22 @@ impl Hosts {
             .strip_prefix("http://")
             .or_else(|| origin.strip_prefix("https://"));
         if authority.is_some_and(|authority| self.knows(authority)) {
-            None
-        } else {
-            Some("web pages of that Origin may not call this server")
+            return None;
         }
+        forbidden(
+            "web pages of that Origin may not call this server",
+            "call it from a program; the operator adds names of pages with `--allowed-host`",
+        )
     }
 }
+
+/// Headers of which a second one could mean another caller or another server.
+const ONCE: [HeaderName; 4] = [
+    header::HOST,
+    header::ORIGIN,
+    header::AUTHORIZATION,
+    HeaderName::from_static("x-kubeconfig"),
+];
 
 /// Refuses other hosts and origins with 403.
 pub async fn check(State(hosts): State<Hosts>, mut request: Request, next: Next) -> Response {
@@ -94,7 +108,7 @@ pub async fn check(State(hosts): State<Hosts>, mut request: Request, next: Next)
         .authority()
         .map(|authority| authority.as_str().to_owned());
     match hosts.refusal(request.headers(), target.as_deref()) {
-        Some(reason) => (StatusCode::FORBIDDEN, reason).into_response(),
+        Some(refusal) => refused(refusal),
         // Here and not in a layer of its own: each costs every request a copy of the router.
         None if connections::is_past_the_bound(&request) => {
             connections::answer(request, next).await

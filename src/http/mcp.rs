@@ -5,16 +5,16 @@ use axum::{
     Extension,
     body::Body,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, header},
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 
 use super::{
-    body::{self, Share, Unread},
+    body::{self, Share},
     reply::refused,
 };
-use crate::{identity::Caller, mcp::Sessions};
+use crate::{identity::Caller, mcp::Sessions, refusal::Refusal};
 
 /// What rmcp leaves to its host: a bound on sessions, on what opens one, on who uses one, and on
 /// how long a body takes.
@@ -37,11 +37,7 @@ pub async fn check(
     if let Some(session) = session(request.headers())
         && sessions.is_anothers(&session, &caller).await
     {
-        return (
-            StatusCode::NOT_FOUND,
-            "there is no such session of this caller",
-        )
-            .into_response();
+        return refused(Refusal::UnknownSession);
     }
     if request.method() != Method::POST {
         return next.run(request).await;
@@ -52,37 +48,16 @@ pub async fn check(
     let has_session = parts.headers.contains_key(SESSION);
     let (bytes, _held) = match body::read(&parts, body, share).await {
         Ok(read) => read,
-        Err(Unread::BrokeOff | Unread::TooLarge) => {
-            return (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "the body is too large, or broke off",
-            )
-                .into_response();
-        }
-        Err(Unread::Late) => {
-            return (
-                StatusCode::REQUEST_TIMEOUT,
-                "the body did not arrive in time",
-            )
-                .into_response();
-        }
-        Err(unread @ Unread::TooMuchAtOnce) => return refused(unread.refusal()),
+        Err(unread) => return refused(unread.refusal()),
     };
     if opens_session {
         if bytes.len() > LARGEST_HELLO {
-            return (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "a message that opens a session is small",
-            )
-                .into_response();
+            return refused(Refusal::SessionTooLarge {
+                limit: LARGEST_HELLO,
+            });
         }
         if sessions.count().await >= MOST_SESSIONS {
-            return (
-                StatusCode::SERVICE_UNAVAILABLE,
-                [(header::RETRY_AFTER, "30")],
-                "there are too many sessions; idle ones end after five minutes",
-            )
-                .into_response();
+            return refused(Refusal::TooManySessions);
         }
     }
     parts.headers.insert(

@@ -18,10 +18,9 @@ use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    http::{StatusCode, header},
+    http::header,
     middleware,
-    response::IntoResponse,
-    routing::{any, delete, get, post},
+    routing::{delete, get, post},
 };
 use axum_server::Handle;
 use hyper_util::rt::TokioTimer;
@@ -122,13 +121,11 @@ impl Doors {
             ));
         let of_callers = Router::new()
             .route("/tools/status", get(health::tools))
-            .route(
-                "/tools/{tool}",
-                post(tools::call).fallback(any(reply::method_not_allowed)),
-            )
+            .route("/tools/{tool}", post(tools::call))
             .route("/calls", get(calls::list))
             .route("/calls/{request_id}", delete(calls::cancel))
             .route("/clusters", get(health::clusters))
+            .method_not_allowed_fallback(reply::method_not_allowed)
             .layer(middleware::from_fn_with_state(
                 authentication,
                 authentication::check,
@@ -149,6 +146,7 @@ impl Doors {
             )
             .merge(SwaggerUi::new("/docs").url("/openapi.json", openapi::document()))
             .merge(mcp)
+            .method_not_allowed_fallback(reply::method_not_allowed)
             .fallback(reply::not_found)
             .layer(middleware::from_fn_with_state(hosts, guard::check));
         catching_panics(router)
@@ -157,18 +155,15 @@ impl Doors {
 
 /// A panic ends its request, and no other.
 fn catching_panics(router: Router) -> Router {
-    router.layer(CatchPanicLayer::custom(|_| {
-        (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the call ended in a fault of this server",
-        )
-            .into_response()
-    }))
+    router.layer(CatchPanicLayer::custom(reply::panicked))
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::{body::Body, http::Request};
+    use axum::{
+        body::Body,
+        http::{Request, StatusCode},
+    };
     use tower::Service;
 
     use super::*;

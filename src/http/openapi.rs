@@ -1,5 +1,7 @@
 //! `/openapi.json`: OpenAPI 3.1, one operation per tool, named like the tool.
 
+use std::collections::BTreeMap;
+
 use utoipa::{
     OpenApi,
     openapi::{
@@ -12,9 +14,10 @@ use utoipa::{
     },
 };
 
-use super::{calls, health};
+use super::{calls, health, reply::status};
 use crate::{
     gate::{Arguments, Body},
+    refusal::Code,
     tool::{AccessKind, Tool},
 };
 
@@ -87,28 +90,17 @@ fn operation(tool: Tool) -> openapi::path::Operation {
             .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
             .build()
     };
-    let mut responses = ResponsesBuilder::new();
-    for (status, description) in [
-        ("200", "The command ran; `exit_code` says how it ended"),
-        ("400", "The request is malformed"),
-        ("401", "The caller is not known"),
-        (
-            "403",
-            "The policy denies the command, or the server's address is not open",
-        ),
-        ("413", "The request is too large"),
-        ("422", "The command or the kubeconfig is not acceptable"),
-        ("429", "The caller asks too often"),
-        ("503", "The tool is not available, or all places are taken"),
-        ("504", "The command did not end in time"),
-    ] {
-        responses = responses.response(
-            status,
-            ResponseBuilder::new()
-                .description(description)
-                .content("application/json", body("Body"))
-                .build(),
-        );
+    let response = |description: &str| {
+        ResponseBuilder::new()
+            .description(description)
+            .content("application/json", body("Body"))
+            .build()
+    };
+    let ran = response("The command ran; `exit_code` says how it ended");
+    let mut responses = ResponsesBuilder::new().response("200", ran);
+    for (status, codes) in statuses() {
+        let refused = response(&format!("Refused: {}", codes.join(" or ")));
+        responses = responses.response(status, refused);
     }
     OperationBuilder::new()
         .operation_id(Some(tool.as_str()))
@@ -122,4 +114,54 @@ fn operation(tool: Tool) -> openapi::path::Operation {
         ))
         .responses(responses.build())
         .build()
+}
+
+/// Returns each status of a refused command, with the codes that have it.
+fn statuses() -> BTreeMap<String, Vec<String>> {
+    // What other paths alone answer with.
+    let others = [Code::MethodNotAllowed, Code::NotFound, Code::UnknownCall];
+    let mut statuses = BTreeMap::<_, Vec<_>>::new();
+    for code in Code::ALL.into_iter().filter(|code| !others.contains(code)) {
+        let status = status(code).as_u16().to_string();
+        let codes = statuses.entry(status).or_default();
+        codes.push(format!("`{}`", code.as_str()));
+    }
+    statuses
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rows of the table in README.md that begin with this.
+    fn rows() -> Vec<(String, u16)> {
+        include_str!("../../README.md")
+            .lines()
+            .filter_map(|line| {
+                let mut cells = line.strip_prefix("| `")?.split('|').map(str::trim);
+                let code = cells.next()?.strip_suffix('`')?.to_owned();
+                Some((code, cells.next()?.parse().ok()?))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_code_is_in_the_documents_with_its_status() {
+        let schema = serde_json::to_value(schemars::schema_for!(Code)).unwrap();
+        let named: Vec<&str> = schema["oneOf"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|variant| variant["const"].as_str().unwrap())
+            .collect();
+        let all = Code::ALL.map(Code::as_str);
+        assert_eq!(named, all, "Code::ALL has all of them");
+        let in_readme: Vec<(String, u16)> = Code::ALL
+            .map(|code| (code.as_str().to_owned(), status(code).as_u16()))
+            .into();
+        assert_eq!(rows(), in_readme);
+        for expected in ["499", "500"] {
+            assert!(statuses().contains_key(expected), "{expected}");
+        }
+    }
 }

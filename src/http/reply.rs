@@ -1,4 +1,14 @@
-//! An outcome or a refusal as an HTTP answer, with the status of its code.
+//! The only place where an outcome or a refusal becomes an HTTP answer.
+//!
+//! Comes in: what a call came to, or why a request never became one. Goes out: the object that
+//! every door renders, with the status of its code; a refusal is counted, and a fault logged under
+//! the request id that its caller gets. May not decide anything. Not in this shape are what hyper
+//! answers before a request is one (400 and 431, without a body), and what rmcp answers of MCP's
+//! own rules.
+//!
+//! Held by `a_refusal_has_the_same_shape_wherever_it_comes_from` (`tests/service/doors.rs`).
+
+use std::{any::Any, io};
 
 use axum::{
     Json,
@@ -7,76 +17,66 @@ use axum::{
 };
 
 use crate::{
-    advice::Advice,
     gate::Outcome,
     metrics,
     refusal::{Code, Refusal},
 };
 
-/// Any other path.
-pub async fn not_found() -> Response {
-    let refusal = Refusal::Request(Advice {
-        reason: "there is nothing at this path".into(),
-        hint: "POST /tools/kubectl runs a command; /docs describes the rest".into(),
-    });
-    with_status(StatusCode::NOT_FOUND, refusal)
+/// Answers a request whose path is not one of this server's.
+pub(super) async fn not_found() -> Response {
+    refused(Refusal::NotFound)
 }
 
-/// Any other method.
-pub async fn method_not_allowed() -> Response {
-    let refusal = Refusal::Request(Advice {
-        reason: "this path takes POST only".into(),
-        hint: r#"POST {"command": "get pods"} with Content-Type: application/json"#.into(),
-    });
-    let mut response = with_status(StatusCode::METHOD_NOT_ALLOWED, refusal);
-    response
-        .headers_mut()
-        .insert(header::ALLOW, HeaderValue::from_static("POST"));
-    response
+/// Answers a request whose method is not one of its path's; the router adds `Allow`.
+pub(super) async fn method_not_allowed() -> Response {
+    refused(Refusal::MethodNotAllowed)
 }
 
-/// A refusal of a request that never reached the gate.
+/// Answers a request that ended in a panic, of which the panic hook has printed the place.
+pub(super) fn panicked(_: Box<dyn Any + Send>) -> Response {
+    refused(Refusal::Fault {
+        what: "the call ended in a fault of this server",
+        source: io::Error::other("a panic; standard error has its place"),
+    })
+}
+
+/// Answers a request that never reached the gate.
 pub(super) fn refused(refusal: Refusal) -> Response {
-    let status = status(refusal.code());
-    with_status(status, refusal)
-}
-
-fn with_status(status: StatusCode, refusal: Refusal) -> Response {
     metrics::refusal(refusal.code().as_str());
-    let mut response = rendered(&Outcome::refused(refusal));
-    *response.status_mut() = status;
-    response
+    let outcome = Outcome::refused(refusal);
+    if let Some(Refusal::Fault { what, source }) = &outcome.refusal {
+        tracing::error!(request_id = outcome.request_id, error = %source, "{what}");
+    }
+    rendered(&outcome)
 }
 
+/// Answers with what a call came to.
 pub(super) fn rendered(outcome: &Outcome) -> Response {
-    let code = outcome
-        .refusal
-        .as_ref()
-        .map_or(StatusCode::OK, |refusal| status(refusal.code()));
-    let mut response = (code, Json(outcome.body())).into_response();
-    if let Some(seconds) = outcome.refusal.as_ref().and_then(Refusal::retry_after) {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    let refusal = outcome.refusal.as_ref();
+    let status = refusal.map_or(StatusCode::OK, |refusal| status(refusal.code()));
+    let mut response = (status, Json(outcome.body())).into_response();
+    let headers = response.headers_mut();
+    if let Some(seconds) = refusal.and_then(Refusal::retry_after) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if code == StatusCode::UNAUTHORIZED {
-        response
-            .headers_mut()
-            .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
 }
 
-/// The status of a code.
-fn status(code: Code) -> StatusCode {
+/// Returns the status of a code: the only table of both.
+pub(super) fn status(code: Code) -> StatusCode {
     match code {
         Code::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
-        Code::ConfirmationRequired | Code::EgressDenied | Code::PolicyDenied => {
-            StatusCode::FORBIDDEN
-        }
+        Code::ConfirmationRequired
+        | Code::EgressDenied
+        | Code::ForbiddenHost
+        | Code::PolicyDenied => StatusCode::FORBIDDEN,
         Code::InvalidCommand | Code::InvalidKubeconfig => StatusCode::UNPROCESSABLE_ENTITY,
         Code::InvalidRequest => StatusCode::BAD_REQUEST,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         Code::Unauthenticated => StatusCode::UNAUTHORIZED,
         Code::Overloaded | Code::SandboxUnavailable | Code::ToolUnavailable => {
@@ -84,6 +84,6 @@ fn status(code: Code) -> StatusCode {
         }
         Code::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::Timeout => StatusCode::GATEWAY_TIMEOUT,
-        Code::UnknownCall | Code::UnknownTool => StatusCode::NOT_FOUND,
+        Code::NotFound | Code::UnknownCall | Code::UnknownTool => StatusCode::NOT_FOUND,
     }
 }

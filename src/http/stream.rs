@@ -8,7 +8,7 @@ use std::{io, pin::Pin, time::Duration};
 
 use axum::{
     body::{Body as HttpBody, Bytes},
-    http::{HeaderMap, HeaderName, StatusCode, header},
+    http::{HeaderMap, HeaderName, header},
     response::{
         IntoResponse, Response,
         sse::{self, Sse},
@@ -21,11 +21,12 @@ use tokio::{
     time::timeout,
 };
 
-use super::reply::rendered;
+use super::reply::{refused, rendered};
 use crate::{
     gate::{Body, Gate, Outcome, Request},
     identity::Caller,
     output::{Event, Live},
+    refusal::Refusal,
 };
 
 /// How events are written.
@@ -90,7 +91,7 @@ pub(super) async fn told(gate: Gate, caller: Caller, request: Request, format: F
     let first = match telling.next().await {
         Some(Told::End(outcome)) if outcome.ran.is_none() => return rendered(&outcome),
         Some(first) => first,
-        None => return StatusCode::INTERNAL_SERVER_ERROR.into_response(), // it has an end
+        None => return refused(no_end()),
     };
     let told = handed_on(first, telling, TAKEN_WITHIN);
     let unbuffered = [
@@ -117,6 +118,14 @@ pub(super) async fn told(gate: Gate, caller: Caller, request: Request, format: F
             });
             (unbuffered, Sse::new(events)).into_response()
         }
+    }
+}
+
+/// A call without an end, which is a fault of ours: [`Telling::next`] gives its end last.
+fn no_end() -> Refusal {
+    Refusal::Fault {
+        what: "the call has no end",
+        source: io::ErrorKind::UnexpectedEof.into(),
     }
 }
 

@@ -3,7 +3,7 @@
 use axum::{
     Extension,
     body::Body as HttpBody,
-    extract::{Path, Request as HttpRequest, State},
+    extract::{Path, Request as HttpRequest, State, rejection::PathRejection},
     http::{header, request::Parts},
     response::Response,
 };
@@ -24,11 +24,14 @@ use crate::{
 /// Runs one command.
 pub async fn call(
     State(gate): State<Gate>,
-    Path(tool): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     Extension(caller): Extension<Caller>,
     Extension(share): Extension<Share>,
     request: HttpRequest,
 ) -> Response {
+    let Ok(Path(tool)) = path else {
+        return refused(no_request("the path is not UTF-8"));
+    };
     let tool: Tool = match tool.parse() {
         Ok(tool) => tool,
         Err(UnknownTool) => return refused(Refusal::UnknownTool(Excerpt::new(&tool))),

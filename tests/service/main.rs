@@ -13,6 +13,7 @@ mod argocd;
 mod audit;
 mod callers;
 mod discovery;
+mod doors;
 mod egress;
 mod faults;
 mod fixtures;
@@ -334,8 +335,15 @@ fn a_malformed_request_is_told_what_is_wrong_with_it() {
             404,
             "unknown_tool",
         ),
-        ("GET", "/tools/kubectl", vec![], b"", 405, "invalid_request"),
-        ("GET", "/nowhere", vec![], b"", 404, "invalid_request"),
+        (
+            "GET",
+            "/tools/kubectl",
+            vec![],
+            b"",
+            405,
+            "method_not_allowed",
+        ),
+        ("GET", "/nowhere", vec![], b"", 404, "not_found"),
     ] {
         let reply = server.send(method, path, &headers, body);
         assert_eq!(
