@@ -443,6 +443,20 @@ impl Server {
         Self::run(command, work, flags)
     }
 
+    /// Starts a server that is another program than `kube-airlock`, and waits until it answers.
+    pub fn of(program: &Path, flags: &[&str]) -> Self {
+        let work = tempfile::Builder::new()
+            .prefix("airlock-test-")
+            .tempdir_in(memory())
+            .unwrap();
+        fs::set_permissions(
+            work.path(),
+            std::os::unix::fs::PermissionsExt::from_mode(0o777),
+        )
+        .unwrap();
+        Self::run(Command::new(program), work, flags)
+    }
+
     /// Starts a server by a program that is given the server's path and arguments behind its own,
     /// and waits until kubectl is available.
     pub fn behind(mut launcher: Command, flags: &[&str]) -> Self {
