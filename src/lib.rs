@@ -11,6 +11,7 @@ pub mod memory;
 pub mod nearest;
 pub mod secret;
 pub mod unit;
+pub mod yaml;
 
 pub mod identity;
 pub mod endpoint;

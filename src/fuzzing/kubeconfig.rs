@@ -9,6 +9,7 @@ use super::choices::Choices;
 use crate::{
     kubeconfig::{Kubeconfig, KubeconfigError, Terms, TokenSource},
     secret::SecretBytes,
+    yaml::YamlError,
 };
 
 /// What the kubeconfig room accepts is written with known keys only, and read again to the same.
@@ -19,11 +20,11 @@ pub fn kubeconfig(bytes: &[u8]) -> bool {
     };
     let address = [203, 0, 113, 7].into();
     let written = accepted.render(address);
-    // A backslash anywhere has the text read letter by letter (src/kubeconfig/shorten.rs).
-    let whole = parse(&[b"# \\\n", bytes].concat()).expect("what is read shortened is read whole");
+    // A backslash anywhere has the text read letter by letter (src/yaml/compact.rs).
+    let whole = parse(&[b"# \\\n", bytes].concat()).expect("what is read compacted is read whole");
     assert!(
         whole.render(address).expose() == written.expose(),
-        "what is read shortened is read differently whole"
+        "what is read compacted is read differently whole"
     );
     let mut value: serde_json::Value =
         serde_json::from_slice(written.expose()).expect("it is JSON");
@@ -157,7 +158,7 @@ pub fn rejected_key(bytes: &[u8]) -> bool {
                 &format!("{error} {error:?} {}", error.help()),
                 &[REJECTED, CREDENTIAL],
             );
-            !matches!(error, KubeconfigError::Syntax { .. })
+            !matches!(error, KubeconfigError::Yaml(YamlError::Syntax { .. }))
         }
     }
 }

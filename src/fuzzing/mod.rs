@@ -18,6 +18,7 @@
 //! | [`rejected_key`] | what stands under a key of a kubeconfig that is refused or dropped is written and said nowhere |
 //! | [`message()`] | a message between the server and its spawner is written and read again to the same one |
 //! | [`output()`] | clean text cannot steer a terminal, and stays as it is when it is cleaned again |
+//! | [`yaml()`] | what the strict reader of YAML accepts is within its bounds, and reads again to the same as JSON and letter by letter |
 //! | [`redact()`] | nothing of a Secret is told, whatever stands before it and however the stream is cut; a ConfigMap is |
 //!
 //! Each returns whether the bytes came as far as what it is about: a property that nothing reaches
@@ -42,6 +43,7 @@ mod output;
 mod policy;
 mod redact;
 mod split;
+mod yaml;
 
 pub use audit::audit;
 pub use command::parse;
@@ -53,6 +55,7 @@ pub use output::output;
 pub use policy::{decide, policy_load};
 pub use redact::redact;
 pub use split::{pipeline, split};
+pub use yaml::yaml;
 
 use std::sync::OnceLock;
 
@@ -99,7 +102,7 @@ mod tests {
 
     type Property = fn(&[u8]) -> bool;
 
-    const PROPERTIES: [(&str, Property); 12] = [
+    const PROPERTIES: [(&str, Property); 13] = [
         ("audit", audit),
         ("decide", decide),
         ("kubeconfig", kubeconfig),
@@ -112,6 +115,7 @@ mod tests {
         ("redact", redact),
         ("rejected_key", rejected_key),
         ("split", split),
+        ("yaml", yaml),
     ];
 
     fn names_in(folder: &str) -> BTreeSet<String> {

@@ -6,8 +6,11 @@ use base64::{
 };
 use zeroize::Zeroizing;
 
-use super::{error::KubeconfigError, scan::LARGEST};
+use super::error::KubeconfigError;
 use crate::secret::SecretBytes;
+
+/// The largest kubeconfig, in bytes. A file of 64 contexts with certificates is about 200 KiB.
+pub(super) const LARGEST: usize = 256 * 1024;
 
 /// Reads base64 as callers write it: standard or URL-safe, padded or not, with line breaks.
 ///
@@ -37,6 +40,7 @@ pub fn decode(text: &str) -> Result<SecretBytes, KubeconfigError> {
     if stripped.len() > LONGEST {
         return Err(KubeconfigError::TooLarge {
             bytes: stripped.len() / 4 * 3,
+            most: LARGEST,
         });
     }
     if stripped.is_empty() {

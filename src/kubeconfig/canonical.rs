@@ -3,10 +3,10 @@
 use std::{borrow::Cow, path::Path, time::SystemTime};
 
 use super::{
+    base64::LARGEST,
     certificate::{Certificates, certificates},
     credential::{Credential, checked_user, is_token, operators_token},
     error::KubeconfigError,
-    scan::scan,
     schema::{Cluster, Config, ReadFile},
     terms::Terms,
 };
@@ -14,6 +14,7 @@ use crate::{
     endpoint::Endpoint,
     excerpt::Excerpt,
     secret::{SecretBytes, SecretString},
+    yaml::{self, Node, YamlBounds},
 };
 
 /// A cluster whose fields were all understood.
@@ -44,7 +45,7 @@ impl Kubeconfig {
         now: SystemTime,
     ) -> Result<Self, KubeconfigError> {
         Self::checked(
-            &Config::read(scan(bytes.expose())?, terms, None)?,
+            &Config::read(document(bytes)?, terms, None)?,
             context,
             terms,
             now,
@@ -63,7 +64,7 @@ impl Kubeconfig {
         read: ReadFile<'_>,
     ) -> Result<Self, KubeconfigError> {
         Self::checked(
-            &Config::read(scan(bytes.expose())?, terms, Some(read))?,
+            &Config::read(document(bytes)?, terms, Some(read))?,
             context,
             terms,
             now,
@@ -181,6 +182,20 @@ impl Kubeconfig {
     pub(super) fn credential(&self) -> &Credential {
         &self.credential
     }
+}
+
+/// Larger than any kubeconfig but in bytes, of which certificates take many.
+const BOUNDS: YamlBounds = YamlBounds {
+    bytes: LARGEST,
+    depth: 16,
+    nodes: 16 * 1024,
+    entries: 16 * 1024,
+    documents: 1,
+};
+
+fn document(bytes: &SecretBytes) -> Result<Node, KubeconfigError> {
+    let documents = yaml::read(bytes.expose(), &BOUNDS)?;
+    documents.into_iter().next().ok_or(KubeconfigError::Empty)
 }
 
 fn find<'a, T>(

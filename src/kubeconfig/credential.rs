@@ -9,7 +9,8 @@ use super::{
     base64::decode,
     certificate::{Certificates, certificates, private_key},
     error::KubeconfigError,
-    schema::{User, in_place_of},
+    remedy::in_place_of,
+    schema::User,
     terms::Terms,
 };
 use crate::{

@@ -1,102 +1,52 @@
 //! Why bytes are not a usable kubeconfig: the line, the key and the fix, never a value.
 
-use super::scan::LARGEST;
-use crate::{endpoint::EndpointError, excerpt::Excerpt};
+use crate::{endpoint::EndpointError, excerpt::Excerpt, yaml::YamlError};
 
-/// Why bytes are not a usable kubeconfig. Says the line and the key, never a value that is secret.
+/// Why bytes are not a usable kubeconfig. Has the line and the key, never a value that is secret.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the names of the fields say it")]
 pub enum KubeconfigError {
-    /// Not base64 in any of the four spellings.
+    /// A text that is base64 in none of the four spellings.
     #[error("the kubeconfig is not base64")]
     NotBase64,
-    /// Larger than [`LARGEST`].
-    #[error("the kubeconfig has {bytes} bytes; at most {LARGEST} are accepted")]
-    TooLarge {
-        /// Its size.
-        bytes: usize,
-    },
-    /// Not UTF-8.
-    #[error("the kubeconfig is not UTF-8 text")]
-    NotUtf8,
-    /// Nothing in it.
+    /// More bytes than a kubeconfig may have.
+    #[error("the kubeconfig has {bytes} bytes; at most {most} are accepted")]
+    TooLarge { bytes: usize, most: usize },
+    /// No document.
     #[error("the kubeconfig is empty")]
     Empty,
-    /// A character that two readers could take differently.
-    #[error("the kubeconfig has the character U+{code:04X} on line {line}")]
-    Character {
-        /// The line.
-        line: usize,
-        /// The code point.
-        code: u32,
-    },
-    /// Not YAML.
-    #[error("the kubeconfig is not valid YAML or JSON on line {line}")]
-    Syntax {
-        /// The line.
-        line: usize,
-    },
-    /// YAML that no kubeconfig needs.
-    #[error("the kubeconfig has {what} on line {line}")]
-    Yaml {
-        /// The line.
-        line: usize,
-        /// What stands there.
-        what: &'static str,
-    },
-    /// A key twice in one mapping.
-    #[error("the kubeconfig has the key {key} twice, again on line {line}")]
-    DuplicateKey {
-        /// The line of the second one.
-        line: usize,
-        /// The key.
-        key: Excerpt,
-    },
+    /// Bytes that are not one document of strict YAML.
+    #[error("the kubeconfig {}", predicate(.0))]
+    Yaml(YamlError),
     /// Two entries of one name.
     #[error("`{list}` has two entries named {name}, the second on line {line}")]
     DuplicateName {
-        /// The line of the second one.
         line: usize,
-        /// The list.
         list: &'static str,
-        /// The name.
         name: Excerpt,
     },
     /// A key that is not accepted.
     #[error("the kubeconfig has the key `{key}` on line {line}, which is not accepted")]
     Key {
-        /// The line.
         line: usize,
-        /// The key and where it stands.
         key: String,
-        /// What to do instead.
         fix: &'static str,
     },
     /// A key that is not there.
     #[error("the entry on line {line} has no `{key}`")]
-    Missing {
-        /// The line of the entry.
-        line: usize,
-        /// The key.
-        key: &'static str,
-    },
+    Missing { line: usize, key: &'static str },
     /// A value of the wrong shape.
     #[error("`{key}` on line {line} is not {expected}")]
     Shape {
-        /// The line.
         line: usize,
-        /// The key.
         key: &'static str,
-        /// What it should be.
         expected: &'static str,
     },
     /// A list longer than any person's.
     #[error("`{key}` on line {line} has more than {most} entries")]
     TooMany {
-        /// The line.
         line: usize,
-        /// The list.
         key: &'static str,
-        /// The most that are accepted.
         most: usize,
     },
     /// `apiVersion` and `kind` are not those of a kubeconfig.
@@ -107,94 +57,54 @@ pub enum KubeconfigError {
     NoContext,
     /// A context, cluster or user that is named and not there.
     #[error("there is no {list} entry named {name}")]
-    Dangling {
-        /// The list.
-        list: &'static str,
-        /// The name.
-        name: Excerpt,
-    },
+    Dangling { list: &'static str, name: Excerpt },
     /// The user of the context has nothing to identify with.
     #[error("the user of the context, on line {line}, has no credential")]
-    NoCredential {
-        /// The line of the user.
-        line: usize,
-    },
+    NoCredential { line: usize },
     /// A server URL that is not accepted.
     #[error("`server` on line {line}: {source}")]
-    Server {
-        /// The line.
-        line: usize,
-        /// Why.
-        source: EndpointError,
-    },
+    Server { line: usize, source: EndpointError },
     /// A namespace that is no DNS label.
     #[error("the namespace of the context on line {line} is not a namespace name")]
-    Namespace {
-        /// The line of the context.
-        line: usize,
-    },
+    Namespace { line: usize },
     /// A token with characters that no token has.
     #[error("`token` on line {line} has characters that bearer tokens do not have")]
-    Token {
-        /// The line.
-        line: usize,
-    },
+    Token { line: usize },
     /// A file that a mounted kubeconfig refers to and that cannot be read.
     #[error("the file of `{key}` on line {line} cannot be read: {kind}")]
     File {
-        /// The line.
         line: usize,
-        /// The key.
         key: &'static str,
-        /// Why.
         kind: std::io::ErrorKind,
     },
     /// A certificate that is not valid any more.
     #[error("the certificate in `{key}` on line {line} expired at {}", humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + std::time::Duration::from_secs(*at)))]
     Expired {
-        /// The line.
         line: usize,
-        /// The key.
         key: &'static str,
-        /// When, in seconds since 1970.
         at: u64,
     },
     /// A key that is not the certificate's.
     #[error("`client-key-data` on line {line} is not the key of `client-certificate-data`")]
-    KeyMismatch {
-        /// The line.
-        line: usize,
-    },
+    KeyMismatch { line: usize },
     /// A kind of key that cannot be held against the certificate.
     #[error("`client-key-data` on line {line} is a kind of key that this server does not know")]
-    KeyKind {
-        /// The line.
-        line: usize,
-    },
+    KeyKind { line: usize },
     /// A user or a group that may not be impersonated.
     #[error("the user on line {line} impersonates somebody that the operator does not list")]
-    Impersonation {
-        /// The line.
-        line: usize,
-    },
+    Impersonation { line: usize },
     /// A credential plugin in whose place the operator has no token, or none for this server.
     #[error("the operator has no token in the place of the credential plugin on line {line}{}", if *known { " for this server" } else { "" })]
     Plugin {
-        /// The line.
         line: usize,
-        /// Whether there is one for other servers.
         known: bool,
-        /// How to get a token without the plugin.
         fix: &'static str,
     },
     /// Data that is not base64 of PEM of the right kind.
     #[error("`{key}` on line {line} is not base64 of {expected} in PEM form")]
     Pem {
-        /// The line.
         line: usize,
-        /// The key.
         key: &'static str,
-        /// What it should hold.
         expected: &'static str,
     },
 }
@@ -226,11 +136,7 @@ impl KubeconfigError {
     /// The line of the kubeconfig that it is about.
     pub fn line(&self) -> Option<usize> {
         match *self {
-            Self::Character { line, .. }
-            | Self::Syntax { line }
-            | Self::Yaml { line, .. }
-            | Self::DuplicateKey { line, .. }
-            | Self::DuplicateName { line, .. }
+            Self::DuplicateName { line, .. }
             | Self::Key { line, .. }
             | Self::Missing { line, .. }
             | Self::Shape { line, .. }
@@ -246,13 +152,39 @@ impl KubeconfigError {
             | Self::Impersonation { line }
             | Self::Plugin { line, .. }
             | Self::Pem { line, .. } => Some(line),
+            Self::Yaml(ref error) => error.line(),
             Self::NotBase64
             | Self::TooLarge { .. }
-            | Self::NotUtf8
             | Self::Empty
             | Self::NotConfig
             | Self::NoContext
             | Self::Dangling { .. } => None,
         }
+    }
+}
+
+impl From<YamlError> for KubeconfigError {
+    fn from(error: YamlError) -> Self {
+        match error {
+            YamlError::Empty => Self::Empty,
+            YamlError::TooLarge { bytes, most } => Self::TooLarge { bytes, most },
+            error => Self::Yaml(error),
+        }
+    }
+}
+
+/// What the kubeconfig does: no number helps somebody who has sent more than any kubeconfig has.
+fn predicate(error: &YamlError) -> String {
+    match error {
+        YamlError::TooDeep { line, .. } => {
+            format!("has deeper nesting than any kubeconfig has on line {line}")
+        }
+        YamlError::TooManyDocuments { line, .. } => {
+            format!("has a second YAML document on line {line}")
+        }
+        YamlError::TooManyNodes { line, .. } => {
+            format!("has more values than any kubeconfig has on line {line}")
+        }
+        error => error.to_string(),
     }
 }

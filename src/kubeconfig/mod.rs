@@ -13,10 +13,10 @@ mod canonical;
 mod certificate;
 mod credential;
 mod error;
+mod fields;
+mod remedy;
 mod render;
-mod scan;
 mod schema;
-mod shorten;
 mod terms;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,10 @@ use ::base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::json;
 
 use super::*;
-use crate::secret::{SecretBytes, SecretString};
+use crate::{
+    secret::{SecretBytes, SecretString},
+    yaml::{Construct, YamlError},
+};
 
 const PLAIN: &str = "apiVersion: v1\nkind: Config\nclusters:\n- name: c\n  cluster:\n    server: https://k8s.example.com:6443\nusers:\n- name: u\n  user:\n    token: fake-token\ncontexts:\n- name: x\n  context: {cluster: c, user: u, namespace: web}\ncurrent-context: x\n";
 
@@ -377,7 +380,7 @@ fn what_client_go_reads_differently_is_refused_or_read_as_client_go_does() {
     ] {
         assert_eq!(
             with(&format!("token: fake-token\n    {keys}")).err(),
-            Some(E::Character { line: 11, code }),
+            Some(E::Yaml(YamlError::Character { line: 11, code })),
             "{keys}"
         );
     }
@@ -547,39 +550,36 @@ fn yaml_that_two_readers_take_differently_is_refused() {
     use KubeconfigError as E;
     assert!(matches!(
         refused(&PLAIN.replace("token: fake-token", "token: &a fake")),
-        E::Yaml {
-            what: "a YAML anchor",
+        E::Yaml(YamlError::Construct {
+            construct: Construct::Anchor,
             ..
-        }
+        })
     ));
     assert!(matches!(
         refused(&PLAIN.replace("token: fake-token", "token: !!str x")),
-        E::Yaml {
-            what: "a YAML tag",
+        E::Yaml(YamlError::Construct {
+            construct: Construct::Tag,
             ..
-        }
+        })
     ));
     assert!(matches!(
         refused(&PLAIN.replace("token: fake-token", "token: a\n    token: b")),
-        E::DuplicateKey { line: 11, .. }
+        E::Yaml(YamlError::DuplicateKey { line: 11, .. })
     ));
     assert!(matches!(
         refused(&format!("{PLAIN}---\na: b\n")),
-        E::Yaml {
-            what: "a second YAML document",
-            ..
-        }
+        E::Yaml(YamlError::TooManyDocuments { .. })
     ));
     assert!(matches!(
         refused(&format!("%YAML 1.1\n---\n{PLAIN}")),
-        E::Yaml {
-            what: "a YAML directive",
+        E::Yaml(YamlError::Construct {
+            construct: Construct::Directive,
             ..
-        }
+        })
     ));
     assert!(matches!(
         refused(&PLAIN.replace("fake", "fa\u{85}ke")),
-        E::Character { code: 0x85, .. }
+        E::Yaml(YamlError::Character { code: 0x85, .. })
     ));
     assert!(matches!(
         refused(&PLAIN.replace("fake-token", "0123")),

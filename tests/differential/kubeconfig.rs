@@ -563,18 +563,18 @@ fn of_caller(sample: &Sample) -> Option<Kubeconfig> {
             SystemTime::now(),
         )
     };
-    let read_shortened = read(sample.text.clone());
-    // A backslash anywhere has the text read letter by letter (src/kubeconfig/shorten.rs).
+    let read_compacted = read(sample.text.clone());
+    // A backslash anywhere has the text read letter by letter (src/yaml/compact.rs).
     let read_whole = read([b"# \\\n", sample.text.as_slice()].concat());
     assert_eq!(
-        read_shortened.is_ok(),
+        read_compacted.is_ok(),
         read_whole.is_ok(),
         "{}: {:?}, {:?}",
         sample.name,
-        read_shortened.err(),
+        read_compacted.err(),
         read_whole.err()
     );
-    let mut kubeconfig = read_shortened.ok()?;
+    let mut kubeconfig = read_compacted.ok()?;
     if kubeconfig.token_file().is_some() {
         kubeconfig
             .put_token(SecretString::new(OPERATORS_TOKEN.into()))

@@ -1,37 +1,38 @@
-//! A text -> the same with one character in the place of each long run of letters and digits.
+//! A text -> the same text with a placeholder for each long run of letters and digits.
 //!
-//! Nearly all of a kubeconfig is base64, and a YAML reader looks at each character several times.
-//! Inside a run, one letter means to YAML what another does, so it may as well be one of a plane
-//! that the text has none of. The ends of a run stay: what stands beside another character is what
-//! stood there. Columns behind a run become smaller, never as small as the column of the run's
-//! token, which is what indentation is measured by. A reader's limits on lengths are not met any
-//! more: what asks for a key's length has to ask it of the whole one.
+//! Nearly all of a kubeconfig is base64, and a YAML parser looks at each character several times.
+//! Inside a run, one letter means to YAML what another does, so a character of a plane that the
+//! text does not use may stand for the run. The ends of a run stay: what stands beside another
+//! character is what stood there. Columns behind a run become smaller, but never as small as the
+//! column of the run's token, by which indentation is measured. A parser's limits on lengths no
+//! longer see the whole: who limits the length of a key has to measure the restored one.
 //!
-//! Held by the tests of scan.rs and by the fuzz target `kubeconfig`: what is read from the short
-//! text is what is read from the long one.
+//! Held by the tests of read.rs and by the fuzz targets `yaml` and `kubeconfig`: the documents of
+//! the compacted text are those of the whole one.
 
 use zeroize::Zeroizing;
 
-/// A text that has a character for each of the runs.
-pub struct Shortened<'t> {
+/// A text with a placeholder for each of its long runs.
+pub struct Compacted<'t> {
     text: Zeroizing<String>,
     /// The inner part of each run, in the text's order.
     runs: Vec<&'t str>,
 }
 
-/// Shorter ones are not worth it.
+/// The length of a run that is worth a placeholder.
 const SHORTEST: usize = 64;
-/// What stays at each end of a run.
+/// The letters that stay at each end of a run.
 const END: usize = 4;
-/// The first character of the private plane 15, which stands for the first run.
+/// The placeholder of the first run: the first character of the private plane 15.
 const FIRST: u32 = 0xF_0000;
-/// What UTF-8 begins a character of that plane with.
+/// The byte with which UTF-8 begins a character of that plane.
 const LEAD: u8 = 0xF3;
 
-impl<'t> Shortened<'t> {
-    /// `None` when a character of the plane stands in the text, or an escape could say one.
-    pub fn of(text: &'t str) -> Option<Self> {
-        if !all(text.as_bytes(), |byte| byte != LEAD && byte != b'\\') {
+impl<'t> Compacted<'t> {
+    /// Makes one, unless the text has a character of the plane, or a backslash, which could
+    /// escape one.
+    pub fn new(text: &'t str) -> Option<Self> {
+        if !every_byte(text.as_bytes(), |byte| byte != LEAD && byte != b'\\') {
             return None;
         }
         let mut pieces = Vec::new();
@@ -45,26 +46,26 @@ impl<'t> Shortened<'t> {
         let length = rest.len()
             + pieces
                 .iter()
-                .map(|(before, stands_for, _)| before.len() + stands_for.len_utf8())
+                .map(|(before, placeholder, _)| before.len() + placeholder.len_utf8())
                 .sum::<usize>();
-        let mut short = Zeroizing::new(String::with_capacity(length));
-        for (before, stands_for, _) in &pieces {
-            short.push_str(before);
-            short.push(*stands_for);
+        let mut compacted = Zeroizing::new(String::with_capacity(length));
+        for (before, placeholder, _) in &pieces {
+            compacted.push_str(before);
+            compacted.push(*placeholder);
         }
-        short.push_str(rest);
+        compacted.push_str(rest);
         Some(Self {
-            text: short,
+            text: compacted,
             runs: pieces.into_iter().map(|(_, _, inner)| inner).collect(),
         })
     }
 
-    /// What is to be read.
+    /// The text to parse.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// A scalar of the text with its runs put back.
+    /// Returns a scalar of the text with its runs put back.
     pub fn restored(&self, scalar: &str) -> Zeroizing<String> {
         let run = |character: char| {
             u32::from(character)
@@ -83,39 +84,39 @@ impl<'t> Shortened<'t> {
     }
 }
 
-/// The inner part of the first long run, with what stands before and behind it.
+/// Finds the first long run: what stands before its inner part, that part, and the rest.
 fn next_run(text: &str) -> Option<(&str, &str, &str)> {
     let bytes = text.as_bytes();
     let mut start = 0;
     loop {
-        // The last letter that a run from here would need; what ends it before that is where the
-        // next one may begin.
+        // As many bytes as a run from here has to have; behind one that is no letter of base64
+        // the next run may begin.
         let window = bytes.get(start..start + SHORTEST)?;
-        if let Some(end) = window.iter().rposition(|byte| !is_letter(*byte)) {
+        if let Some(end) = window.iter().rposition(|byte| !is_base64(*byte)) {
             start += end + 1;
             continue;
         }
         let mut length = SHORTEST;
         while bytes
             .get(start + length..start + length + BLOCK)
-            .is_some_and(|block| all(block, is_letter))
+            .is_some_and(|block| every_byte(block, is_base64))
         {
             length += BLOCK;
         }
-        let beyond = bytes.get(start + length..).unwrap_or_default();
-        length += beyond
+        let tail = bytes.get(start + length..).unwrap_or_default();
+        length += tail
             .iter()
-            .position(|byte| !is_letter(*byte))
-            .unwrap_or(beyond.len());
+            .position(|byte| !is_base64(*byte))
+            .unwrap_or(tail.len());
         let (before, rest) = text.split_at_checked(start + END)?;
         let (inner, after) = rest.split_at_checked(length - 2 * END)?;
         return Some((before, inner, after));
     }
 }
 
-/// Whether it holds for each byte; blocks are asked without a branch, so that the compiler can ask
-/// them at once.
-pub fn all(bytes: &[u8], holds: impl Fn(u8) -> bool) -> bool {
+/// Whether `holds` is true of every byte. Inside a block there is no branch, so that the compiler
+/// can use vector instructions.
+pub fn every_byte(bytes: &[u8], holds: impl Fn(u8) -> bool) -> bool {
     bytes.chunks(BLOCK).all(|block| {
         block
             .iter()
@@ -123,11 +124,11 @@ pub fn all(bytes: &[u8], holds: impl Fn(u8) -> bool) -> bool {
     })
 }
 
-/// Bytes that are asked at once.
+/// Bytes that one step looks at.
 const BLOCK: usize = 32;
 
-/// Those of base64, none of which means anything to YAML behind another.
-fn is_letter(byte: u8) -> bool {
+/// Whether the byte is one of base64; behind another of them, none means anything to YAML.
+fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')
 }
 
@@ -136,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shortened_text_is_restored() {
+    fn a_compacted_text_is_restored() {
         for length in [0, 1, SHORTEST - 1, SHORTEST, SHORTEST + 1, 5 * SHORTEST] {
             let run = "aB+/9".repeat(length).split_off(4 * length);
             for text in [
@@ -145,10 +146,10 @@ mod tests {
                 format!("{run}=\n"),
                 format!("a {run} {run}-{run}\u{1f680}{run}"),
             ] {
-                let short = Shortened::of(&text).unwrap();
-                assert_eq!(*short.restored(short.text()), text);
+                let compacted = Compacted::new(&text).unwrap();
+                assert_eq!(*compacted.restored(compacted.text()), text);
                 assert_eq!(
-                    short.text().len() < text.len(),
+                    compacted.text().len() < text.len(),
                     length >= SHORTEST,
                     "{text}"
                 );
@@ -157,10 +158,10 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_could_say_what_stands_for_a_run_stays() {
+    fn a_text_that_could_hold_a_placeholder_is_not_compacted() {
         for text in ["\u{f0000}", "\u{fffff}", "\\U000F0000"] {
             assert!(
-                Shortened::of(&"x".repeat(SHORTEST).replacen('x', text, 1)).is_none(),
+                Compacted::new(&"x".repeat(SHORTEST).replacen('x', text, 1)).is_none(),
                 "{text}"
             );
         }
