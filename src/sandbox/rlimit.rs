@@ -17,8 +17,8 @@ const MOST_SHARED_THREADS: u64 = 4096;
 /// The same for a child that starts processes: the kernel counts all of the user's, so the others
 /// have the rest.
 const MOST_SHARED_PROCESSES: u64 = MOST_SHARED_THREADS / 2;
-/// What a Go program reserves before it does anything (740 to 930 MiB, sandbox notes, 9.4), and
-/// room.
+/// The addresses that a Go program reserves before it does anything, and room (`docs/sandbox.md`,
+/// numbers).
 const RESERVED: u64 = 2 << 30;
 
 const LEAST_URGENT: i32 = 19;
