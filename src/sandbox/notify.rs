@@ -24,7 +24,7 @@ use syscalls::Sysno;
 use tokio::{io::unix::AsyncFd, task::JoinSet};
 use tracing::Instrument as _;
 
-use super::sys::{self, Question};
+use super::sys::{self, Notification};
 use crate::egress::Tunnel;
 
 /// The most notifications of one child. Go causes three for a connection (its check whether it has
@@ -112,7 +112,7 @@ fn errno(error: &io::Error) -> Errno {
 }
 
 /// Receives the next notification; `None` once no process has the filter.
-async fn next(listener: &AsyncFd<OwnedFd>) -> io::Result<Option<Question>> {
+async fn next(listener: &AsyncFd<OwnedFd>) -> io::Result<Option<Notification>> {
     loop {
         let mut ready = listener.readable().await?;
         let taken = ready.try_io(|listener| {
@@ -121,7 +121,7 @@ async fn next(listener: &AsyncFd<OwnedFd>) -> io::Result<Option<Question>> {
             let [watched] = watched;
             let announced = watched.revents().unwrap_or(PollFlags::empty());
             if announced.contains(PollFlags::POLLIN) {
-                return sys::take_question(listener.as_fd()).map(Some);
+                return sys::receive_notification(listener.as_fd()).map(Some);
             }
             // Receiving would block, whatever the descriptor's flags say.
             if announced.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) {

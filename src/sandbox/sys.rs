@@ -107,11 +107,7 @@ pub(super) fn fork_sharing_memory<F: FnOnce()>(stack: &mut Stack, child: F) -> i
     // same reason. A panic cannot leave `run`: it aborts the child. Signal handlers, which could
     // run in the child, are none of ours.
     let pid = unsafe { libc::clone(run::<F>, top.as_ptr(), flags, (&raw mut child).cast()) };
-    if pid < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(Pid::from_raw(pid))
-    }
+    counted(pid).map(Pid::from_raw)
 }
 
 /// Takes over a descriptor that the kernel has just installed into this process.
@@ -133,12 +129,8 @@ pub(super) fn watch(socket: OwnedFd) -> io::Result<tokio::io::unix::AsyncFd<Owne
 pub(super) fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
     // SAFETY: pidfd_open(2) takes two integers and touches no memory of ours.
     let descriptor = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
-    let descriptor = RawFd::try_from(descriptor).map_err(|_| io::ErrorKind::InvalidData)?;
-    if descriptor < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(own(descriptor))
-    }
+    let descriptor = RawFd::try_from(counted(descriptor)?);
+    Ok(own(descriptor.map_err(|_| io::ErrorKind::InvalidData)?))
 }
 
 /// Marks every descriptor from 3 up close-on-exec (close_range(2), Linux 5.11).
@@ -186,23 +178,16 @@ pub(super) fn write_execute_is_denied() -> io::Result<bool> {
     const PR_GET_MDWE: libc::c_int = 66;
     // SAFETY: PR_GET_MDWE takes integers only and writes no memory.
     let rc = unsafe { libc::prctl(PR_GET_MDWE, 0_u64, 0_u64, 0_u64, 0_u64) };
-    if rc < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(rc & 1 == 1)
-    }
+    Ok(counted(rc)? & 1 == 1)
 }
 
-/// The mode of seccomp of this thread: 0 none, 2 a filter; or what a filter answers to the question.
+/// The mode of seccomp of this thread: 0 none, 2 a filter; or the error that a filter returns in the
+/// kernel's place.
 pub(super) fn seccomp_mode() -> io::Result<libc::c_int> {
     // SAFETY: PR_GET_SECCOMP takes no argument and writes no memory. In strict mode it would kill
     // the process (prctl(2)), which no process of ours enters.
     let rc = unsafe { libc::prctl(libc::PR_GET_SECCOMP, 0_u64, 0_u64, 0_u64, 0_u64) };
-    if rc < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(rc)
-    }
+    counted(rc)
 }
 
 /// Makes this process this much less urgent than it is, at most the least urgent there is
@@ -274,11 +259,7 @@ pub(super) fn become_program(
 pub(super) fn is_bounding(capability: u64) -> io::Result<bool> {
     // SAFETY: PR_CAPBSET_READ takes integers only.
     let rc = unsafe { libc::prctl(libc::PR_CAPBSET_READ, capability, 0_u64, 0_u64, 0_u64) };
-    if rc < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(rc == 1)
-    }
+    Ok(counted(rc)? == 1)
 }
 
 /// Empties the ambient set.
@@ -415,30 +396,26 @@ fn seccomp(code: &[libc::sock_filter], flags: libc::c_ulong) -> io::Result<libc:
             &raw const program,
         )
     };
-    if rc < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(rc)
-    }
+    counted(rc)
 }
 
-/// A call of a child that waits for an answer.
+/// The notification of a call, whose thread waits for the answer.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Question {
+pub(super) struct Notification {
     id: u64,
     /// The call's number.
     pub(super) number: i32,
-    /// Its first argument: the descriptor that it is about.
+    /// Its first argument: the descriptor that it is made on.
     pub(super) descriptor: u32,
-    /// All of them.
+    /// All of its arguments.
     pub(super) arguments: [u64; 6],
     /// The thread that waits.
     pub(super) thread: Pid,
 }
 
-/// Takes a question that [`nix::poll`] has announced; without one this would block.
-pub(super) fn take_question(listener: BorrowedFd<'_>) -> io::Result<Question> {
-    let mut asked = libc::seccomp_notif {
+/// Receives a notification that [`nix::poll`] has announced; without one this would block.
+pub(super) fn receive_notification(listener: BorrowedFd<'_>) -> io::Result<Notification> {
+    let mut received = libc::seccomp_notif {
         id: 0,
         pid: 0,
         flags: 0,
@@ -449,44 +426,44 @@ pub(super) fn take_question(listener: BorrowedFd<'_>) -> io::Result<Question> {
             args: [0; 6],
         },
     };
-    // SAFETY: the request writes one `seccomp_notif`, which must be zero before; `asked` is one.
+    // SAFETY: the request writes one `seccomp_notif`, which must be zero before; `received` is one.
     let rc = unsafe {
         libc::ioctl(
             listener.as_raw_fd(),
             libc::SECCOMP_IOCTL_NOTIF_RECV,
-            &raw mut asked,
+            &raw mut received,
         )
     };
     checked(rc.into())?;
-    let [first, ..] = asked.data.args;
+    let [first, ..] = received.data.args;
     // The kernel reads a descriptor's low 32 bits only.
     let descriptor = u32::try_from(first & u64::from(u32::MAX)).unwrap_or(u32::MAX);
-    let thread = i32::try_from(asked.pid)
+    let thread = i32::try_from(received.pid)
         .map(Pid::from_raw)
         .map_err(|_| io::ErrorKind::InvalidData)?;
-    Ok(Question {
-        id: asked.id,
-        number: asked.data.nr,
+    Ok(Notification {
+        id: received.id,
+        number: received.data.nr,
         descriptor,
-        arguments: asked.data.args,
+        arguments: received.data.args,
         thread,
     })
 }
 
-/// Puts a socket of ours in the place of the one that the question is about.
+/// Puts a socket of ours in the place of the one that the notification is about.
 pub(super) fn replace_descriptor(
     listener: BorrowedFd<'_>,
-    question: Question,
+    notification: Notification,
     with: BorrowedFd<'_>,
 ) -> io::Result<()> {
     let source = u32::try_from(with.as_raw_fd()).map_err(|_| io::ErrorKind::InvalidInput)?;
     let flags =
         u32::try_from(libc::SECCOMP_ADDFD_FLAG_SETFD).map_err(|_| io::ErrorKind::InvalidInput)?;
     let added = libc::seccomp_notif_addfd {
-        id: question.id,
+        id: notification.id,
         flags,
         srcfd: source,
-        newfd: question.descriptor,
+        newfd: notification.descriptor,
         newfd_flags: libc::O_CLOEXEC.unsigned_abs(),
     };
     // SAFETY: the request reads one `seccomp_notif_addfd`; `added` is one and outlives the call.
@@ -497,24 +474,20 @@ pub(super) fn replace_descriptor(
             &raw const added,
         )
     };
-    if rc < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    } // it returns the descriptor's number
+    counted(rc).map(drop) // the descriptor's number
 }
 
-/// Answers a question: the call has succeeded with 0, or failed.
+/// Answers a notification: the call has succeeded with 0, or failed.
 pub(super) fn answer(
     listener: BorrowedFd<'_>,
-    question: Question,
+    notification: Notification,
     answer: Result<(), nix::errno::Errno>,
 ) -> io::Result<()> {
     let error = answer.map_or_else(|errno| -(errno as i32), |()| 0);
     respond(
         listener,
         libc::seccomp_notif_resp {
-            id: question.id,
+            id: notification.id,
             val: 0,
             error,
             flags: 0,
@@ -522,17 +495,20 @@ pub(super) fn answer(
     )
 }
 
-/// Answers a question: the kernel runs the call as if nobody had been asked.
+/// Answers a notification: the kernel runs the call as if there had been no filter.
 ///
 /// It protects nothing: what the arguments point to can change after it was looked at
 /// (seccomp_unotify(2)). For tracing only.
-pub(super) fn let_go_on(listener: BorrowedFd<'_>, question: Question) -> io::Result<()> {
+pub(super) fn continue_call(
+    listener: BorrowedFd<'_>,
+    notification: Notification,
+) -> io::Result<()> {
     let flags = u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE)
         .map_err(|_| io::ErrorKind::InvalidInput)?;
     respond(
         listener,
         libc::seccomp_notif_resp {
-            id: question.id,
+            id: notification.id,
             val: 0,
             error: 0,
             flags,
@@ -604,10 +580,20 @@ pub fn give_back_memory() {
     };
 }
 
+/// The result of a call that returns 0.
 fn checked(rc: libc::c_long) -> io::Result<()> {
     if rc == 0 {
         Ok(())
     } else {
         Err(io::Error::last_os_error())
+    }
+}
+
+/// The result of a call that returns a number from 0 on.
+fn counted<N: PartialOrd + Default>(rc: N) -> io::Result<N> {
+    if rc < N::default() {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(rc)
     }
 }

@@ -40,7 +40,7 @@ use crate::sandbox::{
     filter::{Action, CallRule, Condition, SyscallFilter},
     message::ExitStatus,
     profile::{Profile, ProfileError, ProfileName, Profiles},
-    sys::{self, Forked, Question},
+    sys::{self, Forked, Notification},
 };
 
 /// What to run, and how closely to look.
@@ -460,12 +460,12 @@ impl Seen<'_> {
         // The thread that asked may be killed before it is heard, and before it is answered.
         let gone =
             |error: &io::Error| matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINTR));
-        let question = match sys::take_question(listener) {
+        let question = match sys::receive_notification(listener) {
             Err(error) if gone(&error) => return Ok(()),
             taken => taken?,
         };
         let opened = Opened::by(question);
-        match sys::let_go_on(listener, question) {
+        match sys::continue_call(listener, question) {
             Err(error) if gone(&error) => return Ok(()),
             answered => answered?,
         }
@@ -481,7 +481,7 @@ impl Seen<'_> {
     }
 }
 
-fn is(question: Question, syscall: Sysno) -> bool {
+fn is(question: Notification, syscall: Sysno) -> bool {
     question.number == syscall.id()
 }
 
@@ -508,7 +508,7 @@ struct Opened {
 
 impl Opened {
     /// Looks into the memory of the thread that waits.
-    fn by(question: Question) -> Option<Opening> {
+    fn by(question: Notification) -> Option<Opening> {
         let [first, second, third, ..] = question.arguments;
         let (folder, path, flags) = match question.number {
             number if number == Sysno::openat.id() => (first, second, third),
