@@ -1,6 +1,6 @@
 //! Text -> one invocation -> argv -> the same invocation, for all four tools.
 
-use super::{catalogues, tool_of};
+use super::catalogues::{catalogues, tool_of};
 use crate::{
     catalogue::Catalogue,
     command::{self, Invocation},

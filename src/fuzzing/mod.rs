@@ -33,8 +33,10 @@
 )]
 
 mod audit;
+mod catalogues;
 mod choices;
 mod command;
+mod forbidden;
 mod kubeconfig;
 mod message;
 mod monotonic;
@@ -57,9 +59,7 @@ pub use redact::redact;
 pub use split::{pipeline, split};
 pub use yaml::yaml;
 
-use std::sync::OnceLock;
-
-use crate::{catalogue::Catalogue, command::Filter, tool::Tool};
+use crate::command::Filter;
 
 /// A filter that nobody has read: for the test that asks the sandbox what the parser keeps from it.
 pub fn unread_filter(
@@ -68,30 +68,6 @@ pub fn unread_filter(
     operands: Vec<String>,
 ) -> Option<Filter> {
     Filter::unread(name, flags, operands)
-}
-
-/// Catalogues are read once: they are the same for every input.
-fn catalogues() -> &'static [Catalogue] {
-    static CARRIED: OnceLock<Vec<Catalogue>> = OnceLock::new();
-    CARRIED.get_or_init(|| Catalogue::carried().expect("the carried catalogues load"))
-}
-
-/// The newest version of a tool.
-fn catalogue(tool: Tool) -> &'static Catalogue {
-    catalogues()
-        .iter()
-        .find(|catalogue| catalogue.tool() == tool)
-        .expect("every tool has a catalogue")
-}
-
-/// The tool that a text is about, by its first letter, so that a seed is a plain `helm list`.
-fn tool_of(text: &str) -> Tool {
-    match text.trim_start().chars().next() {
-        Some('a') => Tool::ARGOCD,
-        Some('h') => Tool::HELM,
-        Some('i') => Tool::ISTIOCTL,
-        _ => Tool::KUBECTL,
-    }
 }
 
 #[cfg(test)]

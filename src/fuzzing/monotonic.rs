@@ -4,7 +4,7 @@
 use std::slice;
 
 use super::{
-    catalogue,
+    catalogues::catalogue,
     choices::Choices,
     policy::{Outcome, load, outcome, stands},
 };

@@ -1,10 +1,9 @@
 //! Policy files, and what they say to a command.
 
-use super::{catalogues, command};
+use super::{catalogues::catalogues, command, forbidden};
 use crate::{
     catalogue::Catalogue,
     command::Invocation,
-    fuzzing::never,
     policy::{
         BUILTINS, Decision, Facts, Policy, PolicyError, PolicyErrors, PolicySource, Severity,
         Target,
@@ -141,7 +140,7 @@ pub(super) fn stands(policy: &Policy, catalogue: &Catalogue, invocation: &Invoca
     };
     let allowed = approved.invocation();
     command::renders(catalogue, allowed);
-    never::holds_nothing_forbidden(catalogue, allowed);
+    forbidden::holds_nothing_forbidden(catalogue, allowed);
     match decided(policy, allowed) {
         Decision::Allow(again) => assert_eq!(
             again.invocation().argv(),

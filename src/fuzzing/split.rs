@@ -1,6 +1,6 @@
 //! Text -> words, held against a second reader of POSIX quoting that is written here.
 
-use super::tool_of;
+use super::catalogues::tool_of;
 use crate::command::{self, Filter};
 
 /// What `split` accepts has no shell syntax that is alive, a POSIX shell reads the same words, and

@@ -13,7 +13,10 @@ use base64::{
 };
 use zeroize::Zeroizing;
 
-use super::{MARK, begun, patterns::is_base64};
+use super::{
+    mark::{MARK, beginning},
+    patterns::is_base64,
+};
 use crate::secret::{SecretBytes, SecretString};
 
 /// A shorter secret is found in ordinary words too often to be taken out.
@@ -117,7 +120,7 @@ impl Credentials {
     /// Behind this a text may have begun.
     fn safe(&self, read: &[u8]) -> usize {
         read.len()
-            - begun(
+            - beginning(
                 read,
                 self.spellings.iter().map(|text| text.expose().as_slice()),
             )

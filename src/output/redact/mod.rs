@@ -6,17 +6,14 @@
 //! Held by the tests here and the fuzz target `redact`.
 
 mod credentials;
+mod mark;
 mod patterns;
 mod structure;
 
-use memchr::memchr_iter;
 use zeroize::Zeroizing;
 
 use self::{credentials::Credentials, patterns::Patterns, structure::Structure};
 use crate::secret::SecretString;
-
-/// What stands where a secret stood.
-const MARK: &[u8] = b"[REDACTED]";
 
 /// Takes secrets out of one stream.
 pub struct Redactor {
@@ -68,24 +65,4 @@ impl Redactor {
         patterns.finish(&mut told);
         told
     }
-}
-
-/// How many bytes at the end of a text may be the beginning of one of these.
-fn begun<'a>(text: &[u8], all: impl Iterator<Item = &'a [u8]>) -> usize {
-    // No more is compared than that: what is held too long does no harm.
-    const COMPARED: usize = 64;
-    let beginning = |one: &[u8]| {
-        let tail = text
-            .get((text.len() + 1).saturating_sub(one.len())..)
-            .unwrap_or_default();
-        let begins = |at: &usize| {
-            let rest = tail.get(*at..).unwrap_or_default();
-            let compared = rest.len().min(COMPARED);
-            rest.get(..compared) == one.get(..compared)
-        };
-        memchr_iter(*one.first()?, tail)
-            .find(begins)
-            .map(|at| tail.len() - at)
-    };
-    all.filter_map(beginning).max().unwrap_or_default()
 }

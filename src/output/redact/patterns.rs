@@ -17,7 +17,7 @@ use aho_corasick::{AhoCorasick, Input, MatchKind};
 use memchr::memmem;
 use zeroize::Zeroizing;
 
-use super::{MARK, begun};
+use super::mark::{MARK, beginning};
 
 /// What may begin a shape, and what then decides.
 const LITERALS: [(&str, Shape); 12] = [
@@ -149,7 +149,7 @@ impl Patterns {
         let safe = if ended {
             text.len()
         } else {
-            text.len() - begun(text, LITERALS.iter().map(|(literal, _)| literal.as_bytes()))
+            text.len() - beginning(text, LITERALS.iter().map(|(literal, _)| literal.as_bytes()))
         };
         let mut at = 0; // all before it is told or taken out
         loop {

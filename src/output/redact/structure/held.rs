@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use zeroize::Zeroizing;
 
-use super::super::MARK;
+use super::super::mark::MARK;
 
 /// How far behind an object's first value its kind may come, and how much white space may stand
 /// inside of what is taken out. A Secret or ConfigMap has at most 1 MiB, and hardly one in a

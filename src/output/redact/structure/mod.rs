@@ -16,11 +16,13 @@
 //! [`LEVELS`] levels. Every byte is looked at once in each level.
 
 mod block;
+mod escape;
 mod flow;
 mod frame;
 mod held;
 mod quoted;
 
+use escape::Escape;
 use frame::{Frame, Kind};
 use held::{Fate, Held};
 
@@ -205,7 +207,7 @@ struct Level {
     token: Token,
     /// Where the last byte ended that is no white space.
     content: u64,
-    escape: quoted::Escape,
+    escape: Escape,
     /// The string that goes on behind a line break, and what the break stands for.
     folded: (At, Option<u8>),
     /// Whether what a string holds is read.
@@ -233,7 +235,7 @@ impl Level {
             key_column: 0,
             token: Token::default(),
             content: 0,
-            escape: quoted::Escape::default(),
+            escape: Escape::default(),
             folded: (At::Double, None),
             string: Reading::No,
             inner: None,

@@ -4,18 +4,10 @@ use memchr::{memchr2, memchr3};
 
 use super::{
     At, End, LEVELS, Level, Reading, Run,
+    escape::Escape,
     frame::{Key, Kind},
     held::Held,
 };
-
-/// What was read of an escape.
-#[derive(Default)]
-pub(super) struct Escape {
-    pub(super) start: u64,
-    /// How many hexadecimal digits are left; none before the letter is read.
-    digits: Option<u8>,
-    code: u32,
-}
 
 impl Level {
     /// A string begins, which may be a key. Takes its quote.
