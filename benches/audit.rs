@@ -23,7 +23,7 @@ use std::{
 use kube_airlock::{
     audit::{Audit, DecisionRecord, FileSettings, Seal, Verifier, Who},
     code::Code,
-    identity::{Caller, Door},
+    identity::Caller,
     policy::Effect,
     tool::Tool,
 };
@@ -110,7 +110,7 @@ async fn round(
 }
 
 async fn one(audit: Arc<Audit>, records: usize) -> Vec<Duration> {
-    let caller = Caller::anonymous(Door::Rest);
+    let caller = Caller::of_standard_input();
     let mut waited = Vec::with_capacity(records);
     for _ in 0..records {
         let record = DecisionRecord {

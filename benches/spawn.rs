@@ -47,7 +47,7 @@ use kube_airlock::{
     command::{Invocation, parse, split},
     egress::{Allowed, Pinned, pin},
     endpoint::Endpoint,
-    identity::{Caller, Door},
+    identity::Caller,
     kubeconfig::Kubeconfig,
     policy::{Approved, Decision, Effect, Facts, Policy, PolicySource, Target},
     sandbox::{
@@ -313,7 +313,7 @@ impl Stand {
         else {
             panic!("it is allowed")
         };
-        let caller = Caller::anonymous(Door::Rest);
+        let caller = Caller::of_standard_input();
         let who = Who::of(&caller, None);
         let record = DecisionRecord::new("", who, Tool::KUBECTL, Effect::Allow);
         let recorded = self.audit.allowed(record).await.unwrap();

@@ -26,7 +26,7 @@ use kube_airlock::{
     discovery::DiscoveryCache,
     egress::Allowed,
     gate::{Arguments, Bounds, Gate, Headers, Outcome, Parts},
-    identity::{Caller, Door},
+    identity::Caller,
     inventory::Inventory,
     kubeconfig::Terms,
     policy::{Policy, PolicySource},
@@ -189,7 +189,7 @@ async fn run(gate: &Gate) -> Outcome {
     let request = arguments.request(Tool::KUBECTL, Headers::default());
     timeout(
         Duration::from_secs(60),
-        gate.run(Caller::anonymous(Door::Rest), request, None),
+        gate.run(Caller::of_standard_input(), request, None),
     )
     .await
     .expect("a call ends")

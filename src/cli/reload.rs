@@ -13,7 +13,7 @@ use crate::{
     clusters::Clusters,
     config::{callers_in, read_policies},
     gate::Gate,
-    http::Authentication,
+    identity::Authenticator,
     metrics,
     policy::{Policy, PolicySource},
 };
@@ -105,7 +105,7 @@ pub async fn watch_clusters(clusters: Arc<Clusters>) {
 
 /// Takes changed callers from the file of settings, for as long as the server lives. Its other keys
 /// need a restart.
-pub async fn watch_callers(authentication: Authentication, path: PathBuf) {
+pub async fn watch_callers(authenticator: Authenticator, path: PathBuf) {
     let mut known = None;
     let mut told = String::new();
     loop {
@@ -118,12 +118,12 @@ pub async fn watch_callers(authentication: Authentication, path: PathBuf) {
             Ok(Ok(text)) => match callers_in(&path, &text) {
                 // Whoever reaches the port could call then: that is not decided while a server
                 // runs.
-                Ok(callers) if callers.is_empty() && !authentication.is_open() => Some(
+                Ok(callers) if callers.is_empty() && authenticator.requires_credentials() => Some(
                     "no caller is left in it; a server that anybody may call needs a restart"
                         .into(),
                 ),
                 Ok(callers) => {
-                    authentication.replace(callers);
+                    authenticator.replace(callers);
                     if known.replace(text).is_some() {
                         tracing::info!("the callers of the changed settings are in force");
                     }

@@ -43,7 +43,8 @@ use crate::{
     config::{ConfigError, LogFormat, Options, Settings, seal_of},
     discovery::DiscoveryCache,
     gate::{Gate, Headers, Parts},
-    http::{Authentication, Doors, Hosts},
+    http::{Doors, Hosts},
+    identity::Authenticator,
     inventory::Inventory,
     kubeconfig::Terms,
     mcp, metrics,
@@ -91,15 +92,15 @@ pub fn http(options: Options) -> Done {
         let spawner = watch_spawner(&gate, &stop);
         tracing::info!(address = %settings.listen, tools_at_once = settings.concurrency, "listening");
         let store = Arc::clone(&opened.store);
-        let authentication = Authentication::new(settings.callers.clone(), Arc::clone(&store));
+        let authenticator = Authenticator::new(settings.callers.clone());
         if let Some(path) = settings.path.clone() {
-            tokio::spawn(reload::watch_callers(authentication.clone(), path));
+            tokio::spawn(reload::watch_callers(authenticator.clone(), path));
         }
         let doors = Doors {
             gate,
             metrics: measured,
             hosts: Hosts::new(settings.allowed_hosts.clone()),
-            authentication,
+            authenticator,
             store,
             connections: connections(&settings),
         };

@@ -1,9 +1,8 @@
-//! Who may come in, and how often.
+//! Lets callers in who are known, as often as they may: [`check`].
+//!
+//! May not decide who a caller is (`identity`), nor count (`store`).
 
-use std::{
-    sync::{Arc, PoisonError, RwLock},
-    time::SystemTime,
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     extract::{Request, State},
@@ -12,70 +11,49 @@ use axum::{
     response::Response,
 };
 
-use super::reply::refused;
+use super::{connections::Connection, reply::refused};
 use crate::{
-    identity::{Caller, Callers, Door},
+    identity::{Authenticator, Caller, Door, Evidence},
     refusal::Refusal,
     store::Store,
 };
 
-/// The callers of one door and the rate of each. Cheap to clone.
+/// One door, and what it needs to know its callers. Cheap to clone.
 #[derive(Clone)]
-pub struct Authentication {
-    callers: Arc<RwLock<Arc<Callers>>>,
-    store: Arc<Store>,
-    door: Door,
+pub(super) struct Entrance {
+    pub(super) authenticator: Authenticator,
+    pub(super) store: Arc<Store>,
+    pub(super) door: Door,
 }
 
-impl Authentication {
-    /// These callers, each at most as often as the store lets it.
-    pub fn new(callers: Callers, store: Arc<Store>) -> Self {
-        Self {
-            callers: Arc::new(RwLock::new(Arc::new(callers))),
-            store,
-            door: Door::Rest,
-        }
-    }
-
-    /// The same callers with the same rates, at another door.
-    pub fn at(&self, door: Door) -> Self {
-        Self {
-            door,
-            ..self.clone()
-        }
-    }
-
-    /// Whether nobody needs a token.
-    pub fn is_open(&self) -> bool {
-        self.known().is_empty()
-    }
-
-    /// Knows these callers from now on, at every door.
-    pub fn replace(&self, callers: Callers) {
-        *self.callers.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(callers);
-    }
-
-    fn known(&self) -> Arc<Callers> {
-        Arc::clone(&self.callers.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
-        let given = headers
-            .get(header::AUTHORIZATION)
-            .map(|value| value.as_bytes()); // there is one at most (`guard`)
-        let identified = self.known().identify(given, self.door, SystemTime::now());
+impl Entrance {
+    async fn caller(
+        &self,
+        headers: &HeaderMap,
+        peer: Option<SocketAddr>,
+    ) -> Result<Caller, Refusal> {
+        // There is one at most (`guard`).
+        let authorization = headers.get(header::AUTHORIZATION);
+        let evidence = Evidence {
+            authorization: authorization.map(|value| value.as_bytes()),
+            peer,
+            door: self.door,
+        };
+        let identified = self.authenticator.identify(&evidence).await;
         self.store.rates.count(identified.as_ref().ok()).await?;
         Ok(identified?)
     }
 }
 
 /// Lets known callers pass, as an extension of the request, as often as they may.
-pub async fn check(
-    State(authentication): State<Authentication>,
+pub(super) async fn check(
+    State(entrance): State<Entrance>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    match authentication.caller(request.headers()).await {
+    let connection = request.extensions().get::<Connection>();
+    let peer = connection.map(|connection| connection.peer);
+    match entrance.caller(request.headers(), peer).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await

@@ -48,16 +48,21 @@ pub(super) struct Connections<S> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Prepare;
 
-/// Marks the requests of a connection past the bound.
-#[derive(Clone, Copy, Debug)]
-struct PastTheBound;
+/// What every request knows of its connection.
+#[derive(Clone, Debug)]
+pub(super) struct Connection {
+    /// The address that it came from.
+    pub(super) peer: SocketAddr,
+    /// What its requests may hold.
+    pub(super) share: Share,
+    is_past_the_bound: bool,
+}
 
 /// The service of one connection, which has its place until the last clone is dropped.
 #[derive(Clone, Debug)]
 pub(super) struct Placed<S> {
     service: S,
-    past_the_bound: bool,
-    share: Share,
+    connection: Connection,
     _place: Arc<OwnedSemaphorePermit>,
 }
 
@@ -73,11 +78,14 @@ impl<S: Clone> Connections<S> {
         }
     }
 
-    fn place(&self) -> io::Result<Placed<S>> {
-        let placed = |place, past_the_bound| Placed {
+    fn place(&self, peer: SocketAddr) -> io::Result<Placed<S>> {
+        let placed = |place, is_past_the_bound| Placed {
             service: self.service.clone(),
-            past_the_bound,
-            share: self.held.share(),
+            connection: Connection {
+                peer,
+                share: self.held.share(),
+                is_past_the_bound,
+            },
             _place: Arc::new(place),
         };
         if let Ok(place) = Arc::clone(&self.served).try_acquire_owned() {
@@ -100,8 +108,8 @@ impl<S: Clone> Service<SocketAddr> for Connections<S> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: SocketAddr) -> Self::Future {
-        ready(self.place())
+    fn call(&mut self, peer: SocketAddr) -> Self::Future {
+        ready(self.place(peer))
     }
 }
 
@@ -129,17 +137,17 @@ impl<S: Service<http::Request<B>>, B> Service<http::Request<B>> for Placed<S> {
     }
 
     fn call(&mut self, mut request: http::Request<B>) -> Self::Future {
-        if self.past_the_bound {
-            request.extensions_mut().insert(PastTheBound);
-        }
-        request.extensions_mut().insert(self.share.clone());
+        request.extensions_mut().insert(self.connection.clone());
         self.service.call(request)
     }
 }
 
 /// Whether the request's connection is one past the bound.
 pub(super) fn is_past_the_bound(request: &Request) -> bool {
-    request.extensions().get::<PastTheBound>().is_some()
+    request
+        .extensions()
+        .get::<Connection>()
+        .is_some_and(|connection| connection.is_past_the_bound)
 }
 
 /// Answers a request of such a connection with 503, and closes it. Whoever watches over this server

@@ -10,10 +10,7 @@ use axum::{
     response::Response,
 };
 
-use super::{
-    body::{self, Share},
-    reply::refused,
-};
+use super::{body, connections::Connection, reply::refused};
 use crate::{identity::Caller, mcp::Sessions, refusal::Refusal};
 
 /// What rmcp leaves to its host: a bound on sessions, on what opens one, on who uses one, and on
@@ -24,7 +21,7 @@ use crate::{identity::Caller, mcp::Sessions, refusal::Refusal};
 pub async fn check(
     State(sessions): State<Sessions>,
     Extension(caller): Extension<Caller>,
-    Extension(share): Extension<Share>,
+    Extension(connection): Extension<Connection>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -46,7 +43,7 @@ pub async fn check(
         && !request.headers().contains_key("mcp-protocol-version");
     let (mut parts, body) = request.into_parts();
     let has_session = parts.headers.contains_key(SESSION);
-    let (bytes, _held) = match body::read(&parts, body, share).await {
+    let (bytes, _held) = match body::read(&parts, body, connection.share).await {
         Ok(read) => read,
         Err(unread) => return refused(unread.refusal()),
     };

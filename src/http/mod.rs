@@ -29,13 +29,18 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_swagger_ui::SwaggerUi;
 
-pub use authentication::Authentication;
 pub use guard::Hosts;
 
+use authentication::Entrance;
 use body::LARGEST_BODY;
 use connections::Connections;
 
-use crate::{gate::Gate, identity::Door, mcp::service as mcp_service, store::Store};
+use crate::{
+    gate::Gate,
+    identity::{Authenticator, Door},
+    mcp::service as mcp_service,
+    store::Store,
+};
 
 /// The largest header block, in bytes: a kubeconfig stands in one header. The defaults of HTTP/2
 /// implementations (16 KiB) would refuse it.
@@ -55,9 +60,9 @@ pub struct Doors {
     pub metrics: PrometheusHandle,
     /// Names under which this server is called.
     pub hosts: Hosts,
-    /// Callers that it knows.
-    pub authentication: Authentication,
-    /// Sessions, and whose they are.
+    /// Knows the callers.
+    pub authenticator: Authenticator,
+    /// Rates of callers, and sessions.
     pub store: Arc<Store>,
     /// Connections that are served at once.
     pub connections: usize,
@@ -104,11 +109,22 @@ impl Doors {
             gate,
             metrics,
             hosts,
-            authentication,
+            authenticator,
             store,
             ..
         } = self;
-        let (mcp, sessions) = mcp_service(gate.clone(), store, hosts.names(), LARGEST_BODY, stop);
+        let entrance = |door| Entrance {
+            authenticator: authenticator.clone(),
+            store: Arc::clone(&store),
+            door,
+        };
+        let (mcp, sessions) = mcp_service(
+            gate.clone(),
+            Arc::clone(&store),
+            hosts.names(),
+            LARGEST_BODY,
+            stop,
+        );
         // `route_service`, not a nested one: paths below /mcp are probes for metadata that does not
         // exist.
         let mcp = Router::new()
@@ -116,7 +132,7 @@ impl Doors {
             .route_service("/mcp/", mcp)
             .layer(middleware::from_fn_with_state(sessions, mcp::check))
             .layer(middleware::from_fn_with_state(
-                authentication.at(Door::Mcp),
+                entrance(Door::Mcp),
                 authentication::check,
             ));
         let of_callers = Router::new()
@@ -127,7 +143,7 @@ impl Doors {
             .route("/clusters", get(health::clusters))
             .method_not_allowed_fallback(reply::method_not_allowed)
             .layer(middleware::from_fn_with_state(
-                authentication,
+                entrance(Door::Rest),
                 authentication::check,
             ));
         let router = Router::new()

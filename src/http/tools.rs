@@ -10,6 +10,7 @@ use axum::{
 
 use super::{
     body::{self, Held, Share, Unread, no_request},
+    connections::Connection,
     reply::{refused, rendered},
     stream::{self, Format},
 };
@@ -26,7 +27,7 @@ pub async fn call(
     State(gate): State<Gate>,
     path: Result<Path<String>, PathRejection>,
     Extension(caller): Extension<Caller>,
-    Extension(share): Extension<Share>,
+    Extension(connection): Extension<Connection>,
     request: HttpRequest,
 ) -> Response {
     let Ok(Path(tool)) = path else {
@@ -37,7 +38,7 @@ pub async fn call(
         Err(UnknownTool) => return refused(Refusal::UnknownTool(Excerpt::new(&tool))),
     };
     let (parts, body) = request.into_parts();
-    let (arguments, _held) = match read(&parts, body, share).await {
+    let (arguments, _held) = match read(&parts, body, connection.share).await {
         Ok(read) => read,
         Err(refusal) => return refused(refusal),
     };

@@ -1,20 +1,25 @@
-//! Who calls: wire credentials in, a [`Caller`] out. Nothing else makes one.
+//! Who calls: a peer's [`Evidence`] in, a [`Caller`] out. Nothing else makes one.
 //!
-//! A caller is known by a bearer token (RFC 6750), of which the settings hold the SHA-256. Tokens
-//! are 32 random bytes, so nothing slower than one hash is needed to keep them from being guessed.
-//! Without any token in the settings there is one anonymous caller, and only a loopback listener
-//! (`config`).
+//! A caller is known by a bearer token (RFC 6750), of which the settings hold the SHA-256. Where
+//! they hold none, whoever reaches the listener is one anonymous caller, and the listener may only
+//! be loopback's (`config`). May not decide about commands, nor count requests (`store`). To
+//! identify is asynchronous: a token of another issuer needs that issuer's keys.
+//!
+//! Held by the tests below and `a_caller_is_who_its_token_says` (`tests/service/callers.rs`).
 
 #![forbid(unsafe_code)]
 
 mod token;
 
-use std::time::SystemTime;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, PoisonError, RwLock},
+    time::SystemTime,
+};
 
 use serde::Serialize;
-use subtle::ConstantTimeEq;
 
-pub use token::{KnownCaller, TOKEN_LASTS, TokenDigest, Unidentified, new_token};
+pub use token::{Callers, KnownCaller, TOKEN_LASTS, TokenDigest, Unidentified, new_token};
 
 /// The door a request came through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -40,6 +45,12 @@ impl Door {
 }
 
 /// An identified caller and the door it stands at.
+///
+/// Only [`Authenticator::identify`] and [`Caller::of_standard_input`] make one.
+/// ```compile_fail,E0451
+/// use kube_airlock::identity::{Caller, Door};
+/// let forged = Caller { principal: String::new(), groups: Vec::new(), door: Door::Rest };
+/// ```
 #[derive(Clone, Debug)]
 pub struct Caller {
     principal: String,
@@ -48,11 +59,15 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The principal of whoever is not known.
+    /// The principal of a caller of whom no credentials are required.
     pub const ANONYMOUS: &str = "anonymous";
 
-    /// The caller of a listener that asks for no credentials.
-    pub fn anonymous(door: Door) -> Self {
+    /// Makes the caller at the standard input of this process, who has started it.
+    pub fn of_standard_input() -> Self {
+        Self::anonymous(Door::Stdio)
+    }
+
+    fn anonymous(door: Door) -> Self {
         Self {
             principal: Self::ANONYMOUS.into(),
             groups: Vec::new(),
@@ -81,110 +96,100 @@ impl Caller {
     }
 }
 
-/// Those who may call.
-#[derive(Clone, Debug, Default)]
-pub struct Callers(Vec<KnownCaller>);
+/// What a peer shows of itself with one request.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// The value of the header `Authorization`.
+    pub authorization: Option<&'a [u8]>,
+    /// The address that the connection came from, where it has one.
+    pub peer: Option<SocketAddr>,
+    /// The door that the request came through.
+    pub door: Door,
+}
 
-impl Callers {
-    /// These callers. Without any, everybody is the anonymous one.
-    pub fn new(known: Vec<KnownCaller>) -> Self {
-        Self(known)
+/// Identifies callers by the settings in force. Cheap to clone; all clones know the same callers.
+#[derive(Clone, Debug)]
+pub struct Authenticator(Arc<RwLock<Arc<Callers>>>);
+
+impl Authenticator {
+    /// Knows these callers. Without any, no credentials are required.
+    pub fn new(callers: Callers) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(callers))))
     }
 
-    /// Whether everybody is the anonymous one.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Whether a caller needs credentials.
+    pub fn requires_credentials(&self) -> bool {
+        !self.callers().is_empty()
     }
 
-    /// Who sends this `Authorization`.
+    /// Knows these callers from now on, at every door.
+    pub fn replace(&self, callers: Callers) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(callers);
+    }
+
+    /// Identifies who shows this evidence.
     ///
     /// # Errors
     /// Why it is nobody.
-    pub fn identify(
-        &self,
-        authorization: Option<&[u8]>,
-        door: Door,
-        now: SystemTime,
-    ) -> Result<Caller, Unidentified> {
-        if self.is_empty() {
-            return Ok(Caller::anonymous(door));
+    pub async fn identify(&self, evidence: &Evidence<'_>) -> Result<Caller, Unidentified> {
+        let callers = self.callers();
+        if callers.is_empty() {
+            return Ok(Caller::anonymous(evidence.door));
         }
-        let given = authorization.ok_or(Unidentified::Missing)?;
-        let token = given
-            .split_at_checked(SCHEME.len())
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(SCHEME));
-        let (_, token) = token.ok_or(Unidentified::Malformed)?;
-        let digest = TokenDigest::of(token.trim_ascii());
-        // Every one is compared, and each takes the same time.
-        let is_own = |known: &KnownCaller| bool::from(known.digest.bytes().ct_eq(digest.bytes()));
-        let known = self.0.iter().fold(
-            None,
-            |found, known| if is_own(known) { Some(known) } else { found },
-        );
-        let known = known.ok_or(Unidentified::Unknown)?;
-        if known.expires.is_some_and(|expires| expires <= now) {
-            return Err(Unidentified::Expired);
-        }
+        let known = callers
+            .by_token(evidence.authorization, SystemTime::now())
+            .inspect_err(|error| {
+                let (peer, door) = (evidence.peer, evidence.door.as_str());
+                tracing::debug!(?peer, door, %error, "nobody is identified");
+            })?;
         Ok(Caller {
             principal: known.principal.clone(),
             groups: known.groups.clone(),
-            door,
+            door: evidence.door,
         })
     }
-}
 
-const SCHEME: &[u8] = b"Bearer ";
+    fn callers(&self) -> Arc<Callers> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::SecretString;
 
-    #[test]
-    fn a_caller_is_known_by_its_token_and_by_nothing_else() {
-        let now = SystemTime::now();
-        let (token, old) = (new_token().unwrap(), new_token().unwrap());
-        let known = |principal: &str, token: &SecretString, expires| KnownCaller {
-            principal: principal.into(),
-            groups: vec!["agents".into()],
-            digest: TokenDigest::of(token.expose().as_bytes()),
-            expires,
+    #[tokio::test]
+    async fn whoever_comes_is_anonymous_only_where_nobody_is_known() {
+        let evidence = |authorization| Evidence {
+            authorization,
+            peer: None,
+            door: Door::Mcp,
         };
-        let callers = Callers::new(vec![
-            known("web", &token, None),
-            known("old", &old, Some(now)),
-        ]);
-        let asked =
-            |authorization: &str| callers.identify(Some(authorization.as_bytes()), Door::Rest, now);
-        let caller = asked(&format!("bearer {}", token.expose())).unwrap();
+        let authenticator = Authenticator::new(Callers::default());
+        let caller = authenticator.identify(&evidence(None)).await.unwrap();
         assert_eq!(
-            (caller.principal(), caller.groups()),
-            ("web", &["agents".to_owned()][..])
+            (caller.principal(), caller.door()),
+            ("anonymous", Door::Mcp)
         );
+        assert!(!authenticator.requires_credentials());
+        authenticator.replace(Callers::new(vec![KnownCaller {
+            principal: "web".into(),
+            groups: vec!["agents".into()],
+            digest: TokenDigest::of(b"t"),
+            expires: None,
+        }]));
+        assert!(authenticator.requires_credentials());
         assert_eq!(
-            asked(&format!("Bearer {}", old.expose())).unwrap_err(),
-            Unidentified::Expired
-        );
-        assert_eq!(
-            asked(&format!("Bearer {}x", token.expose())).unwrap_err(),
-            Unidentified::Unknown
-        );
-        assert_eq!(
-            asked(&format!("Bearer {}", callers.0[0].digest.text())).unwrap_err(),
-            Unidentified::Unknown
-        );
-        assert_eq!(asked("Basic eDp5").unwrap_err(), Unidentified::Malformed);
-        assert_eq!(asked(token.expose()).unwrap_err(), Unidentified::Malformed);
-        assert_eq!(
-            callers.identify(None, Door::Rest, now).unwrap_err(),
+            authenticator.identify(&evidence(None)).await.unwrap_err(),
             Unidentified::Missing
         );
+        let caller = authenticator
+            .identify(&evidence(Some(b"Bearer t")))
+            .await
+            .unwrap();
         assert_eq!(
-            Callers::default()
-                .identify(None, Door::Mcp, now)
-                .unwrap()
-                .principal(),
-            "anonymous"
+            (caller.principal(), caller.groups(), caller.is_anonymous()),
+            ("web", &["agents".to_owned()][..], false)
         );
     }
 }

@@ -18,7 +18,7 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler, ServiceExt,
     model::{
         CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock,
-        Implementation, ListPromptsRequestMethod, ListPromptsResult,
+        Extensions, Implementation, ListPromptsRequestMethod, ListPromptsResult,
         ListResourceTemplatesRequestMethod, ListResourceTemplatesResult,
         ListResourcesRequestMethod, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
         ServerCapabilities, ServerConfig, Tool as McpTool,
@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     excerpt::Excerpt,
     gate::{Arguments, Gate, Headers},
-    identity::{Caller, Door},
+    identity::Caller,
     output::Live,
     store::Store,
     tool::{Tool, UnknownTool},
@@ -48,10 +48,34 @@ use tools::{described, malformed, rendered};
 #[derive(Clone)]
 pub struct Server {
     gate: Gate,
-    door: Door,
-    /// What a stdio server has in its own environment.
-    own: Headers,
+    senders: Senders,
     tools: Arc<Vec<McpTool>>,
+}
+
+/// Where the caller and the headers of a request come from.
+#[derive(Clone)]
+enum Senders {
+    /// Each HTTP request brings both; whoever sends it, whoever opened its session.
+    Http,
+    /// The process has both from whoever started it.
+    Stdio { caller: Caller, own: Headers },
+}
+
+impl Senders {
+    /// Returns the caller and the headers of one request.
+    ///
+    /// # Errors
+    /// When it came over HTTP and nobody identified it.
+    fn of(&self, extensions: &Extensions) -> Result<(Caller, Headers), ErrorData> {
+        match self {
+            Self::Stdio { caller, own } => Ok((caller.clone(), own.clone())),
+            Self::Http => extensions
+                .get::<Parts>()
+                .and_then(|parts| Some((parts.extensions.get::<Caller>()?, &parts.headers)))
+                .map(|(caller, headers)| (caller.clone(), Headers::read(headers)))
+                .ok_or_else(|| ErrorData::internal_error("the request was not identified", None)),
+        }
+    }
 }
 
 const INSTRUCTIONS: &str = "Runs one command of a Kubernetes tool per call, confined and checked against the operator's policy. \
@@ -91,7 +115,7 @@ pub fn service(
     session.keep_alive = Some(Duration::from_secs(300));
     sessions.session_config = session;
     let sessions = Arc::new(sessions);
-    let server = Server::new(gate, Door::Mcp, Headers::default());
+    let server = Server::new(gate, Senders::Http);
     (
         StreamableHttpService::new(move || Ok(server.clone()), Arc::clone(&sessions), settings),
         Sessions::new(sessions, store),
@@ -103,7 +127,8 @@ pub fn service(
 /// # Errors
 /// When the conversation cannot begin.
 pub async fn serve_stdio(gate: Gate, own: Headers) -> Result<(), Box<ServerInitializeError>> {
-    match Server::new(gate, Door::Stdio, own)
+    let caller = Caller::of_standard_input();
+    match Server::new(gate, Senders::Stdio { caller, own })
         .serve(rmcp::transport::stdio())
         .await
     {
@@ -118,12 +143,11 @@ pub async fn serve_stdio(gate: Gate, own: Headers) -> Result<(), Box<ServerIniti
 }
 
 impl Server {
-    fn new(gate: Gate, door: Door, own: Headers) -> Self {
+    fn new(gate: Gate, senders: Senders) -> Self {
         let tools = Tool::all().map(described).collect();
         Self {
             gate,
-            door,
-            own,
+            senders,
             tools: Arc::new(tools),
         }
     }
@@ -167,25 +191,11 @@ impl ServerHandler for Server {
                 Ok(arguments) => arguments,
                 Err(error) => return Ok(malformed(&error)),
             };
-        // Only HTTP has headers.
-        let parts = context.extensions.get::<Parts>();
-        let mut headers =
-            parts.map_or_else(|| self.own.clone(), |parts| Headers::read(&parts.headers));
+        let (caller, mut headers) = self.senders.of(&context.extensions)?;
         // Where a client does not say who it is, rmcp says that it is itself.
         if let Some(client) = context.client_info().filter(|client| client.name != "rmcp") {
             headers.client = Some(Excerpt::new(&format!("{} {}", client.name, client.version)));
         }
-        let caller = match (parts, self.door) {
-            // Whoever sends this message, whoever opened its session.
-            (Some(parts), _) => parts.extensions.get::<Caller>().cloned(),
-            (None, door) => Some(Caller::anonymous(door)),
-        };
-        let Some(caller) = caller else {
-            return Err(ErrorData::internal_error(
-                "the request was not identified",
-                None,
-            ));
-        };
         let request = arguments.request(tool, headers);
         let run = async {
             let Some(token) = context.meta.get_progress_token() else {
@@ -232,5 +242,24 @@ impl ServerHandler for Server {
         Err(ErrorData::method_not_found::<
             ListResourceTemplatesRequestMethod,
         >())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_anonymous_at_the_http_door_by_bringing_nothing() {
+        assert!(Senders::Http.of(&Extensions::new()).is_err());
+        let unidentified = http::Request::new(()).into_parts().0;
+        let mut extensions = Extensions::new();
+        extensions.insert(unidentified);
+        assert!(Senders::Http.of(&extensions).is_err());
+        let stdio = Senders::Stdio {
+            caller: Caller::of_standard_input(),
+            own: Headers::default(),
+        };
+        assert!(stdio.of(&Extensions::new()).is_ok());
     }
 }

@@ -176,13 +176,11 @@ impl Drop for Queued<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
     use super::*;
-    use crate::identity::{Callers, Door, KnownCaller, TokenDigest};
+    use crate::identity::{Authenticator, Callers, Door, Evidence, KnownCaller, TokenDigest};
 
     fn anonymous() -> Caller {
-        Caller::anonymous(Door::Rest)
+        Caller::of_standard_input()
     }
 
     #[tokio::test]
@@ -194,8 +192,14 @@ mod tests {
             digest: TokenDigest::of(b"t"),
             expires: None,
         };
-        let web = Callers::new(vec![known])
-            .identify(Some(b"Bearer t"), Door::Rest, SystemTime::now())
+        let evidence = Evidence {
+            authorization: Some(b"Bearer t"),
+            peer: None,
+            door: Door::Rest,
+        };
+        let web = Authenticator::new(Callers::new(vec![known]))
+            .identify(&evidence)
+            .await
             .unwrap();
         let (one, _two) = (
             admission.enter(&web, Duration::MAX).await.unwrap(),
