@@ -16,7 +16,7 @@ use crate::{
     excerpt::Excerpt,
     identity::Unidentified,
     kubeconfig::KubeconfigError,
-    policy::Denied,
+    policy::{Denied, Question},
     sandbox::SandboxError,
     store::StoreError,
     tool::Tool,
@@ -35,8 +35,8 @@ pub enum Refusal {
     #[error(transparent)]
     Command(#[from] CommandError),
     /// Allowed once a person has said so, and nobody can be asked yet.
-    #[error("{}, and this server cannot ask anybody yet", .0.advice.reason)]
-    Unconfirmed(Denied),
+    #[error("{0}")]
+    Unconfirmed(Question),
     /// Denied by the policy.
     #[error("{}", .0.advice.reason)]
     Denied(Denied),
@@ -175,9 +175,8 @@ impl Refusal {
     /// The rule of the policy that it comes from.
     pub fn rule(&self) -> Option<String> {
         match self {
-            Self::Denied(denied) | Self::Unconfirmed(denied) => {
-                denied.rule.as_ref().map(ToString::to_string)
-            }
+            Self::Denied(denied) => denied.rule.as_ref().map(ToString::to_string),
+            Self::Unconfirmed(question) => Some(question.rule.to_string()),
             _ => None,
         }
     }
@@ -188,7 +187,8 @@ impl Refusal {
             Self::Argocd(error) => error.help().into(),
             Self::Cancelled => "call again if the answer is still wanted".into(),
             Self::Command(error) => error.help(),
-            Self::Denied(denied) | Self::Unconfirmed(denied) => denied.advice.hint.clone(),
+            Self::Denied(denied) => denied.advice.hint.clone(),
+            Self::Unconfirmed(question) => question.advice.hint.clone(),
             Self::Egress(error) => error.help(),
             Self::Filter(error) => error.help(),
             Self::Fault { .. } | Self::Sandbox(_) => {

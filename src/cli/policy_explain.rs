@@ -210,10 +210,10 @@ impl Explainer {
                 explained.rule = Some(approved.rule());
                 explained.argv = Some(approved.invocation().argv());
             }
-            Decision::Confirm(denied) => {
-                explained.refuse(&Refusal::Unconfirmed(denied));
+            Decision::Confirm(pending) => {
+                explained.argv = Some(pending.invocation().argv());
+                explained.refuse(&Refusal::Unconfirmed(pending.into_question()));
                 explained.effect = "confirm";
-                explained.argv = Some(invocation.argv());
             }
             Decision::Deny(denied) => explained.refuse(&Refusal::Denied(denied)),
         }

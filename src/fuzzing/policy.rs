@@ -55,7 +55,11 @@ fn decided(policy: &Policy, invocation: &Invocation) -> Decision {
 }
 
 pub(super) fn outcome(policy: &Policy, invocation: &Invocation) -> Outcome {
-    match decided(policy, invocation) {
+    outcome_of(&decided(policy, invocation))
+}
+
+fn outcome_of(decision: &Decision) -> Outcome {
+    match decision {
         Decision::Allow(_) => Outcome::Allow,
         Decision::Confirm(_) => Outcome::Confirm,
         Decision::Deny(_) => Outcome::Deny,
@@ -129,30 +133,41 @@ pub fn decide(bytes: &[u8]) -> bool {
     allowed
 }
 
-/// What `policy` says; and what it allows
+/// What `policy` says; and what it allows, at once or when it is confirmed,
 /// - renders like every command,
 /// - has nothing in it that is never allowed,
-/// - is allowed again, as the same words, when it is read from its own argv: flags that the policy
-///   added are flags that it accepts.
+/// - is not denied, and stays the same words, when it is read from its own argv: flags that the
+///   policy added are flags that it accepts.
 pub(super) fn stands(policy: &Policy, catalogue: &Catalogue, invocation: &Invocation) -> Outcome {
-    let Decision::Allow(approved) = decided(policy, invocation) else {
-        return outcome(policy, invocation);
+    let decision = decided(policy, invocation);
+    let Some(allowed) = runs(&decision) else {
+        return Outcome::Deny;
     };
-    let allowed = approved.invocation();
     command::renders(catalogue, allowed);
     forbidden::holds_nothing_forbidden(catalogue, allowed);
-    match decided(policy, allowed) {
-        Decision::Allow(again) => assert_eq!(
-            again.invocation().argv(),
-            allowed.argv(),
-            "it changes when it is allowed again"
-        ),
-        other => panic!(
-            "{:?} was allowed, and is not when it is asked again: {other:?}",
+    let again = decided(policy, allowed);
+    match (&decision, runs(&again)) {
+        (Decision::Allow(_), _) if !matches!(again, Decision::Allow(_)) => panic!(
+            "{:?} was allowed, and is not when it is sent again: {again:?}",
             allowed.argv()
         ),
+        (_, Some(again)) => assert_eq!(
+            again.argv(),
+            allowed.argv(),
+            "it changes when it is sent again"
+        ),
+        (_, None) => panic!("{:?} would be denied: {again:?}", allowed.argv()),
     }
-    Outcome::Allow
+    outcome_of(&decision)
+}
+
+/// What runs by a decision, at once or when it is confirmed.
+fn runs(decision: &Decision) -> Option<&Invocation> {
+    match decision {
+        Decision::Allow(approved) => Some(approved.invocation()),
+        Decision::Confirm(pending) => Some(pending.invocation()),
+        Decision::Deny(_) => None,
+    }
 }
 
 #[cfg(test)]

@@ -82,7 +82,9 @@ impl Call<'_> {
         let decision = journal.timed(Step::Policy, || policy.decide(facts));
         let approved = match decision {
             Decision::Allow(approved) => approved,
-            Decision::Confirm(denied) => return Err(Refusal::Unconfirmed(denied).into()),
+            Decision::Confirm(pending) => {
+                return Err(Refusal::Unconfirmed(pending.into_question()).into());
+            }
             Decision::Deny(denied) => return Err(Refusal::Denied(denied).into()),
         };
         judge::can_run(&approved, &filters, &parts.inventory)?;

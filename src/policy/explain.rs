@@ -21,14 +21,13 @@ impl Policy {
     /// Every rule that is about the command's verb, in the files' order, and what it says.
     pub fn consider(&self, facts: Facts<'_>) -> Vec<Considered<'_>> {
         let invocation = facts.invocation;
-        let verb = invocation.path().to_string();
         let rules = self.files.iter().flat_map(|file| file.about(invocation));
         rules
             .map(|rule| {
                 let matches = match rule.effect {
                     Effect::Allow | Effect::Confirm => rule
                         .accepts(facts)
-                        .map_err(|mismatch| mismatch.advice(&verb, rule).reason),
+                        .map_err(|mismatch| mismatch.advice(rule.tool, invocation.path()).reason),
                     Effect::Deny if rule.forbids(facts) => Ok(()),
                     Effect::Deny => Err("nothing that it denies is in the command".into()),
                 };

@@ -1,75 +1,70 @@
-//! The first field of a rule that a command does not fit, and what a caller reads of it.
+//! The first field of a rule that a command does not fit, with what the rule accepts there, and
+//! what a caller reads of it.
+//!
+//! Comes in: words of the command and of the rule, borrowed. Goes out: [`Advice`]. Held by the
+//! snapshot of `tests/decisions/`.
 
-use super::rule::Rule;
-use crate::{advice::Advice, excerpt::Excerpt};
+use std::collections::BTreeMap;
 
-/// The first field of a rule that a command does not fit.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Mismatch {
-    /// Words behind `--`.
+use super::pattern::Pattern;
+use crate::{advice::Advice, catalogue::CommandPath, excerpt::Excerpt, tool::Tool};
+
+/// The first field of a rule that a command does not fit. `allowed` is what the rule lists.
+#[derive(Debug, PartialEq)]
+pub(super) enum Mismatch<'a> {
     AfterDash,
-    /// Another caller than the rule's.
     Caller,
-    /// A chart that the rule does not list.
     Chart {
-        /// The chart.
-        chart: Excerpt,
+        chart: &'a str,
+        allowed: Option<&'a [String]>,
     },
-    /// Another cluster than the rule's.
-    Cluster,
-    /// A flag that the rule does not list.
+    Cluster {
+        allowed: &'a [String],
+    },
     Flag {
-        /// The flag.
-        flag: String,
+        flag: &'a str,
+        allowed: &'a BTreeMap<String, Option<Vec<Pattern>>>,
     },
-    /// Another namespace than the rule's.
-    Namespace,
-    /// A name that the rule does not list.
+    Namespace {
+        allowed: Option<&'a [String]>,
+    },
     Name {
-        /// The name.
-        name: Excerpt,
+        name: &'a str,
+        allowed: &'a [String],
     },
-    /// More names than the rule accepts.
+    /// The command names more objects than the rule accepts.
     Names {
-        /// The most that it accepts.
         most: usize,
     },
-    /// A rule about names, and a command that names nothing.
-    NoName,
-    /// A resource rule, and a command that names no resource.
+    /// The rule is about names, and the command names nothing.
+    NoName {
+        allowed: &'a [String],
+    },
+    /// The rule is about resources, and the command names none.
     NoResource,
-    /// Too many operands.
     Operands {
-        /// The most that the rule accepts.
         most: usize,
     },
-    /// A flag that the rule requires.
+    /// The rule wants a flag that the command does not have.
     Required {
-        /// The flag.
-        flag: String,
-        /// Its accepted values, when they are listed.
-        values: Vec<String>,
+        flag: &'a str,
+        allowed: &'a [Pattern],
     },
-    /// A resource that the rule does not list.
     Resource {
-        /// The resource.
-        resource: String,
+        resource: &'a str,
+        allowed: &'a [String],
     },
-    /// A value that the rule does not accept.
     Value {
-        /// The flag.
-        flag: String,
-        /// The value.
-        value: Excerpt,
-        /// The accepted values.
-        values: Vec<String>,
+        flag: &'a str,
+        value: &'a str,
+        allowed: &'a [Pattern],
     },
-    /// Another tool or verb.
+    /// The rule is about another tool or verb.
     Verb,
 }
 
-impl Mismatch {
-    /// How far the match got.
+impl Mismatch<'_> {
+    /// How far the match got: of two rules for one verb, the one that gets further was meant.
     pub(super) fn depth(&self) -> u8 {
         match self {
             Self::Verb => 0,
@@ -78,50 +73,47 @@ impl Mismatch {
             Self::Flag { .. } => 3,
             Self::Value { .. } => 4,
             Self::AfterDash => 5,
-            Self::Cluster => 6,
+            Self::Cluster { .. } => 6,
             Self::NoResource => 7,
             Self::Resource { .. } => 8,
-            Self::Namespace => 9,
-            Self::NoName => 10,
-            Self::Name { .. } => 11,
-            Self::Names { .. } => 11,
+            Self::Namespace { .. } => 9,
+            Self::NoName { .. } => 10,
+            Self::Name { .. } | Self::Names { .. } => 11,
             Self::Chart { .. } => 12,
             Self::Operands { .. } => 13,
         }
     }
 
-    /// What a caller reads of it.
-    pub(super) fn advice(&self, verb: &str, rule: &Rule) -> Advice {
-        let tool = rule.tool;
-        match self {
+    /// What a caller of `tool verb` reads.
+    pub(super) fn advice(&self, tool: Tool, verb: &CommandPath) -> Advice {
+        match *self {
             Self::Verb => Advice::new(
                 format!("no rule allows `{tool} {verb}`"),
                 "ask the operator",
             ),
-            Self::Required { flag, values } if values.is_empty() => Advice::new(
+            Self::Required { flag, allowed } => Advice::new(
                 format!("`{tool} {verb}` is allowed only with --{flag}"),
-                format!("add --{flag}"),
+                match allowed.first() {
+                    None => format!("add --{flag}"),
+                    Some(pattern) => format!("add --{flag}={}", example(pattern)),
+                },
             ),
-            Self::Required { flag, values } => Advice::new(
-                format!("`{tool} {verb}` is allowed only with --{flag}"),
-                format!("add --{flag}={}", example(values)),
-            ),
-            Self::Flag { flag } => Advice::new(
+            Self::Flag { flag, allowed } => Advice::new(
                 format!("--{flag} is not allowed with `{tool} {verb}`"),
-                allowed_flags(rule),
+                allowed_flags(allowed),
             ),
             Self::Value {
                 flag,
                 value,
-                values,
+                allowed,
             } => Advice::new(
-                format!("--{flag} may not be {value} here"),
-                format!("allowed for --{flag}: {}", values.join(", ")),
+                format!("--{flag} may not be {} here", Excerpt::new(value)),
+                format!("allowed for --{flag}: {}", list(allowed)),
             ),
-            Self::Namespace => Advice::new(
+            Self::Namespace { allowed } => Advice::new(
                 format!("`{tool} {verb}` is not allowed in this namespace"),
-                match &rule.namespaces {
-                    Some(namespaces) => format!("allowed namespaces: {}", namespaces.join(", ")),
+                match allowed {
+                    Some(allowed) => format!("allowed namespaces: {}", allowed.join(", ")),
                     None => "leave the namespace out".into(),
                 },
             ),
@@ -129,19 +121,16 @@ impl Mismatch {
                 format!("`{tool} {verb}` is not allowed for this caller"),
                 "ask the operator who may run it",
             ),
-            Self::Cluster => Advice::new(
+            Self::Cluster { allowed } => Advice::new(
                 format!("`{tool} {verb}` is not allowed on this cluster"),
-                format!(
-                    "allowed clusters: {}",
-                    rule.clusters.as_deref().unwrap_or_default().join(", ")
-                ),
+                format!("allowed clusters: {}", allowed.join(", ")),
             ),
-            Self::Name { name } => Advice::new(
-                format!("`{tool} {verb}` may not be asked about {name}"),
+            Self::Name { name, allowed } => Advice::new(
                 format!(
-                    "allowed names: {}",
-                    rule.names.as_deref().unwrap_or_default().join(", ")
+                    "`{tool} {verb}` may not be asked about {}",
+                    Excerpt::new(name)
                 ),
+                format!("allowed names: {}", allowed.join(", ")),
             ),
             Self::Names { most: 0 } => Advice::new(
                 format!("`{tool} {verb}` is allowed here only without a name"),
@@ -151,17 +140,17 @@ impl Mismatch {
                 format!("`{tool} {verb}` may name at most {most} here"),
                 "make several calls",
             ),
-            Self::NoName => Advice::new(
+            Self::NoName { allowed } => Advice::new(
                 format!("`{tool} {verb}` has to say what it is about"),
-                format!(
-                    "name one; allowed names: {}",
-                    rule.names.as_deref().unwrap_or_default().join(", ")
-                ),
+                format!("name one; allowed names: {}", allowed.join(", ")),
             ),
-            Self::Chart { chart } => Advice::new(
-                format!("`{tool} {verb}` may not read the chart {chart}"),
-                match &rule.charts {
-                    Some(charts) => format!("allowed charts: {}", charts.join(", ")),
+            Self::Chart { chart, allowed } => Advice::new(
+                format!(
+                    "`{tool} {verb}` may not read the chart {}",
+                    Excerpt::new(chart)
+                ),
+                match allowed {
+                    Some(allowed) => format!("allowed charts: {}", allowed.join(", ")),
                     None => "no chart is allowed here; ask the operator".into(),
                 },
             ),
@@ -169,9 +158,9 @@ impl Mismatch {
                 format!("`{tool} {verb}` names no resource"),
                 format!("name one, for example `{verb} pods`"),
             ),
-            Self::Resource { resource } => Advice::new(
+            Self::Resource { resource, allowed } => Advice::new(
                 format!("{resource} may not be used with `{tool} {verb}`"),
-                allowed_resources(rule),
+                allowed_resources(allowed),
             ),
             Self::AfterDash => Advice::new(
                 format!("words behind `--` are not allowed with `{tool} {verb}`"),
@@ -182,7 +171,7 @@ impl Mismatch {
                 "leave them out; flags stay",
             ),
             Self::Operands { most } => {
-                let plural = if *most == 1 { "" } else { "s" };
+                let plural = if most == 1 { "" } else { "s" };
                 Advice::new(
                     format!("`{tool} {verb}` takes at most {most} argument{plural} here"),
                     "make several calls",
@@ -192,17 +181,23 @@ impl Mismatch {
     }
 }
 
-/// A value that can be typed, for the first pattern: the end of a range, or the text.
-fn example(values: &[String]) -> &str {
-    let first = values.first().map_or("", String::as_str);
-    first
-        .split_once("..")
-        .map_or(first, |(from, to)| if to.is_empty() { from } else { to })
+/// A value that can be typed: the end of a range, or the text.
+fn example(pattern: &Pattern) -> String {
+    let text = pattern.to_string();
+    match text.split_once("..") {
+        Some((from, "")) => from.to_owned(),
+        Some((_, to)) => to.to_owned(),
+        None => text,
+    }
 }
 
-fn allowed_flags(rule: &Rule) -> String {
-    let flags: Vec<String> = rule
-        .flags
+fn list(patterns: &[Pattern]) -> String {
+    let texts: Vec<String> = patterns.iter().map(Pattern::to_string).collect();
+    texts.join(", ")
+}
+
+fn allowed_flags(allowed: &BTreeMap<String, Option<Vec<Pattern>>>) -> String {
+    let flags: Vec<String> = allowed
         .keys()
         .filter(|flag| *flag != "namespace")
         .map(|flag| format!("--{flag}"))
@@ -217,9 +212,8 @@ fn allowed_flags(rule: &Rule) -> String {
     }
 }
 
-fn allowed_resources(rule: &Rule) -> String {
-    let resources = rule.resources.as_deref().unwrap_or_default();
-    match resources.split_at_checked(12) {
+fn allowed_resources(allowed: &[String]) -> String {
+    match allowed.split_at_checked(12) {
         Some((some, rest)) if !rest.is_empty() => {
             format!(
                 "allowed here: {} and {} more; `kubectl explain` tells what a resource is",
@@ -227,6 +221,6 @@ fn allowed_resources(rule: &Rule) -> String {
                 rest.len()
             )
         }
-        _ => format!("allowed here: {}", resources.join(", ")),
+        _ => format!("allowed here: {}", allowed.join(", ")),
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Pure; may not start or read anything. Default deny; **deny > confirm > allow**, whatever the
 //! order. A rule sees the parsed command, never its text. Only [`Policy::decide`] makes an
-//! [`Approved`].
+//! [`Approved`] and a [`Pending`].
 
 #![forbid(unsafe_code)]
 
@@ -27,7 +27,7 @@ mod verdict;
 mod tests;
 
 pub use builtin::{BUILTINS, Builtin, PREFIX as BUILTIN_PREFIX};
-pub use decide::{Approved, Decision};
+pub use decide::{Approved, Decision, Pending, Question};
 pub use error::{PolicyError, PolicyErrors, PolicyFile, Severity};
 pub use explain::Considered;
 pub use facts::Facts;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{facts::Facts, mismatch::Mismatch, pattern::Pattern, target::Target};
 use crate::{
+    advice::Advice,
     catalogue::{CommandPath, FlagClass, resource},
     command::{Invocation, Namespaces},
     glob,
@@ -197,12 +198,17 @@ fn is_beside(custom: &str, listed: &[String]) -> bool {
 const COMMON: [&str; 2] = ["namespace", "help"];
 
 impl Rule {
+    /// The rule's own reason and hint; `hint` where it has none.
+    pub(super) fn advice(&self, hint: &str) -> Advice {
+        Advice::new(&self.reason, self.hint.as_deref().unwrap_or(hint))
+    }
+
     pub(super) fn has_verb(&self, invocation: &Invocation) -> bool {
         self.tool == invocation.tool() && self.verbs.include(invocation.path())
     }
 
     /// Whether an allow rule accepts the whole command; else the first field that does not.
-    pub(super) fn accepts(&self, facts: Facts<'_>) -> Result<(), Mismatch> {
+    pub(super) fn accepts<'a>(&'a self, facts: Facts<'a>) -> Result<(), Mismatch<'a>> {
         let Facts { invocation, target } = facts;
         if !self.has_verb(invocation) {
             return Err(Mismatch::Verb);
@@ -220,9 +226,10 @@ impl Rule {
                 .get(name)
                 .is_none_or(|values| values.iter().all(|value| value == "false"))
             {
+                let patterns = self.flags.get(name).and_then(Option::as_deref);
                 return Err(Mismatch::Required {
-                    flag: name.clone(),
-                    values: self.shown_values(name),
+                    flag: name,
+                    allowed: patterns.unwrap_or_default(),
                 });
             }
         }
@@ -234,16 +241,21 @@ impl Rule {
                 None if COMMON.contains(&name.as_str()) || self.has_class_of(invocation, name) => {
                     continue;
                 }
-                None => return Err(Mismatch::Flag { flag: name.clone() }),
+                None => {
+                    return Err(Mismatch::Flag {
+                        flag: name,
+                        allowed: &self.flags,
+                    });
+                }
             };
             for value in values {
                 let hides_more = packed.is_some_and(|packed| name.starts_with(packed))
                     && value.contains([',', '{', '[']);
                 if hides_more || !patterns.iter().any(|pattern| pattern.matches(value)) {
                     return Err(Mismatch::Value {
-                        flag: name.clone(),
-                        value: value.as_str().into(),
-                        values: self.shown_values(name),
+                        flag: name,
+                        value,
+                        allowed: patterns,
                     });
                 }
             }
@@ -274,14 +286,12 @@ impl Rule {
     }
 
     /// What the command is aimed at; help is aimed at nothing.
-    fn accepts_target(&self, facts: Facts<'_>) -> Result<(), Mismatch> {
+    fn accepts_target<'a>(&'a self, facts: Facts<'a>) -> Result<(), Mismatch<'a>> {
         let Facts { invocation, target } = facts;
-        if self
-            .clusters
-            .as_ref()
-            .is_some_and(|globs| !target.cluster.iter().any(|name| one_of(globs, name)))
+        if let Some(allowed) = &self.clusters
+            && !target.cluster.iter().any(|name| one_of(allowed, name))
         {
-            return Err(Mismatch::Cluster);
+            return Err(Mismatch::Cluster { allowed });
         }
         if let Some(allowed) = &self.resources {
             if invocation.resources().is_empty() {
@@ -292,22 +302,21 @@ impl Rule {
                 .iter()
                 .find(|resource| !allowed.contains(resource))
             {
-                return Err(Mismatch::Resource {
-                    resource: resource.clone(),
-                });
+                return Err(Mismatch::Resource { resource, allowed });
             }
         }
         if !self.has_namespaces(facts) {
-            return Err(Mismatch::Namespace);
+            return Err(Mismatch::Namespace {
+                allowed: self.namespaces.as_deref(),
+            });
         }
-        if let Some(globs) = &self.names {
+        if let Some(allowed) = &self.names {
             if invocation.names().is_empty() {
-                return Err(Mismatch::NoName);
+                return Err(Mismatch::NoName { allowed });
             }
-            if let Some(name) = invocation.names().iter().find(|name| !one_of(globs, name)) {
-                return Err(Mismatch::Name {
-                    name: name.as_str().into(),
-                });
+            let other = |name: &&String| !one_of(allowed, name);
+            if let Some(name) = invocation.names().iter().find(other) {
+                return Err(Mismatch::Name { name, allowed });
             }
         }
         if let (Some(most), named) = (self.max_names, invocation.names().len())
@@ -323,7 +332,8 @@ impl Rule {
         };
         match invocation.charts().iter().find(|chart| !allowed(chart)) {
             Some(chart) => Err(Mismatch::Chart {
-                chart: chart.as_str().into(),
+                chart,
+                allowed: self.charts.as_deref(),
             }),
             None => Ok(()),
         }
@@ -482,15 +492,5 @@ impl Rule {
             || !self.flags.is_empty()
             || !self.flag_classes.is_empty();
         self.effect == Effect::Deny && self.verbs.include(verb) && covered && !narrowed
-    }
-
-    fn shown_values(&self, flag: &str) -> Vec<String> {
-        self.flags
-            .get(flag)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(Pattern::to_string)
-            .collect()
     }
 }

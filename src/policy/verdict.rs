@@ -1,4 +1,8 @@
-//! What one file says to a command.
+//! What one file says to a command: [`Rules::verdict`].
+//!
+//! Comes in: [`Facts`]. Goes out: the rules that accept the command and the one that asks about it,
+//! or why none accepts it. A deny rule stands above a confirm rule, a confirm rule above an allow
+//! rule, whatever their order in the file. Held by the fuzz target `monotonic`.
 
 use super::{
     facts::Facts,
@@ -8,11 +12,12 @@ use super::{
 };
 use crate::{advice::Advice, command::Invocation};
 
-/// What a file says to a command: rules that allow it, any of which may, or one that asks for a
-/// confirmation.
-pub(super) enum Verdict<'p> {
-    Allow(Vec<&'p Rule>),
-    Confirm(&'p Rule),
+/// The rules of a file that apply to a command, which none of the file's deny rules is about.
+pub(super) struct Verdict<'p> {
+    /// The rules that accept it, at least one: each of them may let it run.
+    pub(super) accepting: Vec<&'p Rule>,
+    /// The confirm rule by which a person is asked before any of them does.
+    pub(super) asking: Option<&'p Rule>,
 }
 
 /// Why a command is denied.
@@ -24,79 +29,80 @@ pub struct Denied {
     pub advice: Advice,
 }
 
+/// The rule that a command came nearest to, and where it failed.
+type Nearest<'a> = Option<(&'a Rule, Mismatch<'a>)>;
+
 impl Rules {
-    /// The rules that accept the command, or one that asks for confirmation first; or why none
-    /// does.
-    pub(super) fn verdict(&self, facts: Facts<'_>) -> Result<Verdict<'_>, Denied> {
+    /// Returns the rules that accept the command, and the one that asks about it.
+    ///
+    /// # Errors
+    /// [`Denied`] by a deny rule, or because no rule accepts it.
+    pub(super) fn verdict<'p>(&'p self, facts: Facts<'_>) -> Result<Verdict<'p>, Denied> {
         let invocation = facts.invocation;
-        let path = invocation.path();
-        if let Some(rule) = self
-            .about(invocation)
-            .find(|rule| rule.effect == Effect::Deny && rule.forbids(facts))
-        {
+        let with = |effect| {
+            self.about(invocation)
+                .filter(move |rule| rule.effect == effect)
+        };
+        if let Some(rule) = with(Effect::Deny).find(|rule| rule.forbids(facts)) {
             return Err(Denied {
                 rule: Some(rule.id.clone()),
                 advice: rule.advice("ask the operator if this is needed"),
             });
         }
-        let mut nearest: Option<(&Rule, Mismatch)> = None;
-        let mut allowed = Vec::new();
-        let mut asked = None;
-        let of = |effect| {
-            self.about(invocation)
-                .filter(move |rule| rule.effect == effect)
+        let mut nearest: Nearest<'_> = None;
+        let mut accepts = |rule: &&'p Rule| match rule.accepts(facts) {
+            Ok(()) => true,
+            Err(mismatch) => {
+                keep_nearer(&mut nearest, rule, mismatch);
+                false
+            }
         };
         // Help does nothing that a person would have to confirm.
-        let confirm = || of(Effect::Confirm).filter(|_| !invocation.is_help());
-        for rule in confirm().chain(of(Effect::Allow)) {
-            match rule.accepts(facts) {
-                Ok(()) if rule.effect == Effect::Allow => {
-                    match confirm().find(|confirm| confirm.asks_about(facts, rule)) {
-                        Some(confirm) => drop(asked.get_or_insert(confirm)),
-                        None => allowed.push(rule),
-                    }
-                }
-                Ok(()) => return Ok(Verdict::Confirm(rule)),
-                Err(Mismatch::Verb) => {}
-                // A rule about every verb (help) was not meant when another one does not fit.
-                Err(_) if matches!(rule.verbs, Verbs::All) => {}
-                // Between two rules for one verb, the one that gets further is the one that was
-                // meant.
-                Err(mismatch) => {
-                    if nearest
-                        .as_ref()
-                        .is_none_or(|(_, known)| mismatch.depth() > known.depth())
-                    {
-                        nearest = Some((rule, mismatch));
-                    }
-                }
-            }
+        let confirm = || with(Effect::Confirm).filter(|_| !invocation.is_help());
+        let confirmed: Vec<&Rule> = confirm().filter(&mut accepts).collect();
+        if let Some(&first) = confirmed.first() {
+            return Ok(Verdict {
+                accepting: confirmed,
+                asking: Some(first),
+            });
         }
-        match (allowed.is_empty(), asked) {
-            (false, _) => return Ok(Verdict::Allow(allowed)),
-            (true, Some(rule)) => return Ok(Verdict::Confirm(rule)),
-            (true, None) => {}
+        let allowed: Vec<&Rule> = with(Effect::Allow).filter(&mut accepts).collect();
+        let asking = |allow: &Rule| confirm().find(|rule| rule.asks_about(facts, allow));
+        let (asked, unasked): (Vec<&Rule>, Vec<&Rule>) =
+            allowed.into_iter().partition(|rule| asking(rule).is_some());
+        if !unasked.is_empty() {
+            return Ok(Verdict {
+                accepting: unasked,
+                asking: None,
+            });
         }
-        Err(match nearest {
+        match asked.first() {
+            Some(first) => Ok(Verdict {
+                asking: asking(first),
+                accepting: asked,
+            }),
+            None => Err(self.not_accepted(invocation, nearest)),
+        }
+    }
+
+    fn not_accepted(&self, invocation: &Invocation, nearest: Nearest<'_>) -> Denied {
+        let (tool, path) = (invocation.tool(), invocation.path());
+        match nearest {
             Some((rule, mismatch)) => Denied {
                 rule: Some(rule.id.clone()),
-                advice: mismatch.advice(&path.to_string(), rule),
+                advice: mismatch.advice(tool, path),
             },
             None => Denied {
                 rule: None,
-                advice: Advice {
-                    reason: format!(
-                        "no rule of {} allows `{} {path}`",
-                        self.name,
-                        invocation.tool()
-                    ),
-                    hint: self.verbs_hint(invocation),
-                },
+                advice: Advice::new(
+                    format!("no rule of {} allows `{tool} {path}`", self.name),
+                    self.verbs_hint(invocation),
+                ),
             },
-        })
+        }
     }
 
-    /// The verbs that some rule allows, for a caller who asked for another one.
+    /// The verbs that some rule allows, for a caller who sent another one.
     fn verbs_hint(&self, invocation: &Invocation) -> String {
         let mut verbs: Vec<String> = Vec::new();
         for rule in self
@@ -133,17 +139,11 @@ impl Rules {
     }
 }
 
-impl Rule {
-    /// What a caller reads whom a confirm rule stops.
-    pub(super) fn confirmation(&self) -> Denied {
-        Denied {
-            rule: Some(self.id.clone()),
-            advice: self.advice("ask a person to run it"),
-        }
-    }
-
-    /// The rule's own reason and hint; `hint` where it has none.
-    fn advice(&self, hint: &str) -> Advice {
-        Advice::new(&self.reason, self.hint.as_deref().unwrap_or(hint))
+/// Between two rules for one verb, keeps the one that gets further: it was meant. A rule about
+/// every verb (help) was not meant when another one does not fit.
+fn keep_nearer<'a>(nearest: &mut Nearest<'a>, rule: &'a Rule, mismatch: Mismatch<'a>) {
+    let depth = nearest.as_ref().map_or(0, |(_, known)| known.depth());
+    if mismatch.depth() > depth && !matches!(rule.verbs, Verbs::All) {
+        *nearest = Some((rule, mismatch));
     }
 }

@@ -11,7 +11,6 @@ use crate::{
         rule::{Effect, Rule},
         rules::Rules,
         target::Target,
-        verdict::Verdict,
     },
     tool::{Tool, UnknownTool},
 };
@@ -121,8 +120,8 @@ fn matches(rule: &Rule, facts: Facts<'_>) -> Result<(), String> {
     match facts.invocation.never() {
         Some(never) => Err(never.to_string()),
         None => rule.accepts(facts).map_err(|mismatch| {
-            let verb = facts.invocation.path().to_string();
-            mismatch.advice(&verb, rule).reason
+            let verb = facts.invocation.path();
+            mismatch.advice(rule.tool, verb).reason
         }),
     }
 }
@@ -133,9 +132,14 @@ fn decided(rules: &Rules, facts: Facts<'_>) -> Result<(Effect, Vec<String>), Str
         return Err(never.to_string());
     }
     let id = |rule: &Rule| rule.id.id.clone();
-    match rules.verdict(facts) {
-        Ok(Verdict::Allow(rules)) => Ok((Effect::Allow, rules.into_iter().map(id).collect())),
-        Ok(Verdict::Confirm(rule)) => Ok((Effect::Confirm, vec![id(rule)])),
-        Err(denied) => Err(denied.advice.reason),
-    }
+    let verdict = rules
+        .verdict(facts)
+        .map_err(|denied| denied.advice.reason)?;
+    Ok(match verdict.asking {
+        Some(rule) => (Effect::Confirm, vec![id(rule)]),
+        None => {
+            let allowing = verdict.accepting.into_iter();
+            (Effect::Allow, allowing.map(id).collect())
+        }
+    })
 }
