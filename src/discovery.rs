@@ -1,7 +1,7 @@
 //! What tools' discovery found of an API server, for the next tool of the same caller with the same
 //! credentials: [`DiscoveryCache`]. It is two of the five round trips of a `get pods`.
 //!
-//! Comes in: what a tool told while it ran. Goes out: the same bytes, to tools of the same
+//! Comes in: what a tool sends while it runs. Goes out: the same bytes, to tools of the same
 //! principal whose kubeconfig is the same to the byte. A hostile server or a subverted tool decides
 //! what they say, as it did for the call that it was part of, so nobody else may ever have them,
 //! and nothing here reads more of them than where a record ends.
@@ -23,35 +23,35 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 const MOST_OF_ONE: usize = 512 << 10;
 /// The most of all of them, in bytes.
 const MOST: usize = 16 << 20;
-/// What a tool asks for first, and again when it no longer believes what it was given.
+/// The file that a tool requests first, and again when it no longer believes what it was given.
 const GROUPS: &[u8] = b"/servergroups.json";
 
 /// What was found, by whom it was found for. Cheap to clone.
 #[derive(Clone)]
-pub struct DiscoveryCache(Arc<Inner>);
+pub struct DiscoveryCache(Arc<Cache>);
 
-struct Inner {
+struct Cache {
     lifetime: Duration,
-    entries: Mutex<HashMap<Key, Entry>>,
+    entries: Mutex<HashMap<CacheKey, CacheEntry>>,
 }
 
 /// A principal and all that its tool is given of a cluster, hashed.
-type Key = [u8; 32];
+type CacheKey = [u8; 32];
 
-struct Entry {
+struct CacheEntry {
     found: Arc<[u8]>,
-    /// When the call began that asked for all of it.
+    /// The start of the call that requested all of it.
     since: Instant,
 }
 
 /// What one call's tool is given, and where what it finds is kept.
 pub struct Discovery {
     cache: DiscoveryCache,
-    key: Key,
+    key: CacheKey,
     /// When the call began.
-    asked: Instant,
+    began_at: Instant,
     found: Arc<[u8]>,
-    /// When that was asked for.
+    /// The start of the call that requested that.
     since: Option<Instant>,
 }
 
@@ -67,7 +67,7 @@ impl fmt::Debug for DiscoveryCache {
 impl DiscoveryCache {
     /// An empty cache. What it has is given out for `lifetime`; zero keeps nothing.
     pub fn new(lifetime: Duration) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(Cache {
             lifetime,
             entries: Mutex::default(),
         }))
@@ -103,7 +103,7 @@ impl DiscoveryCache {
         Some(Discovery {
             cache: self.clone(),
             key,
-            asked: Instant::now(),
+            began_at: Instant::now(),
             found: found.unwrap_or_default(),
             since,
         })
@@ -117,18 +117,18 @@ impl Discovery {
         &self.found
     }
 
-    /// Hears what the tool finds itself until it ends, and keeps it.
-    pub async fn learn(self, told: impl AsyncRead + Unpin) {
-        let mut heard = Vec::new();
+    /// Receives what the tool finds itself until it ends, and keeps it.
+    pub async fn learn(self, sent: impl AsyncRead + Unpin) {
+        let mut received = Vec::new();
         let most = MOST_OF_ONE as u64 + 1;
-        match told.take(most).read_to_end(&mut heard).await {
-            Ok(0..=MOST_OF_ONE) => self.keep(whole_records(&heard)),
+        match sent.take(most).read_to_end(&mut received).await {
+            Ok(0..=MOST_OF_ONE) => self.keep(whole_records(&received)),
             Ok(_) => drop(self.cache.0.entries().remove(&self.key)),
             Err(_) => {}
         }
     }
 
-    /// A call may end long after it asked, and others may have asked since.
+    /// A call may end long after it began, and others may have begun since.
     fn keep(self, news: &[u8]) {
         let Some(name) = news
             .split(|byte| *byte == 0)
@@ -140,19 +140,19 @@ impl Discovery {
         let mut entries = self.cache.0.entries();
         let there = entries.get(&self.key);
         let entry = if name.ends_with(GROUPS) {
-            if there.is_some_and(|entry| entry.since > self.asked) {
+            if there.is_some_and(|entry| entry.since > self.began_at) {
                 return;
             }
-            Entry {
+            CacheEntry {
                 found: news.into(),
-                since: self.asked,
+                since: self.began_at,
             }
         } else {
             // What was missing of what it was given.
             let Some(there) = there.filter(|entry| Some(entry.since) == self.since) else {
                 return;
             };
-            Entry {
+            CacheEntry {
                 found: [&there.found, news].concat().into(),
                 since: there.since,
             }
@@ -177,24 +177,24 @@ impl Discovery {
     }
 }
 
-impl Inner {
+impl Cache {
     /// Those that are not too old.
-    fn entries(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<CacheKey, CacheEntry>> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.retain(|_, entry| entry.since.elapsed() < self.lifetime);
         entries
     }
 }
 
-/// Without what was begun and not ended: a tool may be killed at any time.
-fn whole_records(heard: &[u8]) -> &[u8] {
-    let ends = heard
+/// Cuts off a record without its end: a tool may be killed at any time.
+fn whole_records(received: &[u8]) -> &[u8] {
+    let ends = received
         .iter()
         .enumerate()
         .filter(|(_, byte)| **byte == 0)
         .map(|(at, _)| at + 1);
     let end = ends.skip(1).step_by(2).last().unwrap_or(0);
-    heard.get(..end).unwrap_or_default()
+    received.get(..end).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -207,16 +207,16 @@ mod tests {
         cache.of(principal, kubeconfig.as_bytes(), None).unwrap()
     }
 
-    async fn learnt(cache: &DiscoveryCache, principal: &str, told: &[u8]) -> Vec<u8> {
-        of(cache, principal, "a").learn(told).await;
+    async fn learnt(cache: &DiscoveryCache, principal: &str, sent: &[u8]) -> Vec<u8> {
+        of(cache, principal, "a").learn(sent).await;
         of(cache, principal, "a").found().to_vec()
     }
 
     #[tokio::test]
     async fn what_was_found_is_for_the_same_caller_with_the_same_credentials() {
         let cache = DiscoveryCache::new(LONG);
-        let told = b"h/servergroups.json\0{}\0h/v1/serverresources.json\0{1}\0";
-        assert_eq!(learnt(&cache, "one", told).await, told);
+        let sent = b"h/servergroups.json\0{}\0h/v1/serverresources.json\0{1}\0";
+        assert_eq!(learnt(&cache, "one", sent).await, sent);
         assert!(of(&cache, "two", "a").found().is_empty());
         assert!(of(&cache, "one", "b").found().is_empty());
         assert!(
@@ -290,10 +290,10 @@ mod tests {
             ("\0{}\0c\0d", Some("\0{}\0")),
             ("\0\0\0", Some("\0\0")),
         ];
-        for (at, (told, kept)) in rows.into_iter().enumerate() {
-            let [told, kept] = [Some(told), kept]
+        for (at, (sent, kept)) in rows.into_iter().enumerate() {
+            let [sent, kept] = [Some(sent), kept]
                 .map(|text| text.map_or_else(Vec::new, |text| [GROUPS, text.as_bytes()].concat()));
-            assert_eq!(learnt(&cache, &at.to_string(), &told).await, kept);
+            assert_eq!(learnt(&cache, &at.to_string(), &sent).await, kept);
         }
     }
 

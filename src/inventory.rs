@@ -38,7 +38,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// `TOOL version` takes 50 to 120 ms; under a build beside it, seconds.
 const PROBE_WITHIN: Duration = Duration::from_secs(30);
 
-/// A tool's state, as `/tools/status` tells it.
+/// The state of a tool, as `/tools/status` reports it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Availability {
@@ -67,7 +67,7 @@ pub enum Availability {
         /// Why.
         reason: String,
     },
-    /// The binary could not be asked; it is asked again.
+    /// The binary did not answer; the server tries again.
     Unknown {
         /// Why.
         reason: String,
@@ -101,7 +101,7 @@ impl Availability {
                 format!(
                     "{tool} {version} is not enabled: this server has no catalogue of that version"
                 ),
-                "kubectl is enabled; /tools/status shows the state of each tool",
+                "the operator installs the version that `tools/build --list` names; /tools/status shows the state of each tool",
             ),
             Self::Unknown { reason } => refused(
                 format!("{tool} could not be asked for its version: {reason}"),
@@ -115,7 +115,7 @@ impl Availability {
     }
 }
 
-/// A filter program's state, as `/tools/status` tells it.
+/// The state of a filter's program, as `/tools/status` reports it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum FilterAvailability {
@@ -298,7 +298,7 @@ impl Inventory {
             Ok(Err(ToolAbsence::Untrusted(reason))) => {
                 return FilterAvailability::Refused { reason };
             }
-            Err(_) => return FilterAvailability::Checking, // it is asked again, while there is a spawner
+            Err(_) => return FilterAvailability::Checking, // tried again, while there is a spawner
         };
         match tokio::task::spawn_blocking(move || digest(file)).await {
             Ok(Ok(digest)) => FilterAvailability::Available { digest },
@@ -371,13 +371,13 @@ impl Inventory {
         let Some(streams) = child.take_streams() else {
             return Err("its output is gone".into());
         };
-        let told = async {
+        let output = async {
             tokio::join!(
                 capture(streams.stdout, caps, plain(), None, stopped.clone()),
                 capture(streams.stderr, caps, plain(), None, stopped.clone())
             )
         };
-        let Ok((out, err)) = timeout(PROBE_WITHIN, told).await else {
+        let Ok((out, err)) = timeout(PROBE_WITHIN, output).await else {
             return Err(format!("`{tool} version` did not end in time"));
         };
         let status = child.wait().await;

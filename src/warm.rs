@@ -1,7 +1,7 @@
 //! Tools that were started, confined, before their request: [`WarmPool`] keeps a few of those that
 //! are in use.
 //!
-//! Comes in: how many, and what calls ask for. Goes out: a [`Warm`] tool, for one request. Without
+//! Comes in: how many, and what calls request. Goes out: a [`Warm`] tool, for one request. Without
 //! one a call starts its tool itself, which is the same but for the time. May not know anything of
 //! a request but its tool and profile.
 
@@ -32,7 +32,7 @@ pub struct WarmSettings {
     pub sizes: BTreeMap<Tool, u16>,
     /// How many altogether.
     pub most: u16,
-    /// Since when nobody has asked for its tool and profile when one is ended.
+    /// The time without a call of its tool and profile after which one is ended.
     pub idle: Duration,
     /// How long what their discovery finds is given to others of the same caller with the same
     /// credentials; zero: never.
@@ -43,41 +43,41 @@ pub struct WarmSettings {
 /// as much again for what the kernel keeps for it.
 pub const MEMORY_OF_ONE: u64 = 32 << 20;
 
-/// How often it is looked whether somebody still asks, while tools wait.
+/// The time between two looks for tools that no call has wanted, while tools wait.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often it is looked whether a processor is free, while one is to be started.
+/// The time between two looks for a free processor, while one is to be started.
 const LOOK_FOR_PROCESSOR_EVERY: Duration = Duration::from_millis(5);
-/// How often memory is looked at.
+/// The time between two looks at memory.
 const LOOK_AT_MEMORY_EVERY: Duration = Duration::from_secs(1);
 /// After a start that failed.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// Tools that wait. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct WarmPool(Arc<Inner>);
+pub struct WarmPool(Arc<Pool>);
 
 #[derive(Debug)]
-struct Inner {
+struct Pool {
     settings: WarmSettings,
     sandbox: Sandbox,
     workspaces: Arc<Workspaces>,
     limits: Limits,
-    state: Mutex<State>,
-    asked: Notify,
+    state: Mutex<PoolState>,
+    requested: Notify,
 }
 
-/// What calls ask for.
-type Kind = (Tool, ProfileName);
+/// The kinds of tools that calls request.
+type WarmKind = (Tool, ProfileName);
 
 #[derive(Debug, Default)]
-struct State {
+struct PoolState {
     ready: Vec<Warm>,
-    /// When each was asked for last.
-    asked: BTreeMap<Kind, Instant>,
+    /// The last request for each kind.
+    requested: BTreeMap<WarmKind, Instant>,
     /// Those that do not wait: upstream's own builds.
     never: BTreeSet<Tool>,
     /// Those that could not be started, and when that is tried again.
-    resting: BTreeMap<Kind, Instant>,
+    resting: BTreeMap<WarmKind, Instant>,
     /// Whether memory was short, and when that was looked at.
     memory: Option<(Instant, bool)>,
 }
@@ -90,13 +90,13 @@ impl WarmPool {
         workspaces: Arc<Workspaces>,
         limits: Limits,
     ) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(Pool {
             settings,
             sandbox,
             workspaces,
             limits,
             state: Mutex::default(),
-            asked: Notify::new(),
+            requested: Notify::new(),
         }))
     }
 
@@ -107,7 +107,7 @@ impl WarmPool {
             return None;
         }
         let mut state = self.0.state();
-        state.asked.insert((tool, profile), Instant::now());
+        state.requested.insert((tool, profile), Instant::now());
         state.ready.retain(|warm| !warm.has_ended());
         let at = state
             .ready
@@ -116,7 +116,7 @@ impl WarmPool {
         let warm = at.map(|at| state.ready.remove(at));
         metrics::warm(state.ready.len());
         drop(state);
-        self.0.asked.notify_one();
+        self.0.requested.notify_one();
         warm
     }
 
@@ -130,8 +130,8 @@ impl WarmPool {
             .count()
     }
 
-    /// Keeps tools waiting for what is asked for, until `stop`: then none of them is left.
-    /// `running` tells how many calls run now.
+    /// Keeps tools waiting for what calls request, until `stop`: then none of them is left.
+    /// `running` counts the calls that run now.
     pub async fn keep(self, running: impl Fn() -> usize, stop: CancellationToken) {
         while !stop.is_cancelled() {
             end(self.0.unwanted()).await;
@@ -139,21 +139,21 @@ impl WarmPool {
                 None => LOOK_EVERY,
                 Some(_) if !has_free_processor(running()) => LOOK_FOR_PROCESSOR_EVERY,
                 Some(kind) => {
-                    // Dropped at the stop, which ends what it has begun.
+                    // Dropped at the stop, which ends what it has started.
                     if let Some(Err(error)) = stop.run_until_cancelled(self.0.start(kind)).await {
                         self.0.failed(kind, &error);
                     }
                     continue;
                 }
             };
-            // Nobody waits, or is to: nothing is to be looked after until somebody asks.
+            // No tool waits, or is to: nothing is to be looked after until a call comes.
             let pause = if self.0.is_idle() {
                 Duration::MAX
             } else {
                 pause
             };
             let _ = stop
-                .run_until_cancelled(timeout(pause, self.0.asked.notified()))
+                .run_until_cancelled(timeout(pause, self.0.requested.notified()))
                 .await;
         }
         let left = std::mem::take(&mut self.0.state().ready);
@@ -167,8 +167,8 @@ async fn end(those: Vec<Warm>) {
     }
 }
 
-impl Inner {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl Pool {
+    fn state(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -182,23 +182,23 @@ impl Inner {
     }
 
     /// Whether such tools wait at all.
-    fn keeps(&self, (tool, profile): Kind) -> bool {
+    fn keeps(&self, (tool, profile): WarmKind) -> bool {
         self.size_of(tool) > 0 && profile.can_be_warm() && !self.state().never.contains(&tool)
     }
 
     /// Whether there is nothing to look after: none waits, and none is to.
     fn is_idle(&self) -> bool {
         let state = self.state();
-        state.ready.is_empty() && state.asked.is_empty()
+        state.ready.is_empty() && state.requested.is_empty()
     }
 
-    /// Takes out what nobody has asked for in a while, and everything when a call could need the
+    /// Takes out what no call has requested in a while, and everything when a call could need the
     /// memory.
     fn unwanted(&self) -> Vec<Warm> {
         let mut state = self.state();
         state
-            .asked
-            .retain(|_, asked| asked.elapsed() < self.settings.idle);
+            .requested
+            .retain(|_, requested| requested.elapsed() < self.settings.idle);
         state.resting.retain(|_, until| *until > Instant::now());
         let looked = state
             .memory
@@ -219,27 +219,29 @@ impl Inner {
             )
         });
         state.memory = Some((at, is_short));
-        let State { ready, asked, .. } = &mut *state;
+        let PoolState {
+            ready, requested, ..
+        } = &mut *state;
         let is_unwanted = |warm: &mut Warm| {
-            is_short || warm.has_ended() || !asked.contains_key(&(warm.tool(), warm.profile()))
+            is_short || warm.has_ended() || !requested.contains_key(&(warm.tool(), warm.profile()))
         };
         let unwanted = ready.extract_if(.., is_unwanted).collect();
         metrics::warm(ready.len());
         unwanted
     }
 
-    /// What is to be started next: of what was asked for, the latest first, as many as fit.
-    fn missing(&self) -> Option<Kind> {
+    /// Returns what is to be started next: of what was requested, the latest first, as many as fit.
+    fn missing(&self) -> Option<WarmKind> {
         let state = self.state();
         if state.memory.is_some_and(|(_, is_short)| is_short) {
             return None;
         }
-        let mut kinds: Vec<(Kind, Instant)> = state
-            .asked
+        let mut kinds: Vec<(WarmKind, Instant)> = state
+            .requested
             .iter()
-            .map(|(kind, asked)| (*kind, *asked))
+            .map(|(kind, requested)| (*kind, *requested))
             .collect();
-        kinds.sort_by_key(|(_, asked)| std::cmp::Reverse(*asked));
+        kinds.sort_by_key(|(_, requested)| std::cmp::Reverse(*requested));
         let mut room = usize::from(self.settings.most);
         for (kind, _) in kinds {
             let there = state
@@ -259,7 +261,7 @@ impl Inner {
         None
     }
 
-    async fn start(&self, (tool, profile): Kind) -> Result<(), WarmError> {
+    async fn start(&self, (tool, profile): WarmKind) -> Result<(), WarmError> {
         if let Some(warm) = self.in_the_way() {
             warm.end().await;
         }
@@ -274,22 +276,24 @@ impl Inner {
         Ok(())
     }
 
-    /// Takes out the one whose kind was asked for longest ago, when there is room for no more.
+    /// Takes out the one whose kind was requested longest ago, when there is room for no more.
     fn in_the_way(&self) -> Option<Warm> {
         let mut state = self.state();
-        let State { ready, asked, .. } = &mut *state;
+        let PoolState {
+            ready, requested, ..
+        } = &mut *state;
         let is_full = ready.len() >= self.settings.most.into();
-        let asked_for =
-            |(_, warm): &(usize, &Warm)| asked.get(&(warm.tool(), warm.profile())).copied();
+        let last_request =
+            |(_, warm): &(usize, &Warm)| requested.get(&(warm.tool(), warm.profile())).copied();
         let (at, _) = ready
             .iter()
             .enumerate()
-            .min_by_key(asked_for)
+            .min_by_key(last_request)
             .filter(|_| is_full)?;
         Some(ready.swap_remove(at))
     }
 
-    fn failed(&self, kind: Kind, error: &WarmError) {
+    fn failed(&self, kind: WarmKind, error: &WarmError) {
         let (tool, profile) = (kind.0, kind.1.as_str());
         let mut state = self.state();
         match error {

@@ -153,7 +153,7 @@ impl FlagClass {
     }
 
     /// In words, for a message about a flag that is never allowed.
-    fn told(self) -> &'static str {
+    fn effect(self) -> &'static str {
         match self {
             Self::Endpoint => "it changes which server is reached, or how that is verified",
             Self::Identity => {
@@ -205,13 +205,13 @@ pub struct FlagHazard {
 impl VerbHazard {
     /// Why no rule may allow the verb, when none may.
     pub fn never(&self) -> Option<String> {
-        let told = match self.class {
+        let class_says = match self.class {
             VerbClass::Interactive => "it opens an editor",
             VerbClass::Listener => "it opens a listener",
             _ => "it is not made for callers who are not trusted",
         };
         (self.never || self.class.is_never_allowed())
-            .then(|| self.why.clone().unwrap_or_else(|| told.into()))
+            .then(|| self.why.clone().unwrap_or_else(|| class_says.into()))
     }
 }
 
@@ -228,19 +228,19 @@ impl FlagHazard {
 
     /// Why no rule may allow the flag, when none may.
     pub fn never(&self) -> Option<String> {
-        (self.never || self.class.is_never_allowed()).then(|| self.told())
+        (self.never || self.class.is_never_allowed()).then(|| self.reason())
     }
 
     /// Why no rule may allow this value, when none may.
     pub fn never_value(&self, value: &str) -> Option<String> {
         let listed = |globs: &[String]| globs.iter().any(|glob| glob::matches(glob, value));
-        (!self.only.is_empty() && !listed(&self.only) || listed(&self.not)).then(|| self.told())
+        (!self.only.is_empty() && !listed(&self.only) || listed(&self.not)).then(|| self.reason())
     }
 
-    fn told(&self) -> String {
+    fn reason(&self) -> String {
         self.why
             .clone()
-            .unwrap_or_else(|| self.class.told().to_owned())
+            .unwrap_or_else(|| self.class.effect().to_owned())
     }
 }
 
@@ -255,7 +255,7 @@ pub struct Hazards {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct HazardsFile {
     verb: BTreeMap<String, VerbHazard>,
     flag: BTreeMap<String, FlagHazard>,
     plain: BTreeMap<String, Vec<String>>,
@@ -267,7 +267,7 @@ impl Hazards {
     /// # Errors
     /// A sentence with the entry that is wrong.
     pub fn from_toml(tool: Tool, text: &str) -> Result<Self, String> {
-        let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+        let file: HazardsFile = toml::from_str(text).map_err(|error| error.to_string())?;
         let mut flags: BTreeMap<String, BTreeMap<String, FlagHazard>> = BTreeMap::new();
         let entries = file.flag.into_iter().map(|(key, hazard)| {
             let (verb, flag) = key

@@ -13,6 +13,7 @@ use crate::tool::Tool;
 
 /// Why a catalogue does not load.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum CatalogueError {
     /// Not the JSON of a catalogue.
     #[error("a catalogue is not readable")]
@@ -20,32 +21,24 @@ pub enum CatalogueError {
     /// A command whose parent is missing.
     #[error("the catalogue of {tool} {version} has `{path}` but not its parent")]
     Orphan {
-        /// The tool.
         tool: Tool,
-        /// Its version.
         version: String,
-        /// The command without a parent.
         path: CommandPath,
     },
     /// A hazards file with an entry that cannot be read.
     #[error("{tool}.hazards.toml: {why}")]
-    Hazards {
-        /// The tool.
-        tool: Tool,
-        /// What is wrong.
-        why: String,
-    },
+    Hazards { tool: Tool, why: String },
 }
 
 #[derive(Deserialize)]
-struct File {
+struct CatalogueFile {
     tool: Tool,
     version: String,
-    commands: Vec<Command>,
+    commands: Vec<CommandRecord>,
 }
 
 #[derive(Deserialize)]
-struct Command {
+struct CommandRecord {
     #[serde(default)]
     path: Vec<String>,
     #[serde(default)]
@@ -53,12 +46,12 @@ struct Command {
     #[serde(default)]
     hidden: bool,
     #[serde(default)]
-    flags: Vec<RawFlag>,
+    flags: Vec<FlagRecord>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RawFlag {
+struct FlagRecord {
     name: String,
     #[serde(default)]
     shorthand: String,
@@ -92,7 +85,7 @@ impl Catalogue {
     /// [`CatalogueError`] when it is not JSON of the right shape, a command has no parent, or the
     /// tool's classes cannot be read.
     pub fn from_json(json: &str) -> Result<Self, CatalogueError> {
-        let file: File = serde_json::from_str(json)?;
+        let file: CatalogueFile = serde_json::from_str(json)?;
         let hazards = hazards(file.tool)?;
         let mut root = CommandNode::default();
         let mut commands = file.commands;
@@ -148,7 +141,7 @@ fn classed(mut node: CommandNode, hazards: &Hazards) -> CommandNode {
 /// # Errors
 /// [`CatalogueError`] when a hazards file cannot be read.
 pub fn unclassed(catalogues: &[Catalogue]) -> Result<Vec<String>, CatalogueError> {
-    let mut told = Vec::new();
+    let mut lines = Vec::new();
     for tool in Tool::all() {
         let hazards = hazards(tool)?;
         let mut known = BTreeSet::new();
@@ -159,14 +152,14 @@ pub fn unclassed(catalogues: &[Catalogue]) -> Result<Vec<String>, CatalogueError
             for node in catalogue.commands() {
                 let verb = hazards.key(&node.path);
                 if node.hazard.is_none() {
-                    told.push(format!(
+                    lines.push(format!(
                         "{tool} {}: the verb `{verb}` has no class",
                         catalogue.version()
                     ));
                 }
                 for flag in &node.flags {
                     if flag.hazard.is_none() {
-                        told.push(format!(
+                        lines.push(format!(
                             "{tool} {}: the flag `{verb} --{}` has no class",
                             catalogue.version(),
                             flag.name
@@ -183,12 +176,12 @@ pub fn unclassed(catalogues: &[Catalogue]) -> Result<Vec<String>, CatalogueError
             .filter(|(verb, flag)| !known.contains(&((*verb).to_owned(), flag.map(str::to_owned))))
         {
             let flag = flag.map(|flag| format!(" --{flag}")).unwrap_or_default();
-            told.push(format!(
+            lines.push(format!(
                 "{tool}.hazards.toml: no carried version of {tool} has `{verb}{flag}`"
             ));
         }
     }
-    Ok(told)
+    Ok(lines)
 }
 
 fn insert(root: &mut CommandNode, node: CommandNode) -> Result<(), ()> {
@@ -205,8 +198,8 @@ fn insert(root: &mut CommandNode, node: CommandNode) -> Result<(), ()> {
     Ok(())
 }
 
-impl From<RawFlag> for Flag {
-    fn from(raw: RawFlag) -> Self {
+impl From<FlagRecord> for Flag {
+    fn from(raw: FlagRecord) -> Self {
         let kind = match raw.r#type.as_str() {
             "bool" => FlagKind::Bool,
             "duration" => FlagKind::Duration,

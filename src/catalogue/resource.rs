@@ -1,8 +1,8 @@
 //! Resource tokens, as kubectl accepts them, to the one canonical name that policies use.
 //!
-//! `po`, `Pod`, `pods.v1.`, `PODS` are `pods`; `deploy.v1.apps` is `deployments.apps`. kubectl asks
+//! `po`, `Pod`, `pods.v1.`, `PODS` are `pods`; `deploy.v1.apps` is `deployments.apps`. kubectl queries
 //! the API server, which may answer anything (a custom resource can join a category named `pods`,
-//! or have a version named like a group); this table asks nobody, and a token that it does not hold
+//! or have a version named like a group); this table queries no server, and a token that it does not hold
 //! has no canonical name. What kubectl gets is the qualified name, `pods.v1.` or
 //! `ingresses.v1.networking.k8s.io`, which it can read in one way only: categories hold no dot.
 //!

@@ -4,37 +4,27 @@ use crate::{catalogue::CommandPath, excerpt::Excerpt, tool::Tool};
 
 /// Why words are not an [`Invocation`](super::Invocation). Every variant names the offending word.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum CommandError {
     /// No such command.
     #[error("{tool} {version} has no command {word}{}", under(.path))]
     UnknownVerb {
-        /// The tool.
         tool: Tool,
-        /// Its version.
         version: String,
         /// The group that was searched; empty for the root.
         path: CommandPath,
-        /// The word.
         word: Excerpt,
-        /// The nearest name there.
         nearest: Option<String>,
     },
     /// No verb at all.
     #[error("the command names no verb of {tool}")]
-    MissingVerb {
-        /// The tool.
-        tool: Tool,
-    },
+    MissingVerb { tool: Tool },
     /// No such flag.
     #[error("{} has no flag {flag}{}", named(*.tool, .path), if .path.words().is_empty() { " before the verb" } else { "" })]
     UnknownFlag {
-        /// The tool.
         tool: Tool,
-        /// The command.
         path: CommandPath,
-        /// The flag as written.
         flag: Excerpt,
-        /// The nearest flag.
         nearest: Option<String>,
     },
     /// A flag before the verb that is not persistent on the root.
@@ -42,71 +32,44 @@ pub enum CommandError {
         "{flag} stands before the verb {verb}, where {tool} accepts only flags of every command"
     )]
     FlagBeforeVerb {
-        /// The tool.
         tool: Tool,
-        /// The flag as written.
         flag: Excerpt,
         /// The word that would have been the verb.
         verb: Excerpt,
     },
     /// A flag at the end of the line that needs a value.
     #[error("{flag} needs a value")]
-    MissingValue {
-        /// The flag as written.
-        flag: Excerpt,
-    },
+    MissingValue { flag: Excerpt },
     /// A value of the wrong type.
     #[error("--{flag} takes {expected}, not {value}")]
     Value {
-        /// The flag's long name.
         flag: String,
-        /// What it takes.
         expected: &'static str,
-        /// The value.
         value: Excerpt,
     },
     /// A scalar flag given twice; pflag would keep the last one.
     #[error("--{flag} is given twice, and only the last one would count")]
-    RepeatedFlag {
-        /// The flag's long name.
-        flag: String,
-    },
+    RepeatedFlag { flag: String },
     /// A word that may not be an operand.
     #[error("{word} cannot be an argument of `{tool} {path}`: {why}")]
     Operand {
-        /// The tool.
         tool: Tool,
-        /// The command.
         path: CommandPath,
-        /// The word.
         word: Excerpt,
-        /// Why not.
         why: &'static str,
     },
     /// A resource that the table does not hold.
     #[error("{token} is not a resource that this server knows")]
     UnknownResource {
-        /// The token as written.
         token: Excerpt,
-        /// The nearest name.
         nearest: Option<String>,
     },
     /// The request's namespace and the command's differ.
     #[error("the request names the namespace {request} and the command {command}")]
-    NamespaceConflict {
-        /// The request's.
-        request: Excerpt,
-        /// The command's.
-        command: Excerpt,
-    },
+    NamespaceConflict { request: Excerpt, command: Excerpt },
     /// A namespace for a command that has none.
     #[error("`{tool} {path}` takes no namespace")]
-    NamespaceNotAccepted {
-        /// The tool.
-        tool: Tool,
-        /// The command.
-        path: CommandPath,
-    },
+    NamespaceNotAccepted { tool: Tool, path: CommandPath },
 }
 
 fn named(tool: Tool, path: &CommandPath) -> String {

@@ -36,7 +36,7 @@ pub struct Invocation {
     pub(super) never: Option<Box<Never>>,
 }
 
-/// Why no policy may allow a command: what it asks for, and what that does.
+/// The reason why no policy may allow a command: what it requests, and what that does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Never {
     pub(super) what: String,
@@ -58,7 +58,8 @@ impl fmt::Display for Never {
 }
 
 impl Invocation {
-    /// The question `TOOL version` that `inventory` asks of a binary; it contacts nobody.
+    /// Makes the command `TOOL version` by which `inventory` learns a binary's version; it contacts no
+    /// server.
     pub(crate) fn version_probe(tool: Tool) -> Self {
         Self {
             tool,
@@ -227,7 +228,7 @@ impl Invocation {
     /// `--long=value` word, the operands, and `--` with the rest last.
     ///
     /// No flag can swallow a word and no value can be read as a flag. kubectl also looks for
-    /// `-v=` and `--kuberc=` anywhere in its words before it parses them (threat model, 0.3): a
+    /// `-v=` and `--kuberc=` anywhere in its words before it parses them: a
     /// first `--v=0` ends that search, `KUBECTL_KUBERC=false` in the child's environment the other.
     pub fn argv(&self) -> Vec<String> {
         let mut argv = vec![self.tool.as_str().to_owned()];

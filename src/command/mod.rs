@@ -1,7 +1,7 @@
 //! Text -> one [`Invocation`] and the [`Filter`]s behind it -> the argv that each program gets.
 //!
 //! Pure. May not know policy. The caller's text ends here: what leaves is typed, and `argv()` is
-//! rendered from the types alone (design, invariant 1).
+//! rendered from the types alone (`docs/design.md`, invariant 1).
 
 #![forbid(unsafe_code)]
 
@@ -18,4 +18,4 @@ pub use filter::{Filter, FilterError, FilterProgram};
 pub use invocation::{Invocation, Namespaces, Never};
 pub use parse::parse;
 pub(crate) use value::{is_dns_label, typed_value};
-pub use words::{MOST_FILTERS, Stages, WordsError, split, split_stages};
+pub use words::{CommandStages, MOST_FILTERS, WordsError, split, split_stages};

@@ -38,7 +38,7 @@ pub fn parse(
     namespace: Option<&str>,
 ) -> Result<Invocation, CommandError> {
     let Grammar::Cobra(cobra) = &catalogue.tool().spec().grammar;
-    let mut reading = Reading {
+    let mut reading = Parser {
         catalogue,
         cobra,
         lineage: vec![catalogue.root()],
@@ -69,7 +69,7 @@ pub fn parse(
     reading.finish(after_dash, namespace)
 }
 
-struct Reading<'a> {
+struct Parser<'a> {
     catalogue: &'a Catalogue,
     cobra: &'static Cobra,
     /// From the root to the command found so far.
@@ -82,7 +82,7 @@ struct Reading<'a> {
     sealed: Option<Excerpt>,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> Parser<'a> {
     fn node(&self) -> &'a CommandNode {
         self.lineage
             .last()
@@ -381,7 +381,7 @@ impl<'a> Reading<'a> {
     }
 
     /// kubectl looks for `--kuberc=` and `-v=` inside any word, and helm for its global flags among
-    /// all of them, before either parses (threat model, 0.3). The rendering and the child's
+    /// all of them, before either parses. The rendering and the child's
     /// environment disarm that; no honest word needs it.
     fn no_early_scan_bait(&self) -> Result<(), CommandError> {
         let bait = |word: &&String| match self.cobra.early_scan {

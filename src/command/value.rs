@@ -52,8 +52,7 @@ pub(crate) fn typed_value(flag: &Flag, value: String) -> Result<String, CommandE
         FlagKind::Float => Err(wrong("a number", &value)),
         FlagKind::Duration if go_duration(&unsigned(&value)).is_some() => Ok(value),
         FlagKind::Duration => Err(wrong("a duration like 30s or 5m", &value)),
-        // All four tools mean the same by it, and all of them put it into the URL that they ask
-        // for.
+        // All four tools mean the same by it, and all of them put it into a URL.
         FlagKind::Text if flag.name == "namespace" && !is_dns_label(&value) => Err(wrong(
             "a namespace name (lower-case letters, digits and hyphens)",
             &value,

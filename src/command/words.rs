@@ -19,50 +19,31 @@ pub const MOST_FILTERS: usize = 7;
 
 /// Why a text is not a list of words.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum WordsError {
     /// Nothing but blanks.
     #[error("the command is empty")]
     Empty,
     /// Longer than [`LONGEST_COMMAND`].
     #[error("the command is {length} bytes long; at most {LONGEST_COMMAND} are accepted")]
-    TooLong {
-        /// Its length in bytes.
-        length: usize,
-    },
+    TooLong { length: usize },
     /// More than [`MOST_WORDS`].
     #[error("the command has {count} words; at most {MOST_WORDS} are accepted")]
-    TooManyWords {
-        /// How many.
-        count: usize,
-    },
+    TooManyWords { count: usize },
     /// A `|` with nothing before or behind it.
     #[error("nothing stands {side} the `|` at byte {at}")]
-    EmptyStage {
-        /// `before` or `behind`.
-        side: &'static str,
-        /// Where the `|` stands.
-        at: usize,
-    },
+    EmptyStage { side: &'static str, at: usize },
     /// More than [`MOST_FILTERS`].
     #[error("the command has {count} filters; at most {MOST_FILTERS} are accepted")]
-    TooManyFilters {
-        /// How many.
-        count: usize,
-    },
+    TooManyFilters { count: usize },
     /// A control character, a line break, or a blank or invisible character outside ASCII.
     #[error("the command has the character U+{code:04X} at byte {at}")]
-    Character {
-        /// The character's code point.
-        code: u32,
-        /// Where it stands.
-        at: usize,
-    },
+    Character { code: u32, at: usize },
     /// Unquoted shell syntax.
     #[error("the command has the shell syntax {operator} at byte {at}, and there is no shell here")]
     Shell {
         /// What stands there: `;`, `|`, `$(` …
         operator: &'static str,
-        /// Where it stands.
         at: usize,
     },
     /// A quote that does not end, or a backslash at the very end.
@@ -73,12 +54,7 @@ pub enum WordsError {
     },
     /// The text begins with something else than this tool.
     #[error("the command begins with {word}, which is not {tool}")]
-    OtherProgram {
-        /// The first word.
-        word: Excerpt,
-        /// The tool that was asked for.
-        tool: Tool,
-    },
+    OtherProgram { word: Excerpt, tool: Tool },
 }
 
 impl WordsError {
@@ -116,7 +92,7 @@ impl WordsError {
 
 /// The words of a command line, and of each filter behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stages {
+pub struct CommandStages {
     /// The tool's, without its name.
     pub command: Vec<String>,
     /// Each filter's, its name first.
@@ -139,12 +115,12 @@ pub fn split(tool: Tool, text: &str) -> Result<Vec<String>, WordsError> {
 ///
 /// # Errors
 /// A [`WordsError`] that says what stands where.
-pub fn split_stages(tool: Tool, text: &str) -> Result<Stages, WordsError> {
+pub fn split_stages(tool: Tool, text: &str) -> Result<CommandStages, WordsError> {
     let (text, pipes) = scan(text)?;
     stages(tool, text, &pipes)
 }
 
-fn stages(tool: Tool, text: &str, pipes: &[usize]) -> Result<Stages, WordsError> {
+fn stages(tool: Tool, text: &str, pipes: &[usize]) -> Result<CommandStages, WordsError> {
     if pipes.len() > MOST_FILTERS {
         return Err(WordsError::TooManyFilters { count: pipes.len() });
     }
@@ -182,7 +158,7 @@ fn stages(tool: Tool, text: &str, pipes: &[usize]) -> Result<Stages, WordsError>
             tool,
         });
     }
-    Ok(Stages {
+    Ok(CommandStages {
         command,
         filters: parts.collect(),
     })

@@ -6,7 +6,7 @@
 use super::{journal::Journal, request::Request};
 use crate::{
     advice::Advice,
-    command::{Filter, Invocation, Stages as CommandStages, parse, split_stages},
+    command::{CommandStages, Filter, Invocation, parse, split_stages},
     inventory::Inventory,
     metrics::Step,
     policy::Approved,

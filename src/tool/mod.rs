@@ -2,7 +2,7 @@
 //!
 //! Comes in: nothing. Goes out: a [`Tool`], whose [`ToolSpec`] says all that is peculiar to it: its
 //! name, how its words are read, what its commands need, and how a policy sees them. Pure; knows no
-//! request, no policy and nothing of the rooms that act on it. No other room asks which tool it has.
+//! request, no policy and nothing of the rooms that act on it. No other room distinguishes them.
 //!
 //! Held by `tests/rooms.rs` and by `tests/fifth_tool/`, where a tool is added from outside.
 

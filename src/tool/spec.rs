@@ -22,7 +22,7 @@ pub struct ToolSpec {
     pub hazards: &'static str,
     /// How its command line is read.
     pub grammar: Grammar,
-    /// How its binary is asked for its version.
+    /// How its binary reports its version.
     pub version: VersionQuestion,
     /// The commands that contact no server; cobra's own `completion` and `help` need no row.
     pub offline: &'static [Commands],
@@ -87,7 +87,7 @@ pub enum EarlyScan {
     Nothing,
 }
 
-/// How a binary is asked for its version: `TOOL version`, with these flags.
+/// How a binary reports its version: it runs `TOOL version` with these flags.
 #[derive(Clone, Copy, Debug)]
 pub struct VersionQuestion {
     /// The flags, by long name, and their values. With them it contacts no server.

@@ -30,20 +30,20 @@ pub(super) fn read(program: &str) -> Result<(), FilterError> {
     let (mut depth, mut printing) = (0_usize, None);
     for (at, token) in tokens.iter().enumerate() {
         match token {
-            Token::Word("print" | "printf") => printing = Some(depth),
-            Token::Word("getline") => plain_getline(tokens.get(at + 1..).unwrap_or_default())?,
-            Token::Word("ARGV" | "ARGC") => return Err(wrong("ARGV", "it names files to read")),
-            Token::Sign("@") => return Err(wrong("@", "it reads a file")),
-            Token::Sign("|" | "|&") => return Err(wrong("|", "it runs a program")),
-            Token::Sign(">" | ">>") if printing == Some(depth) => {
+            AwkToken::Word("print" | "printf") => printing = Some(depth),
+            AwkToken::Word("getline") => plain_getline(tokens.get(at + 1..).unwrap_or_default())?,
+            AwkToken::Word("ARGV" | "ARGC") => return Err(wrong("ARGV", "it names files to read")),
+            AwkToken::Sign("@") => return Err(wrong("@", "it reads a file")),
+            AwkToken::Sign("|" | "|&") => return Err(wrong("|", "it runs a program")),
+            AwkToken::Sign(">" | ">>") if printing == Some(depth) => {
                 return Err(wrong(
                     "print >",
                     "it writes a file; put a comparison in parentheses",
                 ));
             }
-            Token::Sign("(" | "[") => depth += 1,
-            Token::Sign(")" | "]") => depth = depth.saturating_sub(1),
-            Token::Sign(";" | "{" | "}") => printing = None,
+            AwkToken::Sign("(" | "[") => depth += 1,
+            AwkToken::Sign(")" | "]") => depth = depth.saturating_sub(1),
+            AwkToken::Sign(";" | "{" | "}") => printing = None,
             _ => {}
         }
     }
@@ -59,20 +59,22 @@ fn wrong(construct: &str, why: &'static str) -> FilterError {
 }
 
 /// `getline` and `getline x` read on; with `<` they read a file.
-fn plain_getline(behind: &[Token<'_>]) -> Result<(), FilterError> {
+fn plain_getline(behind: &[AwkToken<'_>]) -> Result<(), FilterError> {
     let behind = match behind {
-        [Token::Word(_), rest @ ..] => rest,
+        [AwkToken::Word(_), rest @ ..] => rest,
         all => all,
     };
     match behind.first() {
-        None | Some(Token::Sign(";" | "}" | ")" | "{" | "&&" | "||") | Token::Word(_)) => Ok(()),
-        Some(Token::Sign(">")) => Ok(()), // (getline line) > 0, in parentheses or not
+        None | Some(AwkToken::Sign(";" | "}" | ")" | "{" | "&&" | "||") | AwkToken::Word(_)) => {
+            Ok(())
+        }
+        Some(AwkToken::Sign(">")) => Ok(()), // (getline line) > 0, in parentheses or not
         _ => Err(wrong("getline <", "it reads a file")),
     }
 }
 
 #[derive(Debug, PartialEq)]
-enum Token<'p> {
+enum AwkToken<'p> {
     Word(&'p str),
     /// A string, a pattern or a number.
     Data,
@@ -90,7 +92,7 @@ const SIGNS: [&str; 18] = [
     "**", "\\\n",
 ];
 
-fn tokens(program: &str) -> Result<Vec<Token<'_>>, FilterError> {
+fn tokens(program: &str) -> Result<Vec<AwkToken<'_>>, FilterError> {
     let mut tokens = Vec::new();
     let mut rest = program;
     let mut after_operand = false;
@@ -108,25 +110,25 @@ fn tokens(program: &str) -> Result<Vec<Token<'_>>, FilterError> {
             (
                 length,
                 Some(if first.is_ascii_digit() {
-                    Token::Data
+                    AwkToken::Data
                 } else {
-                    Token::Word(word)
+                    AwkToken::Word(word)
                 }),
             )
         } else if first == '"' || first == '/' && !after_operand {
-            (quoted(rest, first)?, Some(Token::Data))
+            (quoted(rest, first)?, Some(AwkToken::Data))
         } else {
             let sign = SIGNS
                 .into_iter()
                 .find(|sign| rest.starts_with(sign))
                 .map_or(first.len_utf8(), str::len);
-            (sign, rest.get(..sign).map(Token::Sign))
+            (sign, rest.get(..sign).map(AwkToken::Sign))
         };
         if let Some(token) = token {
             after_operand = match &token {
-                Token::Data => true,
-                Token::Word(word) => !KEYWORDS.contains(word),
-                Token::Sign(sign) => matches!(*sign, ")" | "]" | "++" | "--" | "$"),
+                AwkToken::Data => true,
+                AwkToken::Word(word) => !KEYWORDS.contains(word),
+                AwkToken::Sign(sign) => matches!(*sign, ")" | "]" | "++" | "--" | "$"),
             };
             tokens.push(token);
         }

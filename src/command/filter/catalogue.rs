@@ -11,7 +11,7 @@ use super::program::FilterProgram::{self, Busybox, Column, Gojq, Yq};
 pub(super) struct Spec {
     pub(super) name: &'static str,
     pub(super) program: FilterProgram,
-    pub(super) flags: &'static [Flag],
+    pub(super) flags: &'static [FilterFlag],
     pub(super) operands: Operands,
     /// The flag that `-5` stands for.
     pub(super) number: Option<&'static str>,
@@ -19,7 +19,7 @@ pub(super) struct Spec {
 
 /// One flag.
 #[derive(Debug)]
-pub(super) struct Flag {
+pub(super) struct FilterFlag {
     /// As it is rendered.
     pub(super) name: &'static str,
     /// Its other spellings.
@@ -35,9 +35,9 @@ pub(super) enum Takes {
     /// A switch that says what is so anyway.
     Ignored,
     /// One value, and the flag at most once.
-    One(Value),
+    One(ValueForm),
     /// One value each time.
-    Many(Value),
+    Many(ValueForm),
     /// A name and a value each time (`--arg`).
     Pair,
     /// It may not be given.
@@ -46,7 +46,7 @@ pub(super) enum Takes {
 
 /// The form of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Value {
+pub(super) enum ValueForm {
     /// `5`.
     Number,
     /// `5`, `-5`, `+5`, and `5k`.
@@ -91,40 +91,44 @@ const WRITES_A_FILE: &str = "it writes a file";
 const RUNS_A_PROGRAM: &str = "it runs a program";
 const FOLLOWS: &str = "it waits for more, and a command's output ends";
 
-const fn switch(name: &'static str, also: &'static [&'static str]) -> Flag {
-    Flag {
+const fn switch(name: &'static str, also: &'static [&'static str]) -> FilterFlag {
+    FilterFlag {
         name,
         also,
         takes: Takes::Nothing,
     }
 }
 
-const fn ignored(name: &'static str, also: &'static [&'static str]) -> Flag {
-    Flag {
+const fn ignored(name: &'static str, also: &'static [&'static str]) -> FilterFlag {
+    FilterFlag {
         name,
         also,
         takes: Takes::Ignored,
     }
 }
 
-const fn one(name: &'static str, also: &'static [&'static str], value: Value) -> Flag {
-    Flag {
+const fn one(name: &'static str, also: &'static [&'static str], value: ValueForm) -> FilterFlag {
+    FilterFlag {
         name,
         also,
         takes: Takes::One(value),
     }
 }
 
-const fn many(name: &'static str, also: &'static [&'static str], value: Value) -> Flag {
-    Flag {
+const fn many(name: &'static str, also: &'static [&'static str], value: ValueForm) -> FilterFlag {
+    FilterFlag {
         name,
         also,
         takes: Takes::Many(value),
     }
 }
 
-const fn refused(name: &'static str, also: &'static [&'static str], why: &'static str) -> Flag {
-    Flag {
+const fn refused(
+    name: &'static str,
+    also: &'static [&'static str],
+    why: &'static str,
+) -> FilterFlag {
+    FilterFlag {
         name,
         also,
         takes: Takes::Refused(why),
@@ -133,7 +137,7 @@ const fn refused(name: &'static str, also: &'static [&'static str], why: &'stati
 
 const fn busybox(
     name: &'static str,
-    flags: &'static [Flag],
+    flags: &'static [FilterFlag],
     operands: Operands,
     number: Option<&'static str>,
 ) -> Spec {
@@ -190,7 +194,7 @@ impl FilterProgram {
     }
 }
 
-const GREP: &[Flag] = &[
+const GREP: &[FilterFlag] = &[
     switch("-E", &["--extended-regexp"]),
     switch("-F", &["--fixed-strings"]),
     ignored("-G", &["--basic-regexp"]),
@@ -216,11 +220,11 @@ const GREP: &[Flag] = &[
             "--colour",
         ],
     ),
-    one("-m", &["--max-count"], Value::Number),
-    one("-A", &["--after-context"], Value::Number),
-    one("-B", &["--before-context"], Value::Number),
-    one("-C", &["--context"], Value::Number),
-    many("-e", &["--regexp"], Value::Text),
+    one("-m", &["--max-count"], ValueForm::Number),
+    one("-A", &["--after-context"], ValueForm::Number),
+    one("-B", &["--before-context"], ValueForm::Number),
+    one("-C", &["--context"], ValueForm::Number),
+    many("-e", &["--regexp"], ValueForm::Text),
     refused("-f", &["--file"], READS_A_FILE),
     refused(
         "-r",
@@ -234,20 +238,20 @@ const GREP: &[Flag] = &[
     ),
 ];
 
-const HEAD: &[Flag] = &[
-    one("-n", &["--lines"], Value::Count),
-    one("-c", &["--bytes"], Value::Count),
+const HEAD: &[FilterFlag] = &[
+    one("-n", &["--lines"], ValueForm::Count),
+    one("-c", &["--bytes"], ValueForm::Count),
     ignored("-q", &["--quiet", "--silent"]),
 ];
 
-const TAIL: &[Flag] = &[
-    one("-n", &["--lines"], Value::Count),
-    one("-c", &["--bytes"], Value::Count),
+const TAIL: &[FilterFlag] = &[
+    one("-n", &["--lines"], ValueForm::Count),
+    one("-c", &["--bytes"], ValueForm::Count),
     ignored("-q", &["--quiet", "--silent"]),
     refused("-f", &["-F", "--follow", "--retry"], FOLLOWS),
 ];
 
-const SORT: &[Flag] = &[
+const SORT: &[FilterFlag] = &[
     switch("-b", &["--ignore-leading-blanks"]),
     switch("-c", &["--check"]),
     switch("-d", &["--dictionary-order"]),
@@ -260,8 +264,8 @@ const SORT: &[Flag] = &[
     switch("-s", &["--stable"]),
     switch("-u", &["--unique"]),
     switch("-V", &["--version-sort"]),
-    many("-k", &["--key"], Value::Key),
-    one("-t", &["--field-separator"], Value::Character),
+    many("-k", &["--key"], ValueForm::Key),
+    one("-t", &["--field-separator"], ValueForm::Character),
     refused("-o", &["--output"], WRITES_A_FILE),
     refused("-T", &["--temporary-directory"], WRITES_A_FILE),
     refused("--compress-program", &[], RUNS_A_PROGRAM),
@@ -273,17 +277,17 @@ const SORT: &[Flag] = &[
     ),
 ];
 
-const UNIQ: &[Flag] = &[
+const UNIQ: &[FilterFlag] = &[
     switch("-c", &["--count"]),
     switch("-d", &["--repeated"]),
     switch("-i", &["--ignore-case"]),
     switch("-u", &["--unique"]),
-    one("-f", &["--skip-fields"], Value::Number),
-    one("-s", &["--skip-chars"], Value::Number),
-    one("-w", &["--check-chars"], Value::Number),
+    one("-f", &["--skip-fields"], ValueForm::Number),
+    one("-s", &["--skip-chars"], ValueForm::Number),
+    one("-w", &["--check-chars"], ValueForm::Number),
 ];
 
-const WC: &[Flag] = &[
+const WC: &[FilterFlag] = &[
     switch("-c", &["--bytes"]),
     switch("-l", &["--lines"]),
     switch("-L", &["--max-line-length"]),
@@ -292,39 +296,39 @@ const WC: &[Flag] = &[
     refused("--files0-from", &[], READS_A_FILE),
 ];
 
-const CUT: &[Flag] = &[
-    one("-b", &["--bytes"], Value::List),
-    one("-c", &["--characters"], Value::List),
-    one("-d", &["--delimiter"], Value::Character),
-    one("-f", &["--fields"], Value::List),
-    one("-O", &["--output-delimiter"], Value::Text),
+const CUT: &[FilterFlag] = &[
+    one("-b", &["--bytes"], ValueForm::List),
+    one("-c", &["--characters"], ValueForm::List),
+    one("-d", &["--delimiter"], ValueForm::Character),
+    one("-f", &["--fields"], ValueForm::List),
+    one("-O", &["--output-delimiter"], ValueForm::Text),
     switch("-s", &["--only-delimited"]),
 ];
 
-const TR: &[Flag] = &[
+const TR: &[FilterFlag] = &[
     switch("-c", &["-C", "--complement"]),
     switch("-d", &["--delete"]),
     switch("-s", &["--squeeze-repeats"]),
 ];
 
-const SED: &[Flag] = &[
+const SED: &[FilterFlag] = &[
     switch("-n", &["--quiet", "--silent"]),
     switch("-E", &["-r", "--regexp-extended"]),
-    many("-e", &["--expression"], Value::Text),
+    many("-e", &["--expression"], ValueForm::Text),
     ignored("-u", &["--unbuffered"]),
     ignored("-s", &["--separate"]),
     refused("-i", &["--in-place"], WRITES_A_FILE),
     refused("-f", &["--file"], READS_A_FILE),
 ];
 
-const AWK: &[Flag] = &[
-    one("-F", &["--field-separator"], Value::Text),
-    many("-v", &["--assign"], Value::Assignment),
+const AWK: &[FilterFlag] = &[
+    one("-F", &["--field-separator"], ValueForm::Text),
+    many("-v", &["--assign"], ValueForm::Assignment),
     refused("-f", &["--file", "-E", "--exec"], READS_A_FILE),
     refused("-i", &["--include", "-l", "--load"], READS_A_FILE),
 ];
 
-const JQ: &[Flag] = &[
+const JQ: &[FilterFlag] = &[
     switch("--compact-output", &["-c"]),
     switch("--exit-status", &["-e"]),
     switch("--join-output", &["-j"]),
@@ -342,13 +346,13 @@ const JQ: &[Flag] = &[
         "--monochrome-output",
         &["-M", "-C", "--color-output", "--unbuffered"],
     ),
-    one("--indent", &[], Value::Number),
-    Flag {
+    one("--indent", &[], ValueForm::Number),
+    FilterFlag {
         name: "--arg",
         also: &[],
         takes: Takes::Pair,
     },
-    Flag {
+    FilterFlag {
         name: "--argjson",
         also: &[],
         takes: Takes::Pair,
@@ -363,16 +367,16 @@ const FORMATS: &[&str] = &[
     "xml", "x", "base64", "uri", "toml", "shell", "s", "ini", "i",
 ];
 
-const YQ: &[Flag] = &[
+const YQ: &[FilterFlag] = &[
     switch("--exit-status", &["-e"]),
     switch("--no-doc", &["-N"]),
     switch("--null-input", &["-n"]),
     switch("--prettyPrint", &["-P"]),
-    one("--unwrapScalar", &["-r"], Value::Truth),
-    one("--indent", &["-I"], Value::Number),
-    one("--input-format", &["-p"], Value::OneOf(FORMATS)),
-    one("--output-format", &["-o"], Value::OneOf(FORMATS)),
-    one("--expression", &[], Value::Text),
+    one("--unwrapScalar", &["-r"], ValueForm::Truth),
+    one("--indent", &["-I"], ValueForm::Number),
+    one("--input-format", &["-p"], ValueForm::OneOf(FORMATS)),
+    one("--output-format", &["-o"], ValueForm::OneOf(FORMATS)),
+    one("--expression", &[], ValueForm::Text),
     ignored("--no-colors", &["-M", "-C", "--colors"]),
     ignored("--security-disable-env-ops", &[]),
     ignored("--security-disable-file-ops", &[]),
@@ -383,8 +387,8 @@ const YQ: &[Flag] = &[
     refused("--security-enable-system-operator", &[], RUNS_A_PROGRAM),
 ];
 
-const COLUMN: &[Flag] = &[
+const COLUMN: &[FilterFlag] = &[
     switch("-t", &["--table"]),
-    one("-s", &["--separator"], Value::Text),
-    one("-o", &["--output-separator"], Value::Text),
+    one("-s", &["--separator"], ValueForm::Text),
+    one("-o", &["--output-separator"], ValueForm::Text),
 ];

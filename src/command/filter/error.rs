@@ -5,89 +5,60 @@ use crate::excerpt::Excerpt;
 /// Why words are not a [`Filter`](super::Filter). Every variant names the filter and the offending
 /// word.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum FilterError {
     /// Another program.
     #[error("{program} is no filter: behind a `|` stand filters alone")]
-    NotAFilter {
-        /// The word.
-        program: Excerpt,
-        /// What to do instead.
-        help: String,
-    },
+    NotAFilter { program: Excerpt, help: String },
     /// No such flag here.
     #[error("`{filter}` has no flag {flag} here")]
     UnknownFlag {
-        /// The filter.
         filter: &'static str,
-        /// The flag as written.
         flag: Excerpt,
-        /// The nearest flag.
         nearest: Option<&'static str>,
-        /// The flags that there are.
         known: String,
     },
     /// A flag that reads or writes a file, runs a program, or never ends.
     #[error("`{filter}` may not have {flag}: {why}")]
     RefusedFlag {
-        /// The filter.
         filter: &'static str,
-        /// The flag as written.
         flag: Excerpt,
-        /// What it does.
         why: &'static str,
     },
     /// A scalar flag given twice.
     #[error("`{filter}` has {flag} twice, and only one would count")]
     RepeatedFlag {
-        /// The filter.
         filter: &'static str,
-        /// The flag.
         flag: &'static str,
     },
     /// A flag at the end that needs a value.
     #[error("`{filter}` lacks the value of {flag}")]
-    MissingValue {
-        /// The filter.
-        filter: &'static str,
-        /// The flag as written.
-        flag: Excerpt,
-    },
+    MissingValue { filter: &'static str, flag: Excerpt },
     /// A value of the wrong form.
     #[error("{flag} of `{filter}` takes {expected}, not {value}")]
     Value {
-        /// The filter.
         filter: &'static str,
-        /// The flag.
         flag: &'static str,
-        /// What it takes.
         expected: &'static str,
-        /// The value.
         value: Excerpt,
     },
     /// An operand too many: mostly a file.
     #[error("{word} cannot be an operand of `{filter}`: {why}")]
     Operand {
-        /// The filter.
         filter: &'static str,
-        /// The word.
         word: Excerpt,
-        /// Why not.
         why: &'static str,
     },
     /// An operand, or a flag that every use has, too few.
     #[error("`{filter}` lacks {what}")]
     Missing {
-        /// The filter.
         filter: &'static str,
-        /// What.
         what: &'static str,
     },
     /// A program of the filter's own language that does more than compute.
     #[error("the program of `{filter}` may not have {construct}: {why}")]
     Script {
-        /// The filter.
         filter: &'static str,
-        /// What stands there.
         construct: Excerpt,
         /// What it does, or that it is not understood.
         why: &'static str,

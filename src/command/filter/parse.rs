@@ -4,7 +4,7 @@ use std::vec;
 
 use super::{
     awk,
-    catalogue::{Flag, Operands, SPECS, Spec, Takes, Value},
+    catalogue::{FilterFlag, Operands, SPECS, Spec, Takes, ValueForm},
     error::FilterError,
     program::FilterProgram,
     query, sed,
@@ -70,7 +70,7 @@ impl Filter {
         filter.finish()
     }
 
-    /// One that nobody has read: for tests that ask the sandbox what the parser keeps from it.
+    /// Makes a filter without reading it: for tests of what the sandbox stops where the parser did not.
     pub(crate) fn unread(
         name: &str,
         flags: Vec<(&'static str, Vec<String>)>,
@@ -140,8 +140,8 @@ impl Filter {
         self.flags.iter().any(|(known, _)| *known == flag)
     }
 
-    fn flag_spelt(&self, word: &str) -> Result<&'static Flag, FilterError> {
-        let spelt = |flag: &&Flag| flag.name == word || flag.also.contains(&word);
+    fn flag_spelt(&self, word: &str) -> Result<&'static FilterFlag, FilterError> {
+        let spelt = |flag: &&FilterFlag| flag.name == word || flag.also.contains(&word);
         self.spec
             .flags
             .iter()
@@ -177,7 +177,7 @@ impl Filter {
         rest: &mut vec::IntoIter<String>,
     ) -> Result<(), FilterError> {
         // `--color=auto` is one spelling.
-        if let Ok(Flag {
+        if let Ok(FilterFlag {
             takes: Takes::Ignored,
             ..
         }) = self.flag_spelt(word)
@@ -225,7 +225,7 @@ impl Filter {
                     self.give(flag, &spelt, None, rest)?
                 }
                 // pflag reads `-r=false`, and the letter alone as true.
-                Takes::One(Value::Truth) => match attached
+                Takes::One(ValueForm::Truth) => match attached
                     .as_deref()
                     .and_then(|behind| behind.strip_prefix('='))
                 {
@@ -249,7 +249,7 @@ impl Filter {
 
     fn give(
         &mut self,
-        flag: &'static Flag,
+        flag: &'static FilterFlag,
         word: &str,
         attached: Option<String>,
         rest: &mut vec::IntoIter<String>,
@@ -278,7 +278,7 @@ impl Filter {
                     flag: flag.name,
                 });
             }
-            Takes::One(Value::Truth) => vec![attached.unwrap_or_else(|| "true".into())],
+            Takes::One(ValueForm::Truth) => vec![attached.unwrap_or_else(|| "true".into())],
             Takes::One(_) | Takes::Many(_) => vec![attached.map_or_else(next, Ok)?],
             Takes::Pair => vec![attached.map_or_else(&mut next, Ok)?, next()?],
         };

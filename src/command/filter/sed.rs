@@ -6,7 +6,7 @@ use std::{iter::Peekable, str::Chars};
 use super::error::FilterError;
 use crate::excerpt::Excerpt;
 
-type Rest<'a> = Peekable<Chars<'a>>;
+type ScriptRest<'a> = Peekable<Chars<'a>>;
 
 /// Reads one script to its end.
 ///
@@ -33,7 +33,7 @@ fn wrong(construct: &str, why: &'static str) -> FilterError {
 }
 
 /// Addresses, then one letter and what belongs to it.
-fn command(rest: &mut Rest<'_>) -> Result<(), FilterError> {
+fn command(rest: &mut ScriptRest<'_>) -> Result<(), FilterError> {
     if address(rest)? {
         blanks(rest);
         if rest.next_if_eq(&',').is_some() {
@@ -90,7 +90,7 @@ fn command(rest: &mut Rest<'_>) -> Result<(), FilterError> {
 }
 
 /// Behind `s/a/b/`.
-fn flags(rest: &mut Rest<'_>) -> Result<(), FilterError> {
+fn flags(rest: &mut ScriptRest<'_>) -> Result<(), FilterError> {
     while let Some(&next) = rest.peek() {
         match next {
             'g' | 'p' | 'i' | 'I' | 'm' | 'M' | '0'..='9' => drop(rest.next()),
@@ -104,7 +104,7 @@ fn flags(rest: &mut Rest<'_>) -> Result<(), FilterError> {
 }
 
 /// Whether an address stood there.
-fn address(rest: &mut Rest<'_>) -> Result<bool, FilterError> {
+fn address(rest: &mut ScriptRest<'_>) -> Result<bool, FilterError> {
     match rest.peek() {
         Some('0'..='9') => {
             digits(rest);
@@ -134,7 +134,7 @@ fn address(rest: &mut Rest<'_>) -> Result<bool, FilterError> {
     }
 }
 
-fn delimiter(rest: &mut Rest<'_>) -> Result<char, FilterError> {
+fn delimiter(rest: &mut ScriptRest<'_>) -> Result<char, FilterError> {
     match rest.next() {
         Some(character)
             if character.is_ascii_punctuation() && !matches!(character, '\\' | '[' | ';') =>
@@ -150,7 +150,11 @@ fn delimiter(rest: &mut Rest<'_>) -> Result<char, FilterError> {
 }
 
 /// To the next delimiter that no backslash stands before. Inside of `[...]` seds disagree about it.
-fn to_delimiter(rest: &mut Rest<'_>, delimiter: char, is_pattern: bool) -> Result<(), FilterError> {
+fn to_delimiter(
+    rest: &mut ScriptRest<'_>,
+    delimiter: char,
+    is_pattern: bool,
+) -> Result<(), FilterError> {
     while let Some(character) = rest.next() {
         match character {
             '\\' => drop(rest.next()),
@@ -201,11 +205,11 @@ fn to_delimiter(rest: &mut Rest<'_>, delimiter: char, is_pattern: bool) -> Resul
     Err(wrong("", "it ends too early: a delimiter is missing"))
 }
 
-fn blanks(rest: &mut Rest<'_>) {
+fn blanks(rest: &mut ScriptRest<'_>) {
     while rest.next_if(|next| matches!(next, ' ' | '\t')).is_some() {}
 }
 
-fn digits(rest: &mut Rest<'_>) {
+fn digits(rest: &mut ScriptRest<'_>) {
     while rest.next_if(char::is_ascii_digit).is_some() {}
 }
 

@@ -1,6 +1,6 @@
 //! What the value of a filter's flag must look like.
 
-use super::catalogue::Value;
+use super::catalogue::ValueForm;
 
 /// A variable without `$` or a flag of awk's: the beginning of many names.
 pub(super) fn is_name(text: &str) -> bool {
@@ -10,7 +10,7 @@ pub(super) fn is_name(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-impl Value {
+impl ValueForm {
     /// What it should be, when `text` is not.
     pub(super) fn wants(self, text: &str) -> Option<&'static str> {
         let digits = |text: &str| {

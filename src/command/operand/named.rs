@@ -11,7 +11,7 @@ pub(in crate::command) struct Named {
     pub(in crate::command) names: Vec<String>,
     /// Namespaces inside of operands.
     pub(in crate::command) namespaces: Vec<String>,
-    /// Charts that helm is asked to read.
+    /// Charts that the command reads.
     pub(in crate::command) charts: Vec<String>,
     /// Whether it reaches every namespace, or what lies outside of them, whatever it names.
     pub(in crate::command) everywhere: bool,

@@ -15,7 +15,7 @@ impl OperandReader<'_> {
         operands: &[String],
         named: &mut Named,
     ) -> Result<(), CommandError> {
-        // Without a workload they ask about all of them.
+        // Without a workload they are about all of them.
         named.everywhere = operands.is_empty();
         named.reach(reach);
         for word in operands {
