@@ -16,7 +16,7 @@ use clap::{
 
 use crate::{
     excerpt::Excerpt,
-    sandbox::{Beyond, BeyondFile, ExitStatus, ProfileName, Trace as Traced, Tracing, Unused},
+    sandbox::{Beyond, BeyondFile, ExitStatus, ProfileName, TraceReport, Tracing, Unused},
 };
 
 /// What `trace` itself exits with when it cannot trace, as env(1) and timeout(1) do.
@@ -118,7 +118,7 @@ impl Trace {
     }
 }
 
-fn print(out: &mut dyn Write, command: &str, trace: &Traced) -> io::Result<()> {
+fn print(out: &mut dyn Write, command: &str, trace: &TraceReport) -> io::Result<()> {
     let ended = match trace.status {
         ExitStatus::Code(code) => format!("exited with {code}"),
         ExitStatus::Signal(libc::SIGSYS) => {
@@ -199,8 +199,8 @@ fn print_calls(out: &mut dyn Write, beyond: &[Beyond]) -> io::Result<()> {
     Ok(())
 }
 
-fn print_files(out: &mut dyn Write, trace: &Traced) -> io::Result<()> {
-    let Traced {
+fn print_files(out: &mut dyn Write, trace: &TraceReport) -> io::Result<()> {
+    let TraceReport {
         files,
         more_files,
         own_files,

@@ -49,5 +49,5 @@ pub use programs::ProgramPaths;
 pub use run::Run;
 pub use spawner::{SpawnerLink, fork_spawner};
 pub use sys::{give_back_memory, harden_server};
-pub use trace::{Arguments, Beyond, BeyondFile, Trace, TraceError, Tracing, Unused};
+pub use trace::{Beyond, BeyondFile, CallArguments, TraceError, TraceReport, Tracing, Unused};
 pub use warm::{NotTaken, Warm, WarmError};

@@ -1,7 +1,6 @@
-//! What a traced program asked -> what of it is beyond its profile, and what of the profile it
-//! never used.
+//! The calls of a traced program -> those beyond its profile, and what of the profile it never used.
 //!
-//! Does not run or ask anything. Conditions are written as the profiles write them, so that one can
+//! May not run anything. Conditions are written as the profiles write them, so that one can
 //! be copied into a file of `policy/sandbox/`.
 
 use std::{
@@ -28,14 +27,14 @@ pub struct Beyond {
     /// Whether the profile has an entry for the call; without one it is refused as all others are.
     pub entry: bool,
     /// With what arguments, of those that a condition could name.
-    pub arguments: Vec<Arguments>,
+    pub arguments: Vec<CallArguments>,
     /// How many calls had other arguments than the listed ones.
     pub more: u64,
 }
 
-/// Arguments of a call.
+/// CallArguments of a call.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Arguments {
+pub struct CallArguments {
     /// As a profile writes it: `arg0 == 0x2 and arg1 == 0x1`. Empty: no argument decides about this
     /// call.
     pub condition: String,
@@ -59,7 +58,7 @@ pub struct BeyondFile {
 /// What a profile allows and the program did not need.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Unused {
-    /// Calls that are always allowed, by name.
+    /// TracedCalls that are always allowed, by name.
     pub calls: Vec<String>,
     /// Conditions, with the name of their call before them.
     pub conditions: Vec<String>,
@@ -68,22 +67,22 @@ pub struct Unused {
 }
 
 /// The calls of one program, counted.
-pub(super) struct Calls<'a> {
+pub(super) struct TracedCalls<'a> {
     rules: &'a BTreeMap<Sysno, CallRule>,
     own: Pid,
     most: usize,
-    beyond: BTreeMap<i32, Counted>,
+    beyond: BTreeMap<i32, CallCount>,
     used: BTreeSet<(Sysno, Option<usize>)>,
 }
 
 #[derive(Default)]
-struct Counted {
+struct CallCount {
     count: u64,
     arguments: BTreeMap<String, u64>,
     more: u64,
 }
 
-impl<'a> Calls<'a> {
+impl<'a> TracedCalls<'a> {
     /// None yet, of the process `own`; `most` argument lists are kept per call.
     pub(super) fn new(rules: &'a BTreeMap<Sysno, CallRule>, own: Pid, most: usize) -> Self {
         Self {
@@ -121,20 +120,20 @@ impl<'a> Calls<'a> {
         let mut beyond: Vec<Beyond> = self
             .beyond
             .iter()
-            .map(|(number, counted)| self.told(*number, counted))
+            .map(|(number, counted)| self.describe(*number, counted))
             .collect();
         beyond.sort_by_key(|call| (call.becomes != KILLED, call.entry, call.call.clone()));
         beyond
     }
 
-    fn told(&self, number: i32, counted: &Counted) -> Beyond {
+    fn describe(&self, number: i32, counted: &CallCount) -> Beyond {
         let syscall = name_of(number);
         let rule = syscall.and_then(|syscall| self.rules.get(&syscall));
         let becomes = match rule.map_or(Action::Refuse(Errno::EPERM), |rule| rule.otherwise) {
             Action::Refuse(Errno::UnknownErrno) => "success".to_owned(),
             Action::Refuse(errno) => format!("{errno:?}"),
             Action::Kill => KILLED.to_owned(),
-            // No profile has these as the otherwise of a call that is not allowed.
+            // A call that is not allowed has another action in every profile.
             Action::Allow | Action::Notify => "allowed".to_owned(),
         };
         Beyond {
@@ -148,7 +147,7 @@ impl<'a> Calls<'a> {
             arguments: counted
                 .arguments
                 .iter()
-                .map(|(condition, count)| Arguments {
+                .map(|(condition, count)| CallArguments {
                     condition: condition.clone(),
                     count: *count,
                 })
@@ -222,7 +221,7 @@ fn condition(
     shown.collect::<Vec<_>>().join(" and ")
 }
 
-/// Arguments that are neither addresses nor sizes nor, as a rule, descriptors: commands, flags,
+/// CallArguments that are neither addresses nor sizes nor, as a rule, descriptors: commands, flags,
 /// families, modes.
 const TELLING: [(&str, &[u32]); 65] = [
     ("accept4", &[3]),
@@ -301,7 +300,7 @@ mod tests {
 
     fn of_plain(asked: &[(Sysno, [u64; 6])], most: usize) -> (Vec<Beyond>, Unused) {
         let profiles = Profiles::load().unwrap();
-        let mut calls = Calls::new(
+        let mut calls = TracedCalls::new(
             &profiles.get(ProfileName::Plain).rules,
             Pid::from_raw(OWN),
             most,
@@ -312,8 +311,8 @@ mod tests {
         (calls.beyond(), calls.unused())
     }
 
-    fn arguments(condition: &str, count: u64) -> Arguments {
-        Arguments {
+    fn arguments(condition: &str, count: u64) -> CallArguments {
+        CallArguments {
             condition: condition.into(),
             count,
         }
