@@ -14,7 +14,7 @@ mod value;
 mod words;
 
 pub use error::CommandError;
-pub use filter::{Filter, FilterError, FilterProgram};
+pub use filter::{Filter, FilterError, FilterProgram, filter_names};
 pub use invocation::{Invocation, Namespaces, Never};
 pub use parse::parse;
 pub(crate) use value::{is_dns_label, typed_value};

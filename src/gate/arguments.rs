@@ -2,13 +2,17 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::schema::{ObjectBuilder, Type},
+};
 
 use http::HeaderMap;
 
 use super::request::{CarriedKubeconfig, Request};
 use crate::{
     argocd::Carried,
+    command::filter_names,
     excerpt::Excerpt,
     secret::SecretString,
     tool::{AccessKind, Tool},
@@ -18,10 +22,9 @@ use crate::{
 #[derive(Debug, Deserialize, JsonSchema, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Arguments {
-    /// The command line, with or without the leading tool name: `get pods -n default`. Filters may
-    /// stand behind it: `| grep -v Running | head -20` (also awk, column, cut, jq, sed, sort, tail,
-    /// tr, uniq, wc and yq). There is no shell: no redirections, variables or other programs.
-    #[schema(example = "get pods -n default")]
+    /// The command line, with or without the leading tool name, and filters behind it.
+    #[schemars(description = about_commands())]
+    #[schema(schema_with = command_schema)]
     pub command: String,
     /// The namespace, like `--namespace`; a different one in the command is an error.
     pub namespace: Option<String>,
@@ -46,6 +49,24 @@ pub struct Arguments {
     /// A deadline like `30s` or `1m30s`.
     #[schema(example = "30s")]
     pub timeout: Option<String>,
+}
+
+/// Says in the schemas what a command may be.
+fn about_commands() -> String {
+    format!(
+        "The command line, with or without the leading tool name: `get pods -n default`. Filters may \
+         stand behind it: `| grep -v Running | head -20` (the filters are {}). There is no shell: no \
+         redirections, variables or other programs.",
+        filter_names()
+    )
+}
+
+fn command_schema() -> utoipa::openapi::Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(about_commands()))
+        .examples(["get pods -n default"])
+        .build()
 }
 
 /// The part of a request that travels in headers, where a model does not see it.

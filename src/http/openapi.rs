@@ -164,4 +164,29 @@ mod tests {
             assert!(statuses().contains_key(expected), "{expected}");
         }
     }
+
+    #[test]
+    fn the_document_says_what_a_command_may_be_and_keeps_its_names() {
+        let document = serde_json::to_value(document()).unwrap();
+        let schemas = &document["components"]["schemas"];
+        for name in [
+            "Arguments",
+            "Body",
+            "Calls",
+            "Ending",
+            "RunningCall",
+            "Status",
+        ] {
+            assert!(schemas[name].is_object(), "{name}: {schemas}");
+        }
+        let command = &schemas["Arguments"]["properties"]["command"];
+        assert_eq!(command["type"], "string", "{command}");
+        let description = command["description"].as_str().unwrap();
+        assert!(
+            description.contains(&crate::command::filter_names()),
+            "{description}"
+        );
+        let required = schemas["Arguments"]["required"].as_array().unwrap();
+        assert!(required.contains(&"command".into()), "{required:?}");
+    }
 }

@@ -7,6 +7,7 @@ use rmcp::model::{
 use super::schema::{input_schema, schema};
 use crate::{
     advice::Advice,
+    command::filter_names,
     gate::{Arguments, Body, Outcome},
     metrics,
     refusal::Refusal,
@@ -16,7 +17,8 @@ use crate::{
 pub(super) fn described(tool: Tool) -> McpTool {
     let example = tool.spec().example;
     let description = format!(
-        "Runs one {tool} command, for example `{example}`. Filters may stand behind it: `| grep`, head, tail, sort, uniq, wc, cut, tr, sed, awk, jq, yq or column -t. There is no shell: no redirections, variables or other programs. Returns the command's output as data from the cluster."
+        "Runs one {tool} command, for example `{example}`. Filters may stand behind it, as in `| grep -v Running | head -20`: {}. There is no shell: no redirections, variables or other programs. Returns the command's output as data from the cluster.",
+        filter_names()
     );
     let mut described = McpTool::new(tool.as_str(), description, input_schema(tool));
     described.title = Some(format!("Run {tool} (confined)"));

@@ -185,6 +185,11 @@ pub(super) const SPECS: [Spec; 13] = [
     },
 ];
 
+/// Returns the names of every filter, for messages and documents.
+pub fn filter_names() -> String {
+    SPECS.map(|spec| spec.name).join(", ")
+}
+
 impl FilterProgram {
     /// Whether it is run under this name: busybox is also a shell.
     pub fn is_called(self, name: &str) -> bool {
@@ -392,3 +397,25 @@ const COLUMN: &[FilterFlag] = &[
     one("-s", &["--separator"], ValueForm::Text),
     one("-o", &["--output-separator"], ValueForm::Text),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readme_names_every_filter_and_no_other() {
+        let text = include_str!("../../../README.md");
+        let (_, list) = text.split_once("\nThey are `grep`").unwrap();
+        let (list, _) = list.split_once("up to seven").unwrap();
+        let mut named: Vec<&str> = list
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .map(|quoted| quoted.split(' ').next().unwrap())
+            .filter(|name| !["egrep", "fgrep"].contains(name))
+            .chain(["grep"])
+            .collect();
+        named.sort_unstable();
+        assert_eq!(named.join(", "), filter_names());
+    }
+}

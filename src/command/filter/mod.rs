@@ -16,6 +16,7 @@ mod query;
 mod sed;
 mod value;
 
+pub use catalogue::filter_names;
 pub use error::FilterError;
 pub use parse::Filter;
 pub use program::FilterProgram;

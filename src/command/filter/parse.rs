@@ -4,7 +4,7 @@ use std::vec;
 
 use super::{
     awk,
-    catalogue::{FilterFlag, Operands, SPECS, Spec, Takes, ValueForm},
+    catalogue::{FilterFlag, Operands, SPECS, Spec, Takes, ValueForm, filter_names},
     error::FilterError,
     program::FilterProgram,
     query, sed,
@@ -410,13 +410,6 @@ impl Filter {
 
 /// What to do instead of starting a program.
 fn not_a_filter(name: &str) -> FilterError {
-    let known = || {
-        SPECS
-            .iter()
-            .map(|spec| spec.name)
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
     let help = match name {
         name if name.parse::<Tool>().is_ok() => {
             "make a call of its own for the second command, with what the first one printed".into()
@@ -427,7 +420,7 @@ fn not_a_filter(name: &str) -> FilterError {
         "tee" => "leave it out: the output comes back in the reply, and no file is written".into(),
         "cat" | "less" | "more" => "leave it out: all of the output comes back in the reply".into(),
         "sh" | "bash" | "ash" | "zsh" | "python" | "python3" | "perl" | "ruby" | "node" => {
-            format!("no program runs on the output but a filter: {}", known())
+            format!("no program runs on the output but a filter: {}", filter_names())
         }
         "base64" => "a field's text comes decoded from `jq -r '.x | @base64d'`; the values of Secrets are left out before".into(),
         "nl" => "number the lines with `grep -n ''`".into(),
@@ -435,8 +428,8 @@ fn not_a_filter(name: &str) -> FilterError {
         "gawk" | "mawk" => "call it `awk`".into(),
         "gojq" => "call it `jq`".into(),
         _ => match nearest(name, SPECS.iter().map(|spec| spec.name)) {
-            Some(near) => format!("did you mean `{near}`? The filters are {}", known()),
-            None => format!("the filters are {}", known()),
+            Some(near) => format!("did you mean `{near}`? The filters are {}", filter_names()),
+            None => format!("the filters are {}", filter_names()),
         },
     };
     FilterError::NotAFilter {
