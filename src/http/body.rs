@@ -1,4 +1,5 @@
-//! Bodies of requests, and what requests hold in memory until they are answered or run: [`Held`].
+//! Bodies of requests, and what requests hold in memory until they are answered or run:
+//! [`HeldBytes`].
 //!
 //! A bound on each request is none on all of them: a thousand connections, and the streams of
 //! HTTP/2 in each, could send a megabyte each and wait. May not refuse those who send little
@@ -36,19 +37,19 @@ const SHARED: usize = 32 << 20;
 
 /// What all connections share. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Shared(Arc<Free>);
+pub(super) struct SharedBytes(Arc<FreeBytes>);
 
-impl Default for Shared {
+impl Default for SharedBytes {
     fn default() -> Self {
-        Self(Arc::new(Free(AtomicUsize::new(SHARED))))
+        Self(Arc::new(FreeBytes(AtomicUsize::new(SHARED))))
     }
 }
 
-impl Shared {
+impl SharedBytes {
     /// What a further connection may hold.
     pub(super) fn share(&self) -> Share {
         Share {
-            own: Arc::new(Free(AtomicUsize::new(OWN))),
+            own: Arc::new(FreeBytes(AtomicUsize::new(OWN))),
             shared: self.clone(),
         }
     }
@@ -57,15 +58,15 @@ impl Shared {
 /// What one connection's requests may hold. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Share {
-    own: Arc<Free>,
-    shared: Shared,
+    own: Arc<FreeBytes>,
+    shared: SharedBytes,
 }
 
 /// Bytes that may be taken yet.
 #[derive(Debug)]
-struct Free(AtomicUsize);
+struct FreeBytes(AtomicUsize);
 
-impl Free {
+impl FreeBytes {
     /// Takes as many as there are, up to `bytes`.
     fn take_up_to(&self, bytes: usize) -> usize {
         self.0
@@ -91,13 +92,13 @@ impl Free {
 
 /// What one request holds, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct HeldBytes {
     share: Share,
     own: usize,
     shared: usize,
 }
 
-impl Held {
+impl HeldBytes {
     fn nothing(share: Share) -> Self {
         Self {
             share,
@@ -118,12 +119,12 @@ impl Held {
 
     /// Whether so many could be taken now.
     fn may_take(&self, bytes: usize) -> bool {
-        let free = |of: &Free| of.0.load(Ordering::Relaxed);
+        let free = |of: &FreeBytes| of.0.load(Ordering::Relaxed);
         bytes <= free(&self.share.own) + free(&self.share.shared.0)
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldBytes {
     fn drop(&mut self) {
         self.share.own.give_back(self.own);
         self.share.shared.0.give_back(self.shared);
@@ -167,7 +168,7 @@ pub(super) async fn read(
     parts: &Parts,
     body: Body,
     share: Share,
-) -> Result<(Vec<u8>, Held), Unread> {
+) -> Result<(Vec<u8>, HeldBytes), Unread> {
     let announced = parts
         .headers
         .get(header::CONTENT_LENGTH)
@@ -175,7 +176,7 @@ pub(super) async fn read(
     if announced.is_some_and(|length| length > LARGEST_BODY) {
         return Err(Unread::TooLarge);
     }
-    let mut held = Held::nothing(share);
+    let mut held = HeldBytes::nothing(share);
     held.take(
         parts
             .headers
@@ -230,7 +231,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connections_own_share_is_taken_first_and_all_of_it_is_given_back() {
-        let share = Shared::default().share();
+        let share = SharedBytes::default().share();
         let (bytes, held) = read(
             &head(None, 1000),
             Body::from(vec![b'x'; 31_000]),
@@ -256,7 +257,7 @@ mod tests {
 
     #[tokio::test]
     async fn those_who_send_much_take_nothing_from_those_who_send_little() {
-        let all = Shared::default();
+        let all = SharedBytes::default();
         let mut held = Vec::new();
         while let Ok(another) = read(
             &head(None, 1),
@@ -296,7 +297,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_refused_holds_nothing() {
-        let share = Shared::default().share();
+        let share = SharedBytes::default().share();
         let sent =
             async |body: Body, announced| read(&head(announced, 1), body, share.clone()).await;
         assert_eq!(

@@ -20,7 +20,8 @@ use crate::{
 
 /// The calls of one caller.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Calls {
+#[schema(as = Calls)]
+pub struct CallList {
     /// Those under way, the oldest first.
     calls: Vec<RunningCall>,
 }
@@ -58,9 +59,12 @@ pub struct Ending {
 }
 
 /// This caller's calls that wait or run.
-#[utoipa::path(get, path = "/calls", operation_id = "calls", responses((status = 200, body = Calls)))]
-pub async fn list(State(gate): State<Gate>, Extension(caller): Extension<Caller>) -> Json<Calls> {
-    Json(Calls {
+#[utoipa::path(get, path = "/calls", operation_id = "calls", responses((status = 200, body = CallList)))]
+pub async fn list(
+    State(gate): State<Gate>,
+    Extension(caller): Extension<Caller>,
+) -> Json<CallList> {
+    Json(CallList {
         calls: gate
             .running(&caller)
             .await

@@ -25,7 +25,7 @@ use tokio::{
 use tower::Service;
 
 use super::{
-    body::{Share, Shared},
+    body::{Share, SharedBytes},
     reply::refused,
 };
 use crate::refusal::Refusal;
@@ -39,7 +39,7 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Connections<S> {
     service: S,
-    held: Shared,
+    held: SharedBytes,
     served: Arc<Semaphore>,
     turned_away: Arc<Semaphore>,
 }
@@ -72,7 +72,7 @@ impl<S: Clone> Connections<S> {
         let turned_away = Arc::new(Semaphore::new((most / 16).max(16)));
         Self {
             service,
-            held: Shared::default(),
+            held: SharedBytes::default(),
             served: Arc::new(Semaphore::new(most)),
             turned_away,
         }

@@ -59,7 +59,7 @@ impl Format {
 /// An event as it is written.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-enum Line<'a> {
+enum WrittenEvent<'a> {
     Started {
         request_id: &'a str,
     },
@@ -207,13 +207,13 @@ impl Told {
 
     fn json(&self) -> String {
         let line = match self {
-            Self::Event(Event::Started { request_id }) => Line::Started { request_id },
-            Self::Event(Event::Output { stream, text }) => Line::Output {
+            Self::Event(Event::Started { request_id }) => WrittenEvent::Started { request_id },
+            Self::Event(Event::Output { stream, text }) => WrittenEvent::Output {
                 stream: stream.as_str(),
                 text,
             },
-            Self::Alive => Line::Alive,
-            Self::End(outcome) => Line::End(Box::new(outcome.body())),
+            Self::Alive => WrittenEvent::Alive,
+            Self::End(outcome) => WrittenEvent::End(Box::new(outcome.body())),
         };
         serde_json::to_string(&line).unwrap_or_default() // texts and numbers are always JSON
     }

@@ -9,7 +9,7 @@ use axum::{
 };
 
 use super::{
-    body::{self, Held, Share, Unread, no_request},
+    body::{self, HeldBytes, Share, Unread, no_request},
     connections::Connection,
     reply::{refused, rendered},
     stream::{self, Format},
@@ -49,7 +49,11 @@ pub async fn call(
     }
 }
 
-async fn read(parts: &Parts, body: HttpBody, share: Share) -> Result<(Arguments, Held), Refusal> {
+async fn read(
+    parts: &Parts,
+    body: HttpBody,
+    share: Share,
+) -> Result<(Arguments, HeldBytes), Refusal> {
     // Asking for this type makes a browser ask first, and there is nobody who answers it.
     let content_type = parts
         .headers
