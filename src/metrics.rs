@@ -120,19 +120,19 @@ pub async fn keep(handle: PrometheusHandle) {
 /// A part of a call's way.
 #[derive(Clone, Copy, Debug)]
 pub enum Step {
-    /// The tool runs.
+    /// From the running tool to its end.
     Child,
-    /// A text becomes a command.
+    /// From a text to a command.
     Parse,
-    /// The policy decides.
+    /// From a command to a decision.
     Policy,
-    /// The call waits for a place.
+    /// From a decision to a place.
     Queue,
-    /// The tool is started.
+    /// From an approved command to the running tool.
     Spawn,
 }
 
-/// A part of a call's way took so long.
+/// Records how long a part of a call's way took.
 pub fn step(step: Step, tool: Tool, took: Duration) {
     let name = match step {
         Step::Child => "airlock_child_seconds",
@@ -144,13 +144,13 @@ pub fn step(step: Step, tool: Tool, took: Duration) {
     histogram!(name, "tool" => tool.as_str()).record(took);
 }
 
-/// A call was answered.
+/// Counts a call that was answered.
 pub fn call(tool: Tool, door: Door, outcome: &'static str, took: Duration) {
     counter!("airlock_calls_total", "tool" => tool.as_str(), "door" => door.as_str(), "outcome" => outcome).increment(1);
     histogram!("airlock_call_seconds", "tool" => tool.as_str()).record(took);
 }
 
-/// A call of this principal was answered.
+/// Counts an answered call of this principal.
 pub fn principal(name: &str, is_refused: bool) {
     if PRINCIPALS.get().is_some_and(|known| known.contains(name)) {
         let outcome = if is_refused { "refused" } else { "ran" };
@@ -158,41 +158,41 @@ pub fn principal(name: &str, is_refused: bool) {
     }
 }
 
-/// A call was decided.
+/// Counts a decision.
 pub fn decision(tool: Tool, class: Option<VerbClass>, effect: Effect) {
     let class = class.map_or("unknown", VerbClass::as_str);
     counter!("airlock_decisions_total", "tool" => tool.as_str(), "class" => class, "effect" => effect.word()).increment(1);
 }
 
-/// A request was refused, as a call or before it was one.
+/// Counts a refusal, of a call or of a request that never became one.
 pub fn refusal(code: &'static str) {
     counter!("airlock_refusals_total", "code" => code).increment(1);
 }
 
-/// A child could not be started.
+/// Counts a child that could not be started.
 pub fn sandbox_failure(layer: &'static str) {
     counter!("airlock_sandbox_failures_total", "layer" => layer).increment(1);
 }
 
-/// A request's server may not be reached.
+/// Counts a request whose server may not be reached.
 pub fn egress_refusal() {
     counter!("airlock_egress_refusals_total", "of" => "request").increment(1);
 }
 
-/// A child asked for other servers than its own.
+/// Counts a child's connections to other servers than its own.
 pub fn refused_connections(count: u32) {
     if count > 0 {
         counter!("airlock_egress_refusals_total", "of" => "child").increment(count.into());
     }
 }
 
-/// A policy file changed, and was taken or not.
+/// Counts a change of a policy file, taken or refused.
 pub fn policy_reload(taken: bool) {
     counter!("airlock_policy_reloads_total", "result" => if taken { "taken" } else { "refused" })
         .increment(1);
 }
 
-/// An audit record was written, or not.
+/// Counts an audit record, or the failure to write one.
 pub fn audit(event: &'static str, failure: Option<io::ErrorKind>) {
     match failure {
         None => counter!("airlock_audit_records_total", "event" => event).increment(1),
@@ -210,33 +210,33 @@ pub fn audit(event: &'static str, failure: Option<io::ErrorKind>) {
     }
 }
 
-/// Audit records went out with one write.
+/// Records how long one write of audit records took.
 pub fn audit_write(took: Duration) {
     histogram!("airlock_audit_write_seconds").record(took);
 }
 
-/// So many more children run.
+/// Adds to the number of children that run.
 pub fn running(more: f64) {
     gauge!("airlock_running").increment(more);
 }
 
-/// So many tools wait for a call.
+/// Sets how many tools wait for a call.
 pub fn warm(tools: usize) {
     gauge!("airlock_warm").set(u32::try_from(tools).unwrap_or(u32::MAX));
 }
 
-/// A tool runs a call.
+/// Counts a tool that runs a call.
 pub fn started(tool: Tool, was_warm: bool) {
     counter!("airlock_started_total", "tool" => tool.as_str(), "start" => if was_warm { "warm" } else { "cold" }).increment(1);
 }
 
-/// A tool that looks for what a server has was told what an earlier one found, or nothing.
+/// Counts a tool that looks for what a server has: it got what an earlier one found, or nothing.
 pub fn discovery(was_kept: bool) {
     counter!("airlock_discovery_total", "found" => if was_kept { "kept" } else { "new" })
         .increment(1);
 }
 
-/// So many more calls wait for a place.
+/// Adds to the number of calls that wait for a place.
 pub fn waiting(more: f64) {
     gauge!("airlock_waiting").increment(more);
 }

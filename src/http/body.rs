@@ -4,7 +4,7 @@
 //! A bound on each request is none on all of them: a thousand connections, and the streams of
 //! HTTP/2 in each, could send a megabyte each and wait. May not refuse those who send little
 //! because others send much: what a kubeconfig mostly needs is each connection's own, and only the
-//! rest is shared.
+//! rest is shared. Held by the tests below and `tests/service/faults.rs`.
 
 use std::{
     sync::{
@@ -35,7 +35,7 @@ const OWN: usize = 32 * 1024;
 /// What the requests of all connections may hold beyond that.
 const SHARED: usize = 32 << 20;
 
-/// What all connections share. Cheap to clone.
+/// The bytes that all connections share. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct SharedBytes(Arc<FreeBytes>);
 
@@ -46,7 +46,7 @@ impl Default for SharedBytes {
 }
 
 impl SharedBytes {
-    /// What a further connection may hold.
+    /// Gives a further connection its share.
     pub(super) fn share(&self) -> Share {
         Share {
             own: Arc::new(FreeBytes(AtomicUsize::new(OWN))),
@@ -55,14 +55,14 @@ impl SharedBytes {
     }
 }
 
-/// What one connection's requests may hold. Cheap to clone.
+/// The bytes that one connection's requests may hold. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Share {
     own: Arc<FreeBytes>,
     shared: SharedBytes,
 }
 
-/// Bytes that may be taken yet.
+/// A number of bytes that may be taken yet.
 #[derive(Debug)]
 struct FreeBytes(AtomicUsize);
 
@@ -90,7 +90,7 @@ impl FreeBytes {
     }
 }
 
-/// What one request holds, until this is dropped.
+/// The bytes that one request holds, until this is dropped.
 #[derive(Debug)]
 pub(super) struct HeldBytes {
     share: Share,
@@ -117,7 +117,7 @@ impl HeldBytes {
         Ok(())
     }
 
-    /// Whether so many could be taken now.
+    /// Reports whether so many could be taken now.
     fn may_take(&self, bytes: usize) -> bool {
         let free = |of: &FreeBytes| of.0.load(Ordering::Relaxed);
         bytes <= free(&self.share.own) + free(&self.share.shared.0)
@@ -131,7 +131,7 @@ impl Drop for HeldBytes {
     }
 }
 
-/// Why a body is not there.
+/// Why a body could not be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unread {
     BrokeOff,
@@ -153,7 +153,7 @@ impl Unread {
     }
 }
 
-/// What is sent is no call.
+/// Refuses what is sent because it is no call.
 pub(super) fn no_request(reason: &str) -> Refusal {
     let hint =
         r#"send JSON like {"command": "get pods -n default"} with Content-Type: application/json"#;
@@ -163,7 +163,7 @@ pub(super) fn no_request(reason: &str) -> Refusal {
 /// Reads a request's body. What is held counts its headers too: a kubeconfig stands in one.
 ///
 /// # Errors
-/// As soon as it is known, from the length that is announced if there is one.
+/// Why it could not be read, as early as that is known: by the announced length if there is one.
 pub(super) async fn read(
     parts: &Parts,
     body: Body,

@@ -1,4 +1,6 @@
 //! `GET /calls` and `DELETE /calls/{request_id}`: a caller sees and ends its own calls.
+//!
+//! Held by `a_caller_sees_and_ends_its_own_calls_and_no_others` (`tests/service/streaming.rs`).
 
 use axum::{
     Extension, Json,
@@ -22,21 +24,21 @@ use crate::{
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Calls)]
 pub struct CallList {
-    /// Those under way, the oldest first.
+    /// The calls that are under way, the oldest first.
     calls: Vec<RunningCall>,
 }
 
 /// A call that is under way.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RunningCall {
-    /// Its id.
+    /// The id of the call.
     request_id: String,
     /// The tool that it runs.
     #[schema(value_type = String)]
     tool: Tool,
     /// `waiting` for a place, or `running`.
     state: &'static str,
-    /// Since when, in milliseconds.
+    /// Its age in milliseconds.
     for_ms: u64,
 }
 
@@ -51,14 +53,14 @@ impl From<RegisteredCall> for RunningCall {
     }
 }
 
-/// A call that was told to end.
+/// A call that is being ended.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Ending {
-    /// Its id.
+    /// The id of the call.
     request_id: String,
 }
 
-/// This caller's calls that wait or run.
+/// Lists this caller's calls that wait or run.
 #[utoipa::path(get, path = "/calls", operation_id = "calls", responses((status = 200, body = CallList)))]
 pub async fn list(
     State(gate): State<Gate>,

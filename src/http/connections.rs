@@ -1,5 +1,8 @@
 //! How many connections there are at once: each is a descriptor, up to 512 KiB of a head that it
 //! sends, and its share of what requests hold.
+//!
+//! Held by `a_connection_past_the_bound_is_told_so_and_health_is_told_all_the_same`
+//! (`tests/service/faults.rs`).
 
 use std::{
     future::{Ready, ready},
@@ -34,8 +37,8 @@ use crate::refusal::Refusal;
 /// client acknowledges and has no room (tcp(7), TCP_USER_TIMEOUT).
 const TAKEN_WITHIN: Duration = Duration::from_secs(30);
 
-/// Gives each connection a service, up to a bound. Past it some are told so, and probes of health
-/// still answered; the others are closed as they come.
+/// Gives each connection a service, up to a bound. Past it some are answered with 503, and probes
+/// of health as ever; the others are closed as they come.
 #[derive(Debug)]
 pub(super) struct Connections<S> {
     service: S,
@@ -98,7 +101,8 @@ impl<S: Clone> Connections<S> {
     }
 }
 
-/// It is asked before a task is made for the connection, so that those past the bound cost nothing.
+/// The server calls this before it makes a task for the connection, so that those past the bound
+/// cost nothing.
 impl<S: Clone> Service<SocketAddr> for Connections<S> {
     type Response = Placed<S>;
     type Error = io::Error;
@@ -142,7 +146,7 @@ impl<S: Service<http::Request<B>>, B> Service<http::Request<B>> for Placed<S> {
     }
 }
 
-/// Whether the request's connection is one past the bound.
+/// Reports whether the request's connection is one past the bound.
 pub(super) fn is_past_the_bound(request: &Request) -> bool {
     request
         .extensions()
@@ -150,8 +154,8 @@ pub(super) fn is_past_the_bound(request: &Request) -> bool {
         .is_some_and(|connection| connection.is_past_the_bound)
 }
 
-/// Answers a request of such a connection with 503, and closes it. Whoever watches over this server
-/// is told how it is all the same: a crowd is no reason to restart it.
+/// Answers a request of such a connection with 503, and closes it. Probes
+/// of health get their answer all the same: a crowd is no reason to restart a server.
 pub(super) async fn answer(request: Request, next: Next) -> Response {
     let is_probe = matches!(request.uri().path(), "/health" | "/ready" | "/metrics");
     let mut response = if is_probe {

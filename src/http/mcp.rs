@@ -1,5 +1,5 @@
-//! What rmcp leaves to the host of its service at `/mcp`: a bound on sessions, on what opens one, on
-//! who uses one, and on how long a body takes.
+//! What rmcp leaves to the host of its service at `/mcp`: a bound on sessions, on what opens one,
+//! on who uses one, and on how long a body takes.
 
 use axum::{
     Extension,

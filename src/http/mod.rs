@@ -1,4 +1,6 @@
 //! REST and the server around it. Wire formats only: a `Request` in, an `Outcome` out.
+//!
+//! May not decide anything about a command. What is refused becomes an answer in `reply.rs` alone.
 
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,11 @@
-//! A call told while it runs, for who accepts `application/x-ndjson` or `text/event-stream`.
+//! A call streamed while it runs, for clients that accept `application/x-ndjson` or
+//! `text/event-stream`.
 //!
-//! Its first event names the call, its last one is the object that any other reply is, without the
-//! output. A call that is refused before anything runs is refused as ever, with its status. Who
-//! leaves cancels it, and so does who stays and takes nothing.
+//! The first event names the call; the last one is the object that any other reply is, without the
+//! output. A call that is refused before anything runs is answered with its status, like any other.
+//! A client that leaves cancels its call, and so does one that stays and takes nothing.
+//!
+//! Held by the tests below and `tests/service/streaming.rs`.
 
 use std::{io, pin::Pin, time::Duration};
 
@@ -29,7 +32,7 @@ use crate::{
     refusal::Refusal,
 };
 
-/// How events are written.
+/// The format in which events are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     /// One JSON object per line.
@@ -39,8 +42,8 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// What a request asks for, if it is none of one answer. Who accepts JSON too gets JSON.
-    pub(super) fn asked(headers: &HeaderMap) -> Option<Self> {
+    /// Returns the format that a request accepts before one answer in JSON.
+    pub(super) fn accepted(headers: &HeaderMap) -> Option<Self> {
         let accepted = headers
             .get_all(header::ACCEPT)
             .iter()
@@ -56,7 +59,7 @@ impl Format {
     }
 }
 
-/// An event as it is written.
+/// An event in the form in which it is written.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 enum WrittenEvent<'a> {
@@ -67,7 +70,7 @@ enum WrittenEvent<'a> {
         stream: &'static str,
         text: &'a str,
     },
-    /// Nothing was printed for a while.
+    /// A while in which nothing was printed.
     Alive,
     End(Box<Body>),
 }
@@ -75,33 +78,38 @@ enum WrittenEvent<'a> {
 /// A quiet call says so this often: proxies end connections that are silent for a minute.
 const ALIVE: Duration = Duration::from_secs(15);
 
-/// A client that takes nothing for so long is gone. Of HTTP/2 the kernel cannot tell: such a client
-/// may answer pings, and open no window.
+/// A client that takes nothing for so long is gone. The kernel does not see it in HTTP/2: such a
+/// client may answer pings, and open no window.
 const TAKEN_WITHIN: Duration = Duration::from_secs(30);
 
-/// Runs a call and tells it.
-pub(super) async fn told(gate: Gate, caller: Caller, request: Request, format: Format) -> Response {
+/// Runs a call and streams its events.
+pub(super) async fn streamed(
+    gate: Gate,
+    caller: Caller,
+    request: Request,
+    format: Format,
+) -> Response {
     let (live, events) = Live::new(true);
     let call = Box::pin(async move { gate.run(caller, request, Some(live)).await });
-    let mut telling = Telling {
+    let mut live_call = LiveCall {
         events,
         call: Some(call),
         end: None,
     };
-    let first = match telling.next().await {
-        Some(Told::End(outcome)) if outcome.ran.is_none() => return rendered(&outcome),
+    let first = match live_call.next().await {
+        Some(StreamItem::End(outcome)) if outcome.ran.is_none() => return rendered(&outcome),
         Some(first) => first,
         None => return refused(no_end()),
     };
-    let told = handed_on(first, telling, TAKEN_WITHIN);
+    let items = relayed(first, live_call, TAKEN_WITHIN);
     let unbuffered = [
         (header::CACHE_CONTROL, "no-store"),
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
     match format {
         Format::Lines => {
-            let lines = told.map(|told| {
-                let mut line = told?.json();
+            let lines = items.map(|item| {
+                let mut line = item?.json();
                 line.push('\n');
                 Ok::<_, io::Error>(Bytes::from(line))
             });
@@ -113,15 +121,15 @@ pub(super) async fn told(gate: Gate, caller: Caller, request: Request, format: F
                 .into_response()
         }
         Format::Sse => {
-            let events = told.map(|told| {
-                told.map(|told| sse::Event::default().event(told.name()).data(told.json()))
+            let events = items.map(|item| {
+                item.map(|item| sse::Event::default().event(item.name()).data(item.json()))
             });
             (unbuffered, Sse::new(events)).into_response()
         }
     }
 }
 
-/// A call without an end, which is a fault of ours: [`Telling::next`] gives its end last.
+/// A call without an end, which is a fault of ours: [`LiveCall::next`] gives its end last.
 fn no_end() -> Refusal {
     Refusal::Fault {
         what: "the call has no end",
@@ -129,73 +137,75 @@ fn no_end() -> Refusal {
     }
 }
 
-/// What is told, from a task of its own: a body is asked for more only while its client takes some,
-/// and neither a call nor what waits to be told may depend on that. A client that comes back too
-/// late finds an error, not an end.
-fn handed_on(
-    first: Told,
-    mut telling: Telling,
+/// Relays the events from a task of its own: a body is polled only while its client takes some, and
+/// neither a call nor its events may depend on that. A client that comes back too late finds an
+/// error, not an end.
+fn relayed(
+    first: StreamItem,
+    mut live_call: LiveCall,
     within: Duration,
-) -> impl Stream<Item = io::Result<Told>> + Send {
+) -> impl Stream<Item = io::Result<StreamItem>> + Send {
     let (sender, receiver) = channel(1);
     tokio::spawn(async move {
         let mut next = Some(first);
-        while let Some(told) = next {
-            if !matches!(timeout(within, sender.send(told)).await, Ok(Ok(()))) {
+        while let Some(item) = next {
+            if !matches!(timeout(within, sender.send(item)).await, Ok(Ok(()))) {
                 return;
             }
             next = tokio::select! {
-                next = telling.next() => next,
+                next = live_call.next() => next,
                 () = sender.closed() => return,
             };
         }
     });
     stream::unfold(Some(receiver), |receiver| async move {
-        let mut receiver: Receiver<Told> = receiver?;
-        let told = receiver
+        let mut receiver: Receiver<StreamItem> = receiver?;
+        let item = receiver
             .recv()
             .await
             .ok_or_else(|| io::ErrorKind::TimedOut.into());
-        let goes_on = matches!(&told, Ok(Told::Event(_) | Told::Alive));
-        Some((told, goes_on.then_some(receiver)))
+        let goes_on = matches!(&item, Ok(StreamItem::Event(_) | StreamItem::Alive));
+        Some((item, goes_on.then_some(receiver)))
     })
 }
 
-/// A call that is under way, and what is heard of it.
-struct Telling {
+/// A call that is under way, and its events.
+struct LiveCall {
     events: Receiver<Event>,
-    /// None after its end.
+    /// The call, until it has ended.
     call: Option<Pin<Box<dyn Future<Output = Outcome> + Send>>>,
-    /// Its end, until that is told.
+    /// Its end, until that is sent.
     end: Option<Box<Outcome>>,
 }
 
-impl Telling {
-    /// The next event; the end is the last one, and comes once everything before it was taken.
-    async fn next(&mut self) -> Option<Told> {
+impl LiveCall {
+    /// Returns the next event; the end is the last one, and comes once everything before it was
+    /// taken.
+    async fn next(&mut self) -> Option<StreamItem> {
         if let Some(call) = &mut self.call {
             tokio::select! {
                 biased;
-                Some(event) = self.events.recv() => return Some(Told::Event(event)),
+                Some(event) = self.events.recv() => return Some(StreamItem::Event(event)),
                 outcome = call => self.end = Some(Box::new(outcome)),
-                () = tokio::time::sleep(ALIVE) => return Some(Told::Alive),
+                () = tokio::time::sleep(ALIVE) => return Some(StreamItem::Alive),
             }
             self.call = None;
         }
         match self.events.recv().await {
-            Some(event) => Some(Told::Event(event)),
-            None => self.end.take().map(Told::End),
+            Some(event) => Some(StreamItem::Event(event)),
+            None => self.end.take().map(StreamItem::End),
         }
     }
 }
 
-enum Told {
+/// One event of a call, or its end.
+enum StreamItem {
     Event(Event),
     Alive,
     End(Box<Outcome>),
 }
 
-impl Told {
+impl StreamItem {
     fn name(&self) -> &'static str {
         match self {
             Self::Event(Event::Started { .. }) => "started",
@@ -225,9 +235,9 @@ mod tests {
 
     use super::*;
 
-    /// A call that never ends and has more to tell than is taken; and what is cancelled when it is
-    /// dropped.
-    fn endless() -> (Telling, CancellationToken) {
+    /// A call that never ends and prints more than is taken; the token is cancelled when the call
+    /// is dropped.
+    fn endless() -> (LiveCall, CancellationToken) {
         let (sender, events) = channel(16);
         let cancelled = CancellationToken::new();
         let guard = cancelled.clone().drop_guard();
@@ -244,7 +254,7 @@ mod tests {
             }
         };
         (
-            Telling {
+            LiveCall {
                 events,
                 call: Some(Box::pin(call)),
                 end: None,
@@ -255,26 +265,30 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_takes_nothing_ends_its_call_and_nothing_waits_for_it() {
-        let (telling, cancelled) = endless();
-        let mut told = Box::pin(handed_on(Told::Alive, telling, Duration::from_millis(50)));
-        assert!(matches!(told.next().await, Some(Ok(Told::Alive))));
+        let (live_call, cancelled) = endless();
+        let mut items = Box::pin(relayed(
+            StreamItem::Alive,
+            live_call,
+            Duration::from_millis(50),
+        ));
+        assert!(matches!(items.next().await, Some(Ok(StreamItem::Alive))));
         timeout(Duration::from_secs(10), cancelled.cancelled())
             .await
             .expect("the call is ended");
         // One that was on its way, and no end.
-        assert!(matches!(told.next().await, Some(Ok(Told::Event(_)))));
+        assert!(matches!(items.next().await, Some(Ok(StreamItem::Event(_)))));
         assert_eq!(
-            told.next().await.unwrap().err().unwrap().kind(),
+            items.next().await.unwrap().err().unwrap().kind(),
             io::ErrorKind::TimedOut
         );
-        assert!(told.next().await.is_none());
+        assert!(items.next().await.is_none());
     }
 
     #[tokio::test]
     async fn a_client_that_leaves_ends_its_call() {
-        let (telling, cancelled) = endless();
-        let told = handed_on(Told::Alive, telling, Duration::from_secs(3600));
-        drop(told);
+        let (live_call, cancelled) = endless();
+        let items = relayed(StreamItem::Alive, live_call, Duration::from_secs(3600));
+        drop(items);
         timeout(Duration::from_secs(10), cancelled.cancelled())
             .await
             .expect("the call is ended");

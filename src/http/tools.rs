@@ -1,4 +1,7 @@
-//! `POST /tools/{tool}`.
+//! `POST /tools/{tool}`: a body becomes a request, an outcome an answer.
+//!
+//! May not repeat a value of a body in an answer: it may be a kubeconfig. Held by
+//! `tests/service/secrets.rs`.
 
 use axum::{
     Extension,
@@ -43,9 +46,9 @@ pub async fn call(
         Err(refusal) => return refused(refusal),
     };
     let request = arguments.request(tool, Headers::read(&parts.headers));
-    match Format::asked(&parts.headers) {
+    match Format::accepted(&parts.headers) {
         None => rendered(&gate.run(caller, request, None).await),
-        Some(format) => stream::told(gate, caller, request, format).await,
+        Some(format) => stream::streamed(gate, caller, request, format).await,
     }
 }
 
@@ -54,7 +57,7 @@ async fn read(
     body: HttpBody,
     share: Share,
 ) -> Result<(Arguments, HeldBytes), Refusal> {
-    // Asking for this type makes a browser ask first, and there is nobody who answers it.
+    // A browser sends a preflight before this type, and nothing here answers it.
     let content_type = parts
         .headers
         .get(header::CONTENT_TYPE)
@@ -83,7 +86,7 @@ async fn read(
     ))
 }
 
-/// serde's sentence, but never the caller's text: a value may be a kubeconfig.
+/// Returns serde's sentence without the caller's text: a value may be a kubeconfig.
 fn without_values(error: &serde_json::Error) -> String {
     let place = format!("line {} column {}", error.line(), error.column());
     match error.classify() {

@@ -52,7 +52,8 @@ impl FromStr for TokenDigest {
     }
 }
 
-/// Makes a token. What begins it is known to scanners for leaked secrets once it is registered there.
+/// Makes a token. What begins it is known to scanners for leaked secrets once it is registered
+/// there.
 ///
 /// # Errors
 /// When the kernel gives no randomness.

@@ -211,7 +211,7 @@ impl ServerHandler for Server {
             let (live, events) = Live::new(false);
             tokio::join!(
                 self.gate.run(caller, request, Some(live)),
-                progress::tell(events, context.peer.clone(), token)
+                progress::notify(events, context.peer.clone(), token)
             )
             .0
         };

@@ -1,7 +1,7 @@
-//! What a call prints, as progress of its request, for a client that gave a token for it.
+//! A call's output as progress of its request, for a client that gave a token for it: [`notify`].
 //!
-//! The answer holds the output too, so of a fast stream only the newest lines are told. A quiet
-//! call is told as well: proxies end connections that are silent for a minute, and that would
+//! The answer holds the output too, so of a fast stream only the newest lines are sent. A quiet
+//! call sends a line as well: proxies end connections that are silent for a minute, and that would
 //! cancel it.
 
 use std::time::Duration;
@@ -26,8 +26,8 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(5);
 /// The most text of one notification, in bytes: what a person follows, not what a model reads.
 const LONGEST: usize = 4 * 1024;
 
-/// Tells `events` until the call ends.
-pub(super) async fn tell(
+/// Notifies the client of `events` until the call ends.
+pub(super) async fn notify(
     mut events: Receiver<Event>,
     peer: Peer<RoleServer>,
     token: ProgressToken,
@@ -50,8 +50,8 @@ pub(super) async fn tell(
                 count += 1;
                 last = Instant::now();
                 let message = if newest.is_empty() { "the command runs on".to_owned() } else { std::mem::take(&mut newest) };
-                let told = ProgressNotificationParam::new(token.clone(), f64::from(count)).with_message(message);
-                if !matches!(timeout(TAKEN_WITHIN, peer.notify_progress(told)).await, Ok(Ok(()))) {
+                let progress = ProgressNotificationParam::new(token.clone(), f64::from(count)).with_message(message);
+                if !matches!(timeout(TAKEN_WITHIN, peer.notify_progress(progress)).await, Ok(Ok(()))) {
                     return;
                 }
             }

@@ -1,8 +1,8 @@
 //! Places for running children, and a bounded queue before them: [`Admission::enter`].
 //!
-//! Comes in: a caller and how long it may wait. Goes out: a [`Place`], given back when it is dropped,
-//! or a [`StoreError`]. One known caller never has more than its share of places and queue; of
-//! anonymous callers nobody can be told from another, so they have none.
+//! Comes in: a caller and how long it may wait. Goes out: a [`Place`], given back when it is
+//! dropped, or a [`StoreError`]. One known caller never has more than its share of places and
+//! queue; of anonymous callers nobody can be told from another, so they have none.
 //!
 //! Held by the tests below and `tests/service/callers.rs`.
 
