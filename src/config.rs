@@ -4,7 +4,7 @@
 
 mod policies;
 
-pub use policies::read_policies;
+pub use policies::{builtin, read_policies};
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -10,6 +10,7 @@ mod kubeconfig;
 mod policy_check;
 mod policy_diff;
 mod policy_explain;
+mod policy_show;
 mod reload;
 mod policy_suggest;
 mod policy_test;
@@ -93,9 +94,9 @@ enum CatalogueCommand {
 
 #[derive(Debug, Subcommand)]
 enum PolicyCommand {
-    /// Load policy files and run their examples and tests
+    /// Load policy files, with what they include, and run their examples and tests
     Check {
-        /// The files
+        /// The files, or builtin:NAME
         #[arg(required = true)]
         files: Vec<PathBuf>,
         /// One line per problem, FILE:LINE:COLUMN: MESSAGE, for editors and scripts
@@ -110,6 +111,8 @@ enum PolicyCommand {
     Test(policy_test::Test),
     /// Propose rules that would allow what an audit log says was denied
     Suggest(policy_suggest::Suggest),
+    /// Print a built-in policy: to read it, or to begin one of your own
+    Show(policy_show::Show),
     /// Print the JSON Schema of policy files, for editors
     Schema,
 }
@@ -143,6 +146,7 @@ pub fn run() -> ExitCode {
         Command::Policy(PolicyCommand::Diff(diff)) => diff.run(),
         Command::Policy(PolicyCommand::Test(test)) => test.run(),
         Command::Policy(PolicyCommand::Suggest(suggest)) => suggest.run(),
+        Command::Policy(PolicyCommand::Show(show)) => show.run(),
         Command::Policy(PolicyCommand::Schema) => policy_check::print_schema(),
     };
     match done {

@@ -5,17 +5,16 @@ use std::{error::Error, io::Write, path::PathBuf};
 use crate::{
     catalogue::Catalogue,
     config::read_policies,
-    policy::{Policy, PolicyErrors, Severity, schema},
+    policy::{Policy, PolicyErrors, PolicySource, Severity, schema},
 };
 
-/// Loads each file by itself; all errors are told, not only the first file's, and what looks
-/// unmeant. `short` is one line per problem, `FILE:LINE:COLUMN: MESSAGE`, for editors and scripts.
+/// Loads each file by itself; prints all errors, not only the first file's, and what looks unmeant. `short` is one line per problem, `FILE:LINE:COLUMN: MESSAGE`, for editors and scripts.
 pub fn run(paths: &[PathBuf], short: bool) -> Result<(), Box<dyn Error>> {
     let catalogues = Catalogue::carried()?;
     let mut out = std::io::stdout();
     let mut wrong = 0_usize;
-    for (path, file) in paths.iter().zip(read_policies(paths)?) {
-        match Policy::load(&[file], &catalogues) {
+    for (path, source) in paths.iter().zip(read_policies(paths)?) {
+        match Policy::load(std::slice::from_ref(&source), &catalogues) {
             Ok(policy) => {
                 for lint in policy.lints() {
                     let told = if short {
@@ -25,7 +24,12 @@ pub fn run(paths: &[PathBuf], short: bool) -> Result<(), Box<dyn Error>> {
                     };
                     writeln!(out, "{told}")?;
                 }
-                writeln!(out, "{}: ok", path.display())?;
+                writeln!(
+                    out,
+                    "{}: ok{}",
+                    path.display(),
+                    with_included(&source, &policy)
+                )?;
             }
             Err(errors) => {
                 wrong += 1;
@@ -43,6 +47,20 @@ pub fn run(paths: &[PathBuf], short: bool) -> Result<(), Box<dyn Error>> {
     } else {
         Err(format!("{wrong} of {} files do not load", paths.len()).into())
     }
+}
+
+/// What a policy comes to that includes others.
+fn with_included(source: &PolicySource, policy: &Policy) -> String {
+    let included: Vec<&str> = source.included().collect();
+    if included.is_empty() {
+        return String::new();
+    }
+    format!(
+        ", with {}: {} rules, {} examples and tests",
+        included.join(" and "),
+        policy.rules(),
+        policy.examples()
+    )
 }
 
 /// Each error with its place underlined.

@@ -7,6 +7,8 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "tests start processes")]
 
+mod include;
+
 use std::{
     fs,
     io::Write,
@@ -206,7 +208,12 @@ fn the_shipped_policies_load_without_a_warning() {
                 &["policy", "check", "--short", shipped.to_str().unwrap()],
                 "",
             );
-            assert_eq!(text(&output.stdout), format!("{}: ok\n", shipped.display()));
+            let printed = text(&output.stdout);
+            assert!(
+                printed.starts_with(&format!("{}: ok", shipped.display())),
+                "{printed}"
+            );
+            assert_eq!(printed.lines().count(), 1, "{printed}");
         }
     }
 }
@@ -322,7 +329,7 @@ fn the_schema_accepts_the_shipped_policy_by_its_keys() {
     let schema: Value =
         serde_json::from_str(&text(&airlock(&["policy", "schema"], "").stdout)).unwrap();
     let keys: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
-    for key in ["schema", "sets", "rule", "test"] {
+    for key in ["schema", "include", "sets", "rule", "test"] {
         assert!(keys.iter().any(|known| *known == key), "{keys:?}");
     }
 }
