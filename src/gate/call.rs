@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     access::Access,
-    cleared::{Cleared, Started},
+    cleared::{Cleared, StartedTool},
     deadline::Requested,
     journal::{Journal, Stopped},
     judge,
@@ -196,7 +196,7 @@ impl Call<'_> {
         let pipeline = Pipeline::start(&self.parts.sandbox, filters, limits, secrets).await?;
         let share = tools_share(limits, filters);
         let principal = self.caller.principal();
-        let Started { child, place } = cleared.start(self.parts, principal, share).await?;
+        let StartedTool { child, place } = cleared.start(self.parts, principal, share).await?;
         journal.started(child.was_warm());
         let (stages, streams) = Stages::new(child, pipeline, secrets, bounds.read_output, full)?;
         Ok((stages, streams, place))

@@ -28,7 +28,7 @@ pub(super) struct Cleared {
 }
 
 /// A tool that runs, and the place that it takes until it has ended.
-pub(super) struct Started {
+pub(super) struct StartedTool {
     pub(super) child: Child,
     pub(super) place: Place,
 }
@@ -45,7 +45,7 @@ impl Cleared {
         parts: &Parts,
         principal: &str,
         limits: Limits,
-    ) -> Result<Started, Refusal> {
+    ) -> Result<StartedTool, Refusal> {
         let Self {
             approved,
             pinned,
@@ -58,7 +58,7 @@ impl Cleared {
         if let Some(warm) = parts.warm.take(tool, run.profile()) {
             let discovery = discovery(&warm, parts, principal, &inputs);
             match hand_over(warm, run, &pinned, &inputs, limits, discovery).await {
-                Ok(child) => return Ok(Started { child, place }),
+                Ok(child) => return Ok(StartedTool { child, place }),
                 Err(not_taken) => {
                     let error = not_taken.error;
                     tracing::debug!(%error, "the tool that waited cannot take this call");
@@ -75,7 +75,7 @@ impl Cleared {
             })?;
         let child = parts.sandbox.start(run, &pinned, workspace, limits).await;
         let child = child.map_err(not_started)?;
-        Ok(Started { child, place })
+        Ok(StartedTool { child, place })
     }
 }
 

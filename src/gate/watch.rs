@@ -41,7 +41,7 @@ pub(super) struct Watch<'a> {
 }
 
 /// The end of a child.
-pub(super) struct Ended {
+pub(super) struct ChildEnd {
     pub(super) status: ExitStatus,
     pub(super) stdout: Captured,
     pub(super) stderr: Captured,
@@ -51,7 +51,7 @@ pub(super) struct Ended {
 
 impl Watch<'_> {
     /// Reads what the child and its filters print until they are dead and reaped.
-    pub(super) async fn until_the_end(self, child: &mut Stages, streams: Streams) -> Ended {
+    pub(super) async fn until_the_end(self, child: &mut Stages, streams: Streams) -> ChildEnd {
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let full = &self.full;
         let read_one = async |stream, pipe| {
@@ -99,7 +99,7 @@ impl Watch<'_> {
             Cap::Bytes(limit) => Refusal::TooMuchOutput { limit },
             Cap::Lines(limit) => Refusal::TooManyLines { limit },
         });
-        Ended {
+        ChildEnd {
             status,
             stdout,
             stderr,
