@@ -4,8 +4,8 @@
 
 mod audit_verify;
 mod catalogue_check;
-pub mod commands;
 mod doctor;
+mod input;
 mod kubeconfig;
 mod policy_check;
 mod policy_diff;
@@ -108,7 +108,7 @@ enum PolicyCommand {
     /// Show which commands two policies decide differently
     Diff(policy_diff::Diff),
     /// Run the examples and tests of policy files, and the cases of a table
-    Test(policy_test::Test),
+    Test(policy_test::TestPolicy),
     /// Propose rules that would allow what an audit log says was denied
     Suggest(policy_suggest::Suggest),
     /// Print a built-in policy: to read it, or to begin one of your own

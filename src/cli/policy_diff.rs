@@ -1,7 +1,6 @@
 //! `kube-airlock policy diff OLD NEW [COMMANDS]`
 
 use std::{
-    cmp::Ordering,
     error::Error,
     io::{self, Write},
     path::PathBuf,
@@ -9,10 +8,8 @@ use std::{
 
 use clap::Args;
 
-use super::{
-    commands::{cases, text},
-    policy_explain::Explainer,
-};
+use super::{input::text, policy_explain::explainer};
+use crate::policy::{Effect, Target, cases};
 
 /// Which commands two policies decide differently.
 #[derive(Debug, Args)]
@@ -29,48 +26,26 @@ pub struct Diff {
 impl Diff {
     /// Runs the sub-command.
     pub fn run(self) -> Result<(), Box<dyn Error>> {
-        let (old, new) = (Explainer::new(&[self.old])?, Explainer::new(&[self.new])?);
+        let old = explainer(&[self.old], Target::default())?;
+        let new = explainer(&[self.new], Target::default())?;
+        let diff = old.diff(&new, &cases(&text(self.commands.as_deref())?)?);
         let mut out = io::stdout().lock();
-        let (mut allowed, mut denied, mut same) = (0_usize, 0_usize, 0_usize);
-        for case in cases(&text(self.commands.as_deref())?)? {
-            let (before, after) = (
-                old.explain(&case.command, None).0.effect,
-                new.explain(&case.command, None).0.effect,
-            );
-            let sign = match openness(before).cmp(&openness(after)) {
-                Ordering::Less => {
-                    allowed += 1;
-                    '+'
-                }
-                Ordering::Greater => {
-                    denied += 1;
-                    '-'
-                }
-                Ordering::Equal => {
-                    same += 1;
-                    continue;
-                }
-            };
-            let told = if before == "confirm" || after == "confirm" {
-                format!("   ({before} -> {after})")
-            } else {
-                String::new()
-            };
-            writeln!(out, "{sign} {}{told}", case.command)?;
+        for change in &diff.changes {
+            let sign = if change.opens() { '+' } else { '-' };
+            write!(out, "{sign} {}", change.command)?;
+            let (before, after) = (change.before, change.after);
+            if [before, after].contains(&Effect::Confirm) {
+                write!(out, "   ({} -> {})", before.word(), after.word())?;
+            }
+            writeln!(out)?;
         }
+        let allowed = diff.changes.iter().filter(|change| change.opens()).count();
+        let denied = diff.changes.len() - allowed;
         writeln!(
             out,
-            "{allowed} newly allowed, {denied} newly denied, {same} as before"
+            "{allowed} newly allowed, {denied} newly denied, {} as before",
+            diff.same
         )?;
         Ok(())
-    }
-}
-
-/// How much an effect lets through.
-fn openness(effect: &str) -> u8 {
-    match effect {
-        "allow" => 2,
-        "confirm" => 1,
-        _ => 0,
     }
 }

@@ -4,14 +4,12 @@ use std::{error::Error, io::Write, path::PathBuf};
 
 use clap::Args;
 
-use super::{
-    commands::{cases, text},
-    policy_explain::Explainer,
-};
+use super::{input::text, policy_explain::explainer};
+use crate::policy::{Target, cases};
 
 /// Run the examples and tests of policy files, and the cases of a table.
 #[derive(Debug, Args)]
-pub struct Test {
+pub struct TestPolicy {
     /// A policy file; several must all allow [default: read-only, built in]
     #[arg(long, value_name = "FILE")]
     policy: Vec<PathBuf>,
@@ -19,10 +17,10 @@ pub struct Test {
     cases: Option<PathBuf>,
 }
 
-impl Test {
+impl TestPolicy {
     /// Runs the sub-command; fails when a case gets another decision than the table says.
     pub fn run(self) -> Result<(), Box<dyn Error>> {
-        let explainer = Explainer::new(&self.policy)?;
+        let explainer = explainer(&self.policy, Target::default())?;
         let mut out = std::io::stdout().lock();
         // A file whose own examples and tests fail has not loaded above.
         let (mut passed, mut failed) = (explainer.examples(), 0_usize);
@@ -31,24 +29,25 @@ impl Test {
             Some(path) => cases(&text(Some(path))?)?,
             None => Vec::new(),
         };
-        for case in table {
-            let expected = case.expected.ok_or_else(|| {
-                format!("line {} of the table has no expected decision", case.line)
-            })?;
-            let found = explainer.explain(&case.command, None).0;
-            if found.effect == expected {
+        for tested in explainer.test(&table) {
+            let tested = tested?;
+            if tested.holds() {
                 passed += 1;
-            } else {
-                failed += 1;
-                writeln!(
-                    out,
-                    "line {}: {}\n  expected {expected}, found {}",
-                    case.line, case.command, found.effect
-                )?;
-                for (name, value) in [("rule", found.rule), ("reason", found.reason)] {
-                    if let Some(value) = value {
-                        writeln!(out, "  {name:7} {value}")?;
-                    }
+                continue;
+            }
+            failed += 1;
+            let (case, found) = (tested.case, tested.found);
+            writeln!(
+                out,
+                "line {}: {}\n  expected {}, found {}",
+                case.line,
+                case.command,
+                tested.expected,
+                found.effect.word()
+            )?;
+            for (name, value) in [("rule", found.rule), ("reason", found.reason)] {
+                if let Some(value) = value {
+                    writeln!(out, "  {name:7} {value}")?;
                 }
             }
         }

@@ -8,7 +8,9 @@
 #![forbid(unsafe_code)]
 
 mod builtin;
+mod corpus;
 mod decide;
+mod diff;
 mod error;
 mod explain;
 mod facts;
@@ -20,20 +22,26 @@ mod mismatch;
 mod pattern;
 mod rule;
 mod rules;
+mod suggest;
 mod target;
+mod test;
 mod verdict;
 
 #[cfg(test)]
 mod tests;
 
 pub use builtin::{BUILTINS, Builtin, PREFIX as BUILTIN_PREFIX};
+pub use corpus::{Case, cases, unescaped};
 pub use decide::{Approved, Decision, Pending, Question};
+pub use diff::{Change, PolicyDiff};
 pub use error::{PolicyError, PolicyErrors, PolicyFile, Severity};
-pub use explain::Considered;
+pub use explain::{Considered, Explained, Explainer};
 pub use facts::Facts;
 pub use file::schema;
 pub use include::{PolicySource, ReadBeside};
 pub use rule::{Bounds, Effect, RuleId};
 pub use rules::Policy;
+pub use suggest::{SuggestError, Suggestion};
 pub use target::Target;
+pub use test::{NoExpectation, TestedCase};
 pub use verdict::Denied;

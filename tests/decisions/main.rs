@@ -14,7 +14,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use kube_airlock::{cli::commands::unescaped, tool::Tool};
+use kube_airlock::{policy::unescaped, tool::Tool};
 
 const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus");
 

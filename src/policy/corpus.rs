@@ -1,8 +1,9 @@
 //! Command lines from files: plain lines, audit records, and tables of cases.
 
-use std::{error::Error, io::Read, path::Path};
+use shlex::QuoteError;
 
 /// A command line, and what a table says should be decided about it.
+#[derive(Debug)]
 pub struct Case {
     /// The command line, with its tool's name in front.
     pub command: String,
@@ -12,22 +13,12 @@ pub struct Case {
     pub line: usize,
 }
 
-/// The text of a file, or of standard input for `-` and for none.
-pub fn text(path: Option<&Path>) -> Result<String, Box<dyn Error>> {
-    match path.filter(|path| *path != Path::new("-")) {
-        Some(path) => Ok(std::fs::read_to_string(path)
-            .map_err(|error| format!("{} cannot be read: {error}", path.display()))?),
-        None => {
-            let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text)?;
-            Ok(text)
-        }
-    }
-}
-
-/// The commands of a file, each once: lines, the `argv` of audit records, or a table with tabs
+/// Reads the commands of a file, each once: lines, the `argv` of audit records, or a table with tabs
 /// whose first columns are `tool`, `command` (with the escapes below) and `expected`.
-pub fn cases(text: &str) -> Result<Vec<Case>, Box<dyn Error>> {
+///
+/// # Errors
+/// An `argv` with a NUL in it.
+pub fn cases(text: &str) -> Result<Vec<Case>, QuoteError> {
     let mut cases: Vec<Case> = Vec::new();
     for (at, line) in text.lines().enumerate() {
         let Some(case) = case(line, at + 1)? else {
@@ -43,7 +34,7 @@ pub fn cases(text: &str) -> Result<Vec<Case>, Box<dyn Error>> {
     Ok(cases)
 }
 
-fn case(text: &str, line: usize) -> Result<Option<Case>, Box<dyn Error>> {
+fn case(text: &str, line: usize) -> Result<Option<Case>, QuoteError> {
     if text.trim().is_empty() || text.starts_with("tool\t") || text.starts_with('#') {
         return Ok(None);
     }
