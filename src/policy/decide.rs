@@ -10,7 +10,7 @@ use std::{fmt, ptr};
 
 use super::{
     facts::Facts,
-    rule::{Bounds, Injected, Rule, RuleId},
+    rule::{Injected, Rule, RuleBounds, RuleId},
     rules::Policy,
     verdict::{Denied, Verdict},
 };
@@ -28,7 +28,7 @@ use crate::{advice::Advice, command::Invocation};
 pub struct Approved {
     invocation: Invocation,
     rules: Vec<RuleId>,
-    bounds: Bounds,
+    bounds: RuleBounds,
 }
 
 impl Approved {
@@ -38,7 +38,7 @@ impl Approved {
     }
 
     /// The tightest bounds of those rules.
-    pub fn bounds(&self) -> Bounds {
+    pub fn bounds(&self) -> RuleBounds {
         self.bounds
     }
 
@@ -70,7 +70,7 @@ impl Approved {
 pub struct Pending {
     invocation: Invocation,
     rules: Vec<RuleId>,
-    bounds: Bounds,
+    bounds: RuleBounds,
     question: Question,
 }
 
@@ -81,7 +81,7 @@ impl Pending {
     }
 
     /// The tightest bounds of those rules.
-    pub fn bounds(&self) -> Bounds {
+    pub fn bounds(&self) -> RuleBounds {
         self.bounds
     }
 
@@ -224,9 +224,9 @@ impl Candidate<'_> {
         });
         let invocation = self.invocation;
         let rules = both(self.rules, &self.asking);
-        let bounds = rules
-            .iter()
-            .fold(Bounds::default(), |bounds, rule| bounds.and(rule.bounds));
+        let bounds = rules.iter().fold(RuleBounds::default(), |bounds, rule| {
+            bounds.and(rule.bounds)
+        });
         let rules = rules.into_iter().map(|rule| rule.id.clone()).collect();
         match question {
             None => Decision::Allow(Approved {

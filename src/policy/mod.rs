@@ -39,7 +39,7 @@ pub use explain::{Considered, Explained, Explainer};
 pub use facts::Facts;
 pub use file::schema;
 pub use include::{PolicySource, ReadBeside};
-pub use rule::{Bounds, Effect, RuleId};
+pub use rule::{Effect, RuleBounds, RuleId};
 pub use rules::Policy;
 pub use suggest::{SuggestError, Suggestion};
 pub use target::Target;

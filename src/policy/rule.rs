@@ -43,7 +43,7 @@ impl Effect {
     }
 
     /// The word for a decision.
-    pub fn told(self) -> &'static str {
+    pub fn adjective(self) -> &'static str {
         match self {
             Self::Allow => "allowed",
             Self::Confirm => "to be confirmed",
@@ -79,9 +79,9 @@ impl fmt::Display for RuleId {
     }
 }
 
-/// Bounds of a call that are tighter than the server's.
+/// RuleBounds of a call that are tighter than the server's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bounds {
+pub struct RuleBounds {
     /// The longest that the call may take.
     pub timeout: Option<Duration>,
     /// The most text of each stream that the caller gets, in bytes.
@@ -90,7 +90,7 @@ pub struct Bounds {
     pub max_lines: Option<NonZeroU64>,
 }
 
-impl Bounds {
+impl RuleBounds {
     /// The tighter of each.
     pub(super) fn and(self, other: Self) -> Self {
         fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
@@ -114,7 +114,7 @@ pub(super) struct Rule {
     pub(super) tool: Tool,
     pub(super) verbs: Verbs,
     /// Globs of principals and of groups: one of either has to match.
-    pub(super) callers: Option<Callers>,
+    pub(super) callers: Option<Subjects>,
     /// Globs of clusters; a command that contacts none is in none.
     pub(super) clusters: Option<Vec<String>>,
     /// Canonical resources.
@@ -137,7 +137,7 @@ pub(super) struct Rule {
     pub(super) after_dash: bool,
     /// Flags that are added when they are absent.
     pub(super) inject: BTreeMap<String, Injected>,
-    pub(super) bounds: Bounds,
+    pub(super) bounds: RuleBounds,
 }
 
 /// What a rule gives a flag that is absent.
@@ -168,12 +168,12 @@ impl Verbs {
 
 /// Whom a rule is about.
 #[derive(Debug)]
-pub(super) struct Callers {
+pub(super) struct Subjects {
     pub(super) principals: Vec<String>,
     pub(super) groups: Vec<String>,
 }
 
-impl Callers {
+impl Subjects {
     fn include(&self, target: &Target) -> bool {
         one_of(&self.principals, &target.principal)
             || target

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use super::{Bounds, Facts, Policy, PolicyError, PolicySource, Target};
+use super::{Facts, Policy, PolicyError, PolicySource, RuleBounds, Target};
 use crate::{
     catalogue::Catalogue,
     command::{parse, split},
@@ -84,7 +84,7 @@ fn the_tightest_bounds_count() {
     let timeout = Some(std::time::Duration::from_secs(10));
     assert_eq!(
         approved.bounds(),
-        Bounds {
+        RuleBounds {
             timeout,
             max_output_bytes: Some(16 * 1024),
             max_lines: NonZeroU64::new(20)

@@ -78,7 +78,7 @@ impl Loading<'_> {
             Err(why) => format!("this test is denied: {why}"),
             Ok((effect, by)) => {
                 let other = test.by.as_ref().is_some_and(|wanted| !by.contains(wanted));
-                let (word, by) = (effect.told(), by.join("`, `"));
+                let (word, by) = (effect.adjective(), by.join("`, `"));
                 match (effect == test.expect, other) {
                     (true, false) => return Ok(()),
                     (true, true) => format!("this test is {word} by `{by}`"),

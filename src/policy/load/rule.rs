@@ -10,7 +10,7 @@ use crate::{
     policy::{
         error::{PolicyError, position},
         file::RawRule,
-        rule::{Bounds, Callers, Effect, Rule, RuleId},
+        rule::{Effect, Rule, RuleBounds, RuleId, Subjects},
     },
     tool::RuleLists,
     unit::{Bytes, NotASize, go_duration},
@@ -55,11 +55,11 @@ impl Loading<'_> {
         })
     }
 
-    fn callers(&self, raw: &RawRule) -> Result<Option<Callers>, PolicyError> {
+    fn callers(&self, raw: &RawRule) -> Result<Option<Subjects>, PolicyError> {
         if raw.principals.is_none() && raw.groups.is_none() {
             return Ok(None);
         }
-        Ok(Some(Callers {
+        Ok(Some(Subjects {
             principals: self.globs(raw.principals.as_ref())?.unwrap_or_default(),
             groups: self.globs(raw.groups.as_ref())?.unwrap_or_default(),
         }))
@@ -113,7 +113,7 @@ impl Loading<'_> {
         }
     }
 
-    fn bounds(&self, raw: &RawRule) -> Result<Bounds, PolicyError> {
+    fn bounds(&self, raw: &RawRule) -> Result<RuleBounds, PolicyError> {
         let timeout = raw.timeout.as_ref().map(|text| {
             go_duration(text.get_ref())
                 .filter(|timeout| !timeout.is_zero())
@@ -135,7 +135,7 @@ impl Loading<'_> {
                 self.error(most.span(), message, None)
             })
         });
-        Ok(Bounds {
+        Ok(RuleBounds {
             timeout: timeout.transpose()?,
             max_output_bytes: max_output_bytes.transpose()?,
             max_lines: max_lines.transpose()?,
