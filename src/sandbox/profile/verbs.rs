@@ -1,6 +1,6 @@
 //! Which profile a command runs under: what its tool says that it needs, or none.
 
-use super::ProfileName;
+use super::name::ProfileName;
 use crate::{command::Invocation, tool::Need};
 
 impl ProfileName {

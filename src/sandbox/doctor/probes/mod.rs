@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use syscalls::Sysno;
 
 use super::probe::{EACCES, EPERM, Found, Probe, call, probe};
-use crate::sandbox::profile::{Expected, Profile, ProfileName};
+use crate::sandbox::profile::{CallOutcome, Profile, ProfileName};
 
 /// Every probe of a profile.
 pub(super) fn all(name: ProfileName, profile: &Profile) -> Vec<Probe> {
@@ -81,10 +81,10 @@ fn data(profile: &Profile) -> Vec<Probe> {
                 .join(", ")
         );
         let expected = match example.expected {
-            Expected::Kernel | Expected::Pretended => Found::Allowed,
-            Expected::Refused(errno) => Found::Refused(errno),
+            CallOutcome::Kernel | CallOutcome::Pretended => Found::Allowed,
+            CallOutcome::Refused(errno) => Found::Refused(errno),
         };
-        let asks_kernel = example.expected == Expected::Kernel;
+        let asks_kernel = example.expected == CallOutcome::Kernel;
         probes.push(probe(GROUP, &name, expected, move |_| {
             match call(syscall, &arguments) {
                 Err(errno) if asks_kernel && errno != Errno::EPERM => Ok(()), // the kernel's own answer
