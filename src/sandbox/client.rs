@@ -30,7 +30,7 @@ use super::{
     error::SandboxError,
     handle::{Child, FilterStreams, Streams, Unconnected},
     layer::{Layer, LayerStatus},
-    link::{Link, Registered, Slot},
+    link::{Registered, Slot, SpawnerSocket},
     message::{ExitStatus, Limits, Program, Role, Slots, Start, ToSpawner, ToolAbsence},
     profile::{ListenerKind, ProfileName},
     run::{Run, ToolStart},
@@ -44,10 +44,10 @@ use crate::{
 
 /// Starts confined children. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Sandbox(Arc<Link>);
+pub struct Sandbox(Arc<SpawnerSocket>);
 
 /// A program that the spawner is to start.
-struct Order {
+struct ProgramStart {
     program: Program,
     argv: Vec<String>,
     environment: Vec<String>,
@@ -73,7 +73,7 @@ impl Sandbox {
     /// # Errors
     /// When the socket cannot be watched.
     pub fn new(link: SpawnerLink, slots: Slots) -> io::Result<Self> {
-        Link::connect(link, slots).map(Self)
+        SpawnerSocket::connect(link, slots).map(Self)
     }
 
     /// Whether the spawner lives.
@@ -170,7 +170,7 @@ impl Sandbox {
         };
         let mut environment = environment(tool, profile, &workspace, limits);
         environment.extend(start.variables);
-        let order = Order {
+        let order = ProgramStart {
             program: Program::Tool(tool),
             argv: start.argv,
             environment,
@@ -211,7 +211,7 @@ impl Sandbox {
     ) -> Result<(Child, pipe::Receiver), SandboxError> {
         let (stderr, stderr_writer) = pipe_from_child()?;
         let program = filter.program();
-        let order = Order {
+        let order = ProgramStart {
             program: Program::Filter(program),
             argv: filter.argv(),
             environment: environment_of_filter(program, limits),
@@ -230,7 +230,7 @@ impl Sandbox {
     /// Sends an order to the spawner, and waits until its child runs the program.
     async fn launch(
         &self,
-        order: Order,
+        order: ProgramStart,
         mut belongings: Belongings,
     ) -> Result<Child, SandboxError> {
         let mut descriptors = order.descriptors;
@@ -326,7 +326,7 @@ fn pipe_from_child() -> io::Result<(pipe::Receiver, OwnedFd)> {
 
 /// Waits for a child's end, whoever else still does, and removes what it had.
 async fn clean_up(
-    link: Arc<Link>,
+    link: Arc<SpawnerSocket>,
     slot: Slot,
     child: u64,
     belongings: Belongings,

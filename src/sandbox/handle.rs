@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 
 use super::{
     layer::LayerStatus,
-    link::Link,
+    link::SpawnerSocket,
     message::{ExitStatus, Stop},
     notify::{Way, supervise},
     profile::ProfileName,
@@ -25,7 +25,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Child {
     number: u64,
-    link: Arc<Link>,
+    link: Arc<SpawnerSocket>,
     pub(super) ended: watch::Receiver<Option<ExitStatus>>,
     pub(super) layers: Vec<LayerStatus>,
     pub(super) streams: Option<Streams>,
@@ -37,7 +37,7 @@ impl Child {
     /// A child of whose layers and streams nothing is known yet.
     pub(super) fn new(
         number: u64,
-        link: Arc<Link>,
+        link: Arc<SpawnerSocket>,
         ended: watch::Receiver<Option<ExitStatus>>,
     ) -> Self {
         Self {

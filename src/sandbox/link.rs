@@ -46,7 +46,7 @@ use crate::workspace::Room;
 
 /// The socket to the spawner, and what is known of the spawner's children.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct SpawnerSocket {
     socket: AsyncFd<OwnedFd>,
     pub(super) profiles: Profiles,
     pub(super) levels: Levels,
@@ -62,7 +62,7 @@ pub(super) struct Link {
 /// How often the room of a child that writes is looked at: memory takes some 50 MiB in that time.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-impl Link {
+impl SpawnerSocket {
     /// Reads the spawner's replies from now on. Needs a tokio runtime.
     pub(super) fn connect(spawner: SpawnerLink, slots: Slots) -> io::Result<Arc<Self>> {
         nix::fcntl::fcntl(
@@ -340,7 +340,7 @@ pub(super) struct Registered {
 
 /// The user of a child, free again when this is dropped, whatever went wrong before.
 pub(super) struct Slot {
-    link: Arc<Link>,
+    link: Arc<SpawnerSocket>,
     pub(super) number: u16,
 }
 

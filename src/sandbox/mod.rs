@@ -3,7 +3,7 @@
 //! Comes in: [`Approved`](crate::policy::Approved), [`Pinned`](crate::egress::Pinned),
 //! [`Workspace`](crate::workspace::Workspace) and limits. May not parse or decide. A **spawner**,
 //! forked before the server has a second thread, starts, confines, reaps and kills the children;
-//! the server only asks it for "this tool, with these words and limits". All `unsafe` is in `sys`.
+//! the server only requests "this tool, with these words and limits". All `unsafe` is in `sys`.
 //!
 //! Held by `tests/escape/`.
 
