@@ -45,17 +45,19 @@ impl Loading<'_> {
                     }
                     Ok(invocation) => matches(rule, Facts::new(&invocation, &target)),
                 };
-                let message = match (matched, wanted) {
+                let id = &rule.id.id;
+                let (message, help) = match (matched, wanted) {
                     (Ok(()), true) | (Err(_), false) => continue,
-                    (Ok(()), false) => format!(
-                        "rule `{}` matches this example, which it should reject",
-                        rule.id.id
+                    (Ok(()), false) => (
+                        format!("rule `{id}` matches this example, which it should reject"),
+                        "make the rule narrower, or move the example to `matches`",
                     ),
-                    (Err(why), true) => {
-                        format!("rule `{}` does not match this example: {why}", rule.id.id)
-                    }
+                    (Err(why), true) => (
+                        format!("rule `{id}` does not match this example: {why}"),
+                        "make the rule wider, or move the example to `rejects`",
+                    ),
                 };
-                return Err(self.error(example.span(), &message, None));
+                return Err(self.error(example.span(), &message, Some(help.into())));
             }
         }
         Ok(())

@@ -175,14 +175,14 @@ impl Loading<'_> {
         let found = chosen.flag(name);
         let mut patterns = Vec::new();
         for text in texts.get_ref() {
-            let wrong = |why: &str| self.error(text.span(), why, None);
+            let wrong = |why: &str, help: &str| self.error(text.span(), why, Some(help.to_owned()));
             let pattern = self.pattern(text)?;
             let impossible: Vec<String> = found
                 .iter()
                 .filter_map(|(_, flag)| pattern.impossible_for(flag))
                 .collect();
             if let (Some(why), true) = (impossible.first(), impossible.len() == found.len()) {
-                return Err(wrong(why));
+                return Err(wrong(why, "list values that the flag takes"));
             }
             let never: Vec<String> = found
                 .iter()
@@ -193,10 +193,11 @@ impl Loading<'_> {
                 never.len() == found.len(),
                 raw.effect != Effect::Deny,
             ) {
-                return Err(wrong(&format!(
+                let message = format!(
                     "--{name} {} is never allowed: {why}",
                     Excerpt::new(text.get_ref())
-                )));
+                );
+                return Err(wrong(&message, "take the value out; no file can allow it"));
             }
             patterns.push(pattern);
         }
@@ -204,7 +205,11 @@ impl Loading<'_> {
     }
 
     fn pattern(&self, text: &Spanned<String>) -> Result<Pattern, PolicyError> {
-        Pattern::parse(text.get_ref()).map_err(|why| self.error(text.span(), why, None))
+        Pattern::parse(text.get_ref()).map_err(|why| {
+            let help =
+                "write the smaller side first; a duration of 0 is no limit, and never matches";
+            self.error(text.span(), why, Some(help.into()))
+        })
     }
 
     /// A flag that at least one verb of the rule has, and that may be allowed.
@@ -245,7 +250,8 @@ impl Loading<'_> {
                     "--{name} is never allowed with `{} {path}`: {why}",
                     raw.tool
                 );
-                return Err(self.error(flag.span(), &message, None));
+                let help = "take the flag out; no file can allow it";
+                return Err(self.error(flag.span(), &message, Some(help.into())));
             }
         }
         Ok(name.to_owned())

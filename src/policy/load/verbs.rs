@@ -71,7 +71,8 @@ impl Loading<'_> {
             };
             if let (true, Some(why)) = (raw.effect != Effect::Deny, node.never()) {
                 let message = format!("`{} {}` is never allowed: {why}", raw.tool, verb.get_ref());
-                return Err(self.error(verb.span(), &message, None));
+                let help = "take the verb out; no file can allow it";
+                return Err(self.error(verb.span(), &message, Some(help.into())));
             }
             commands.extend(found);
         }
