@@ -299,18 +299,8 @@ impl<'a> Parser<'a> {
         if let Some(namespace) = namespace {
             self.take_namespace(namespace)?;
         }
-        // Only these run a program that stands behind it; for all others the words are plain
-        // arguments, and they can be written without it.
-        let path = node.path.to_string();
-        let runs_program = self.cobra.programs.contains(&path.as_str());
-        if after_dash.is_some() && !runs_program && !help {
-            let why = "nothing runs behind it; write the arguments without it";
-            return Err(CommandError::Operand {
-                tool: self.tool(),
-                path: node.path.clone(),
-                word: Excerpt::new("--"),
-                why,
-            });
+        if after_dash.is_some() && !help {
+            self.runs_a_program()?;
         }
         self.no_early_scan_bait()?;
         let named = match help {
@@ -341,7 +331,22 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// Help does nothing of what its verb would do.
+    /// Refuses `--` before words that no program is made of: they are plain arguments, and can be
+    /// written without it.
+    fn runs_a_program(&self) -> Result<(), CommandError> {
+        let path = &self.node().path;
+        if self.cobra.programs.contains(&path.to_string().as_str()) {
+            return Ok(());
+        }
+        Err(CommandError::Operand {
+            tool: self.tool(),
+            path: path.clone(),
+            word: Excerpt::new("--"),
+            why: "nothing runs behind it; write the arguments without it",
+        })
+    }
+
+    /// Returns why no policy may allow the command. Help does nothing of what its verb would do.
     fn never(&self, help: bool) -> Option<Never> {
         let node = self.node();
         if let (Some(why), false) = (node.never(), help) {

@@ -1,6 +1,6 @@
 //! The words of one stage -> [`Filter`] -> its argv. [`Filter::parse`] is its only maker.
 
-use std::vec;
+use std::{iter::Peekable, vec};
 
 use super::{
     awk,
@@ -309,43 +309,21 @@ impl Filter {
 
     /// Moves what is a program, a pattern or a file to where it belongs.
     fn finish(mut self) -> Result<Self, FilterError> {
-        let name = self.spec.name;
-        let missing = |what| Err(FilterError::Missing { filter: name, what });
         let mut operands = std::mem::take(&mut self.operands).into_iter().peekable();
         match self.spec.operands {
             Operands::None => {}
-            Operands::Pattern | Operands::SedScript => {
-                if !self.has("-e") {
-                    match operands.next() {
-                        Some(script) => self.flags.push(("-e", vec![script])),
-                        None => {
-                            return missing(if name == "sed" {
-                                "a script, for example 's/a/b/'"
-                            } else {
-                                "a pattern"
-                            });
-                        }
-                    }
-                }
-                for (_, values) in self
-                    .flags
-                    .iter()
-                    .filter(|(flag, _)| self.spec.operands == Operands::SedScript && *flag == "-e")
-                {
-                    values.iter().try_for_each(|script| sed::read(script))?;
-                }
-            }
+            Operands::Pattern | Operands::SedScript => self.take_script(operands.next())?,
             Operands::AwkProgram => match operands.next() {
                 Some(program) => {
                     awk::read(&program)?;
                     self.operands.push(program);
                 }
-                None => return missing("a program, for example '{print $1}'"),
+                None => return Err(self.missing("a program, for example '{print $1}'")),
             },
             Operands::Sets => {
                 self.operands.extend(operands.by_ref().take(2));
                 if self.operands.is_empty() {
-                    return missing("a set of characters");
+                    return Err(self.missing("a set of characters"));
                 }
             }
             Operands::Query => {
@@ -353,31 +331,7 @@ impl Filter {
                 query::read_jq(&query)?;
                 self.operands.push(query);
             }
-            Operands::Expression => {
-                match operands.peek().map(String::as_str) {
-                    Some("eval" | "e") => drop(operands.next()),
-                    Some("eval-all" | "ea") => {
-                        operands.next();
-                        self.operands.push("eval-all".into());
-                    }
-                    _ => {}
-                }
-                if !self.has("--expression") {
-                    let expression = operands
-                        .next_if(|word| word != "-")
-                        .unwrap_or_else(|| ".".into());
-                    self.flags.push(("--expression", vec![expression]));
-                }
-                for (_, values) in self
-                    .flags
-                    .iter()
-                    .filter(|(flag, _)| *flag == "--expression")
-                {
-                    values
-                        .iter()
-                        .try_for_each(|expression| query::read_yq(expression))?;
-                }
-            }
+            Operands::Expression => self.take_expression(&mut operands)?,
         }
         // `-` is what every filter reads.
         operands.next_if(|word| word == "-" && self.spec.operands != Operands::Sets);
@@ -388,15 +342,62 @@ impl Filter {
                 "a filter has no files; it reads what stands before it"
             };
             return Err(FilterError::Operand {
-                filter: name,
+                filter: self.spec.name,
                 word: Excerpt::new(&word),
                 why,
             });
         }
-        match name {
-            "column" if !self.has("-t") => missing("-t: it makes tables, and nothing else here"),
+        self.with_what_it_needs()
+    }
+
+    /// Takes the first operand for the script or the pattern, where no `-e` gave one.
+    fn take_script(&mut self, first: Option<String>) -> Result<(), FilterError> {
+        let is_sed = self.spec.operands == Operands::SedScript;
+        if !self.has("-e") {
+            match first {
+                Some(script) => self.flags.push(("-e", vec![script])),
+                None if is_sed => return Err(self.missing("a script, for example 's/a/b/'")),
+                None => return Err(self.missing("a pattern")),
+            }
+        }
+        let mut scripts = self.values("-e");
+        if is_sed {
+            scripts.try_for_each(|script| sed::read(script))?;
+        }
+        Ok(())
+    }
+
+    /// Takes how yq evaluates, and its expression.
+    fn take_expression(
+        &mut self,
+        operands: &mut Peekable<vec::IntoIter<String>>,
+    ) -> Result<(), FilterError> {
+        match operands.peek().map(String::as_str) {
+            Some("eval" | "e") => drop(operands.next()),
+            Some("eval-all" | "ea") => {
+                operands.next();
+                self.operands.push("eval-all".into());
+            }
+            _ => {}
+        }
+        if !self.has("--expression") {
+            let expression = operands
+                .next_if(|word| word != "-")
+                .unwrap_or_else(|| ".".into());
+            self.flags.push(("--expression", vec![expression]));
+        }
+        self.values("--expression")
+            .try_for_each(|expression| query::read_yq(expression))
+    }
+
+    /// Refuses what cannot work without a certain flag.
+    fn with_what_it_needs(mut self) -> Result<Self, FilterError> {
+        match self.spec.name {
+            "column" if !self.has("-t") => {
+                Err(self.missing("-t: it makes tables, and nothing else here"))
+            }
             "cut" if !["-b", "-c", "-f"].iter().any(|flag| self.has(flag)) => {
-                missing("one of -f, -c and -b")
+                Err(self.missing("one of -f, -c and -b"))
             }
             "column" => {
                 // Ours takes its one switch first.
@@ -405,6 +406,18 @@ impl Filter {
             }
             _ => Ok(self),
         }
+    }
+
+    fn missing(&self, what: &'static str) -> FilterError {
+        FilterError::Missing {
+            filter: self.spec.name,
+            what,
+        }
+    }
+
+    fn values<'a>(&'a self, flag: &'a str) -> impl Iterator<Item = &'a String> {
+        let of_flag = self.flags.iter().filter(move |(known, _)| *known == flag);
+        of_flag.flat_map(|(_, values)| values)
     }
 }
 

@@ -103,18 +103,7 @@ impl OperandReader<'_> {
             if operands.first().is_some_and(|first| !first.contains('/')) {
                 return Err(self.refused(word, "a name has no `/`: write TYPE NAME… or TYPE/NAME…"));
             }
-            for word in operands {
-                let Some((_, object)) = word.split_once('/') else {
-                    return Err(
-                        self.refused(word, "the arguments before it are TYPE/NAME and it is not")
-                    );
-                };
-                if SUBRESOURCES.contains(&object) {
-                    return Err(self.refused(word, "it reads like a sub-resource; write TYPE NAME if an object is really called that"));
-                }
-                self.object("", word, named)?;
-            }
-            return Ok(());
+            return self.typed_names(operands, named);
         }
         let Some((types, names)) = operands.split_first_mut() else {
             return Ok(());
@@ -158,6 +147,22 @@ impl OperandReader<'_> {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// Reads `TYPE/NAME…`.
+    fn typed_names(&self, operands: &mut [String], named: &mut Named) -> Result<(), CommandError> {
+        for word in operands {
+            let Some((_, object)) = word.split_once('/') else {
+                return Err(
+                    self.refused(word, "the arguments before it are TYPE/NAME and it is not")
+                );
+            };
+            if SUBRESOURCES.contains(&object) {
+                return Err(self.refused(word, "it reads like a sub-resource; write TYPE NAME if an object is really called that"));
+            }
+            self.object("", word, named)?;
+        }
+        Ok(())
     }
 }
 
