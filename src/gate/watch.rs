@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::pipeline::{GRACE, Stages};
 use crate::{
-    output::{Cap, Caps, Captured, Live, Sanitizer, Stream, capture},
+    output::{Cap, Caps, Captured, Live, OutputStream, Sanitizer, capture},
     refusal::Refusal,
     sandbox::{ExitStatus, Streams},
     secret::SecretString,
@@ -71,8 +71,8 @@ impl Watch<'_> {
         };
         let reading = async {
             tokio::join!(
-                read_one(Stream::Stdout, streams.stdout),
-                read_one(Stream::Stderr, streams.stderr)
+                read_one(OutputStream::Stdout, streams.stdout),
+                read_one(OutputStream::Stderr, streams.stderr)
             )
         };
         tokio::pin!(reading);

@@ -246,7 +246,7 @@ mod tests {
                 let text = "line\n".to_owned();
                 let _ = sender
                     .send(Event::Output {
-                        stream: crate::output::Stream::Stdout,
+                        stream: crate::output::OutputStream::Stdout,
                         text,
                     })
                     .await;

@@ -7,7 +7,7 @@ use tokio::{
 
 use super::{
     clean::clean,
-    live::{Lines, Live, Stream},
+    live::{Live, LiveLines, OutputStream},
     sanitize::Sanitizer,
 };
 
@@ -51,12 +51,12 @@ pub async fn capture(
     mut stream: impl AsyncRead + Unpin,
     caps: Caps,
     sanitizer: Sanitizer,
-    live: Option<(Live, Stream)>,
+    live: Option<(Live, OutputStream)>,
     mut stop: watch::Receiver<bool>,
 ) -> Captured {
     let instead = live.as_ref().is_some_and(|(live, _)| live.instead);
     let mut kept = Kept::new(if instead { 0 } else { caps.kept });
-    let mut live = live.map(|(live, stream)| Lines::new(live, stream));
+    let mut live = live.map(|(live, stream)| LiveLines::new(live, stream));
     let mut written: u64 = 0;
     let mut buffer = vec![0_u8; 32 * 1024];
     let mut sanitizer = Some(sanitizer);
@@ -277,7 +277,7 @@ mod tests {
             &b"a\nb"[..],
             caps,
             Sanitizer::new(&[]),
-            Some((live, Stream::Stdout)),
+            Some((live, OutputStream::Stdout)),
             stop,
         )
         .await;

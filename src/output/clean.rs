@@ -20,14 +20,14 @@ pub fn clean(bytes: &[u8]) -> String {
 /// [`clean`] for a stream, wherever its chunks are cut.
 #[derive(Debug, Default)]
 pub(super) struct Cleaner {
-    state: State,
+    state: EscapeState,
     /// A character that is not whole yet.
     begun: Zeroizing<Vec<u8>>,
 }
 
 /// Where in an escape sequence the stream is (ECMA-48, 5.3 to 5.6).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
+enum EscapeState {
     #[default]
     Text,
     /// Behind an ESC.
@@ -44,7 +44,7 @@ enum State {
 impl Cleaner {
     /// What is left of this chunk, and of what was held back of earlier ones.
     pub(super) fn push<'c>(&mut self, chunk: &'c [u8]) -> Cow<'c, [u8]> {
-        if self.state == State::Text && self.begun.is_empty() && is_plain(chunk) {
+        if self.state == EscapeState::Text && self.begun.is_empty() && is_plain(chunk) {
             return Cow::Borrowed(chunk);
         }
         let mut out = Vec::with_capacity(chunk.len());
@@ -89,25 +89,25 @@ impl Cleaner {
 
     fn character(&mut self, character: char, out: &mut Vec<u8>) {
         self.state = match (self.state, character) {
-            (State::Escape, '[') => State::Control,
-            (State::Escape, ']' | 'P' | '_' | '^' | 'X') => State::String,
-            (State::Escape, ' '..='~') => State::Text,
-            (State::Control, ' '..='?') => State::Control,
-            (State::Control, '@'..='~') => State::Text,
-            (State::String, '\u{7}' | '\u{9c}') => State::Text,
-            (State::String, '\u{1b}') => State::StringEscape,
-            (State::StringEscape, '\\') => State::Text,
-            (State::String, character) if character != '\n' => State::String,
+            (EscapeState::Escape, '[') => EscapeState::Control,
+            (EscapeState::Escape, ']' | 'P' | '_' | '^' | 'X') => EscapeState::String,
+            (EscapeState::Escape, ' '..='~') => EscapeState::Text,
+            (EscapeState::Control, ' '..='?') => EscapeState::Control,
+            (EscapeState::Control, '@'..='~') => EscapeState::Text,
+            (EscapeState::String, '\u{7}' | '\u{9c}') => EscapeState::Text,
+            (EscapeState::String, '\u{1b}') => EscapeState::StringEscape,
+            (EscapeState::StringEscape, '\\') => EscapeState::Text,
+            (EscapeState::String, character) if character != '\n' => EscapeState::String,
             // Whatever ends a sequence without being of it is text again.
-            (_, '\u{1b}') => State::Escape,
-            (_, '\u{9b}') => State::Control,
+            (_, '\u{1b}') => EscapeState::Escape,
+            (_, '\u{9b}') => EscapeState::Control,
             (_, character) => {
                 let steers = character.is_control() && !matches!(character, '\n' | '\t')
                     || is_invisible(character);
                 if !steers {
                     out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
                 }
-                State::Text
+                EscapeState::Text
             }
         };
     }

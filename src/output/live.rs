@@ -18,7 +18,7 @@ pub enum Event {
     /// It printed this.
     Output {
         /// On which stream.
-        stream: Stream,
+        stream: OutputStream,
         /// Whole lines, or a piece of a very long one.
         text: String,
     },
@@ -26,14 +26,14 @@ pub enum Event {
 
 /// Which of a child's streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
+pub enum OutputStream {
     /// Standard output.
     Stdout,
     /// Standard error.
     Stderr,
 }
 
-impl Stream {
+impl OutputStream {
     /// Its name.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -78,15 +78,15 @@ impl Live {
 
 /// One stream of it.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(super) struct LiveLines {
     live: Live,
-    stream: Stream,
+    stream: OutputStream,
     /// The line that is not ended yet.
     begun: Vec<u8>,
 }
 
-impl Lines {
-    pub(super) fn new(live: Live, stream: Stream) -> Self {
+impl LiveLines {
+    pub(super) fn new(live: Live, stream: OutputStream) -> Self {
         Self {
             live,
             stream,
@@ -151,7 +151,7 @@ mod tests {
     async fn told(chunks: &[&[u8]]) -> Vec<String> {
         let (live, mut receiver) = Live::new(true);
         let (_sender, mut stop) = watch::channel(false);
-        let mut lines = Lines::new(live, Stream::Stdout);
+        let mut lines = LiveLines::new(live, OutputStream::Stdout);
         let mut told = Vec::new();
         let mut take = |receiver: &mut mpsc::Receiver<Event>| {
             while let Ok(Event::Output { text, .. }) = receiver.try_recv() {
@@ -205,7 +205,7 @@ mod tests {
     async fn nobody_waits_for_a_listener_past_the_stop() {
         let (live, _receiver) = Live::new(true);
         let (sender, mut stop) = watch::channel(false);
-        let mut lines = Lines::new(live, Stream::Stderr);
+        let mut lines = LiveLines::new(live, OutputStream::Stderr);
         sender.send(true).unwrap();
         for _ in 0..2 * WAITING {
             lines.push(b"line\n", &mut stop).await;

@@ -13,6 +13,6 @@ mod sanitize;
 
 pub use capture::{Cap, Caps, Captured, capture};
 pub use clean::clean;
-pub use live::{Event, Live, Stream};
+pub use live::{Event, Live, OutputStream};
 pub use redact::Redactor;
 pub use sanitize::Sanitizer;

@@ -20,20 +20,20 @@ use zeroize::Zeroizing;
 use super::mark::{MARK, beginning};
 
 /// What may begin a shape, and what then decides.
-const LITERALS: [(&str, Shape); 12] = [
-    ("PRIVATE KEY-----", Shape::Pem),
-    ("PRIVATE KEY BLOCK-----", Shape::Pem),
+const LITERALS: [(&str, CredentialShape); 12] = [
+    ("PRIVATE KEY-----", CredentialShape::Pem),
+    ("PRIVATE KEY BLOCK-----", CredentialShape::Pem),
     // `PRIVATE KEY-----` in base64, by what it is shifted.
-    ("UFJJVkFURSBLRVktLS0t", Shape::Base64),
-    ("BSSVZBVEUgS0VZLS0tLS", Shape::Base64),
-    ("QUklWQVRFIEtFWS0tLS0", Shape::Base64),
-    ("eyJ", Shape::Jwt),
-    ("Bearer", Shape::Bearer),
-    ("bearer", Shape::Bearer),
-    ("BEARER", Shape::Bearer),
-    ("Authorization", Shape::Header),
-    ("authorization", Shape::Header),
-    ("AUTHORIZATION", Shape::Header),
+    ("UFJJVkFURSBLRVktLS0t", CredentialShape::Base64),
+    ("BSSVZBVEUgS0VZLS0tLS", CredentialShape::Base64),
+    ("QUklWQVRFIEtFWS0tLS0", CredentialShape::Base64),
+    ("eyJ", CredentialShape::Jwt),
+    ("Bearer", CredentialShape::Bearer),
+    ("bearer", CredentialShape::Bearer),
+    ("BEARER", CredentialShape::Bearer),
+    ("Authorization", CredentialShape::Header),
+    ("authorization", CredentialShape::Header),
+    ("AUTHORIZATION", CredentialShape::Header),
 ];
 static SEARCH: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
     AhoCorasick::builder()
@@ -59,7 +59,7 @@ const LONGEST_PEM: usize = 64 * 1024;
 const MOST_BACKSLASHES: usize = 15;
 
 #[derive(Clone, Copy)]
-enum Shape {
+enum CredentialShape {
     Base64,
     Bearer,
     Header,
@@ -68,7 +68,7 @@ enum Shape {
 }
 
 /// What the text behind a literal says.
-enum Verdict {
+enum ShapeMatch {
     No,
     /// The rest is not read yet.
     Wait,
@@ -167,15 +167,15 @@ impl Patterns {
                 let shape = LITERALS
                     .get(found.pattern().as_usize())
                     .map(|(_, shape)| *shape);
-                match shape.map_or(Verdict::No, |shape| {
+                match shape.map_or(ShapeMatch::No, |shape| {
                     self.judge(shape, text, found.range(), ended)
                 }) {
-                    Verdict::No => from = found.start() + 1,
+                    ShapeMatch::No => from = found.start() + 1,
                     verdict => break Some((found.start(), verdict)),
                 }
             };
             let rest = match found {
-                Some((start, Verdict::Out(kept, taken))) => {
+                Some((start, ShapeMatch::Out(kept, taken))) => {
                     told.extend_from_slice(text.get(at..start + kept).unwrap_or_default());
                     told.extend_from_slice(MARK);
                     self.taken = taken;
@@ -250,16 +250,16 @@ impl Patterns {
 
     fn judge(
         &mut self,
-        shape: Shape,
+        shape: CredentialShape,
         text: &[u8],
         found: std::ops::Range<usize>,
         ended: bool,
-    ) -> Verdict {
+    ) -> ShapeMatch {
         let behind = text.get(found.end..).unwrap_or_default();
         let length = found.len();
         match shape {
-            Shape::Base64 => Verdict::Out(0, Taken::Base64),
-            Shape::Pem => {
+            CredentialShape::Base64 => ShapeMatch::Out(0, Taken::Base64),
+            CredentialShape::Pem => {
                 let before = self.before(text, found.start);
                 let label = before
                     .iter()
@@ -277,17 +277,17 @@ impl Patterns {
                         .get(from..)
                         .is_some_and(|label| label.starts_with(b"BEGIN "));
                 if !begins {
-                    return Verdict::No;
+                    return ShapeMatch::No;
                 }
                 match behind.first() {
-                    None if ended => Verdict::No,
-                    None => Verdict::Wait,
-                    Some(b'"' | b'\'' | b'<') => Verdict::No,
-                    Some(_) => Verdict::Out(length, Taken::Pem(0)),
+                    None if ended => ShapeMatch::No,
+                    None => ShapeMatch::Wait,
+                    Some(b'"' | b'\'' | b'<') => ShapeMatch::No,
+                    Some(_) => ShapeMatch::Out(length, Taken::Pem(0)),
                 }
             }
-            Shape::Bearer => token(behind, 0, SHORTEST_TOKEN, length, ended),
-            Shape::Header => {
+            CredentialShape::Bearer => token(behind, 0, SHORTEST_TOKEN, length, ended),
+            CredentialShape::Header => {
                 let near = behind.get(..LOOK_AROUND / 2).unwrap_or(behind);
                 let separators = near
                     .iter()
@@ -306,9 +306,9 @@ impl Patterns {
                     }
                     if word.len() < scheme.len() {
                         return if ended || separators == LOOK_AROUND / 2 {
-                            Verdict::No
+                            ShapeMatch::No
                         } else {
-                            Verdict::Wait
+                            ShapeMatch::Wait
                         };
                     }
                     return token(
@@ -319,15 +319,15 @@ impl Patterns {
                         ended,
                     );
                 }
-                Verdict::No
+                ShapeMatch::No
             }
-            Shape::Jwt => self.jwt(text, found.start, ended),
+            CredentialShape::Jwt => self.jwt(text, found.start, ended),
         }
     }
 
-    fn jwt(&mut self, text: &[u8], start: usize, ended: bool) -> Verdict {
+    fn jwt(&mut self, text: &[u8], start: usize, ended: bool) -> ShapeMatch {
         if self.base + (start as u64) < self.no_jwt {
-            return Verdict::No;
+            return ShapeMatch::No;
         }
         let Jwt {
             mut read,
@@ -343,24 +343,24 @@ impl Patterns {
                     continue;
                 }
                 if parts == 1 {
-                    return Verdict::Out(0, Taken::Token);
+                    return ShapeMatch::Out(0, Taken::Token);
                 }
             } else if *byte == b'.' && part >= if parts == 0 { SHORTEST_HEADER } else { 2 } {
                 if parts == 1 {
-                    return Verdict::Out(0, Taken::Token);
+                    return ShapeMatch::Out(0, Taken::Token);
                 }
                 (parts, part) = (1, 0);
                 read += 1;
                 continue;
             }
             self.no_jwt = self.base + (start + read) as u64;
-            return Verdict::No;
+            return ShapeMatch::No;
         }
         if ended {
-            return Verdict::No;
+            return ShapeMatch::No;
         }
         self.jwt = Some(Jwt { read, part, parts });
-        Verdict::Wait
+        ShapeMatch::Wait
     }
 
     /// What stands before this place.
@@ -380,7 +380,7 @@ impl Patterns {
 }
 
 /// White space and a token of so many characters, `skipped` bytes behind a literal of this length.
-fn token(behind: &[u8], skipped: usize, shortest: usize, length: usize, ended: bool) -> Verdict {
+fn token(behind: &[u8], skipped: usize, shortest: usize, length: usize, ended: bool) -> ShapeMatch {
     let spaces = behind
         .iter()
         .take(8)
@@ -393,11 +393,11 @@ fn token(behind: &[u8], skipped: usize, shortest: usize, length: usize, ended: b
         .take_while(|byte| is_token(**byte))
         .count();
     if spaces > 0 && characters == shortest {
-        Verdict::Out(length + skipped + spaces, Taken::Token)
+        ShapeMatch::Out(length + skipped + spaces, Taken::Token)
     } else if rest.len() == characters && !ended && spaces < 8 && (spaces > 0 || rest.is_empty()) {
-        Verdict::Wait
+        ShapeMatch::Wait
     } else {
-        Verdict::No
+        ShapeMatch::No
     }
 }
 

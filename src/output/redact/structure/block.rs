@@ -3,14 +3,14 @@
 use memchr::{memchr, memchr2, memchr3};
 
 use super::{
-    At, Level, Run,
-    frame::{Entry, Frame, Key, Kind, Lines, Shape},
-    held::{Fate, Held},
+    At, ByteRun, StringLevel,
+    frame::{DataLines, EntryPart, Frame, FrameShape, KnownKey, ObjectKind},
+    held::{Fate, HeldText},
 };
 
-impl Level {
+impl StringLevel {
     /// Each of these returns how many bytes it took; none when it is another's turn.
-    pub(super) fn indent(&mut self, byte: u8, run: Run<'_>, held: &mut Held) -> usize {
+    pub(super) fn indent(&mut self, byte: u8, run: ByteRun<'_>, held: &mut HeldText) -> usize {
         let spaces = run
             .bytes
             .iter()
@@ -28,7 +28,7 @@ impl Level {
         }
         if self.fresh {
             if byte == b'#' {
-                self.line_begins(Line::Comment, run.start, held);
+                self.line_begins(LineContent::Comment, run.start, held);
                 self.at = At::Comment;
                 return 1;
             }
@@ -37,7 +37,7 @@ impl Level {
             self.parent = None;
             self.key = None;
             self.close_blocks(self.column.saturating_add(1), run.start, held);
-            self.line_begins(Line::Text, run.start, held);
+            self.line_begins(LineContent::Text, run.start, held);
         }
         self.token.clear();
         self.key_column = self.column;
@@ -53,7 +53,13 @@ impl Level {
         usize::from(matches!(self.at, At::Question | At::Colon))
     }
 
-    pub(super) fn dashes(&mut self, count: u8, byte: u8, run: Run<'_>, held: &mut Held) -> usize {
+    pub(super) fn dashes(
+        &mut self,
+        count: u8,
+        byte: u8,
+        run: ByteRun<'_>,
+        held: &mut HeldText,
+    ) -> usize {
         match byte {
             b'-' => self.at = At::Dashes(count.saturating_add(1)),
             byte if !byte.is_ascii_whitespace() => {
@@ -80,9 +86,9 @@ impl Level {
     }
 
     /// `? key`, as long keys are written; `: value` is in the next line.
-    pub(super) fn question(&mut self, byte: u8, run: Run<'_>, held: &mut Held) -> usize {
+    pub(super) fn question(&mut self, byte: u8, run: ByteRun<'_>, held: &mut HeldText) -> usize {
         if byte.is_ascii_whitespace() {
-            self.line_has_key(Entry::Nothing, run.start, held);
+            self.line_has_key(EntryPart::Nothing, run.start, held);
             self.column = self.column.saturating_add(1);
             self.at = At::Indent;
         } else {
@@ -91,9 +97,9 @@ impl Level {
         0
     }
 
-    pub(super) fn colon(&mut self, byte: u8, run: Run<'_>, held: &mut Held) -> usize {
+    pub(super) fn colon(&mut self, byte: u8, run: ByteRun<'_>, held: &mut HeldText) -> usize {
         if byte.is_ascii_whitespace() {
-            self.has_key(Key::Other, run.start, held);
+            self.has_key(KnownKey::Other, run.start, held);
         } else {
             self.token.other = true;
             self.at = At::Plain;
@@ -101,7 +107,7 @@ impl Level {
         0
     }
 
-    pub(super) fn plain(&mut self, run: Run<'_>, held: &mut Held) -> usize {
+    pub(super) fn plain(&mut self, run: ByteRun<'_>, held: &mut HeldText) -> usize {
         let Some(end) = memchr3(b':', b'\n', b'{', run.bytes) else {
             self.token.push(run.bytes);
             return run.bytes.len();
@@ -120,9 +126,9 @@ impl Level {
         end + 1
     }
 
-    pub(super) fn plain_colon(&mut self, byte: u8, run: Run<'_>, held: &mut Held) -> usize {
+    pub(super) fn plain_colon(&mut self, byte: u8, run: ByteRun<'_>, held: &mut HeldText) -> usize {
         if byte.is_ascii_whitespace() {
-            self.has_key(Key::of(self.token.text()), run.start, held);
+            self.has_key(KnownKey::of(self.token.text()), run.start, held);
         } else {
             self.token.other = true;
             self.at = At::Plain;
@@ -130,7 +136,7 @@ impl Level {
         0
     }
 
-    pub(super) fn behind_quoted(&mut self, byte: u8, run: Run<'_>) -> usize {
+    pub(super) fn behind_quoted(&mut self, byte: u8, run: ByteRun<'_>) -> usize {
         match byte {
             b' ' | b'\t' | b'\r' => run
                 .bytes
@@ -148,7 +154,7 @@ impl Level {
         }
     }
 
-    pub(super) fn value(&mut self, byte: u8, run: Run<'_>, held: &mut Held) -> usize {
+    pub(super) fn value(&mut self, byte: u8, run: ByteRun<'_>, held: &mut HeldText) -> usize {
         match byte {
             b' ' | b'\t' | b'\r' => {
                 return run
@@ -169,7 +175,7 @@ impl Level {
         }
         self.value_begins(run.start, held);
         self.token.clear();
-        if self.key == Some(Key::Data)
+        if self.key == Some(KnownKey::Data)
             && !matches!(byte, b'&' | b'!')
             && let Some(frame) = self.frames.last_mut()
         {
@@ -182,8 +188,8 @@ impl Level {
             }
             b'"' | b'\'' => self.open_string(byte, false),
             b'{' | b'[' => {
-                if self.key == Some(Key::Kind) {
-                    self.is_a(Kind::Other, run.start, held);
+                if self.key == Some(KnownKey::Kind) {
+                    self.is_a(ObjectKind::Other, run.start, held);
                 }
                 self.open_brackets(byte, run.start, held)
             }
@@ -194,9 +200,9 @@ impl Level {
         }
     }
 
-    pub(super) fn rest(&mut self, run: Run<'_>, held: &mut Held) -> usize {
+    pub(super) fn rest(&mut self, run: ByteRun<'_>, held: &mut HeldText) -> usize {
         let end = memchr2(b'\n', b'{', run.bytes);
-        if self.key == Some(Key::Kind) {
+        if self.key == Some(KnownKey::Kind) {
             self.token
                 .push_plain(run.first(end.unwrap_or(run.bytes.len())).bytes);
         }
@@ -213,7 +219,7 @@ impl Level {
     }
 
     /// JSON in the middle of words.
-    pub(super) fn brace(&mut self, byte: u8, run: Run<'_>, held: &mut Held) -> usize {
+    pub(super) fn brace(&mut self, byte: u8, run: ByteRun<'_>, held: &mut HeldText) -> usize {
         if byte == b'"' {
             self.token.other = true;
             self.end_value(run.start, held);
@@ -226,7 +232,7 @@ impl Level {
         0
     }
 
-    pub(super) fn closed(&mut self, byte: u8, run: Run<'_>, held: &mut Held) -> usize {
+    pub(super) fn closed(&mut self, byte: u8, run: ByteRun<'_>, held: &mut HeldText) -> usize {
         match byte {
             b' ' | b'\t' | b'\r' | b',' => 1,
             b'{' | b'[' => {
@@ -241,7 +247,7 @@ impl Level {
         }
     }
 
-    pub(super) fn comment(&mut self, run: Run<'_>) -> usize {
+    pub(super) fn comment(&mut self, run: ByteRun<'_>) -> usize {
         let end = memchr(b'\n', run.bytes);
         if end.is_some() {
             self.at = if self.brackets > 0 {
@@ -270,7 +276,7 @@ impl Level {
     }
 
     /// The line ends.
-    fn new_line(&mut self, held: &mut Held) {
+    fn new_line(&mut self, held: &mut HeldText) {
         self.keyless(held);
         (self.column, self.fresh) = (0, true);
         self.at = At::Indent;
@@ -279,12 +285,12 @@ impl Level {
             .iter_mut()
             .filter_map(|frame| frame.lines.as_mut())
         {
-            lines.entry = Entry::Nothing;
+            lines.entry = EntryPart::Nothing;
         }
     }
 
     /// The line had no key: where one was due, all of it is a value.
-    pub(super) fn keyless(&mut self, held: &mut Held) {
+    pub(super) fn keyless(&mut self, held: &mut HeldText) {
         for id in self
             .frames
             .iter()
@@ -296,7 +302,7 @@ impl Level {
 
     /// The line is no part of a mapping that begins in its column, so that no kind is to be
     /// expected.
-    fn not_a_mapping(&mut self, now: u64, held: &mut Held) {
+    fn not_a_mapping(&mut self, now: u64, held: &mut HeldText) {
         let column = self.line;
         for frame in self
             .frames
@@ -308,84 +314,85 @@ impl Level {
     }
 
     /// The text of a value ends with its line.
-    pub(super) fn end_value(&mut self, now: u64, held: &mut Held) {
-        if self.key == Some(Key::Kind) {
-            self.is_a(Kind::of(self.token.text()), now, held);
+    pub(super) fn end_value(&mut self, now: u64, held: &mut HeldText) {
+        if self.key == Some(KnownKey::Kind) {
+            self.is_a(ObjectKind::of(self.token.text()), now, held);
         }
     }
 
     /// The line has a key.
-    fn has_key(&mut self, key: Key, now: u64, held: &mut Held) {
+    fn has_key(&mut self, key: KnownKey, now: u64, held: &mut HeldText) {
         self.at = At::Value;
         self.parent = Some(self.key_column);
         self.key = Some(key);
         let column = self.key_column;
         if column == self.line {
-            self.line_has_key(Entry::Value, now, held);
+            self.line_has_key(EntryPart::Value, now, held);
         }
-        if key == Key::Other {
+        if key == KnownKey::Other {
             return;
         }
         if self.frames.last().and_then(|frame| frame.column()) != Some(column) {
             self.make_room(now, held);
-            self.push_frame(Shape::Block { column });
+            self.push_frame(FrameShape::Block { column });
         }
         let Some(frame) = self.frames.last_mut() else {
             return;
         };
         match key {
-            Key::ApiVersion => frame.has_version = true,
-            Key::Data if !frame.is_no_secret() => frame.lines = Some(Lines::default()),
-            Key::Data | Key::Kind | Key::Other => {}
+            KnownKey::ApiVersion => frame.has_version = true,
+            KnownKey::Data if !frame.is_no_secret() => frame.lines = Some(DataLines::default()),
+            KnownKey::Data | KnownKey::Kind | KnownKey::Other => {}
         }
     }
 
     /// What the line began with is a key, and no value.
-    fn line_has_key(&mut self, then: Entry, now: u64, held: &mut Held) {
+    fn line_has_key(&mut self, then: EntryPart, now: u64, held: &mut HeldText) {
         for lines in self
             .frames
             .iter_mut()
             .filter_map(|frame| frame.lines.as_mut())
         {
-            if lines.entry == Entry::Key && lines.place.is_none_or(|id| held.take_back(id, now)) {
+            if lines.entry == EntryPart::Key && lines.place.is_none_or(|id| held.take_back(id, now))
+            {
                 (lines.place, lines.entry) = (None, then);
             }
         }
     }
 
     /// A value begins behind its key.
-    fn value_begins(&mut self, now: u64, held: &mut Held) {
+    fn value_begins(&mut self, now: u64, held: &mut HeldText) {
         for frame in &mut self.frames {
             if frame
                 .lines
                 .as_ref()
-                .is_some_and(|lines| lines.entry == Entry::Value)
+                .is_some_and(|lines| lines.entry == EntryPart::Value)
             {
-                open_place(frame, Entry::Nothing, now, self.quoted, held);
+                open_place(frame, EntryPart::Nothing, now, self.quoted, held);
             }
         }
     }
 
     /// A line begins, and so may an entry of the data around it.
-    fn line_begins(&mut self, line: Line, now: u64, held: &mut Held) {
+    fn line_begins(&mut self, line: LineContent, now: u64, held: &mut HeldText) {
         for frame in &mut self.frames {
             let (Some(around), Some(lines)) = (frame.column(), &mut frame.lines) else {
                 continue;
             };
             let is_inside = self.column > around;
-            if is_inside && line == Line::Text {
+            if is_inside && line == LineContent::Text {
                 lines.keys.get_or_insert(self.column);
             }
             let goes_on = is_inside && lines.keys.is_none_or(|keys| self.column > keys);
             let has_place = lines.place.is_some();
             match (goes_on, line) {
                 (true, _) if has_place || lines.keys.is_none() => {}
-                (true, _) => open_place(frame, Entry::Nothing, now, self.quoted, held),
-                (false, Line::Comment) => frame.close(self.content, now, held),
-                (false, Line::Text) => {
+                (true, _) => open_place(frame, EntryPart::Nothing, now, self.quoted, held),
+                (false, LineContent::Comment) => frame.close(self.content, now, held),
+                (false, LineContent::Text) => {
                     frame.close(self.content, now, held);
                     if is_inside {
-                        open_place(frame, Entry::Key, now, self.quoted, held);
+                        open_place(frame, EntryPart::Key, now, self.quoted, held);
                     } else {
                         frame.lines = None;
                     }
@@ -395,7 +402,7 @@ impl Level {
     }
 
     /// Closes mappings that are indented, in this column or behind it.
-    fn close_blocks(&mut self, column: u32, now: u64, held: &mut Held) {
+    fn close_blocks(&mut self, column: u32, now: u64, held: &mut HeldText) {
         while let Some(mut frame) = self
             .frames
             .pop_if(|frame| frame.column().is_some_and(|at| at >= column))
@@ -406,7 +413,7 @@ impl Level {
     }
 
     /// The innermost mappings matter: when there are too many, the outermost is given up.
-    fn make_room(&mut self, now: u64, held: &mut Held) {
+    fn make_room(&mut self, now: u64, held: &mut HeldText) {
         if self.frames.len() >= super::DEEPEST {
             let mut frame = self.frames.remove(0);
             frame.close(self.content, now, held);
@@ -416,8 +423,8 @@ impl Level {
 }
 
 /// Opens the place of a value, or of a line that may have a key.
-fn open_place(frame: &mut Frame, entry: Entry, now: u64, quoted: u8, held: &mut Held) {
-    let may_be_key = entry == Entry::Key;
+fn open_place(frame: &mut Frame, entry: EntryPart, now: u64, quoted: u8, held: &mut HeldText) {
+    let may_be_key = entry == EntryPart::Key;
     let place = frame
         .fate(now, held)
         .map(|fate| held.open(now, frame.object, fate, may_be_key, quoted));
@@ -427,7 +434,7 @@ fn open_place(frame: &mut Frame, entry: Entry, now: u64, quoted: u8, held: &mut 
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Line {
+enum LineContent {
     Comment,
     Text,
 }

@@ -1,15 +1,15 @@
 //! Text in brackets: JSON, and YAML's flow style.
 
 use super::{
-    At, DEEPEST, Level, Run,
-    frame::{Frame, Key, Kind, Shape},
-    held::{Fate, Held},
+    At, ByteRun, DEEPEST, StringLevel,
+    frame::{Frame, FrameShape, KnownKey, ObjectKind},
+    held::{Fate, HeldText},
 };
 
-impl Level {
+impl StringLevel {
     /// A bracket opens, where a value may begin. Takes it.
-    pub(super) fn open_brackets(&mut self, byte: u8, now: u64, held: &mut Held) -> usize {
-        let is_data = self.brackets == 0 && self.key == Some(Key::Data) && byte == b'{';
+    pub(super) fn open_brackets(&mut self, byte: u8, now: u64, held: &mut HeldText) -> usize {
+        let is_data = self.brackets == 0 && self.key == Some(KnownKey::Data) && byte == b'{';
         self.open_line = match self.at {
             At::Indent => self.column == self.line,
             At::Closed => self.open_line,
@@ -21,7 +21,7 @@ impl Level {
         1
     }
 
-    fn push_brackets(&mut self, byte: u8, is_data: bool, now: u64, held: &mut Held) {
+    fn push_brackets(&mut self, byte: u8, is_data: bool, now: u64, held: &mut HeldText) {
         if let Some((_, count)) = &mut self.deeper {
             *count += 1;
             return;
@@ -31,9 +31,9 @@ impl Level {
             return;
         }
         let shape = if byte == b'{' {
-            Shape::FlowMap
+            FrameShape::FlowMap
         } else {
-            Shape::FlowSequence
+            FrameShape::FlowSequence
         };
         let is_data = is_data
             && self
@@ -46,7 +46,7 @@ impl Level {
         }
     }
 
-    pub(super) fn flow(&mut self, byte: u8, run: Run<'_>, held: &mut Held) -> usize {
+    pub(super) fn flow(&mut self, byte: u8, run: ByteRun<'_>, held: &mut HeldText) -> usize {
         let now = run.start;
         match byte {
             b' ' | b'\t' | b'\r' => {
@@ -70,10 +70,10 @@ impl Level {
                 if let Some(frame) = self
                     .frames
                     .last_mut()
-                    .filter(|frame| frame.shape == Shape::FlowMap && !frame.colon)
+                    .filter(|frame| frame.shape == FrameShape::FlowMap && !frame.colon)
                     && self.deeper.is_none()
                 {
-                    (frame.key, frame.colon) = (Key::of(self.token.text()), true);
+                    (frame.key, frame.colon) = (KnownKey::of(self.token.text()), true);
                 }
             }
             b'#' => self.at = At::Comment,
@@ -82,7 +82,7 @@ impl Level {
                 let is_value = self
                     .frames
                     .last()
-                    .is_some_and(|frame| frame.colon || frame.shape == Shape::FlowSequence);
+                    .is_some_and(|frame| frame.colon || frame.shape == FrameShape::FlowSequence);
                 self.value_begins_in_brackets(byte, now, held);
                 self.token.clear();
                 self.open_string(byte, !is_value);
@@ -97,7 +97,7 @@ impl Level {
         1
     }
 
-    pub(super) fn flow_indent(&mut self, byte: u8, run: Run<'_>, held: &mut Held) -> usize {
+    pub(super) fn flow_indent(&mut self, byte: u8, run: ByteRun<'_>, held: &mut HeldText) -> usize {
         let spaces = run
             .bytes
             .iter()
@@ -130,7 +130,7 @@ impl Level {
         0
     }
 
-    pub(super) fn flow_plain(&mut self, run: Run<'_>) -> usize {
+    pub(super) fn flow_plain(&mut self, run: ByteRun<'_>) -> usize {
         let end = run
             .bytes
             .iter()
@@ -150,7 +150,12 @@ impl Level {
         }
     }
 
-    pub(super) fn flow_plain_colon(&mut self, byte: u8, run: Run<'_>, held: &mut Held) -> usize {
+    pub(super) fn flow_plain_colon(
+        &mut self,
+        byte: u8,
+        run: ByteRun<'_>,
+        held: &mut HeldText,
+    ) -> usize {
         if byte.is_ascii_whitespace()
             || matches!(byte, b',' | b'{' | b'}' | b'[' | b']' | b'"' | b'\'')
         {
@@ -164,7 +169,7 @@ impl Level {
     }
 
     /// A value begins: returns whether it is the data of a mapping.
-    fn value_begins_in_brackets(&mut self, byte: u8, now: u64, held: &mut Held) -> bool {
+    fn value_begins_in_brackets(&mut self, byte: u8, now: u64, held: &mut HeldText) -> bool {
         if self.deeper.is_some() {
             return false;
         }
@@ -172,7 +177,7 @@ impl Level {
         let Some((frame, below)) = self.frames.split_last_mut() else {
             return false;
         };
-        if frame.shape != Shape::FlowMap || !frame.colon || frame.value {
+        if frame.shape != FrameShape::FlowMap || !frame.colon || frame.value {
             return false;
         }
         frame.value = true;
@@ -182,32 +187,32 @@ impl Level {
         {
             frame.place = Some(held.open(now, owner.object, fate, false, quoted));
         }
-        if frame.key == Key::Kind && matches!(byte, b'{' | b'[') {
-            frame.is_a(Kind::Other, now, held);
+        if frame.key == KnownKey::Kind && matches!(byte, b'{' | b'[') {
+            frame.is_a(ObjectKind::Other, now, held);
         }
-        frame.key == Key::Data && byte == b'{'
+        frame.key == KnownKey::Data && byte == b'{'
     }
 
     /// An entry ends, of a mapping or a list.
-    fn end_entry(&mut self, now: u64, held: &mut Held) {
+    fn end_entry(&mut self, now: u64, held: &mut HeldText) {
         if self.deeper.is_some() {
             return;
         }
-        let (content, kind) = (self.content, Kind::of(self.token.text()));
+        let (content, kind) = (self.content, ObjectKind::of(self.token.text()));
         let Some(frame) = self.frames.last_mut() else {
             return;
         };
-        if frame.shape == Shape::FlowMap {
+        if frame.shape == FrameShape::FlowMap {
             frame.close(content, now, held);
-            if frame.key == Key::Kind && frame.value {
+            if frame.key == KnownKey::Kind && frame.value {
                 frame.is_a(kind, now, held);
             }
-            (frame.key, frame.colon, frame.value) = (Key::Other, false, false);
+            (frame.key, frame.colon, frame.value) = (KnownKey::Other, false, false);
         }
         self.token.clear();
     }
 
-    fn close_brackets(&mut self, now: u64, held: &mut Held) {
+    fn close_brackets(&mut self, now: u64, held: &mut HeldText) {
         if let Some((id, count)) = &mut self.deeper {
             *count -= 1;
             if *count == 0 {
@@ -233,7 +238,7 @@ impl Level {
     }
 
     /// The brackets that are open have no end: what is open in them is taken out.
-    pub(super) fn abandon(&mut self, now: u64, held: &mut Held) {
+    pub(super) fn abandon(&mut self, now: u64, held: &mut HeldText) {
         if let Some((id, _)) = self.deeper.take() {
             held.close(id, self.content, now);
         }

@@ -1,10 +1,10 @@
 //! What is known of one mapping or list that has begun and not ended.
 
-use super::held::{Fate, Held, Since};
+use super::held::{Fate, HeldText, Since};
 
 /// What an object is, by its `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ObjectKind {
     Other,
     Secret,
     /// The API server gives the kind of a list's items once, for the list.
@@ -12,7 +12,7 @@ pub(super) enum Kind {
     Unknown,
 }
 
-impl Kind {
+impl ObjectKind {
     /// Nothing written is no kind.
     pub(super) fn of(text: Option<&[u8]>) -> Self {
         match text.map(<[u8]>::trim_ascii) {
@@ -28,7 +28,7 @@ impl Kind {
 
 /// The keys that matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Key {
+pub(super) enum KnownKey {
     ApiVersion,
     /// `data` or `stringData`.
     Data,
@@ -36,7 +36,7 @@ pub(super) enum Key {
     Other,
 }
 
-impl Key {
+impl KnownKey {
     pub(super) fn of(text: Option<&[u8]>) -> Self {
         match text.map(<[u8]>::trim_ascii) {
             Some(b"data" | b"stringData") => Self::Data,
@@ -49,7 +49,7 @@ impl Key {
 
 /// How a mapping or list is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(super) enum FrameShape {
     /// By indentation, its keys in this column. Made when one of its keys matters.
     Block {
         column: u32,
@@ -60,17 +60,17 @@ pub(super) enum Shape {
 
 /// The lines of a block mapping's `data`.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(super) struct DataLines {
     /// The column of its keys, once there is one.
     pub(super) keys: Option<u32>,
     /// The value that is being read, or what may be a key.
     pub(super) place: Option<u64>,
-    pub(super) entry: Entry,
+    pub(super) entry: EntryPart,
 }
 
 /// What is due in a line of a mapping's `data`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Entry {
+pub(super) enum EntryPart {
     /// A key, for which the place is held.
     Key,
     #[default]
@@ -83,8 +83,8 @@ pub(super) enum Entry {
 pub(super) struct Frame {
     /// A number of its own.
     pub(super) object: u64,
-    pub(super) shape: Shape,
-    pub(super) kind: Kind,
+    pub(super) shape: FrameShape,
+    pub(super) kind: ObjectKind,
     /// Whether it is an item of a list of Secrets.
     pub(super) in_secret_list: bool,
     /// Whether it has an `apiVersion`, so that a kind is to be expected.
@@ -94,7 +94,7 @@ pub(super) struct Frame {
     /// Since when places are open.
     since: Option<Since>,
     /// The key that was read last, in flow style.
-    pub(super) key: Key,
+    pub(super) key: KnownKey,
     /// Whether the key has its colon.
     pub(super) colon: bool,
     /// Whether the value has begun.
@@ -104,21 +104,22 @@ pub(super) struct Frame {
     /// The value that is being read, of a `data` in flow style.
     pub(super) place: Option<u64>,
     /// The lines of its `data`, in block style.
-    pub(super) lines: Option<Lines>,
+    pub(super) lines: Option<DataLines>,
 }
 
 impl Frame {
-    pub(super) fn new(object: u64, shape: Shape, around: Option<&Self>) -> Self {
+    pub(super) fn new(object: u64, shape: FrameShape, around: Option<&Self>) -> Self {
         Self {
             object,
             shape,
-            kind: Kind::Unknown,
-            in_secret_list: around
-                .is_some_and(|around| around.in_secret_list || around.kind == Kind::SecretList),
+            kind: ObjectKind::Unknown,
+            in_secret_list: around.is_some_and(|around| {
+                around.in_secret_list || around.kind == ObjectKind::SecretList
+            }),
             has_version: false,
             overdue: false,
             since: None,
-            key: Key::Other,
+            key: KnownKey::Other,
             colon: false,
             value: false,
             is_data: false,
@@ -128,28 +129,28 @@ impl Frame {
     }
 
     pub(super) fn is_flow(&self) -> bool {
-        !matches!(self.shape, Shape::Block { .. })
+        !matches!(self.shape, FrameShape::Block { .. })
     }
 
     pub(super) fn column(&self) -> Option<u32> {
         match self.shape {
-            Shape::Block { column } => Some(column),
-            Shape::FlowMap | Shape::FlowSequence => None,
+            FrameShape::Block { column } => Some(column),
+            FrameShape::FlowMap | FrameShape::FlowSequence => None,
         }
     }
 
     /// Whether nothing of its data can be taken out.
     pub(super) fn is_no_secret(&self) -> bool {
-        matches!(self.kind, Kind::Other | Kind::SecretList)
+        matches!(self.kind, ObjectKind::Other | ObjectKind::SecretList)
     }
 
     /// What becomes of a value of its data that begins at `now`.
-    pub(super) fn fate(&mut self, now: u64, held: &Held) -> Option<Fate> {
+    pub(super) fn fate(&mut self, now: u64, held: &HeldText) -> Option<Fate> {
         match self.kind {
-            Kind::Other | Kind::SecretList => None,
-            Kind::Secret => Some(Fate::Out),
-            Kind::Unknown if self.in_secret_list || self.overdue => Some(Fate::Out),
-            Kind::Unknown => {
+            ObjectKind::Other | ObjectKind::SecretList => None,
+            ObjectKind::Secret => Some(Fate::Out),
+            ObjectKind::Unknown if self.in_secret_list || self.overdue => Some(Fate::Out),
+            ObjectKind::Unknown => {
                 let since = *self.since.get_or_insert_with(|| held.since(now));
                 Some(if held.is_overdue(since, now) {
                     Fate::Out
@@ -161,13 +162,13 @@ impl Frame {
     }
 
     /// Its kind is read.
-    pub(super) fn is_a(&mut self, kind: Kind, now: u64, held: &mut Held) {
-        if self.kind == Kind::Secret || kind == Kind::Unknown {
+    pub(super) fn is_a(&mut self, kind: ObjectKind, now: u64, held: &mut HeldText) {
+        if self.kind == ObjectKind::Secret || kind == ObjectKind::Unknown {
             return; // once a Secret, always one, whatever is written twice
         }
         self.kind = kind;
         self.settle(
-            if kind == Kind::Secret {
+            if kind == ObjectKind::Secret {
                 Fate::Out
             } else {
                 Fate::Kept
@@ -179,7 +180,7 @@ impl Frame {
 
     /// It ends, or nobody waits any more: what is open becomes of this fate, unless that comes too
     /// late.
-    pub(super) fn settle(&mut self, fate: Fate, now: u64, held: &mut Held) {
+    pub(super) fn settle(&mut self, fate: Fate, now: u64, held: &mut HeldText) {
         if let Some(since) = self.since.take() {
             let fate = if held.is_overdue(since, now) {
                 Fate::Out
@@ -191,7 +192,7 @@ impl Frame {
     }
 
     /// Its kind is not waited for any longer when it is late.
-    pub(super) fn give_up(&mut self, now: u64, held: &mut Held) {
+    pub(super) fn give_up(&mut self, now: u64, held: &mut HeldText) {
         if self.since.is_some_and(|since| held.is_overdue(since, now)) {
             self.overdue = true;
             self.settle(Fate::Out, now, held);
@@ -206,7 +207,7 @@ impl Frame {
     }
 
     /// A value ends.
-    pub(super) fn close(&mut self, end: u64, next: u64, held: &mut Held) {
+    pub(super) fn close(&mut self, end: u64, next: u64, held: &mut HeldText) {
         for id in self
             .place
             .take()

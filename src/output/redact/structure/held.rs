@@ -30,7 +30,7 @@ pub(super) enum Fate {
 
 /// A place in the stream.
 #[derive(Debug)]
-struct Place {
+struct HeldPlace {
     id: u64,
     /// The object to whose data it belongs.
     object: u64,
@@ -55,15 +55,15 @@ pub(super) struct Since {
 }
 
 #[derive(Default)]
-pub(super) struct Held {
+pub(super) struct HeldText {
     bytes: Zeroizing<Vec<u8>>,
     /// The offset of the first of them.
     base: u64,
-    places: VecDeque<Place>,
+    places: VecDeque<HeldPlace>,
     made: u64,
 }
 
-impl Held {
+impl HeldText {
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
@@ -79,7 +79,7 @@ impl Held {
     ) -> u64 {
         let id = self.made;
         self.made += 1;
-        self.places.push_back(Place {
+        self.places.push_back(HeldPlace {
             id,
             object,
             start,
@@ -226,7 +226,7 @@ impl Held {
         (self.bytes.len(), self.places.len())
     }
 
-    fn place(&mut self, id: u64) -> Option<&mut Place> {
+    fn place(&mut self, id: u64) -> Option<&mut HeldPlace> {
         // The latest are the ones that grow.
         self.places.iter_mut().rev().find(|place| place.id == id)
     }

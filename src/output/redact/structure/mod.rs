@@ -2,18 +2,18 @@
 //! is cut.
 //!
 //! No parser of either: what a cluster prints is often neither (a table, a log, three documents and
-//! a sentence), and one odd line must not hide what follows it. A [`Level`] reads text line by
-//! line, as far as mappings go: by indentation, and by brackets, which is JSON too. What a quoted
-//! string holds is read by a level of its own, with its escapes resolved; the lines of a block
-//! scalar are lines that are indented. So a manifest in an annotation, in a value of a ConfigMap or
-//! in helm's JSON is found like any other.
+//! a sentence), and one odd line must not hide what follows it. A [`StringLevel`] reads text line
+//! by line, as far as mappings go: by indentation, and by brackets, which is JSON too. What a
+//! quoted string holds is read by a level of its own, with its escapes resolved; the lines of a
+//! block scalar are lines that are indented. So a manifest in an annotation, in a value of a
+//! ConfigMap or in helm's JSON is found like any other.
 //!
 //! What a mapping is, its `kind` says, and that mostly comes behind `data`. Until then the values
 //! are held; [`held`] has the bounds. When in doubt a value is taken out: its mapping's kind comes
 //! too late, its brackets do not match, or the stream ends before there was one.
 //!
-//! May not build what it reads: the memory is that of [`Held`] and of [`DEEPEST`] frames in each of
-//! [`LEVELS`] levels. Every byte is looked at once in each level.
+//! May not build what it reads: the memory is that of [`HeldText`] and of [`DEEPEST`] frames in
+//! each of [`LEVELS`] levels. Every byte is looked at once in each level.
 
 mod block;
 mod escape;
@@ -23,8 +23,8 @@ mod held;
 mod quoted;
 
 use escape::Escape;
-use frame::{Frame, Kind};
-use held::{Fate, Held};
+use frame::{Frame, ObjectKind};
+use held::{Fate, HeldText};
 
 /// Strings in strings: JSON in an annotation in a manifest in helm's JSON is three.
 const LEVELS: u8 = 4;
@@ -36,16 +36,16 @@ const PIECE: usize = 32 * 1024;
 
 /// The values of Secrets, taken out of a stream.
 pub(super) struct Structure {
-    level: Level,
-    held: Held,
+    level: StringLevel,
+    held: HeldText,
     read: u64,
 }
 
 impl Structure {
     pub(super) fn new() -> Self {
         Self {
-            level: Level::new(0, 0),
-            held: Held::default(),
+            level: StringLevel::new(0, 0),
+            held: HeldText::default(),
             read: 0,
         }
     }
@@ -54,7 +54,7 @@ impl Structure {
     pub(super) fn push(&mut self, chunk: &[u8], told: &mut Vec<u8>) {
         for piece in chunk.chunks(PIECE) {
             self.level.read(
-                Run {
+                ByteRun {
                     bytes: piece,
                     start: self.read,
                     width: 1,
@@ -75,7 +75,8 @@ impl Structure {
 
     /// Tells the rest.
     pub(super) fn finish(mut self, told: &mut Vec<u8>) {
-        self.level.end(self.read, End::OfStream, &mut self.held);
+        self.level
+            .end(self.read, LevelEnd::OfStream, &mut self.held);
         self.held.tell(self.read, self.read, told);
     }
 }
@@ -83,13 +84,13 @@ impl Structure {
 /// Bytes of a level and where they stand in the stream: each is `width` long there. Only one that
 /// was escaped is longer than 1, and then it is alone.
 #[derive(Clone, Copy)]
-struct Run<'a> {
+struct ByteRun<'a> {
     bytes: &'a [u8],
     start: u64,
     width: u64,
 }
 
-impl Run<'_> {
+impl ByteRun<'_> {
     fn offset(&self, index: usize) -> u64 {
         self.start + index as u64 * self.width
     }
@@ -112,7 +113,7 @@ impl Run<'_> {
 
 /// How a level ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
+enum LevelEnd {
     /// Where it was to end: what has no kind now has none.
     OfString,
     /// Perhaps in the middle of something.
@@ -169,7 +170,7 @@ enum At {
 
 /// Whether what a string holds is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Reading {
+enum StringReading {
     /// It is a key, or too deep.
     No,
     /// When it turns out to be more than a few words.
@@ -180,7 +181,7 @@ enum Reading {
 }
 
 /// One text: the stream, or what a string in the text around holds.
-struct Level {
+struct StringLevel {
     depth: u8,
     /// In how many double-quoted strings it stands.
     quoted: u8,
@@ -202,21 +203,21 @@ struct Level {
     /// The column that a string or bracket must stay behind when it goes on in the next line.
     parent: Option<u32>,
     /// The line's key and its column, if it has one.
-    key: Option<frame::Key>,
+    key: Option<frame::KnownKey>,
     key_column: u32,
-    token: Token,
+    token: TokenText,
     /// Where the last byte ended that is no white space.
     content: u64,
     escape: Escape,
     /// The string that goes on behind a line break, and what the break stands for.
     folded: (At, Option<u8>),
     /// Whether what a string holds is read.
-    string: Reading,
+    string: StringReading,
     /// The text of a string.
-    inner: Option<Box<Level>>,
+    inner: Option<Box<StringLevel>>,
 }
 
-impl Level {
+impl StringLevel {
     fn new(depth: u8, quoted: u8) -> Self {
         Self {
             depth,
@@ -233,11 +234,11 @@ impl Level {
             parent: None,
             key: None,
             key_column: 0,
-            token: Token::default(),
+            token: TokenText::default(),
             content: 0,
             escape: Escape::default(),
             folded: (At::Double, None),
-            string: Reading::No,
+            string: StringReading::No,
             inner: None,
         }
     }
@@ -255,7 +256,7 @@ impl Level {
         self.frames.clear();
     }
 
-    fn read(&mut self, mut run: Run<'_>, held: &mut Held) {
+    fn read(&mut self, mut run: ByteRun<'_>, held: &mut HeldText) {
         while let Some(&byte) = run.bytes.first() {
             let taken = match self.at {
                 At::Indent => self.indent(byte, run, held),
@@ -295,7 +296,7 @@ impl Level {
     }
 
     /// The text ends.
-    fn end(&mut self, now: u64, end: End, held: &mut Held) {
+    fn end(&mut self, now: u64, end: LevelEnd, held: &mut HeldText) {
         self.end_string(now, end, held);
         match self.at {
             At::Rest | At::Brace => self.end_value(now, held),
@@ -305,13 +306,13 @@ impl Level {
         self.abandon(now, held);
         while let Some(mut frame) = self.frames.pop() {
             frame.close(self.content, now, held);
-            let in_doubt = end == End::OfStream && frame.has_version;
+            let in_doubt = end == LevelEnd::OfStream && frame.has_version;
             frame.settle(if in_doubt { Fate::Out } else { Fate::Kept }, now, held);
         }
     }
 
     /// Tells the places how far they go, and takes out what has waited too long.
-    fn give_up(&mut self, now: u64, held: &mut Held) {
+    fn give_up(&mut self, now: u64, held: &mut HeldText) {
         for frame in &mut self.frames {
             frame.give_up(now, held);
             for id in frame.growing() {
@@ -321,7 +322,7 @@ impl Level {
         if let Some((id, _)) = self.deeper {
             held.grow(id, self.content, now);
         }
-        if self.string == Reading::Yes
+        if self.string == StringReading::Yes
             && let Some(inner) = &mut self.inner
         {
             inner.give_up(now, held);
@@ -339,12 +340,12 @@ impl Level {
         let inner = self
             .inner
             .as_ref()
-            .filter(|_| self.string == Reading::Yes)
+            .filter(|_| self.string == StringReading::Yes)
             .map_or(now, |inner| inner.whole(now));
         own.min(inner)
     }
 
-    fn push_frame(&mut self, shape: frame::Shape) -> Option<&mut Frame> {
+    fn push_frame(&mut self, shape: frame::FrameShape) -> Option<&mut Frame> {
         self.objects += 1;
         // Levels do not share numbers.
         let object = self.objects * u64::from(LEVELS) + u64::from(self.depth);
@@ -355,7 +356,7 @@ impl Level {
     }
 
     /// The kind of the mapping on top, when it is a plain or quoted text.
-    fn is_a(&mut self, kind: Kind, now: u64, held: &mut Held) {
+    fn is_a(&mut self, kind: ObjectKind, now: u64, held: &mut HeldText) {
         if let Some(frame) = self.frames.last_mut() {
             frame.is_a(kind, now, held);
         }
@@ -365,7 +366,7 @@ impl Level {
 /// The beginning of words that may matter, without the white space around them; what is longer does
 /// not.
 #[derive(Default)]
-struct Token {
+struct TokenText {
     bytes: [u8; 32],
     length: usize,
     /// Whether it is none of those that matter.
@@ -374,7 +375,7 @@ struct Token {
     ended: bool,
 }
 
-impl Token {
+impl TokenText {
     fn clear(&mut self) {
         (self.length, self.other, self.ended) = (0, false, false);
     }

@@ -3,13 +3,13 @@
 use memchr::{memchr2, memchr3};
 
 use super::{
-    At, End, LEVELS, Level, Reading, Run,
+    At, ByteRun, LEVELS, LevelEnd, StringLevel, StringReading,
     escape::Escape,
-    frame::{Key, Kind},
-    held::Held,
+    frame::{KnownKey, ObjectKind},
+    held::HeldText,
 };
 
-impl Level {
+impl StringLevel {
     /// A string begins, which may be a key. Takes its quote.
     pub(super) fn open_string(&mut self, quote: u8, may_be_key: bool) -> usize {
         self.at = if quote == b'"' {
@@ -19,29 +19,29 @@ impl Level {
         };
         let reads = self.depth + 1 < LEVELS && !(may_be_key && self.brackets > 0);
         self.string = if reads {
-            Reading::Perhaps {
+            StringReading::Perhaps {
                 quoted: self.quoted + u8::from(quote == b'"'),
             }
         } else {
-            Reading::No
+            StringReading::No
         };
         1
     }
 
-    pub(super) fn double(&mut self, run: Run<'_>, held: &mut Held) -> usize {
+    pub(super) fn double(&mut self, run: ByteRun<'_>, held: &mut HeldText) -> usize {
         let end = memchr3(b'"', b'\\', b'\n', run.bytes);
         let text = run.first(end.unwrap_or(run.bytes.len()));
         let ends = end.and_then(|end| run.bytes.get(end));
         if ends == Some(&b'"')
-            && matches!(self.string, Reading::Perhaps { .. })
+            && matches!(self.string, StringReading::Perhaps { .. })
             && memchr2(b'{', b'[', text.bytes).is_none()
         {
-            self.string = Reading::No; // one line without a bracket has nothing to take out
+            self.string = StringReading::No; // one line without a bracket has nothing to take out
         }
         self.tell_inner(text, held);
         match ends {
             None => return run.bytes.len(),
-            Some(b'"') => self.close_string(run.offset(text.bytes.len()), End::OfString, held),
+            Some(b'"') => self.close_string(run.offset(text.bytes.len()), LevelEnd::OfString, held),
             Some(b'\\') => {
                 self.escape = Escape {
                     start: run.offset(text.bytes.len()),
@@ -58,7 +58,7 @@ impl Level {
         text.bytes.len() + 1
     }
 
-    pub(super) fn single(&mut self, run: Run<'_>, held: &mut Held) -> usize {
+    pub(super) fn single(&mut self, run: ByteRun<'_>, held: &mut HeldText) -> usize {
         let end = memchr2(b'\'', b'\n', run.bytes);
         let text = run.first(end.unwrap_or(run.bytes.len()));
         self.tell_inner(text, held);
@@ -74,11 +74,11 @@ impl Level {
     }
 
     /// Two apostrophes are one; one is the end.
-    pub(super) fn apostrophe(&mut self, byte: u8, run: Run<'_>, held: &mut Held) -> usize {
+    pub(super) fn apostrophe(&mut self, byte: u8, run: ByteRun<'_>, held: &mut HeldText) -> usize {
         if byte == b'\'' {
             let start = self.escape.start;
             self.tell_inner(
-                Run {
+                ByteRun {
                     bytes: b"'",
                     start,
                     width: run.offset(1) - start,
@@ -88,11 +88,11 @@ impl Level {
             self.at = At::Single;
             return 1;
         }
-        self.close_string(run.start, End::OfString, held);
+        self.close_string(run.start, LevelEnd::OfString, held);
         0
     }
 
-    pub(super) fn escaped(&mut self, byte: u8, run: Run<'_>, held: &mut Held) -> usize {
+    pub(super) fn escaped(&mut self, byte: u8, run: ByteRun<'_>, held: &mut HeldText) -> usize {
         let Some(digits) = self.escape.digits else {
             let character = match byte {
                 b'u' => return self.digits(4),
@@ -131,10 +131,10 @@ impl Level {
     }
 
     /// An escape is a character, or another that matters not.
-    fn resolve(&mut self, character: u8, end: u64, held: &mut Held) {
+    fn resolve(&mut self, character: u8, end: u64, held: &mut HeldText) {
         let start = self.escape.start;
         self.tell_inner(
-            Run {
+            ByteRun {
                 bytes: &[character],
                 start,
                 width: end - start,
@@ -151,7 +151,7 @@ impl Level {
         self.at = At::Folded;
     }
 
-    pub(super) fn folded(&mut self, byte: u8, run: Run<'_>, held: &mut Held) -> usize {
+    pub(super) fn folded(&mut self, byte: u8, run: ByteRun<'_>, held: &mut HeldText) -> usize {
         let spaces = run
             .bytes
             .iter()
@@ -166,7 +166,7 @@ impl Level {
         if byte == b'\n' {
             self.column = 0;
             self.tell_inner(
-                Run {
+                ByteRun {
                     bytes: b"\n",
                     start: run.start,
                     width: 1,
@@ -179,7 +179,7 @@ impl Level {
             let (string, between) = self.folded;
             if let Some(space) = between {
                 self.tell_inner(
-                    Run {
+                    ByteRun {
                         bytes: &[space],
                         start: run.start,
                         width: 0,
@@ -192,7 +192,7 @@ impl Level {
         }
         // It has no end: the line is another.
         let column = self.column;
-        self.close_string(run.start, End::OfStream, held);
+        self.close_string(run.start, LevelEnd::OfStream, held);
         self.column = column;
         if self.brackets > 0 {
             self.at = At::FlowIndent;
@@ -203,29 +203,29 @@ impl Level {
         0
     }
 
-    fn tell_inner(&mut self, text: Run<'_>, held: &mut Held) {
+    fn tell_inner(&mut self, text: ByteRun<'_>, held: &mut HeldText) {
         self.token.push(text.bytes);
-        if let Reading::Perhaps { quoted } = self.string {
+        if let StringReading::Perhaps { quoted } = self.string {
             let depth = self.depth + 1;
             self.inner
                 .get_or_insert_with(|| Box::new(Self::new(depth, quoted)))
                 .reset(quoted);
-            self.string = Reading::Yes;
+            self.string = StringReading::Yes;
         }
-        if self.string == Reading::Yes
+        if self.string == StringReading::Yes
             && let Some(inner) = &mut self.inner
         {
             inner.read(text, held);
         }
     }
 
-    fn close_string(&mut self, now: u64, end: End, held: &mut Held) {
+    fn close_string(&mut self, now: u64, end: LevelEnd, held: &mut HeldText) {
         self.end_string(now, end, held);
         if self.brackets > 0 {
             self.at = At::Flow;
         } else if self.key.is_some() {
-            if self.key == Some(Key::Kind) {
-                self.is_a(Kind::of(self.token.text()), now, held);
+            if self.key == Some(KnownKey::Kind) {
+                self.is_a(ObjectKind::of(self.token.text()), now, held);
             }
             self.key = None;
             self.at = At::Closed;
@@ -235,12 +235,12 @@ impl Level {
     }
 
     /// What the string held has ended.
-    pub(super) fn end_string(&mut self, now: u64, end: End, held: &mut Held) {
-        if self.string == Reading::Yes
+    pub(super) fn end_string(&mut self, now: u64, end: LevelEnd, held: &mut HeldText) {
+        if self.string == StringReading::Yes
             && let Some(inner) = &mut self.inner
         {
             inner.end(now, end, held);
         }
-        self.string = Reading::No;
+        self.string = StringReading::No;
     }
 }
