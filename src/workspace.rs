@@ -1,8 +1,12 @@
 //! One 0700 directory per request with the 0600 kubeconfig in it, and the sweep of what a crash
 //! left.
 //!
-//! Comes in: a canonical kubeconfig. Goes out: a [`Workspace`] that removes itself when it is
-//! dropped, which the sandbox does once the child is dead. May not outlive its request.
+//! Comes in: a kubeconfig that this server wrote ([`Rendered`]). Goes out: a [`Workspace`] that
+//! removes itself when it is dropped, which the sandbox does once the child is dead. May not
+//! outlive its request.
+//!
+//! Held by the tests below, by `tests/service` (no directory is left after any end of a call, nor
+//! after a server that was killed) and by `tests/escape` (no child reads another one's).
 
 #![forbid(unsafe_code)]
 
@@ -62,16 +66,16 @@ pub(crate) struct WorkspaceDescriptors {
     pub(crate) scratch: Option<File>,
 }
 
-/// What a child that writes leaves of the file system to the other requests, whose workspaces are
-/// there too.
+/// The space of the file system that a child which writes has to leave free, because the
+/// workspaces of the other requests are there too.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub(crate) struct Reserve {
     directory: File,
-    least: Free,
+    least: FreeSpace,
 }
 
 #[derive(Debug)]
-struct Free {
+struct FreeSpace {
     bytes: u64,
     files: u64,
 }
@@ -300,16 +304,16 @@ impl Workspace {
         Ok(())
     }
 
-    /// The room that a child with a scratch directory has from now on: at most half of what is
-    /// free.
-    pub(crate) fn room(&self) -> io::Result<Room> {
+    /// Returns what a child with a scratch directory has to leave free from now on: at least half
+    /// of what is free.
+    pub(crate) fn reserve(&self) -> io::Result<Reserve> {
         let directory = File::open(self.path())?;
-        let free = Free::on(&directory)?;
-        let least = Free {
+        let free = FreeSpace::on(&directory)?;
+        let least = FreeSpace {
             bytes: free.bytes - MOST_BYTES.min(free.bytes / 2),
             files: free.files - MOST_FILES.min(free.files / 2),
         };
-        Ok(Room { directory, least })
+        Ok(Reserve { directory, least })
     }
 
     /// Opens what becomes the child's.
@@ -353,15 +357,15 @@ impl Blank {
     }
 }
 
-impl Room {
-    /// Whether less is free than has to be, by whoever took it: a file system does not tell.
-    pub(crate) fn is_spent(&self) -> bool {
-        Free::on(&self.directory)
+impl Reserve {
+    /// Whether less is free than has to be, whoever took it: a file system does not know.
+    pub(crate) fn is_used(&self) -> bool {
+        FreeSpace::on(&self.directory)
             .is_ok_and(|free| free.bytes < self.least.bytes || free.files < self.least.files)
     }
 }
 
-impl Free {
+impl FreeSpace {
     fn on(directory: &File) -> io::Result<Self> {
         let status = fstatvfs(directory)?;
         let bytes = status.blocks_available() as u64 * status.fragment_size() as u64;

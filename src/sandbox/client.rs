@@ -39,7 +39,7 @@ use super::{
 use crate::{
     command::Filter,
     egress::{Listening, Pinned},
-    workspace::{Room, Workspace},
+    workspace::{Reserve, Workspace},
 };
 
 /// Starts confined children. Cheap to clone.
@@ -62,7 +62,7 @@ struct ProgramStart {
 struct Belongings {
     workspace: Option<Workspace>,
     /// The bound on what it writes.
-    room: Option<Room>,
+    reserve: Option<Reserve>,
     /// Its connections, which are closed.
     connections: Option<DropGuard>,
 }
@@ -148,9 +148,9 @@ impl Sandbox {
     ) -> Result<Unconnected, SandboxError> {
         let (tool, name, is_warm) = (start.tool, start.profile, start.request.is_some());
         let profile = self.0.profiles.get(name);
-        let room = if profile.helper {
+        let reserve = if profile.helper {
             workspace.make_scratch()?;
-            Some(workspace.room()?)
+            Some(workspace.reserve()?)
         } else {
             None
         };
@@ -181,7 +181,7 @@ impl Sandbox {
         let connections = CancellationToken::new();
         let belongings = Belongings {
             workspace: Some(workspace),
-            room,
+            reserve,
             connections: Some(connections.clone().drop_guard()),
         };
         let mut child = self.launch(order, belongings).await?;
@@ -254,8 +254,8 @@ impl Sandbox {
         });
         let (status, watched) = watch::channel(None);
         let mut child = Child::new(number, Arc::clone(&self.0), watched);
-        if let Some(room) = belongings.room.take() {
-            let bound = Arc::clone(&self.0).bound(number, room, child.ended.clone());
+        if let Some(reserve) = belongings.reserve.take() {
+            let bound = Arc::clone(&self.0).bound(number, reserve, child.ended.clone());
             tokio::spawn(bound.in_current_span());
         }
         // From here on the child may exist; whatever becomes of this future, it is cleaned up

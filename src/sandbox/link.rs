@@ -42,7 +42,7 @@ use super::{
     spawner::SpawnerLink,
     sys,
 };
-use crate::workspace::Room;
+use crate::workspace::Reserve;
 
 /// The socket to the spawner, and what is known of the spawner's children.
 #[derive(Debug)]
@@ -59,7 +59,8 @@ pub(super) struct SpawnerSocket {
     outstanding: Mutex<Outstanding>,
 }
 
-/// How often the room of a child that writes is looked at: memory takes some 50 MiB in that time.
+/// How often it is looked whether a child that writes leaves the reserve: memory takes some 50 MiB
+/// in that time.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 impl SpawnerSocket {
@@ -214,14 +215,14 @@ impl SpawnerSocket {
     pub(super) async fn bound(
         self: Arc<Self>,
         child: u64,
-        room: Room,
+        reserve: Reserve,
         mut ended: watch::Receiver<Option<ExitStatus>>,
     ) {
         while timeout(LOOK_EVERY, ended.wait_for(Option::is_some))
             .await
             .is_err()
         {
-            if room.is_spent() {
+            if reserve.is_used() {
                 tracing::warn!(
                     child,
                     "a child that fills the file system of the workspaces is ended"
