@@ -13,7 +13,7 @@ use std::{fmt::Write, hint::black_box, time::SystemTime};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use criterion::{Criterion, criterion_group, criterion_main};
 use kube_airlock::{
-    kubeconfig::{Kubeconfig, Terms},
+    kubeconfig::{Allowances, Kubeconfig},
     secret::SecretBytes,
 };
 
@@ -60,7 +60,7 @@ fn read(text: &str) -> bool {
     let parsed = Kubeconfig::parse(
         &SecretBytes::new(text.as_bytes().to_vec()),
         None,
-        &Terms::default(),
+        &Allowances::default(),
         SystemTime::now(),
     );
     parsed

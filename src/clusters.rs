@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    kubeconfig::{Kubeconfig, KubeconfigError, Terms},
+    kubeconfig::{Allowances, Kubeconfig, KubeconfigError},
     secret::SecretBytes,
 };
 
@@ -55,7 +55,7 @@ pub enum ClusterError {
 /// The clusters that callers may name.
 pub struct Clusters {
     sources: Vec<ClusterSource>,
-    terms: Terms,
+    allowances: Allowances,
     loaded: RwLock<BTreeMap<String, Arc<Kubeconfig>>>,
 }
 
@@ -63,23 +63,23 @@ pub struct Clusters {
 const LARGEST_FILE: u64 = 256 * 1024;
 
 impl Clusters {
-    /// Reads each source under the operator's `terms`.
+    /// Reads each source under the operator's `allowances`.
     ///
     /// # Errors
     /// The first that cannot be used.
-    pub fn load(sources: Vec<ClusterSource>, terms: Terms) -> Result<Self, ClusterError> {
+    pub fn load(sources: Vec<ClusterSource>, allowances: Allowances) -> Result<Self, ClusterError> {
         // A file that an operator mounts can name the token itself.
-        let terms = Terms {
+        let allowances = Allowances {
             token_sources: Vec::new(),
-            ..terms
+            ..allowances
         };
         let loaded = sources
             .iter()
-            .map(|source| Ok((source.name.clone(), Arc::new(source.read(&terms)?))))
+            .map(|source| Ok((source.name.clone(), Arc::new(source.read(&allowances)?))))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             sources,
-            terms,
+            allowances,
             loaded: RwLock::new(loaded),
         })
     }
@@ -106,7 +106,7 @@ impl Clusters {
     pub fn reload(&self) -> Vec<ClusterError> {
         let mut wrong = Vec::new();
         for source in &self.sources {
-            match source.read(&self.terms) {
+            match source.read(&self.allowances) {
                 Ok(kubeconfig) => {
                     self.loaded
                         .write()
@@ -121,7 +121,7 @@ impl Clusters {
 }
 
 impl ClusterSource {
-    fn read(&self, terms: &Terms) -> Result<Kubeconfig, ClusterError> {
+    fn read(&self, allowances: &Allowances) -> Result<Kubeconfig, ClusterError> {
         let folder = self.kubeconfig.parent().unwrap_or(Path::new("/"));
         let failed = |path: &Path, source| ClusterError::Read {
             name: self.name.clone(),
@@ -133,7 +133,7 @@ impl ClusterSource {
         Kubeconfig::parse_mounted(
             &bytes,
             self.context.as_deref(),
-            terms,
+            allowances,
             SystemTime::now(),
             &beside,
         )

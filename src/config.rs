@@ -29,7 +29,7 @@ use crate::{
     excerpt::Excerpt,
     gate::Bounds,
     identity::{Caller, Callers, KnownCaller},
-    kubeconfig::{Impersonation, Terms, TokenSource},
+    kubeconfig::{Allowances, Impersonation, TokenSource},
     memory::Budget,
     metrics::MOST_PRINCIPALS,
     policy::PolicySource,
@@ -120,7 +120,7 @@ pub struct Settings {
     /// Where they are by default; the filters are in its folder `filters`.
     pub tools_dir: PathBuf,
     /// What kubeconfigs may hold beyond the default.
-    pub kubeconfig: Terms,
+    pub kubeconfig: Allowances,
     /// The clusters that callers may name.
     pub clusters: Vec<ClusterSource>,
     /// Address rules.
@@ -541,7 +541,7 @@ struct TokenSourceTable {
 
 impl KubeconfigTable {
     /// The token files beside the settings.
-    fn terms(self, folder: &Path) -> Result<Terms, ConfigError> {
+    fn terms(self, folder: &Path) -> Result<Allowances, ConfigError> {
         let wrong = |key, problem: &str| {
             Err(ConfigError::Value {
                 key,
@@ -571,7 +571,7 @@ impl KubeconfigTable {
                 "groups are impersonated together with a user; list `users` too",
             );
         }
-        Ok(Terms {
+        Ok(Allowances {
             insecure_skip_tls_verify: self.allow_insecure_skip_tls_verify,
             passwords: self.allow_passwords,
             tls_server_name: self.allow_tls_server_name,

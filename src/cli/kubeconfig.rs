@@ -15,7 +15,7 @@ use crate::{
     config::{Options, Settings},
     egress::{Allowed, EgressError},
     endpoint::EndpointHost,
-    kubeconfig::{Kubeconfig, KubeconfigError, Terms, decode},
+    kubeconfig::{Allowances, Kubeconfig, KubeconfigError, decode},
     refusal::Refusal,
     secret::SecretBytes,
 };
@@ -69,11 +69,16 @@ struct Checked {
 impl Check {
     /// Runs the sub-command; fails when a file would be refused.
     pub fn run(self) -> Result<(), Box<dyn Error>> {
-        let (terms, allowed) = accepted_by(self.config)?;
+        let (allowances, allowed) = accepted_by(self.config)?;
         let mut out = io::stdout().lock();
         let mut refused = 0_usize;
         for path in &self.files {
-            let found = judged(&contents(path)?, self.context.as_deref(), &terms, &allowed);
+            let found = judged(
+                &contents(path)?,
+                self.context.as_deref(),
+                &allowances,
+                &allowed,
+            );
             refused += usize::from(found.is_err());
             if self.json {
                 let line = found.as_ref().err().and_then(|refused| refused.line);
@@ -125,11 +130,11 @@ impl Check {
 impl Minify {
     /// Runs the sub-command.
     pub fn run(self) -> Result<(), Box<dyn Error>> {
-        let (terms, allowed) = accepted_by(self.config)?;
+        let (allowances, allowed) = accepted_by(self.config)?;
         let kubeconfig = judged(
             &contents(&self.file)?,
             self.context.as_deref(),
-            &terms,
+            &allowances,
             &allowed,
         )
         .map_err(|refused| format!("{}\n  try: {}", refused.refusal, refused.refusal.hint()))?;
@@ -143,7 +148,7 @@ impl Minify {
 }
 
 /// What the settings accept in kubeconfigs, and which addresses.
-fn accepted_by(config: Option<PathBuf>) -> Result<(Terms, Allowed), Box<dyn Error>> {
+fn accepted_by(config: Option<PathBuf>) -> Result<(Allowances, Allowed), Box<dyn Error>> {
     let Some(config) = config else {
         return Ok(Default::default());
     };
@@ -159,7 +164,7 @@ fn accepted_by(config: Option<PathBuf>) -> Result<(Terms, Allowed), Box<dyn Erro
 fn judged(
     bytes: &SecretBytes,
     context: Option<&str>,
-    terms: &Terms,
+    allowances: &Allowances,
     allowed: &Allowed,
 ) -> Result<Kubeconfig, Box<Refused>> {
     let with_line = |error: KubeconfigError| {
@@ -168,14 +173,14 @@ fn judged(
             refusal: error.into(),
         })
     };
-    let parsed = Kubeconfig::parse(bytes, context, terms, SystemTime::now());
+    let parsed = Kubeconfig::parse(bytes, context, allowances, SystemTime::now());
     // As a caller would send it: base64. What is neither is told about as a kubeconfig.
     let kubeconfig = parsed.or_else(|error| {
         match std::str::from_utf8(bytes.expose())
             .ok()
             .and_then(|text| decode(text).ok())
         {
-            Some(decoded) => Kubeconfig::parse(&decoded, context, terms, SystemTime::now()),
+            Some(decoded) => Kubeconfig::parse(&decoded, context, allowances, SystemTime::now()),
             None => Err(error),
         }
     });

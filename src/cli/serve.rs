@@ -46,7 +46,7 @@ use crate::{
     http::{Doors, Hosts},
     identity::Authenticator,
     inventory::Inventory,
-    kubeconfig::Terms,
+    kubeconfig::Allowances,
     mcp, metrics,
     policy::Policy,
     sandbox::{
@@ -208,7 +208,7 @@ impl Prepared {
             Arc::clone(&workspaces),
             limits,
         ));
-        if settings.kubeconfig != Terms::default() {
+        if settings.kubeconfig != Allowances::default() {
             tracing::warn!(terms = ?settings.kubeconfig, "kubeconfigs may hold what is refused by default");
         }
         let store = Arc::new(Store::new(
@@ -223,7 +223,7 @@ impl Prepared {
         let gate = Gate::new(Parts {
             inventory,
             policy: RwLock::new(Arc::new(self.policy)),
-            terms: settings.kubeconfig.clone(),
+            allowances: settings.kubeconfig.clone(),
             clusters: Arc::clone(&clusters),
             allowed: settings.egress.clone(),
             workspaces: Arc::clone(&workspaces),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::choices::Choices;
 use crate::{
-    kubeconfig::{Kubeconfig, KubeconfigError, Terms, TokenSource},
+    kubeconfig::{Allowances, Kubeconfig, KubeconfigError, TokenSource},
     secret::SecretBytes,
     yaml::YamlError,
 };
@@ -57,7 +57,7 @@ fn parse(bytes: &[u8]) -> Result<Kubeconfig, KubeconfigError> {
     Kubeconfig::parse(
         &SecretBytes::new(bytes.to_vec()),
         None,
-        &Terms::default(),
+        &Allowances::default(),
         SystemTime::UNIX_EPOCH,
     )
 }
@@ -105,10 +105,10 @@ const CREDENTIAL: &str = "Credential_90d3bc";
 /// far as its keys.
 pub fn rejected_key(bytes: &[u8]) -> bool {
     let mut choices = Choices::new(bytes);
-    let terms = if choices.once_in(2) {
+    let allowances = if choices.once_in(2) {
         opened()
     } else {
-        Terms::default()
+        Allowances::default()
     };
     let mut file = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "x",
@@ -142,7 +142,7 @@ pub fn rejected_key(bytes: &[u8]) -> bool {
     match Kubeconfig::parse(
         &SecretBytes::new(text.clone().into_bytes()),
         None,
-        &terms,
+        &allowances,
         SystemTime::UNIX_EPOCH,
     ) {
         Ok(accepted) => {
@@ -164,8 +164,8 @@ pub fn rejected_key(bytes: &[u8]) -> bool {
 }
 
 /// What an operator may accept, but for what would rightly be written.
-fn opened() -> Terms {
-    Terms {
+fn opened() -> Allowances {
+    Allowances {
         insecure_skip_tls_verify: true,
         tls_server_name: true,
         token_sources: vec![TokenSource {
@@ -173,7 +173,7 @@ fn opened() -> Terms {
             clusters: vec!["k8s.example.com".into()],
             token_file: "/run/token".into(),
         }],
-        ..Terms::default()
+        ..Allowances::default()
     }
 }
 

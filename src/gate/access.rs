@@ -20,7 +20,7 @@ use crate::{
     endpoint::Endpoint,
     excerpt::Excerpt,
     identity::Caller,
-    kubeconfig::{CertificateAuthority, Kubeconfig, Rendered, Terms, decode},
+    kubeconfig::{Allowances, CertificateAuthority, Kubeconfig, Rendered, decode},
     metrics,
     policy::{Approved, Target},
     refusal::Refusal,
@@ -128,7 +128,7 @@ impl Access {
             AccessKind::Kubeconfig => {
                 let kubeconfig = match &request.cluster {
                     Some(name) => named_cluster(name, request, caller, parts)?,
-                    None => own_kubeconfig(request, &parts.terms).await?,
+                    None => own_kubeconfig(request, &parts.allowances).await?,
                 };
                 Ok(Self::Kubernetes(kubeconfig))
             }
@@ -163,11 +163,14 @@ impl Access {
 }
 
 /// Reads the kubeconfig that the request brings.
-async fn own_kubeconfig(request: &Request, terms: &Terms) -> Result<Arc<Kubeconfig>, Refusal> {
+async fn own_kubeconfig(
+    request: &Request,
+    allowances: &Allowances,
+) -> Result<Arc<Kubeconfig>, Refusal> {
     let text = request.kubeconfig.text().ok_or(Refusal::NoKubeconfig)?;
     let bytes = decode(text.expose())?;
     let context = request.context.as_deref();
-    let mut kubeconfig = Kubeconfig::parse(&bytes, context, terms, SystemTime::now())?;
+    let mut kubeconfig = Kubeconfig::parse(&bytes, context, allowances, SystemTime::now())?;
     if let Some(path) = kubeconfig.token_file().map(ToOwned::to_owned) {
         let what = "the operator's token for this cluster cannot be read";
         let fault = |source| Refusal::Fault { what, source };

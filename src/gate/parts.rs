@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     audit::Audit, clusters::Clusters, discovery::DiscoveryCache, egress::Allowed,
-    inventory::Inventory, kubeconfig::Terms, policy::Policy, sandbox::Sandbox, store::Store,
+    inventory::Inventory, kubeconfig::Allowances, policy::Policy, sandbox::Sandbox, store::Store,
     warm::WarmPool, workspace::Workspaces,
 };
 
@@ -33,7 +33,7 @@ pub struct Parts {
     /// The rules in force.
     pub policy: RwLock<Arc<Policy>>,
     /// The operator's permissions for kubeconfigs.
-    pub terms: Terms,
+    pub allowances: Allowances,
     /// The clusters that callers may name.
     pub clusters: Arc<Clusters>,
     /// The operator's address rules.

@@ -6,7 +6,7 @@ use crate::glob;
 
 /// What kubeconfigs may hold because the operator says so. The default accepts none of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Terms {
+pub struct Allowances {
     /// `insecure-skip-tls-verify: true`: whoever is on the way can be the server, and gets the
     /// credential.
     pub insecure_skip_tls_verify: bool,

@@ -3,12 +3,12 @@
 use std::{borrow::Cow, path::Path, time::SystemTime};
 
 use super::{
+    allowances::Allowances,
     base64::LARGEST,
     certificate::{Certificates, certificates},
     credential::{Credential, checked_user, is_token, operators_token},
     error::KubeconfigError,
     schema::{Cluster, Config, ReadFile},
-    terms::Terms,
 };
 use crate::{
     endpoint::Endpoint,
@@ -33,21 +33,21 @@ pub struct Kubeconfig {
 }
 
 impl Kubeconfig {
-    /// Reads a kubeconfig and keeps the chosen context: `context`, else the file's own. `terms` are
-    /// the operator's, `now` is when certificates have to be valid.
+    /// Reads a kubeconfig and keeps the chosen context: `context`, else the file's own.
+    /// `allowances` are the operator's, `now` is when certificates have to be valid.
     ///
     /// # Errors
     /// A [`KubeconfigError`] with the line and the fix.
     pub fn parse(
         bytes: &SecretBytes,
         context: Option<&str>,
-        terms: &Terms,
+        allowances: &Allowances,
         now: SystemTime,
     ) -> Result<Self, KubeconfigError> {
         Self::checked(
-            &Config::read(document(bytes)?, terms, None)?,
+            &Config::read(document(bytes)?, allowances, None)?,
             context,
-            terms,
+            allowances,
             now,
         )
     }
@@ -59,14 +59,14 @@ impl Kubeconfig {
     pub fn parse_mounted(
         bytes: &SecretBytes,
         context: Option<&str>,
-        terms: &Terms,
+        allowances: &Allowances,
         now: SystemTime,
         read: ReadFile<'_>,
     ) -> Result<Self, KubeconfigError> {
         Self::checked(
-            &Config::read(document(bytes)?, terms, Some(read))?,
+            &Config::read(document(bytes)?, allowances, Some(read))?,
             context,
-            terms,
+            allowances,
             now,
         )
     }
@@ -74,7 +74,7 @@ impl Kubeconfig {
     fn checked(
         config: &Config,
         context: Option<&str>,
-        terms: &Terms,
+        allowances: &Allowances,
         now: SystemTime,
     ) -> Result<Self, KubeconfigError> {
         // All of them, not only the chosen one: a file that carries a trap is not half trusted.
@@ -86,7 +86,7 @@ impl Kubeconfig {
             .map(|(_, cluster)| checked_cluster(cluster))
             .collect::<Result<Vec<_>, _>>()?;
         for (_, user) in &config.users {
-            checked_user(user, terms, None)?;
+            checked_user(user, allowances, None)?;
         }
         let name = context
             .or(config.current_context.as_deref())
@@ -105,7 +105,7 @@ impl Kubeconfig {
                 now,
             )?);
         }
-        let mut credential = checked_user(user, terms, Some(now))?;
+        let mut credential = checked_user(user, allowances, Some(now))?;
         // A token of the caller's own goes before the plugin's, as in client-go.
         if let Some((command, args, line)) =
             user.exec.as_ref().filter(|_| credential.token.is_none())
@@ -118,7 +118,7 @@ impl Kubeconfig {
                 });
             }
             credential.token_file = Some(operators_token(
-                terms,
+                allowances,
                 command,
                 args,
                 &cluster.endpoint,

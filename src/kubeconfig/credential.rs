@@ -6,12 +6,12 @@ use base64::Engine as _;
 use zeroize::Zeroizing;
 
 use super::{
+    allowances::Allowances,
     base64::decode,
     certificate::{Certificates, certificates, private_key},
     error::KubeconfigError,
     remedy::in_place_of,
     schema::User,
-    terms::Terms,
 };
 use crate::{
     endpoint::Endpoint,
@@ -83,7 +83,7 @@ impl Credential {
 /// `now` is when certificates have to be valid; without it they are not looked into.
 pub(super) fn checked_user(
     user: &User,
-    terms: &Terms,
+    allowances: &Allowances,
     now: Option<SystemTime>,
 ) -> Result<Credential, KubeconfigError> {
     let mut credential = Credential::default();
@@ -158,10 +158,10 @@ pub(super) fn checked_user(
         &user.impersonate_groups,
     ) {
         (Some((name, line)), groups) => {
-            let allowed = terms.impersonation.allows_user(name)
+            let allowed = allowances.impersonation.allows_user(name)
                 && groups
                     .iter()
-                    .all(|(group, _)| terms.impersonation.allows_group(group));
+                    .all(|(group, _)| allowances.impersonation.allows_group(group));
             if !allowed {
                 return Err(KubeconfigError::Impersonation { line: *line });
             }
@@ -178,13 +178,13 @@ pub(super) fn checked_user(
 
 /// The operator's token in the place of a credential plugin, for a server that it is meant for.
 pub(super) fn operators_token(
-    terms: &Terms,
+    allowances: &Allowances,
     command: &str,
     args: &[String],
     endpoint: &Endpoint,
     line: usize,
 ) -> Result<PathBuf, KubeconfigError> {
-    let known: Vec<_> = terms
+    let known: Vec<_> = allowances
         .token_sources
         .iter()
         .filter(|source| source.stands_for(command, args))

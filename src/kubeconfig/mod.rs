@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod allowances;
 mod base64;
 mod canonical;
 mod certificate;
@@ -17,14 +18,13 @@ mod fields;
 mod remedy;
 mod render;
 mod schema;
-mod terms;
 #[cfg(test)]
 mod tests;
 
+pub use allowances::{Allowances, Impersonation, TokenSource};
 pub use base64::decode;
 pub use canonical::Kubeconfig;
 pub use certificate::CertificateAuthority;
 pub use credential::is_token;
 pub use error::KubeconfigError;
 pub use render::Rendered;
-pub use terms::{Impersonation, Terms, TokenSource};

@@ -9,9 +9,9 @@ use std::{convert::identity, io};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use super::{
+    allowances::Allowances,
     error::KubeconfigError,
     remedy::{in_place_of, unknown},
-    terms::Terms,
 };
 use crate::{
     secret::{SecretBytes, SecretString},
@@ -65,7 +65,7 @@ impl Config {
     /// Reads the whole file, all clusters, users and contexts included.
     pub fn read(
         root: Node,
-        terms: &Terms,
+        allowances: &Allowances,
         files: Option<ReadFile<'_>>,
     ) -> Result<Self, KubeconfigError> {
         let mut config = Self {
@@ -81,12 +81,12 @@ impl Config {
                 "kind" => kind = node.text("kind")?,
                 "clusters" => {
                     config.clusters = node.entries("clusters", "cluster", |node| {
-                        Cluster::read(node, terms, files)
+                        Cluster::read(node, allowances, files)
                     })?
                 }
                 "users" => {
                     config.users =
-                        node.entries("users", "user", |node| User::read(node, terms, files))?
+                        node.entries("users", "user", |node| User::read(node, allowances, files))?
                 }
                 "contexts" => {
                     config.contexts = node.entries("contexts", "context", Context::read)?
@@ -110,7 +110,7 @@ impl Config {
 impl Cluster {
     fn read(
         node: Node,
-        terms: &Terms,
+        allowances: &Allowances,
         files: Option<ReadFile<'_>>,
     ) -> Result<Self, KubeconfigError> {
         let line = node.line;
@@ -130,7 +130,7 @@ impl Cluster {
                 // Off is the default, and off is what the child gets.
                 "insecure-skip-tls-verify" if node.is_plain("false") => {}
                 "insecure-skip-tls-verify"
-                    if terms.insecure_skip_tls_verify && node.is_plain("true") =>
+                    if allowances.insecure_skip_tls_verify && node.is_plain("true") =>
                 {
                     insecure_skip_tls_verify = true
                 }
@@ -138,7 +138,7 @@ impl Cluster {
                     certificate_authority =
                         node.text("certificate-authority")?.map(|text| (text, at));
                 }
-                "tls-server-name" if terms.tls_server_name => {
+                "tls-server-name" if allowances.tls_server_name => {
                     tls_server_name = node.text("tls-server-name")?.map(|text| (text, at))
                 }
                 "disable-compression" if node.is_plain("true") || node.is_plain("false") => {}
@@ -168,7 +168,7 @@ impl Cluster {
 impl User {
     fn read(
         node: Node,
-        terms: &Terms,
+        allowances: &Allowances,
         files: Option<ReadFile<'_>>,
     ) -> Result<Self, KubeconfigError> {
         let mut user = Self {
@@ -176,7 +176,7 @@ impl User {
             ..Self::default()
         };
         let (mut client_certificate, mut client_key, mut token_file) = (None, None, None);
-        let impersonates = !terms.impersonation.users.is_empty();
+        let impersonates = !allowances.impersonation.users.is_empty();
         for (key, node) in node.map("user")? {
             let at = node.line;
             match key.as_str() {
@@ -194,10 +194,10 @@ impl User {
                         .text("client-key-data")?
                         .map(|text| (SecretString::new(text), at))
                 }
-                "username" if terms.passwords => {
+                "username" if allowances.passwords => {
                     user.username = node.text("username")?.map(|text| (text, at))
                 }
-                "password" if terms.passwords => {
+                "password" if allowances.passwords => {
                     user.password = node
                         .text("password")?
                         .map(|text| (SecretString::new(text), at))
@@ -213,7 +213,7 @@ impl User {
                 "tokenFile" if files.is_some() => {
                     token_file = node.text("tokenFile")?.map(|text| (text, at))
                 }
-                "exec" if !terms.token_sources.is_empty() => user.exec = Some(exec(node)?),
+                "exec" if !allowances.token_sources.is_empty() => user.exec = Some(exec(node)?),
                 "exec" => {
                     return Err(KubeconfigError::Key {
                         line: at,

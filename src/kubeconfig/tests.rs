@@ -17,7 +17,7 @@ fn parse(text: &str) -> Result<Kubeconfig, KubeconfigError> {
     Kubeconfig::parse(
         &SecretBytes::new(text.as_bytes().to_vec()),
         None,
-        &Terms::default(),
+        &Allowances::default(),
         SystemTime::UNIX_EPOCH,
     )
 }
@@ -131,11 +131,11 @@ fn a_trap_in_an_entry_that_is_not_chosen_is_refused_too() {
     assert!(matches!(refused(&text), KubeconfigError::Key { .. }));
 }
 
-fn parse_with(text: &str, terms: &Terms) -> Result<Kubeconfig, KubeconfigError> {
+fn parse_with(text: &str, allowances: &Allowances) -> Result<Kubeconfig, KubeconfigError> {
     Kubeconfig::parse(
         &SecretBytes::new(text.as_bytes().to_vec()),
         None,
-        terms,
+        allowances,
         SystemTime::UNIX_EPOCH,
     )
 }
@@ -148,18 +148,18 @@ fn rendered(kubeconfig: &Kubeconfig) -> serde_json::Value {
 fn what_the_operator_accepts_is_accepted_and_nothing_else() {
     let cluster = |keys: &str| PLAIN.replace("    server:", &format!("    {keys}\n    server:"));
     let user = |keys: &str| PLAIN.replace("    token: fake-token", &format!("    {keys}"));
-    let insecure = Terms {
+    let insecure = Allowances {
         insecure_skip_tls_verify: true,
-        ..Terms::default()
+        ..Allowances::default()
     };
     let found = parse_with(&cluster("insecure-skip-tls-verify: true"), &insecure).unwrap();
     assert_eq!(
         rendered(&found)["clusters"][0]["cluster"]["insecure-skip-tls-verify"],
         true
     );
-    let named = Terms {
+    let named = Allowances {
         tls_server_name: true,
-        ..Terms::default()
+        ..Allowances::default()
     };
     let found = parse_with(&cluster("tls-server-name: other.example.com"), &named).unwrap();
     assert_eq!(
@@ -170,9 +170,9 @@ fn what_the_operator_accepts_is_accepted_and_nothing_else() {
         parse_with(&cluster("tls-server-name: 'a b'"), &named),
         Err(KubeconfigError::Shape { .. })
     ));
-    let passwords = Terms {
+    let passwords = Allowances {
         passwords: true,
-        ..Terms::default()
+        ..Allowances::default()
     };
     let found = parse_with(
         &user("username: anna\n    password: fake-password"),
@@ -194,9 +194,9 @@ fn what_the_operator_accepts_is_accepted_and_nothing_else() {
         users: vec!["ci-*".into()],
         groups: vec!["dev".into()],
     };
-    let impersonating = Terms {
+    let impersonating = Allowances {
         impersonation,
-        ..Terms::default()
+        ..Allowances::default()
     };
     let with = |keys: &str| {
         parse_with(
@@ -228,14 +228,17 @@ fn what_the_operator_accepts_is_accepted_and_nothing_else() {
         Err(KubeconfigError::Key { .. })
     ));
     // None of it without its own term.
-    for terms in [&insecure, &named, &passwords, &impersonating] {
+    for allowances in [&insecure, &named, &passwords, &impersonating] {
         let others = ["proxy-url: http://x", "certificate-authority: /x"]
             .map(cluster)
             .into_iter()
             .chain(["tokenFile: /x", "exec: {command: x}"].map(user));
         for text in others {
             assert!(
-                matches!(parse_with(&text, terms), Err(KubeconfigError::Key { .. })),
+                matches!(
+                    parse_with(&text, allowances),
+                    Err(KubeconfigError::Key { .. })
+                ),
                 "{text}"
             );
         }
@@ -249,9 +252,9 @@ fn an_operators_token_goes_to_the_operators_clusters_only() {
         clusters: vec!["*.eks.amazonaws.com".into()],
         token_file: "/run/token".into(),
     };
-    let terms = Terms {
+    let allowances = Allowances {
         token_sources: vec![source],
-        ..Terms::default()
+        ..Allowances::default()
     };
     let file = |server: &str, exec: &str| {
         PLAIN
@@ -259,7 +262,7 @@ fn an_operators_token_goes_to_the_operators_clusters_only() {
             .replace("token: fake-token", &format!("exec: {exec}"))
     };
     let aws = "{apiVersion: v1, command: /usr/bin/aws, args: [--region, eu-west-1, eks, get-token, --cluster-name, web], env: null}";
-    let mut found = parse_with(&file("1.eks.amazonaws.com", aws), &terms).unwrap();
+    let mut found = parse_with(&file("1.eks.amazonaws.com", aws), &allowances).unwrap();
     assert_eq!(found.token_file(), Some(Path::new("/run/token")));
     let masked = found.masked();
     assert_eq!(masked["users"][0]["user"], json!({ "token": "REDACTED" }));
@@ -289,7 +292,7 @@ fn an_operators_token_goes_to_the_operators_clusters_only() {
             false,
         ),
     ] {
-        let refused = parse_with(&file(server, exec), &terms).err();
+        let refused = parse_with(&file(server, exec), &allowances).err();
         assert!(
             matches!(refused, Some(KubeconfigError::Plugin { known: found, .. }) if found == known),
             "{server} {exec}: {refused:?}"
@@ -320,7 +323,7 @@ fn a_certificate_parses_is_valid_today_and_has_its_key() {
         Kubeconfig::parse(
             &SecretBytes::new(text.into_bytes()),
             None,
-            &Terms::default(),
+            &Allowances::default(),
             today,
         )
     };
@@ -361,16 +364,16 @@ fn what_client_go_reads_differently_is_refused_or_read_as_client_go_does() {
         users: vec!["*".into()],
         groups: vec!["*".into()],
     };
-    let terms = Terms {
+    let allowances = Allowances {
         passwords: true,
         impersonation,
         token_sources: vec![source],
-        ..Terms::default()
+        ..Allowances::default()
     };
     let with = |keys: &str| {
         parse_with(
             &PLAIN.replace("    token: fake-token", &format!("    {keys}")),
-            &terms,
+            &allowances,
         )
     };
     for (keys, code) in [
@@ -502,7 +505,7 @@ fn files_are_followed_for_the_operator_only() {
         Kubeconfig::parse_mounted(
             &SecretBytes::new(text.as_bytes().to_vec()),
             None,
-            &Terms::default(),
+            &Allowances::default(),
             SystemTime::UNIX_EPOCH,
             &read,
         )

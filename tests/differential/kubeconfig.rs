@@ -27,7 +27,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use kube_airlock::{
     clusters::{ClusterSource, Clusters},
     endpoint::EndpointHost,
-    kubeconfig::{Impersonation, Kubeconfig, Terms, TokenSource},
+    kubeconfig::{Allowances, Impersonation, Kubeconfig, TokenSource},
     secret::{SecretBytes, SecretString},
 };
 use rcgen::{
@@ -180,7 +180,7 @@ struct Sample {
     name: String,
     text: Vec<u8>,
     context: Option<String>,
-    terms: Terms,
+    allowances: Allowances,
     /// The same written in the plainest way, where that is known.
     twin: Option<String>,
     /// Where an operator mounts it, beside the files that it refers to.
@@ -193,7 +193,7 @@ impl Sample {
             name: String::new(),
             text,
             context: None,
-            terms: Terms::default(),
+            allowances: Allowances::default(),
             twin: None,
             mounted: None,
         }
@@ -559,7 +559,7 @@ fn of_caller(sample: &Sample) -> Option<Kubeconfig> {
         Kubeconfig::parse(
             &SecretBytes::new(text),
             sample.context.as_deref(),
-            &sample.terms,
+            &sample.allowances,
             SystemTime::now(),
         )
     };
@@ -589,7 +589,7 @@ fn of_operator(path: &Path, sample: &Sample) -> Option<Arc<Kubeconfig>> {
         kubeconfig: path.to_owned(),
         context: sample.context.clone(),
     };
-    Clusters::load(vec![source], sample.terms.clone())
+    Clusters::load(vec![source], sample.allowances.clone())
         .ok()?
         .get("mounted")
 }
@@ -816,8 +816,8 @@ impl Author {
 
     fn sample(&mut self, number: usize) -> Sample {
         self.daring = self.chance(25);
-        let terms = self.terms();
-        let (file, context) = self.file(&terms);
+        let allowances = self.allowances();
+        let (file, context) = self.file(&allowances);
         let file = self.shuffled(file);
         let mut written = self.document(&file);
         let damaged = self.chance(20);
@@ -832,7 +832,7 @@ impl Author {
             name: format!("generated-{number}"),
             text: written.into_bytes(),
             context,
-            terms,
+            allowances,
             twin,
             mounted: None,
         }
@@ -841,11 +841,11 @@ impl Author {
     /// One that an operator mounts in a folder of `mounts`. Its twin refers to no files.
     fn mounted_sample(&mut self, number: usize, mounts: &Path) -> Sample {
         self.daring = false;
-        let terms = Terms {
+        let allowances = Allowances {
             token_sources: Vec::new(),
-            ..self.terms()
+            ..self.allowances()
         };
-        let (file, context) = self.file(&terms);
+        let (file, context) = self.file(&allowances);
         let folder = mounts.join(number.to_string());
         fs::create_dir_all(folder.join("kube/pki")).unwrap();
         let mut own = Mounts {
@@ -862,7 +862,7 @@ impl Author {
             name: format!("mounted-{number}"),
             text,
             context,
-            terms,
+            allowances,
             twin,
             mounted: Some(path),
         }
@@ -937,7 +937,7 @@ impl Author {
     }
 
     /// What a kubeconfig holds, and the context that is asked for.
-    fn file(&mut self, terms: &Terms) -> (Node, Option<String>) {
+    fn file(&mut self, allowances: &Allowances) -> (Node, Option<String>) {
         let names: [Vec<String>; 3] = std::array::from_fn(|_| self.names());
         let [clusters, users, contexts] = &names;
         let mut entries = vec![
@@ -945,11 +945,11 @@ impl Author {
             ("kind", text("Config")),
             (
                 "clusters",
-                self.entries(clusters, "cluster", |author| author.cluster(terms)),
+                self.entries(clusters, "cluster", |author| author.cluster(allowances)),
             ),
             (
                 "users",
-                self.entries(users, "user", |author| author.user(terms)),
+                self.entries(users, "user", |author| author.user(allowances)),
             ),
             (
                 "contexts",
@@ -985,9 +985,9 @@ impl Author {
         (Node::Map(entries), context)
     }
 
-    fn terms(&mut self) -> Terms {
+    fn allowances(&mut self) -> Allowances {
         if self.chance(40) {
-            return Terms::default();
+            return Allowances::default();
         }
         let all = || vec!["*".to_owned()];
         let source = TokenSource {
@@ -995,7 +995,7 @@ impl Author {
             clusters: all(),
             token_file: "/nonexistent".into(),
         };
-        Terms {
+        Allowances {
             insecure_skip_tls_verify: true,
             passwords: true,
             tls_server_name: true,
@@ -1037,7 +1037,7 @@ impl Author {
         Node::List(names.iter().map(entry).collect())
     }
 
-    fn cluster(&mut self, terms: &Terms) -> Node {
+    fn cluster(&mut self, allowances: &Allowances) -> Node {
         // The last ones are refused.
         let server = if self.chance(97) {
             self.pick(&SERVERS[..SERVERS.len() - 2])
@@ -1052,12 +1052,12 @@ impl Author {
         }
         match self.below(10) {
             0 | 1 => entries.push(("insecure-skip-tls-verify", Node::Plain("false"))),
-            2 if terms.insecure_skip_tls_verify => {
+            2 if allowances.insecure_skip_tls_verify => {
                 entries.push(("insecure-skip-tls-verify", Node::Plain("true")))
             }
             _ => {}
         }
-        if terms.tls_server_name && self.chance(30) {
+        if allowances.tls_server_name && self.chance(30) {
             let names = [
                 text("kubernetes.default.svc"),
                 text("kubernetes"),
@@ -1076,7 +1076,7 @@ impl Author {
         Node::Map(entries)
     }
 
-    fn user(&mut self, terms: &Terms) -> Node {
+    fn user(&mut self, allowances: &Allowances) -> Node {
         let mut entries = Vec::new();
         let kind = self.below(10);
         if kind < 6 || self.chance(10) {
@@ -1089,7 +1089,7 @@ impl Author {
         } else if self.chance(10) {
             entries.push(("token", Node::Plain("null")));
         }
-        if kind >= 5 && !(terms.passwords && kind == 9) {
+        if kind >= 5 && !(allowances.passwords && kind == 9) {
             let at = self.below(self.identities.len());
             let certificate = self.identities[at].certificate.clone();
             let chain = match self.below(4) {
@@ -1100,11 +1100,11 @@ impl Author {
             entries.push(("client-certificate-data", self.pem(&chain)));
             entries.push(("client-key-data", self.pem(&key)));
         }
-        if terms.passwords && (kind == 9 || self.chance(3)) {
+        if allowances.passwords && (kind == 9 || self.chance(3)) {
             entries.push(("username", text(self.word_of(WORDS))));
             entries.push(("password", text(self.word_of(WORDS))));
         }
-        if self.chance(20) && !terms.impersonation.users.is_empty() {
+        if self.chance(20) && !allowances.impersonation.users.is_empty() {
             let user = if self.chance(80) {
                 text("system:serviceaccount:web:ci")
             } else {
@@ -1132,7 +1132,7 @@ impl Author {
                 ));
             }
         }
-        if !terms.token_sources.is_empty() && self.chance(15) {
+        if !allowances.token_sources.is_empty() && self.chance(15) {
             if self.chance(80) {
                 entries.retain(|(key, _)| key.starts_with("as"));
             }
