@@ -13,8 +13,14 @@ use std::{
     time::SystemTime,
 };
 
+use serde::Deserialize;
+use toml::Spanned;
+
 use crate::{
+    command::is_dns_label,
+    excerpt::Excerpt,
     kubeconfig::{Allowances, Kubeconfig, KubeconfigError},
+    mistake::SettingError,
     secret::SecretBytes,
 };
 
@@ -27,6 +33,39 @@ pub struct ClusterSource {
     pub kubeconfig: PathBuf,
     /// A context of it, instead of its current one.
     pub context: Option<String>,
+}
+
+/// A table `[clusters.NAME]` of the settings.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterTable {
+    kubeconfig: PathBuf,
+    context: Option<String>,
+}
+
+impl ClusterTable {
+    /// Reads the named clusters; their files stand beside the settings, in `folder`.
+    ///
+    /// # Errors
+    /// The first name that is none.
+    pub fn sources(
+        tables: BTreeMap<Spanned<String>, Self>,
+        folder: &Path,
+    ) -> Result<Vec<ClusterSource>, SettingError> {
+        let source = |(name, table): (Spanned<String>, Self)| {
+            if !is_dns_label(name.get_ref()) {
+                let problem = format!("a cluster is called {}", Excerpt::new(name.get_ref()));
+                return Err(SettingError::new("clusters", name.span(), problem)
+                    .help("give it lower-case letters, digits and hyphens"));
+            }
+            Ok(ClusterSource {
+                name: name.into_inner(),
+                kubeconfig: folder.join(table.kubeconfig),
+                context: table.context,
+            })
+        };
+        tables.into_iter().map(source).collect()
+    }
 }
 
 /// Why a mounted kubeconfig cannot be used.

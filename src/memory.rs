@@ -10,6 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::mistake::SettingError;
+
 /// What the server itself takes at most, with the requests' directories, in bytes.
 const SERVER: u64 = 192 << 20;
 /// As many tools at once as are started when nothing is said.
@@ -54,14 +56,10 @@ impl Budget {
     /// default as many as fit.
     ///
     /// # Errors
-    /// The key of the setting that asks for too much, and what to do.
-    pub(crate) fn places(
-        self,
-        wanted: Option<u16>,
-        memory: u64,
-    ) -> Result<u16, (&'static str, String)> {
+    /// The setting that is too large, and what to do.
+    pub(crate) fn places(self, wanted: Option<u16>, memory: u64) -> Result<u16, SettingError> {
         let fit = self.bytes.saturating_sub(SERVER) / memory;
-        let told = |tools: u64| {
+        let needs = |tools: u64| {
             let needed = mebibytes(tools.saturating_mul(memory).saturating_add(SERVER));
             let each = mebibytes(memory);
             format!(
@@ -72,20 +70,17 @@ impl Budget {
         };
         match wanted {
             Some(wanted) if u64::from(wanted) <= fit => Ok(wanted),
-            _ if fit == 0 => Err((
-                "limits.memory",
-                format!(
-                    "{}; give a smaller one (at least 256MiB), or more memory",
-                    told(1).replace("tools", "tool")
-                ),
-            )),
-            Some(wanted) => Err((
-                "limits.concurrency",
-                format!(
-                    "{}; give at most {fit}, or a smaller limits.memory, or, to promise more than there is, a larger limits.memory_budget",
-                    told(wanted.into())
-                ),
-            )),
+            _ if fit == 0 => {
+                let problem = needs(1).replace("tools", "tool");
+                Err(SettingError::new("limits.memory", None, problem)
+                    .help("give a smaller one (at least 256MiB), or more memory"))
+            }
+            Some(wanted) => {
+                let help = format!(
+                    "give at most {fit}, or a smaller limits.memory, or, to promise more than there is, a larger limits.memory_budget"
+                );
+                Err(SettingError::new("limits.concurrency", None, needs(wanted.into())).help(help))
+            }
             None => Ok(u16::try_from(fit).unwrap_or(BY_DEFAULT).min(BY_DEFAULT)),
         }
     }
@@ -223,10 +218,9 @@ mod tests {
             .places(None, GIB),
             Ok(8)
         );
-        let (key, told) = budget.places(Some(4), GIB).unwrap_err();
-        assert_eq!(key, "limits.concurrency");
+        let told = budget.places(Some(4), GIB).unwrap_err().to_string();
         assert!(
-            told.starts_with("4 tools of 1024 MiB each, and the server, need 4288 MiB, and this host has 4096 MiB; give at most 3"),
+            told.starts_with("limits.concurrency: 4 tools of 1024 MiB each, and the server, need 4288 MiB, and this host has 4096 MiB; give at most 3"),
             "{told}"
         );
         assert_eq!(
@@ -236,7 +230,7 @@ mod tests {
             }
             .places(None, GIB)
             .unwrap_err()
-            .0,
+            .key,
             "limits.memory"
         );
     }

@@ -7,8 +7,16 @@ use std::{collections::BTreeSet, io, sync::OnceLock, time::Duration};
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use serde::Deserialize;
+use toml::Spanned;
 
-use crate::{catalogue::VerbClass, identity::Door, policy::Effect, tool::Tool};
+use crate::{
+    catalogue::VerbClass,
+    identity::{Door, KnownCaller},
+    mistake::{SettingError, or_default},
+    policy::Effect,
+    tool::Tool,
+};
 
 /// Buckets from a fast refusal to the longest deadline, in seconds.
 const SECONDS: [f64; 14] = [
@@ -25,6 +33,31 @@ static PRINCIPALS: OnceLock<BTreeSet<String>> = OnceLock::new();
 
 /// Each has a few time series of its own.
 pub const MOST_PRINCIPALS: usize = 64;
+
+/// The table `[metrics]` of the settings.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MetricsTable {
+    principals: Option<Spanned<bool>>,
+}
+
+impl MetricsTable {
+    /// Returns the principals that `/metrics` names.
+    ///
+    /// # Errors
+    /// When they are too many.
+    pub fn counted(self, callers: &[KnownCaller]) -> Result<BTreeSet<String>, SettingError> {
+        let (is_wanted, at) = or_default(self.principals, false);
+        let wanted = callers.iter().filter(|_| is_wanted);
+        let all: BTreeSet<String> = wanted.map(|caller| caller.principal.clone()).collect();
+        if all.len() > MOST_PRINCIPALS {
+            let problem = format!("there are more than {MOST_PRINCIPALS} callers");
+            return Err(SettingError::new("metrics.principals", at, problem)
+                .help("leave it out; the audit has the numbers of each"));
+        }
+        Ok(all)
+    }
+}
 
 /// Starts collecting; the handle renders. `/metrics` shows the numbers of these principals, and
 /// nobody has to be known to read it.

@@ -9,13 +9,15 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
+use serde::{Deserialize, Deserializer, de::Error as _};
+
 /// A number of bytes, and not 0: no limit of this server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(u64);
 
 /// A text that is no size, or the size 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a size is a number of bytes like 64KiB, 1MiB or 1GiB, and not 0")]
+#[error("not a size like 64KiB or 1GiB")]
 pub struct NotASize;
 
 impl Bytes {
@@ -65,6 +67,27 @@ impl fmt::Display for Bytes {
             Some((shift, unit)) => write!(f, "{}{unit}", self.0 >> shift),
             None => write!(f, "{}", self.0),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(text: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(text)?;
+        text.parse()
+            .map_err(|error| D::Error::custom(format!("`{text}` is {error}")))
+    }
+}
+
+/// A duration in a file, which [`go_duration`] reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GoDuration(pub Duration);
+
+impl<'de> Deserialize<'de> for GoDuration {
+    fn deserialize<D: Deserializer<'de>>(text: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(text)?;
+        go_duration(&text)
+            .map(Self)
+            .ok_or_else(|| D::Error::custom(format!("`{text}` is not a duration like 30s or 2m")))
     }
 }
 

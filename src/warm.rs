@@ -15,13 +15,17 @@ use std::{
 };
 
 use nix::unistd::{SysconfVar, sysconf};
+use serde::Deserialize;
 use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
+use toml::Spanned;
 
 use crate::{
     memory, metrics,
+    mistake::{SettingError, or_default},
     sandbox::{Limits, ProfileName, Sandbox, Warm, WarmError},
     tool::Tool,
+    unit::{Bytes, GoDuration},
     workspace::Workspaces,
 };
 
@@ -37,6 +41,87 @@ pub struct WarmSettings {
     /// How long what their discovery finds is given to others of the same caller with the same
     /// credentials; zero: never.
     pub discovery: Duration,
+}
+
+/// After which kubectl does not believe its own files of discovery any more.
+const LONGEST_DISCOVERY: Duration = Duration::from_secs(6 * 60 * 60);
+/// How long a tool waits, and how long discovery is kept, unless the settings have another time.
+const TEN_MINUTES: Duration = Duration::from_secs(10 * 60);
+/// The memory of all that wait, unless the settings have another size.
+const MEMORY_BYTES: u64 = 256 << 20;
+
+/// The table `[warm]` of the settings; a key that is left out has its default.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WarmTable {
+    kubectl: u16,
+    helm: u16,
+    istioctl: u16,
+    argocd: u16,
+    memory: Option<Spanned<Bytes>>,
+    idle: Option<Spanned<GoDuration>>,
+    discovery: Option<Spanned<GoDuration>>,
+}
+
+impl Default for WarmTable {
+    fn default() -> Self {
+        Self {
+            kubectl: 2,
+            helm: 1,
+            istioctl: 1,
+            argocd: 1,
+            memory: None,
+            idle: None,
+            discovery: None,
+        }
+    }
+}
+
+impl WarmTable {
+    /// Reads the table.
+    ///
+    /// # Errors
+    /// The first value that cannot be.
+    pub fn settings(self) -> Result<WarmSettings, SettingError> {
+        let (GoDuration(idle), at) = or_default(self.idle, GoDuration(TEN_MINUTES));
+        if idle.is_zero() {
+            return Err(SettingError::new("warm.idle", at, "no tool would wait")
+                .help("give a duration like 10m, or 0 for each of the tools"));
+        }
+        let (GoDuration(discovery), at) = or_default(self.discovery, GoDuration(TEN_MINUTES));
+        if discovery > LONGEST_DISCOVERY {
+            let problem = "kubectl's own files of discovery count for 6h";
+            return Err(SettingError::new("warm.discovery", at, problem)
+                .help("give a duration up to 6h; 0 keeps nothing"));
+        }
+        let sizes = BTreeMap::from([
+            (Tool::KUBECTL, self.kubectl),
+            (Tool::HELM, self.helm),
+            (Tool::ISTIOCTL, self.istioctl),
+            (Tool::ARGOCD, self.argocd),
+        ]);
+        if sizes.values().all(|size| *size == 0) {
+            return Ok(WarmSettings::default());
+        }
+        let at = self.memory.as_ref().map(Spanned::span);
+        let memory = self
+            .memory
+            .map_or(MEMORY_BYTES, |size| size.get_ref().get());
+        match u16::try_from(memory / MEMORY_OF_ONE) {
+            Ok(most @ 1..=256) => Ok(WarmSettings {
+                sizes,
+                most,
+                idle,
+                discovery,
+            }),
+            _ => {
+                let one = MEMORY_OF_ONE >> 20;
+                let problem = format!("each tool that waits is counted as {one} MiB");
+                Err(SettingError::new("warm.memory", at, problem)
+                    .help(format!("give {one}MiB to 8GiB, or 0 for each of the tools")))
+            }
+        }
+    }
 }
 
 /// What a tool has taken of its own by the time it waits, in bytes: 6 to 15 MB (docs/tuned.md), and

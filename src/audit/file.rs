@@ -320,7 +320,7 @@ fn open(path: &Path, is_new: bool) -> io::Result<File> {
 }
 
 /// The owner of a file, when that is neither root nor this process's user.
-pub fn strange_owner(metadata: &Metadata) -> Option<u32> {
+pub(super) fn strange_owner(metadata: &Metadata) -> Option<u32> {
     Some(metadata.uid()).filter(|owner| ![0, geteuid().as_raw()].contains(owner))
 }
 

@@ -10,6 +10,7 @@
 mod chain;
 mod file;
 mod record;
+mod settings;
 mod verify;
 mod writer;
 
@@ -32,11 +33,12 @@ use tokio::{
 };
 
 pub use chain::{Chain, Hash, Link, NoLink, Seal};
-pub use file::{AuditError, FileSettings, MOST_KEPT, rotated, strange_owner};
+pub use file::{AuditError, FileSettings, MOST_KEPT, rotated};
 pub use record::{
     DecisionRecord, EndRecord, PolicyDigest, PolicyRecord, StageRecord, StartRecord, StopRecord,
     Who, milliseconds,
 };
+pub use settings::{AuditSettings, AuditTable, KeyError, seal_of};
 pub use verify::{Break, Broken, Report, Verifier};
 
 use file::{LogFile, Opened};

@@ -442,8 +442,15 @@ async fn a_file_of_another_user_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(folder.path(), 1 << 20);
     fs::write(&settings.path, "").unwrap();
-    assert_eq!(strange_owner(&fs::metadata(&settings.path).unwrap()), None);
-    assert_eq!(strange_owner(&fs::metadata("/").unwrap()), None, "root's");
+    assert_eq!(
+        file::strange_owner(&fs::metadata(&settings.path).unwrap()),
+        None
+    );
+    assert_eq!(
+        file::strange_owner(&fs::metadata("/").unwrap()),
+        None,
+        "root's"
+    );
     if !nix::unistd::geteuid().is_root() {
         println!("only root can give a file away: its refusal is not tried");
         return;

@@ -10,10 +10,7 @@ use std::{
 
 use clap::Args;
 
-use crate::{
-    audit::{Hash, MOST_KEPT, Report, Verifier, rotated},
-    config::seal_of,
-};
+use crate::audit::{Hash, MOST_KEPT, Report, Verifier, rotated, seal_of};
 
 /// Say whether records are the chain that was written, and where they are not.
 #[derive(Args, Debug)]

@@ -58,19 +58,19 @@ impl Doctor {
         let is_root = nix::unistd::geteuid().is_root();
         let workspaces = Workspaces::create(settings.work_dir.as_deref(), None)?;
         let identity = if is_root {
-            Some(claim_users(settings.first_child_user, 1)?)
+            Some(claim_users(settings.sandbox.first_child_user, 1)?)
         } else {
             None
         };
         let limits = Limits {
-            memory_bytes: settings.bounds.memory_bytes,
+            memory_bytes: settings.limits.bounds.memory_bytes,
             cpu_seconds: 30,
         };
         let battery = Battery::new(&workspaces, identity, limits)?;
         let mut probes = Vec::new();
         let mut broken = None;
         for profile in ProfileName::ALL {
-            match battery.run(&settings.levels, profile) {
+            match battery.run(&settings.sandbox.levels, profile) {
                 Ok(reports) => probes.extend(reports),
                 Err(error) => {
                     broken = Some(error);
@@ -78,10 +78,10 @@ impl Doctor {
                 }
             }
         }
-        let layers = battery.layers(&settings.levels);
+        let layers = battery.layers(&settings.sandbox.levels);
         let layers: Vec<LayerReport> = layers
             .into_iter()
-            .map(|status| layer_report(status, settings.levels.of(status.layer)))
+            .map(|status| layer_report(status, settings.sandbox.levels.of(status.layer)))
             .collect();
         let alone = if self.alone && broken.is_none() {
             battery.each_alone(ProfileName::Plain)?

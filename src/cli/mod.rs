@@ -22,7 +22,10 @@ use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::config::Options;
+use crate::{
+    config::{ConfigError, Options},
+    mistake::Finding,
+};
 
 /// Lets untrusted agents run kubectl, helm, istioctl and argocd, confined and checked against a
 /// policy.
@@ -160,8 +163,19 @@ pub fn run() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error}");
+            let _ = writeln!(std::io::stderr(), "error: {}", for_a_person(&*error));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Writes an error out: a mistake in the settings has its place underlined.
+fn for_a_person(error: &(dyn std::error::Error + 'static)) -> String {
+    match error.downcast_ref() {
+        Some(ConfigError::Mistake(mistake)) => format!(
+            "the settings do not load\n{}",
+            mistake.underlined(Finding::SettingsInvalid)
+        ),
+        _ => error.to_string(),
     }
 }

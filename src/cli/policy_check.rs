@@ -5,7 +5,8 @@ use std::{error::Error, io::Write, path::PathBuf};
 use crate::{
     catalogue::Catalogue,
     config::read_policies,
-    policy::{Policy, PolicyErrors, PolicySource, Severity, schema},
+    mistake::Finding,
+    policy::{Policy, PolicyErrors, PolicySource, schema},
 };
 
 /// Loads each file by itself; prints all errors, not only the first file's, and what looks unmeant. `short` is one line per problem, `FILE:LINE:COLUMN: MESSAGE`, for editors and scripts.
@@ -20,7 +21,7 @@ pub fn run(paths: &[PathBuf], short: bool) -> Result<(), Box<dyn Error>> {
                     let told = if short {
                         format!("warning: {lint}")
                     } else {
-                        lint.underlined(Severity::Warning)
+                        lint.underlined(Finding::PolicyLint)
                     };
                     writeln!(out, "{told}")?;
                 }
@@ -68,7 +69,7 @@ pub fn underlined(errors: &PolicyErrors) -> String {
     errors
         .0
         .iter()
-        .map(|error| error.underlined(Severity::Error))
+        .map(|error| error.underlined(Finding::PolicyInvalid))
         .collect::<Vec<_>>()
         .join("\n")
 }

@@ -36,11 +36,11 @@ use tracing_subscriber::{
 use super::reload;
 use crate::{
     argocd::Carried,
-    audit::{Audit, Seal},
+    audit::{Audit, KeyError, Seal, seal_of},
     catalogue::Catalogue,
     clusters::Clusters,
     command::MOST_FILTERS,
-    config::{ConfigError, LogFormat, Options, Settings, seal_of},
+    config::{LogFormat, Options, Settings},
     discovery::DiscoveryCache,
     gate::{Gate, Headers, Parts},
     http::{Doors, Hosts},
@@ -90,7 +90,7 @@ pub fn http(options: Options) -> Done {
         tokio::spawn(stop_on_signal(stop.clone()));
         tokio::spawn(metrics::keep(measured.clone()));
         let spawner = watch_spawner(&gate, &stop);
-        tracing::info!(address = %settings.listen, tools_at_once = settings.concurrency, "listening");
+        tracing::info!(address = %settings.listen, tools_at_once = settings.limits.concurrency, "listening");
         let store = Arc::clone(&opened.store);
         let authenticator = Authenticator::new(settings.callers.clone());
         if let Some(path) = settings.path.clone() {
@@ -165,7 +165,7 @@ impl Prepared {
         let clusters = Clusters::load(settings.clusters.clone(), settings.kubeconfig.clone())?;
         let owner = nix::unistd::geteuid()
             .is_root()
-            .then_some(settings.server_user);
+            .then_some(settings.sandbox.server_user);
         let workspaces =
             Workspaces::create(settings.work_dir.as_deref(), owner).map_err(|error| {
                 format!(
@@ -194,13 +194,13 @@ impl Prepared {
         for status in sandbox.layers() {
             tracing::debug!(layer = %status.layer, state = ?status.state, "layer");
         }
-        for layer in settings.levels.weakened() {
-            tracing::warn!(%layer, level = ?settings.levels.of(layer), "a layer of the sandbox is weaker than by default");
+        for layer in settings.sandbox.levels.weakened() {
+            tracing::warn!(%layer, level = ?settings.sandbox.levels.of(layer), "a layer of the sandbox is weaker than by default");
         }
         let (workspaces, clusters) = (Arc::new(self.workspaces), Arc::new(self.clusters));
         let inventory = Arc::new(Inventory::new(self.catalogues, settings.tools.clone()));
         let limits = Limits {
-            memory_bytes: settings.bounds.memory_bytes,
+            memory_bytes: settings.limits.bounds.memory_bytes,
             cpu_seconds: 30,
         };
         let looking = tokio::spawn(Arc::clone(&inventory).watch(
@@ -212,11 +212,11 @@ impl Prepared {
             tracing::warn!(terms = ?settings.kubeconfig, "kubeconfigs may hold what is refused by default");
         }
         let store = Arc::new(Store::new(
-            settings.rate,
+            settings.limits.rate,
             Admission::new(
-                settings.concurrency.into(),
-                settings.queue,
-                settings.calls_per_caller,
+                settings.limits.concurrency.into(),
+                settings.limits.queue,
+                settings.limits.calls_per_caller,
                 LONGEST_QUEUE,
             ),
         ));
@@ -237,7 +237,7 @@ impl Prepared {
             sandbox,
             store: Arc::clone(&store),
             audit,
-            bounds: settings.bounds,
+            bounds: settings.limits.bounds,
         });
         gate.keep_warm();
         if !settings.clusters.is_empty() {
@@ -294,7 +294,7 @@ fn spawner(settings: &Settings) -> Result<SpawnerLink, Box<dyn Error>> {
     let is_root = nix::unistd::geteuid().is_root();
     let children = if is_root {
         Some(claim_users(
-            settings.first_child_user,
+            settings.sandbox.first_child_user,
             slots(settings).all(),
         )?)
     } else {
@@ -302,13 +302,13 @@ fn spawner(settings: &Settings) -> Result<SpawnerLink, Box<dyn Error>> {
     };
     if let Some(first) = children.map(|first| first.uid().as_raw())
         && (first..first.saturating_add(slots(settings).all().into()))
-            .contains(&settings.server_user)
+            .contains(&settings.sandbox.server_user)
     {
-        let server = settings.server_user;
+        let server = settings.sandbox.server_user;
         return Err(format!("user {server} would be the server's and a child's: children have {} users from {first} on\n  fix: another server_user or first_child_user in [sandbox], or fewer places in limits.concurrency and warm.memory", slots(settings).all()).into());
     }
     let profiles = Profiles::load()?;
-    check_layers(&profiles, &settings.levels, children, most_of_a_call(settings)).map_err(|error| {
+    check_layers(&profiles, &settings.sandbox.levels, children, most_of_a_call(settings)).map_err(|error| {
         format!(
             "no command could be confined on this host\nerror[sandbox_unavailable]: {error}\n  fix:    `kube-airlock doctor` shows what this host lacks, and what to do\n  accept: `[sandbox.layers]` with `LAYER = \"off\"` in the settings runs commands without it"
         )
@@ -316,7 +316,7 @@ fn spawner(settings: &Settings) -> Result<SpawnerLink, Box<dyn Error>> {
     Ok(fork_spawner(
         settings.programs(),
         profiles,
-        settings.levels.clone(),
+        settings.sandbox.levels.clone(),
         children,
         slots(settings),
     )?)
@@ -325,8 +325,8 @@ fn spawner(settings: &Settings) -> Result<SpawnerLink, Box<dyn Error>> {
 /// What no call goes beyond.
 fn most_of_a_call(settings: &Settings) -> Limits {
     Limits::of_call(
-        settings.bounds.memory_bytes,
-        settings.bounds.longest_timeout,
+        settings.limits.bounds.memory_bytes,
+        settings.limits.bounds.longest_timeout,
     )
 }
 
@@ -334,11 +334,13 @@ fn most_of_a_call(settings: &Settings) -> Limits {
 /// and as many filters as all of them may have, up to what does not use up the host's users.
 fn slots(settings: &Settings) -> Slots {
     let filters = settings
+        .limits
         .concurrency
         .saturating_mul(MOST_FILTERS as u16)
         .min(512);
     Slots {
         tools: settings
+            .limits
             .concurrency
             .saturating_add(settings.warm.most)
             .saturating_add(1),
@@ -349,7 +351,7 @@ fn slots(settings: &Settings) -> Slots {
 /// The way to the records. Opened by the user that the server has become: it is the one that makes
 /// new files later.
 fn audit(settings: &Settings, seal: Seal, stream: BorrowedFd<'_>) -> Result<Audit, Box<dyn Error>> {
-    match &settings.audit_file {
+    match &settings.audit.file {
         Some(file) => Ok(Audit::to_file(file.clone(), seal)?),
         // Not through Rust's own buffer: one write call for a group of lines.
         None => Ok(Audit::to_stream(
@@ -361,9 +363,10 @@ fn audit(settings: &Settings, seal: Seal, stream: BorrowedFd<'_>) -> Result<Audi
 
 /// What records are sealed with. Read before root is dropped: nobody but root has to be able to
 /// read the key.
-fn seal(settings: &Settings) -> Result<Seal, ConfigError> {
+fn seal(settings: &Settings) -> Result<Seal, KeyError> {
     settings
-        .audit_key
+        .audit
+        .key
         .as_deref()
         .map_or_else(|| Ok(Seal::default()), seal_of)
 }
@@ -380,8 +383,8 @@ fn has_requests(directory: &Path) -> bool {
 /// The network-facing process gives up root for good, and nobody may look into it.
 fn drop_root(settings: &Settings) -> Done {
     if nix::unistd::geteuid().is_root() {
-        Identity::new(settings.server_user).assume().map_err(|error| {
-            format!("the server was started as root and cannot become user {}: {error}\n  fix: give the container the capabilities SETUID, SETGID, SETPCAP, KILL and CHOWN, or start it as another user", settings.server_user)
+        Identity::new(settings.sandbox.server_user).assume().map_err(|error| {
+            format!("the server was started as root and cannot become user {}: {error}\n  fix: give the container the capabilities SETUID, SETGID, SETPCAP, KILL and CHOWN, or start it as another user", settings.sandbox.server_user)
         })?;
     }
     harden_server()?;
@@ -406,7 +409,7 @@ fn connections(settings: &Settings) -> usize {
     const OURS: u64 = 64;
     const OF_A_CALL: u64 = 16;
     const OF_A_FILTER: u64 = 4;
-    let wanted = settings.connections;
+    let wanted = settings.limits.connections;
     let Ok((descriptors, _)) = getrlimit(Resource::RLIMIT_NOFILE) else {
         return wanted;
     };

@@ -9,7 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::ConfigError;
+use super::error::ConfigError;
+use crate::mistake::SettingError;
 use crate::policy::{BUILTIN_PREFIX, BUILTINS, PolicySource};
 
 /// The policy in force when none is named.
@@ -66,10 +67,7 @@ pub fn builtin(name: &str) -> Result<PolicySource, ConfigError> {
             "there is no built-in policy `{name}`; there are {}",
             names.join(", ")
         );
-        ConfigError::Value {
-            key: "policy",
-            problem,
-        }
+        ConfigError::Setting(SettingError::new("policy", None, problem))
     })
 }
 

@@ -10,9 +10,11 @@
 mod address;
 mod listener;
 mod pin;
+mod settings;
 mod tunnel;
 
 pub use address::{AllowError, AllowRule, Allowed, Forbidden};
 pub use listener::Listening;
 pub use pin::{EgressError, Pinned, pin};
+pub use settings::EgressTable;
 pub use tunnel::{PROXY, Tunnel};

@@ -4,10 +4,8 @@ use super::{catalogues::catalogues, command, forbidden};
 use crate::{
     catalogue::Catalogue,
     command::Invocation,
-    policy::{
-        BUILTINS, Decision, Facts, Policy, PolicyError, PolicyErrors, PolicySource, Severity,
-        Target,
-    },
+    mistake::Finding,
+    policy::{BUILTINS, Decision, Facts, Policy, PolicyError, PolicyErrors, PolicySource, Target},
 };
 
 /// The shipped policies, each alone and by name.
@@ -76,7 +74,7 @@ pub fn policy_load(bytes: &[u8]) -> bool {
         Ok(policy) => {
             policy
                 .lints()
-                .for_each(|lint| points_into(text, lint, Severity::Warning));
+                .for_each(|lint| points_into(text, lint, Finding::PolicyLint));
             for line in [
                 "kubectl get pods -A -o json",
                 "kubectl logs web-0",
@@ -96,7 +94,7 @@ pub fn policy_load(bytes: &[u8]) -> bool {
             assert!(!errors.is_empty());
             errors
                 .iter()
-                .for_each(|error| points_into(text, error, Severity::Error));
+                .for_each(|error| points_into(text, error, Finding::PolicyInvalid));
             false
         }
     }
@@ -104,7 +102,7 @@ pub fn policy_load(bytes: &[u8]) -> bool {
 
 /// Line, column and span are places in the text, so that the error can be shown with the place
 /// underlined.
-fn points_into(text: &str, error: &PolicyError, severity: Severity) {
+fn points_into(text: &str, error: &PolicyError, finding: Finding) {
     let line = text
         .split('\n')
         .nth(error.line.checked_sub(1).expect("lines count from 1"));
@@ -119,7 +117,7 @@ fn points_into(text: &str, error: &PolicyError, severity: Severity) {
         "there is no such span, {:?}: {error}",
         error.span
     );
-    assert!(!error.message.is_empty() && !error.underlined(severity).is_empty());
+    assert!(!error.message.is_empty() && !error.underlined(finding).is_empty());
 }
 
 /// Any command under each shipped policy: what is allowed `stands`. Returns whether one allows it.

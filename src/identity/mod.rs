@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod settings;
 mod token;
 
 use std::{
@@ -19,6 +20,7 @@ use std::{
 
 use serde::Serialize;
 
+pub use settings::CallerTable;
 pub use token::{Callers, KnownCaller, TOKEN_LASTS, TokenDigest, Unidentified, new_token};
 
 /// The door a request came through.

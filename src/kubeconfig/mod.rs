@@ -18,6 +18,7 @@ mod fields;
 mod remedy;
 mod render;
 mod schema;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -28,3 +29,4 @@ pub use certificate::CertificateAuthority;
 pub use credential::is_token;
 pub use error::KubeconfigError;
 pub use render::Rendered;
+pub use settings::AllowancesTable;

@@ -34,7 +34,7 @@ pub use builtin::{BUILTINS, Builtin, PREFIX as BUILTIN_PREFIX};
 pub use corpus::{Case, cases, unescaped};
 pub use decide::{Approved, Decision, Pending, Question};
 pub use diff::{Change, PolicyDiff};
-pub use error::{PolicyError, PolicyErrors, PolicyFile, Severity};
+pub use error::{PolicyError, PolicyErrors, PolicyFile};
 pub use explain::{Considered, Explained, Explainer};
 pub use facts::Facts;
 pub use file::schema;

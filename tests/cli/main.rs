@@ -194,6 +194,46 @@ fn a_mistake_is_underlined_and_says_what_to_do() {
     insta::assert_snapshot!("mistakes", told);
 }
 
+/// One mistake of settings a file; what their author reads is compared with tests/cli/snapshots.
+const WRONG_SETTINGS: [&str; 14] = [
+    "listn = \"127.0.0.1:9096\"",
+    "listen = \"localhost\"",
+    "[limits]\ntimeout = \"30\"",
+    "[limits]\ntimeout = \"5m\"",
+    "[limits]\nmemory = \"1MiB\"",
+    "[limits]\nqueue = 64\nmemory = \"1GB\"",
+    "[limits]\nconcurrency = 4\nmemory_budget = \"2GiB\"",
+    "[warm]\ndiscovery = \"7h\"",
+    "[sandbox.layers]\nsecomp = \"off\"",
+    "[[caller]]\nprincipal = \"web\"\ntoken_sha256 = \"x\"",
+    "[egress]\nallow = [\"10.0.0.0/8\", \"localhost\"]",
+    "[audit]\nkeep = 0",
+    "[clusters.Prod]\nkubeconfig = \"prod\"",
+    "[[kubeconfig.token_source]]\nplugin = \"aws\"\nclusters = [\"*\"]\ntoken_file = \"token\"",
+];
+
+#[test]
+fn a_mistake_in_the_settings_is_underlined_and_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut said = String::new();
+    for mistake in WRONG_SETTINGS {
+        fs::write(
+            folder.path().join("airlock.toml"),
+            format!("# Ours.\n{mistake}\n"),
+        )
+        .unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_kube-airlock"))
+            .args(["serve", "--config", "airlock.toml"])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert!(!output.status.success(), "{mistake}");
+        said += &text(&output.stderr);
+        said.push('\n');
+    }
+    insta::assert_snapshot!("wrong_settings", said);
+}
+
 #[test]
 fn the_shipped_policies_load_without_a_warning() {
     for shipped in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/policy"))

@@ -109,7 +109,7 @@ fn raw_files(source: &PolicySource) -> Result<Vec<RawFile>, Vec<PolicyError>> {
             }
             Ok(raw) => raws.push(raw),
             Err(error) => {
-                errors.push(wrong(error.span().unwrap_or_default(), error.message()));
+                errors.push(PolicyError::of_toml(&file.file, &error));
             }
         }
     }

@@ -81,7 +81,7 @@ fn a_wrong_name_is_refused_with_its_place_and_the_nearest_one() {
             8,
             1,
             "unknown field `verb`",
-            None,
+            Some("did you mean `verbs`?"),
         ),
         // Classes.
         (

@@ -1,0 +1,216 @@
+//! The `[limits]` table: what bounds a call, a caller, and all calls together.
+//!
+//! Comes in: the table, what waits in `[warm]`, and the memory of this host. Goes out: limits that
+//! fit together.
+
+use std::{num::NonZeroU32, ops::Range, time::Duration};
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::{
+    gate::Bounds,
+    memory::Budget,
+    mistake::{SettingError, or_default},
+    store::Rate,
+    unit::{Bytes, GoDuration},
+    warm::{MEMORY_OF_ONE, WarmSettings},
+};
+
+/// The least memory with which the tools start.
+const LEAST_MEMORY: u64 = 256 << 20;
+
+/// What bounds calls, callers and connections.
+#[derive(Debug)]
+pub struct LimitSettings {
+    /// Bounds of each call.
+    pub bounds: Bounds,
+    /// Children at once; together they fit into the memory that there is.
+    pub concurrency: u16,
+    /// Calls that may wait.
+    pub queue: usize,
+    /// Calls of one known caller that may run or wait.
+    pub calls_per_caller: usize,
+    /// Connections of clients at once.
+    pub connections: usize,
+    /// How often each caller may send a request.
+    pub rate: Option<Rate>,
+}
+
+/// The table `[limits]`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LimitsTable {
+    timeout: Option<Spanned<GoDuration>>,
+    longest_timeout: Option<Spanned<GoDuration>>,
+    output: Option<Spanned<Bytes>>,
+    longest_output: Option<Spanned<Bytes>>,
+    memory: Option<Spanned<Bytes>>,
+    memory_budget: Option<Spanned<Bytes>>,
+    concurrency: Option<Spanned<u16>>,
+    queue: Option<usize>,
+    calls_per_caller: Option<Spanned<usize>>,
+    connections: Option<Spanned<usize>>,
+    rate: Option<u32>,
+    burst: Option<Spanned<u32>>,
+}
+
+/// Whether `[warm]` stands in the file: where memory is scarce, only then a tool waits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Warmth {
+    Default,
+    Wanted,
+}
+
+type Place = Option<Range<usize>>;
+
+impl LimitsTable {
+    /// Resolves the limits, and the tools that wait, which take of the same memory.
+    ///
+    /// # Errors
+    /// The first value that cannot be.
+    pub(super) fn settings(
+        self,
+        warm: WarmSettings,
+        warmth: Warmth,
+    ) -> Result<(LimitSettings, WarmSettings), SettingError> {
+        let memory_at = self.memory.as_ref().map(Spanned::span);
+        let concurrency_at = self.concurrency.as_ref().map(Spanned::span);
+        let bounds = bounds(&self)?;
+        let rate = rate(self.rate, self.burst)?;
+        let concurrency = self.concurrency.map(Spanned::into_inner);
+        if concurrency.is_some_and(|tools| !(1..=1000).contains(&tools)) {
+            let problem = "the number of tools at once is out of range";
+            return Err(
+                SettingError::new("limits.concurrency", concurrency_at, problem)
+                    .help("give 1 to 1000, or leave it out for as many as fit"),
+            );
+        }
+        let budget = budget(self.memory_budget)?;
+        let (warm, budget) = match budget.less(u64::from(warm.most) * MEMORY_OF_ONE) {
+            less if warmth == Warmth::Wanted || less.places(None, bounds.memory_bytes).is_ok() => {
+                (warm, less)
+            }
+            _ => (WarmSettings::default(), budget),
+        };
+        let concurrency = budget
+            .places(concurrency, bounds.memory_bytes)
+            .map_err(|error| SettingError {
+                span: match error.key {
+                    "limits.memory" => memory_at,
+                    _ => concurrency_at,
+                },
+                ..error
+            })?;
+        let limits = LimitSettings {
+            bounds,
+            concurrency,
+            queue: self.queue.unwrap_or(64),
+            calls_per_caller: at_least_one("limits.calls_per_caller", self.calls_per_caller, 16)?,
+            connections: connections(self.connections)?,
+            rate,
+        };
+        Ok((limits, warm))
+    }
+}
+
+fn bounds(table: &LimitsTable) -> Result<Bounds, SettingError> {
+    let (timeout, timeout_at) = duration("limits.timeout", table.timeout.as_ref(), 30)?;
+    let (longest_timeout, longest_at) = duration(
+        "limits.longest_timeout",
+        table.longest_timeout.as_ref(),
+        120,
+    )?;
+    if timeout > longest_timeout {
+        let at = timeout_at.or(longest_at);
+        let problem = "it is longer than limits.longest_timeout";
+        return Err(SettingError::new("limits.timeout", at, problem)
+            .help("give a shorter one, or a longer limits.longest_timeout"));
+    }
+    let bytes = |given: &Option<Spanned<Bytes>>, default: u64| {
+        given.as_ref().map_or(default, |size| size.get_ref().get())
+    };
+    let memory_bytes = bytes(&table.memory, 1 << 30);
+    if memory_bytes < LEAST_MEMORY {
+        let at = table.memory.as_ref().map(Spanned::span);
+        let problem = "the tools need at least 256MiB";
+        return Err(SettingError::new("limits.memory", at, problem).help("give 256MiB or more"));
+    }
+    let output = table.output.as_ref();
+    Ok(Bounds {
+        timeout,
+        longest_timeout,
+        kept_output: output.map_or(64 << 10, |size| size.get_ref().length()),
+        read_output: bytes(&table.longest_output, 64 << 20),
+        memory_bytes,
+    })
+}
+
+/// Returns a duration that is not 0, and its place.
+fn duration(
+    key: &'static str,
+    given: Option<&Spanned<GoDuration>>,
+    default_seconds: u64,
+) -> Result<(Duration, Place), SettingError> {
+    let Some(given) = given else {
+        return Ok((Duration::from_secs(default_seconds), None));
+    };
+    let GoDuration(duration) = *given.get_ref();
+    if duration.is_zero() {
+        let problem = "every call would end at once";
+        return Err(
+            SettingError::new(key, given.span(), problem).help("give a duration like 30s or 2m")
+        );
+    }
+    Ok((duration, Some(given.span())))
+}
+
+fn rate(rate: Option<u32>, burst: Option<Spanned<u32>>) -> Result<Option<Rate>, SettingError> {
+    let Some(per_second) = NonZeroU32::new(rate.unwrap_or(100)) else {
+        return Ok(None);
+    };
+    let (burst, at) = or_default(burst, 1000);
+    match NonZeroU32::new(burst) {
+        Some(burst) => Ok(Some(Rate { per_second, burst })),
+        None => Err(nobody_could_call("limits.burst", at)),
+    }
+}
+
+fn at_least_one(
+    key: &'static str,
+    given: Option<Spanned<usize>>,
+    default: usize,
+) -> Result<usize, SettingError> {
+    match or_default(given, default) {
+        (0, at) => Err(nobody_could_call(key, at)),
+        (number, _) => Ok(number),
+    }
+}
+
+fn nobody_could_call(key: &'static str, at: Place) -> SettingError {
+    SettingError::new(key, at, "nobody could call").help("give 1 or more")
+}
+
+fn connections(given: Option<Spanned<usize>>) -> Result<usize, SettingError> {
+    let (connections, at) = or_default(given, 1024);
+    if (1..=65536).contains(&connections) {
+        return Ok(connections);
+    }
+    let problem = "the number of connections is out of range";
+    Err(SettingError::new("limits.connections", at, problem).help("give 1 to 65536"))
+}
+
+fn budget(given: Option<Spanned<Bytes>>) -> Result<Budget, SettingError> {
+    let budget = match given {
+        Some(bytes) => Some(Budget {
+            bytes: bytes.get_ref().get(),
+            who: "limits.memory_budget is",
+        }),
+        None => Budget::of_this_host(),
+    };
+    budget.ok_or_else(|| {
+        let problem = "this kernel does not tell how much memory there is";
+        SettingError::new("limits.memory_budget", None, problem)
+            .help("say how much all tools together may take")
+    })
+}

@@ -1,0 +1,55 @@
+//! The `[[caller]]` tables of the settings: whom a token identifies.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{Caller, KnownCaller};
+use crate::mistake::SettingError;
+
+/// A table `[[caller]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallerTable {
+    principal: Spanned<String>,
+    #[serde(default)]
+    groups: Vec<Spanned<String>>,
+    token_sha256: Spanned<String>,
+    expires: Option<Spanned<String>>,
+}
+
+impl CallerTable {
+    /// Reads the caller.
+    ///
+    /// # Errors
+    /// The first value that cannot be.
+    pub fn known(self) -> Result<KnownCaller, SettingError> {
+        let names = std::iter::once(&self.principal).chain(&self.groups);
+        let strange = names.into_iter().find(|name| !is_name(name.get_ref()));
+        let anonymous = (self.principal.get_ref() == Caller::ANONYMOUS).then_some(&self.principal);
+        if let Some(name) = strange.or(anonymous) {
+            let problem = "a caller or group has no name that can be used";
+            let help = "give each caller and group a name of visible ASCII characters; `anonymous` is whoever is not known";
+            return Err(SettingError::new("caller.principal", name.span(), problem).help(help));
+        }
+        let token = &self.token_sha256;
+        let digest = token.get_ref().parse().map_err(|problem: &str| {
+            SettingError::new("caller.token_sha256", token.span(), problem)
+        })?;
+        let expires = self.expires.map(|text| {
+            humantime::parse_rfc3339_weak(text.get_ref()).map_err(|_| {
+                SettingError::new("caller.expires", text.span(), "this is not a time")
+                    .help("give a time like 2027-03-01T00:00:00Z")
+            })
+        });
+        Ok(KnownCaller {
+            digest,
+            expires: expires.transpose()?,
+            principal: self.principal.into_inner(),
+            groups: self.groups.into_iter().map(Spanned::into_inner).collect(),
+        })
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 128 && name.bytes().all(|byte| byte.is_ascii_graphic())
+}
