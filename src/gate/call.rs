@@ -176,7 +176,7 @@ impl Call<'_> {
         match refusal {
             None => Ok(ran),
             Some(refusal) => Err(Stopped {
-                ran: Some(ran),
+                ran: Some(Box::new(ran)),
                 refusal,
             }),
         }

@@ -30,7 +30,7 @@ use crate::{
 
 /// A journey that was stopped, with what had run by then.
 pub(super) struct Stopped {
-    pub(super) ran: Option<Ran>,
+    pub(super) ran: Option<Box<Ran>>,
     pub(super) refusal: Refusal,
 }
 
@@ -195,7 +195,7 @@ impl<'a> Journal<'a> {
     async fn ended(&self, ended: &Result<Ran, Stopped>) {
         let (ran, code) = match ended {
             Ok(ran) => (Some(ran), None),
-            Err(stopped) => (stopped.ran.as_ref(), Some(stopped.refusal.code())),
+            Err(stopped) => (stopped.ran.as_deref(), Some(stopped.refusal.code())),
         };
         let mut record = EndRecord {
             request_id: self.request_id,

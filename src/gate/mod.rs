@@ -201,7 +201,7 @@ fn ran_or_refused(
 ) -> (Option<Ran>, Option<Refusal>) {
     match ended {
         Ok(Ok(ran)) => (Some(ran), None),
-        Ok(Err(stopped)) => (stopped.ran, Some(stopped.refusal)),
+        Ok(Err(stopped)) => (stopped.ran.map(|ran| *ran), Some(stopped.refusal)),
         Err(error) => (
             None,
             Some(Refusal::Fault {

@@ -38,12 +38,15 @@ use harness::Server;
 
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fifth_tool");
 
+/// A test of this program; it panics when it fails.
+type Check = fn(Tool);
+
 fn main() -> ExitCode {
     let tool = Tool::add(&FIFTH).expect("nothing has looked at the tools yet");
     if env::args().nth(1).is_some_and(|word| word == "serve") {
         return kube_airlock::cli::run();
     }
-    let tests: [(&str, fn(Tool)); 4] = [
+    let tests: [(&str, Check); 4] = [
         (
             "its_catalogue_is_its_own_tree_and_every_verb_and_flag_has_a_class",
             its_catalogue_is_its_own_tree_and_every_verb_and_flag_has_a_class,
