@@ -1,7 +1,7 @@
-//! Does every room use only rooms above it?
+//! Does every room use only rooms above it, and every file only files that do not use it?
 //!
-//! `lib.rs` lists the rooms in the order in which a request travels; this reads the `use crate::`
-//! and `crate::` paths of every source file and holds them to it.
+//! `lib.rs` lists the rooms in order; this reads the paths of every source file and holds them to
+//! it. Within a room the same paths may make no circle. And one name names one type.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,7 +9,11 @@
     reason = "a test that panics fails"
 )]
 
-use std::{fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// The source files of one room.
 fn files(room: &str) -> Vec<std::path::PathBuf> {
@@ -122,4 +126,199 @@ fn every_room_but_the_sandbox_forbids_unsafe_code() {
             "{room} does not forbid unsafe code"
         );
     }
+}
+
+/// A source file as the compiler sees it: where it stands, and what it says without its comments
+/// and its unit tests.
+struct Source {
+    /// `["sandbox", "doctor", "probe"]`
+    module: Vec<String>,
+    code: String,
+}
+
+/// Every source file but those of unit tests.
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders = vec![root.clone()];
+    let mut sources = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            if path.is_dir() {
+                folders.push(path);
+            } else if name != "tests" && path.extension().is_some_and(|kind| kind == "rs") {
+                sources.push(Source {
+                    module: module_of(&root, &path),
+                    code: code_of(&path),
+                });
+            }
+        }
+    }
+    sources
+}
+
+fn module_of(root: &Path, file: &Path) -> Vec<String> {
+    let inside: PathBuf = file.strip_prefix(root).unwrap().with_extension("");
+    let words = inside.iter().map(|word| word.to_str().unwrap().to_owned());
+    words.filter(|word| word != "mod").collect()
+}
+
+fn code_of(file: &Path) -> String {
+    let text = fs::read_to_string(file).unwrap();
+    let text = text.split("\nmod tests {").next().unwrap();
+    let code = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    let code = code.fold(String::new(), |code, line| code + line + "\n");
+    code.replace("(in crate::", "(") // who may see it is no use of it
+}
+
+/// Every path of a file: those of its `use` declarations, each list written out, and those that
+/// stand in its code.
+fn paths(code: &str) -> Vec<Vec<String>> {
+    fn expand(tree: &str, before: &[String], paths: &mut Vec<Vec<String>>) {
+        let (mut depth, mut from) = (0, 0);
+        let mut items = Vec::new();
+        for (at, character) in tree.char_indices() {
+            match character {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 0 => {
+                    items.push(&tree[from..at]);
+                    from = at + 1;
+                }
+                _ => {}
+            }
+        }
+        items.push(&tree[from..]);
+        let items = items.into_iter().map(str::trim);
+        for item in items.filter(|item| !item.is_empty()) {
+            let (path, list) = item.split_once('{').unwrap_or((item, ""));
+            let words = path.split("::").map(str::trim);
+            let words = words.filter(|word| !word.is_empty()).map(str::to_owned);
+            let path: Vec<String> = before.iter().cloned().chain(words).collect();
+            match list.strip_suffix('}') {
+                Some(list) => expand(list, &path, paths),
+                None => paths.push(path),
+            }
+        }
+    }
+    let mut found = Vec::new();
+    let mut rest = code;
+    while let Some(at) = rest.find("use ") {
+        let starts_a_word = !rest[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let end = rest[at..].find(';').map_or(rest.len(), |end| at + end);
+        if starts_a_word {
+            expand(&rest[at + "use ".len()..end], &[], &mut found);
+        }
+        rest = &rest[if starts_a_word { end } else { at + 1 }..];
+    }
+    let is_of_a_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    // What ends in `::` begins a list, which is read above.
+    let in_code = code
+        .split(|c| !is_of_a_path(c))
+        .filter(|path| path.contains("::") && !path.ends_with("::"));
+    found.extend(in_code.map(|path| path.split("::").map(str::to_owned).collect()));
+    found
+}
+
+/// The file that a path in `module` leads to, when it is one of ours.
+fn file_of(
+    path: &[String],
+    module: &[String],
+    files: &BTreeSet<Vec<String>>,
+) -> Option<Vec<String>> {
+    let mut words = path.iter().map(String::as_str).peekable();
+    let mut at = match *words.peek()? {
+        "crate" => Vec::new(),
+        "super" | "self" => module.to_vec(),
+        first => {
+            let child: Vec<String> = module.iter().cloned().chain([first.to_owned()]).collect();
+            files.contains(&child).then(|| module.to_vec())?
+        }
+    };
+    for word in words {
+        match word {
+            "crate" | "self" => {}
+            "super" => drop(at.pop()),
+            word => {
+                at.push(word.to_owned());
+                if !files.contains(&at) {
+                    at.pop();
+                    break;
+                }
+            }
+        }
+    }
+    files.contains(&at).then_some(at)
+}
+
+#[test]
+fn no_two_files_use_each_other() {
+    let sources = sources();
+    let files: BTreeSet<Vec<String>> = sources.iter().map(|file| file.module.clone()).collect();
+    let mut uses: BTreeMap<Vec<String>, BTreeSet<Vec<String>>> = BTreeMap::new();
+    for Source { module, code } in &sources {
+        let used = paths(code);
+        let used = used.iter().filter_map(|path| file_of(path, module, &files));
+        let used = used.filter(|used| used != module && used[0] == module[0]);
+        // The settings are one file with its reader of policies until they are split.
+        let used = used.filter(|_| module[0] != "config");
+        uses.entry(module.clone()).or_default().extend(used);
+    }
+    assert!(
+        uses.values().map(BTreeSet::len).sum::<usize>() > 200,
+        "paths are not read"
+    );
+    // What no file uses that is left, and what uses none that is left, is in no circle.
+    loop {
+        let used: BTreeSet<Vec<String>> = uses.values().flatten().cloned().collect();
+        let before = uses.len();
+        uses.retain(|file, of_file| !of_file.is_empty() && used.contains(file));
+        let left: BTreeSet<Vec<String>> = uses.keys().cloned().collect();
+        uses.values_mut()
+            .for_each(|used| used.retain(|file| left.contains(file)));
+        if uses.len() == before {
+            break;
+        }
+    }
+    let circles = uses.iter().map(|(file, used)| {
+        let used: Vec<String> = used.iter().map(|file| file.join("::")).collect();
+        format!("{} uses {}", file.join("::"), used.join(", "))
+    });
+    let circles: Vec<String> = circles.collect();
+    assert!(
+        circles.is_empty(),
+        "files in circles:\n{}",
+        circles.join("\n")
+    );
+}
+
+#[test]
+fn a_type_name_has_one_meaning() {
+    let mut declared: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for Source { module, code } in sources() {
+        for line in code.lines() {
+            let line = line.strip_prefix("pub ").unwrap_or(line);
+            let line = line.strip_prefix("pub(super) ").unwrap_or(line);
+            let line = line.strip_prefix("pub(crate) ").unwrap_or(line);
+            let words: Vec<&str> = line.split(|c: char| !c.is_alphanumeric()).collect();
+            if let ["struct" | "enum" | "union" | "trait" | "type", name, ..] = words[..] {
+                declared
+                    .entry(name.to_owned())
+                    .or_default()
+                    .push(module.join("::"));
+            }
+        }
+    }
+    assert!(
+        declared.len() > 300,
+        "declarations are not read: {}",
+        declared.len()
+    );
+    // These are the last to be renamed: no other may join them.
+    const LEFT: [&str; 5] = ["Flag", "Node", "Opened", "Outcome", "Report"];
+    declared.retain(|name, places| places.len() > 1 && !LEFT.contains(&name.as_str()));
+    assert!(declared.is_empty(), "{declared:#?}");
 }
