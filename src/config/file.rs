@@ -58,9 +58,9 @@ pub(super) struct ToolTable {
 }
 
 /// Where settings stand, for messages: a file, or none.
-pub(super) struct Origin(Option<Arc<TextFile>>);
+pub(super) struct SettingsOrigin(Option<Arc<TextFile>>);
 
-impl Origin {
+impl SettingsOrigin {
     /// No file: settings come from flags and variables alone.
     pub(super) const NONE: Self = Self(None);
 
@@ -78,7 +78,7 @@ impl Tables {
     ///
     /// # Errors
     /// When it cannot be read, or is not one of settings.
-    pub(super) fn read(path: &Path) -> Result<(Self, Origin), ConfigError> {
+    pub(super) fn read(path: &Path) -> Result<(Self, SettingsOrigin), ConfigError> {
         let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
             path: path.to_owned(),
             source,
@@ -90,11 +90,11 @@ impl Tables {
     ///
     /// # Errors
     /// When it is not one of settings.
-    pub(super) fn parse(path: &Path, text: String) -> Result<(Self, Origin), ConfigError> {
+    pub(super) fn parse(path: &Path, text: String) -> Result<(Self, SettingsOrigin), ConfigError> {
         let name = path.display().to_string();
         let file = Arc::new(TextFile { name, text });
         match toml::from_str(&file.text) {
-            Ok(tables) => Ok((tables, Origin(Some(file)))),
+            Ok(tables) => Ok((tables, SettingsOrigin(Some(file)))),
             Err(error) => Err(ConfigError::Mistake(Box::new(Mistake::of_toml(
                 &file, &error,
             )))),

@@ -62,7 +62,7 @@ pub(super) enum Warmth {
     Wanted,
 }
 
-type Place = Option<Range<usize>>;
+type TextRange = Option<Range<usize>>;
 
 impl LimitsTable {
     /// Resolves the limits, and the tools that wait, which take of the same memory.
@@ -151,7 +151,7 @@ fn duration(
     key: &'static str,
     given: Option<&Spanned<GoDuration>>,
     default_seconds: u64,
-) -> Result<(Duration, Place), SettingError> {
+) -> Result<(Duration, TextRange), SettingError> {
     let Some(given) = given else {
         return Ok((Duration::from_secs(default_seconds), None));
     };
@@ -187,7 +187,7 @@ fn at_least_one(
     }
 }
 
-fn nobody_could_call(key: &'static str, at: Place) -> SettingError {
+fn nobody_could_call(key: &'static str, at: TextRange) -> SettingError {
     SettingError::new(key, at, "nobody could call").help("give 1 or more")
 }
 

@@ -26,7 +26,7 @@ pub use limits::LimitSettings;
 pub use options::{LogFormat, Options};
 pub use policies::{builtin, read_policies};
 
-use file::{Origin, Tables, known};
+use file::{SettingsOrigin, Tables, known};
 use limits::Warmth;
 
 use crate::{
@@ -110,7 +110,7 @@ impl Settings {
     pub fn load(options: Options) -> Result<Self, ConfigError> {
         let (tables, origin) = match &options.config {
             Some(path) => Tables::read(path)?,
-            None => (Tables::default(), Origin::NONE),
+            None => (Tables::default(), SettingsOrigin::NONE),
         };
         let listen = listen(&options, &tables)?;
         let policy_paths = if options.policy.is_empty() {

@@ -21,6 +21,7 @@ use std::{
 use serde::Serialize;
 
 pub use settings::CallerTable;
+use token::ANONYMOUS;
 pub use token::{Callers, KnownCaller, TOKEN_LASTS, TokenDigest, Unidentified, new_token};
 
 /// The door a request came through.
@@ -61,9 +62,6 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The principal of a caller of whom no credentials are required.
-    pub const ANONYMOUS: &str = "anonymous";
-
     /// Makes the caller at the standard input of this process, who has started it.
     pub fn of_standard_input() -> Self {
         Self::anonymous(Door::Stdio)
@@ -71,7 +69,7 @@ impl Caller {
 
     fn anonymous(door: Door) -> Self {
         Self {
-            principal: Self::ANONYMOUS.into(),
+            principal: ANONYMOUS.into(),
             groups: Vec::new(),
             door,
         }
@@ -84,7 +82,7 @@ impl Caller {
 
     /// Whether the caller is whoever reaches a listener that requires no credentials.
     pub fn is_anonymous(&self) -> bool {
-        self.principal == Self::ANONYMOUS
+        self.principal == ANONYMOUS
     }
 
     /// The groups that policies may name.

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Caller, KnownCaller};
+use super::token::{ANONYMOUS, KnownCaller};
 use crate::mistake::SettingError;
 
 /// A table `[[caller]]`.
@@ -25,7 +25,7 @@ impl CallerTable {
     pub fn known(self) -> Result<KnownCaller, SettingError> {
         let names = std::iter::once(&self.principal).chain(&self.groups);
         let strange = names.into_iter().find(|name| !is_name(name.get_ref()));
-        let anonymous = (self.principal.get_ref() == Caller::ANONYMOUS).then_some(&self.principal);
+        let anonymous = (self.principal.get_ref() == ANONYMOUS).then_some(&self.principal);
         if let Some(name) = strange.or(anonymous) {
             let problem = "a caller or group has no name that can be used";
             let help = "give each caller and group a name of visible ASCII characters; `anonymous` is whoever is not known";

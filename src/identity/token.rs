@@ -66,6 +66,9 @@ pub fn new_token() -> std::io::Result<SecretString> {
     )))
 }
 
+/// The principal of a caller of whom no credentials are required.
+pub(super) const ANONYMOUS: &str = "anonymous";
+
 /// A caller that the settings name.
 #[derive(Clone, Debug)]
 pub struct KnownCaller {
