@@ -1,11 +1,15 @@
 //! Takes changed policy files, kubeconfigs of named clusters and callers without a restart; one
 //! that does not load changes nothing.
 //!
-//! Files are compared by content, every two seconds. A watch on directories would be told sooner,
-//! and would miss what overlay and network file systems do not tell; a ConfigMap swaps a symbolic
-//! link two folders up, which a read by path just follows.
+//! Files are compared by content, every two seconds. A watch on directories would notice sooner,
+//! and would miss what overlay and network file systems do not report; a ConfigMap swaps a symbolic
+//! link two folders up, which a read by path just follows. A problem is reported once, until it is
+//! another one or gone: what is restored and broken again is reported again.
+//!
+//! Held by the tests below and `a_changed_policy_is_taken_and_a_broken_one_is_not`
+//! (`tests/service/main.rs`).
 
-use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt::Display, fs, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     audit::{PolicyDigest, PolicyRecord},
@@ -20,47 +24,102 @@ use crate::{
 
 const EVERY: Duration = Duration::from_secs(2);
 
-/// Watches `paths` for as long as the server lives; `known` is what is in force.
-pub async fn watch(gate: Gate, paths: Vec<PathBuf>, mut known: Vec<PolicySource>) {
-    let mut told = String::new();
+/// Files that are read again and again, and what of them is in force.
+struct Watched<T> {
+    in_force: Option<T>,
+    /// The problem of the files as they are now, which keeps them from being in force.
+    problem: Option<String>,
+}
+
+/// The news of one look at watched files.
+enum News<'a, T> {
+    /// The files are as they were, or have the problem that they had.
+    None,
+    /// The changed files are in force.
+    Taken(&'a T),
+    /// The changed files have a problem; what was in force stays.
+    Broken {
+        problem: &'a str,
+        /// The content, when it could be read.
+        content: Option<T>,
+    },
+}
+
+impl<T: PartialEq> Watched<T> {
+    fn new(in_force: Option<T>) -> Self {
+        Self {
+            in_force,
+            problem: None,
+        }
+    }
+
+    /// Compares what was read now with what is in force; `take` puts it in force when it differs.
+    fn look(
+        &mut self,
+        read: Result<T, String>,
+        take: impl FnOnce(&T) -> Result<(), String>,
+    ) -> News<'_, T> {
+        let (problem, content) = match read {
+            Ok(content) if self.in_force.as_ref() == Some(&content) => {
+                self.problem = None;
+                return News::None;
+            }
+            Ok(content) => match take(&content) {
+                Ok(()) => {
+                    self.problem = None;
+                    return News::Taken(self.in_force.insert(content));
+                }
+                Err(problem) => (problem, Some(content)),
+            },
+            Err(problem) => (problem, None),
+        };
+        if self.problem.as_ref() == Some(&problem) {
+            return News::None;
+        }
+        let problem = self.problem.insert(problem);
+        News::Broken { problem, content }
+    }
+}
+
+/// Reads off the runtime's threads.
+async fn read_apart<T: Send + 'static, E: Display + Send + 'static>(
+    read: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, String> {
+    match tokio::task::spawn_blocking(read).await {
+        Ok(read) => read.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Watches the policies of these names for as long as the server lives; `in_force` are theirs now.
+pub async fn watch(gate: Gate, names: Vec<PathBuf>, in_force: Vec<PolicySource>) {
+    let mut watched = Watched::new(Some(in_force));
     loop {
         tokio::time::sleep(EVERY).await;
-        let read = tokio::task::spawn_blocking({
-            let paths = paths.clone();
-            move || read_policies(&paths)
-        });
-        let problem = match read.await {
-            Ok(Ok(files)) if files == known => continue,
-            Ok(Ok(files)) => match load(&files) {
-                Ok(policy) => {
-                    gate.replace_policy(policy);
-                    metrics::policy_reload(true);
-                    tracing::info!("the changed policy is in force");
-                    record(&gate, true, &files).await;
-                    known = files;
-                    told.clear();
-                    continue;
-                }
-                Err(problem) => (problem, files),
-            },
-            Ok(Err(error)) => (error.to_string(), Vec::new()),
-            Err(error) => (error.to_string(), Vec::new()),
-        };
-        // Once per problem, not every two seconds.
-        let (problem, files) = problem;
-        if told != problem {
-            metrics::policy_reload(false);
-            tracing::error!(
-                problem,
-                "the changed policy does not load; the rules loaded before stay in force"
-            );
-            record(&gate, false, &files).await;
-            told = problem;
+        let names = names.clone();
+        let read = read_apart(move || read_policies(&names)).await;
+        let take =
+            |files: &Vec<PolicySource>| load(files).map(|policy| gate.replace_policy(policy));
+        match watched.look(read, take) {
+            News::None => {}
+            News::Taken(files) => {
+                metrics::policy_reload(true);
+                tracing::info!("the changed policy is in force");
+                record(&gate, true, files).await;
+            }
+            News::Broken { problem, content } => {
+                metrics::policy_reload(false);
+                tracing::error!(
+                    problem,
+                    "the changed policy does not load; the rules loaded before stay in force"
+                );
+                record(&gate, false, &content.unwrap_or_default()).await;
+            }
         }
     }
 }
 
-/// What the files of a policy are in records, the included ones among them.
+/// Returns what records say of the files of a policy, the included ones among them.
 pub fn digests(files: &[PolicySource]) -> Vec<PolicyDigest> {
     files
         .iter()
@@ -82,9 +141,10 @@ async fn record(gate: &Gate, taken: bool, files: &[PolicySource]) {
     }
 }
 
-/// Reads the kubeconfigs of named clusters again, for as long as the server lives.
+/// Reads the kubeconfigs of named clusters again, for as long as the server lives. Each has a
+/// problem of its own, and the others are taken all the same.
 pub async fn watch_clusters(clusters: Arc<Clusters>) {
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     loop {
         tokio::time::sleep(EVERY).await;
         let clusters = Arc::clone(&clusters);
@@ -92,61 +152,94 @@ pub async fn watch_clusters(clusters: Arc<Clusters>) {
             continue;
         };
         let problems: Vec<String> = wrong.iter().map(ToString::to_string).collect();
-        // Once per problem, not every two seconds.
-        for problem in problems.iter().filter(|problem| !told.contains(*problem)) {
+        for problem in problems
+            .iter()
+            .filter(|problem| !reported.contains(*problem))
+        {
             tracing::error!(
                 problem,
                 "a named cluster does not load; what was loaded before stays in force"
             );
         }
-        told = problems;
+        reported = problems;
     }
 }
 
 /// Takes changed callers from the file of settings, for as long as the server lives. Its other keys
 /// need a restart.
 pub async fn watch_callers(authenticator: Authenticator, path: PathBuf) {
-    let mut known = None;
-    let mut told = String::new();
+    let mut watched = Watched::new(None);
     loop {
-        let read = tokio::task::spawn_blocking({
+        let is_first = watched.in_force.is_none();
+        let read = read_apart({
             let path = path.clone();
             move || fs::read_to_string(path)
         });
-        let problem = match read.await {
-            Ok(Ok(text)) if known.as_ref() == Some(&text) => None,
-            Ok(Ok(text)) => match callers_in(&path, &text) {
-                // Whoever reaches the port could call then: that is not decided while a server
-                // runs.
-                Ok(callers) if callers.is_empty() && authenticator.requires_credentials() => Some(
-                    "no caller is left in it; a server that anybody may call needs a restart"
-                        .into(),
-                ),
-                Ok(callers) => {
-                    authenticator.replace(callers);
-                    if known.replace(text).is_some() {
-                        tracing::info!("the callers of the changed settings are in force");
-                    }
-                    told.clear();
-                    None
-                }
-                Err(error) => Some(error.to_string()),
-            },
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(error) => Some(error.to_string()),
+        let take = |text: &String| {
+            let callers = callers_in(&path, text).map_err(|error| error.to_string())?;
+            // Whoever reaches the port could call then: that is not decided while a server runs.
+            if callers.is_empty() && authenticator.requires_credentials() {
+                return Err(NOBODY_LEFT.to_owned());
+            }
+            authenticator.replace(callers);
+            Ok(())
         };
-        if let Some(problem) = problem.filter(|problem| told != *problem) {
-            tracing::error!(
+        match watched.look(read.await, take) {
+            News::Taken(_) if !is_first => {
+                tracing::info!("the callers of the changed settings are in force");
+            }
+            News::None | News::Taken(_) => {}
+            News::Broken { problem, .. } => tracing::error!(
                 problem,
                 "the changed settings do not load; the callers loaded before stay in force"
-            );
-            told = problem;
+            ),
         }
         tokio::time::sleep(EVERY).await;
     }
 }
 
+const NOBODY_LEFT: &str = "no caller is left in it; a server that anybody may call needs a restart";
+
 fn load(files: &[PolicySource]) -> Result<Policy, String> {
     let catalogues = Catalogue::carried().map_err(|error| error.to_string())?;
     Policy::load(files, &catalogues).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The news of one look at files that may be `"good"` and other texts that start with it.
+    fn news(watched: &mut Watched<String>, read: Result<&str, &str>) -> String {
+        let take = |text: &String| match text.starts_with("good") {
+            true => Ok(()),
+            false => Err(format!("{text} does not load")),
+        };
+        let read = read.map(str::to_owned).map_err(str::to_owned);
+        match watched.look(read, take) {
+            News::None => String::new(),
+            News::Taken(text) => format!("taken: {text}"),
+            News::Broken { problem, content } => format!("broken: {problem} ({content:?})"),
+        }
+    }
+
+    #[test]
+    fn what_is_restored_and_broken_again_is_reported_again() {
+        let mut watched = Watched::new(Some("good".to_owned()));
+        let broken = r#"broken: bad does not load (Some("bad"))"#;
+        for (read, expected) in [
+            (Ok("good"), ""),
+            (Ok("bad"), broken),
+            (Ok("bad"), ""),
+            (Err("it is gone"), "broken: it is gone (None)"),
+            (Ok("bad"), broken),
+            (Ok("good"), ""),
+            (Ok("bad"), broken),
+            (Ok("good, and new"), "taken: good, and new"),
+            (Ok("good, and new"), ""),
+            (Ok("good"), "taken: good"),
+        ] {
+            assert_eq!(news(&mut watched, read), expected, "{read:?}");
+        }
+    }
 }
