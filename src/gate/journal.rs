@@ -82,7 +82,7 @@ impl<'a> Journal<'a> {
         }
     }
 
-    /// Runs a part that does not wait, and measures it when it succeeds.
+    /// Runs a part that does not wait, and measures it.
     pub(super) fn timed<T>(&mut self, step: Step, part: impl FnOnce() -> T) -> T {
         let since = Instant::now();
         let done = part();

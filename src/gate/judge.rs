@@ -3,6 +3,8 @@
 //!
 //! Comes in: a request and what this server has. May not start anything or know a credential.
 
+use std::time::Instant;
+
 use super::{journal::Journal, request::Request};
 use crate::{
     advice::Advice,
@@ -26,11 +28,10 @@ pub(super) fn read(
     let catalogue = inventory
         .catalogue(request.tool)
         .map_err(|state| Refusal::Tool(state.refusal(request.tool).unwrap_or_default()))?;
-    let (invocation, filters) = journal.timed(Step::Parse, || {
-        let CommandStages { command, filters } = split_stages(request.tool, &request.command)?;
-        let invocation = parse(catalogue, command, request.namespace.as_deref())?;
-        Ok::<_, Refusal>((invocation, filters))
-    })?;
+    let parsing = Instant::now();
+    let CommandStages { command, filters } = split_stages(request.tool, &request.command)?;
+    let invocation = parse(catalogue, command, request.namespace.as_deref())?;
+    journal.took(Step::Parse, parsing.elapsed());
     journal.read(&invocation);
     let filters = filters.into_iter().map(Filter::parse);
     Ok((invocation, filters.collect::<Result<_, _>>()?))

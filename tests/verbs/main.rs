@@ -36,7 +36,10 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use harness::{
     Relay, Server, eventually, full_cluster, is_root, probe, public_tools, restricted_pod, tools,
 };
-use kube_airlock::catalogue::Catalogue;
+use kube_airlock::{
+    catalogue::Catalogue,
+    command::{parse, split_stages},
+};
 
 /// One command line and what becomes of it. `{ns}` stands for the run's own namespace, `{repo}` for
 /// Argo CD's repository.
@@ -132,12 +135,12 @@ const LAYERS: [&str; 13] = [
 /// Whether a command has no network, and so no connections that a layer could be about.
 fn is_offline(tool: &str, command: &str) -> bool {
     static CARRIED: LazyLock<Vec<Catalogue>> = LazyLock::new(|| Catalogue::carried().unwrap());
-    let (alone, _filters) = command.split_once(" | ").unwrap_or((command, ""));
     CARRIED
         .iter()
         .filter(|catalogue| catalogue.tool().as_str() == tool)
         .any(|catalogue| {
-            let invocation = kube_airlock::command::parse(catalogue, words(alone), None);
+            let stages = split_stages(catalogue.tool(), command).unwrap();
+            let invocation = parse(catalogue, stages.command, None);
             invocation.is_ok_and(|invocation| invocation.is_offline())
         })
 }
