@@ -14,10 +14,23 @@ use std::{
 
 use nix::{
     errno::Errno,
+    sys::prctl,
     unistd::{Gid, Uid, getgroups, getresgid, getresuid, setgroups, setresgid, setresuid},
 };
 
 use super::sys;
+
+/// Makes this process unreadable for others of its user: no core dump, no ptrace, no `/proc`
+/// memory.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn harden_server() -> io::Result<()> {
+    prctl::set_dumpable(false)?;
+    prctl::set_no_new_privs()?;
+    sys::return_large_buffers();
+    Ok(())
+}
 
 /// A user and its group of the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

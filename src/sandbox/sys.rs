@@ -14,10 +14,7 @@ use std::{
 };
 
 use nix::{
-    sys::{
-        prctl,
-        signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
-    },
+    sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
     unistd::{ForkResult, Pid},
 };
 
@@ -549,15 +546,18 @@ pub(super) fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Makes this process unreadable for others of its user: no core dump, no ptrace, no `/proc`
-/// memory.
-///
-/// # Errors
-/// When the kernel refuses.
-pub fn harden_server() -> io::Result<()> {
-    prctl::set_dumpable(false)?;
-    prctl::set_no_new_privs()?;
-    Ok(())
+/// Has every large buffer returned to the kernel when it is freed. By default the C library keeps
+/// buffers of a size once one of that size was freed (mallopt(3), the dynamic threshold): what many
+/// slow clients filled for a minute would be held for ever.
+pub(super) fn return_large_buffers() {
+    /// The threshold that the library begins with.
+    const LARGE: libc::c_int = 128 * 1024;
+    // SAFETY: mallopt(3) takes two numbers. It is set while there is one thread, as the manual
+    // wants it; where it is refused, memory is returned as before.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE)
+    };
 }
 
 /// Gives back to the kernel what only a start needs: it reads and parses more than a server keeps
