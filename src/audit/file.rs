@@ -90,7 +90,7 @@ pub(super) struct LogFile {
 }
 
 /// What was found at start.
-pub(super) struct Opened {
+pub(super) struct OpenedLog {
     pub(super) file: LogFile,
     /// Where its chain goes on.
     pub(super) chain: Chain,
@@ -113,7 +113,7 @@ pub(super) struct Failure {
 const ROTATE_AGAIN: Duration = Duration::from_secs(60);
 
 impl LogFile {
-    pub(super) fn open(settings: FileSettings, seal: &Seal) -> Result<Opened, AuditError> {
+    pub(super) fn open(settings: FileSettings, seal: &Seal) -> Result<OpenedLog, AuditError> {
         let path = settings.path.clone();
         let failed = |source| AuditError::Open {
             path: path.clone(),
@@ -167,7 +167,7 @@ impl LogFile {
             is_renamed: false,
             not_before: None,
         };
-        Ok(Opened {
+        Ok(OpenedLog {
             file,
             chain,
             begin,

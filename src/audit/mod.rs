@@ -41,9 +41,9 @@ pub use record::{
 pub use settings::{AuditSettings, AuditTable, KeyError, seal_of};
 pub use verify::{Break, Broken, Report, Verifier};
 
-use file::{LogFile, Opened};
+use file::{LogFile, OpenedLog};
 use record::{FileRecord, fragment};
-use writer::{Order, Shared, Sink, Writer, fits};
+use writer::{Due, Order, Shared, Sink, Writer, fits};
 
 use crate::{metrics, policy::Effect};
 
@@ -91,7 +91,7 @@ impl Audit {
     /// # Errors
     /// When the file cannot be the audit's.
     pub fn to_file(settings: FileSettings, seal: Seal) -> Result<Self, AuditError> {
-        let Opened {
+        let OpenedLog {
             file,
             chain,
             begin,
@@ -147,7 +147,7 @@ impl Audit {
             policy,
             repaired_bytes: self.repaired,
         };
-        self.write("start", record, false).await
+        self.write("start", record, Due::Now).await
     }
 
     /// Records that policy files have changed. Written later when it cannot be now.
@@ -155,7 +155,7 @@ impl Audit {
     /// # Errors
     /// When it could not be written yet.
     pub async fn policy(&self, record: &PolicyRecord) -> io::Result<()> {
-        self.write("policy", record, true).await
+        self.write("policy", record, Due::Later).await
     }
 
     /// Records that a call is allowed, whatever `record` has for an effect. The returned proof is
@@ -168,7 +168,7 @@ impl Audit {
             effect: Effect::Allow,
             ..record
         };
-        self.write("decision", record, false).await?;
+        self.write("decision", record, Due::Now).await?;
         Ok(Recorded { _made_here: () })
     }
 
@@ -177,7 +177,7 @@ impl Audit {
     /// # Errors
     /// When it could not be written; the caller receives a fault then.
     pub async fn refused(&self, record: &DecisionRecord<'_>) -> io::Result<()> {
-        self.write("decision", record, false).await
+        self.write("decision", record, Due::Now).await
     }
 
     /// Records the end of a call. Written later when it cannot be now.
@@ -185,7 +185,7 @@ impl Audit {
     /// # Errors
     /// When it could not be written yet.
     pub async fn end(&self, record: &EndRecord<'_>) -> io::Result<()> {
-        self.write("end", record, true).await
+        self.write("end", record, Due::Later).await
     }
 
     /// Records that the server stops.
@@ -193,26 +193,16 @@ impl Audit {
     /// # Errors
     /// When it could not be written.
     pub async fn stop(&self) -> io::Result<()> {
-        self.write("stop", StopRecord {}, true).await
+        self.write("stop", StopRecord {}, Due::Later).await
     }
 
-    async fn write(
-        &self,
-        event: &'static str,
-        record: impl Serialize,
-        is_kept: bool,
-    ) -> io::Result<()> {
-        let written = self.order(event, record, is_kept).await;
+    async fn write(&self, event: &'static str, record: impl Serialize, due: Due) -> io::Result<()> {
+        let written = self.order(event, record, due).await;
         metrics::audit(event, written.as_ref().err().map(io::Error::kind));
         written
     }
 
-    async fn order(
-        &self,
-        event: &'static str,
-        record: impl Serialize,
-        is_kept: bool,
-    ) -> io::Result<()> {
+    async fn order(&self, event: &'static str, record: impl Serialize, due: Due) -> io::Result<()> {
         let fragment = fragment(event, record)?;
         if !fits(&fragment) {
             return Err(io::Error::new(
@@ -221,14 +211,14 @@ impl Audit {
             ));
         }
         // Whoever comes while nothing moves would wait as long as those before him, and in vain.
-        if !is_kept && self.is_stalled() {
+        if due == Due::Now && self.is_stalled() {
             self.shared.turned_away.fetch_add(1, Ordering::Relaxed);
             return Err(io::ErrorKind::TimedOut.into());
         }
         let (done, is_there) = oneshot::channel();
         let mut is_sent = false;
         let written = timeout(WRITTEN_WITHIN, async {
-            let place = if is_kept {
+            let place = if due == Due::Later {
                 None
             } else {
                 Some(
@@ -241,7 +231,7 @@ impl Audit {
             self.orders
                 .send(Order {
                     fragment,
-                    is_kept,
+                    due,
                     is_last: event == "stop",
                     done,
                     _place: place,

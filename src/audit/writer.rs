@@ -27,11 +27,19 @@ use super::{
 };
 use crate::metrics;
 
+/// When a record has to be there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Now, or what it is about does not happen.
+    Now,
+    /// When there is room: what it is about has happened.
+    Later,
+}
+
 /// A record on its way.
 pub(super) struct Order {
     pub(super) fragment: Vec<u8>,
-    /// Whether it is written later when it cannot be now.
-    pub(super) is_kept: bool,
+    pub(super) due: Due,
     /// Whether it is to be on the disk before it counts as there.
     pub(super) is_last: bool,
     /// Told when it is there.
@@ -161,7 +169,7 @@ impl Writer {
         // Nobody waits for these any more: their calls are refused.
         let (group, gone): (Vec<_>, Vec<_>) = group
             .into_iter()
-            .partition(|order| order.is_kept || !order.done.is_closed());
+            .partition(|order| order.due == Due::Later || !order.done.is_closed());
         if !gone.is_empty() {
             self.widen_gap(&io::ErrorKind::TimedOut.into(), gone.len());
         }
@@ -256,7 +264,7 @@ impl Writer {
             return self.written(line, group);
         }
         if let Some(order) = group.pop_front() {
-            if !order.is_kept {
+            if order.due == Due::Now {
                 self.late(line.behind.seq - 1, error);
             }
             let _ = order.done.send(Err(again(error))); // the call may be gone
@@ -275,7 +283,7 @@ impl Writer {
             Of::Order => {
                 if let Some(order) = group.pop_front()
                     && order.done.send(Ok(())).is_err()
-                    && !order.is_kept
+                    && order.due == Due::Now
                 {
                     self.late(line.behind.seq - 1, &io::ErrorKind::TimedOut.into());
                 }
@@ -285,10 +293,10 @@ impl Writer {
 
     /// None of these is there.
     fn fail(&mut self, group: VecDeque<Order>, error: &io::Error) {
-        let refused = group.iter().filter(|order| !order.is_kept).count();
+        let refused = group.iter().filter(|order| order.due == Due::Now).count();
         self.widen_gap(error, refused);
         for order in group {
-            if order.is_kept {
+            if order.due == Due::Later {
                 if self.kept.len() < MOST_KEPT {
                     self.kept.push_back(order.fragment);
                 } else {

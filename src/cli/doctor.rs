@@ -32,7 +32,7 @@ pub struct Doctor {
 }
 
 #[derive(Serialize)]
-struct Report {
+struct DoctorReport {
     host: Host,
     layers: Vec<LayerReport>,
     probes: Vec<ProbeReport>,
@@ -98,7 +98,7 @@ impl Doctor {
             .any(|report| report.level == Level::Require && report.state == LayerState::Missing);
         let ok =
             broken.is_none() && !missing && idle.is_empty() && probes.iter().all(|probe| probe.ok);
-        let report = Report {
+        let report = DoctorReport {
             host: Host::look(),
             layers,
             probes,
@@ -122,7 +122,7 @@ impl Doctor {
         }
     }
 
-    fn print(&self, out: &mut impl Write, report: &Report) -> std::io::Result<()> {
+    fn print(&self, out: &mut impl Write, report: &DoctorReport) -> std::io::Result<()> {
         let Host {
             kernel,
             landlock_abi,

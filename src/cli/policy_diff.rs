@@ -14,9 +14,9 @@ use crate::policy::{Effect, Target, cases};
 /// Which commands two policies decide differently.
 #[derive(Debug, Args)]
 pub struct Diff {
-    /// The policy in force
+    /// The policy in force: a file, or builtin:NAME
     old: PathBuf,
-    /// The policy that would replace it
+    /// The policy that would replace it: a file, or builtin:NAME
     new: PathBuf,
     /// Command lines, one per line, each with its tool's name; an audit log or a table of cases
     /// works too [default: standard input]
@@ -36,6 +36,9 @@ impl Diff {
             let (before, after) = (change.before, change.after);
             if [before, after].contains(&Effect::Confirm) {
                 write!(out, "   ({} -> {})", before.word(), after.word())?;
+            }
+            if let Some(rule) = &change.rule {
+                write!(out, "   rule {rule}")?;
             }
             writeln!(out)?;
         }

@@ -20,7 +20,7 @@ use crate::{
 /// What a policy decides about a command.
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// A policy file; several must all allow [default: read-only, built in]
+    /// A policy file, or builtin:NAME; several must all allow [default: builtin:read-only]
     #[arg(long, value_name = "FILE")]
     policy: Vec<PathBuf>,
     /// The tool of commands that do not begin with one
@@ -89,7 +89,7 @@ impl Explain {
         writeln!(out, "{}: {command}", explained.effect.word())?;
         for (name, value) in [
             ("code", explained.code.map(|code| code.as_str().to_owned())),
-            ("rule", explained.rule),
+            ("rule", explained.rule_and_place()),
             ("reason", explained.reason),
             ("try", explained.hint),
             ("argv", explained.argv.map(|argv| format!("{argv:?}"))),

@@ -10,7 +10,8 @@ use crate::policy::{Target, cases};
 /// Propose rules that would allow what an audit log says was denied.
 #[derive(Debug, Args)]
 pub struct Suggest {
-    /// The policy in force; several must all allow [default: read-only, built in]
+    /// The policy in force, a file or builtin:NAME; several must all allow
+    /// [default: builtin:read-only]
     #[arg(long, value_name = "FILE")]
     policy: Vec<PathBuf>,
     /// An audit log, or command lines, one per line [default: standard input]

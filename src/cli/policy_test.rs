@@ -10,7 +10,7 @@ use crate::policy::{Target, cases};
 /// Run the examples and tests of policy files, and the cases of a table.
 #[derive(Debug, Args)]
 pub struct TestPolicy {
-    /// A policy file; several must all allow [default: read-only, built in]
+    /// A policy file, or builtin:NAME; several must all allow [default: builtin:read-only]
     #[arg(long, value_name = "FILE")]
     policy: Vec<PathBuf>,
     /// A table with tabs: tool, command, and `allow`, `confirm` or `deny`

@@ -185,7 +185,7 @@ impl Prepared {
     }
 
     /// Opens the gate, and starts to look for the tools.
-    async fn open(self, settings: &Settings, audit: Audit) -> Result<Opened, Box<dyn Error>> {
+    async fn open(self, settings: &Settings, audit: Audit) -> Result<OpenGate, Box<dyn Error>> {
         let sandbox = Sandbox::new(self.link, slots(settings))?;
         let policy = reload::digests(&settings.policy);
         audit.start(policy).await.map_err(|error| {
@@ -250,7 +250,7 @@ impl Prepared {
                 settings.policy.clone(),
             ));
         }
-        Ok(Opened {
+        Ok(OpenGate {
             gate,
             store,
             workspaces,
@@ -259,8 +259,8 @@ impl Prepared {
     }
 }
 
-/// What serves.
-struct Opened {
+/// An open gate, and what looks after it.
+struct OpenGate {
     gate: Gate,
     store: Arc<Store>,
     workspaces: Arc<Workspaces>,
@@ -268,7 +268,7 @@ struct Opened {
     looking: JoinHandle<()>,
 }
 
-impl Opened {
+impl OpenGate {
     /// Ends what runs, and waits until it is recorded and nothing of it is left.
     async fn close(self) {
         self.looking.abort();
@@ -348,7 +348,7 @@ fn slots(settings: &Settings) -> Slots {
     }
 }
 
-/// The way to the records. Opened by the user that the server has become: it is the one that makes
+/// The way to the records. OpenGate by the user that the server has become: it is the one that makes
 /// new files later.
 fn audit(settings: &Settings, seal: Seal, stream: BorrowedFd<'_>) -> Result<Audit, Box<dyn Error>> {
     match &settings.audit.file {

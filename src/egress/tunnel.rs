@@ -35,7 +35,7 @@ use crate::excerpt::Excerpt;
 /// (TEST-NET-1).
 pub const PROXY: &str = "http://192.0.2.1:1";
 
-/// Connections of one child at once. helm at its busiest has 9 (sandbox notes, 9.2).
+/// Connections of one child at once. helm at its busiest has 9.
 const MOST_CONNECTIONS: usize = 32;
 /// Bytes of all of a child's connections, both ways: more than any answer that a call may keep.
 const MOST_BYTES: u64 = 1 << 30;

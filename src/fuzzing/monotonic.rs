@@ -6,12 +6,12 @@ use std::slice;
 use super::{
     catalogues::catalogue,
     choices::Choices,
-    policy::{Outcome, load, outcome, stands},
+    policy::{load, outcome, stands},
 };
 use crate::{
     catalogue::CommandPath,
     command::{self, Invocation},
-    policy::Policy,
+    policy::{Effect, Policy},
     tool::Tool,
 };
 
@@ -19,7 +19,7 @@ use crate::{
 struct Vocabulary {
     tool: Tool,
     verbs: &'static [&'static str],
-    flags: &'static [Flag],
+    flags: &'static [FlagRow],
     resources: &'static [&'static str],
     charts: &'static [&'static str],
     /// What may stand behind a verb and its flags.
@@ -27,7 +27,7 @@ struct Vocabulary {
 }
 
 /// A flag, values for commands, patterns for rules.
-type Flag = (
+type FlagRow = (
     &'static str,
     &'static [&'static str],
     &'static [&'static str],
@@ -35,7 +35,7 @@ type Flag = (
 
 impl Vocabulary {
     /// The flags that one of the verbs has.
-    fn flags_of(&self, verbs: &[&str]) -> Vec<&'static Flag> {
+    fn flags_of(&self, verbs: &[&str]) -> Vec<&'static FlagRow> {
         let every = |verb: &&str| verb.starts_with(['*', '@']);
         let paths: Vec<CommandPath> = verbs
             .iter()
@@ -160,7 +160,7 @@ pub fn monotonic(bytes: &[u8]) -> bool {
         .collect();
     let at = choices.below(files.len());
     let before = stands(&words.policy_of(&files), catalogue(words.tool), &invocation);
-    let holds = |claim: &str, changed: &Files, is: fn(Outcome, Outcome) -> bool| {
+    let holds = |claim: &str, changed: &Files, is: fn(Effect, Effect) -> bool| {
         let after = outcome(&words.policy_of(changed), &invocation);
         assert!(
             is(after, before),
@@ -208,7 +208,7 @@ pub fn monotonic(bytes: &[u8]) -> bool {
         });
         holds("an allow rule less", &without, no_more_permitted);
     }
-    before != Outcome::Deny
+    before != Effect::Deny
 }
 
 fn changed(files: &Files, at: usize, change: impl FnOnce(&mut Vec<Made>)) -> Files {

@@ -4,12 +4,12 @@ use super::{
     catalogues::catalogues,
     choices::Choices,
     forbidden::{forbidden_flags, forbidden_verbs},
-    policy::{Outcome, load, outcome, shipped},
+    policy::{load, outcome, shipped},
 };
 use crate::{
     catalogue::{Catalogue, Flag, FlagKind},
     command,
-    policy::Policy,
+    policy::{Effect, Policy},
     tool::Tool,
 };
 
@@ -107,7 +107,7 @@ pub fn never_allow(bytes: &[u8]) -> bool {
     for (name, policy) in shipped() {
         assert_eq!(
             outcome(policy, &invocation),
-            Outcome::Deny,
+            Effect::Deny,
             "{name} and `{} {line}`",
             catalogue.tool()
         );
@@ -115,7 +115,7 @@ pub fn never_allow(bytes: &[u8]) -> bool {
     if let Some((text, policy)) = made_up {
         assert_eq!(
             outcome(&policy, &invocation),
-            Outcome::Deny,
+            Effect::Deny,
             "`{} {line}` and\n{text}",
             catalogue.tool()
         );

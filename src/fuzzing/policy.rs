@@ -5,7 +5,9 @@ use crate::{
     catalogue::Catalogue,
     command::Invocation,
     mistake::Finding,
-    policy::{BUILTINS, Decision, Facts, Policy, PolicyError, PolicyErrors, PolicySource, Target},
+    policy::{
+        BUILTINS, Decision, Effect, Facts, Policy, PolicyError, PolicyErrors, PolicySource, Target,
+    },
 };
 
 /// The shipped policies, each alone and by name.
@@ -38,29 +40,21 @@ pub(super) fn load<T: AsRef<str>>(
     Policy::load(&files, catalogues)
 }
 
-/// What is decided, from the most to the least that it permits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Outcome {
-    Allow,
-    Confirm,
-    Deny,
-}
-
 /// What is decided about a command of an anonymous caller.
 fn decided(policy: &Policy, invocation: &Invocation) -> Decision {
     let target = &Target::default();
     policy.decide(Facts::new(invocation, target))
 }
 
-pub(super) fn outcome(policy: &Policy, invocation: &Invocation) -> Outcome {
+pub(super) fn outcome(policy: &Policy, invocation: &Invocation) -> Effect {
     outcome_of(&decided(policy, invocation))
 }
 
-fn outcome_of(decision: &Decision) -> Outcome {
+fn outcome_of(decision: &Decision) -> Effect {
     match decision {
-        Decision::Allow(_) => Outcome::Allow,
-        Decision::Confirm(_) => Outcome::Confirm,
-        Decision::Deny(_) => Outcome::Deny,
+        Decision::Allow(_) => Effect::Allow,
+        Decision::Confirm(_) => Effect::Confirm,
+        Decision::Deny(_) => Effect::Deny,
     }
 }
 
@@ -125,7 +119,7 @@ pub fn decide(bytes: &[u8]) -> bool {
     let mut allowed = false;
     for (catalogue, invocation) in command::read(bytes) {
         for (_, policy) in shipped() {
-            allowed |= stands(policy, catalogue, &invocation) == Outcome::Allow;
+            allowed |= stands(policy, catalogue, &invocation) == Effect::Allow;
         }
     }
     allowed
@@ -136,10 +130,10 @@ pub fn decide(bytes: &[u8]) -> bool {
 /// - has nothing in it that is never allowed,
 /// - is not denied, and stays the same words, when it is read from its own argv: flags that the
 ///   policy added are flags that it accepts.
-pub(super) fn stands(policy: &Policy, catalogue: &Catalogue, invocation: &Invocation) -> Outcome {
+pub(super) fn stands(policy: &Policy, catalogue: &Catalogue, invocation: &Invocation) -> Effect {
     let decision = decided(policy, invocation);
     let Some(allowed) = runs(&decision) else {
-        return Outcome::Deny;
+        return Effect::Deny;
     };
     command::renders(catalogue, allowed);
     forbidden::holds_nothing_forbidden(catalogue, allowed);

@@ -53,13 +53,13 @@ fn told(bytes: &[u8], size: usize) -> Vec<u8> {
 }
 
 /// A document's tree, its keys in an order of their own.
-enum Node {
-    Map(Vec<(String, Node)>),
-    List(Vec<Node>),
+enum Tree {
+    Map(Vec<(String, Tree)>),
+    List(Vec<Tree>),
     Text(String),
 }
 
-impl Node {
+impl Tree {
     fn text(text: &str) -> Self {
         Self::Text(text.to_owned())
     }
@@ -109,11 +109,11 @@ fn style(choices: &mut Choices<'_>) -> Style {
 }
 
 /// A Secret somewhere.
-fn within(choices: &mut Choices<'_>, kept: &mut usize, depth: usize) -> Node {
+fn within(choices: &mut Choices<'_>, kept: &mut usize, depth: usize) -> Tree {
     let around = if depth < 3 { choices.below(6) } else { 0 };
     match around {
         1 | 2 => {
-            let mut items: Vec<Node> = Vec::new();
+            let mut items: Vec<Tree> = Vec::new();
             for _ in 0..choices.below(3) {
                 items.push(config_map(choices, kept, None));
             }
@@ -122,14 +122,14 @@ fn within(choices: &mut Choices<'_>, kept: &mut usize, depth: usize) -> Node {
                 items.push(config_map(choices, kept, None));
             }
             if around == 2 {
-                return Node::List(items);
+                return Tree::List(items);
             }
             map(
                 choices,
                 vec![
-                    ("apiVersion", Node::text("v1")),
-                    ("items", Node::List(items)),
-                    ("kind", Node::text("List")),
+                    ("apiVersion", Tree::text("v1")),
+                    ("items", Tree::List(items)),
+                    ("kind", Tree::text("List")),
                 ],
             )
         }
@@ -145,60 +145,60 @@ fn within(choices: &mut Choices<'_>, kept: &mut usize, depth: usize) -> Node {
             if around == 4 {
                 return config_map(choices, kept, Some(manifest));
             }
-            let annotations = Node::Map(vec![(
+            let annotations = Tree::Map(vec![(
                 "kubectl.kubernetes.io/last-applied-configuration".into(),
-                Node::Text(manifest),
+                Tree::Text(manifest),
             )]);
             map(
                 choices,
                 vec![
-                    ("kind", Node::text("Pod")),
+                    ("kind", Tree::text("Pod")),
                     (
                         "metadata",
-                        Node::Map(vec![("annotations".into(), annotations)]),
+                        Tree::Map(vec![("annotations".into(), annotations)]),
                     ),
                 ],
             )
         }
-        5 => Node::Map(vec![
-            ("type".into(), Node::text("ADDED")),
+        5 => Tree::Map(vec![
+            ("type".into(), Tree::text("ADDED")),
             ("object".into(), within(choices, kept, depth + 1)),
         ]),
         _ => secret(choices),
     }
 }
 
-fn secret(choices: &mut Choices<'_>) -> Node {
+fn secret(choices: &mut Choices<'_>) -> Tree {
     let mut members = vec![
-        ("apiVersion", Node::text("v1")),
-        ("kind", Node::text("Secret")),
-        ("type", Node::text("Opaque")),
+        ("apiVersion", Tree::text("v1")),
+        ("kind", Tree::text("Secret")),
+        ("type", Tree::text("Opaque")),
     ];
     let key = *choices.pick(&["data", "stringData"]);
     let data = values(choices, SECRET);
     members.push((key, data));
     members.push((
         "metadata",
-        Node::Map(vec![("name".into(), Node::text("db"))]),
+        Tree::Map(vec![("name".into(), Tree::text("db"))]),
     ));
     map(choices, members)
 }
 
-fn config_map(choices: &mut Choices<'_>, kept: &mut usize, manifest: Option<String>) -> Node {
+fn config_map(choices: &mut Choices<'_>, kept: &mut usize, manifest: Option<String>) -> Tree {
     let mut data = values(choices, KEPT);
-    if let Node::Map(entries) = &mut data {
+    if let Tree::Map(entries) = &mut data {
         *kept += 2 * entries.len();
-        entries.extend(manifest.map(|manifest| ("manifest.yaml".into(), Node::Text(manifest))));
+        entries.extend(manifest.map(|manifest| ("manifest.yaml".into(), Tree::Text(manifest))));
     }
     let members = vec![
-        ("apiVersion", Node::text("v1")),
-        ("kind", Node::text("ConfigMap")),
+        ("apiVersion", Tree::text("v1")),
+        ("kind", Tree::text("ConfigMap")),
         ("data", data),
     ];
     map(choices, members)
 }
 
-fn values(choices: &mut Choices<'_>, mark: &str) -> Node {
+fn values(choices: &mut Choices<'_>, mark: &str) -> Tree {
     const KEYS: [&str; 8] = [
         "password",
         "tls.key",
@@ -239,32 +239,32 @@ fn values(choices: &mut Choices<'_>, mark: &str) -> Node {
         }
         (
             key,
-            Node::Text(format!("{mark}{}{mark}", choices.pick(&MIDDLES))),
+            Tree::Text(format!("{mark}{}{mark}", choices.pick(&MIDDLES))),
         )
     });
-    Node::Map(entries.collect())
+    Tree::Map(entries.collect())
 }
 
 /// A mapping in any order.
-fn map(choices: &mut Choices<'_>, mut members: Vec<(&str, Node)>) -> Node {
+fn map(choices: &mut Choices<'_>, mut members: Vec<(&str, Tree)>) -> Tree {
     let mut ordered = Vec::new();
     while !members.is_empty() {
         let (key, node) = members.remove(choices.below(members.len()));
         ordered.push((key.to_owned(), node));
     }
-    Node::Map(ordered)
+    Tree::Map(ordered)
 }
 
-fn json(node: &Node, indent: Option<usize>, depth: usize, text: &mut String) {
+fn json(node: &Tree, indent: Option<usize>, depth: usize, text: &mut String) {
     let line = |depth: usize, text: &mut String| {
         if let Some(indent) = indent {
             text.push('\n');
             text.push_str(&" ".repeat(indent * depth));
         }
     };
-    let (open, close, entries): (_, _, Vec<(Option<&String>, &Node)>) = match node {
-        Node::Text(value) => return text.push_str(&quoted(value)),
-        Node::Map(members) => (
+    let (open, close, entries): (_, _, Vec<(Option<&String>, &Tree)>) = match node {
+        Tree::Text(value) => return text.push_str(&quoted(value)),
+        Tree::Map(members) => (
             '{',
             '}',
             members
@@ -272,7 +272,7 @@ fn json(node: &Node, indent: Option<usize>, depth: usize, text: &mut String) {
                 .map(|(key, node)| (Some(key), node))
                 .collect(),
         ),
-        Node::List(items) => ('[', ']', items.iter().map(|node| (None, node)).collect()),
+        Tree::List(items) => ('[', ']', items.iter().map(|node| (None, node)).collect()),
     };
     text.push(open);
     for (number, (key, node)) in entries.iter().enumerate() {
@@ -295,7 +295,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Begins where a line or an item does, ends behind a line.
-fn yaml(node: &Node, style: Style, column: usize, text: &mut String, choices: &mut Choices<'_>) {
+fn yaml(node: &Tree, style: Style, column: usize, text: &mut String, choices: &mut Choices<'_>) {
     let Style::Yaml {
         indent,
         lists_indented,
@@ -310,15 +310,15 @@ fn yaml(node: &Node, style: Style, column: usize, text: &mut String, choices: &m
         }
     };
     match node {
-        Node::Text(value) => yaml_text(value, column, text, choices),
-        Node::List(items) => {
+        Tree::Text(value) => yaml_text(value, column, text, choices),
+        Tree::List(items) => {
             for item in items {
                 begin(text);
                 text.push_str("- ");
                 yaml(item, style, column + 2, text, choices);
             }
         }
-        Node::Map(members) => {
+        Tree::Map(members) => {
             for (key, value) in members {
                 begin(text);
                 match key.len() {
@@ -327,7 +327,7 @@ fn yaml(node: &Node, style: Style, column: usize, text: &mut String, choices: &m
                     _ => text.push_str(&format!("{key}:")),
                 }
                 let inner = match value {
-                    Node::Text(value) => {
+                    Tree::Text(value) => {
                         text.push(' ');
                         yaml_text(value, column + indent, text, choices);
                         continue;
@@ -338,8 +338,8 @@ fn yaml(node: &Node, style: Style, column: usize, text: &mut String, choices: &m
                         text.push('\n');
                         continue;
                     }
-                    Node::List(_) if !lists_indented => column,
-                    Node::List(_) | Node::Map(_) => column + indent,
+                    Tree::List(_) if !lists_indented => column,
+                    Tree::List(_) | Tree::Map(_) => column + indent,
                 };
                 text.push('\n');
                 text.push_str(&" ".repeat(inner));

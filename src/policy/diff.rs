@@ -22,6 +22,8 @@ pub struct Change {
     pub before: Effect,
     /// The decision of the new one.
     pub after: Effect,
+    /// The rule that the new decision comes from, or comes nearest to, with its place.
+    pub rule: Option<String>,
 }
 
 impl Change {
@@ -34,10 +36,14 @@ impl Change {
 impl Explainer {
     /// Decides about the commands by this policy, and by the one that would replace it.
     pub fn diff(&self, new: &Self, cases: &[Case]) -> PolicyDiff {
-        let decided = cases.iter().map(|case| Change {
-            command: case.command.clone(),
-            before: self.explain(&case.command, None).effect,
-            after: new.explain(&case.command, None).effect,
+        let decided = cases.iter().map(|case| {
+            let after = new.explain(&case.command, None);
+            Change {
+                command: case.command.clone(),
+                before: self.explain(&case.command, None).effect,
+                after: after.effect,
+                rule: after.rule_and_place(),
+            }
         });
         let (changes, same): (Vec<_>, Vec<_>) =
             decided.partition(|change| change.before != change.after);

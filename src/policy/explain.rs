@@ -43,6 +43,9 @@ pub struct Explained {
     pub code: Option<Code>,
     /// The rule that decided, or that came nearest.
     pub rule: Option<String>,
+    /// The place of a rule that allows, as `file:line`; one that refuses names its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule_at: Option<String>,
     /// The reason of its refusal.
     pub reason: Option<String>,
     /// What to do instead.
@@ -114,6 +117,7 @@ impl Explainer {
             effect: Effect::Deny,
             code: None,
             rule: None,
+            rule_at: None,
             reason: None,
             hint: None,
             verb: Vec::new(),
@@ -176,11 +180,21 @@ impl Explainer {
 }
 
 impl Explained {
+    /// Returns the rule and its place, as people read them.
+    pub fn rule_and_place(&self) -> Option<String> {
+        let rule = self.rule.as_deref()?;
+        Some(match &self.rule_at {
+            Some(place) => format!("{rule} ({place})"),
+            None => rule.to_owned(),
+        })
+    }
+
     fn decided(&mut self, decision: Decision) {
         match decision {
             Decision::Allow(approved) => {
                 self.effect = Effect::Allow;
                 self.rule = Some(approved.rule());
+                self.rule_at = Some(approved.rule_at());
                 self.argv = Some(approved.invocation().argv());
             }
             Decision::Confirm(pending) => {

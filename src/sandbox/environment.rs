@@ -1,4 +1,6 @@
-//! The child's environment, built from nothing (threat model, section 3, right-hand column).
+//! The child's environment, built from nothing: no variable of the server's reaches a child.
+//!
+//! Held by `a_child_inherits_three_streams_and_a_clean_environment` (`tests/escape/`).
 
 use std::path::Path;
 

@@ -360,7 +360,7 @@ fn diff_shows_what_a_new_policy_allows_and_denies() {
     let output = airlock(&["policy", "diff", old, new.to_str().unwrap()], commands);
     assert_eq!(
         text(&output.stdout),
-        "- kubectl get pods\n+ kubectl rollout restart deploy/web\n1 newly allowed, 1 newly denied, 1 as before\n"
+        "- kubectl get pods\n+ kubectl rollout restart deploy/web   rule restart (new.toml:3)\n1 newly allowed, 1 newly denied, 1 as before\n"
     );
 }
 
