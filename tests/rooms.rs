@@ -318,3 +318,36 @@ fn a_type_name_has_one_meaning() {
     declared.retain(|_, places| places.len() > 1);
     assert!(declared.is_empty(), "{declared:#?}");
 }
+
+/// `docs/design.md` names the tests that hold each invariant.
+#[test]
+fn every_test_that_an_invariant_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let design = fs::read_to_string(root.join("docs/design.md")).unwrap();
+    let section = design.split("## Invariants\n").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let names = section.split('`').skip(1).step_by(2);
+    let names = names.filter(|name| name.contains('_') && !name.contains(['(', '/', '.', '=']));
+    let names: Vec<&str> = names.collect();
+    assert!(names.len() > 15, "{names:?}");
+    let mut folders = vec![root.join("src"), root.join("tests")];
+    let mut code = String::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|kind| kind == "rs") {
+                code.push_str(&fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let missing: Vec<&str> = names
+        .into_iter()
+        // A program without the test harness prints its tests' names itself.
+        .filter(|name| {
+            !code.contains(&format!("fn {name}(")) && !code.contains(&format!("test {name} ... ok"))
+        })
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
