@@ -6,7 +6,7 @@ use std::{
     fmt,
 };
 
-use super::operand::Named;
+use super::{adjustment::Adjustment, operand::Named};
 use crate::catalogue::{CommandPath, FlagClass, VerbClass, resource};
 use crate::tool::{Commands, DefaultNamespace, Grammar, Need, Tool};
 
@@ -34,6 +34,8 @@ pub struct Invocation {
     /// What each given flag does, as this verb has it.
     pub(super) classes: BTreeMap<String, FlagClass>,
     pub(super) never: Option<Box<Never>>,
+    /// What differs from the words that were sent.
+    pub(super) changes: Vec<Adjustment>,
 }
 
 /// The reason why no policy may allow a command: what it requests, and what that does.
@@ -77,6 +79,7 @@ impl Invocation {
             class: Some(VerbClass::Local),
             classes: BTreeMap::new(),
             never: None,
+            changes: Vec::new(),
         }
     }
 
@@ -145,12 +148,32 @@ impl Invocation {
 
     /// Adds a flag that is absent; a flag that is there stays as the caller wrote it.
     pub(crate) fn inject(&mut self, name: &str, value: &str, class: Option<FlagClass>) {
-        self.flags
-            .entry(name.to_owned())
-            .or_insert_with(|| vec![value.to_owned()]);
+        if self.flags.contains_key(name) {
+            return;
+        }
+        self.flags.insert(name.to_owned(), vec![value.to_owned()]);
+        self.changes.push(Adjustment::Added {
+            word: format!("--{name}={value}"),
+        });
         if let Some(class) = class {
             self.classes.entry(name.to_owned()).or_insert(class);
         }
+    }
+
+    /// What differs from the words that were sent, for the reply.
+    pub fn adjustments(&self) -> &[Adjustment] {
+        &self.changes
+    }
+
+    /// Notes what was changed before these words were read, or in the filters behind them.
+    pub fn note(&mut self, changes: impl IntoIterator<Item = Adjustment>) {
+        self.changes.extend(changes);
+    }
+
+    /// Returns the command as if it had been sent as it runs.
+    pub(crate) fn as_sent(mut self) -> Self {
+        self.changes.clear();
+        self
     }
 
     /// The namespaces that the command touches: by flag, inside of operands, else `of_context`,

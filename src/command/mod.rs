@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod adjustment;
 mod error;
 mod filter;
 mod invocation;
@@ -13,6 +14,7 @@ mod parse;
 mod value;
 mod words;
 
+pub use adjustment::Adjustment;
 pub use error::CommandError;
 pub use filter::{Filter, FilterError, FilterProgram, filter_names};
 pub use invocation::{Invocation, Namespaces, Never};

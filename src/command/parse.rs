@@ -328,6 +328,7 @@ impl<'a> Parser<'a> {
             class: node.hazard.as_ref().map(|hazard| hazard.class),
             classes,
             never,
+            changes: Vec::new(),
         })
     }
 
