@@ -20,7 +20,14 @@ pub enum Namespaces<'a> {
 }
 
 /// A parsed command: canonical verb, checked flags, typed operands. Only [`super::parse`] makes
-/// one.
+/// one:
+///
+/// ```compile_fail,E0451
+/// use kube_airlock::command::Invocation;
+/// fn forged(read: Invocation) -> Invocation {
+///     Invocation { operands: vec!["secrets".into()], ..read }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invocation {
     pub(super) tool: Tool,

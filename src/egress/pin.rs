@@ -14,7 +14,11 @@ use super::{
 };
 use crate::endpoint::{Endpoint, EndpointHost};
 
-/// The one server that a child may connect to.
+/// The one server that a child may connect to. Only [`pin`] and [`Pinned::nowhere`] make one:
+///
+/// ```compile_fail,E0423
+/// let anywhere = kube_airlock::egress::Pinned(None);
+/// ```
 #[must_use]
 #[derive(Debug)]
 pub struct Pinned(Option<Pin>);

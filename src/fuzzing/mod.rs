@@ -59,17 +59,6 @@ pub use redact::redact;
 pub use split::{pipeline, split};
 pub use yaml::yaml;
 
-use crate::command::Filter;
-
-/// A filter that nobody has read: for the test that asks the sandbox what the parser keeps from it.
-pub fn unread_filter(
-    name: &str,
-    flags: Vec<(&'static str, Vec<String>)>,
-    operands: Vec<String>,
-) -> Option<Filter> {
-    Filter::unread(name, flags, operands)
-}
-
 #[cfg(test)]
 mod tests {
     use std::{collections::BTreeSet, fs, path::Path};

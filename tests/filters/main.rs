@@ -23,7 +23,6 @@ use std::{
 
 use kube_airlock::{
     command::{Filter, FilterProgram},
-    fuzzing,
     sandbox::{
         FilterStreams, Levels, Limits, Profiles, Program, Sandbox, Slots, claim_users, fork_spawner,
     },
@@ -204,7 +203,7 @@ fn main() {
 
         for (name, flags, operands, writes) in attacks {
             let _ = fs::remove_file(&written);
-            let filter = fuzzing::unread_filter(name, flags, operands).unwrap();
+            let filter = Filter::unread(name, flags, operands).unwrap();
             let argv = filter.argv();
             if name != "yq" {
                 // yq's own switch stops it, which is always given; the sandbox is the second wall.

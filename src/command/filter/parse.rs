@@ -13,7 +13,14 @@ use super::{
 use crate::{excerpt::Excerpt, nearest::nearest, tool::Tool};
 
 /// One stage behind a `|`: a filter, its checked flags, its operands. Only [`Filter::parse`] makes
-/// one.
+/// one:
+///
+/// ```compile_fail,E0451
+/// use kube_airlock::command::Filter;
+/// fn forged(read: Filter) -> Filter {
+///     Filter { operands: vec!["/etc/shadow".into()], ..read }
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Filter {
     spec: &'static Spec,
@@ -70,8 +77,10 @@ impl Filter {
         filter.finish()
     }
 
-    /// Makes a filter without reading it: for tests of what the sandbox stops where the parser did not.
-    pub(crate) fn unread(
+    /// Makes a filter without reading it: for the test of what the sandbox stops where the parser did
+    /// not. It exists in no build but that of the tests.
+    #[cfg(feature = "unread-filters")]
+    pub fn unread(
         name: &str,
         flags: Vec<(&'static str, Vec<String>)>,
         operands: Vec<String>,
