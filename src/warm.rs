@@ -9,13 +9,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    fmt, fs, io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use nix::unistd::{SysconfVar, sysconf};
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, MapAccess, Visitor},
+};
 use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
 use toml::Spanned;
@@ -50,14 +53,10 @@ const TEN_MINUTES: Duration = Duration::from_secs(10 * 60);
 /// The memory of all that wait, unless the settings have another size.
 const MEMORY_BYTES: u64 = 256 << 20;
 
-/// The table `[warm]` of the settings; a key that is left out has its default.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
+/// The table `[warm]` of the settings; a key that is left out has its default. The name of each tool
+/// is a key.
 pub struct WarmTable {
-    kubectl: u16,
-    helm: u16,
-    istioctl: u16,
-    argocd: u16,
+    sizes: BTreeMap<Tool, u16>,
     memory: Option<Spanned<Bytes>>,
     idle: Option<Spanned<GoDuration>>,
     discovery: Option<Spanned<GoDuration>>,
@@ -66,14 +65,74 @@ pub struct WarmTable {
 impl Default for WarmTable {
     fn default() -> Self {
         Self {
-            kubectl: 2,
-            helm: 1,
-            istioctl: 1,
-            argocd: 1,
+            sizes: Tool::all().map(|tool| (tool, tool.spec().warm)).collect(),
             memory: None,
             idle: None,
             discovery: None,
         }
+    }
+}
+
+/// A key of the table.
+enum WarmKey {
+    Tool(Tool),
+    Memory,
+    Idle,
+    Discovery,
+}
+
+impl<'de> Deserialize<'de> for WarmKey {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        const OTHERS: [&str; 3] = ["memory", "idle", "discovery"];
+        let key = String::deserialize(from)?;
+        match key.as_str() {
+            "memory" => Ok(Self::Memory),
+            "idle" => Ok(Self::Idle),
+            "discovery" => Ok(Self::Discovery),
+            name => match Tool::all().find(|tool| tool.as_str() == name) {
+                Some(tool) => Ok(Self::Tool(tool)),
+                None => {
+                    let known = Tool::all().map(Tool::as_str).chain(OTHERS);
+                    let known: Vec<String> = known.map(|name| format!("`{name}`")).collect();
+                    // In serde's own words, from which the nearest name is found.
+                    Err(de::Error::custom(format!(
+                        "unknown field `{key}`, expected one of {}",
+                        known.join(", ")
+                    )))
+                }
+            },
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for WarmTable {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(WarmTableVisitor)
+    }
+}
+
+struct WarmTableVisitor;
+
+impl<'de> Visitor<'de> for WarmTableVisitor {
+    type Value = WarmTable;
+
+    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("a table")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<WarmTable, M::Error> {
+        let mut table = WarmTable::default();
+        while let Some(key) = map.next_key()? {
+            match key {
+                WarmKey::Tool(tool) => {
+                    table.sizes.insert(tool, map.next_value()?);
+                }
+                WarmKey::Memory => table.memory = Some(map.next_value()?),
+                WarmKey::Idle => table.idle = Some(map.next_value()?),
+                WarmKey::Discovery => table.discovery = Some(map.next_value()?),
+            }
+        }
+        Ok(table)
     }
 }
 
@@ -94,12 +153,7 @@ impl WarmTable {
             return Err(SettingError::new("warm.discovery", at, problem)
                 .help("give a duration up to 6h; 0 keeps nothing"));
         }
-        let sizes = BTreeMap::from([
-            (Tool::KUBECTL, self.kubectl),
-            (Tool::HELM, self.helm),
-            (Tool::ISTIOCTL, self.istioctl),
-            (Tool::ARGOCD, self.argocd),
-        ]);
+        let sizes = self.sizes;
         if sizes.values().all(|size| *size == 0) {
             return Ok(WarmSettings::default());
         }
