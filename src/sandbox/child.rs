@@ -30,8 +30,8 @@ use nix::{
         stat::{Mode, umask},
     },
     unistd::{
-        Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, getpid, getppid, getsid, setgroups,
-        setresgid, setresuid, setsid,
+        Pid, chdir, close, dup2_stderr, dup2_stdin, dup2_stdout, getpid, getppid, getsid,
+        setgroups, setresgid, setresuid, setsid,
     },
 };
 
@@ -205,8 +205,8 @@ pub(super) fn report(
     }
 }
 
-/// The descriptor by which the tool runs its helper (`policy/sandbox/diff.toml`). Above all others,
-/// so that nothing is in its way.
+/// The descriptor by which the tool runs its helper (`policy/sandbox/diff.toml`). The spawner
+/// reserves it, so that nothing is in its way.
 pub(super) const HELPER: i32 = 200;
 /// The descriptor by which a tool that was started before its request receives it.
 pub(super) const WARM: i32 = 201;
@@ -421,6 +421,8 @@ fn make_ready(plan: &Restrictions) -> Result<(), StartFailure> {
         let Some(descriptor) = descriptor else {
             continue;
         };
+        // The spawner keeps the number free of anything else; the doctor's children have it free.
+        let _ = close(number);
         let placed = fcntl(descriptor, FcntlArg::F_DUPFD(number))
             .map_err(StartFailure::at(LAYER, StartStep::PlaceDescriptor))?;
         if placed != number {

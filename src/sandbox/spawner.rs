@@ -17,6 +17,7 @@ use std::{
 
 use nix::{
     errno::Errno,
+    fcntl::{FcntlArg, fcntl},
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
         prctl,
@@ -28,7 +29,7 @@ use nix::{
 };
 
 use super::{
-    child::{ChildFiles, Plan, Restrictions, become_tool},
+    child::{ChildFiles, HELPER, Plan, Restrictions, WARM, become_tool},
     cleaning::{GivenWorkspace, clean, end_orphans, wipe},
     datagram::{receive, send},
     descriptors::{Given, OfChild},
@@ -91,6 +92,15 @@ pub fn fork_spawner(
                 };
             sys::exit_now(code)
         }
+    }
+}
+
+/// Takes a number for as long as the spawner lives, so that nothing that it opens has it: a child
+/// closes it and puts there what the number is for.
+fn reserve(null: &fs::File, number: i32) -> io::Result<()> {
+    match fcntl(null, FcntlArg::F_DUPFD_CLOEXEC(number))? {
+        placed if placed == number => Ok(()),
+        _ => Err(Errno::EBUSY.into()),
     }
 }
 
@@ -157,6 +167,8 @@ impl Spawner {
         // Standard input and output may be an MCP conversation, which is the server's alone.
         nix::unistd::dup2_stdin(&null)?;
         nix::unistd::dup2_stdout(&null)?;
+        reserve(&null, HELPER)?;
+        reserve(&null, WARM)?;
         Ok(Self {
             socket,
             stack: Stack::new()?,
