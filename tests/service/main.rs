@@ -871,6 +871,46 @@ fn a_changed_policy_is_taken_and_a_broken_one_is_not() {
 }
 
 #[test]
+fn a_changed_file_that_the_policy_includes_is_taken_and_a_broken_one_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(
+        folder.path(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(folder.path().join("new"), text).unwrap();
+        fs::rename(folder.path().join("new"), &path).unwrap();
+        path
+    };
+    let rule = "[[rule]]\nid = \"a\"\neffect = \"allow\"\nreason = \"r\"\ntool = \"kubectl\"\nverbs = [\"version\"]\nflags = [\"--client\"]\n";
+    write("rules.toml", &format!("schema = 1\n{rule}"));
+    let policy = write("policy.toml", "schema = 1\ninclude = [\"rules.toml\"]\n");
+    let server = Server::with(
+        &[
+            "--tools-dir",
+            tools().to_str().unwrap(),
+            "--policy",
+            policy.to_str().unwrap(),
+        ],
+        None,
+    );
+    let allowed = || server.kubectl("version --client", "").status == 200;
+    assert!(allowed());
+    write("rules.toml", "schema = 1\nverbs = 1\n");
+    eventually("the broken one is reported by its own name", || {
+        let log = fs::read_to_string(&server.log).unwrap();
+        log.contains("stay in force") && log.contains("rules.toml")
+    });
+    assert!(allowed(), "the old rules stay in force");
+    write("rules.toml", "schema = 1\n");
+    eventually("without its rule nothing is allowed", || !allowed());
+    write("rules.toml", &format!("schema = 1\n{rule}"));
+    eventually("and with it again", allowed);
+}
+
+#[test]
 fn a_binary_that_others_may_change_is_not_run() {
     let folder = tempfile::tempdir().unwrap();
     let kubectl = folder.path().join("kubectl");
