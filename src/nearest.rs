@@ -7,6 +7,14 @@ const LONGEST_NAME: usize = 64;
 /// Below this likeness (Jaro-Winkler) two names have little in common: `gett` and `get` have 0.94.
 const ALIKE: f64 = 0.85;
 
+/// Whether a slip of the hand makes one of the other: letters that are missing, too many, wrong or
+/// swapped, two of them or one in three. Jaro-Winkler alone finds `serviceaccounts` like
+/// `servicemonitors`, for their beginnings.
+fn is_slip(word: &str, name: &str) -> bool {
+    let longest = word.chars().count().max(name.chars().count());
+    strsim::osa_distance(word, name) <= (longest / 3).max(2)
+}
+
 /// The name of `known` that is nearest to `word`, when it is near enough to be meant.
 pub fn nearest<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     if word.len() > LONGEST_NAME {
@@ -16,10 +24,30 @@ pub fn nearest<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) -> Opti
     known
         .into_iter()
         .filter(|name| letters.may_be_alike(name))
-        .map(|name| (strsim::jaro_winkler(word, name), name))
-        .filter(|(likeness, _)| *likeness > ALIKE)
+        .map(|name| (likeness(word, name), name))
+        .filter(|(likeness, name)| *likeness > ALIKE && is_slip(word, name))
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| name)
+}
+
+/// Whether one letter that is missing, too many, wrong or swapped makes one word of the other, and
+/// not the first one.
+pub fn is_slip_of_one(word: &str, name: &str) -> bool {
+    word.len() <= LONGEST_NAME
+        && word.chars().next() == name.chars().next()
+        && strsim::osa_distance(word, name) == 1
+}
+
+/// Jaro-Winkler's likeness; two neighbours that are swapped are nearer than it finds them in a word
+/// as short as `gte`.
+fn likeness(word: &str, name: &str) -> f64 {
+    let swapped = word.len() == name.len() && strsim::osa_distance(word, name) == 1;
+    let likeness = strsim::jaro_winkler(word, name);
+    if swapped && strsim::levenshtein(word, name) == 2 {
+        likeness.max(0.95)
+    } else {
+        likeness
+    }
 }
 
 /// How often each letter stands in a word. Most names of a tool have too few of them to be alike
@@ -80,6 +108,12 @@ mod tests {
         assert_eq!(nearest("gett", ["describe", "get"]), Some("get"));
         assert_eq!(nearest("frobnicate", ["describe", "get"]), None);
         assert_eq!(nearest(&"g".repeat(8000), ["get"]), None);
+        assert_eq!(nearest("gte", ["describe", "get"]), Some("get"));
+        assert_eq!(nearest("servicemonitors", ["serviceaccounts"]), None);
+        assert_eq!(
+            nearest("certificates", ["certificatesigningrequests"]),
+            None
+        );
     }
 
     #[test]

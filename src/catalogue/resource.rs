@@ -17,7 +17,8 @@ struct Resource {
     version: &'static str,
     kind: &'static str,
     short: &'static [&'static str],
-    /// Custom resources are not in every cluster, and their bare names may mean others there.
+    /// Custom resources are not in every cluster. A bare name that one of them alone has here is
+    /// its own, and kubectl gets it with version and group, so that it means no other one there.
     custom: bool,
 }
 
@@ -43,13 +44,14 @@ const fn custom(
     group: &'static str,
     version: &'static str,
     kind: &'static str,
+    short: &'static [&'static str],
 ) -> Resource {
     Resource {
         plural,
         group,
         version,
         kind,
-        short: &[],
+        short,
         custom: true,
     }
 }
@@ -309,105 +311,162 @@ const RESOURCES: &[Resource] = &[
         "VolumeAttributesClass",
         &["vac"],
     ),
-    custom("nodes", "metrics.k8s.io", "v1beta1", "NodeMetrics"),
-    custom("pods", "metrics.k8s.io", "v1beta1", "PodMetrics"),
-    custom("applications", "argoproj.io", "v1alpha1", "Application"),
+    custom("nodes", "metrics.k8s.io", "v1beta1", "NodeMetrics", &[]),
+    custom("pods", "metrics.k8s.io", "v1beta1", "PodMetrics", &[]),
+    custom(
+        "applications",
+        "argoproj.io",
+        "v1alpha1",
+        "Application",
+        &["app", "apps"],
+    ),
     custom(
         "applicationsets",
         "argoproj.io",
         "v1alpha1",
         "ApplicationSet",
+        &["appset", "appsets"],
     ),
-    custom("appprojects", "argoproj.io", "v1alpha1", "AppProject"),
+    custom(
+        "appprojects",
+        "argoproj.io",
+        "v1alpha1",
+        "AppProject",
+        &["appproj", "appprojs"],
+    ),
     custom(
         "wasmplugins",
         "extensions.istio.io",
         "v1alpha1",
         "WasmPlugin",
+        &[],
     ),
     custom(
         "destinationrules",
         "networking.istio.io",
         "v1beta1",
         "DestinationRule",
+        &["dr"],
     ),
     custom(
         "envoyfilters",
         "networking.istio.io",
         "v1alpha3",
         "EnvoyFilter",
+        &[],
     ),
-    custom("gateways", "networking.istio.io", "v1beta1", "Gateway"),
+    custom(
+        "gateways",
+        "networking.istio.io",
+        "v1beta1",
+        "Gateway",
+        &["gw"],
+    ),
     custom(
         "proxyconfigs",
         "networking.istio.io",
         "v1beta1",
         "ProxyConfig",
+        &[],
     ),
     custom(
         "serviceentries",
         "networking.istio.io",
         "v1beta1",
         "ServiceEntry",
+        &["se"],
     ),
-    custom("sidecars", "networking.istio.io", "v1beta1", "Sidecar"),
+    custom("sidecars", "networking.istio.io", "v1beta1", "Sidecar", &[]),
     custom(
         "virtualservices",
         "networking.istio.io",
         "v1beta1",
         "VirtualService",
+        &["vs"],
     ),
     custom(
         "workloadentries",
         "networking.istio.io",
         "v1beta1",
         "WorkloadEntry",
+        &["we"],
     ),
     custom(
         "workloadgroups",
         "networking.istio.io",
         "v1beta1",
         "WorkloadGroup",
+        &["wg"],
     ),
     custom(
         "authorizationpolicies",
         "security.istio.io",
         "v1beta1",
         "AuthorizationPolicy",
+        &["ap"],
     ),
     custom(
         "peerauthentications",
         "security.istio.io",
         "v1beta1",
         "PeerAuthentication",
+        &["pa"],
     ),
     custom(
         "requestauthentications",
         "security.istio.io",
         "v1beta1",
         "RequestAuthentication",
+        &["ra"],
     ),
-    custom("telemetries", "telemetry.istio.io", "v1alpha1", "Telemetry"),
+    custom(
+        "telemetries",
+        "telemetry.istio.io",
+        "v1alpha1",
+        "Telemetry",
+        &["telemetry"],
+    ),
     custom(
         "backendtlspolicies",
         "gateway.networking.k8s.io",
         "v1",
         "BackendTLSPolicy",
+        &["btlspolicy"],
     ),
     custom(
         "gatewayclasses",
         "gateway.networking.k8s.io",
         "v1",
         "GatewayClass",
+        &["gc"],
     ),
-    custom("gateways", "gateway.networking.k8s.io", "v1", "Gateway"),
-    custom("grpcroutes", "gateway.networking.k8s.io", "v1", "GRPCRoute"),
-    custom("httproutes", "gateway.networking.k8s.io", "v1", "HTTPRoute"),
+    custom(
+        "gateways",
+        "gateway.networking.k8s.io",
+        "v1",
+        "Gateway",
+        &["gtw"],
+    ),
+    custom(
+        "grpcroutes",
+        "gateway.networking.k8s.io",
+        "v1",
+        "GRPCRoute",
+        &[],
+    ),
+    custom(
+        "httproutes",
+        "gateway.networking.k8s.io",
+        "v1",
+        "HTTPRoute",
+        &[],
+    ),
     custom(
         "referencegrants",
         "gateway.networking.k8s.io",
         "v1beta1",
         "ReferenceGrant",
+        &["refgrant"],
     ),
 ];
 
@@ -450,6 +509,44 @@ pub fn named(token: &str) -> Option<(String, String)> {
     find(token).map(|resource| (resource.canonical(), resource.qualified()))
 }
 
+/// The canonical names of the custom resources that a bare word may mean: two for `gateways`.
+pub fn claimants(word: &str) -> Vec<String> {
+    let word = word.to_ascii_lowercase();
+    customs(&word).map(Resource::canonical).collect()
+}
+
+fn customs(name: &str) -> impl Iterator<Item = &'static Resource> {
+    let called = |resource: &&Resource| resource.custom && resource.is_called(name);
+    RESOURCES.iter().filter(called)
+}
+
+/// Every name of one resource in the table: canonical, singular and short ones.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    RESOURCES
+        .iter()
+        .filter(|resource| !resource.custom)
+        .flat_map(|resource| {
+            [resource.plural]
+                .into_iter()
+                .chain(resource.short.iter().copied())
+        })
+}
+
+/// The types that `all` stands for, as every API server has them (Kubernetes 1.37 pkg/registry,
+/// `Categories`).
+pub const ALL: [&str; 10] = [
+    "pods",
+    "replicationcontrollers",
+    "services",
+    "daemonsets.apps",
+    "deployments.apps",
+    "replicasets.apps",
+    "statefulsets.apps",
+    "horizontalpodautoscalers.autoscaling",
+    "cronjobs.batch",
+    "jobs.batch",
+];
+
 /// Case folds in ASCII only: kubectl folds Unicode, where U+212A KELVIN SIGN is a `k`.
 fn find(token: &str) -> Option<&'static Resource> {
     let token = token.to_ascii_lowercase();
@@ -459,7 +556,11 @@ fn find(token: &str) -> Option<&'static Resource> {
     match rest {
         None => RESOURCES
             .iter()
-            .find(|resource| !resource.custom && resource.is_called(name)),
+            .find(|resource| !resource.custom && resource.is_called(name))
+            .or_else(|| {
+                let mut customs = customs(name);
+                customs.next().filter(|_| customs.next().is_none())
+            }),
         Some(rest) => {
             let group = rest
                 .split_once('.')

@@ -14,6 +14,8 @@ pub enum CommandError {
         /// The group that was searched; empty for the root.
         path: CommandPath,
         word: Excerpt,
+        /// What it is called here, where that is known.
+        instead: Option<&'static str>,
         nearest: Option<String>,
     },
     /// No verb at all.
@@ -25,6 +27,8 @@ pub enum CommandError {
         tool: Tool,
         path: CommandPath,
         flag: Excerpt,
+        /// What it is called here, where that is known.
+        instead: Option<&'static str>,
         nearest: Option<String>,
     },
     /// A flag before the verb that is not persistent on the root.
@@ -58,11 +62,28 @@ pub enum CommandError {
         word: Excerpt,
         why: &'static str,
     },
+    /// A word that several custom resources of the table have.
+    #[error("{token} is a name of several resources")]
+    AmbiguousResource {
+        token: Excerpt,
+        claimants: Vec<String>,
+    },
+    /// A template without quotes, which ends at its first blank.
+    #[error(
+        "the template of --{flag} has blanks and no quotes, so that it ends at the first of them"
+    )]
+    UnquotedTemplate {
+        flag: String,
+        /// The flag as it was meant.
+        quoted: String,
+    },
     /// A resource that the table does not hold.
     #[error("{token} is not a resource that this server knows")]
     UnknownResource {
         token: Excerpt,
         nearest: Option<String>,
+        /// The group of one that is named without its version.
+        group: Option<String>,
     },
     /// The request's namespace and the command's differ.
     #[error("the request names the namespace {request} and the command {command}")]
@@ -92,6 +113,7 @@ impl CommandError {
     /// What to do instead, in one sentence.
     pub fn help(&self) -> String {
         match self {
+            Self::UnknownVerb { instead: Some(instead), .. } | Self::UnknownFlag { instead: Some(instead), .. } => (*instead).into(),
             Self::UnknownVerb { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
             Self::UnknownVerb { tool, .. } => format!("`{tool} --help` lists the commands; plugins are not run here"),
             Self::MissingVerb { tool } => format!("name one, for example `{}`; `{tool} --help` lists them", tool.spec().example),
@@ -103,8 +125,14 @@ impl CommandError {
             Self::Value { expected, .. } => format!("give {expected}"),
             Self::RepeatedFlag { flag } => format!("give --{flag} once"),
             Self::Operand { .. } => "leave it out, or write the name itself".into(),
+            Self::UnquotedTemplate { quoted, .. } => format!("quote it: `{quoted}`"),
+            Self::AmbiguousResource { claimants, .. } => format!("write `{}`", claimants.join("` or `")),
             Self::UnknownResource { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
-            Self::UnknownResource { .. } => "name resource types of the Kubernetes API (`get pods,services,deployments`), or a custom one with its version and group (`widgets.v1.example.com`); categories like `all` are not expanded".into(),
+            Self::UnknownResource { group: Some(group), token, .. } => {
+                let plural = token.text().split('.').next().unwrap_or_default();
+                format!("write `{plural}.VERSION.{group}`; `api-resources --api-group={group}` shows the version")
+            }
+            Self::UnknownResource { .. } => "a custom resource is written with its version and group (`widgets.v1.example.com`), which `api-resources` shows; others by the names of the Kubernetes API (`get pods,services,deployments`)".into(),
             Self::NamespaceConflict { .. } => "give it once, in the request or in the command".into(),
             Self::NamespaceNotAccepted { .. } => "leave the request's `namespace` out".into(),
         }

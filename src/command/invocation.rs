@@ -167,6 +167,26 @@ impl Invocation {
         }
     }
 
+    /// Puts the most that a rule accepts in the place of a value that is above it.
+    pub(crate) fn clamp(&mut self, name: &str, value: &str) {
+        let Some(given) = self.flags.insert(name.to_owned(), vec![value.to_owned()]) else {
+            return;
+        };
+        let of_flag = format!("--{name}");
+        let earlier = self.changes.iter_mut().find_map(|change| match change {
+            Adjustment::Clamped { flag, used, .. } if *flag == of_flag => Some(used),
+            _ => None,
+        });
+        match earlier {
+            Some(used) => value.clone_into(used),
+            None => self.changes.push(Adjustment::Clamped {
+                flag: of_flag,
+                given: given.join(","),
+                used: value.to_owned(),
+            }),
+        }
+    }
+
     /// What differs from the words that were sent, for the reply.
     pub fn adjustments(&self) -> &[Adjustment] {
         &self.changes
@@ -197,11 +217,13 @@ impl Invocation {
             return Namespaces::All;
         }
         let mut namespaces = self.own_namespaces();
+        let mut nowhere = self.tool.spec().in_no_namespace.iter();
         let outside = !self.resources().is_empty()
             && self
                 .resources()
                 .iter()
                 .all(|resource| resource::is_cluster_scoped(resource));
+        let outside = outside || nowhere.any(|commands| self.is_one_of(commands));
         if namespaces.is_empty() && !outside {
             namespaces.push(match self.tool.spec().namespace {
                 DefaultNamespace::OfContext => of_context,
@@ -238,7 +260,16 @@ impl Invocation {
         let path = self.path.words();
         let of_cobra = matches!(path, [verb] if verb == "completion" || verb == "help");
         let mut offline = self.tool.spec().offline.iter();
-        self.is_help() || of_cobra || offline.any(|commands| self.is_one_of(commands))
+        self.is_help()
+            || of_cobra
+            || self.is_about_the_kubeconfig()
+            || offline.any(|commands| self.is_one_of(commands))
+    }
+
+    /// Whether it is about the request's own kubeconfig: its names, which are no credential.
+    pub fn is_about_the_kubeconfig(&self) -> bool {
+        let mut commands = self.tool.spec().about_kubeconfig.iter();
+        !self.is_help() && commands.any(|commands| self.is_one_of(commands))
     }
 
     /// Whether it is one of these commands.

@@ -11,6 +11,9 @@ mod filter;
 mod invocation;
 mod operand;
 mod parse;
+mod prefix;
+mod redirection;
+mod template;
 mod value;
 mod words;
 

@@ -9,18 +9,21 @@
 use std::{collections::BTreeMap, vec};
 
 use super::{
+    adjustment::Adjustment,
     error::CommandError,
     invocation::{Invocation, Never},
     operand::{Named, OperandReader},
+    template::unquoted,
     value::{elements, typed_value},
 };
 use crate::{
     catalogue::{
-        Catalogue, CommandNode, Flag, FlagKind, flag_lettered, flag_named, flags_in_scope, resource,
+        Catalogue, CommandNode, Flag, FlagKind, VerbClass, flag_lettered, flag_named,
+        flags_in_scope, resource,
     },
     excerpt::Excerpt,
-    nearest::nearest,
-    tool::{Cobra, EarlyScan, Grammar, Tool},
+    nearest::{is_slip_of_one, nearest},
+    tool::{Cobra, EarlyScan, Grammar, Misnomer, Tool},
 };
 
 /// What to do about a verb or a flag that nobody has classed.
@@ -127,16 +130,20 @@ impl<'a> Parser<'a> {
         }
         if !node.children.is_empty() {
             // The tool would look for a plugin, or print help.
-            let names = node
-                .children
-                .iter()
-                .filter(|child| !child.hidden)
-                .map(CommandNode::name);
+            // Who mistypes a question is not led to a change: of that only a slip makes one.
+            let is_meant = |child: &&CommandNode| {
+                let asks = child.hazard.as_ref().is_some_and(|hazard| {
+                    matches!(hazard.class, VerbClass::Local | VerbClass::Read)
+                });
+                !child.hidden && (asks || is_slip_of_one(&word, child.name()))
+            };
+            let names = node.children.iter().filter(is_meant).map(CommandNode::name);
             return Err(CommandError::UnknownVerb {
                 tool: self.tool(),
                 version: self.catalogue.version().to_owned(),
                 path: node.path.clone(),
                 word: Excerpt::new(&word),
+                instead: self.misnomer(&[&word], None),
                 nearest: self
                     .verb_for(&word)
                     .or_else(|| nearest(&word, names).map(str::to_owned)),
@@ -144,6 +151,38 @@ impl<'a> Parser<'a> {
         }
         self.operands.push(word);
         Ok(())
+    }
+
+    /// What a word or a flag that is not there is called here, if that is known.
+    fn misnomer(&self, words: &[&str], flag: Option<&str>) -> Option<&'static str> {
+        let mut command: Vec<&str> = self
+            .node()
+            .path
+            .words()
+            .iter()
+            .map(String::as_str)
+            .collect();
+        command.extend(words);
+        let mut known = self.tool().spec().misnomers.iter();
+        let is_it = |row: &&Misnomer| {
+            row.flag == flag
+                && (row.command.split(' ').eq(command.iter().copied())
+                    || row.command.is_empty() && flag.is_some())
+        };
+        known.find(is_it).map(|row| row.instead)
+    }
+
+    /// What a caller does instead of this verb, which no policy allows, if that is known.
+    fn instead(&self) -> Option<&'static str> {
+        let words = self.node().path.words();
+        let mut rows = self.tool().spec().instead.iter();
+        let is_above = |row: &&Misnomer| {
+            let mut given = words.iter();
+            row.command
+                .split(' ')
+                .all(|word| given.next().is_some_and(|given| given == word))
+        };
+        rows.find(is_above).map(|row| row.instead)
     }
 
     /// `pods` alone is a question that lacks its verb.
@@ -270,6 +309,7 @@ impl<'a> Parser<'a> {
             None
         };
         CommandError::UnknownFlag {
+            instead: self.misnomer(&[], Some(shown)),
             tool: self.tool(),
             path: self.node().path.clone(),
             flag: Excerpt::new(shown),
@@ -282,6 +322,7 @@ impl<'a> Parser<'a> {
         after_dash: Option<Vec<String>>,
         namespace: Option<&str>,
     ) -> Result<Invocation, CommandError> {
+        let mut changes = self.without_terminal();
         let node = self.node();
         let help = self
             .flags
@@ -303,7 +344,10 @@ impl<'a> Parser<'a> {
             self.runs_a_program()?;
         }
         self.no_early_scan_bait()?;
-        let named = match help {
+        if let (Some(error), false) = (unquoted(&self.flags, &self.operands), help) {
+            return Err(error);
+        }
+        let mut named = match help {
             true => Named::default(),
             false => OperandReader {
                 tool: self.tool(),
@@ -318,6 +362,7 @@ impl<'a> Parser<'a> {
             .iter()
             .filter_map(|flag| Some((flag.name.clone(), flag.hazard.as_ref()?.class)))
             .collect();
+        changes.append(&mut named.changes);
         Ok(Invocation {
             tool: self.tool(),
             path: node.path.clone(),
@@ -328,8 +373,52 @@ impl<'a> Parser<'a> {
             class: node.hazard.as_ref().map(|hazard| hazard.class),
             classes,
             never,
-            changes: Vec::new(),
+            changes,
         })
+    }
+
+    /// Takes out what asks for a terminal: nobody types here. What waits for its program because of
+    /// it goes on waiting.
+    fn without_terminal(&mut self) -> Vec<Adjustment> {
+        let path = self.node().path.to_string();
+        let mut rows = self.tool().spec().terminal.iter();
+        let Some(row) = rows.find(|row| row.verb == path) else {
+            return Vec::new();
+        };
+        let lineage = self.lineage.clone();
+        let mut changes = Vec::new();
+        let mut waits = false;
+        for (name, why) in [
+            (
+                "stdin",
+                "nothing is typed here, so the program reads an empty input",
+            ),
+            ("tty", "there is no terminal here"),
+        ] {
+            let is_given = |values: &Vec<String>| values.iter().any(|value| value == "true");
+            if !self.flags.get(name).is_some_and(is_given) {
+                continue;
+            }
+            self.flags.remove(name);
+            self.given.retain(|flag| flag.name != name);
+            waits |= name == "stdin";
+            changes.push(Adjustment::Dropped {
+                word: format!("--{name}"),
+                why,
+            });
+        }
+        if let (Some(implied), true) = (row.implied, waits)
+            && !self.flags.contains_key(implied)
+            && let Some(flag) = flag_named(&lineage, implied)
+        {
+            self.flags
+                .insert(implied.to_owned(), vec!["true".to_owned()]);
+            self.given.push(flag);
+            changes.push(Adjustment::Added {
+                word: format!("--{implied}=true"),
+            });
+        }
+        changes
     }
 
     /// Refuses `--` before words that no program is made of: they are plain arguments, and can be
@@ -351,10 +440,11 @@ impl<'a> Parser<'a> {
     fn never(&self, help: bool) -> Option<Never> {
         let node = self.node();
         if let (Some(why), false) = (node.never(), help) {
-            let help = node
-                .hazard
-                .as_ref()
-                .map_or(UNCLASSED_HELP, |hazard| hazard.class.instead());
+            let of_class = || {
+                let hazard = node.hazard.as_ref();
+                hazard.map_or(UNCLASSED_HELP, |hazard| hazard.class.instead())
+            };
+            let help = self.instead().unwrap_or_else(of_class);
             return Some(Never {
                 what: format!("`{} {}`", self.tool(), node.path),
                 why,

@@ -2,8 +2,17 @@
 //! shlex splits.
 //!
 //! shlex keeps `|`, `;` and `$(` as literal words and drops what follows `#`; a model that writes
-//! them expects a shell. All but a single `|` is refused by name before shlex sees the text.
+//! them expects a shell. All but a single `|`, and the two redirections that change nothing at the end
+//! of a stage, is refused by name before shlex sees the text.
 
+use std::borrow::Cow;
+
+use super::{
+    adjustment::Adjustment,
+    filter::passes_everything,
+    prefix::{self, Prefix},
+    redirection,
+};
 use crate::{
     excerpt::{Excerpt, is_invisible},
     tool::Tool,
@@ -46,6 +55,9 @@ pub enum WordsError {
         operator: &'static str,
         at: usize,
     },
+    /// A kubeconfig of the caller's machine.
+    #[error("the command names a kubeconfig, and the request brings its own")]
+    OwnKubeconfig,
     /// A quote that does not end, or a backslash at the very end.
     #[error("the command ends inside a quote that was opened at byte {at}")]
     Unterminated {
@@ -53,8 +65,12 @@ pub enum WordsError {
         at: usize,
     },
     /// The text begins with something else than this tool.
-    #[error("the command begins with {word}, which is not {tool}")]
-    OtherProgram { word: Excerpt, tool: Tool },
+    #[error("the command begins with {word}, {}", prefix.what(*tool))]
+    OtherProgram {
+        word: Excerpt,
+        tool: Tool,
+        prefix: Prefix,
+    },
 }
 
 impl WordsError {
@@ -63,7 +79,9 @@ impl WordsError {
         match self {
             Self::Empty => "write one command, for example `get pods -n default`".into(),
             Self::TooLong { .. } | Self::TooManyWords { .. } => "ask for less in one command, or split it into several calls".into(),
-            Self::Character { code: 0x0A | 0x0D, .. } => "send one command on one line; make another call for the next one".into(),
+            Self::Character { code: 0x0A | 0x0D, .. } => {
+                "send one command per call; a line goes on behind a backslash, or inside quotes".into()
+            }
             Self::Character { .. } => "use plain spaces between words and quote text that needs other characters".into(),
             Self::EmptyStage { .. } => "write a filter on each side, for example `get pods | grep web | head -5`".into(),
             Self::TooManyFilters { .. } => "do several steps in one `awk` or `jq`".into(),
@@ -71,7 +89,7 @@ impl WordsError {
                 "here a command stands alone; narrow its output with its own flags (-l, --field-selector, -o name, --tail)".into()
             }
             Self::Shell { operator: "2>&1" | "2>" | "|&", .. } => {
-                "leave it out: both streams come back in the reply, each by itself".into()
+                "leave it out, or write `2>&1` or `2>/dev/null` last: both streams come back in the reply, each by itself".into()
             }
             Self::Shell { operator: "<<" | "<<<", .. } => "leave it out: no text is handed to a command here".into(),
             Self::Shell { operator: ">>", .. } => "leave it out: the output comes back in the reply, and no file is written".into(),
@@ -84,8 +102,9 @@ impl WordsError {
                 "there are no local files to expand to; quote the word if it is meant literally".into()
             }
             Self::Shell { .. } => "write the value itself; nothing is expanded here. Put literal text in single quotes".into(),
+            Self::OwnKubeconfig => "leave --kubeconfig out".into(),
             Self::Unterminated { .. } => "close the quote".into(),
-            Self::OtherProgram { tool, .. } => format!("send the arguments of {tool} only, with or without a leading `{tool}`"),
+            Self::OtherProgram { tool, prefix, .. } => prefix.help(*tool),
         }
     }
 }
@@ -97,6 +116,8 @@ pub struct CommandStages {
     pub command: Vec<String>,
     /// Each filter's, its name first.
     pub filters: Vec<Vec<String>>,
+    /// What is left out of it.
+    pub changes: Vec<Adjustment>,
 }
 
 /// Splits a command that stands alone into words; a leading tool name is dropped.
@@ -104,10 +125,14 @@ pub struct CommandStages {
 /// # Errors
 /// A [`WordsError`] that says what stands where.
 pub fn split(tool: Tool, text: &str) -> Result<Vec<String>, WordsError> {
-    let (text, pipes) = scan(text)?;
-    match pipes.first() {
-        Some(&at) => Err(WordsError::Shell { operator: "|", at }),
-        None => Ok(stages(tool, text, &[])?.command),
+    let text = one_line(text);
+    let scanned = scan(&text)?;
+    match scanned.stages.as_slice() {
+        [Span { bar, .. }, _, ..] => Err(WordsError::Shell {
+            operator: "|",
+            at: *bar,
+        }),
+        _ => Ok(stages(tool, scanned)?.command),
     }
 }
 
@@ -116,30 +141,34 @@ pub fn split(tool: Tool, text: &str) -> Result<Vec<String>, WordsError> {
 /// # Errors
 /// A [`WordsError`] that says what stands where.
 pub fn split_stages(tool: Tool, text: &str) -> Result<CommandStages, WordsError> {
-    let (text, pipes) = scan(text)?;
-    stages(tool, text, &pipes)
+    let text = one_line(text);
+    stages(tool, scan(&text)?)
 }
 
-fn stages(tool: Tool, text: &str, pipes: &[usize]) -> Result<CommandStages, WordsError> {
-    if pipes.len() > MOST_FILTERS {
-        return Err(WordsError::TooManyFilters { count: pipes.len() });
+fn stages(tool: Tool, scanned: Scanned<'_>) -> Result<CommandStages, WordsError> {
+    let Scanned {
+        text,
+        stages,
+        dropped,
+    } = scanned;
+    let filters = stages.len().saturating_sub(1);
+    if filters > MOST_FILTERS {
+        return Err(WordsError::TooManyFilters { count: filters });
     }
-    let mut from = 0;
     let mut parts = Vec::new();
-    for to in pipes.iter().copied().chain([text.len()]) {
+    for Span { from, to, bar } in stages {
         // The scan has found every quote closed, so that none reaches over a `|`.
         let words = shlex::split(text.get(from..to).unwrap_or_default())
             .ok_or(WordsError::Unterminated { at: from })?;
-        if words.is_empty() && !pipes.is_empty() {
-            let (side, at) = if to < text.len() {
-                ("before", to)
+        if words.is_empty() && filters > 0 {
+            let (side, at) = if bar < text.len() {
+                ("before", bar)
             } else {
                 ("behind", from.saturating_sub(1))
             };
             return Err(WordsError::EmptyStage { side, at });
         }
         parts.push(words);
-        from = to + 1;
     }
     let count = parts.iter().map(Vec::len).sum();
     if count > MOST_WORDS {
@@ -147,26 +176,74 @@ fn stages(tool: Tool, text: &str, pipes: &[usize]) -> Result<CommandStages, Word
     }
     let mut parts = parts.into_iter();
     let mut command = parts.next().unwrap_or_default();
+    if let Some((at, prefix)) = prefix::of(tool, text, &command) {
+        return Err(WordsError::OtherProgram {
+            word: Excerpt::new(command.get(at).map_or("", String::as_str)),
+            tool,
+            prefix,
+        });
+    }
     if command.first().is_some_and(|word| word == tool.as_str()) {
         command.remove(0);
     }
-    if let Some(word) = command.first()
-        && (word.parse::<Tool>().is_ok() || is_program_like(word))
-    {
-        return Err(WordsError::OtherProgram {
-            word: Excerpt::new(word),
-            tool,
-        });
-    }
+    let (idle, filters): (Vec<_>, Vec<_>) = parts.partition(|words| passes_everything(words));
+    let mut changes = dropped;
+    changes.extend(idle.into_iter().map(|words| Adjustment::Dropped {
+        word: format!("| {}", words.join(" ")),
+        why: "all of the output comes back in the reply",
+    }));
     Ok(CommandStages {
         command,
-        filters: parts.collect(),
+        filters,
+        changes,
     })
 }
 
-/// `./kubectl`, `/usr/bin/kubectl`, `KUBECONFIG=/x`: what stands before a command in a shell.
-fn is_program_like(word: &str) -> bool {
-    !word.starts_with('-') && (word.contains('/') || word.contains('='))
+/// The text without the ends of lines that a backslash takes away (POSIX.1-2024, Shell Command
+/// Language, 2.2.1).
+fn one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains("\\\n") {
+        return text.into();
+    }
+    let mut line = String::with_capacity(text.len());
+    let mut in_single = false;
+    let mut in_double = false;
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' if !in_single => {
+                match characters.next() {
+                    Some('\n') => continue,
+                    escaped => {
+                        line.push(character);
+                        line.extend(escaped);
+                    }
+                }
+                continue;
+            }
+            '\'' if !in_double => in_single = !in_single,
+            '"' if !in_single => in_double = !in_double,
+            _ => {}
+        }
+        line.push(character);
+    }
+    line.into()
+}
+
+/// One stage of a line: where its words begin and end, and where the `|` behind it stands, or the
+/// end of the text.
+struct Span {
+    from: usize,
+    to: usize,
+    bar: usize,
+}
+
+/// A text without anything that a shell would act upon but the `|` between its stages.
+struct Scanned<'t> {
+    text: &'t str,
+    stages: Vec<Span>,
+    /// What stands at the end of stages and changes nothing.
+    dropped: Vec<Adjustment>,
 }
 
 /// Where the scan is, by the rules of a POSIX shell, which are shlex's.
@@ -178,9 +255,9 @@ enum Quote {
 }
 
 /// Refuses characters and shell syntax. Everything it accepts, shlex and a POSIX shell read alike,
-/// once it is cut where the `|` stand that are not quoted; their places come back with the text,
-/// which has no blanks around it.
-fn scan(text: &str) -> Result<(&str, Vec<usize>), WordsError> {
+/// once it is cut where the `|` stand that are not quoted; the text that comes back has no blanks
+/// around it.
+fn scan(text: &str) -> Result<Scanned<'_>, WordsError> {
     if text.len() > LONGEST_COMMAND {
         return Err(WordsError::TooLong { length: text.len() });
     }
@@ -191,13 +268,16 @@ fn scan(text: &str) -> Result<(&str, Vec<usize>), WordsError> {
     if text.is_empty() {
         return Err(WordsError::Empty);
     }
-    let mut pipes = Vec::new();
+    let (mut stages, mut dropped) = (Vec::new(), Vec::new());
+    let (mut from, mut ended) = (0, None);
     let mut quote = Quote::None;
     let mut opened = 0;
     let mut word_start = true;
+    // Where the word begins that the scan is in.
+    let mut began = None;
     let mut characters = text.char_indices().peekable();
     while let Some((at, character)) = characters.next() {
-        plain_character(character, at)?;
+        plain_character(character, quote, at)?;
         let next = characters.peek().map(|&(_, next)| next);
         match (quote, character) {
             (Quote::None, '\'' | '"') => {
@@ -214,30 +294,58 @@ fn scan(text: &str) -> Result<(&str, Vec<usize>), WordsError> {
                 let Some((at, escaped)) = characters.next() else {
                     return Err(WordsError::Unterminated { at });
                 };
-                plain_character(escaped, at)?;
+                plain_character(escaped, quote, at)?;
             }
             (Quote::None | Quote::Double, '`') => {
                 return Err(WordsError::Shell { operator: "`", at });
             }
             (Quote::None | Quote::Double, '$') => expansion(next, quote, at)?,
             (Quote::Double, _) => {}
-            (Quote::None, '|') if !matches!(next, Some('|' | '&')) => pipes.push(at),
-            (Quote::None, '<' | '>') => return Err(redirection(text, at)),
+            (Quote::None, '|') if !matches!(next, Some('|' | '&')) => {
+                let to = ended.take().unwrap_or(at);
+                stages.push(Span { from, to, bar: at });
+                from = at + 1;
+            }
+            (Quote::None, '<' | '>') => {
+                let idle = began.and_then(|began| redirection::idle(text, began));
+                let idle = idle.ok_or_else(|| {
+                    let (operator, at) = redirection::named(text, at);
+                    WordsError::Shell { operator, at }
+                })?;
+                ended.get_or_insert(idle.from);
+                while characters.next_if(|&(at, _)| at < idle.to).is_some() {}
+                dropped.push(idle.change);
+            }
+            (Quote::None, '~') if word_start && text.get(..at).is_some_and(names_a_kubeconfig) => {
+                return Err(WordsError::OwnKubeconfig);
+            }
             (Quote::None, _) => unquoted(character, word_start, next, at)?,
+        }
+        if quote == Quote::None && matches!(character, ' ' | '\t' | '|') {
+            began = None;
+        } else {
+            began.get_or_insert(at);
         }
         word_start = quote == Quote::None && matches!(character, ' ' | '\t' | '|');
     }
-    if quote == Quote::None {
-        Ok((text, pipes))
-    } else {
-        Err(WordsError::Unterminated { at: opened })
+    if quote != Quote::None {
+        return Err(WordsError::Unterminated { at: opened });
     }
+    let (to, bar) = (ended.unwrap_or(text.len()), text.len());
+    stages.push(Span { from, to, bar });
+    Ok(Scanned {
+        text,
+        stages,
+        dropped,
+    })
 }
 
-/// Characters that no command needs, quoted or not.
-fn plain_character(character: char, at: usize) -> Result<(), WordsError> {
-    let blank = character.is_whitespace() && character != ' ' && character != '\t';
-    if character.is_control() && character != '\t' || is_invisible(character) || blank {
+/// Characters that no command needs, quoted or not. Quoted, a line may end: programs of jq and awk
+/// have several.
+fn plain_character(character: char, quote: Quote, at: usize) -> Result<(), WordsError> {
+    let is_plain = character == '\t' || character == '\n' && quote != Quote::None;
+    let blank = character.is_whitespace() && character != ' ';
+    if !is_plain && (character.is_control() || is_invisible(character) || blank) {
         return Err(WordsError::Character {
             code: character.into(),
             at,
@@ -259,28 +367,11 @@ fn expansion(next: Option<char>, quote: Quote, at: usize) -> Result<(), WordsErr
     Err(WordsError::Shell { operator, at })
 }
 
-/// A redirection by the name that its writer knows it by.
-fn redirection(text: &str, at: usize) -> WordsError {
-    let (before, behind) = text.split_at_checked(at).unwrap_or_default();
-    // `2` is a descriptor only as a word of its own.
-    let of_errors = before
-        .strip_suffix('2')
-        .filter(|before| before.is_empty() || before.ends_with([' ', '\t', '|']));
-    let operator = match (of_errors, behind) {
-        (Some(_), behind) if behind.starts_with(">&1") => "2>&1",
-        (Some(_), behind) if behind.starts_with('>') => "2>",
-        (None, behind) if behind.starts_with(">>") => ">>",
-        (_, behind) if behind.starts_with("<<<") => "<<<",
-        (_, behind) if behind.starts_with("<<") => "<<",
-        (_, behind) if behind.starts_with('<') => "<",
-        _ => ">",
-    };
-    let at = if operator.starts_with('2') {
-        at - 1
-    } else {
-        at
-    };
-    WordsError::Shell { operator, at }
+/// Whether the word that begins behind this text is the value of `--kubeconfig`.
+fn names_a_kubeconfig(before: &str) -> bool {
+    before
+        .trim_end_matches([' ', '\t'])
+        .ends_with("--kubeconfig")
 }
 
 fn unquoted(
@@ -309,181 +400,4 @@ fn unquoted(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn words(text: &str) -> Vec<String> {
-        split(Tool::KUBECTL, text).unwrap()
-    }
-
-    #[test]
-    fn the_leading_tool_name_is_optional_and_blanks_are_trimmed() {
-        assert_eq!(words("kubectl get pods"), words("  get   pods\n"));
-        assert_eq!(split(Tool::KUBECTL, "kubectl"), Ok(vec![]));
-    }
-
-    #[test]
-    fn data_that_looks_like_shell_syntax_is_data_inside_quotes() {
-        assert_eq!(
-            words(r#"get po -o jsonpath='{.items[?(@.a>3)].b}'"#)[3],
-            "jsonpath={.items[?(@.a>3)].b}"
-        );
-        assert_eq!(
-            words(r#"get po -o jsonpath="{.items[?(@.p==\"R\")].b}""#)[3],
-            r#"jsonpath={.items[?(@.p=="R")].b}"#
-        );
-        assert_eq!(
-            words("get po -o=jsonpath={.items[*].metadata.name}")[2],
-            "-o=jsonpath={.items[*].metadata.name}"
-        );
-        assert_eq!(
-            words("get po -l 'environment in (production, qa)'")[3],
-            "environment in (production, qa)"
-        );
-        assert_eq!(words("list --filter '^app-[0-9]+$'")[2], "^app-[0-9]+$");
-    }
-
-    #[test]
-    fn shell_syntax_is_refused_by_name() {
-        for (text, operator) in [
-            ("get pods; id", ";"),
-            ("get pods | head", "|"),
-            ("get pods && id", "&&"),
-            ("get pods || id", "||"),
-            ("get pods & id", "&"),
-            ("get pods > /tmp/x", ">"),
-            ("get pods >> /tmp/x", ">>"),
-            ("get pods 2>&1", "2>&1"),
-            ("get pods 2>/dev/null", "2>"),
-            ("get pods web-2>x", ">"),
-            ("get pods |& grep x", "|&"),
-            ("apply -f - <<EOF", "<<"),
-            ("apply -f - <<< x", "<<<"),
-            ("get pods -n <namespace>", "<"),
-            ("get pods $(id)", "$("),
-            ("get pods `id`", "`"),
-            ("get pods -l app=\"$(id)\"", "$("),
-            ("get pods # x", "#"),
-            ("get pods ~/x", "~"),
-            ("get pods *", "*"),
-            ("get pods $HOME", "$"),
-            ("get pods ${x}", "${"),
-            (r"get pods -o $'\x6a'son", "$'"),
-        ] {
-            assert!(
-                matches!(split(Tool::KUBECTL, text), Err(WordsError::Shell { operator: found, .. }) if found == operator),
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_line_is_cut_where_a_bar_is_not_quoted() {
-        let cut = |text: &str| {
-            split_stages(Tool::KUBECTL, text)
-                .map(|stages| (stages.command.join(" "), stages.filters))
-        };
-        let own = |filters: &[&[&str]]| {
-            filters
-                .iter()
-                .map(|words| words.iter().map(|word| (*word).to_owned()).collect())
-                .collect::<Vec<Vec<String>>>()
-        };
-        for (text, command, filters) in [
-            (
-                "kubectl get pods -A | grep -v Running | head -20",
-                "get pods -A",
-                &[&["grep", "-v", "Running"][..], &["head", "-20"]][..],
-            ),
-            ("get pods|wc -l", "get pods", &[&["wc", "-l"]]),
-            (
-                "get pods | grep 'a|b' | awk '{print $1 | \"cat\"}'",
-                "get pods",
-                &[&["grep", "a|b"], &["awk", "{print $1 | \"cat\"}"]],
-            ),
-            (
-                r#"get pods | grep "a|b" | grep a\|b"#,
-                "get pods",
-                &[&["grep", "a|b"], &["grep", "a|b"]],
-            ),
-            ("get pods -l 'a|b'", "get pods -l a|b", &[]),
-        ] {
-            assert_eq!(cut(text), Ok((command.to_owned(), own(filters))), "{text}");
-        }
-        for (text, side, at) in [
-            ("get pods |", "behind", 9),
-            ("| head", "before", 0),
-            ("get pods | | head", "before", 11),
-            ("get |head|", "behind", 9),
-        ] {
-            assert_eq!(
-                cut(text),
-                Err(WordsError::EmptyStage { side, at }),
-                "{text}"
-            );
-        }
-        assert_eq!(
-            cut(&format!("get pods{}", " | head".repeat(8))),
-            Err(WordsError::TooManyFilters { count: 8 })
-        );
-        for (text, operator) in [
-            ("get pods |# x", "#"),
-            ("get pods |~/x", "~"),
-            ("get pods | grep $(id)", "$("),
-            ("get pods | grep a; id", ";"),
-        ] {
-            assert!(
-                matches!(cut(text), Err(WordsError::Shell { operator: found, .. }) if found == operator),
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn control_blank_and_invisible_characters_are_refused_even_in_quotes() {
-        for (text, code) in [
-            ("get pods\ndelete pod web", 0x0A),
-            ("get pods\0", 0),
-            ("get pods '\u{1b}[2J'", 0x1B),
-            ("get\u{a0}pods", 0xA0),
-            ("get secret\u{200b}s", 0x200B),
-            ("get pods \\\n -A", 0x0A),
-            ("get 'a\u{e0041}'", 0xE0041),
-        ] {
-            assert!(
-                matches!(split(Tool::KUBECTL, text), Err(WordsError::Character { code: found, .. }) if found == code),
-                "{text:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn another_program_in_front_is_refused() {
-        for text in [
-            "helm list",
-            "kubectl kubectl get pods",
-            "./kubectl get pods",
-            "KUBECONFIG=/x kubectl get pods",
-        ] {
-            assert!(
-                matches!(
-                    split(Tool::KUBECTL, text),
-                    Err(WordsError::OtherProgram { .. })
-                ),
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn an_open_quote_says_where_it_was_opened() {
-        assert_eq!(
-            split(Tool::KUBECTL, "get pods -l 'a"),
-            Err(WordsError::Unterminated { at: 12 })
-        );
-        assert_eq!(
-            split(Tool::KUBECTL, "get pods \\"),
-            Err(WordsError::Unterminated { at: 9 })
-        );
-    }
-}
+mod tests;

@@ -39,7 +39,7 @@ pub(super) fn forbidden_verbs(tool: Tool) -> &'static [(&'static str, &'static s
             ("proxy", ""),
             ("port-forward", "web-0 8080"),
             ("cp", "web-0:/x y"),
-            ("config view", ""),
+            ("config get-users", ""),
             ("config set-credentials", "u"),
             ("config use-context", "prod"),
             ("kustomize", "dir"),

@@ -222,6 +222,6 @@ mod tests {
         assert!(policy_load(FULL.as_bytes()));
         assert!(!policy_load(b"schema = 2"));
         assert!(decide(b"get pods -A") && decide(b"argocd app list"));
-        assert!(!decide(b"config view"));
+        assert!(!decide(b"config use-context prod"));
     }
 }

@@ -29,12 +29,19 @@ pub(super) fn read(
         .catalogue(request.tool)
         .map_err(|state| Refusal::Tool(state.refusal(request.tool).unwrap_or_default()))?;
     let parsing = Instant::now();
-    let CommandStages { command, filters } = split_stages(request.tool, &request.command)?;
-    let invocation = parse(catalogue, command, request.namespace.as_deref())?;
+    let CommandStages {
+        command,
+        filters,
+        changes,
+    } = split_stages(request.tool, &request.command)?;
+    let mut invocation = parse(catalogue, command, request.namespace.as_deref())?;
+    invocation.note(changes);
     journal.took(Step::Parse, parsing.elapsed());
     journal.read(&invocation);
     let filters = filters.into_iter().map(Filter::parse);
-    Ok((invocation, filters.collect::<Result<_, _>>()?))
+    let filters = filters.collect::<Result<Vec<_>, _>>()?;
+    invocation.note(filters.iter().flat_map(Filter::adjustments).cloned());
+    Ok((invocation, filters))
 }
 
 /// Refuses what the policy allows and this server cannot run. A filter has no power, so that no

@@ -2,6 +2,7 @@
 
 use super::{
     commands::{Commands, FlagIs},
+    misnomer::Misnomer,
     operand::{Applications, FlagNames, NamingFlag, OperandGrammar},
     spec::{
         AccessKind, Cobra, DefaultNamespace, EarlyScan, Grammar, KnownFailure, Need, NotYet,
@@ -12,6 +13,7 @@ use super::{
 
 pub(super) static ARGOCD: ToolSpec = ToolSpec {
     name: "argocd",
+    aliases: &[],
     example: "app list",
     catalogues: &[include_str!("../../policy/catalogue/argocd-3.6.json")],
     hazards: include_str!("../../policy/catalogue/argocd.hazards.toml"),
@@ -28,9 +30,14 @@ pub(super) static ARGOCD: ToolSpec = ToolSpec {
         Commands::of("account bcrypt"),
         Commands::of("version").with(FlagIs::Set("client", "true")),
     ],
+    about_kubeconfig: &[],
+    in_no_namespace: &[],
     operands: |verb| OperandGrammar::Applications(applications(verb)),
     naming_flags: |_| NAMING_FLAGS,
     lists: RuleLists::Names,
+    misnomers: MISNOMERS,
+    instead: INSTEAD,
+    terminal: &[],
     implied_verb: None,
     prefix_verbs: &[],
     packed_flags: None,
@@ -110,3 +117,50 @@ fn proxy(need: Need) -> ProxyVariable {
         Need::Helper | Need::Ports | Need::PortsAndAddresses | Need::Server => ProxyVariable::All,
     }
 }
+
+const MISNOMERS: &[Misnomer] = &[
+    Misnomer::verb("application", "write `app`"),
+    Misnomer::verb("applications", "write `app list`"),
+    Misnomer::verb("apps", "write `app list`"),
+    Misnomer::verb("app describe", "write `app get`"),
+    Misnomer::verb(
+        "app events",
+        "call the tool `kubectl` with `get events -n argocd`",
+    ),
+    Misnomer::verb("app health", "write `app get`"),
+    Misnomer::verb("app log", "write `app logs`"),
+    Misnomer::verb("app show", "write `app get`"),
+    Misnomer::verb("app status", "write `app get`"),
+    Misnomer::verb("clusters", "write `cluster list`"),
+    Misnomer::verb("projects", "write `proj list`"),
+    Misnomer::verb("repos", "write `repo list`"),
+    Misnomer::verb("whoami", "write `account get-user-info`"),
+    Misnomer::flag("app logs", "--since", "write --since-seconds"),
+    Misnomer::flag(
+        "app logs",
+        "--timestamps",
+        "leave it out: a line has its own time, or `kubectl logs --timestamps` adds it",
+    ),
+    Misnomer::flag(
+        "app logs",
+        "-n",
+        "write the application's name alone; --namespace is the namespace of its pods",
+    ),
+];
+
+const INSTEAD: &[Misnomer] = &[
+    Misnomer::verb(
+        "login",
+        "leave it out: the token is in the header X-Argocd-Auth-Token, the server in X-Argocd-Server; `account get-user-info` tells who you are",
+    ),
+    Misnomer::verb("logout", "leave it out: nothing is kept between calls"),
+    Misnomer::verb(
+        "relogin",
+        "leave it out: send a fresh token in the header X-Argocd-Auth-Token",
+    ),
+    Misnomer::verb(
+        "context",
+        "the header X-Argocd-Server names the server of each call",
+    ),
+    Misnomer::verb("configure", "leave it out: nothing is kept between calls"),
+];

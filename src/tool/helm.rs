@@ -2,6 +2,7 @@
 
 use super::{
     commands::Commands,
+    misnomer::Misnomer,
     operand::{OperandGrammar, Reach},
     spec::{
         AccessKind, Cobra, DefaultNamespace, EarlyScan, Grammar, NotYet, NotYetWhat, ProxyVariable,
@@ -11,6 +12,7 @@ use super::{
 
 pub(super) static HELM: ToolSpec = ToolSpec {
     name: "helm",
+    aliases: &[],
     example: "list -A",
     catalogues: &[include_str!("../../policy/catalogue/helm-4.3.json")],
     hazards: include_str!("../../policy/catalogue/helm.hazards.toml"),
@@ -24,9 +26,14 @@ pub(super) static HELM: ToolSpec = ToolSpec {
         answer: VersionAnswer::Text,
     },
     offline: &[Commands::of("version")],
+    about_kubeconfig: &[],
+    in_no_namespace: &[Commands::of("version"), Commands::of("env")],
     operands,
     naming_flags: |_| &[],
     lists: RuleLists::NamesAndCharts,
+    misnomers: MISNOMERS,
+    instead: INSTEAD,
+    terminal: &[],
     implied_verb: None,
     prefix_verbs: &[],
     // `--set a=1,b=2`, and lists and maps in its own grammar.
@@ -66,3 +73,75 @@ fn operands(verb: &[&str]) -> OperandGrammar {
         _ => OperandGrammar::Words(Reach::Named),
     }
 }
+
+/// What helm 2 and 3 had (helm v4.3 docs, "Helm 4 Released", and `helm --help` of each).
+const MISNOMERS: &[Misnomer] = &[
+    Misnomer::verb(
+        "init",
+        "leave it out: nothing has to be installed in a cluster any more",
+    ),
+    Misnomer::verb("releases", "write `list`"),
+    Misnomer::flag(
+        "list",
+        "--all",
+        "leave it out: helm 4 lists releases in every state",
+    ),
+    Misnomer::flag(
+        "list",
+        "-a",
+        "leave it out: helm 4 lists releases in every state; -A is all namespaces",
+    ),
+    Misnomer::flag(
+        "status",
+        "--show-resources",
+        "leave it out: helm 4 shows them with `-o json` or `-o yaml`",
+    ),
+    Misnomer::flag(
+        "status",
+        "--show-desc",
+        "leave it out: the description is shown",
+    ),
+    Misnomer::flag(
+        "rollback",
+        "--recreate-pods",
+        "leave it out, and restart the workloads: `kubectl rollout restart`",
+    ),
+    Misnomer::flag(
+        "upgrade",
+        "--recreate-pods",
+        "leave it out, and restart the workloads: `kubectl rollout restart`",
+    ),
+    Misnomer::flag(
+        "version",
+        "--client",
+        "leave it out: helm is a client alone",
+    ),
+    Misnomer::flag("version", "-c", "leave it out: helm is a client alone"),
+    Misnomer::flag(
+        "",
+        "--tiller-namespace",
+        "leave it out: there is no Tiller any more",
+    ),
+    Misnomer::flag("", "--tls", "leave it out: there is no Tiller any more"),
+    Misnomer::flag(
+        "uninstall",
+        "--purge",
+        "leave it out: nothing is kept unless --keep-history says so",
+    ),
+];
+
+const INSTEAD: &[Misnomer] = &[
+    Misnomer::verb(
+        "repo",
+        "`list`, `status` and `history` tell about releases; charts and their repositories are not used here",
+    ),
+    Misnomer::verb(
+        "search",
+        "`list`, `status` and `history` tell about releases; charts and their repositories are not used here",
+    ),
+    Misnomer::verb("plugin", "leave it out: plugins are not run here"),
+    Misnomer::verb(
+        "env",
+        "`version` tells about helm; there is no environment that is yours",
+    ),
+];

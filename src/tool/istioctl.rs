@@ -2,6 +2,7 @@
 
 use super::{
     commands::{Commands, FlagIs},
+    misnomer::Misnomer,
     operand::{OperandGrammar, Reach},
     spec::{
         AccessKind, Cobra, DefaultNamespace, EarlyScan, Grammar, Need, ProxyVariable, RuleLists,
@@ -11,6 +12,7 @@ use super::{
 
 pub(super) static ISTIOCTL: ToolSpec = ToolSpec {
     name: "istioctl",
+    aliases: &[],
     example: "proxy-status",
     catalogues: &[include_str!("../../policy/catalogue/istioctl-1.31.json")],
     hazards: include_str!("../../policy/catalogue/istioctl.hazards.toml"),
@@ -33,9 +35,14 @@ pub(super) static ISTIOCTL: ToolSpec = ToolSpec {
         Commands::of("experimental config list"),
         Commands::of("experimental workload group create"),
     ],
+    about_kubeconfig: &[],
+    in_no_namespace: &[],
     operands,
     naming_flags: |_| &[],
     lists: RuleLists::Names,
+    misnomers: MISNOMERS,
+    instead: INSTEAD,
+    terminal: &[],
     implied_verb: None,
     prefix_verbs: &[],
     packed_flags: None,
@@ -97,3 +104,39 @@ fn operands(verb: &[&str]) -> OperandGrammar {
         _ => OperandGrammar::Words(Reach::Everywhere),
     }
 }
+
+/// What earlier versions had (istio.io, "istioctl").
+const MISNOMERS: &[Misnomer] = &[
+    Misnomer::verb(
+        "authn",
+        "write `x describe pod`, which tells what authentication applies",
+    ),
+    Misnomer::verb("check", "write `x precheck`, or `analyze`"),
+    Misnomer::verb("config", "write `proxy-config`"),
+    Misnomer::verb("describe", "write `x describe`"),
+    Misnomer::verb(
+        "get",
+        "call the tool `kubectl` with `get virtualservices.networking.istio.io`",
+    ),
+    Misnomer::verb(
+        "log",
+        "write `proxy-config log` for a proxy, or `admin log` for istiod",
+    ),
+    Misnomer::verb(
+        "logs",
+        "call the tool `kubectl` with `logs -n istio-system deploy/istiod`",
+    ),
+    Misnomer::verb("precheck", "write `x precheck`"),
+    Misnomer::verb("status", "write `proxy-status`"),
+];
+
+const INSTEAD: &[Misnomer] = &[
+    Misnomer::verb(
+        "dashboard",
+        "`proxy-config` and `proxy-status` print what a proxy knows",
+    ),
+    Misnomer::verb(
+        "bug-report",
+        "`analyze`, `proxy-status` and `version` print most of what is in it",
+    ),
+];

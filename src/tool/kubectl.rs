@@ -2,6 +2,7 @@
 
 use super::{
     commands::{Commands, FlagIs},
+    misnomer::{Misnomer, TerminalFlags},
     operand::{FlagNames, NamingFlag, OperandGrammar, Reach},
     spec::{
         AccessKind, Cobra, DefaultNamespace, EarlyScan, Grammar, ProxyVariable, RuleLists,
@@ -11,6 +12,7 @@ use super::{
 
 pub(super) static KUBECTL: ToolSpec = ToolSpec {
     name: "kubectl",
+    aliases: &["k", "kc", "kubecolor", "oc"],
     example: "get pods -n default",
     catalogues: &[
         include_str!("../../policy/catalogue/kubectl-1.37.json"),
@@ -38,9 +40,27 @@ pub(super) static KUBECTL: ToolSpec = ToolSpec {
         Commands::of("options"),
         Commands::of("version").with(FlagIs::Set("client", "true")),
     ],
+    about_kubeconfig: &[
+        Commands::of("config current-context"),
+        Commands::of("config get-clusters"),
+        Commands::of("config get-contexts"),
+        Commands::of("config view"),
+    ],
+    in_no_namespace: &[
+        Commands::of("api-resources"),
+        Commands::of("api-versions"),
+        Commands::of("auth whoami"),
+        Commands::within("config"),
+        Commands::of("explain"),
+        Commands::of("options"),
+        Commands::of("version"),
+    ],
     operands,
     naming_flags,
     lists: RuleLists::NamesAndResources,
+    misnomers: MISNOMERS,
+    instead: INSTEAD,
+    terminal: TERMINAL,
     implied_verb: Some("get"),
     // It describes every object whose name begins with the one that is given.
     prefix_verbs: &["describe"],
@@ -136,3 +156,127 @@ const ACCOUNT: NamingFlag = flag("serviceaccount", FlagNames::NamespaceOfAccount
 const fn flag(flag: &'static str, names: FlagNames) -> NamingFlag {
     NamingFlag { flag, names }
 }
+
+/// `run` and `debug` attach to what they start because of `--stdin` (kubectl v1.37
+/// pkg/cmd/run/run.go).
+const TERMINAL: &[TerminalFlags] = &[
+    TerminalFlags {
+        verb: "attach",
+        implied: None,
+    },
+    TerminalFlags {
+        verb: "debug",
+        implied: Some("attach"),
+    },
+    TerminalFlags {
+        verb: "exec",
+        implied: None,
+    },
+    TerminalFlags {
+        verb: "run",
+        implied: Some("attach"),
+    },
+];
+
+const MISNOMERS: &[Misnomer] = &[
+    Misnomer::verb("can-i", "write `auth can-i`"),
+    Misnomer::verb(
+        "ctx",
+        "`config get-contexts` lists the contexts; the request's `context` field chooses one",
+    ),
+    Misnomer::verb("history", "write `rollout history`"),
+    Misnomer::verb("inspect", "write `describe`"),
+    Misnomer::verb("list", "write `get`"),
+    Misnomer::verb("log", "write `logs`"),
+    Misnomer::verb("ls", "write `get`"),
+    Misnomer::verb("ns", "`get namespaces` lists them; --namespace chooses one"),
+    Misnomer::verb("ps", "write `get pods`"),
+    Misnomer::verb("resources", "write `api-resources`"),
+    Misnomer::verb("restart", "write `rollout restart`"),
+    Misnomer::verb("rollback", "write `rollout undo`"),
+    Misnomer::verb("show", "write `describe`, or `get` with -o yaml"),
+    Misnomer::verb("status", "write `rollout status` of a workload, or `get`"),
+    Misnomer::verb("tail", "write `logs` with --tail"),
+    Misnomer::verb("undo", "write `rollout undo`"),
+    Misnomer::verb(
+        "watch",
+        "write `get`, with --watch where the policy allows that, and ask again for newer data",
+    ),
+    Misnomer::verb("whoami", "write `auth whoami`"),
+    Misnomer::flag("describe", "--output", "write `get` with -o yaml"),
+    Misnomer::flag("describe", "-o", "write `get` with -o yaml"),
+    Misnomer::flag(
+        "events",
+        "--field-selector",
+        "write `get events` with --field-selector",
+    ),
+    Misnomer::flag(
+        "events",
+        "--sort-by",
+        "leave it out: `events` is sorted by time; or write `get events --sort-by=.lastTimestamp`",
+    ),
+    Misnomer::flag(
+        "get",
+        "--export",
+        "leave it out, and pick the fields: `get TYPE NAME -o jsonpath='{.spec}'`",
+    ),
+    Misnomer::flag(
+        "get",
+        "--limit",
+        "leave it out, and put `| head -20` behind the command",
+    ),
+    Misnomer::flag("get", "--show-all", "leave it out: all objects are shown"),
+    Misnomer::flag(
+        "get",
+        "--tail",
+        "leave it out, and put `| tail -20` behind the command",
+    ),
+    Misnomer::flag(
+        "get",
+        "-a",
+        "leave it out: all objects are shown; -A is all namespaces",
+    ),
+    Misnomer::flag(
+        "logs",
+        "--grep",
+        "leave it out, and put `| grep -i TEXT` behind the command",
+    ),
+    Misnomer::flag(
+        "logs",
+        "--level",
+        "leave it out, and put `| grep -i error` behind the command",
+    ),
+    Misnomer::flag("logs", "--lines", "write --tail"),
+    Misnomer::flag("logs", "--limit", "write --tail"),
+    Misnomer::flag(
+        "logs",
+        "--until",
+        "leave it out; --since and --since-time say where the log begins",
+    ),
+    Misnomer::flag(
+        "top pod",
+        "--limit",
+        "leave it out, and put `| head -20` behind the command",
+    ),
+    Misnomer::flag("version", "--short", "leave it out: the output is short"),
+];
+
+const INSTEAD: &[Misnomer] = &[
+    Misnomer::verb(
+        "config",
+        "`config get-contexts` lists the contexts of the request's kubeconfig; its field `context` chooses one, `namespace` a namespace",
+    ),
+    Misnomer::verb(
+        "cp",
+        "`exec POD -- cat FILE` prints a file of a container, where the policy allows `exec`",
+    ),
+    Misnomer::verb(
+        "edit",
+        "say the change in flags (`patch`, `set`, `scale`, `label`), where the policy allows it; `get TYPE NAME -o yaml` shows what there is",
+    ),
+    Misnomer::verb(
+        "port-forward",
+        "ask the API instead: `get`, `describe` and `logs` show the state, `get endpointslices` who answers a service",
+    ),
+    Misnomer::verb("plugin", "leave it out: plugins are not run here"),
+];

@@ -14,11 +14,13 @@ mod helm;
 mod istioctl;
 mod kubectl;
 mod list;
+mod misnomer;
 mod operand;
 mod spec;
 
 pub use commands::{Commands, FlagIs, VerbIs};
 pub use list::{ListIsClosed, Tool, UnknownTool};
+pub use misnomer::{Misnomer, TerminalFlags};
 pub use operand::{Applications, FlagNames, NamingFlag, OperandGrammar, Reach};
 pub use spec::{
     AccessKind, Cobra, DefaultNamespace, EarlyScan, Grammar, KnownFailure, Need, NotYet,

@@ -6,6 +6,7 @@
 
 use super::{
     commands::Commands,
+    misnomer::{Misnomer, TerminalFlags},
     operand::{NamingFlag, OperandGrammar},
 };
 
@@ -14,6 +15,8 @@ use super::{
 pub struct ToolSpec {
     /// The tool's name: its argv\[0\], its route, its MCP tool name and the name of its binary.
     pub name: &'static str,
+    /// What shells and people call it, which is no name of it here.
+    pub aliases: &'static [&'static str],
     /// A command that shows callers how one is written, without the tool's name.
     pub example: &'static str,
     /// The generated catalogues, the newest version first (`policy/catalogue/<tool>-<minor>.json`).
@@ -26,12 +29,23 @@ pub struct ToolSpec {
     pub version: VersionQuestion,
     /// The commands that contact no server; cobra's own `completion` and `help` need no row.
     pub offline: &'static [Commands],
+    /// The commands about the request's own kubeconfig, which is all that they read.
+    pub about_kubeconfig: &'static [Commands],
+    /// The commands that look into no namespace, whatever is the default.
+    pub in_no_namespace: &'static [Commands],
     /// What the operands of a verb are.
     pub operands: fn(verb: &[&str]) -> OperandGrammar,
     /// The flags of a verb whose values name what it touches.
     pub naming_flags: fn(verb: &[&str]) -> &'static [NamingFlag],
     /// Which of a rule's lists its operands are held against.
     pub lists: RuleLists,
+    /// What is called otherwise elsewhere.
+    pub misnomers: &'static [Misnomer],
+    /// What a caller does instead of verbs that no policy allows; a row's verb stands for all below
+    /// it.
+    pub instead: &'static [Misnomer],
+    /// The verbs with `--stdin` and `--tty`, which are left out: there is no terminal.
+    pub terminal: &'static [TerminalFlags],
     /// The verb that a lone resource lacks: `pods` was meant to be `get pods`.
     pub implied_verb: Option<&'static str>,
     /// The verbs whose operands are beginnings of names: they touch every object that has one.

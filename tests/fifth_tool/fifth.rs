@@ -8,6 +8,7 @@ use kube_airlock::tool::{
 
 pub static FIFTH: ToolSpec = ToolSpec {
     name: "fifth",
+    aliases: &[],
     example: "greet world",
     catalogues: &[include_str!("fifth-1.0.json")],
     hazards: include_str!("fifth.hazards.toml"),
@@ -21,12 +22,17 @@ pub static FIFTH: ToolSpec = ToolSpec {
         answer: VersionAnswer::Json("/version"),
     },
     offline: &[Commands::of("version")],
+    about_kubeconfig: &[],
+    in_no_namespace: &[],
     operands: |verb| match verb {
         ["greet"] => OperandGrammar::Names,
         _ => OperandGrammar::Words(Reach::Named),
     },
     naming_flags: |_| &[],
     lists: RuleLists::Names,
+    misnomers: &[],
+    instead: &[],
+    terminal: &[],
     implied_verb: None,
     prefix_verbs: &[],
     packed_flags: None,

@@ -46,7 +46,8 @@ fn a_token_that_the_table_does_not_hold_has_no_name() {
     for token in [
         "all",
         "sneaky",
-        "virtualservices",
+        "gateways",
+        "gateway",
         "networ\u{212a}policies",
         "conf\u{130}gmaps",
         "pods.apps",
@@ -56,5 +57,43 @@ fn a_token_that_the_table_does_not_hold_has_no_name() {
         "pods.v1",
     ] {
         assert_eq!(canonical(token), None, "{token}");
+    }
+}
+
+#[test]
+fn a_short_or_singular_name_that_one_custom_resource_has_is_that_resource() {
+    for (token, name) in [
+        ("vs", "virtualservices.networking.istio.io"),
+        ("VirtualService", "virtualservices.networking.istio.io"),
+        (
+            "peerauthentication",
+            "peerauthentications.security.istio.io",
+        ),
+        ("httproute", "httproutes.gateway.networking.k8s.io"),
+        ("application", "applications.argoproj.io"),
+        ("podmetrics", "pods.metrics.k8s.io"),
+        ("gw", "gateways.networking.istio.io"),
+        ("gtw", "gateways.gateway.networking.k8s.io"),
+        // A word of the API itself stays what it is.
+        ("pods", "pods"),
+        ("nodes", "nodes"),
+    ] {
+        assert_eq!(canonical(token).as_deref(), Some(name), "{token}");
+    }
+    assert_eq!(
+        claimants("Gateway"),
+        [
+            "gateways.networking.istio.io",
+            "gateways.gateway.networking.k8s.io"
+        ]
+    );
+}
+
+#[test]
+fn no_short_name_of_a_custom_resource_is_another_ones() {
+    for resource in RESOURCES.iter().filter(|resource| resource.custom) {
+        for short in resource.short {
+            assert_eq!(canonical(short), Some(resource.canonical()), "{short}");
+        }
     }
 }

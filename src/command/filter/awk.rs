@@ -101,7 +101,8 @@ fn tokens(program: &str) -> Result<Vec<AwkToken<'_>>, FilterError> {
         let (length, token) = if first.is_whitespace() {
             (first.len_utf8(), None)
         } else if first == '#' {
-            break; // to the end of the line, which is the end
+            let length = rest.find('\n').unwrap_or(rest.len());
+            (length, None)
         } else if of_word(first) {
             let length = rest
                 .find(|character| !of_word(character))
@@ -124,6 +125,9 @@ fn tokens(program: &str) -> Result<Vec<AwkToken<'_>>, FilterError> {
                 .map_or(first.len_utf8(), str::len);
             (sign, rest.get(..sign).map(AwkToken::Sign))
         };
+        if first == '\n' {
+            after_operand = false; // a line begins with a pattern or a word
+        }
         if let Some(token) = token {
             after_operand = match &token {
                 AwkToken::Data => true,

@@ -34,6 +34,8 @@ pub(super) enum Takes {
     Nothing,
     /// A switch that says what is so anyway.
     Ignored,
+    /// A switch that is read as another one, and why.
+    ReadAs(&'static str, &'static str),
     /// One value, and the flag at most once.
     One(ValueForm),
     /// One value each time.
@@ -89,6 +91,8 @@ pub(super) enum Operands {
 const READS_A_FILE: &str = "it reads a file";
 const WRITES_A_FILE: &str = "it writes a file";
 const RUNS_A_PROGRAM: &str = "it runs a program";
+/// What `kubectl top` prints has one unit per column.
+pub(super) const BY_NUMBER: &str = "lines are compared by their numbers alone, which is right where all have the same unit, and wrong where Mi stands beside Gi";
 const FOLLOWS: &str = "it waits for more, and a command's output ends";
 
 const fn switch(name: &'static str, also: &'static [&'static str]) -> FilterFlag {
@@ -236,11 +240,7 @@ const GREP: &[FilterFlag] = &[
         &["-R", "--recursive", "--dereference-recursive"],
         "it reads folders",
     ),
-    refused(
-        "-P",
-        &["--perl-regexp"],
-        "Perl's patterns are not known here; -E knows (a|b), +, ? and [0-9]",
-    ),
+    switch("-P", &["--perl-regexp"]),
 ];
 
 const HEAD: &[FilterFlag] = &[
@@ -275,11 +275,11 @@ const SORT: &[FilterFlag] = &[
     refused("-T", &["--temporary-directory"], WRITES_A_FILE),
     refused("--compress-program", &[], RUNS_A_PROGRAM),
     refused("--files0-from", &["--random-source"], READS_A_FILE),
-    refused(
-        "-h",
-        &["--human-numeric-sort"],
-        "sizes like 2K and 1M cannot be compared here; print numbers, or sort by -n",
-    ),
+    FilterFlag {
+        name: "-h",
+        also: &["--human-numeric-sort"],
+        takes: Takes::ReadAs("-n", BY_NUMBER),
+    },
 ];
 
 const UNIQ: &[FilterFlag] = &[

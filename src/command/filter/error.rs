@@ -55,6 +55,9 @@ pub enum FilterError {
         filter: &'static str,
         what: &'static str,
     },
+    /// A pattern of `grep -P` that `-E` cannot say.
+    #[error("`grep -P` may not have {construct} here: patterns are those of `grep -E`")]
+    PerlPattern { construct: Excerpt },
     /// A program of the filter's own language that does more than compute.
     #[error("the program of `{filter}` may not have {construct}: {why}")]
     Script {
@@ -78,6 +81,9 @@ impl FilterError {
             Self::Value { expected, .. } => format!("give {expected}"),
             Self::Operand { .. } => "leave it out, or put text with blanks in single quotes".into(),
             Self::Missing { what, .. } => format!("give {what}"),
+            Self::PerlPattern { .. } => {
+                "write it for `grep -E`: (a|b), +, ?, [0-9], \\d, \\w, \\s and \\b are known; `sed -E 's/.*name=([a-z]+).*/\\1/'` takes a part out of a line".into()
+            }
             Self::Script { .. } => {
                 "write it without: a filter reads what stands before it, and prints; it has no files, programs or environment".into()
             }

@@ -4,13 +4,14 @@ use std::{iter::Peekable, vec};
 
 use super::{
     awk,
-    catalogue::{FilterFlag, Operands, SPECS, Spec, Takes, ValueForm, filter_names},
+    catalogue::{BY_NUMBER, FilterFlag, Operands, SPECS, Spec, Takes, ValueForm, filter_names},
     error::FilterError,
+    perl,
     program::FilterProgram,
     query, sed,
     value::is_name,
 };
-use crate::{excerpt::Excerpt, nearest::nearest, tool::Tool};
+use crate::{command::adjustment::Adjustment, excerpt::Excerpt, nearest::nearest, tool::Tool};
 
 /// One stage behind a `|`: a filter, its checked flags, its operands. Only [`Filter::parse`] makes
 /// one:
@@ -27,6 +28,8 @@ pub struct Filter {
     /// In the caller's order: it decides where two flags say different things.
     flags: Vec<(&'static str, Vec<String>)>,
     operands: Vec<String>,
+    /// What differs from the words that were sent.
+    changes: Vec<Adjustment>,
 }
 
 impl PartialEq for Filter {
@@ -58,6 +61,7 @@ impl Filter {
             spec,
             flags: Vec::new(),
             operands: Vec::new(),
+            changes: Vec::new(),
         };
         filter.flags.extend(implied.map(|flag| (flag, Vec::new())));
         let mut sealed = false;
@@ -90,7 +94,13 @@ impl Filter {
             spec,
             flags,
             operands,
+            changes: Vec::new(),
         })
+    }
+
+    /// What differs from the words that were sent, for the reply.
+    pub fn adjustments(&self) -> &[Adjustment] {
+        &self.changes
     }
 
     /// The name that it is called by.
@@ -160,10 +170,12 @@ impl Filter {
 
     fn unknown(&self, word: &str) -> FilterError {
         let usable = || {
-            self.spec
-                .flags
-                .iter()
-                .filter(|flag| !matches!(flag.takes, Takes::Refused(_) | Takes::Ignored))
+            self.spec.flags.iter().filter(|flag| {
+                !matches!(
+                    flag.takes,
+                    Takes::Refused(_) | Takes::Ignored | Takes::ReadAs(..)
+                )
+            })
         };
         let spellings =
             usable().flat_map(|flag| [flag.name].into_iter().chain(flag.also.iter().copied()));
@@ -199,12 +211,14 @@ impl Filter {
         };
         let flag = self.flag_spelt(name)?;
         match (&flag.takes, attached) {
-            (Takes::Nothing | Takes::Ignored, Some(value)) => Err(FilterError::Value {
-                filter: self.spec.name,
-                flag: flag.name,
-                expected: "no value",
-                value: Excerpt::new(&value),
-            }),
+            (Takes::Nothing | Takes::Ignored | Takes::ReadAs(..), Some(value)) => {
+                Err(FilterError::Value {
+                    filter: self.spec.name,
+                    flag: flag.name,
+                    expected: "no value",
+                    value: Excerpt::new(&value),
+                })
+            }
             (_, attached) => self.give(flag, word, attached, rest),
         }
     }
@@ -230,9 +244,11 @@ impl Filter {
             let flag = self.flag_spelt(&spelt)?;
             let attached = Some(letters.as_str().to_owned()).filter(|behind| !behind.is_empty());
             match flag.takes {
-                Takes::Nothing | Takes::Ignored | Takes::Pair | Takes::Refused(_) => {
-                    self.give(flag, &spelt, None, rest)?
-                }
+                Takes::Nothing
+                | Takes::Ignored
+                | Takes::ReadAs(..)
+                | Takes::Pair
+                | Takes::Refused(_) => self.give(flag, &spelt, None, rest)?,
                 // pflag reads `-r=false`, and the letter alone as true.
                 Takes::One(ValueForm::Truth) => match attached
                     .as_deref()
@@ -272,6 +288,13 @@ impl Filter {
         };
         let values = match flag.takes {
             Takes::Ignored => return Ok(()),
+            Takes::ReadAs(other, why) => {
+                self.read_as(flag.name, other, why);
+                if !self.has(other) {
+                    self.flags.push((other, Vec::new()));
+                }
+                return Ok(());
+            }
             Takes::Refused(why) => {
                 return Err(FilterError::RefusedFlag {
                     filter,
@@ -288,6 +311,14 @@ impl Filter {
                 });
             }
             Takes::One(ValueForm::Truth) => vec![attached.unwrap_or_else(|| "true".into())],
+            Takes::Many(ValueForm::Key) => {
+                let key = attached.map_or_else(next, Ok)?;
+                let by_number = key.replace('h', "n");
+                if key != by_number {
+                    self.read_as(&key, &by_number, BY_NUMBER);
+                }
+                vec![by_number]
+            }
             Takes::One(_) | Takes::Many(_) => vec![attached.map_or_else(next, Ok)?],
             Takes::Pair => vec![attached.map_or_else(&mut next, Ok)?, next()?],
         };
@@ -321,7 +352,15 @@ impl Filter {
         let mut operands = std::mem::take(&mut self.operands).into_iter().peekable();
         match self.spec.operands {
             Operands::None => {}
-            Operands::Pattern | Operands::SedScript => self.take_script(operands.next())?,
+            Operands::Pattern => {
+                let pattern = operands.next_if(|_| !self.has("-e"));
+                self.take_script(pattern)?;
+                self.without_perl()?;
+            }
+            Operands::SedScript => {
+                let script = operands.next_if(|_| !self.has("-e"));
+                self.take_script(script)?;
+            }
             Operands::AwkProgram => match operands.next() {
                 Some(program) => {
                     awk::read(&program)?;
@@ -374,6 +413,41 @@ impl Filter {
             scripts.try_for_each(|script| sed::read(script))?;
         }
         Ok(())
+    }
+
+    /// Puts patterns of `grep -P` into `-E`'s words.
+    fn without_perl(&mut self) -> Result<(), FilterError> {
+        let Some(at) = self.flags.iter().position(|(flag, _)| *flag == "-P") else {
+            return Ok(());
+        };
+        let mut ignores_case = false;
+        let mut changes = Vec::new();
+        for (_, values) in self.flags.iter_mut().filter(|(flag, _)| *flag == "-e") {
+            for pattern in values {
+                let read = perl::extended(pattern)?;
+                ignores_case |= read.ignores_case;
+                changes.push(changed(
+                    &format!("grep -P {pattern}"),
+                    &format!("grep -E {}", read.pattern),
+                    "Perl's patterns are read as `grep -E` has them",
+                ));
+                *pattern = read.pattern;
+            }
+        }
+        self.changes.append(&mut changes);
+        self.flags.remove(at);
+        for (flag, is_meant) in [("-i", ignores_case), ("-E", true)] {
+            if is_meant && !self.has(flag) {
+                self.flags.insert(0, (flag, Vec::new()));
+            }
+        }
+        Ok(())
+    }
+
+    fn read_as(&mut self, word: &str, used: &str, why: &'static str) {
+        let name = self.spec.name;
+        let change = changed(&format!("{name} {word}"), &format!("{name} {used}"), why);
+        self.changes.push(change);
     }
 
     /// Takes how yq evaluates, and its expression.
@@ -430,6 +504,28 @@ impl Filter {
     }
 }
 
+fn changed(word: &str, used: &str, why: &'static str) -> Adjustment {
+    Adjustment::Replaced {
+        word: word.into(),
+        used: used.into(),
+        why,
+    }
+}
+
+/// Whether a stage prints what it reads and nothing else, so that the line is the same without it:
+/// pagers, where there is no terminal.
+pub(in crate::command) fn passes_everything(words: &[String]) -> bool {
+    match words.split_first() {
+        Some((name, rest)) if name == "cat" => {
+            rest.iter().all(|word| matches!(word.as_str(), "-" | "-u"))
+        }
+        Some((name, rest)) if name == "less" || name == "more" => rest.iter().all(|word| {
+            word.starts_with('-') && !word.starts_with("-o") && !word.starts_with("-O")
+        }),
+        _ => false,
+    }
+}
+
 /// What to do instead of starting a program.
 fn not_a_filter(name: &str) -> FilterError {
     let help = match name {
@@ -440,7 +536,7 @@ fn not_a_filter(name: &str) -> FilterError {
             "make a call for each item, or name several in one command (`describe pod a b c`)".into()
         }
         "tee" => "leave it out: the output comes back in the reply, and no file is written".into(),
-        "cat" | "less" | "more" => "leave it out: all of the output comes back in the reply".into(),
+        "cat" | "less" | "more" => "leave it out, or its file: all of the output comes back in the reply".into(),
         "sh" | "bash" | "ash" | "zsh" | "python" | "python3" | "perl" | "ruby" | "node" => {
             format!("no program runs on the output but a filter: {}", filter_names())
         }

@@ -36,7 +36,7 @@ fn jq(query: &str, in_string: bool) -> Result<&str, FilterError> {
         let mut next = behind;
         match first {
             '"' => next = jq_string(behind)?,
-            '#' => return Ok(""), // to the end of the line, which is the end
+            '#' => next = behind_the_line(behind),
             '(' => depth += 1,
             ')' if depth == 0 && in_string => return Ok(behind),
             ')' => depth = depth.saturating_sub(1),
@@ -67,6 +67,11 @@ fn jq(query: &str, in_string: bool) -> Result<&str, FilterError> {
         rest = next;
     }
     Ok("")
+}
+
+/// What is behind a comment, which ends with its line.
+fn behind_the_line(text: &str) -> &str {
+    text.split_once('\n').map_or("", |(_, behind)| behind)
 }
 
 /// Behind the quote that opens a string: what is behind the one that closes it.
@@ -107,11 +112,11 @@ pub(super) fn read_yq(expression: &str) -> Result<(), FilterError> {
                     .find(|character: char| " ;}{:[],|.()=\n!\"".contains(character))
                     .unwrap_or(path.len())
             }
-            '#' => return Ok(()),
+            '#' => rest.find('\n').unwrap_or(rest.len()),
             _ => rest.find(['"', '.', '#']).unwrap_or(rest.len()),
         };
         let (part, behind) = rest.split_at_checked(end).unwrap_or((rest, ""));
-        if !matches!(first, '"' | '.') {
+        if !matches!(first, '"' | '.' | '#') {
             yq_words(part)?;
         }
         rest = behind;

@@ -16,8 +16,8 @@ pub(super) fn read(script: &str) -> Result<(), FilterError> {
     let mut rest = script.chars().peekable();
     while let Some(&next) = rest.peek() {
         match next {
-            ' ' | '\t' | ';' | '{' | '}' => drop(rest.next()),
-            '#' => return Ok(()),
+            ' ' | '\t' | '\n' | ';' | '{' | '}' => drop(rest.next()),
+            '#' => while rest.next_if(|next| *next != '\n').is_some() {},
             _ => command(&mut rest)?,
         }
     }
@@ -58,15 +58,18 @@ fn command(rest: &mut ScriptRest<'_>) -> Result<(), FilterError> {
             digits(rest);
             Ok(())
         }
-        // Text: to the end of the script.
+        // Text: to the end of its line, which a backslash takes away.
         'a' | 'i' | 'c' => {
-            rest.by_ref().for_each(drop);
+            let mut is_escaped = false;
+            while let Some(next) = rest.next_if(|next| *next != '\n' || is_escaped) {
+                is_escaped = next == '\\' && !is_escaped;
+            }
             Ok(())
         }
         ':' | 'b' | 't' | 'T' => {
             blanks(rest);
             while rest
-                .next_if(|next| !matches!(next, ';' | ' ' | '\t' | '}'))
+                .next_if(|next| !matches!(next, ';' | ' ' | '\t' | '\n' | '}'))
                 .is_some()
             {}
             Ok(())
@@ -96,7 +99,7 @@ fn flags(rest: &mut ScriptRest<'_>) -> Result<(), FilterError> {
             'g' | 'p' | 'i' | 'I' | 'm' | 'M' | '0'..='9' => drop(rest.next()),
             'e' => return Err(wrong("s///e", "it runs a program")),
             'w' => return Err(wrong("s///w", "it writes a file")),
-            ' ' | '\t' | ';' | '}' | '#' => return Ok(()),
+            ' ' | '\t' | '\n' | ';' | '}' | '#' => return Ok(()),
             other => return Err(wrong(&format!("s///{other}"), "there is no such flag")),
         }
     }

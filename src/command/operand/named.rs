@@ -1,6 +1,6 @@
 //! [`Named`]: what the operands of a command name.
 
-use crate::tool::Reach;
+use crate::{command::adjustment::Adjustment, tool::Reach};
 
 /// What the operands of a command name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub(in crate::command) struct Named {
     pub(in crate::command) charts: Vec<String>,
     /// Whether it reaches every namespace, or what lies outside of them, whatever it names.
     pub(in crate::command) everywhere: bool,
+    /// What is read as something else.
+    pub(in crate::command) changes: Vec<Adjustment>,
 }
 
 impl Named {

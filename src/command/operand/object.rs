@@ -4,7 +4,7 @@
 use super::{named::Named, read::OperandReader};
 use crate::{
     catalogue::resource,
-    command::{error::CommandError, value::is_dns_label},
+    command::{adjustment::Adjustment, error::CommandError, value::is_dns_label},
     excerpt::Excerpt,
     nearest::nearest,
 };
@@ -108,10 +108,10 @@ impl OperandReader<'_> {
         let Some((types, names)) = operands.split_first_mut() else {
             return Ok(());
         };
-        let of_types: Vec<(String, String)> = types
-            .split(',')
-            .map(named_resource)
-            .collect::<Result<_, _>>()?;
+        if !names.is_empty() && types.split(',').any(is_all) {
+            return Err(self.refused(types, "it stands for ten types, and names belong to one"));
+        }
+        let of_types = self.types(types, named)?;
         *types = of_types
             .iter()
             .map(|(_, qualified)| qualified.as_str())
@@ -149,6 +149,26 @@ impl OperandReader<'_> {
         }
     }
 
+    /// Reads `TYPE[,TYPE]`. `all` is what every API server puts into it, so that what runs is what
+    /// was judged: a cluster may put anything else there.
+    fn types(&self, types: &str, named: &mut Named) -> Result<Vec<(String, String)>, CommandError> {
+        let reads = matches!(self.path.words(), [verb] if verb == "get" || verb == "describe");
+        let mut of_types = Vec::new();
+        for token in types.split(',') {
+            if !(reads && is_all(token)) {
+                of_types.push(named_resource(token)?);
+                continue;
+            }
+            of_types.extend(resource::ALL.into_iter().filter_map(resource::named));
+            named.changes.push(Adjustment::Replaced {
+                word: token.to_owned(),
+                used: resource::ALL.join(","),
+                why: "custom resources that this cluster may have put into it are not among them",
+            });
+        }
+        Ok(of_types)
+    }
+
     /// Reads `TYPE/NAME…`.
     fn typed_names(&self, operands: &mut [String], named: &mut Named) -> Result<(), CommandError> {
         for word in operands {
@@ -184,21 +204,26 @@ fn named_resource(token: &str) -> Result<(String, String), CommandError> {
     {
         return Ok((format!("{plural}.{group}"), token.to_owned()));
     }
+    // `gateways` alone could be Istio's or the Gateway API's.
+    let claimants = resource::claimants(token);
+    if !claimants.is_empty() {
+        return Err(CommandError::AmbiguousResource {
+            token: Excerpt::new(token),
+            claimants,
+        });
+    }
     let lower = token.to_ascii_lowercase();
-    let names: Vec<String> = resource::all().collect();
-    // `gateways` alone could be Istio's or the Gateway API's: say both.
-    let same: Vec<&str> = names
-        .iter()
-        .map(String::as_str)
-        .filter(|name| name.split('.').next() == Some(lower.as_str()))
-        .collect();
-    let nearest = if same.is_empty() {
-        nearest(&lower, names.iter().map(String::as_str)).map(str::to_owned)
-    } else {
-        Some(same.join("` or `"))
-    };
+    let nearest = nearest(&lower, resource::names()).map(str::to_owned);
+    let group = token.split_once('.').map(|(_, group)| group);
+    let group = group.filter(|group| group.contains('.') && group.split('.').all(is_dns_label));
     Err(CommandError::UnknownResource {
         token: Excerpt::new(token),
         nearest,
+        group: group.map(str::to_owned),
     })
+}
+
+/// Whether a token is the category of every API server.
+fn is_all(token: &str) -> bool {
+    token.eq_ignore_ascii_case("all")
 }

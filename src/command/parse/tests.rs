@@ -200,9 +200,9 @@ fn operands_are_names_and_known_resources() {
         );
     }
     for text in [
-        "get all",
+        "delete all",
         "get sneaky",
-        "get pods,all",
+        "delete pods,all",
         "get networ\u{212a}policies",
         "get secrets.v1.apps",
     ] {
@@ -226,7 +226,7 @@ fn operands_are_names_and_known_resources() {
         Err(CommandError::UnknownResource { .. })
     ));
     assert!(
-        matches!(read("get gateways"), Err(CommandError::UnknownResource { nearest: Some(both), .. }) if both == "gateways.networking.istio.io` or `gateways.gateway.networking.k8s.io")
+        matches!(read("get gateways"), Err(CommandError::AmbiguousResource { claimants, .. }) if claimants == ["gateways.networking.istio.io", "gateways.gateway.networking.k8s.io"])
     );
 }
 
@@ -457,7 +457,8 @@ fn what_no_policy_may_allow_travels_with_the_command() {
         "get pods --token=x",
         "get pods -s https://evil.example",
         "get --raw=/api",
-        "config view",
+        "config use-context prod",
+        "config view --raw",
         "proxy",
         "edit deploy/web",
         "apply -f x.yaml",
@@ -497,4 +498,104 @@ fn the_requests_namespace_is_the_commands_or_an_error() {
         of("get pods -n other"),
         Err(CommandError::NamespaceConflict { .. })
     ));
+}
+
+#[test]
+fn all_is_the_ten_types_of_every_api_server_and_nothing_that_a_cluster_adds() {
+    let all = read("get all -n web").unwrap();
+    assert_eq!(all.resources().len(), 10);
+    assert_eq!(
+        all.operands(),
+        [
+            "pods.v1.,replicationcontrollers.v1.,services.v1.,daemonsets.v1.apps,deployments.v1.apps,replicasets.v1.apps,\
+             statefulsets.v1.apps,horizontalpodautoscalers.v2.autoscaling,cronjobs.v1.batch,jobs.v1.batch"
+        ]
+    );
+    assert!(
+        matches!(all.adjustments(), [Adjustment::Replaced { word, used, .. }] if word == "all" && used.starts_with("pods,")),
+        "{:?}",
+        all.adjustments()
+    );
+    let both = read("describe all,secrets").unwrap();
+    assert!(both.resources().contains(&"secrets".to_owned()));
+    for text in ["get all web", "get all/web", "delete all", "label all a=b"] {
+        assert!(read(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_terminal_that_is_asked_for_is_left_out_and_said() {
+    let exec = read("exec -it web-0 -c app -- ls").unwrap();
+    assert_eq!(
+        exec.argv().join(" "),
+        "kubectl --v=0 exec --container=app web-0 -- ls"
+    );
+    let words: Vec<String> = exec.adjustments().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        words,
+        [
+            "left out `--stdin`: nothing is typed here, so the program reads an empty input",
+            "left out `--tty`: there is no terminal here"
+        ]
+    );
+    // Without --stdin, `run` would not wait, and refuse --rm.
+    let run = read("run -it --rm probe --image=busybox --restart=Never -- id").unwrap();
+    assert_eq!(run.flag("attach"), Some("true"));
+    assert!(run.adjustments().contains(&Adjustment::Added {
+        word: "--attach=true".into()
+    }));
+    let plain = read("run probe --image=busybox --tty=false -- id").unwrap();
+    assert!(plain.adjustments().is_empty());
+}
+
+#[test]
+fn what_elsewhere_is_called_otherwise_is_told_and_no_question_leads_to_a_change() {
+    for (text, instead) in [
+        ("watch pods", "write `get`"),
+        ("log web-0", "write `logs`"),
+        ("restart deploy/web", "write `rollout restart`"),
+        ("version --short", "leave it out"),
+        ("events --sort-by=.lastTimestamp", "leave it out"),
+    ] {
+        let help = read(text).unwrap_err().help();
+        assert!(help.starts_with(instead), "{text}: {help}");
+    }
+    for (text, help) in [
+        ("gte pods", "did you mean `get`?"),
+        ("delte pod web", "did you mean `delete`?"),
+        (
+            "batch pods",
+            "`kubectl --help` lists the commands; plugins are not run here",
+        ),
+    ] {
+        assert_eq!(read(text).unwrap_err().help(), help, "{text}");
+    }
+}
+
+#[test]
+fn no_word_is_a_misnomer_that_its_tool_has() {
+    for catalogue in Catalogue::carried().unwrap() {
+        for row in catalogue.tool().spec().misnomers {
+            let words = row.command.split(' ').map(str::to_owned).collect();
+            let has = catalogue.lineage(&crate::catalogue::CommandPath::new(words));
+            let known = match row.flag {
+                None => has.is_some(),
+                Some(flag) => has.is_some_and(|lineage| {
+                    flags_in_scope(&lineage).any(|known| {
+                        flag == format!("--{}", known.name)
+                            || known
+                                .shorthand
+                                .is_some_and(|letter| flag == format!("-{letter}"))
+                    })
+                }),
+            };
+            assert!(
+                !known,
+                "{} {} has {:?}",
+                catalogue.tool(),
+                row.command,
+                row.flag
+            );
+        }
+    }
 }

@@ -241,3 +241,76 @@ fn a_program_is_run_under_the_names_of_its_filters_alone() {
         assert!(!program.is_called(name), "{name}");
     }
 }
+
+#[test]
+fn perls_classes_are_those_of_extended_patterns_and_said() {
+    let words = |text: &str| shlex::split(text).unwrap();
+    let filter = Filter::parse(words(r"grep -oP 'web-\d+'")).unwrap();
+    assert_eq!(filter.argv(), ["grep", "-E", "-o", "-e", "web-[0-9]+"]);
+    assert_eq!(
+        filter
+            .adjustments()
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>(),
+        [
+            r"read `grep -P web-\d+` as `grep -E web-[0-9]+`: Perl's patterns are read as `grep -E` has them"
+        ]
+    );
+    assert!(matches!(
+        Filter::parse(words(r"grep -oP 'name=\K\w+'")),
+        Err(FilterError::PerlPattern { .. })
+    ));
+}
+
+#[test]
+fn sizes_are_sorted_by_their_numbers_and_that_is_said() {
+    let words = |text: &str| shlex::split(text).unwrap();
+    for (text, argv) in [
+        ("sort -k4 -h -r", "sort -k 4 -n -r"),
+        ("sort -rhk3", "sort -r -n -k 3"),
+        ("sort -k3hr", "sort -k 3nr"),
+    ] {
+        let filter = Filter::parse(words(text)).unwrap();
+        assert_eq!(filter.argv().join(" "), argv, "{text}");
+        assert_eq!(filter.adjustments().len(), 1, "{text}");
+    }
+}
+
+#[test]
+fn a_file_beside_a_pattern_that_a_flag_gives_is_refused_too() {
+    let words = |text: &str| shlex::split(text).unwrap();
+    assert!(matches!(
+        Filter::parse(words("grep -e x /etc/passwd")),
+        Err(FilterError::Operand { .. })
+    ));
+}
+
+#[test]
+fn programs_of_several_lines_are_read_to_their_end() {
+    for (filter, words) in [
+        ("awk", vec!["awk", "{ n++ } # count\nEND {\n  print n\n}"]),
+        ("jq", vec!["jq", ".items[] # all\n| .kind"]),
+        ("sed", vec!["sed", "s/a/b/\n# two\ns/c/d/"]),
+    ] {
+        let words = words.into_iter().map(str::to_owned).collect();
+        assert_eq!(Filter::parse(words).map(|read| read.name()), Ok(filter));
+    }
+    for words in [
+        ["awk", "{ n++ } # count\n{ print > \"/tmp/x\" }"],
+        ["jq", "1 # all\n| env"],
+        ["yq", ".a # all\n| env(HOME)"],
+        ["sed", "# x\nw /tmp/x"],
+        ["sed", "a text\nw /tmp/x"],
+        ["sed", "s/a/b/\nw /tmp/x"],
+    ] {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        assert!(
+            matches!(
+                Filter::parse(words.clone()),
+                Err(FilterError::Script { .. })
+            ),
+            "{words:?}"
+        );
+    }
+}
