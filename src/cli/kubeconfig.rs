@@ -4,6 +4,7 @@ use std::{
     error::Error,
     fs,
     io::{self, Read, Write},
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -26,7 +27,7 @@ pub struct Check {
     /// The files; `-` is standard input. YAML, JSON, or base64 of either
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// One JSON object per file and line: file, accepted, code, reason, line
+    /// One JSON object per file and line: file, accepted, code, reason, hint, line
     #[arg(long)]
     json: bool,
     /// A context of each file, instead of its current one
@@ -63,6 +64,7 @@ struct Checked {
     accepted: bool,
     code: Option<&'static str>,
     reason: Option<String>,
+    hint: Option<String>,
     line: Option<usize>,
 }
 
@@ -90,6 +92,7 @@ impl Check {
                         accepted: found.is_ok(),
                         code: refusal.map(|refusal| refusal.code().as_str()),
                         reason: refusal.map(ToString::to_string),
+                        hint: refusal.map(Refusal::hint),
                         line,
                     },
                 )?;
@@ -160,7 +163,7 @@ fn accepted_by(config: Option<PathBuf>) -> Result<(Allowances, Allowed), Box<dyn
 }
 
 /// The kubeconfig, or why it would be refused, with the line. A host that is a name is not
-/// resolved.
+/// resolved, but for `localhost`.
 fn judged(
     bytes: &SecretBytes,
     context: Option<&str>,
@@ -186,7 +189,12 @@ fn judged(
     });
     let kubeconfig = kubeconfig.map_err(with_line)?;
     let endpoint = kubeconfig.endpoint();
-    if let EndpointHost::Address(address) = *endpoint.host() {
+    // The one name that leads everywhere to the same place (RFC 6761, section 6.3).
+    let address = match endpoint.host() {
+        EndpointHost::Address(address) => Some(*address),
+        EndpointHost::Name(name) => is_localhost(name).then_some(Ipv4Addr::LOCALHOST.into()),
+    };
+    if let Some(address) = address {
         let forbidden = |why| EgressError::Forbidden {
             endpoint: endpoint.to_string(),
             address,
@@ -202,6 +210,10 @@ fn judged(
             })?;
     }
     Ok(kubeconfig)
+}
+
+fn is_localhost(name: &str) -> bool {
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 fn contents(path: &Path) -> Result<SecretBytes, Box<dyn Error>> {

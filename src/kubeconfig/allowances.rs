@@ -12,7 +12,8 @@ pub struct Allowances {
     pub insecure_skip_tls_verify: bool,
     /// `username` and `password`.
     pub passwords: bool,
-    /// `tls-server-name`: the certificate may be for another name than the server's.
+    /// `tls-server-name` beside a token of the operator's: its certificate may be for another name
+    /// than the server's. Beside a caller's own credential it always may.
     pub tls_server_name: bool,
     /// `as` and `as-groups`.
     pub impersonation: Impersonation,

@@ -4,17 +4,17 @@ use std::{borrow::Cow, path::Path, time::SystemTime};
 
 use super::{
     allowances::Allowances,
-    base64::LARGEST,
     certificate::{Certificates, certificates},
     credential::{Credential, checked_user, is_token, operators_token},
+    document::document,
     error::KubeconfigError,
+    outline::of_unused,
     schema::{Cluster, Config, ReadFile},
 };
 use crate::{
     endpoint::Endpoint,
     excerpt::Excerpt,
     secret::{SecretBytes, SecretString},
-    yaml::{self, Node, YamlBounds},
 };
 
 /// A cluster whose fields were all understood.
@@ -44,12 +44,9 @@ impl Kubeconfig {
         allowances: &Allowances,
         now: SystemTime,
     ) -> Result<Self, KubeconfigError> {
-        Self::checked(
-            &Config::read(document(bytes)?, allowances, None)?,
-            context,
-            allowances,
-            now,
-        )
+        let config = Config::read(document(bytes)?, allowances, None);
+        let parsed = config.and_then(|config| Self::checked(&config, context, allowances, now));
+        parsed.map_err(|error| of_unused(error, bytes, context))
     }
 
     /// The same for a kubeconfig that the operator mounts, whose file references `read` follows.
@@ -96,7 +93,7 @@ impl Kubeconfig {
         let mut clusters = config.clusters.iter().zip(checked);
         let chosen = clusters.find(|((name, _), _)| *name == context.cluster);
         let ((_, given), mut cluster) =
-            chosen.ok_or_else(|| dangling("clusters", &context.cluster))?;
+            chosen.ok_or_else(|| dangling("clusters", &config.clusters, &context.cluster))?;
         if let Some((data, line)) = &given.certificate_authority_data {
             cluster.certificate_authority = Some(certificates(
                 data,
@@ -116,6 +113,10 @@ impl Kubeconfig {
                     key: "exec",
                     expected: "without `username` and `password` beside it",
                 });
+            }
+            // Whom the operator's token reaches is the operator's to say: by the server's own name.
+            if let (Some((_, line)), false) = (&given.tls_server_name, allowances.tls_server_name) {
+                return Err(KubeconfigError::OperatorsToken { line: *line });
             }
             credential.token_file = Some(operators_token(
                 allowances,
@@ -184,20 +185,6 @@ impl Kubeconfig {
     }
 }
 
-/// Larger than any kubeconfig but in bytes, of which certificates take many.
-const BOUNDS: YamlBounds = YamlBounds {
-    bytes: LARGEST,
-    depth: 16,
-    nodes: 16 * 1024,
-    entries: 16 * 1024,
-    documents: 1,
-};
-
-fn document(bytes: &SecretBytes) -> Result<Node, KubeconfigError> {
-    let documents = yaml::read(bytes.expose(), &BOUNDS)?;
-    documents.into_iter().next().ok_or(KubeconfigError::Empty)
-}
-
 fn find<'a, T>(
     entries: &'a [(String, T)],
     list: &'static str,
@@ -207,13 +194,14 @@ fn find<'a, T>(
         .iter()
         .find(|(known, _)| known == name)
         .map(|(_, value)| value)
-        .ok_or_else(|| dangling(list, name))
+        .ok_or_else(|| dangling(list, entries, name))
 }
 
-fn dangling(list: &'static str, name: &str) -> KubeconfigError {
+fn dangling<T>(list: &'static str, entries: &[(String, T)], name: &str) -> KubeconfigError {
     KubeconfigError::Dangling {
         list,
         name: Excerpt::new(name),
+        known: entries.iter().map(|(name, _)| Excerpt::new(name)).collect(),
     }
 }
 

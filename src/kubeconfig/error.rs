@@ -9,6 +9,9 @@ pub enum KubeconfigError {
     /// A text that is base64 in none of the four spellings.
     #[error("the kubeconfig is not base64")]
     NotBase64,
+    /// Base64 of base64.
+    #[error("the kubeconfig is base64 of base64")]
+    Base64Twice,
     /// More bytes than a kubeconfig may have.
     #[error("the kubeconfig has {bytes} bytes; at most {most} are accepted")]
     TooLarge { bytes: usize, most: usize },
@@ -57,7 +60,23 @@ pub enum KubeconfigError {
     NoContext,
     /// A context, cluster or user that is named and not there.
     #[error("there is no {list} entry named {name}")]
-    Dangling { list: &'static str, name: Excerpt },
+    Dangling {
+        list: &'static str,
+        name: Excerpt,
+        /// The names that there are.
+        known: Vec<Excerpt>,
+    },
+    /// What is wrong stands in an entry that the chosen context does not use.
+    #[error("{source}; it is of the {what} {name}, which the chosen context does not use")]
+    Unused {
+        what: &'static str,
+        name: Excerpt,
+        #[source]
+        source: Box<KubeconfigError>,
+    },
+    /// A name for the server's certificate beside a token of the operator's.
+    #[error("`tls-server-name` on line {line} is not accepted beside a token of the operator's")]
+    OperatorsToken { line: usize },
     /// The user of the context has nothing to identify with.
     #[error("the user of the context, on line {line}, has no credential")]
     NoCredential { line: usize },
@@ -118,7 +137,20 @@ impl KubeconfigError {
             }
             Self::Key { fix, .. } => (*fix).into(),
             Self::NoContext => "set `current-context`, or name one in the request's `context`".into(),
-            Self::Dangling { .. } => "`kubectl config get-contexts` lists what the file has".into(),
+            Self::Base64Twice => "encode it once: a Secret's `data` and `base64` are one time each".into(),
+            Self::Dangling { list, known, .. } => match known.split_at_checked(MOST_NAMED) {
+                _ if known.is_empty() => format!("the kubeconfig has no {list}; send one that has"),
+                Some((some, rest)) if !rest.is_empty() => {
+                    format!("{list} of this kubeconfig: {} and {} more", named(some), rest.len())
+                }
+                _ => format!("{list} of this kubeconfig: {}", named(known)),
+            },
+            Self::Unused { .. } => {
+                "send the chosen context alone: `kubectl config view --raw --flatten --minify` writes it".into()
+            }
+            Self::OperatorsToken { .. } => {
+                "use the name in the server's certificate as the host of `server` (an operator can set `allow_tls_server_name` under [kubeconfig])".into()
+            }
             Self::NoCredential { .. } => "give the user a `token`, or `client-certificate-data` and `client-key-data`".into(),
             Self::Server { .. } => "write `server: https://HOST:PORT`, with a plain DNS name or IP address".into(),
             Self::Expired { key: "certificate-authority-data", .. } => "send a kubeconfig with the cluster's present authority".into(),
@@ -151,9 +183,12 @@ impl KubeconfigError {
             | Self::KeyKind { line }
             | Self::Impersonation { line }
             | Self::Plugin { line, .. }
+            | Self::OperatorsToken { line }
             | Self::Pem { line, .. } => Some(line),
+            Self::Unused { ref source, .. } => source.line(),
             Self::Yaml(ref error) => error.line(),
             Self::NotBase64
+            | Self::Base64Twice
             | Self::TooLarge { .. }
             | Self::Empty
             | Self::NotConfig
@@ -161,6 +196,14 @@ impl KubeconfigError {
             | Self::Dangling { .. } => None,
         }
     }
+}
+
+/// More names than these are counted: a reply is read by a model.
+const MOST_NAMED: usize = 20;
+
+fn named(names: &[Excerpt]) -> String {
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    names.join(", ")
 }
 
 impl From<YamlError> for KubeconfigError {

@@ -109,6 +109,17 @@ impl Node {
         }
     }
 
+    /// Whether it is a mapping or a list of nothing, or null.
+    pub(super) fn is_empty(&self) -> bool {
+        match &self.content {
+            Content::Mapping(entries) => entries.is_empty(),
+            Content::Sequence(items) => items.is_empty(),
+            Content::Scalar { text, plain } => {
+                *plain && matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL")
+            }
+        }
+    }
+
     /// Whether it is this scalar, without quotes.
     pub(super) fn is_plain(&self, wanted: &str) -> bool {
         matches!(&self.content, Content::Scalar { text, plain: true } if **text == wanted)

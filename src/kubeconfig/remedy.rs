@@ -41,9 +41,6 @@ pub(super) fn unknown(place: &str, key: &str, line: usize) -> KubeconfigError {
         "insecure-skip-tls-verify" => {
             "certificates are verified; give the cluster's `certificate-authority-data` (an operator can set `allow_insecure_skip_tls_verify` under [kubeconfig])"
         }
-        "tls-server-name" => {
-            "use the name in the server's certificate as the host of `server` (an operator can set `allow_tls_server_name` under [kubeconfig])"
-        }
         "username" | "password" => {
             "passwords are not accepted; use a token or a client certificate (an operator can set `allow_passwords` under [kubeconfig])"
         }

@@ -4,7 +4,9 @@ use std::{io, net::IpAddr};
 
 use serde::Serialize;
 
-use super::{canonical::Kubeconfig, certificate::Certificates, credential::Credential};
+use super::{
+    canonical::Kubeconfig, certificate::Certificates, credential::Credential, outline::Outline,
+};
 use crate::{
     endpoint::EndpointHost,
     secret::{SecretBytes, SecretString},
@@ -177,6 +179,35 @@ impl Kubeconfig {
     }
 }
 
+impl Outline {
+    /// The file of a command that reads names alone: without users, it identifies nobody.
+    pub fn render(&self) -> Rendered {
+        let contexts = self.contexts.iter().map(|context| NamedContext {
+            name: &context.name,
+            context: RenderedContext {
+                cluster: &context.cluster,
+                user: "",
+                namespace: context.namespace.as_deref().unwrap_or_default(),
+            },
+        });
+        let clusters = self.clusters.iter().map(|(name, server)| NamedCluster {
+            name,
+            cluster: RenderedCluster {
+                server: server.as_deref().unwrap_or_default(),
+                ..RenderedCluster::default()
+            },
+        });
+        Rendered::new(&Document {
+            api_version: "v1",
+            kind: "Config",
+            clusters: clusters.collect(),
+            users: Vec::new(),
+            contexts: contexts.collect(),
+            current_context: self.current.as_deref().unwrap_or_default(),
+        })
+    }
+}
+
 /// What stands for a secret where a person looks, as `kubectl config view` writes it.
 const MASK: &str = "REDACTED";
 
@@ -219,15 +250,15 @@ struct Document<'a> {
     #[serde(rename = "apiVersion")]
     api_version: &'a str,
     kind: &'a str,
-    clusters: [NamedCluster<'a>; 1],
-    users: [NamedUser<'a>; 1],
-    contexts: [NamedContext<'a>; 1],
+    clusters: Vec<NamedCluster<'a>>,
+    users: Vec<NamedUser<'a>>,
+    contexts: Vec<NamedContext<'a>>,
     current_context: &'a str,
 }
 
 #[derive(Serialize)]
 struct NamedCluster<'a> {
-    name: &'static str,
+    name: &'a str,
     cluster: RenderedCluster<'a>,
 }
 
@@ -239,14 +270,14 @@ struct NamedUser<'a> {
 
 #[derive(Serialize)]
 struct NamedContext<'a> {
-    name: &'static str,
+    name: &'a str,
     context: RenderedContext<'a>,
 }
 
 #[derive(Serialize)]
 struct RenderedContext<'a> {
-    cluster: &'static str,
-    user: &'static str,
+    cluster: &'a str,
+    user: &'a str,
     namespace: &'a str,
 }
 
@@ -255,12 +286,12 @@ impl<'a> Document<'a> {
         Self {
             api_version: "v1",
             kind: "Config",
-            clusters: [NamedCluster {
+            clusters: vec![NamedCluster {
                 name: "cluster",
                 cluster,
             }],
-            users: [NamedUser { name: "user", user }],
-            contexts: [NamedContext {
+            users: vec![NamedUser { name: "user", user }],
+            contexts: vec![NamedContext {
                 name: "context",
                 context: RenderedContext {
                     cluster: "cluster",

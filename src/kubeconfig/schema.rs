@@ -100,7 +100,13 @@ impl Config {
                 _ => return Err(unknown("", &key, node.line)),
             }
         }
-        if version.as_deref() != Some("v1") || kind.as_deref() != Some("Config") {
+        // client-go takes both as given, and installers leave them out.
+        let is = |given: &Option<String>, known: &str| {
+            given
+                .as_deref()
+                .is_none_or(|text| text.is_empty() || text == known)
+        };
+        if !is(&version, "v1") || !is(&kind, "Config") {
             return Err(KubeconfigError::NotConfig);
         }
         Ok(config)
@@ -138,7 +144,7 @@ impl Cluster {
                     certificate_authority =
                         node.text("certificate-authority")?.map(|text| (text, at));
                 }
-                "tls-server-name" if allowances.tls_server_name => {
+                "tls-server-name" => {
                     tls_server_name = node.text("tls-server-name")?.map(|text| (text, at))
                 }
                 "disable-compression" if node.is_plain("true") || node.is_plain("false") => {}
@@ -213,6 +219,8 @@ impl User {
                 "tokenFile" if files.is_some() => {
                     token_file = node.text("tokenFile")?.map(|text| (text, at))
                 }
+                // Old kubectl and some clouds write nothing in it.
+                "as-user-extra" if node.is_empty() => {}
                 "exec" if !allowances.token_sources.is_empty() => user.exec = Some(exec(node)?),
                 "exec" => {
                     return Err(KubeconfigError::Key {

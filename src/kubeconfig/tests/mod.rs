@@ -1,6 +1,7 @@
 //! A kubeconfig as a whole: what is accepted, and what each refused one is refused for.
 
 mod certificate;
+mod outline;
 
 use std::{path::Path, time::SystemTime};
 
@@ -122,15 +123,6 @@ fn a_credential_plugin_is_answered_with_the_command_that_prints_its_token() {
             error.help()
         );
     }
-}
-
-#[test]
-fn a_trap_in_an_entry_that_is_not_chosen_is_refused_too() {
-    let text = PLAIN.replace(
-        "contexts:",
-        "- name: other\n  user: {exec: {command: x}}\ncontexts:",
-    );
-    assert!(matches!(refused(&text), KubeconfigError::Key { .. }));
 }
 
 fn parse_with(text: &str, allowances: &Allowances) -> Result<Kubeconfig, KubeconfigError> {
