@@ -20,7 +20,7 @@ use crate::{
     endpoint::Endpoint,
     excerpt::Excerpt,
     identity::Caller,
-    kubeconfig::{Allowances, CertificateAuthority, Kubeconfig, Rendered, decode},
+    kubeconfig::{Allowances, CertificateAuthority, Kubeconfig, Outline, Rendered, decode},
     metrics,
     policy::{Approved, Target},
     refusal::Refusal,
@@ -34,6 +34,8 @@ pub(super) enum Access {
     Nothing,
     Kubernetes(Arc<Kubeconfig>),
     Argocd(Box<ArgocdAccess>),
+    /// For a command about the kubeconfig itself: names, and no credential.
+    Outline(Outline),
 }
 
 /// The files and variables that the child of a request reads.
@@ -48,7 +50,7 @@ pub(super) struct Inputs {
 impl Access {
     pub(super) fn endpoint(&self) -> Option<&Endpoint> {
         match self {
-            Self::Nothing => None,
+            Self::Nothing | Self::Outline(_) => None,
             Self::Kubernetes(kubeconfig) => Some(kubeconfig.endpoint()),
             Self::Argocd(argocd) => Some(argocd.endpoint()),
         }
@@ -57,14 +59,14 @@ impl Access {
     pub(super) fn namespace(&self) -> &str {
         match self {
             Self::Kubernetes(kubeconfig) => kubeconfig.namespace(),
-            Self::Nothing | Self::Argocd(_) => "default",
+            Self::Nothing | Self::Argocd(_) | Self::Outline(_) => "default",
         }
     }
 
     /// Every text that may not be shown.
     pub(super) fn secrets(&self) -> Vec<SecretString> {
         match self {
-            Self::Nothing => Vec::new(),
+            Self::Nothing | Self::Outline(_) => Vec::new(),
             Self::Kubernetes(kubeconfig) => kubeconfig.secrets(),
             Self::Argocd(argocd) => argocd.secrets(),
         }
@@ -96,6 +98,10 @@ impl Access {
                 variables: Some(argocd.variables()),
                 ..nothing()
             },
+            (Self::Outline(outline), _) => Inputs {
+                kubeconfig: outline.render(),
+                ..nothing()
+            },
             (Self::Nothing, _) | (_, None) => nothing(),
         }
     }
@@ -113,6 +119,9 @@ impl Access {
         caller: &Caller,
         parts: &Parts,
     ) -> Result<Self, Refusal> {
+        if invocation.is_about_the_kubeconfig() {
+            return outline(request, caller, parts).map(Self::Outline);
+        }
         if invocation.is_offline() || not_yet(invocation).is_some() {
             return Ok(Self::Nothing);
         }
@@ -160,6 +169,18 @@ impl Access {
         let pinned = pin(endpoint, allowed).await;
         Ok(pinned.inspect_err(|_| metrics::egress_refusal())?)
     }
+}
+
+/// Reads the names in what the request brings, or of the cluster that it names.
+fn outline(request: &Request, caller: &Caller, parts: &Parts) -> Result<Outline, Refusal> {
+    if let Some(name) = &request.cluster {
+        let kubeconfig = named_cluster(name, request, caller, parts)?;
+        return Ok(Outline::of_named_cluster(name, kubeconfig.namespace()));
+    }
+    let text = request.kubeconfig.text().ok_or(Refusal::NoKubeconfig)?;
+    let bytes = decode(text.expose())?;
+    let context = request.context.as_deref();
+    Ok(Outline::parse(&bytes, context, &parts.allowances)?)
 }
 
 /// Reads the kubeconfig that the request brings.

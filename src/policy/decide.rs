@@ -161,7 +161,9 @@ impl Policy {
         let invocation = facts.invocation;
         let asking = asking(&verdicts);
         let is_new = |flag: &&String| !invocation.flags().contains_key(*flag);
-        let adds = |rule: &Rule| rule.inject.keys().filter(is_new).count();
+        let adds = |rule: &Rule| {
+            rule.inject.keys().filter(is_new).count() + rule.clamps(invocation).count()
+        };
         let mut choices: Vec<Vec<&Rule>> =
             verdicts.into_iter().map(|file| file.accepting).collect();
         for rules in &mut choices {
@@ -183,10 +185,7 @@ impl Policy {
             let Some(injected) = injected(invocation, &rules) else {
                 continue;
             };
-            let with_it = Facts {
-                invocation: &injected,
-                ..facts
-            };
+            let with_it = facts.of_what_runs(&injected);
             match self.verdicts(with_it) {
                 Ok(verdicts) => {
                     // A question about the command as it was sent is not answered by what is added.
@@ -263,13 +262,22 @@ fn combinations<'p>(choices: &[Vec<&'p Rule>]) -> impl Iterator<Item = Vec<&'p R
     })
 }
 
-/// The command with what the rules add; none when two files add different values, because neither
-/// is first.
+/// The command with what the rules add, and with the least of what they bring values down to; none
+/// when two files add different values, because neither is first.
 fn injected(invocation: &Invocation, rules: &[&Rule]) -> Option<Invocation> {
     let added = || rules.iter().flat_map(|rule| &rule.inject);
     let mut with_it = invocation.clone();
     for (flag, Injected { value, classes }) in added() {
         with_it.inject(flag, value, classes.get(invocation.path()).copied());
+    }
+    for rule in rules {
+        let clamps: Vec<(String, String)> = rule
+            .clamps(&with_it)
+            .map(|(flag, value)| (flag.to_owned(), value.to_owned()))
+            .collect();
+        for (flag, value) in clamps {
+            with_it.clamp(&flag, &value);
+        }
     }
     let agrees = |(flag, added): (&String, &Injected)| {
         invocation.flags().contains_key(flag) || with_it.flag(flag) == Some(added.value.as_str())
@@ -317,7 +325,7 @@ mod tests {
     };
     use crate::{
         catalogue::Catalogue,
-        command::{parse, split},
+        command::{Adjustment, parse, split},
         tool::Tool,
     };
 
@@ -375,6 +383,48 @@ mod tests {
             assert_eq!(pending.rule(), "r0+r0+r1");
             assert_eq!(pending.into_question().rule.to_string(), "r1 (a.toml:12)");
         }
+    }
+
+    #[test]
+    fn a_value_above_the_range_is_brought_down_to_the_lowest_end_and_said() {
+        let wait = |most: &str| {
+            format!(
+                r#"a verbs = ["wait"]; flags = ["--for"]; values = {{ "--timeout" = ["..{most}"] }}; clamp = ["--timeout"]"#
+            )
+        };
+        let (one, other) = (wait("60s"), wait("20s"));
+        for files in [[[one.as_str()], [other.as_str()]], [[&other], [&one]]] {
+            let files = files.each_ref().map(|file| &file[..]);
+            let approved = allowed(&files, "wait pod/web --for=delete --timeout=5m");
+            assert_eq!(approved.invocation().flag("timeout"), Some("20s"));
+            assert_eq!(
+                approved.invocation().adjustments(),
+                [Adjustment::Clamped {
+                    flag: "--timeout".into(),
+                    given: "5m".into(),
+                    used: "20s".into()
+                }]
+            );
+        }
+        // What a rule accepts as it was sent stays as it was sent.
+        let wider = wait("10m");
+        let approved = allowed(&[&[&one, &wider]], "wait pod/web --for=delete --timeout=5m");
+        assert_eq!(approved.invocation().flag("timeout"), Some("5m"));
+        assert!(approved.invocation().adjustments().is_empty());
+        // The end that one file brings it down to has to be accepted by the others as it is.
+        let floor = r#"a verbs = ["wait"]; flags = ["--for"]; values = { "--timeout" = ["30s..60s"] }; clamp = ["--timeout"]"#;
+        let lower = r#"a verbs = ["wait"]; flags = ["--for"]; values = { "--timeout" = ["..10s"] }; clamp = ["--timeout"]"#;
+        assert!(matches!(
+            decide(&[&[floor, lower], &[&other]], "wait pod/web --for=delete --timeout=5m"),
+            Decision::Allow(approved) if approved.invocation().flag("timeout") == Some("10s")
+        ));
+        assert!(matches!(
+            decide(
+                &[&[floor], &[&other]],
+                "wait pod/web --for=delete --timeout=5m"
+            ),
+            Decision::Deny(_)
+        ));
     }
 
     #[test]

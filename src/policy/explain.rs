@@ -56,6 +56,9 @@ pub struct Explained {
     /// What would run, at once or when it is confirmed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub argv: Option<Vec<String>>,
+    /// What differs between the command and what would run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
     /// The filters behind the command; no rule is about them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub filters: Vec<Vec<String>>,
@@ -124,6 +127,7 @@ impl Explainer {
             flags: BTreeMap::new(),
             operands: Vec::new(),
             argv: None,
+            changes: Vec::new(),
             filters: Vec::new(),
             invocation: None,
         };
@@ -173,9 +177,12 @@ impl Explainer {
             .find(|catalogue| catalogue.tool() == tool)
             .ok_or(Unreadable::NoCatalogue)?;
         let stages = split_stages(tool, command)?;
-        let invocation = parse(catalogue, stages.command, None)?;
+        let mut invocation = parse(catalogue, stages.command, None)?;
+        invocation.note(stages.changes);
         let filters = stages.filters.into_iter().map(Filter::parse);
-        Ok((invocation, filters.collect::<Result<_, _>>()?))
+        let filters = filters.collect::<Result<Vec<_>, _>>()?;
+        invocation.note(filters.iter().flat_map(Filter::adjustments).cloned());
+        Ok((invocation, filters))
     }
 }
 
@@ -195,11 +202,11 @@ impl Explained {
                 self.effect = Effect::Allow;
                 self.rule = Some(approved.rule());
                 self.rule_at = Some(approved.rule_at());
-                self.argv = Some(approved.invocation().argv());
+                self.runs(approved.invocation());
             }
             Decision::Confirm(pending) => {
                 self.effect = Effect::Confirm;
-                self.argv = Some(pending.invocation().argv());
+                self.runs(pending.invocation());
                 let question = pending.into_question();
                 let advice = Advice::new(question.to_string(), question.advice.hint);
                 self.refused(Code::ConfirmationRequired, Some(&question.rule), advice);
@@ -208,6 +215,15 @@ impl Explained {
                 self.refused(Code::PolicyDenied, denied.rule.as_ref(), denied.advice);
             }
         }
+    }
+
+    fn runs(&mut self, invocation: &Invocation) {
+        self.argv = Some(invocation.argv());
+        self.changes = invocation
+            .adjustments()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
     }
 
     fn refused(&mut self, code: Code, rule: Option<&RuleId>, advice: Advice) {

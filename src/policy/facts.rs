@@ -12,11 +12,31 @@ pub struct Facts<'a> {
     pub(super) invocation: &'a Invocation,
     /// Who sends it, and what it is aimed at beyond its own words.
     pub(super) target: &'a Target,
+    /// Whether the command is as rules left it.
+    is_final: bool,
 }
 
 impl<'a> Facts<'a> {
     /// Puts together what is known of a call.
     pub fn new(invocation: &'a Invocation, target: &'a Target) -> Self {
-        Self { invocation, target }
+        Self {
+            invocation,
+            target,
+            is_final: false,
+        }
+    }
+
+    /// The same of the command as rules leave it, of which no value is brought down any more.
+    pub(super) fn of_what_runs(self, invocation: &'a Invocation) -> Self {
+        Self {
+            invocation,
+            is_final: true,
+            ..self
+        }
+    }
+
+    /// Whether a rule accepts a value that it would bring down.
+    pub(super) fn brings_down(&self) -> bool {
+        !self.is_final
     }
 }

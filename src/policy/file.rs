@@ -79,6 +79,10 @@ pub(super) struct RawRule {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub(super) inject: BTreeMap<Spanned<String>, Spanned<String>>,
+    /// Flags of `values` whose value is brought down to the end of its range where it is above it.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub(super) clamp: List,
     #[schemars(with = "Option<String>")]
     pub(super) timeout: Option<Spanned<String>>,
     #[schemars(with = "Option<String>")]

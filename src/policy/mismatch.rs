@@ -28,6 +28,15 @@ pub(super) enum Mismatch<'a> {
     Namespace {
         allowed: Option<&'a [String]>,
     },
+    /// The command reaches every namespace, and the rule some.
+    Everywhere {
+        allowed: &'a [String],
+    },
+    /// The rule is about namespaces, and what the command names is in none, or may be.
+    Outside {
+        resource: &'a str,
+        allowed: &'a [String],
+    },
     Name {
         name: &'a str,
         allowed: &'a [String],
@@ -76,7 +85,7 @@ impl Mismatch<'_> {
             Self::Cluster { .. } => 6,
             Self::NoResource => 7,
             Self::Resource { .. } => 8,
-            Self::Namespace { .. } => 9,
+            Self::Everywhere { .. } | Self::Namespace { .. } | Self::Outside { .. } => 9,
             Self::NoName { .. } => 10,
             Self::Name { .. } | Self::Names { .. } => 11,
             Self::Chart { .. } => 12,
@@ -93,10 +102,7 @@ impl Mismatch<'_> {
             ),
             Self::Required { flag, allowed } => Advice::new(
                 format!("`{tool} {verb}` is allowed only with --{flag}"),
-                match allowed.first() {
-                    None => format!("add --{flag}"),
-                    Some(pattern) => format!("add --{flag}={}", example(pattern)),
-                },
+                required(flag, allowed),
             ),
             Self::Flag { flag, allowed } => Advice::new(
                 format!("--{flag} is not allowed with `{tool} {verb}`"),
@@ -116,6 +122,22 @@ impl Mismatch<'_> {
                     Some(allowed) => format!("allowed namespaces: {}", allowed.join(", ")),
                     None => "leave the namespace out".into(),
                 },
+            ),
+            Self::Everywhere { allowed } => Advice::new(
+                format!("`{tool} {verb}` is not allowed in all namespaces at once"),
+                format!(
+                    "name one with --namespace; allowed namespaces: {}",
+                    allowed.join(", ")
+                ),
+            ),
+            Self::Outside { resource, allowed } => Advice::new(
+                format!(
+                    "{resource} is in no namespace, or not known to be in one, and `{tool} {verb}` is allowed only inside of namespaces"
+                ),
+                format!(
+                    "ask about what is inside of {}; for {resource}, ask the operator",
+                    allowed.join(", ")
+                ),
             ),
             Self::Caller => Advice::new(
                 format!("`{tool} {verb}` is not allowed for this caller"),
@@ -178,6 +200,19 @@ impl Mismatch<'_> {
                 )
             }
         }
+    }
+}
+
+/// How a flag is added that has to be there, with all values that it may have.
+fn required(flag: &str, allowed: &[Pattern]) -> String {
+    let is_whole = |pattern: &&Pattern| !pattern.to_string().contains('*');
+    let Some(pattern) = allowed.iter().find(is_whole).or(allowed.first()) else {
+        return format!("add --{flag}");
+    };
+    let added = format!("add --{flag}={}", example(pattern));
+    match allowed {
+        [_] => added,
+        _ => format!("{added}; allowed for --{flag}: {}", list(allowed)),
     }
 }
 

@@ -83,6 +83,27 @@ impl Pattern {
         }
     }
 
+    /// Whether it is a range with an end.
+    pub(super) fn has_most(&self) -> bool {
+        match self {
+            Self::Glob(_) => false,
+            Self::Integers { to, .. } => to.is_some(),
+            Self::Durations { to, .. } => to.is_some(),
+        }
+    }
+
+    /// The end of the range, for a value that is above it. A duration of 0 is no limit to some
+    /// flags and no time to others, so it is above nothing.
+    pub(super) fn most_below(&self, value: &str) -> Option<&str> {
+        let (is_above, text) = match self {
+            Self::Glob(_) => return None,
+            Self::Integers { to, text, .. } => (value.parse::<i64>().ok()? > (*to)?, text),
+            Self::Durations { to, text, .. } => (go_duration(value)? > (*to)?, text),
+        };
+        let (_, most) = text.split_once("..")?;
+        is_above.then_some(most)
+    }
+
     /// Why no value of `flag` can ever match, when none can.
     pub(super) fn impossible_for(&self, flag: &Flag) -> Option<String> {
         let takes = match flag.kind {
@@ -140,6 +161,22 @@ mod tests {
             assert_eq!(
                 Pattern::parse(pattern).unwrap().matches(value),
                 matches,
+                "{pattern} {value}"
+            );
+        }
+        for (pattern, value, most) in [
+            ("..60s", "5m", Some("60s")),
+            ("..60s", "60s", None),
+            ("..60s", "0", None),
+            ("..60s", "300", None),
+            ("1..60", "300", Some("60")),
+            ("1..60", "-1", None),
+            ("1..", "300", None),
+            ("json", "yaml", None),
+        ] {
+            assert_eq!(
+                Pattern::parse(pattern).unwrap().most_below(value),
+                most,
                 "{pattern} {value}"
             );
         }

@@ -137,6 +137,8 @@ pub(super) struct Rule {
     pub(super) after_dash: bool,
     /// Flags that are added when they are absent.
     pub(super) inject: BTreeMap<String, Injected>,
+    /// Flags whose value is brought down to the end of its range where it is above it.
+    pub(super) clamp: BTreeSet<String>,
     pub(super) bounds: RuleBounds,
 }
 
@@ -209,7 +211,9 @@ impl Rule {
 
     /// Whether an allow rule accepts the whole command; else the first field that does not.
     pub(super) fn accepts<'a>(&'a self, facts: Facts<'a>) -> Result<(), Mismatch<'a>> {
-        let Facts { invocation, target } = facts;
+        let Facts {
+            invocation, target, ..
+        } = facts;
         if !self.has_verb(invocation) {
             return Err(Mismatch::Verb);
         }
@@ -251,7 +255,9 @@ impl Rule {
             for value in values {
                 let hides_more = packed.is_some_and(|packed| name.starts_with(packed))
                     && value.contains([',', '{', '[']);
-                if hides_more || !patterns.iter().any(|pattern| pattern.matches(value)) {
+                let may_be_less = facts.brings_down() && self.clamped(name, value).is_some();
+                let accepts = patterns.iter().any(|pattern| pattern.matches(value)) || may_be_less;
+                if hides_more || !accepts {
                     return Err(Mismatch::Value {
                         flag: name,
                         value,
@@ -272,6 +278,41 @@ impl Rule {
         }
     }
 
+    /// What the rule makes of a value that is above all that it accepts.
+    fn clamped(&self, flag: &str, value: &str) -> Option<&str> {
+        let patterns = self.flags.get(flag)?.as_deref()?;
+        if !self.clamp.contains(flag) || patterns.iter().any(|pattern| pattern.matches(value)) {
+            return None;
+        }
+        patterns
+            .iter()
+            .find_map(|pattern| pattern.most_below(value))
+    }
+
+    /// The flags of a command whose value the rule brings down, with what it makes of it.
+    pub(super) fn clamps<'a>(
+        &'a self,
+        invocation: &'a Invocation,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.clamp.iter().filter_map(|flag| {
+            let value = self.clamped(flag, invocation.flag(flag)?)?;
+            Some((flag.as_str(), value))
+        })
+    }
+
+    /// How near the rule is to what the command is aimed at, whatever its flags: meant for another
+    /// caller or cluster, for other objects, or for these.
+    pub(super) fn aim(&self, facts: Facts<'_>) -> u8 {
+        if facts.invocation.is_help() {
+            return 2;
+        }
+        match self.accepts_target(facts) {
+            Err(Mismatch::Cluster { .. }) => 0,
+            Err(_) => 1,
+            Ok(()) => 2,
+        }
+    }
+
     /// Whether the rule lets this caller do anything at all on this cluster.
     pub(super) fn reaches(&self, target: &Target) -> bool {
         self.effect != Effect::Deny
@@ -287,7 +328,9 @@ impl Rule {
 
     /// What the command is aimed at; help is aimed at nothing.
     fn accepts_target<'a>(&'a self, facts: Facts<'a>) -> Result<(), Mismatch<'a>> {
-        let Facts { invocation, target } = facts;
+        let Facts {
+            invocation, target, ..
+        } = facts;
         if let Some(allowed) = &self.clusters
             && !target.cluster.iter().any(|name| one_of(allowed, name))
         {
@@ -306,9 +349,7 @@ impl Rule {
             }
         }
         if !self.has_namespaces(facts) {
-            return Err(Mismatch::Namespace {
-                allowed: self.namespaces.as_deref(),
-            });
+            return Err(self.wrong_namespace(facts));
         }
         if let Some(allowed) = &self.names {
             if invocation.names().is_empty() {
@@ -341,7 +382,9 @@ impl Rule {
 
     /// Whether the command stays in the rule's namespaces.
     fn has_namespaces(&self, facts: Facts<'_>) -> bool {
-        let Facts { invocation, target } = facts;
+        let Facts {
+            invocation, target, ..
+        } = facts;
         match (&self.namespaces, invocation.namespaces(&target.namespace)) {
             // Another namespace than Argo CD's own is somebody else's applications.
             (None, Namespaces::These(named)) => match self.tool.spec().namespace {
@@ -355,6 +398,29 @@ impl Rule {
             (Some(globs), Namespaces::These(named)) => {
                 named.iter().all(|name| one_of(globs, name)) && !self.leaves_namespaces(invocation)
             }
+        }
+    }
+
+    /// What of the command leaves the rule's namespaces.
+    fn wrong_namespace<'a>(&'a self, facts: Facts<'a>) -> Mismatch<'a> {
+        let Facts {
+            invocation, target, ..
+        } = facts;
+        let Some(allowed) = self.namespaces.as_deref() else {
+            return Mismatch::Namespace { allowed: None };
+        };
+        let mut resources = invocation.resources().iter();
+        let outside = resources.find(|resource| !resource::is_namespaced(resource));
+        match (outside, invocation.namespaces(&target.namespace)) {
+            (Some(resource), _)
+                if self.resources.is_none() || resource::is_cluster_scoped(resource) =>
+            {
+                Mismatch::Outside { resource, allowed }
+            }
+            (_, Namespaces::All) => Mismatch::Everywhere { allowed },
+            (_, Namespaces::These(_)) => Mismatch::Namespace {
+                allowed: Some(allowed),
+            },
         }
     }
 
@@ -391,7 +457,9 @@ impl Rule {
     /// Whether the command is in the rule's scope, whatever its flags: its verb, and any one of
     /// what each list of the rule names.
     fn touches(&self, facts: Facts<'_>) -> bool {
-        let Facts { invocation, target } = facts;
+        let Facts {
+            invocation, target, ..
+        } = facts;
         let any =
             |globs: &Vec<String>, found: &[String]| found.iter().any(|one| one_of(globs, one));
         let prefixes = invocation.tool().spec().prefix_verbs;
@@ -461,7 +529,9 @@ impl Rule {
 
     /// Whether a deny rule's namespaces are touched: all of them include each.
     fn touches_namespaces(&self, facts: Facts<'_>) -> bool {
-        let Facts { invocation, target } = facts;
+        let Facts {
+            invocation, target, ..
+        } = facts;
         let Some(globs) = &self.namespaces else {
             return true;
         };

@@ -30,7 +30,7 @@ pub struct Denied {
 }
 
 /// The rule that a command came nearest to, and where it failed.
-type Nearest<'a> = Option<(&'a Rule, Mismatch<'a>)>;
+type Nearest<'a> = Option<(&'a Rule, Mismatch<'a>, (u8, u8))>;
 
 impl Rules {
     /// Returns the rules that accept the command, and the one that asks about it.
@@ -53,7 +53,7 @@ impl Rules {
         let mut accepts = |rule: &&'p Rule| match rule.accepts(facts) {
             Ok(()) => true,
             Err(mismatch) => {
-                keep_nearer(&mut nearest, rule, mismatch);
+                keep_nearer(&mut nearest, rule, mismatch, facts);
                 false
             }
         };
@@ -88,10 +88,19 @@ impl Rules {
     fn not_accepted(&self, invocation: &Invocation, nearest: Nearest<'_>) -> Denied {
         let (tool, path) = (invocation.tool(), invocation.path());
         match nearest {
-            Some((rule, mismatch)) => Denied {
-                rule: Some(rule.id.clone()),
-                advice: mismatch.advice(tool, path),
-            },
+            Some((rule, mismatch, _)) => {
+                let advice = mismatch.advice(tool, path);
+                Denied {
+                    rule: Some(rule.id.clone()),
+                    // What a rule says of its flags, beside those that it lists.
+                    advice: match (&mismatch, &rule.hint) {
+                        (Mismatch::Flag { .. } | Mismatch::Value { .. }, Some(hint)) => {
+                            Advice::new(advice.reason, format!("{}; {hint}", advice.hint))
+                        }
+                        _ => advice,
+                    },
+                }
+            }
             None => Denied {
                 rule: None,
                 advice: Advice::new(
@@ -139,11 +148,20 @@ impl Rules {
     }
 }
 
-/// Between two rules for one verb, keeps the one that gets further: it was meant. A rule about
-/// every verb (help) was not meant when another one does not fit.
-fn keep_nearer<'a>(nearest: &mut Nearest<'a>, rule: &'a Rule, mismatch: Mismatch<'a>) {
-    let depth = nearest.as_ref().map_or(0, |(_, known)| known.depth());
-    if mismatch.depth() > depth && !matches!(rule.verbs, Verbs::All) {
-        *nearest = Some((rule, mismatch));
+/// Between two rules for one verb, keeps the one that is nearer to what the command is aimed at, and
+/// then the one that gets further: it was meant. A rule about every verb (help) was not meant when
+/// another one does not fit.
+fn keep_nearer<'a>(
+    nearest: &mut Nearest<'a>,
+    rule: &'a Rule,
+    mismatch: Mismatch<'a>,
+    facts: Facts<'_>,
+) {
+    if matches!(rule.verbs, Verbs::All) || matches!(mismatch, Mismatch::Verb) {
+        return;
+    }
+    let nearness = (rule.aim(facts), mismatch.depth());
+    if nearest.as_ref().is_none_or(|(.., known)| nearness > *known) {
+        *nearest = Some((rule, mismatch, nearness));
     }
 }

@@ -139,7 +139,7 @@ fn check_names_the_line_and_the_column_of_what_is_wrong() {
 /// One mistake a rule; what their author sees is compared with tests/cli/snapshots.
 const MISTAKES: [&str; 14] = [
     r#"verbs = ["gett"]"#,
-    r#"verbs = ["config view"]"#,
+    r#"verbs = ["config unset"]"#,
     r#"verbs = ["@reed"]"#,
     r#"verbs = ["get"]
 flags = ["--selecter"]"#,

@@ -8,6 +8,8 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "tests start processes")]
 
+mod hints;
+
 use std::{
     fs,
     io::Write,
@@ -124,7 +126,7 @@ const REFUSED: [(&str, &str); 70] = [
     ("kubectl", "get pods | sort /etc/passwd"),
     ("kubectl", "get pods | awk 'BEGIN{system(\"id\")}'"),
     ("kubectl", "get pods | | head"),
-    ("kubectl", "get pods 2>&1 | head"),
+    ("kubectl", "get pods 2>&1 || true"),
     ("kubectl", "get pods && kubectl get svc"),
     ("kubectl", "get pods > pods.txt"),
     ("kubectl", "get pods -n $NAMESPACE"),
@@ -147,7 +149,7 @@ const REFUSED: [(&str, &str); 70] = [
     ("kubectl", "--tail=5 logs web-0"),
     ("kubectl", "logs web-0 --tail=many"),
     ("kubectl", "get po/web-0 svc"),
-    ("kubectl", "get all"),
+    ("kubectl", "get all web"),
     ("kubectl", "get deploymnets"),
     ("kubectl", "get gateways"),
     ("kubectl", "get widgets"),
@@ -168,14 +170,14 @@ const REFUSED: [(&str, &str); 70] = [
     ("kubectl", "get pods --chunk-size=0"),
     ("kubectl", "logs -f web-0"),
     ("kubectl", "logs web-0 --tail=100000"),
-    ("kubectl", "rollout status deploy/web --timeout=10m"),
-    ("kubectl", "wait pod/web-0 --for=condition=Ready"),
+    ("kubectl", "rollout status deploy/web --timeout=0"),
+    ("kubectl", "wait pod/web-0"),
     ("kubectl", "delete pod web-0"),
     ("kubectl", "apply -f -"),
     ("kubectl", "exec web-0 -- ls"),
     ("kubectl", "port-forward svc/web 8080:80"),
     ("kubectl", "edit deploy/web"),
-    ("kubectl", "config view"),
+    ("kubectl", "config view --raw"),
     ("kubectl", "top pod a b"),
     ("helm", "install web ./chart"),
     ("helm", "upgrade web oci://charts.example.com/web"),

@@ -341,7 +341,7 @@ fn refusals() -> Vec<Row> {
             "never allowed",
         ),
         refused("get all", "invalid_command", "`all`"),
-        refused("config view", "policy_denied", "prints the kubeconfig"),
+        refused("config view --raw", "policy_denied", "prints the token"),
         refused(
             "cp lone:/etc/hostname /tmp/x -n {ns}",
             "policy_denied",

@@ -320,6 +320,30 @@ impl Loading<'_> {
         Ok(injected)
     }
 
+    /// Flags whose value is brought down to what the rule accepts: there is an end to bring it down
+    /// to.
+    pub(super) fn clamped(
+        &self,
+        raw: &RawRule,
+        flags: &Flags,
+        chosen: &Chosen<'_>,
+    ) -> Result<BTreeSet<String>, PolicyError> {
+        let mut clamped = BTreeSet::new();
+        for flag in &raw.clamp {
+            let name = self.flag(raw, flag, chosen)?;
+            let mut patterns = flags.get(&name).into_iter().flatten().flatten();
+            if !patterns.any(Pattern::has_most) {
+                let message = format!(
+                    "--{name} has no range with an end, so there is nothing to bring it down to"
+                );
+                let help = format!("values = {{ \"--{name}\" = [\"..60s\"] }}");
+                return Err(self.error(flag.span(), &message, Some(help)));
+            }
+            clamped.insert(name);
+        }
+        Ok(clamped)
+    }
+
     /// Refuses a flag that would make another command of what was judged, that not every verb has,
     /// or that is there already.
     fn can_be_added(

@@ -48,6 +48,7 @@ impl Loading<'_> {
             charts: self.globs(raw.charts.as_ref())?,
             after_dash: raw.after_dash,
             inject: self.injected(raw, &accepted.flags, &chosen)?,
+            clamp: self.clamped(raw, &accepted.flags, &chosen)?,
             bounds: self.bounds(raw)?,
             verbs: chosen.verbs,
             flag_classes: accepted.classes,
@@ -93,6 +94,10 @@ impl Loading<'_> {
             }),
             raw.inject.keys().next().map(|flag| {
                 let message = "a deny rule starts nothing, so it adds no flag";
+                (flag.span(), message)
+            }),
+            raw.clamp.first().map(|flag| {
+                let message = "a deny rule starts nothing, so it brings no value down";
                 (flag.span(), message)
             }),
             raw.max_operands

@@ -49,7 +49,7 @@ fn a_wrong_name_is_refused_with_its_place_and_the_nearest_one() {
             Some("take the flag out; no file can allow it"),
         ),
         (
-            "verbs = [\"config view\"]",
+            "verbs = [\"config unset\"]",
             7,
             10,
             "is never allowed",

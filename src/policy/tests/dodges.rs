@@ -110,9 +110,49 @@ fn a_rule_is_not_dodged() {
             "deny",
         ),
         (
-            &[r#"a verbs = ["get"]"#],
+            &[
+                r#"a verbs = ["get"]"#,
+                r#"d verbs = ["get"]; resources = ["virtualservices.networking.istio.io"]"#,
+            ],
             "kubectl get vs.v1.networking.istio.io",
-            "refused",
+            "deny",
+        ),
+        (
+            &[
+                r#"a verbs = ["get"]"#,
+                r#"d verbs = ["get"]; resources = ["virtualservices.networking.istio.io"]"#,
+            ],
+            "kubectl get VirtualService",
+            "deny",
+        ),
+        // What is brought down is judged as it runs, and as it was sent.
+        (
+            &[
+                r#"a verbs = ["wait"]; flags = ["--for"]; values = { "--timeout" = ["..60s"] }; clamp = ["--timeout"]"#,
+                r#"d verbs = ["wait"]; values = { "--timeout" = ["60s"] }"#,
+            ],
+            "kubectl wait pod/web --for=delete --timeout=5m",
+            "deny",
+        ),
+        (
+            &[
+                r#"a verbs = ["wait"]; flags = ["--for"]; values = { "--timeout" = ["..60s"] }; clamp = ["--timeout"]"#,
+                r#"d verbs = ["wait"]; values = { "--timeout" = ["2m.."] }"#,
+            ],
+            "kubectl wait pod/web --for=delete --timeout=5m",
+            "deny",
+        ),
+        (
+            &[
+                r#"a verbs = ["wait"]; flags = ["--for"]; values = { "--timeout" = ["..60s"] }; clamp = ["--timeout"]"#,
+            ],
+            "kubectl wait pod/web --for=delete --timeout=0",
+            "deny",
+        ),
+        (
+            &[r#"a verbs = ["get"]; resources = ["pods"]"#],
+            "kubectl get all",
+            "deny",
         ),
         // Lists: every element.
         (

@@ -325,7 +325,7 @@ fn a_rule_about_every_verb_does_not_allow_what_no_rule_may() {
     let policy = load(&format!("{HEAD}verbs = [\"*\"]\n")).unwrap();
     assert!(matches!(decide(&policy, "cordon node1"), D::Allow(_)));
     for words in [
-        "config view",
+        "config use-context prod",
         "proxy",
         "port-forward web-0 8080",
         "edit deploy/web",
@@ -357,4 +357,93 @@ fn deny_beats_confirm_and_confirm_beats_allow() {
     assert!(matches!(decide(&policy, "get pods"), D::Allow(_)));
     assert!(matches!(decide(&policy, "scale deploy/web"), D::Confirm(_)));
     assert!(matches!(decide(&policy, "delete pod x"), D::Deny(_)));
+}
+
+#[test]
+fn a_rule_about_namespaces_says_what_leaves_them() {
+    use super::Decision as D;
+    let policy = load(&format!(
+        "{HEAD}verbs = [\"get\", \"describe\", \"explain\", \"version\", \"api-resources\", \"cluster-info\"]\n\
+         namespaces = [\"team-*\"]\nflags = [\"--all-namespaces\", \"--client\"]\n"
+    ))
+    .unwrap();
+    for (words, reason, hint) in [
+        (
+            "get nodes -n team-a",
+            "nodes is in no namespace",
+            "ask about what is inside of team-*",
+        ),
+        (
+            "get widgets.v1.example.com -n team-a",
+            "widgets.example.com is in no namespace, or not known to be in one",
+            "for widgets.example.com, ask the operator",
+        ),
+        (
+            "get pods -A",
+            "`kubectl get` is not allowed in all namespaces at once",
+            "name one with --namespace; allowed namespaces: team-*",
+        ),
+        (
+            "get pods -n other",
+            "`kubectl get` is not allowed in this namespace",
+            "allowed namespaces: team-*",
+        ),
+        // It looks for services in kube-system.
+        (
+            "cluster-info -n other",
+            "`kubectl cluster-info` is not allowed in this namespace",
+            "allowed namespaces: team-*",
+        ),
+    ] {
+        match decide(&policy, words) {
+            D::Deny(denied) => {
+                let advice = denied.advice;
+                assert!(advice.reason.contains(reason), "{words}: {}", advice.reason);
+                assert!(advice.hint.contains(hint), "{words}: {}", advice.hint);
+            }
+            other => panic!("{words}: {other:?}"),
+        }
+    }
+    for words in [
+        "version --client",
+        "explain pods",
+        "api-resources",
+        "get pods -n team-a",
+    ] {
+        assert!(matches!(decide(&policy, words), D::Allow(_)), "{words}");
+    }
+}
+
+#[test]
+fn of_several_rules_the_one_that_is_meant_is_told_of() {
+    use super::Decision as D;
+    let rule = |id: &str, rest: &str| {
+        format!(
+            "[[rule]]\nid = \"{id}\"\neffect = \"allow\"\nreason = \"r\"\ntool = \"kubectl\"\nverbs = [\"get\"]\n{rest}\n"
+        )
+    };
+    let policy = load(&format!(
+        "schema = 1\n{}{}{}",
+        rule("secret", "resources = [\"secrets\"]\nvalues = { \"--output\" = [\"name\"] }"),
+        rule("system", "resources = [\"pods\"]\nnamespaces = [\"kube-*\"]\nflags = [\"--no-headers\"]"),
+        rule("plain", "resources = [\"pods\"]\nhint = \"ask for a table\"\nvalues = { \"--output\" = [\"wide\"] }"),
+    ))
+    .unwrap();
+    for (words, id) in [
+        ("get pods -o go-template=x", "plain"),
+        ("get pods --show-labels", "plain"),
+        ("get pods -n kube-system --show-labels", "system"),
+        ("get secrets -o yaml", "secret"),
+    ] {
+        match decide(&policy, words) {
+            D::Deny(denied) => {
+                assert_eq!(denied.rule.unwrap().id, id, "{words}");
+                assert_eq!(
+                    denied.advice.hint.contains("ask for a table"),
+                    id == "plain"
+                );
+            }
+            other => panic!("{words}: {other:?}"),
+        }
+    }
 }
