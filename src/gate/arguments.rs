@@ -118,6 +118,34 @@ impl Arguments {
         }
     }
 
+    /// The fields that are texts.
+    const TEXTS: [&str; 9] = [
+        "command",
+        "namespace",
+        "context",
+        "cluster",
+        "timeout",
+        "kubeconfig",
+        "argocd_server",
+        "argocd_auth_token",
+        "argocd_ca",
+    ];
+
+    /// Returns the sentence about the first field of `sent` that should be a text and is none.
+    pub fn no_text(sent: &serde_json::Map<String, serde_json::Value>) -> Option<String> {
+        let is_wrong = |name: &&str| {
+            let value = sent.get(*name);
+            value
+                .is_some_and(|value| !value.is_string() && (!value.is_null() || *name == "command"))
+        };
+        let name = Self::TEXTS.into_iter().find(is_wrong)?;
+        Some(match name {
+            "command" => "`command` is one text, and not a list of words".to_owned(),
+            "timeout" => "`timeout` is a text like `30s`".to_owned(),
+            name => format!("`{name}` is a text"),
+        })
+    }
+
     /// Returns the request for `tool`; what is in the headers wins over the arguments.
     pub fn request(self, tool: Tool, headers: Headers) -> Request {
         let Headers {

@@ -2,13 +2,14 @@
 //! on who uses one, and on how long a body takes.
 
 use axum::{
-    Extension,
+    Extension, Json,
     body::Body,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
+use serde::de::IgnoredAny;
 
 use super::{body, connections::Connection, reply::refused};
 use crate::{identity::Caller, mcp::Sessions, refusal::Refusal};
@@ -47,6 +48,9 @@ pub async fn check(
         Ok(read) => read,
         Err(unread) => return refused(unread.refusal()),
     };
+    if let Some(error) = no_message(&bytes) {
+        return error;
+    }
     if opens_session {
         if bytes.len() > LARGEST_HELLO {
             return refused(Refusal::SessionTooLarge {
@@ -68,6 +72,25 @@ pub async fn check(
         sessions.opened(&session, &caller).await;
     }
     response
+}
+
+/// The answer to a body that is no message, as JSON-RPC has it: rmcp would say that its type is not
+/// supported.
+fn no_message(bytes: &[u8]) -> Option<Response> {
+    let (code, message) = if serde_json::from_slice::<IgnoredAny>(bytes).is_err() {
+        (-32700, "Parse error: the body is no JSON")
+    } else if bytes.trim_ascii_start().starts_with(b"{") {
+        return None;
+    } else {
+        (
+            -32600,
+            "Invalid Request: the body is one JSON-RPC message, and no batch",
+        )
+    };
+    let error = serde_json::json!({
+        "jsonrpc": "2.0", "id": null, "error": { "code": code, "message": message },
+    });
+    Some((StatusCode::BAD_REQUEST, Json(error)).into_response())
 }
 
 /// Names a session, in its requests and in the answer that opens it.

@@ -79,7 +79,7 @@ async fn read(
         arguments.map_err(|error| {
             no_request(&format!(
                 "the body is not a request: {}",
-                without_values(&error)
+                without_values(&error, &bytes)
             ))
         })?,
         held,
@@ -87,10 +87,11 @@ async fn read(
 }
 
 /// Returns serde's sentence without the caller's text: a value may be a kubeconfig.
-fn without_values(error: &serde_json::Error) -> String {
+fn without_values(error: &serde_json::Error, bytes: &[u8]) -> String {
     let place = format!("line {} column {}", error.line(), error.column());
     match error.classify() {
         serde_json::error::Category::Data => Arguments::wrong_field(error)
+            .or_else(|| Arguments::no_text(&serde_json::from_slice(bytes).ok()?))
             .unwrap_or_else(|| format!("a field has the wrong type, at {place}")),
         _ => format!("it is no JSON, at {place}"),
     }

@@ -29,6 +29,8 @@ use rmcp::{
 };
 use tokio_util::sync::CancellationToken;
 
+use serde::Deserialize as _;
+
 use crate::{
     command::filter_names,
     excerpt::Excerpt,
@@ -190,12 +192,11 @@ impl ServerHandler for Server {
             .name
             .parse()
             .map_err(|UnknownTool| ErrorData::invalid_params("tool not found", None))?;
-        let arguments =
-            match serde_json::from_value::<Arguments>(request.arguments.unwrap_or_default().into())
-            {
-                Ok(arguments) => arguments,
-                Err(error) => return Ok(malformed(&error)),
-            };
+        let sent = request.arguments.unwrap_or_default();
+        let arguments = match Arguments::deserialize(&sent) {
+            Ok(arguments) => arguments,
+            Err(error) => return Ok(malformed(&error, &sent)),
+        };
         let (caller, mut headers) = self.senders.of(&context.extensions)?;
         // Where a client does not say who it is, rmcp says that it is itself.
         if let Some(client) = context.client_info().filter(|client| client.name != "rmcp") {

@@ -48,8 +48,12 @@ pub(super) fn rendered(outcome: &Outcome) -> CallToolResponse {
 
 /// Wrong arguments are a tool error (SEP-1303), so that the model can correct them. serde's
 /// sentence names the field; its value may be a secret.
-pub(super) fn malformed(error: &serde_json::Error) -> CallToolResponse {
+pub(super) fn malformed(
+    error: &serde_json::Error,
+    sent: &serde_json::Map<String, serde_json::Value>,
+) -> CallToolResponse {
     let reason = Arguments::wrong_field(error)
+        .or_else(|| Arguments::no_text(sent))
         .unwrap_or_else(|| "an argument has the wrong type; all of them are texts".to_owned());
     let refusal = Refusal::Request(Advice {
         reason,

@@ -27,6 +27,7 @@ mod redaction;
 mod secrets;
 mod soak;
 mod streaming;
+mod typed;
 mod warm;
 
 use std::{

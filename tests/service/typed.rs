@@ -1,0 +1,222 @@
+//! What people and models really type, over the doors: what passes, what is told of it, and what leads on.
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use serde_json::{Value, json};
+
+use crate::harness::{Server, base64_of, cluster};
+use crate::mcp::KUBECTL_CALL;
+
+/// Two contexts, one of them the current one; nothing is reached.
+fn two_contexts() -> String {
+    let user = json!({"token": "airlock-test-token-of-typed"});
+    let text = json!({
+        "current-context": "one",
+        "clusters": [
+            {"name": "a", "cluster": {"server": "https://a.example.com:6443"}},
+            {"name": "b", "cluster": {"server": "https://b.example.com"}},
+        ],
+        "users": [{"name": "someone", "user": user}],
+        "contexts": [
+            {"name": "one", "context": {"cluster": "a", "user": "someone", "namespace": "web"}},
+            {"name": "two", "context": {"cluster": "b", "user": "someone"}},
+        ],
+    });
+    BASE64_STANDARD.encode(text.to_string())
+}
+
+/// One call over REST, with further fields.
+fn rest(server: &Server, command: &str, fields: &Value) -> Value {
+    let mut body = json!({ "command": command });
+    body.as_object_mut()
+        .unwrap()
+        .extend(fields.as_object().unwrap().clone());
+    let headers = [("Content-Type", "application/json")];
+    let body = body.to_string();
+    server
+        .send("POST", "/tools/kubectl", &headers, body.as_bytes())
+        .json()
+}
+
+/// The same over MCP; the structured answer.
+fn mcp(server: &Server, command: &str, fields: &Value) -> Value {
+    let mut arguments = json!({ "command": command });
+    arguments
+        .as_object_mut()
+        .unwrap()
+        .extend(fields.as_object().unwrap().clone());
+    let message = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {
+            "name": "kubectl", "arguments": arguments,
+            "_meta": {
+                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
+                "io.modelcontextprotocol/clientCapabilities": {},
+            },
+        },
+    });
+    let reply = server.send(
+        "POST",
+        "/mcp",
+        &KUBECTL_CALL,
+        message.to_string().as_bytes(),
+    );
+    let text = String::from_utf8(reply.body).unwrap();
+    let mut data = text
+        .lines()
+        .rev()
+        .filter_map(|line| line.strip_prefix("data:"));
+    let json = data.find(|data| !data.trim().is_empty()).unwrap_or(&text);
+    serde_json::from_str::<Value>(json).unwrap()["result"]["structuredContent"].clone()
+}
+
+#[test]
+fn the_names_in_a_kubeconfig_are_told_over_every_door_and_nothing_else_of_it() {
+    let server = Server::start();
+    let fields = json!({ "kubeconfig": two_contexts() });
+    for ask in [rest, mcp] {
+        for (command, shown) in [
+            ("config current-context", "one"),
+            ("config get-contexts -o name", "two"),
+            ("config get-contexts", "web"),
+            ("config get-clusters", "b"),
+            ("config view", "https://b.example.com"),
+            ("config view --minify -o jsonpath='{..namespace}'", "web"),
+            ("config get-contexts | grep -c two", "1"),
+        ] {
+            let answer = ask(&server, command, &fields);
+            let output = answer["output"].as_str().unwrap_or_default();
+            assert!(
+                answer["success"] == true && output.contains(shown),
+                "{command}: {answer}"
+            );
+            let whole = answer.to_string();
+            for hidden in ["airlock-test-token", "someone"] {
+                assert!(!whole.contains(hidden), "{command}: {answer}");
+            }
+        }
+        let chosen = json!({ "kubeconfig": two_contexts(), "context": "two" });
+        let answer = ask(&server, "config current-context", &chosen);
+        assert_eq!(answer["output"], "two\n", "{answer}");
+        for (command, code) in [
+            ("config view --raw", "policy_denied"),
+            ("config view --flatten", "policy_denied"),
+            ("config use-context two", "policy_denied"),
+        ] {
+            assert_eq!(ask(&server, command, &fields)["code"], code, "{command}");
+        }
+        let refused = ask(&server, "config use-context two", &fields);
+        let hint = refused["hint"].as_str().unwrap();
+        assert!(
+            hint.contains("`config get-contexts`") && hint.contains("`context`"),
+            "{hint}"
+        );
+    }
+    assert_eq!(
+        rest(&server, "config view", &json!({}))["code"],
+        "invalid_kubeconfig",
+        "without a kubeconfig there is nothing to tell"
+    );
+}
+
+#[test]
+fn an_unknown_context_is_answered_with_those_that_there_are() {
+    let server = Server::start();
+    let fields = json!({ "kubeconfig": two_contexts(), "context": "prod" });
+    for ask in [rest, mcp] {
+        for command in ["get pods", "config current-context"] {
+            let answer = ask(&server, command, &fields);
+            assert_eq!(answer["code"], "invalid_kubeconfig", "{answer}");
+            assert_eq!(
+                answer["hint"], "contexts of this kubeconfig: `one`, `two`",
+                "{command}"
+            );
+        }
+    }
+}
+
+#[test]
+fn lines_as_agents_write_them_run() {
+    let server = Server::start();
+    let kubeconfig = json!({ "kubeconfig": base64_of(&cluster().view) });
+    for (command, shown) in [
+        ("kubectl get pods -A 2>&1", "web-0"),
+        ("kubectl get pods -A 2>&1 | grep -c web-0", "1"),
+        (
+            "kubectl get pods -A 2>/dev/null | head -3 | cat",
+            "NAMESPACE",
+        ),
+        ("kubectl get pods \\\n  -A \\\n  -o name", "pod/web-0"),
+        (
+            "get pods -A -o json | jq -r '.items[]\n  | .metadata.name' | less",
+            "web-0",
+        ),
+        ("get all", "statefulset.apps/web"),
+        ("get pods -A | grep -oP 'web-\\d+' | sort -u", "web-0"),
+        (
+            "top pods -A --use-protocol-buffers | sort -rhk4 | head -2",
+            "m",
+        ),
+        ("wait --for=condition=Ready pod/web-0", "condition met"),
+        (
+            "wait --for=condition=Ready pod/web-0 --timeout=5m",
+            "condition met",
+        ),
+        ("get pods -A --request-timeout=2m", "web-0"),
+    ] {
+        let answer = rest(&server, command, &kubeconfig);
+        let output = answer["output"].as_str().unwrap_or_default();
+        assert!(
+            answer["success"] == true && output.contains(shown),
+            "{command}: {answer}"
+        );
+    }
+}
+
+#[test]
+fn a_field_of_another_type_is_named_over_every_door() {
+    let server = Server::start();
+    for (fields, reason) in [
+        (
+            json!({ "command": ["get", "pods"] }),
+            "`command` is one text, and not a list of words",
+        ),
+        (
+            json!({ "command": "get pods", "timeout": 30 }),
+            "`timeout` is a text like `30s`",
+        ),
+    ] {
+        for ask in [rest, mcp] {
+            let answer = ask(&server, "", &fields);
+            assert_eq!(answer["code"], "invalid_request", "{answer}");
+            let told = answer["reason"].as_str().unwrap();
+            assert!(told.contains(reason), "{told}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_message_of_mcp_is_answered_as_json_rpc_does() {
+    let server = Server::start();
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Accept", "application/json, text/event-stream"),
+    ];
+    for (body, code) in [
+        (&b"{\"jsonrpc\": \"2.0\","[..], -32700),
+        (b"\xff\xfe", -32700),
+        (b"[]", -32600),
+        (
+            b"[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}]",
+            -32600,
+        ),
+        (b"1", -32600),
+    ] {
+        let reply = server.send("POST", "/mcp", &headers, body);
+        assert_eq!(
+            (reply.status, &reply.json()["error"]["code"]),
+            (400, &json!(code)),
+            "{body:?}"
+        );
+    }
+}
