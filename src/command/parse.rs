@@ -172,8 +172,8 @@ impl<'a> Parser<'a> {
         known.find(is_it).map(|row| row.instead)
     }
 
-    /// What a caller does instead of this verb, which no policy allows, if that is known.
-    fn instead(&self) -> Option<&'static str> {
+    /// What a caller does instead of this verb or its flag, which no policy allows, if that is known.
+    fn instead(&self, flag: Option<&str>) -> Option<&'static str> {
         let words = self.node().path.words();
         let mut rows = self.tool().spec().instead.iter();
         let is_above = |row: &&Misnomer| {
@@ -182,7 +182,8 @@ impl<'a> Parser<'a> {
                 .split(' ')
                 .all(|word| given.next().is_some_and(|given| given == word))
         };
-        rows.find(is_above).map(|row| row.instead)
+        rows.find(|row| row.flag == flag && is_above(row))
+            .map(|row| row.instead)
     }
 
     /// `pods` alone is a question that lacks its verb.
@@ -444,7 +445,7 @@ impl<'a> Parser<'a> {
                 let hazard = node.hazard.as_ref();
                 hazard.map_or(UNCLASSED_HELP, |hazard| hazard.class.instead())
             };
-            let help = self.instead().unwrap_or_else(of_class);
+            let help = self.instead(None).unwrap_or_else(of_class);
             return Some(Never {
                 what: format!("`{} {}`", self.tool(), node.path),
                 why,
@@ -459,6 +460,8 @@ impl<'a> Parser<'a> {
                 .hazard
                 .as_ref()
                 .map_or(UNCLASSED_HELP, |hazard| hazard.class.instead());
+            let instead = self.instead(Some(&flag.name));
+            let help = instead.unwrap_or(help);
             if let Some(why) = flag.never(None) {
                 return Some(Never {
                     what: format!("--{}", flag.name),

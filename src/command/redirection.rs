@@ -36,7 +36,8 @@ pub(super) fn idle(text: &str, from: usize) -> Option<Idle> {
         }
     }
     let is_bar = rest.starts_with('|') && !rest.starts_with("||") && !rest.starts_with("|&");
-    if !(rest.is_empty() || is_bar) {
+    // Of `2>/dev/null || true` it is the second operator that has to go.
+    if !(rest.is_empty() || rest.starts_with(['|', '&', ';', '<', '>'])) {
         return None;
     }
     let why = match (word, is_bar) {

@@ -91,7 +91,9 @@ impl WordsError {
             Self::Shell { operator: "2>&1" | "2>" | "|&", .. } => {
                 "leave it out, or write `2>&1` or `2>/dev/null` last: both streams come back in the reply, each by itself".into()
             }
-            Self::Shell { operator: "<<" | "<<<", .. } => "leave it out: no text is handed to a command here".into(),
+            Self::Shell { operator: "<<" | "<<<", .. } => {
+                "leave it out: no text and no manifest is handed to a command here; change one thing with `set`, `scale`, `label` or `patch`".into()
+            }
             Self::Shell { operator: ">>", .. } => "leave it out: the output comes back in the reply, and no file is written".into(),
             Self::Shell { operator: "<" | ">", .. } => {
                 "leave redirections out: both streams come back in the reply; a placeholder like <name> must be filled in".into()

@@ -113,7 +113,16 @@ impl Arguments {
             (
                 Some(what @ ("unknown field " | "missing field " | "duplicate field ")),
                 Some(name),
-            ) => Some(format!("{what}{}", Excerpt::new(name))),
+            ) => {
+                // The names of the fields that there are: ours, and not the caller's.
+                let known = parts
+                    .next()
+                    .and_then(|rest| rest.strip_prefix(", expected "));
+                let known = known.and_then(|rest| rest.split(" at line ").next());
+                let known = known.map(|known| format!("; it takes {known}"));
+                let name = Excerpt::new(name);
+                Some(format!("{what}{name}{}", known.unwrap_or_default()))
+            }
             _ => None,
         }
     }

@@ -48,9 +48,6 @@ pub async fn check(
         Ok(read) => read,
         Err(unread) => return refused(unread.refusal()),
     };
-    if let Some(error) = no_message(&bytes) {
-        return error;
-    }
     if opens_session {
         if bytes.len() > LARGEST_HELLO {
             return refused(Refusal::SessionTooLarge {
@@ -60,6 +57,9 @@ pub async fn check(
         if sessions.count().await >= MOST_SESSIONS {
             return refused(Refusal::TooManySessions);
         }
+    }
+    if let Some(error) = no_message(&bytes) {
+        return error;
     }
     parts.headers.insert(
         header::ACCEPT,

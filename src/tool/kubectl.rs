@@ -262,6 +262,14 @@ const MISNOMERS: &[Misnomer] = &[
 ];
 
 const INSTEAD: &[Misnomer] = &[
+    Misnomer::flag("apply", "filename", NO_MANIFESTS),
+    Misnomer::flag("apply", "kustomize", NO_MANIFESTS),
+    Misnomer::flag("create", "filename", NO_MANIFESTS),
+    Misnomer::flag("create", "kustomize", NO_MANIFESTS),
+    Misnomer::flag("replace", "filename", NO_MANIFESTS),
+    Misnomer::flag("replace", "kustomize", NO_MANIFESTS),
+    Misnomer::flag("diff", "filename", NO_MANIFESTS),
+    Misnomer::flag("diff", "kustomize", NO_MANIFESTS),
     Misnomer::verb(
         "config",
         "`config get-contexts` lists the contexts of the request's kubeconfig; its field `context` chooses one, `namespace` a namespace",
@@ -280,3 +288,5 @@ const INSTEAD: &[Misnomer] = &[
     ),
     Misnomer::verb("plugin", "leave it out: plugins are not run here"),
 ];
+
+const NO_MANIFESTS: &str = "no manifest is taken here yet; change one thing with `set`, `scale`, `label` or `patch`, or create with `create KIND NAME`";

@@ -6,7 +6,7 @@ pub struct Misnomer {
     /// The words of the command: of a verb all of them, of a flag those before it. An empty one
     /// stands for every command.
     pub command: &'static str,
-    /// The flag, by long or short name with its dashes.
+    /// The flag: with its dashes where it is not there, else its long name.
     pub flag: Option<&'static str>,
     /// What to do instead, for the caller.
     pub instead: &'static str,

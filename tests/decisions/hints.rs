@@ -4,7 +4,7 @@
 use super::explained;
 
 /// A command that is refused under a shipped policy, and what its hint leads to.
-const LED_ON: [(&str, &str, &str, &str); 41] = [
+const LED_ON: [(&str, &str, &str, &str); 42] = [
     ("read-only", "kubectl", "k get pods", "get pods"),
     (
         "read-only",
@@ -106,6 +106,12 @@ const LED_ON: [(&str, &str, &str, &str); 41] = [
         "kubectl",
         "wait pod/web-0 --timeout=5s",
         "wait pod/web-0 --timeout=5s --for=create",
+    ),
+    (
+        "read-only",
+        "kubectl",
+        "rollout status deploy/web --watch=true",
+        "rollout status deploy/web --watch=false",
     ),
     ("read-only", "helm", "list --all", "list"),
     ("read-only", "helm", "list -a", "list"),

@@ -33,7 +33,7 @@ fn server(policy: Option<&str>) -> (tempfile::TempDir, Server) {
     (folder, server)
 }
 
-fn looked(server: &Server) {
+pub fn looked(server: &Server) {
     eventually("the inventory has looked at the filters", || {
         let filters = server.get("/tools/status").json()["filters"].clone();
         filters

@@ -4,7 +4,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
 use crate::harness::{Server, base64_of, cluster};
-use crate::mcp::KUBECTL_CALL;
+use crate::{mcp::KUBECTL_CALL, pipes::looked};
 
 /// Two contexts, one of them the current one; nothing is reached.
 fn two_contexts() -> String {
@@ -73,6 +73,7 @@ fn mcp(server: &Server, command: &str, fields: &Value) -> Value {
 #[test]
 fn the_names_in_a_kubeconfig_are_told_over_every_door_and_nothing_else_of_it() {
     let server = Server::start();
+    looked(&server);
     let fields = json!({ "kubeconfig": two_contexts() });
     for ask in [rest, mcp] {
         for (command, shown) in [
@@ -138,6 +139,7 @@ fn an_unknown_context_is_answered_with_those_that_there_are() {
 #[test]
 fn lines_as_agents_write_them_run() {
     let server = Server::start();
+    looked(&server);
     let kubeconfig = json!({ "kubeconfig": base64_of(&cluster().view) });
     for (command, shown) in [
         ("kubectl get pods -A 2>&1", "web-0"),
@@ -180,6 +182,10 @@ fn a_field_of_another_type_is_named_over_every_door() {
         (
             json!({ "command": ["get", "pods"] }),
             "`command` is one text, and not a list of words",
+        ),
+        (
+            json!({ "command": "get pods", "reason": "why" }),
+            "unknown field `reason`; it takes one of `command`, `namespace`,",
         ),
         (
             json!({ "command": "get pods", "timeout": 30 }),

@@ -47,7 +47,7 @@ fn shell_syntax_is_refused_by_name() {
         ("get pods 2>/tmp/x", "2>"),
         ("get pods 2>/dev/nullx", "2>"),
         ("get pods >/dev/null 2>&1", ">"),
-        ("get pods 2>&1 || true", "2>&1"),
+        ("get pods 2>&1 || true", "||"),
         ("get pods x2>&1", ">"),
         ("get pods \\ 2>&1", "2>&1"),
         ("get pods \\|2>&1", "2>&1"),
