@@ -22,13 +22,12 @@ use std::{
 use nix::{
     errno::Errno,
     fcntl::{FcntlArg, FdFlag, OFlag, fcntl},
-    poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
         prctl,
         resource::{Resource, setrlimit},
         signal::{Signal, kill},
         socket::{AddressFamily, SockFlag, SockType, socketpair},
-        wait::{WaitStatus, waitpid},
+        wait::waitpid,
     },
     unistd::{Pid, close, getpid, pause, pipe2},
 };
@@ -36,14 +35,15 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use super::{
+    attempt::in_child,
     host::Host,
+    lent::Lent,
     probe::{Found, Probe, Scene},
     probes,
 };
 use crate::sandbox::{
-    applied::{self, Applied},
-    child::{ChildFiles, Reported, Restrictions, WARM, confine, report},
-    datagram::receive,
+    applied,
+    child::{ChildFiles, Restrictions, WARM},
     error::SandboxError,
     layer::{Layer, LayerStatus, Levels},
     message::Limits,
@@ -51,10 +51,7 @@ use crate::sandbox::{
     profile::{Profile, ProfileName, Profiles},
     sys,
 };
-use crate::{
-    kubeconfig::Kubeconfig,
-    workspace::{Workspace, Workspaces},
-};
+use crate::{kubeconfig::Kubeconfig, workspace::Workspaces};
 
 /// How one probe went.
 #[derive(Debug, Serialize)]
@@ -94,11 +91,11 @@ pub struct Battery {
     profiles: Profiles,
     scene: Scene,
     identity: Option<Identity>,
-    workspace: Workspace,
     limits: Limits,
     tool: File,
+    own: Lent,
     // Held for as long as probes may look for them.
-    _other: Workspace,
+    _other: Lent,
     _open: TempDir,
     _tcp: TcpListener,
     _abstract: UnixListener,
@@ -116,9 +113,6 @@ impl Drop for Sibling {
     }
 }
 
-/// The longest that a probe may take, in milliseconds.
-const PATIENCE: u16 = 5000;
-
 impl Battery {
     /// Sets the scene. `identity` is the children's user, when this process is root.
     ///
@@ -129,22 +123,8 @@ impl Battery {
         identity: Option<Identity>,
         limits: Limits,
     ) -> io::Result<Self> {
-        let mut workspace = workspaces.open(&Kubeconfig::nowhere(), None)?;
-        workspace.make_scratch()?;
-        let other = workspaces.open(&Kubeconfig::nowhere(), None)?;
-        if let Some(identity) = identity {
-            for place in [&workspace, &other] {
-                let own = [
-                    Some(place.path().to_owned()),
-                    Some(place.kubeconfig()),
-                    Some(place.home()),
-                    place.scratch(),
-                ];
-                own.into_iter()
-                    .flatten()
-                    .try_for_each(|path| identity.own(&path))?;
-            }
-        }
+        let lent = || Lent::to(identity, workspaces.open(&Kubeconfig::nowhere(), None)?);
+        let (own, other) = (lent()?, lent()?);
         let open = tempfile::Builder::new()
             .prefix("kube-airlock.probe.")
             .tempdir_in(workspaces.path())?;
@@ -162,9 +142,9 @@ impl Battery {
         Ok(Self {
             profiles: Profiles::load().map_err(io::Error::other)?,
             scene: Scene {
-                own: workspace.path().to_owned(),
-                scratch: workspace.scratch().unwrap_or_default(),
-                other: other.path().to_owned(),
+                own: own.workspace.path().to_owned(),
+                scratch: own.workspace.scratch().unwrap_or_default(),
+                other: other.workspace.path().to_owned(),
                 open: open.path().to_owned(),
                 tcp_port: tcp.local_addr()?.port(),
                 abstract_name,
@@ -174,9 +154,9 @@ impl Battery {
                 tool: tool.clone(),
             },
             identity,
-            workspace,
             limits,
             tool: File::open(tool)?,
+            own,
             _other: other,
             _open: open,
             _tcp: tcp,
@@ -264,7 +244,7 @@ impl Battery {
     /// The control: as this process, else as the children's user, whose processes and files are its
     /// own.
     fn unconfined(&self, probe: &Probe) -> Result<Found, SandboxError> {
-        self.reset()?;
+        self.own.reset(&self.scene)?;
         let found = match in_child(None, || (probe.attempt)(&self.scene))?.found {
             found @ (Found::Allowed | Found::Ended(0)) => found,
             found => match self.identity {
@@ -286,24 +266,6 @@ impl Battery {
         })
     }
 
-    /// Puts back what an attempt that succeeded has changed.
-    fn reset(&self) -> io::Result<()> {
-        self.scene.reset();
-        fs::set_permissions(self.workspace.path(), fs::Permissions::from_mode(0o700))?;
-        let (kubeconfig, home) = (self.workspace.kubeconfig(), self.workspace.home());
-        fs::write(&kubeconfig, Kubeconfig::nowhere().expose())?;
-        fs::set_permissions(&kubeconfig, fs::Permissions::from_mode(0o600))?;
-        if !home.exists() {
-            fs::create_dir(&home)?;
-        }
-        match self.identity {
-            Some(identity) => [&kubeconfig, &home]
-                .into_iter()
-                .try_for_each(|path| identity.own(path)),
-            None => Ok(()),
-        }
-    }
-
     fn confined(
         &self,
         levels: &Levels,
@@ -311,7 +273,7 @@ impl Battery {
         probe: &Probe,
         warm: bool,
     ) -> Result<Found, SandboxError> {
-        self.reset()?;
+        self.own.reset(&self.scene)?;
         let (mut restrictions, notified) = self.restrictions(levels, profile)?;
         let request = UnixStream::pair()?;
         if warm {
@@ -331,7 +293,7 @@ impl Battery {
         levels: &Levels,
         profile: ProfileName,
     ) -> Result<(Restrictions, OwnedFd), SandboxError> {
-        let opened = self.workspace.descriptors()?;
+        let opened = &self.own.descriptors;
         let Some(scratch) = &opened.scratch else {
             return Err(io::Error::from(io::ErrorKind::NotFound).into());
         };
@@ -436,91 +398,6 @@ fn restrictions(
     };
     Ok((restrictions, ours))
 }
-
-/// How a child of [`in_child`] ended.
-struct Attempted {
-    found: Found,
-    /// What it applied before its attempt, when it was confined.
-    applied: Option<Applied>,
-}
-
-/// Forks, confines, makes an attempt. The listener of the child's connections is received and
-/// dropped: nobody answers.
-fn in_child(
-    confined: Option<(Restrictions, OwnedFd)>,
-    attempt: impl FnOnce() -> Result<(), Errno>,
-) -> Result<Attempted, SandboxError> {
-    let (reported, writer) = pipe2(OFlag::O_CLOEXEC).map_err(io::Error::from)?;
-    let pid = match sys::fork()? {
-        sys::Forked::Parent(pid) => pid,
-        sys::Forked::Child => try_and_end(
-            confined.map(|(restrictions, _)| restrictions),
-            attempt,
-            &writer.into(),
-        ),
-    };
-    drop(writer);
-    let is_confined = confined.is_some();
-    if let Some((restrictions, notified)) = confined {
-        let notifies = restrictions.notifying.is_some() && restrictions.levels.has(Layer::Egress);
-        drop(restrictions);
-        if notifies {
-            let _ = receive(notified.as_fd(), 1); // and closed, so that a connection fails instead of waiting
-        }
-    }
-    let ended = sys::pidfd_open(pid)?;
-    let mut watched = [PollFd::new(ended.as_fd(), PollFlags::POLLIN)];
-    let in_time = poll(&mut watched, PollTimeout::from(PATIENCE)).map_err(io::Error::from)? > 0;
-    if !in_time {
-        let _ = kill(pid, Signal::SIGKILL);
-    }
-    let status = waitpid(pid, None).map_err(io::Error::from)?;
-    let mut record = Vec::new();
-    File::from(reported).read_to_end(&mut record)?;
-    if let Reported::Failed(failure) = Reported::read(&record) {
-        return Err(failure.into());
-    }
-    let (applied, record) = match Reported::split(&record).filter(|_| is_confined) {
-        Some((applied, rest)) => (Some(applied), rest),
-        None => (None, record.as_slice()),
-    };
-    let found = match (record, status) {
-        _ if !in_time => Found::Hung,
-        ([ALLOWED], _) => Found::Allowed,
-        ([REFUSED, bytes @ ..], _) => Found::Refused(Errno::from_raw(
-            bytes.try_into().map_or(libc::EIO, i32::from_ne_bytes),
-        )),
-        (_, WaitStatus::Signaled(_, Signal::SIGSYS, _)) => Found::Killed,
-        (_, WaitStatus::Signaled(_, signal, _)) => Found::Ended(128 + signal as i32),
-        (_, WaitStatus::Exited(_, code)) => Found::Ended(code),
-        _ => Found::Ended(-1),
-    };
-    Ok(Attempted { found, applied })
-}
-
-/// In the child.
-fn try_and_end(
-    restrictions: Option<Restrictions>,
-    attempt: impl FnOnce() -> Result<(), Errno>,
-    mut to: &File,
-) -> ! {
-    if let Some(restrictions) = &restrictions {
-        let applied = confine(restrictions);
-        let reported = report(to, &applied);
-        if applied.is_err() || reported.is_err() {
-            sys::exit_now(125);
-        }
-    }
-    let record = match attempt() {
-        Ok(()) => vec![ALLOWED],
-        Err(errno) => [&[REFUSED], (errno as i32).to_ne_bytes().as_slice()].concat(),
-    };
-    let _ = to.write_all(&record); // the parent sees how we ended
-    sys::exit_now(0)
-}
-
-const ALLOWED: u8 = b'a';
-const REFUSED: u8 = b'r';
 
 /// The layers that only a spawner with root has.
 const NEED_ROOT: [Layer; 2] = [Layer::User, Layer::Capabilities];

@@ -5,8 +5,10 @@
 //!
 //! Held by `tests/escape/`.
 
+mod attempt;
 mod battery;
 mod host;
+mod lent;
 mod probe;
 mod probes;
 
