@@ -21,8 +21,8 @@ use nix::{
     unistd::{Pid, UnlinkatFlags, fchown, geteuid, getpid, getsid, unlinkat},
 };
 
-use super::{privilege::Identity, scratch, sys};
-use crate::workspace::{DIRECTORIES, FILES};
+use super::{privilege::Identity, sys};
+use crate::workspace::{DIRECTORIES, FILES, empty};
 
 /// What of a workspace belongs to the child while it lives. Descriptors and not paths: whoever may
 /// change owners (CAP_CHOWN) need not be able to look into directories.
@@ -104,8 +104,7 @@ pub(super) fn clean(scratch: Option<&OwnedFd>, owner: Option<Identity>) -> Optio
         Ok(sys::Forked::Child) => {
             let bounded = setrlimit(Resource::RLIMIT_CPU, LONGEST_CLEANING, LONGEST_CLEANING);
             let assumed = owner.map_or(Ok(()), Identity::assume);
-            let done =
-                bounded.is_ok() && assumed.is_ok() && scratch::empty(scratch.as_fd()).is_ok();
+            let done = bounded.is_ok() && assumed.is_ok() && empty(scratch.as_fd()).is_ok();
             sys::exit_now(i32::from(!done)) // the server reports what is left, when it removes the directory
         }
         Err(_) => None,
@@ -162,7 +161,7 @@ fn orphans(running: &[Pid]) -> Vec<Pid> {
 
 /// Ends every process of a user: one `kill(-1)` as that user leaves no gap for a fork to slip
 /// through.
-fn end_everything_of(user: Identity) {
+pub(super) fn end_everything_of(user: Identity) {
     match sys::fork() {
         Ok(sys::Forked::Parent(helper)) => {
             let _ = waitpid(helper, None);

@@ -1,16 +1,6 @@
 //! Users, groups and capabilities: what the server and its children give up.
 
-use std::{
-    io,
-    os::{
-        linux::net::SocketAddrExt,
-        unix::{
-            fs::chown,
-            net::{SocketAddr, UnixDatagram},
-        },
-    },
-    path::Path,
-};
+use std::io;
 
 use nix::{
     errno::Errno,
@@ -64,11 +54,6 @@ impl Identity {
         Ok(())
     }
 
-    /// Makes a file its own.
-    pub(super) fn own(self, path: &Path) -> io::Result<()> {
-        chown(path, Some(self.0), Some(self.0))
-    }
-
     /// Whether this process is this identity and nothing else.
     pub(super) fn read_back(self) -> Result<(), Errno> {
         let users = getresuid()?;
@@ -105,48 +90,6 @@ impl ChildUser {
     }
 }
 
-/// Users are claimed in blocks of this many.
-const BLOCK: u32 = 64;
-/// Above these are `nobody` and what user namespaces do not map.
-const LAST_USER: u32 = 65_472;
-
-/// Claims `count` users from `first` on that no other server of this host gives to its children:
-/// one that ends everything of a user must not end another server's. The claim lasts as long as
-/// this process and those that it forks.
-///
-/// # Errors
-/// When every block up to 65472 is taken.
-pub fn claim_users(first: u32, count: u16) -> io::Result<Identity> {
-    let blocks = u32::from(count).div_ceil(BLOCK);
-    let mut start = first;
-    // An operator's own first number is tried, wherever it is.
-    while start == first || start + blocks * BLOCK <= LAST_USER {
-        let claims: io::Result<Vec<UnixDatagram>> = (0..blocks)
-            .map(|block| claim(start + block * BLOCK))
-            .collect();
-        match claims {
-            Ok(claims) => {
-                // Held until the process ends; nothing is ever read from them.
-                std::mem::forget(claims);
-                return Ok(Identity::new(start));
-            }
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => start += BLOCK,
-            Err(error) => return Err(error),
-        }
-    }
-    Err(io::Error::new(
-        io::ErrorKind::AddrInUse,
-        "every user for children is claimed by another server on this host",
-    ))
-}
-
-/// An abstract socket's name is taken once per host, and free again when its process is gone.
-fn claim(user: u32) -> io::Result<UnixDatagram> {
-    UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(format!(
-        "kube-airlock.users.{user}"
-    ))?)
-}
-
 /// Drops every capability from the bounding set, and reads each back. Needs CAP_SETPCAP.
 pub(super) fn drop_bounding_set() -> io::Result<()> {
     for capability in 0..64 {
@@ -179,19 +122,5 @@ pub(super) fn read_back_capabilities() -> io::Result<()> {
         Ok(())
     } else {
         Err(Errno::EPERM.into())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn two_servers_never_share_a_user() {
-        // Numbers that no server on the machine of the tests uses.
-        let first = claim_users(70_000, 9).unwrap();
-        let second = claim_users(70_000, 9);
-        assert_eq!(first, Identity::new(70_000));
-        assert!(second.is_err() || second.is_ok_and(|second| second != first));
     }
 }

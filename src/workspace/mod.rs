@@ -10,23 +10,28 @@
 
 #![forbid(unsafe_code)]
 
+mod emptying;
+mod sweep;
+
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown},
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
 };
 
 use nix::{
-    fcntl::OFlag,
+    fcntl::{OFlag, openat},
     sys::{
+        stat::Mode,
         statfs::{TMPFS_MAGIC, statfs},
         statvfs::fstatvfs,
     },
 };
 use tempfile::TempDir;
 
+pub(crate) use self::emptying::empty;
+use self::sweep::{LOCK, PREFIX, sweep, trusted_base};
 use crate::kubeconfig::{CertificateAuthority, Rendered};
 
 /// Where the workspaces of one server are. Removed when it is dropped.
@@ -85,8 +90,6 @@ const MOST_BYTES: u64 = 256 << 20;
 /// Removed in a tenth of a second.
 const MOST_FILES: u64 = 1 << 16;
 
-const PREFIX: &str = "kube-airlock.";
-const LOCK: &str = "lock";
 const KUBECONFIG: &str = "kubeconfig";
 const AUTHORITY: &str = "ca.pem";
 const HOME: &str = "home";
@@ -104,22 +107,23 @@ impl Workspaces {
     /// When nothing can be made there.
     pub fn create(base: Option<&Path>, owner: Option<u32>) -> io::Result<Self> {
         let base = base.map_or_else(default_base, Path::to_owned);
+        trusted_base(&base, owner)?;
         sweep(&base, owner);
         let directory = tempfile::Builder::new()
             .prefix(PREFIX)
             .permissions(fs::Permissions::from_mode(0o711))
             .tempdir_in(&base)?;
-        // Everybody may read it, so that everybody can see whether it is locked; it is empty.
-        let lock = OpenOptions::new()
-            .create_new(true)
-            .write(true)
-            .mode(0o644)
-            .open(directory.path().join(LOCK))?;
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags((OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits())
+            .open(directory.path())?;
+        // Nobody else may open it: to read a file is enough to lock it, and what is locked is not
+        // swept. It stays root's where root made it, which is who sweeps there.
+        let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+        let lock = File::from(openat(&opened, LOCK, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
         lock.lock()?;
         if let Some(owner) = owner {
-            for path in [directory.path().to_owned(), directory.path().join(LOCK)] {
-                chown(path, Some(owner), Some(owner))?;
-            }
+            fchown(&opened, Some(owner), Some(owner))?;
         }
         let in_memory = is_tmpfs(directory.path());
         Ok(Self {
@@ -389,81 +393,8 @@ fn is_tmpfs(path: &Path) -> bool {
     statfs(path).is_ok_and(|status| status.filesystem_type() == TMPFS_MAGIC)
 }
 
-/// Removes directories of ours whose server has ended: nobody holds their lock.
-fn sweep(base: &Path, owner: Option<u32>) {
-    let ours = [nix::unistd::geteuid().as_raw(), owner.unwrap_or(u32::MAX)];
-    let Ok(entries) = fs::read_dir(base) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let named = entry
-            .file_name()
-            .to_str()
-            .is_some_and(|name| name.starts_with(PREFIX));
-        let Ok(metadata) = fs::symlink_metadata(entry.path()) else {
-            continue;
-        };
-        if !named || !metadata.is_dir() || !ours.contains(&metadata.uid()) {
-            continue;
-        }
-        let is_left = match OpenOptions::new()
-            .read(true)
-            .custom_flags(OFlag::O_NOFOLLOW.bits())
-            .open(entry.path().join(LOCK))
-        {
-            Ok(lock) => !matches!(lock.try_lock(), Err(TryLockError::WouldBlock)),
-            // The lock is the first that a server makes, and of what it removes at its end the rest
-            // could stay.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                metadata.modified().is_ok_and(is_long_ago)
-            }
-            Err(_) => false,
-        };
-        if !is_left {
-            continue;
-        }
-        if let Err(error) = remove(&entry.path()) {
-            tracing::warn!(path = %entry.path().display(), %error, "what a server left cannot be removed");
-        }
-    }
-}
-
-/// Longer ago than a server takes to make its directory and the lock in it.
-fn is_long_ago(time: SystemTime) -> bool {
-    time.elapsed()
-        .is_ok_and(|elapsed| elapsed > Duration::from_secs(60))
-}
-
-/// Removes a tree and makes it ours on the way down. Whoever may change owners (CAP_CHOWN) need not
-/// be able to look into what belongs to others, and the children's users did.
-///
-/// Holds no descriptor for each level, as `fs::remove_dir_all` does: a child that writes nests
-/// folders deeper than there are. Files go first, since one of them is a credential.
-fn remove(directory: &Path) -> io::Result<()> {
-    let us = nix::unistd::geteuid().as_raw();
-    if us == 0 {
-        std::os::unix::fs::lchown(directory, Some(us), Some(us))?;
-    }
-    fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
-    let entries = fs::read_dir(directory)?
-        .map(|entry| entry.and_then(|entry| Ok((entry.file_type()?.is_dir(), entry.path()))));
-    let (folders, files): (Vec<_>, Vec<_>) = entries
-        .collect::<io::Result<Vec<_>>>()?
-        .into_iter()
-        .partition(|(is_folder, _)| *is_folder);
-    files
-        .into_iter()
-        .try_for_each(|(_, file)| fs::remove_file(file))?;
-    folders
-        .into_iter()
-        .try_for_each(|(_, folder)| remove(&folder))?;
-    fs::remove_dir(directory)
-}
-
 #[cfg(test)]
 mod tests {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-
     use super::*;
     use crate::kubeconfig::Kubeconfig;
 
@@ -486,33 +417,5 @@ mod tests {
         assert!(!path.exists());
         drop(workspaces);
         assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn a_start_sweeps_what_a_crash_left_and_nothing_else() {
-        let base = tempfile::tempdir().unwrap();
-        let alive = Workspaces::create(Some(base.path()), None).unwrap();
-        let crashed = base.path().join(format!("{PREFIX}crashed"));
-        fs::create_dir_all(crashed.join("r-1/home")).unwrap();
-        // As deep as a child can, on a host with few descriptors.
-        fs::create_dir_all(crashed.join("r-1").join("d/".repeat(1900))).unwrap();
-        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-        setrlimit(Resource::RLIMIT_NOFILE, soft.min(1024), hard).unwrap();
-        fs::write(crashed.join(LOCK), "").unwrap();
-        fs::create_dir(base.path().join("somebody-elses")).unwrap();
-        let [unfinished, beginning] =
-            ["unfinished", "beginning"].map(|name| base.path().join(format!("{PREFIX}{name}")));
-        fs::create_dir_all(unfinished.join("r-1")).unwrap();
-        File::open(&unfinished)
-            .unwrap()
-            .set_modified(SystemTime::now() - Duration::from_secs(90))
-            .unwrap();
-        fs::create_dir(&beginning).unwrap();
-        let _next = Workspaces::create(Some(base.path()), None).unwrap();
-        setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
-        assert!(!crashed.exists() && !unfinished.exists());
-        assert!(beginning.exists(), "its server is about to take the lock");
-        assert!(alive.path().exists());
-        assert!(base.path().join("somebody-elses").exists());
     }
 }

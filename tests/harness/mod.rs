@@ -370,7 +370,7 @@ impl Server {
             .unwrap();
         fs::set_permissions(
             work.path(),
-            std::os::unix::fs::PermissionsExt::from_mode(0o777),
+            std::os::unix::fs::PermissionsExt::from_mode(0o1777),
         )
         .unwrap();
         Self::starting_in(work, flags, user)
@@ -384,7 +384,7 @@ impl Server {
             .unwrap();
         fs::set_permissions(
             work.path(),
-            std::os::unix::fs::PermissionsExt::from_mode(0o777),
+            std::os::unix::fs::PermissionsExt::from_mode(0o1777),
         )
         .unwrap();
         Self::with_capabilities_in(work, capabilities, flags)
@@ -417,7 +417,7 @@ impl Server {
             .unwrap();
         fs::set_permissions(
             work.path(),
-            std::os::unix::fs::PermissionsExt::from_mode(0o777),
+            std::os::unix::fs::PermissionsExt::from_mode(0o1777),
         )
         .unwrap();
         let mut command = Command::new("prlimit");
@@ -451,7 +451,7 @@ impl Server {
             .unwrap();
         fs::set_permissions(
             work.path(),
-            std::os::unix::fs::PermissionsExt::from_mode(0o777),
+            std::os::unix::fs::PermissionsExt::from_mode(0o1777),
         )
         .unwrap();
         Self::run(Command::new(program), work, flags)
@@ -466,7 +466,7 @@ impl Server {
             .unwrap();
         fs::set_permissions(
             work.path(),
-            std::os::unix::fs::PermissionsExt::from_mode(0o777),
+            std::os::unix::fs::PermissionsExt::from_mode(0o1777),
         )
         .unwrap();
         launcher.arg(program());
@@ -899,7 +899,7 @@ pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-fn memory() -> PathBuf {
+pub fn memory() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
     if memory.is_dir() {
         memory

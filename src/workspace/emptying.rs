@@ -1,28 +1,40 @@
-//! Empties the directory that a child wrote to, whatever it made there.
+//! Empties a folder, whatever somebody made in it.
 //!
-//! Runs in a process of its own with the child's user, who owns everything in it: the spawner is
-//! not kept waiting by a million files, and the server may not look into what a child keeps to
-//! itself. Bounded by the processor time of that process.
+//! By descriptors alone: a folder is opened once, never through a link, and what is in it is reached
+//! from there, so that nobody who changes names meanwhile leads us anywhere else. Holds two of them
+//! whatever the depth is.
+//!
+//! For a scratch directory it runs in a process of its own with the child's user, who owns
+//! everything in it. The sweep of a start may run as root that may change owners (CAP_CHOWN) and
+//! cannot look into what belongs to others: it makes each folder its own on the way.
 
 use std::{
     ffi::{CStr, CString},
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    fs::{self, File, Metadata, Permissions},
+    io,
+    os::{
+        fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
+        unix::fs::{MetadataExt as _, PermissionsExt as _},
+    },
 };
 
 use nix::{
     dir::Dir,
     errno::Errno,
-    fcntl::{OFlag, openat, renameat},
-    sys::stat::{FchmodatFlags, Mode, fchmodat},
-    unistd::{UnlinkatFlags, unlinkat},
+    fcntl::{AtFlags, OFlag, openat, renameat},
+    sys::stat::Mode,
+    unistd::{UnlinkatFlags, fchownat, geteuid, unlinkat},
 };
+
+/// At most this many are looked at before they are removed.
+const AT_ONCE: usize = 4096;
 
 /// Removes everything in `scratch`. What is nested is first moved up into it, so that no depth is
 /// too deep.
-pub(super) fn empty(scratch: BorrowedFd<'_>) -> Result<(), Errno> {
+pub(crate) fn empty(scratch: BorrowedFd<'_>) -> Result<(), Errno> {
     let mut moved = 0_u64;
     loop {
-        let names = names_in(scratch)?;
+        let names = names_in(scratch, AT_ONCE)?;
         if names.is_empty() {
             return Ok(());
         }
@@ -30,9 +42,9 @@ pub(super) fn empty(scratch: BorrowedFd<'_>) -> Result<(), Errno> {
             if unlinkat(scratch, name.as_c_str(), UnlinkatFlags::NoRemoveDir).is_ok() {
                 continue;
             }
-            let folder = enter(scratch, &name)?;
+            let folder = Folder::find(scratch, &name)?.take_over()?;
             loop {
-                let inside = names_in(folder.as_fd())?;
+                let inside = names_in(folder.as_fd(), AT_ONCE)?;
                 if inside.is_empty() {
                     break;
                 }
@@ -40,7 +52,8 @@ pub(super) fn empty(scratch: BorrowedFd<'_>) -> Result<(), Errno> {
                     if unlinkat(&folder, inner.as_c_str(), UnlinkatFlags::NoRemoveDir).is_ok() {
                         continue;
                     }
-                    enter(folder.as_fd(), &inner)?; // a folder that is moved has to be writable
+                    // A folder that is moved has to be writable.
+                    Folder::find(folder.as_fd(), &inner)?.take_over()?;
                     move_up(&folder, &inner, scratch, &mut moved)?;
                 }
             }
@@ -68,22 +81,45 @@ fn move_up(
     }
 }
 
-/// Opens a folder, whatever its mode was.
-fn enter(of: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
-    // Removing it as a file has failed, so it is no link.
-    fchmodat(of, name, Mode::S_IRWXU, FchmodatFlags::FollowSymlink)?;
-    openat(
-        of,
-        name,
-        OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    )
+/// A folder that was found by its name, and may not be open to us yet.
+pub(super) struct Folder(OwnedFd);
+
+impl Folder {
+    /// Finds a folder of this name; a link to one is none.
+    pub(super) fn find(of: BorrowedFd<'_>, name: &CStr) -> Result<Self, Errno> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        openat(of, name, flags, Mode::empty()).map(Self)
+    }
+
+    pub(super) fn metadata(&self) -> io::Result<Metadata> {
+        File::from(self.0.try_clone()?).metadata()
+    }
+
+    /// Makes it our own where it is not and we may, closes it to everybody else, and opens it.
+    pub(super) fn take_over(self) -> Result<OwnedFd, Errno> {
+        let us = geteuid();
+        let failed = |error: io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
+        let metadata = self.metadata().map_err(failed)?;
+        if us.is_root() && metadata.uid() != us.as_raw() {
+            fchownat(&self, c"", Some(us), None, AtFlags::AT_EMPTY_PATH)?;
+        }
+        // Of a descriptor that names a folder without opening it, the mode is changed by this way
+        // alone (open(2), O_PATH). It leads to that folder, whatever its name is by now.
+        let itself = format!("/proc/self/fd/{}", self.0.as_raw_fd());
+        fs::set_permissions(itself, Permissions::from_mode(0o700)).map_err(failed)?;
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        openat(&self, c".", flags, Mode::empty())
+    }
 }
 
-/// At most this many are looked at before they are removed.
-const AT_ONCE: usize = 4096;
+impl AsFd for Folder {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
 
-fn names_in(folder: BorrowedFd<'_>) -> Result<Vec<CString>, Errno> {
+/// The names in a folder, at most this many of them.
+pub(super) fn names_in(folder: BorrowedFd<'_>, most: usize) -> Result<Vec<CString>, Errno> {
     let mut opened = Dir::openat(
         folder,
         ".",
@@ -95,7 +131,7 @@ fn names_in(folder: BorrowedFd<'_>) -> Result<Vec<CString>, Errno> {
         .filter_map(|entry| entry.ok().map(|entry| entry.file_name().to_owned()));
     Ok(names
         .filter(|name| ![c".", c".."].contains(&name.as_c_str()))
-        .take(AT_ONCE)
+        .take(most)
         .collect())
 }
 
