@@ -162,6 +162,7 @@ impl Refusal {
             Self::Unidentified(_) => Code::Unauthenticated,
             Self::Argocd(_) | Self::Request(_) => Code::InvalidRequest,
             Self::RequestTooLarge { .. } | Self::SessionTooLarge { .. } => Code::RequestTooLarge,
+            Self::Sandbox(SandboxError::NoTasks) => Code::Overloaded,
             Self::Sandbox(_) => Code::SandboxUnavailable,
             Self::Timeout { .. } | Self::TooMuchOutput { .. } | Self::TooManyLines { .. } => {
                 Code::Timeout
@@ -191,6 +192,7 @@ impl Refusal {
             Self::Unconfirmed(question) => question.advice.hint.clone(),
             Self::Egress(error) => error.help(),
             Self::Filter(error) => error.help(),
+            Self::Sandbox(SandboxError::NoTasks) => "call again in a second".into(),
             Self::Fault { .. } | Self::Sandbox(_) => {
                 "this is not yours to fix: tell the operator the request id; `/tools/status` shows the state".into()
             }
@@ -228,7 +230,9 @@ impl Refusal {
     /// After how many seconds the same call may succeed.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::TooManyConnections | Self::TooMuchAtOnce => Some(1),
+            Self::TooManyConnections
+            | Self::TooMuchAtOnce
+            | Self::Sandbox(SandboxError::NoTasks) => Some(1),
             Self::TooManySessions => Some(30),
             Self::Store(error) => error.retry_after(),
             Self::Tool(_) => Some(30),

@@ -119,6 +119,7 @@ fn not_started(error: SandboxError) -> Refusal {
         SandboxError::Unreachable(_)
         | SandboxError::Killed
         | SandboxError::NoSlot
+        | SandboxError::NoTasks
         | SandboxError::SpawnerGone => "spawner",
     };
     metrics::sandbox_failure(part);

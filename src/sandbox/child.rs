@@ -72,6 +72,8 @@ pub(super) struct Restrictions {
     /// Where a tool that is started before its request receives it.
     pub(super) warm: Option<OwnedFd>,
     pub(super) limits: Limits,
+    /// Whether the program reserves addresses that it does not use.
+    pub(super) reserves: bool,
     /// The user to become, when the spawner is root.
     pub(super) identity: Option<Identity>,
     pub(super) spawner: Pid,
@@ -131,6 +133,7 @@ impl Restrictions {
             helper: helper.map(|(program, _)| program),
             warm: None,
             limits,
+            reserves: profile.reserves,
             identity,
             spawner: getpid(),
             #[cfg(test)]
@@ -305,7 +308,8 @@ fn limits(plan: &Restrictions) -> Result<LayerState, StartFailure> {
         Some(_) => Writes::Files,
         None => Writes::Nothing,
     };
-    rlimit::apply(plan.limits, ChildUser::among(plan.identity), writes)
+    let user = ChildUser::among(plan.identity);
+    rlimit::apply(plan.limits, user, writes, plan.reserves)
         .map_err(StartFailure::at(Layer::Rlimits, StartStep::SetLimits))?;
     Ok(LayerState::Enforced)
 }

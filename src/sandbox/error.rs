@@ -25,6 +25,9 @@ pub enum SandboxError {
     /// All users of the pool are taken.
     #[error("no user is free for another child")]
     NoSlot,
+    /// What runs already holds all processes and threads that this host grants.
+    #[error("this host grants no process for another child now: what runs holds them all")]
+    NoTasks,
     /// The spawner has ended, which it should not do before the server.
     #[error("the spawner has ended")]
     SpawnerGone,

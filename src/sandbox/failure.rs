@@ -163,6 +163,11 @@ impl StartFailure {
         move |error| Self::new(part, step, errno_of(&error.into()))
     }
 
+    /// Whether the host granted no process.
+    pub(super) fn is_for_want_of_processes(&self) -> bool {
+        self.step == StartStep::Fork && self.errno == Errno::EAGAIN
+    }
+
     /// The error of the call.
     pub fn source(&self) -> io::Error {
         self.errno.into()

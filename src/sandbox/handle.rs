@@ -10,9 +10,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{
+    error::SandboxError,
     layer::LayerStatus,
     link::SpawnerSocket,
-    message::{ExitStatus, Stop},
+    message::{ExitStatus, Stop, ToSpawner},
     notify::{Way, supervise},
     profile::ProfileName,
 };
@@ -150,6 +151,13 @@ impl Unconnected {
         };
         tokio::spawn(supervising.in_current_span());
         child
+    }
+
+    /// Says that it has its request from now on.
+    pub(super) async fn begin(&self) -> Result<(), SandboxError> {
+        let child = self.child.number;
+        let begun = ToSpawner::Begun { child };
+        self.child.link.send(&begun, &[]).await
     }
 
     pub(super) fn tool(&self) -> Tool {

@@ -14,7 +14,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nix::{errno::Errno, fcntl::OFlag, sys::socket::MsgFlags};
@@ -56,8 +56,14 @@ pub(super) struct SpawnerSocket {
     pub(super) gone: CancellationToken,
     /// What kept the last child from being confined, until another one is.
     pub(super) last_failure: Mutex<Option<String>>,
+    /// Since when there are no processes for another child.
+    starved: Mutex<Option<Instant>>,
     outstanding: Mutex<Outstanding>,
 }
+
+/// How long others of ours may hold all processes and threads until this server is not ready:
+/// longer than one of them is let go on.
+const LONGEST_STARVED: Duration = Duration::from_secs(10);
 
 /// How often it is looked whether a child that writes leaves the reserve: memory takes some 50 MiB
 /// in that time.
@@ -78,6 +84,7 @@ impl SpawnerSocket {
             next: AtomicU64::new(1),
             gone: CancellationToken::new(),
             last_failure: Mutex::new(None),
+            starved: Mutex::new(None),
             outstanding: Mutex::new(Outstanding {
                 slots: (0..slots.tools).rev().collect(),
                 filter_slots: (slots.tools..slots.all()).rev().collect(),
@@ -161,16 +168,31 @@ impl SpawnerSocket {
                 Err(_) => Err(SandboxError::Killed),
             },
         };
-        // Neither says anything of the next child.
-        let failure = started
-            .as_ref()
-            .err()
-            .filter(|error| !matches!(error, SandboxError::NoHelper | SandboxError::Killed));
+        self.remember(started.as_ref().err());
+        started
+    }
+
+    /// Keeps what says something of the next child: neither that this one was killed does, nor that
+    /// its helper is not there, nor, for a while, that others hold what it would have taken.
+    fn remember(&self, failure: Option<&SandboxError>) {
+        let mut starved = self.starved.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_passing = match failure {
+            None => {
+                *starved = None;
+                false
+            }
+            Some(SandboxError::NoTasks) => {
+                let since = *starved.get_or_insert_with(Instant::now);
+                since.elapsed() < LONGEST_STARVED
+            }
+            Some(SandboxError::NoHelper | SandboxError::Killed) => true,
+            Some(_) => false,
+        };
+        let failure = failure.filter(|_| !is_passing);
         *self
             .last_failure
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = failure.map(ToString::to_string);
-        started
     }
 
     pub(super) async fn send(
@@ -270,10 +292,20 @@ impl SpawnerSocket {
                 }
             }
             FromSpawner::NotStarted { child, failure } => {
-                if let Some(sender) = outstanding.starting.remove(&child) {
-                    let _ = sender.send(failure.into());
-                }
                 outstanding.running.remove(&child); // it is reaped, if it ever was
+                let others_have_them =
+                    failure.is_for_want_of_processes() && !outstanding.running.is_empty();
+                let error = match others_have_them {
+                    true => SandboxError::NoTasks,
+                    false => failure.into(),
+                };
+                if let Some(sender) = outstanding.starting.remove(&child) {
+                    let _ = sender.send(error);
+                }
+            }
+            FromSpawner::Exceeded { child, bound } => {
+                let what = bound.as_str();
+                tracing::warn!(child, "a child that takes more {what} than it may is ended");
             }
             FromSpawner::Exited { child, status } => {
                 outstanding.starting.remove(&child);

@@ -83,6 +83,8 @@ pub(super) enum ToSpawner {
     Open { program: Program },
     /// Starts a child.
     Start(Start),
+    /// A child that waited has its request from now on.
+    Begun { child: u64 },
     /// Sends a signal to a child and its group.
     Signal { child: u64, signal: Stop },
 }
@@ -160,6 +162,25 @@ pub(super) enum Stop {
     Kill,
 }
 
+/// What a child has taken more of than it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Exceeded {
+    /// Memory, as it really holds it.
+    Memory,
+    /// Threads, or processes.
+    Threads,
+}
+
+impl Exceeded {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Threads => "threads",
+        }
+    }
+}
+
 /// A message of the spawner to the server.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -173,6 +194,8 @@ pub(super) enum FromSpawner {
     },
     /// There is no child.
     NotStarted { child: u64, failure: StartFailure },
+    /// The child has taken more than it may, and is ended.
+    Exceeded { child: u64, bound: Exceeded },
     /// The child is gone, and so is all that it started.
     Exited { child: u64, status: ExitStatus },
 }

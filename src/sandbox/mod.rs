@@ -8,7 +8,9 @@
 //! Held by `tests/escape/`.
 
 mod applied;
+mod bounds;
 mod child;
+mod children;
 mod cleaning;
 mod client;
 mod datagram;

@@ -10,16 +10,22 @@ use nix::{
 
 use super::{message::Limits, privilege::ChildUser, sys};
 
-/// The most threads of one child that has a user of its own. Go starts about 10.
-const MOST_THREADS: u64 = 128;
-/// The most of a user that children share with the server, and perhaps with more of this host.
+/// The most threads of one child, with all that it starts. Go starts about 10.
+pub(super) const MOST_THREADS: u64 = 48;
+/// The most of a user that children share with the server, and perhaps with more of this host. The
+/// kernel counts them together, so that this keeps no child from the threads of another:
+/// [`bounds`](super::bounds) does.
 const MOST_SHARED_THREADS: u64 = 4096;
-/// The same for a child that starts processes: the kernel counts all of the user's, so the others
-/// have the rest.
+/// The same for a child that starts processes, so that the others have the rest.
 const MOST_SHARED_PROCESSES: u64 = MOST_SHARED_THREADS / 2;
 /// The addresses that a Go program reserves before it does anything, and room (`docs/sandbox.md`,
 /// numbers).
 const RESERVED: u64 = 2 << 30;
+/// The addresses of a program that reserves none, besides its data: itself, its stack, and what it
+/// has made read-only.
+const BESIDES_DATA: u64 = 64 << 20;
+/// The signals that wait for a child, which the kernel holds in memory of its own.
+const MOST_SIGNALS: u64 = 256;
 
 const LEAST_URGENT: i32 = 19;
 /// How much less urgent than the server a child is (nice(2)): a tenth of its share where both want
@@ -57,8 +63,15 @@ pub(super) enum Writes {
     Files,
 }
 
-/// Sets every limit and reads it back.
-pub(super) fn apply(limits: Limits, user: ChildUser, writes: Writes) -> Result<(), Errno> {
+/// Sets every limit and reads it back. `reserves`: whether the program reserves addresses that it
+/// does not use.
+pub(super) fn apply(
+    limits: Limits,
+    user: ChildUser,
+    writes: Writes,
+    reserves: bool,
+) -> Result<(), Errno> {
+    let besides_data = if reserves { RESERVED } else { BESIDES_DATA };
     let threads = match (user, writes) {
         (ChildUser::Own, _) => MOST_THREADS,
         (ChildUser::Shared, Writes::Files) => MOST_SHARED_PROCESSES,
@@ -76,12 +89,14 @@ pub(super) fn apply(limits: Limits, user: ChildUser, writes: Writes) -> Result<(
         (Resource::RLIMIT_NOFILE, 256),
         (Resource::RLIMIT_STACK, 8 << 20),
         (Resource::RLIMIT_DATA, limits.memory_bytes),
-        // Page tables of what is only reserved are counted nowhere else.
+        // Page tables of what is only reserved are counted nowhere else; nor is what was written to
+        // and may not be any more.
         (
             Resource::RLIMIT_AS,
-            limits.memory_bytes.saturating_add(RESERVED),
+            limits.memory_bytes.saturating_add(besides_data),
         ),
         (Resource::RLIMIT_NPROC, threads),
+        (Resource::RLIMIT_SIGPENDING, MOST_SIGNALS),
         (Resource::RLIMIT_CPU, limits.cpu_seconds),
         // What it is given of the processors it cannot raise.
         (Resource::RLIMIT_NICE, 0),

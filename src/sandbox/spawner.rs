@@ -13,12 +13,13 @@ use std::{
     ffi::CString,
     fs, io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    thread::sleep,
+    time::Duration,
 };
 
 use nix::{
     errno::Errno,
     fcntl::{FcntlArg, fcntl},
-    poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
         prctl,
         signal::{Signal, kill, killpg},
@@ -29,7 +30,9 @@ use nix::{
 };
 
 use super::{
+    bounds::{Bounds, Lookout},
     child::{ChildFiles, HELPER, Plan, Restrictions, WARM, become_tool},
+    children::{self, ChildProcess},
     cleaning::{GivenWorkspace, clean, end_orphans, wipe},
     datagram::{receive, send},
     descriptors::{Given, OfChild},
@@ -109,6 +112,7 @@ struct Spawner {
     socket: OwnedFd,
     /// Of the next child, until it runs its program.
     stack: Stack,
+    lookout: Lookout,
     programs: ProgramPaths,
     open: HashMap<Program, OwnedFd>,
     profiles: Profiles,
@@ -124,18 +128,10 @@ struct Spawner {
     server_user: Cell<Option<Identity>>,
 }
 
-/// A child between fork and reaping.
-struct ChildProcess {
-    pid: Pid,
-    /// Readable once it has ended.
-    ended: OwnedFd,
-    /// A tool's workspace, to be given back to the server.
-    workspace: Option<GivenWorkspace>,
-    /// Its own user, when it has one.
-    user: Option<Identity>,
-    /// How it ended, once what it wrote is being removed by the process that has taken its place.
-    status: Option<ExitStatus>,
-}
+/// How long one start waits for processes and threads that others hold: longer than it takes to end
+/// who took them.
+const TRIES: u32 = 30;
+const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 
 impl Spawner {
     fn new(
@@ -172,6 +168,7 @@ impl Spawner {
         Ok(Self {
             socket,
             stack: Stack::new()?,
+            lookout: Lookout::new(ChildUser::among(first_user)),
             programs,
             open: HashMap::new(),
             profiles,
@@ -188,37 +185,17 @@ impl Spawner {
     /// Serves until the server is gone; then ends every child.
     fn serve(mut self) -> io::Result<()> {
         loop {
-            let ready = self.wait_for_something()?;
+            let ready = children::wait(self.socket.as_fd(), &self.children, &self.lookout)?;
             for child in ready.ended {
                 self.reap(child)?;
+            }
+            if self.lookout.is_due() {
+                self.end_those_beyond_bounds()?;
             }
             if ready.socket && !self.answer()? {
                 return self.end();
             }
         }
-    }
-
-    fn wait_for_something(&self) -> io::Result<Ready> {
-        let mut watched = vec![PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
-        watched.extend(
-            self.children
-                .values()
-                .map(|running| PollFd::new(running.ended.as_fd(), PollFlags::POLLIN)),
-        );
-        match poll(&mut watched, PollTimeout::NONE) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        let mut ready = Ready::default();
-        let mut watched = watched.iter().map(|watched| watched.any().unwrap_or(false));
-        ready.socket = watched.next().unwrap_or(false);
-        ready.ended = self
-            .children
-            .keys()
-            .zip(watched)
-            .filter_map(|(child, is_ready)| is_ready.then_some(*child))
-            .collect();
-        Ok(ready)
     }
 
     /// Reads one request; `false` when the server is gone.
@@ -238,6 +215,11 @@ impl Spawner {
                     self.send_reply(&FromSpawner::NotStarted { child, failure }, None)?;
                 }
             }
+            ToSpawner::Begun { child } => {
+                if let Some(running) = self.children.get_mut(&child) {
+                    running.is_idle = running.status.is_some();
+                }
+            }
             ToSpawner::Signal { child, signal } => {
                 // What removes a child's files bounds itself.
                 if let Some(running) = self
@@ -249,8 +231,7 @@ impl Spawner {
                         Stop::Term => Signal::SIGTERM,
                         Stop::Kill => Signal::SIGKILL,
                     };
-                    let _ = killpg(running.pid, signal); // it may have ended, which is reported by itself
-                    let _ = kill(running.pid, signal);
+                    running.send(signal);
                 }
             }
         }
@@ -285,7 +266,11 @@ impl Spawner {
             of_child,
             workspace,
         } = given;
-        let child = start.child;
+        let (child, limits) = (start.child, start.limits);
+        let (is_idle, starts) = (
+            of_child.request.is_some(),
+            self.profiles.get(start.profile).helper,
+        );
         let user = self
             .first_user
             .map(|first| Identity::new(first.uid().as_raw() + u32::from(start.slot)));
@@ -306,6 +291,8 @@ impl Spawner {
                     ended,
                     workspace,
                     user,
+                    bounds: Bounds::new(limits, starts),
+                    is_idle,
                     status: None,
                 };
                 self.children.insert(child, process);
@@ -381,7 +368,7 @@ impl Spawner {
 
     /// Forks a child that follows its plan; the descriptor is readable once it has ended.
     fn fork(&mut self, plan: Plan, report: fs::File) -> Result<(Pid, OwnedFd), StartFailure> {
-        let forked = sys::fork_sharing_memory(&mut self.stack, || become_tool(&plan, &report));
+        let forked = self.fork_when_there_is_room(&plan, &report);
         drop((plan, report)); // from here on only the child has it
         // A child's change of user decides anew who may dump the memory that it had.
         let _ = prctl::set_dumpable(false);
@@ -401,6 +388,30 @@ impl Spawner {
                 ))
             }
         }
+    }
+
+    /// Where another child holds all processes and threads that there are, it is ended first.
+    fn fork_when_there_is_room(&mut self, plan: &Plan, report: &fs::File) -> io::Result<Pid> {
+        let mut tries = 0;
+        loop {
+            let forked = sys::fork_sharing_memory(&mut self.stack, || become_tool(plan, report));
+            match forked {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && tries < TRIES => {
+                    tries += 1;
+                    self.end_those_beyond_bounds()?;
+                    sleep(BETWEEN_TRIES);
+                }
+                forked => return forked,
+            }
+        }
+    }
+
+    /// Ends children that take more than they may.
+    fn end_those_beyond_bounds(&mut self) -> io::Result<()> {
+        let ended = children::end_those_beyond_bounds(&mut self.children);
+        ended.into_iter().try_for_each(|(child, bound)| {
+            self.send_reply(&FromSpawner::Exceeded { child, bound }, None)
+        })
     }
 
     /// A copy of the descriptor of a program that has been opened.
@@ -460,6 +471,7 @@ impl Spawner {
                             ChildProcess {
                                 pid,
                                 ended: cleaned,
+                                is_idle: true,
                                 status: Some(ended),
                                 ..running
                             },
@@ -532,8 +544,7 @@ impl Spawner {
     /// more.
     fn end(mut self) -> io::Result<()> {
         for running in self.children.values() {
-            let _ = killpg(running.pid, Signal::SIGKILL);
-            let _ = kill(running.pid, Signal::SIGKILL);
+            running.send(Signal::SIGKILL);
         }
         for (_, running) in std::mem::take(&mut self.children) {
             let _ = waitpid(running.pid, None);
@@ -552,12 +563,6 @@ impl Spawner {
             .for_each(|directory| wipe(directory.as_fd()));
         Ok(())
     }
-}
-
-#[derive(Default)]
-struct Ready {
-    socket: bool,
-    ended: Vec<u64>,
 }
 
 /// The words of an argument list or an environment, as `execveat` takes them.

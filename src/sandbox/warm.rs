@@ -193,6 +193,8 @@ impl Warm {
             ..
         } = self;
         let taken = async {
+            // From here on it is looked at, which a tool that only waits need not be.
+            started.begin().await.map_err(io::Error::other)?;
             blank.fill(kubeconfig, authority)?;
             channel.write_all(&message).await?;
             channel.shutdown().await?; // this ends the message

@@ -25,6 +25,7 @@ use std::{
     time::Duration,
 };
 
+mod bounds;
 mod listener;
 mod trace;
 mod writer;

@@ -23,6 +23,7 @@ pub(super) struct ProfileFile {
     pub(super) listener: Option<ListenerKind>,
     #[serde(default)]
     pub(super) helper: bool,
+    pub(super) reserves: Option<bool>,
     #[serde(default = "always")]
     pub(super) workspace: bool,
     #[serde(default)]

@@ -24,6 +24,8 @@ pub(in crate::sandbox) struct Profile {
     pub(in crate::sandbox) listener: Option<ListenerKind>,
     /// Whether it may run the helper, and write to a directory of its own.
     pub(in crate::sandbox) helper: bool,
+    /// Whether its programs reserve addresses that they do not use.
+    pub(in crate::sandbox) reserves: bool,
     /// Whether it has a request's directory, and may read it.
     pub(in crate::sandbox) workspace: bool,
     /// Files that may be read where they are, besides the tool and the request's own directory.
@@ -114,6 +116,7 @@ impl Profile {
             notifying: None,
             listener: None,
             helper: false,
+            reserves: true,
             workspace: true,
             readable: Vec::new(),
             filter: SyscallFilter::default(),
@@ -123,6 +126,7 @@ impl Profile {
             killed: Vec::new(),
         };
         let mut has_network = false;
+        let mut reserves = None;
         let mut next = Some(name);
         let mut seen = Vec::new();
         while let Some(name) = next {
@@ -138,6 +142,7 @@ impl Profile {
                 .map_err(|error| wrong(error.to_string()))?
                 .for_this_architecture();
             next = file.includes;
+            reserves = reserves.or(file.reserves);
             has_network |= file.network == Network::Pinned;
             profile.add(file, &mut rules).map_err(wrong)?;
         }
@@ -148,6 +153,7 @@ impl Profile {
         if has_network {
             profile.notifying = Some(notifying(profile.listener.is_some()).map_err(wrong)?);
         }
+        profile.reserves = reserves.unwrap_or(true);
         profile.filter = SyscallFilter::compile(&rules).map_err(wrong)?;
         let always = |action| {
             rules

@@ -115,6 +115,23 @@ func try(task string) (string, error) {
 		}
 		runtime.KeepAlive(block)
 		return "", nil
+	case "threads":
+		return threads(argument)
+	case "connections":
+		return connections(argument)
+	case "read-only-memory":
+		// Written to, and then not writable any more: RLIMIT_DATA does not count it.
+		megabytes, _ := strconv.Atoi(argument)
+		for ; megabytes > 0; megabytes -= 64 {
+			block, err := syscall.Mmap(-1, 0, 64<<20, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
+			if err != nil {
+				return "", err
+			}
+			if err := syscall.Mprotect(block, syscall.PROT_READ); err != nil {
+				return "", err
+			}
+		}
+		return "", nil
 	case "environment":
 		return strings.Join(os.Environ(), "\n"), nil
 	case "own-kubeconfig":

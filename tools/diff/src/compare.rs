@@ -10,11 +10,11 @@
 use std::{
     collections::BTreeSet,
     ffi::OsString,
+    ffi::c_int,
     fs::{self, File, Metadata, OpenOptions},
     io::{self, Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    process::ExitCode,
 };
 
 use crate::{
@@ -45,12 +45,13 @@ pub enum Outcome {
     Trouble,
 }
 
-impl From<Outcome> for ExitCode {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Same => Self::SUCCESS,
-            Outcome::Different => Self::from(1),
-            Outcome::Trouble => Self::from(2),
+impl Outcome {
+    /// The exit status that says so.
+    pub fn status(self) -> c_int {
+        match self {
+            Self::Same => 0,
+            Self::Different => 1,
+            Self::Trouble => 2,
         }
     }
 }

@@ -98,6 +98,14 @@ pub(super) fn memory() -> Vec<Probe> {
     ]
 }
 
+/// Maps memory that counts as data, and makes it memory that does not.
+fn hold_read_only(bytes: i64) -> Result<(), Errno> {
+    let flags = i64::from(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE);
+    let written = i64::from(libc::PROT_READ | libc::PROT_WRITE);
+    let at = call(Sysno::mmap, &[0, bytes, written, flags, -1, 0])?;
+    call(Sysno::mprotect, &[at, bytes, i64::from(libc::PROT_READ)]).map(drop)
+}
+
 pub(super) fn limits() -> Vec<Probe> {
     const GROUP: &str = "limits";
     fn limit(resource: i64) -> Result<[u64; 2], Errno> {
@@ -169,6 +177,26 @@ pub(super) fn limits() -> Vec<Probe> {
             .map(drop)
         })
         .controlled(),
+        // What was written to and may not be any more is not counted as data.
+        Probe {
+            expected: vec![EPERM, Found::Refused(Errno::ENOMEM)],
+            ..probe(
+                GROUP,
+                "hold more memory than the limit, made read-only",
+                EPERM,
+                |_| (0..64).try_for_each(|_| hold_read_only(64 << 20)),
+            )
+            .controlled()
+        },
+        probe(
+            GROUP,
+            "have no more signals wait than 256",
+            Found::Allowed,
+            |_| match limit(11)? {
+                [0..=256, 0..=256] => Ok(()),
+                _ => Err(Errno::E2BIG),
+            },
+        ),
         probe(GROUP, "raise the limit on memory", EPERM, |_| {
             let unlimited = [u64::MAX; 2];
             call(Sysno::prlimit64, &[0, 2, address(&unlimited), 0]).map(drop)

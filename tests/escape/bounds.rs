@@ -1,0 +1,126 @@
+//! What one call takes that others need: threads, memory, connections.
+
+use std::{
+    fs,
+    io::Write as _,
+    net::TcpListener,
+    os::unix::fs::PermissionsExt,
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    NOWHERE, confined, doctor, failed_probes,
+    harness::{Server, eventually, is_root, kubeconfig_of, probe, program},
+    server, settled, unconfined,
+};
+
+fn flags() -> [String; 4] {
+    [
+        "--tools-dir".into(),
+        probe().to_str().unwrap().into(),
+        "--egress-allow".into(),
+        "127.0.0.1".into(),
+    ]
+}
+
+/// A call that asks for thousands of threads, and what others find meanwhile.
+fn others_beside_threads(server: &Server) {
+    thread::scope(|scope| {
+        let hostile = scope.spawn(|| {
+            let began = Instant::now();
+            let reply = server.kubectl(
+                "get pods -l 'threads:5000'",
+                &kubeconfig_of("https://127.0.0.1:1"),
+            );
+            (reply, began.elapsed())
+        });
+        for _ in 0..10 {
+            assert!(confined(server, "identity:", NOWHERE).starts_with("uid="));
+            assert_eq!(server.get("/ready").status, 200);
+        }
+        let (reply, took) = hostile.join().unwrap();
+        let reply = reply.json();
+        assert_ne!(reply["exit_code"], 0, "{reply}");
+        assert!(took < Duration::from_secs(15), "it went on for {took:?}");
+    });
+}
+
+#[test]
+fn as_a_plain_user_no_call_takes_the_threads_of_another() {
+    assert!(is_root(), "this test becomes another user and needs root");
+    let flags = flags();
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let server = settled(Server::with(&flags, Some(65532)));
+    others_beside_threads(&server);
+    eventually("it is told", || {
+        fs::read_to_string(&server.log)
+            .unwrap()
+            .contains("takes more threads than it may")
+    });
+    // Fifty are no more than a child may have.
+    assert_eq!(confined(&server, "threads:20", NOWHERE), "20 threads");
+}
+
+#[test]
+fn with_users_of_their_own_no_call_takes_the_threads_of_another() {
+    others_beside_threads(&server());
+}
+
+#[test]
+fn memory_that_is_made_read_only_is_bounded_too() {
+    let server = server();
+    assert_eq!(
+        unconfined("read-only-memory:4096", "/"),
+        "ok",
+        "the control"
+    );
+    assert_eq!(confined(&server, "read-only-memory:4096", NOWHERE), "EPERM");
+}
+
+#[test]
+fn a_direct_pin_has_as_many_connections_as_any_other() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        let mut held = Vec::new();
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.write_all(b"x");
+            held.push(stream);
+        }
+    });
+    let server = server();
+    let task = format!("connections:{address}");
+    assert_eq!(unconfined(&task, "/"), "100 connections", "the control");
+    assert_eq!(confined(&server, &task, &address), "32 connections");
+}
+
+#[test]
+fn doctor_is_content_with_the_capabilities_of_the_unit() {
+    assert!(is_root(), "this test drops capabilities and needs root");
+    let unit = fs::read_to_string("deploy/kube-airlock.service").unwrap();
+    let granted = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("CapabilityBoundingSet="))
+        .unwrap();
+    let granted: Vec<String> = granted
+        .split_whitespace()
+        .map(|name| format!("+{}", name.trim_start_matches("CAP_").to_lowercase()))
+        .collect();
+    assert_eq!(granted.len(), 5, "{granted:?}");
+    let setpriv = ["/usr/bin/setpriv", "/bin/setpriv"]
+        .into_iter()
+        .find(|path| fs::exists(path).unwrap())
+        .unwrap();
+    let mut command = std::process::Command::new(setpriv);
+    command
+        .arg(format!("--bounding-set=-all,{}", granted.join(",")))
+        .arg("--inh-caps=-all")
+        .arg(program());
+    let work = tempfile::tempdir().unwrap();
+    fs::set_permissions(work.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let (ok, report) = doctor(command, &["--work-dir", work.path().to_str().unwrap()]);
+    assert!(ok, "{:#?}", failed_probes(&report));
+    let left = fs::read_dir(work.path()).unwrap().count();
+    assert_eq!(left, 0, "its folders are left");
+}
