@@ -22,6 +22,7 @@ use crate::{
     kubeconfig::{Allowances, Kubeconfig, KubeconfigError},
     mistake::SettingError,
     secret::SecretBytes,
+    trusted::{self, AlsoTrusted, Holds},
 };
 
 /// Where a named cluster comes from.
@@ -33,6 +34,8 @@ pub struct ClusterSource {
     pub kubeconfig: PathBuf,
     /// A context of it, instead of its current one.
     pub context: Option<String>,
+    /// The user that the server becomes, who may own it.
+    pub server_user: AlsoTrusted,
 }
 
 /// A table `[clusters.NAME]` of the settings.
@@ -51,6 +54,7 @@ impl ClusterTable {
     pub fn sources(
         tables: BTreeMap<Spanned<String>, Self>,
         folder: &Path,
+        server_user: AlsoTrusted,
     ) -> Result<Vec<ClusterSource>, SettingError> {
         let source = |(name, table): (Spanned<String>, Self)| {
             if !is_dns_label(name.get_ref()) {
@@ -62,6 +66,7 @@ impl ClusterTable {
                 name: name.into_inner(),
                 kubeconfig: folder.join(table.kubeconfig),
                 context: table.context,
+                server_user,
             })
         };
         tables.into_iter().map(source).collect()
@@ -167,8 +172,10 @@ impl ClusterSource {
             path: path.to_owned(),
             source,
         };
-        let bytes = bounded(&self.kubeconfig).map_err(|source| failed(&self.kubeconfig, source))?;
-        let beside = |path: &str| bounded(&folder.join(path));
+        let bytes = self
+            .bounded(&self.kubeconfig, Holds::Secret)
+            .map_err(|source| failed(&self.kubeconfig, source))?;
+        let beside = |path: &str| self.bounded(&folder.join(path), Holds::SecretUnlessCertificate);
         Kubeconfig::parse_mounted(
             &bytes,
             self.context.as_deref(),
@@ -181,11 +188,11 @@ impl ClusterSource {
             source,
         })
     }
-}
 
-fn bounded(path: &Path) -> io::Result<SecretBytes> {
-    if fs::metadata(path)?.len() > LARGEST_FILE {
-        return Err(io::ErrorKind::FileTooLarge.into());
+    fn bounded(&self, path: &Path, holds: Holds) -> io::Result<SecretBytes> {
+        if fs::metadata(path)?.len() > LARGEST_FILE {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        trusted::read(path, holds, self.server_user)
     }
-    fs::read(path).map(SecretBytes::new)
 }

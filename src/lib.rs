@@ -11,6 +11,7 @@ pub mod nearest;
 pub mod mistake;
 pub mod memory;
 pub mod secret;
+pub mod trusted;
 pub mod unit;
 pub mod yaml;
 

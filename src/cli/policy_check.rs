@@ -4,7 +4,7 @@ use std::{error::Error, io::Write, path::PathBuf};
 
 use crate::{
     catalogue::Catalogue,
-    config::read_policies,
+    config::{ReadFor, read_policies},
     mistake::Finding,
     policy::{Policy, PolicyErrors, PolicySource, schema},
 };
@@ -14,7 +14,7 @@ pub fn run(paths: &[PathBuf], short: bool) -> Result<(), Box<dyn Error>> {
     let catalogues = Catalogue::carried()?;
     let mut out = std::io::stdout();
     let mut wrong = 0_usize;
-    for (path, source) in paths.iter().zip(read_policies(paths)?) {
+    for (path, source) in paths.iter().zip(read_policies(paths, ReadFor::Look)?) {
         match Policy::load(std::slice::from_ref(&source), &catalogues) {
             Ok(policy) => {
                 for lint in policy.lints() {

@@ -11,7 +11,7 @@ use clap::Args;
 use super::policy_check::underlined;
 use crate::{
     catalogue::Catalogue,
-    config::read_policies,
+    config::{ReadFor, read_policies},
     excerpt::Excerpt,
     policy::{Explainer, Policy, Target},
     tool::{Tool, UnknownTool},
@@ -127,7 +127,7 @@ impl Explain {
 /// Loads the files and explains by them; none means the built-in policy.
 pub(super) fn explainer(policy: &[PathBuf], target: Target) -> Result<Explainer, Box<dyn Error>> {
     let catalogues = Catalogue::carried()?;
-    let policy = Policy::load(&read_policies(policy)?, &catalogues)
+    let policy = Policy::load(&read_policies(policy, ReadFor::Look)?, &catalogues)
         .map_err(|errors| format!("the policy does not load\n{}", underlined(&errors)))?;
     Ok(Explainer::new(policy, catalogues, target))
 }

@@ -9,13 +9,13 @@
 //! Held by the tests below and `a_changed_policy_is_taken_and_a_broken_one_is_not`
 //! (`tests/service/main.rs`).
 
-use std::{fmt::Display, fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt::Display, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     audit::{PolicyDigest, PolicyRecord},
     catalogue::Catalogue,
     clusters::Clusters,
-    config::{callers_in, read_policies},
+    config::{ReadFor, callers_in, read_policies, read_settings},
     gate::Gate,
     identity::Authenticator,
     metrics,
@@ -97,7 +97,7 @@ pub async fn watch(gate: Gate, names: Vec<PathBuf>, in_force: Vec<PolicySource>)
     loop {
         tokio::time::sleep(EVERY).await;
         let names = names.clone();
-        let read = read_apart(move || read_policies(&names)).await;
+        let read = read_apart(move || read_policies(&names, ReadFor::Force)).await;
         let take =
             |files: &Vec<PolicySource>| load(files).map(|policy| gate.replace_policy(policy));
         match watched.look(read, take) {
@@ -173,7 +173,7 @@ pub async fn watch_callers(authenticator: Authenticator, path: PathBuf) {
         let is_first = watched.in_force.is_none();
         let read = read_apart({
             let path = path.clone();
-            move || fs::read_to_string(path)
+            move || read_settings(&path)
         });
         let take = |text: &String| {
             let callers = callers_in(&path, text).map_err(|error| error.to_string())?;

@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -24,6 +24,7 @@ use crate::{
     mistake::{Mistake, SettingError, TextFile},
     sandbox::SandboxTable,
     tool::Tool,
+    trusted::{self, Holds},
     warm::WarmTable,
 };
 
@@ -79,7 +80,7 @@ impl Tables {
     /// # Errors
     /// When it cannot be read, or is not one of settings.
     pub(super) fn read(path: &Path) -> Result<(Self, SettingsOrigin), ConfigError> {
-        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        let text = read_settings(path).map_err(|source| ConfigError::Read {
             path: path.to_owned(),
             source,
         })?;
@@ -100,6 +101,14 @@ impl Tables {
             )))),
         }
     }
+}
+
+/// The text of a file of settings, which nobody else may change.
+///
+/// # Errors
+/// When it cannot be read, or others may change it.
+pub fn read_settings(path: &Path) -> io::Result<String> {
+    trusted::read_text(path, Holds::Rules)
 }
 
 /// Reads the callers of their tables.

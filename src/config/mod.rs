@@ -22,9 +22,12 @@ use std::{
 };
 
 pub use error::ConfigError;
+pub use file::read_settings;
 pub use limits::LimitSettings;
 pub use options::{LogFormat, Options};
-pub use policies::{builtin, read_policies};
+pub use policies::{ReadFor, builtin, read_policies};
+
+use nix::unistd::geteuid;
 
 use file::{SettingsOrigin, Tables, known};
 use limits::Warmth;
@@ -118,7 +121,7 @@ impl Settings {
         } else {
             options.policy.clone()
         };
-        let policy = read_policies(&policy_paths)?;
+        let policy = read_policies(&policy_paths, ReadFor::Force)?;
         Self::resolve(options, tables, listen, policy, policy_paths)
             .map_err(|error| origin.of(error))
     }
@@ -156,13 +159,15 @@ impl Settings {
         let warm = tables.warm.unwrap_or_default().settings()?;
         let (limits, warm) = tables.limits.settings(warm, warmth)?;
         let callers = known(tables.caller)?;
+        let sandbox = tables.sandbox.settings();
+        let server_user = geteuid().is_root().then_some(sandbox.server_user);
         Ok(Self {
             listen,
             policy,
             policy_paths,
             tools: Tool::all().map(|tool| (tool, path_of(tool))).collect(),
             kubeconfig: tables.kubeconfig.allowances(folder)?,
-            clusters: ClusterTable::sources(tables.clusters, folder)?,
+            clusters: ClusterTable::sources(tables.clusters, folder, server_user)?,
             egress: Allowed::new(egress),
             work_dir: options.work_dir.or(tables.work_dir),
             allowed_hosts,
@@ -170,7 +175,7 @@ impl Settings {
             warm,
             counted_principals: tables.metrics.counted(&callers)?,
             callers: Callers::new(callers),
-            sandbox: tables.sandbox.settings(),
+            sandbox,
             log_format: options.log_format.or(tables.log_format).unwrap_or_default(),
             audit: tables.audit.settings(options.audit_file, folder)?,
             tools_dir,

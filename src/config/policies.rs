@@ -5,31 +5,55 @@
 
 use std::{
     fs::{self, File},
-    io::Read,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
 use super::error::ConfigError;
-use crate::mistake::SettingError;
 use crate::policy::{BUILTIN_PREFIX, BUILTINS, PolicySource};
+use crate::{
+    mistake::SettingError,
+    trusted::{self, Holds},
+};
 
 /// The policy in force when none is named.
 const DEFAULT: &str = "read-only";
 /// Twenty times the longest policy that is shipped.
 const LONGEST_INCLUDED: u64 = 1 << 20;
 
+/// What policies are read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadFor {
+    /// To be in force: nobody else may be able to change them.
+    Force,
+    /// To be looked at, as a checkout has them.
+    Look,
+}
+
 /// Reads policies; without a name, the built-in read-only one.
 ///
 /// # Errors
 /// The one that cannot be read.
-pub fn read_policies(names: &[PathBuf]) -> Result<Vec<PolicySource>, ConfigError> {
+pub fn read_policies(
+    names: &[PathBuf],
+    read_for: ReadFor,
+) -> Result<Vec<PolicySource>, ConfigError> {
     if names.is_empty() {
         return Ok(vec![builtin(DEFAULT)?]);
     }
-    names.iter().map(|name| read(name)).collect()
+    names.iter().map(|name| read(name, read_for)).collect()
 }
 
-fn read(path: &Path) -> Result<PolicySource, ConfigError> {
+impl ReadFor {
+    fn open(self, path: &Path) -> io::Result<File> {
+        match self {
+            Self::Force => trusted::open(path, Holds::Rules, None),
+            Self::Look => File::open(path),
+        }
+    }
+}
+
+fn read(path: &Path, read_for: ReadFor) -> Result<PolicySource, ConfigError> {
     let builtin_name = path
         .to_str()
         .and_then(|path| path.strip_prefix(BUILTIN_PREFIX));
@@ -38,11 +62,11 @@ fn read(path: &Path) -> Result<PolicySource, ConfigError> {
     }
     // All files are read where the named one really lies: those of a ConfigMap change together.
     let real = fs::canonicalize(path).ok();
-    let text = fs::read_to_string(real.as_deref().unwrap_or(path)).map_err(|source| {
-        ConfigError::Read {
-            path: path.to_owned(),
-            source,
-        }
+    // By the name that it was given: whoever may change a link on the way chooses the file.
+    let text = read_for.open(path).and_then(io::read_to_string);
+    let text = text.map_err(|source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
     })?;
     let name = path
         .file_name()
@@ -50,7 +74,7 @@ fn read(path: &Path) -> Result<PolicySource, ConfigError> {
         .to_string_lossy();
     let folder = real.as_deref().and_then(Path::parent);
     let beside = |name: &str| match folder {
-        Some(folder) => read_beside(folder, name),
+        Some(folder) => read_beside(folder, name, read_for),
         None => Err("what is read from a pipe is in no folder".into()),
     };
     Ok(PolicySource::read(&name, text, &beside))
@@ -72,7 +96,7 @@ pub fn builtin(name: &str) -> Result<PolicySource, ConfigError> {
 }
 
 /// A file in `folder`, which is free of symbolic links.
-fn read_beside(folder: &Path, name: &str) -> Result<String, String> {
+fn read_beside(folder: &Path, name: &str, read_for: ReadFor) -> Result<String, String> {
     let path = folder.join(name);
     let failed = |error| format!("{} cannot be read: {error}", path.display());
     let real = fs::canonicalize(&path).map_err(failed)?;
@@ -88,7 +112,7 @@ fn read_beside(folder: &Path, name: &str) -> Result<String, String> {
         return Err(format!("{} is no file", path.display()));
     }
     let mut text = String::new();
-    let file = File::open(&real).map_err(failed)?;
+    let file = read_for.open(&real).map_err(failed)?;
     file.take(LONGEST_INCLUDED + 1)
         .read_to_string(&mut text)
         .map_err(failed)?;

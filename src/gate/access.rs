@@ -1,7 +1,6 @@
 //! What a command runs with: a cluster's kubeconfig, an Argo CD server and a token, or nothing.
 
 use std::{
-    fs::File,
     io::{self, Read},
     path::Path,
     sync::Arc,
@@ -27,6 +26,7 @@ use crate::{
     sandbox::ProfileName,
     secret::SecretString,
     tool::AccessKind,
+    trusted::{self, Holds},
 };
 
 pub(super) enum Access {
@@ -255,7 +255,7 @@ pub(super) fn usable_clusters(parts: &Parts, caller: &Caller) -> Vec<String> {
 /// The token in an operator's file, without the line break at its end.
 fn token_in(path: &Path) -> io::Result<SecretString> {
     let mut text = Zeroizing::new(String::with_capacity(LONGEST_TOKEN_FILE));
-    File::open(path)?
+    trusted::open(path, Holds::Secret, None)?
         .take(LONGEST_TOKEN_FILE as u64)
         .read_to_string(&mut text)?;
     Ok(SecretString::new(text.trim_end().to_owned()))

@@ -7,11 +7,12 @@ use std::{
 };
 
 use super::message::{Program, ToolAbsence};
+use crate::trusted;
 
 /// Where each program's binary is expected.
 pub type ProgramPaths = Vec<(Program, PathBuf)>;
 
-/// Opens a tool that nobody but its owner, root or this user, can change.
+/// Opens a tool that nobody but its owner, root or this user, can change, or replace.
 pub(super) fn open_trusted(path: &Path) -> Result<fs::File, ToolAbsence> {
     let mut building = path.as_os_str().to_owned();
     building.push(".building");
@@ -47,6 +48,9 @@ pub(super) fn open_trusted(path: &Path) -> Result<fs::File, ToolAbsence> {
     }
     if metadata.uid() != 0 && metadata.uid() != nix::unistd::geteuid().as_raw() {
         return untrusted("it belongs to neither root nor the user of this server");
+    }
+    if let Err(error) = trusted::in_trusted_folders(path) {
+        return untrusted(&error.to_string());
     }
     Ok(file)
 }

@@ -26,6 +26,7 @@ mod pipes;
 mod redaction;
 mod secrets;
 mod soak;
+mod strangers;
 mod streaming;
 mod typed;
 mod warm;
