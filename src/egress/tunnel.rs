@@ -8,7 +8,7 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     os::fd::OwnedFd,
     sync::{
         Arc, Mutex, PoisonError,
@@ -58,7 +58,7 @@ pub struct Tunnel {
     authority: String,
     /// All vetted, in the order in which they are tried.
     addresses: Vec<SocketAddr>,
-    places: Semaphore,
+    places: Arc<Semaphore>,
     bytes_left: AtomicU64,
     refused: AtomicU32,
     /// What it listens on, when its profile lets it.
@@ -75,7 +75,7 @@ impl Tunnel {
         Arc::new(Self {
             authority,
             addresses,
-            places: Semaphore::new(MOST_CONNECTIONS),
+            places: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
             bytes_left: AtomicU64::new(MOST_BYTES),
             refused: AtomicU32::new(0),
             listening,
@@ -126,7 +126,7 @@ impl Tunnel {
     ///
     /// # Errors
     /// The network's, or that it took too long.
-    pub async fn dial(&self) -> io::Result<TcpStream> {
+    async fn dial(&self) -> io::Result<TcpStream> {
         let each = DIAL_WITHIN
             / u32::try_from(self.addresses.len())
                 .unwrap_or(u32::MAX)
@@ -148,6 +148,28 @@ impl Tunnel {
             }
         }
         Err(failed)
+    }
+
+    /// Connects a child that asks no proxy to the pinned server: its end, a TCP socket as Go expects
+    /// one, and what carries its bytes. It is connected to us and not to the server, so that it has
+    /// the bounds of every other connection.
+    ///
+    /// # Errors
+    /// When it has as many as it may, or the server does not answer.
+    pub async fn connect(
+        self: &Arc<Self>,
+    ) -> io::Result<(OwnedFd, impl Future<Output = ()> + Send + 'static)> {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map_err(|_| io::Error::from(io::ErrorKind::QuotaExceeded))?;
+        let server = self.dial().await?;
+        let (ours, of_child) = tcp_pair()?;
+        let ours = TcpStream::from_std(ours)?;
+        let tunnel = Arc::clone(self);
+        let carrying = async move {
+            let _place = place;
+            let _ = tunnel.carry(ours, server).await; // its end is the connection's end
+        };
+        Ok((of_child.into(), carrying))
     }
 
     /// Serves one connection of the child to its end.
@@ -278,6 +300,28 @@ impl Tunnel {
                 .await?;
         }
     }
+}
+
+/// Two ends of a connection over loopback. Whoever else connects meanwhile is sent away.
+fn tcp_pair() -> io::Result<(std::net::TcpStream, std::net::TcpStream)> {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    // Of a listener of this process: it is connected at once, or not at all.
+    #[expect(clippy::disallowed_methods, reason = "this is the room that dials")]
+    let theirs = std::net::TcpStream::connect(listener.local_addr()?)?;
+    listener.set_nonblocking(true)?;
+    let their_name = theirs.local_addr()?;
+    let ours = loop {
+        let (accepted, from) = listener.accept()?;
+        if from == their_name {
+            break accepted;
+        }
+    };
+    for end in [&ours, &theirs] {
+        end.set_nodelay(true)?;
+        // As Go has made the one that is replaced, which it had made non-blocking.
+        end.set_nonblocking(true)?;
+    }
+    Ok((ours, theirs))
 }
 
 /// What a child wants. What was read of a connection that is handed on comes along.

@@ -86,7 +86,9 @@ async fn connected(
 ) -> Result<OwnedFd, Errno> {
     let socket = async {
         if let Way::Direct = way {
-            return tunnel.dial().await?.into_std().map(OwnedFd::from);
+            let (of_child, carrying) = tunnel.connect().await?;
+            connections.spawn(carrying.in_current_span());
+            return Ok(of_child);
         }
         let (ours, theirs) = UnixStream::pair()?;
         // As Go has made the one that is replaced, which it had made non-blocking.

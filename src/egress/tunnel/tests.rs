@@ -229,3 +229,41 @@ async fn a_childs_share_of_bytes_ends() {
     assert!(heard.len() <= 100_000 + 19, "{}", heard.len());
     server.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_direct_pin_has_the_bounds_of_the_tunnel() {
+    use std::os::fd::AsFd as _;
+    let (tunnel, listener) = tunnel().await;
+    tokio::spawn(async move {
+        let mut all = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(b"hello").await;
+            all.push(stream);
+        }
+    });
+    let mut held = Vec::new();
+    for _ in 0..MOST_CONNECTIONS {
+        let (of_child, carrying) = tunnel.connect().await.unwrap();
+        held.push((of_child, tokio::spawn(carrying)));
+    }
+    let refused = tunnel.connect().await.map(drop).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::QuotaExceeded);
+    let (of_child, carrying) = held.pop().unwrap();
+    let mut child = TcpStream::from_std(of_child.into()).unwrap();
+    let mut heard = [0; 5];
+    child.read_exact(&mut heard).await.unwrap();
+    assert_eq!(&heard, b"hello");
+    drop(child);
+    carrying.abort();
+    let _ = carrying.await;
+    // Its place is free again; and when all bytes are spent, nothing more is carried.
+    tunnel.bytes_left.store(3, Ordering::Relaxed);
+    let (of_child, carrying) = tunnel.connect().await.unwrap();
+    let carrying = tokio::spawn(carrying);
+    assert!(of_child.as_fd().try_clone_to_owned().is_ok());
+    let mut child = TcpStream::from_std(of_child.into()).unwrap();
+    let mut heard = Vec::new();
+    let _ = child.read_to_end(&mut heard).await;
+    assert!(heard.len() <= 3, "{heard:?}");
+    carrying.await.unwrap();
+}
