@@ -1,5 +1,7 @@
 //! Bytes of a child -> the same without secrets.
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+
 use super::choices::Choices;
 use crate::{output::Redactor, secret::SecretString};
 
@@ -37,9 +39,84 @@ pub fn redact(bytes: &[u8]) -> bool {
         !String::from_utf8_lossy(&behind).contains(SECRET),
         "behind these bytes, this is told: {text}"
     );
+    let shown = format!("apiVersion: v1\ndata:\n  password: {SECRET}\nkind: Secret\n");
+    let behind = told(&[bytes, b"\n", shown.as_bytes()].concat(), usize::MAX);
+    assert!(
+        !String::from_utf8_lossy(&behind).contains(SECRET),
+        "behind these bytes a Secret is told as\n{}",
+        String::from_utf8_lossy(&behind)
+    );
+    before_each_line(&text, kept, size, &mut choices);
+    private_key(&mut choices);
     let harmless = text.replace("Secret", "Sealed");
     assert_eq!(told(harmless.as_bytes(), size), harmless.as_bytes());
     whole != bytes
+}
+
+/// With what `kubectl logs` puts before each line, nothing else is told.
+fn before_each_line(text: &str, kept: usize, size: usize, choices: &mut Choices<'_>) {
+    let prefix = choices.pick::<&str>(&[
+        "[pod/web-0/c] ",
+        "2026-11-30T08:00:00.123456789Z ",
+        "[pod/web-0/c] 2026-11-30T08:00:00+01:00 ",
+    ]);
+    let lines: String = text
+        .split_inclusive('\n')
+        .map(|line| format!("{prefix}{line}"))
+        .collect();
+    let found = String::from_utf8(told(lines.as_bytes(), usize::MAX)).expect("it is text");
+    assert!(!found.contains(SECRET), "{lines}\nis told as\n{found}");
+    assert_eq!(found.matches(KEPT).count(), kept, "{lines}\n{found}");
+    assert_eq!(told(lines.as_bytes(), size), found.as_bytes());
+}
+
+/// Of a private key that is made up from the bytes, wrapped and quoted in some way, no line is told.
+fn private_key(choices: &mut Choices<'_>) {
+    const FULL: usize = 64;
+    let letters: Vec<char> = ('A'..='Z').chain('a'..='z').chain('0'..='9').collect();
+    let mut line =
+        |length: usize| -> String { (0..length).map(|_| *choices.pick(&letters)).collect() };
+    let mut lines: Vec<String> = (0..4).map(|_| line(FULL)).collect();
+    lines.push(format!("{}9A=", line(21)));
+    lines.insert(0, "-----BEGIN RSA PRIVATE KEY-----".to_owned());
+    lines.push("-----END RSA PRIVATE KEY-----".to_owned());
+    let style = choices.below(6);
+    let text = match style {
+        0 => lines.join("\n"),
+        1 => lines.iter().map(|line| format!("- \"{line}\"\n")).collect(),
+        2 => lines
+            .iter()
+            .map(|line| format!("{{\"log\":\"{line}\\n\",\"stream\":\"stdout\"}}\n"))
+            .collect(),
+        _ => {
+            let encoded = BASE64_STANDARD.encode(lines.join("\n"));
+            let width = *choices.pick(&[64, 76]);
+            let wrapped: Vec<String> = encoded
+                .as_bytes()
+                .chunks(width)
+                .map(|line| String::from_utf8_lossy(line).into_owned())
+                .collect();
+            // The first line says that it is a key, and holds nothing of it.
+            lines = wrapped.iter().skip(1).cloned().collect();
+            let between = *choices.pick(&["\n", "\n    ", "\\n", "\r\n", "\n[pod/web-0/c] "]);
+            format!("key: {}\nother: value\n", wrapped.join(between))
+        }
+    };
+    let found = String::from_utf8(told(text.as_bytes(), usize::MAX)).expect("it is text");
+    for line in lines.iter().filter(|line| !line.starts_with('-')) {
+        assert!(!found.contains(line), "{text}\nis told as\n{found}");
+    }
+    if style > 2 {
+        assert!(
+            found.ends_with("other: value\n"),
+            "{text}\nis told as\n{found}"
+        );
+    }
+    assert_eq!(
+        told(text.as_bytes(), choices.below(9) + 1),
+        found.as_bytes(),
+        "{text}"
+    );
 }
 
 fn told(bytes: &[u8], size: usize) -> Vec<u8> {

@@ -172,4 +172,18 @@ mod tests {
             assert_eq!(clean(bytes), text, "{bytes:?}");
         }
     }
+
+    #[test]
+    fn no_invisible_character_passes_and_none_hides_a_secret() {
+        for character in ('\u{80}'..=char::MAX).filter(|character| is_invisible(*character)) {
+            assert_eq!(
+                clean(format!("a{character}b").as_bytes()),
+                "ab",
+                "{character:?}"
+            );
+        }
+        for bearer in ["Bear\u{1bca0}er", "Be\u{16fe4}arer", "B\u{1d173}earer"] {
+            assert_eq!(clean(bearer.as_bytes()), "Bearer");
+        }
+    }
 }

@@ -8,7 +8,9 @@
 mod credentials;
 mod mark;
 mod patterns;
+mod prefix;
 mod structure;
+mod wrapped;
 
 use zeroize::Zeroizing;
 

@@ -4,7 +4,8 @@
 //! | shape | what is left of it |
 //! |---|---|
 //! | `-----BEGIN … PRIVATE KEY-----` up to its `END`, or to what cannot stand in PEM | the two lines |
-//! | base64 of such a line | nothing from there to the end of the base64 |
+//! | the same with each line in quotes, up to its `END` | all but its base64 |
+//! | base64 of such a line | nothing from there to the end of the base64, wrapped or not |
 //! | `eyJ….….…`, of base64url | nothing |
 //! | `Authorization:` and `Bearer`, `Basic` or `Token`, or `Bearer` and 20 characters | all but the token |
 //!
@@ -17,7 +18,10 @@ use aho_corasick::{AhoCorasick, Input, MatchKind};
 use memchr::memmem;
 use zeroize::Zeroizing;
 
-use super::mark::{MARK, beginning};
+use super::{
+    mark::{MARK, beginning},
+    wrapped,
+};
 
 /// What may begin a shape, and what then decides.
 const LITERALS: [(&str, CredentialShape); 12] = [
@@ -55,6 +59,8 @@ const SHORTEST_HEADER: usize = 12;
 const SHORTEST_TOKEN: usize = 20;
 /// A private key of 16384 bits has 13 KiB in PEM, and more with a prefix on each line of a log.
 const LONGEST_PEM: usize = 64 * 1024;
+/// `\\n"`, inside of strings in strings.
+const SHORTEST_APART: usize = MOST_BACKSLASHES + 3;
 /// What stands before a quote inside of strings in strings.
 const MOST_BACKSLASHES: usize = 15;
 
@@ -74,14 +80,19 @@ enum ShapeMatch {
     Wait,
     /// What begins so many bytes behind the literal's start is taken out.
     Out(usize, Taken),
+    /// The same, of what follows, if it is there at all.
+    Line(usize, Taken),
 }
 
 /// What is being taken out.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Taken {
     Nothing,
-    Base64,
+    /// Of wrapped lines; the longest of those before this one.
+    Base64(usize),
     Token,
+    /// The base64 in what follows, of a private key whose lines are apart; so many bytes of it.
+    Apart(usize),
     /// A private key, so many bytes of it.
     Pem(usize),
 }
@@ -153,7 +164,16 @@ impl Patterns {
         };
         let mut at = 0; // all before it is told or taken out
         loop {
-            at = self.take(text, at, ended);
+            let (taken, waits) = match self.taken {
+                Taken::Apart(before) => self.take_apart(text, at, before, ended, told),
+                _ => self.take(text, at, ended),
+            };
+            at = taken;
+            if waits {
+                self.before = self.before(text, at);
+                self.base += at as u64;
+                return at;
+            }
             let mut from = at;
             let found = loop {
                 let input = Input::new(text).range(from.min(text.len())..);
@@ -182,6 +202,12 @@ impl Patterns {
                     at = start + kept;
                     continue;
                 }
+                Some((start, ShapeMatch::Line(kept, taken))) => {
+                    told.extend_from_slice(text.get(at..start + kept).unwrap_or_default());
+                    self.taken = taken;
+                    at = start + kept;
+                    continue;
+                }
                 Some((start, _)) => start,
                 None if self.taken == Taken::Nothing => safe.max(at),
                 None => at,
@@ -193,20 +219,61 @@ impl Patterns {
         }
     }
 
-    /// Goes on to take out what has begun; returns where it ends, or the text does.
-    fn take(&mut self, text: &[u8], at: usize, ended: bool) -> usize {
+    /// Goes on to take out what has begun; returns where it ends, or the text does, and whether
+    /// more has to be read to know what the rest is.
+    fn take(&mut self, text: &[u8], at: usize, ended: bool) -> (usize, bool) {
         let rest = text.get(at..).unwrap_or_default();
-        let of = |is_part: fn(u8) -> bool| rest.iter().position(|byte| !is_part(*byte));
-        let end = match self.taken {
-            Taken::Nothing => return at,
-            Taken::Base64 => of(is_base64),
-            Taken::Token => of(is_token),
-            Taken::Pem(before) => return self.take_pem(text, at, before, ended),
-        };
-        if end.is_some() {
-            self.taken = Taken::Nothing;
+        match self.taken {
+            Taken::Nothing | Taken::Apart(_) => (at, false),
+            Taken::Base64(longest) => {
+                let (length, goes_on) = wrapped::take(rest, longest, ended);
+                self.taken = goes_on.map_or(Taken::Nothing, Taken::Base64);
+                (at + length, goes_on.is_some())
+            }
+            Taken::Token => {
+                let end = rest.iter().position(|byte| !is_token(*byte));
+                if end.is_some() {
+                    self.taken = Taken::Nothing;
+                }
+                (end.map_or(text.len(), |end| at + end), false)
+            }
+            Taken::Pem(before) => (self.take_pem(text, at, before, ended), false),
         }
-        end.map_or(text.len(), |end| at + end)
+    }
+
+    /// Takes the base64 out of what follows the first line of a key, and tells the rest.
+    fn take_apart(
+        &mut self,
+        text: &[u8],
+        mut at: usize,
+        before: usize,
+        ended: bool,
+        told: &mut Vec<u8>,
+    ) -> (usize, bool) {
+        let begin = at;
+        let is_over = |at: usize| before + (at - begin) >= LONGEST_PEM;
+        loop {
+            let rest = text.get(at..).unwrap_or_default();
+            match wrapped::next(rest, ended) {
+                _ if is_over(at) => self.taken = Taken::Nothing,
+                wrapped::Piece::End => self.taken = Taken::Nothing,
+                wrapped::Piece::Wait => {
+                    self.taken = Taken::Apart(before + (at - begin));
+                    return (at, true);
+                }
+                wrapped::Piece::Text(length) => {
+                    told.extend_from_slice(rest.get(..length).unwrap_or_default());
+                    at += length;
+                    continue;
+                }
+                wrapped::Piece::Key(length) => {
+                    told.extend_from_slice(MARK);
+                    at += length;
+                    continue;
+                }
+            }
+            return (at, false);
+        }
     }
 
     fn take_pem(&mut self, text: &[u8], at: usize, before: usize, ended: bool) -> usize {
@@ -258,7 +325,7 @@ impl Patterns {
         let behind = text.get(found.end..).unwrap_or_default();
         let length = found.len();
         match shape {
-            CredentialShape::Base64 => ShapeMatch::Out(0, Taken::Base64),
+            CredentialShape::Base64 => ShapeMatch::Out(0, Taken::Base64(0)),
             CredentialShape::Pem => {
                 let before = self.before(text, found.start);
                 let label = before
@@ -282,7 +349,13 @@ impl Patterns {
                 match behind.first() {
                     None if ended => ShapeMatch::No,
                     None => ShapeMatch::Wait,
-                    Some(b'"' | b'\'' | b'<') => ShapeMatch::No,
+                    // Its lines are apart, or it is a word about keys.
+                    Some(b'"' | b'\'' | b'<') => ShapeMatch::Line(length, Taken::Apart(0)),
+                    // In a string of its own, with its line's end.
+                    Some(b'\\') if behind.len() < SHORTEST_APART && !ended => ShapeMatch::Wait,
+                    Some(b'\\') if wrapped::is_string_end(behind) => {
+                        ShapeMatch::Line(length, Taken::Apart(0))
+                    }
                     Some(_) => ShapeMatch::Out(length, Taken::Pem(0)),
                 }
             }

@@ -36,6 +36,7 @@ impl StringLevel {
             self.line = self.column;
             self.parent = None;
             self.key = None;
+            self.cut_goes_on(byte, run.start, held);
             self.close_blocks(self.column.saturating_add(1), run.start, held);
             self.line_begins(LineContent::Text, run.start, held);
         }
@@ -304,6 +305,9 @@ impl StringLevel {
     /// expected.
     fn not_a_mapping(&mut self, now: u64, held: &mut HeldText) {
         let column = self.line;
+        if column == 0 {
+            self.end_cut(Fate::Kept, now, held);
+        }
         for frame in self
             .frames
             .iter_mut()
@@ -330,11 +334,26 @@ impl StringLevel {
             self.line_has_key(EntryPart::Value, now, held);
         }
         if key == KnownKey::Other {
+            if column == 0 && self.token.is_no_word() {
+                self.end_cut(Fate::Kept, now, held); // a sentence with a colon
+            }
             return;
+        }
+        let is_string_data = self
+            .token
+            .text()
+            .is_some_and(|text| text.trim_ascii().starts_with(b"s"));
+        let on_top = self.frames.last_mut();
+        if let Some(frame) = on_top.filter(|frame| frame.column() == Some(column))
+            && frame.begins_another(key, is_string_data)
+        {
+            self.close_blocks(column, now, held);
         }
         if self.frames.last().and_then(|frame| frame.column()) != Some(column) {
             self.make_room(now, held);
-            self.push_frame(FrameShape::Block { column });
+            if let Some(frame) = self.push_frame(FrameShape::Block { column }) {
+                frame.begins_another(key, is_string_data);
+            }
         }
         let Some(frame) = self.frames.last_mut() else {
             return;

@@ -13,15 +13,18 @@ pub(super) enum ObjectKind {
 }
 
 impl ObjectKind {
-    /// Nothing written is no kind.
+    /// Nothing written is no kind, nor is what no object of Kubernetes has: a line of a log may
+    /// begin with `kind:`, and a Secret follow it.
     pub(super) fn of(text: Option<&[u8]>) -> Self {
         match text.map(<[u8]>::trim_ascii) {
-            Some(b"") => Self::Unknown,
             Some(b"Secret") => Self::Secret,
             Some(b"SecretList") => Self::SecretList,
             // Nobody writes it in lines of its own, and they are not looked for.
             Some([b'|' | b'>', ..]) => Self::Secret,
-            _ => Self::Other,
+            Some([b'A'..=b'Z', rest @ ..]) if rest.iter().all(u8::is_ascii_alphanumeric) => {
+                Self::Other
+            }
+            _ => Self::Unknown,
         }
     }
 }
@@ -91,8 +94,10 @@ pub(super) struct Frame {
     pub(super) has_version: bool,
     /// Its kind did not come in time.
     overdue: bool,
-    /// Since when places are open.
-    since: Option<Since>,
+    /// Since when places are open, and whether that was before it had any kind.
+    since: Option<(Since, bool)>,
+    /// Which of the keys that matter it has, where it is indented.
+    seen: u8,
     /// The key that was read last, in flow style.
     pub(super) key: KnownKey,
     /// Whether the key has its colon.
@@ -119,6 +124,7 @@ impl Frame {
             has_version: false,
             overdue: false,
             since: None,
+            seen: 0,
             key: KnownKey::Other,
             colon: false,
             value: false,
@@ -139,24 +145,52 @@ impl Frame {
         }
     }
 
-    /// Whether nothing of its data can be taken out.
+    /// Whether nothing of its data can be taken out. Lines in one column may be those of two
+    /// objects, with no `---` between, so that there another kind may follow.
     pub(super) fn is_no_secret(&self) -> bool {
-        matches!(self.kind, ObjectKind::Other | ObjectKind::SecretList)
+        match self.kind {
+            ObjectKind::Other => self.is_flow(),
+            ObjectKind::SecretList => true,
+            ObjectKind::Secret | ObjectKind::Unknown => false,
+        }
+    }
+
+    /// Notes a key that matters; whether it begins another object, in lines of the same column. Not
+    /// where this one's kind is still to come: then it may be for all of it.
+    pub(super) fn begins_another(&mut self, key: KnownKey, is_string_data: bool) -> bool {
+        let bit = match key {
+            KnownKey::ApiVersion => 1,
+            KnownKey::Data if is_string_data => 2,
+            KnownKey::Data => 4,
+            KnownKey::Kind | KnownKey::Other => 0,
+        };
+        let is_again = self.seen & bit != 0;
+        self.seen |= bit;
+        is_again
+            && match self.kind {
+                ObjectKind::Unknown => false,
+                ObjectKind::Secret => key == KnownKey::ApiVersion,
+                ObjectKind::Other | ObjectKind::SecretList => true,
+            }
     }
 
     /// What becomes of a value of its data that begins at `now`.
     pub(super) fn fate(&mut self, now: u64, held: &HeldText) -> Option<Fate> {
         match self.kind {
-            ObjectKind::Other | ObjectKind::SecretList => None,
+            ObjectKind::Other if self.is_flow() || self.overdue => None,
+            ObjectKind::SecretList => None,
             ObjectKind::Secret => Some(Fate::Out),
             ObjectKind::Unknown if self.in_secret_list || self.overdue => Some(Fate::Out),
-            ObjectKind::Unknown => {
-                let since = *self.since.get_or_insert_with(|| held.since(now));
-                Some(if held.is_overdue(since, now) {
-                    Fate::Out
-                } else {
-                    Fate::Open
-                })
+            ObjectKind::Other | ObjectKind::Unknown => {
+                let has_none = self.kind == ObjectKind::Unknown;
+                let (since, _) = *self
+                    .since
+                    .get_or_insert_with(|| (held.since(now), has_none));
+                match (held.is_overdue(since, now), has_none) {
+                    (false, _) => Some(Fate::Open),
+                    (true, true) => Some(Fate::Out),
+                    (true, false) => None,
+                }
             }
         }
     }
@@ -181,11 +215,11 @@ impl Frame {
     /// It ends, or nobody waits any more: what is open becomes of this fate, unless that comes too
     /// late.
     pub(super) fn settle(&mut self, fate: Fate, now: u64, held: &mut HeldText) {
-        if let Some(since) = self.since.take() {
-            let fate = if held.is_overdue(since, now) {
-                Fate::Out
-            } else {
-                fate
+        if let Some((since, had_none)) = self.since.take() {
+            let fate = match (held.is_overdue(since, now), had_none) {
+                (false, _) => fate,
+                (true, true) => Fate::Out,
+                (true, false) => Fate::Kept, // it had a kind, and no other has come
             };
             held.settle(self.object, since, fate);
         }
@@ -193,7 +227,10 @@ impl Frame {
 
     /// Its kind is not waited for any longer when it is late.
     pub(super) fn give_up(&mut self, now: u64, held: &mut HeldText) {
-        if self.since.is_some_and(|since| held.is_overdue(since, now)) {
+        if self
+            .since
+            .is_some_and(|(since, _)| held.is_overdue(since, now))
+        {
             self.overdue = true;
             self.settle(Fate::Out, now, held);
         }

@@ -16,6 +16,7 @@
 //! each of [`LEVELS`] levels. Every byte is looked at once in each level.
 
 mod block;
+mod cut;
 mod escape;
 mod flow;
 mod frame;
@@ -25,6 +26,8 @@ mod quoted;
 use escape::Escape;
 use frame::{Frame, ObjectKind};
 use held::{Fate, HeldText};
+
+use super::prefix::{LinePart, Prefixes};
 
 /// Strings in strings: JSON in an annotation in a manifest in helm's JSON is three.
 const LEVELS: u8 = 4;
@@ -39,6 +42,7 @@ pub(super) struct Structure {
     level: StringLevel,
     held: HeldText,
     read: u64,
+    prefixes: Prefixes,
 }
 
 impl Structure {
@@ -47,20 +51,33 @@ impl Structure {
             level: StringLevel::new(0, 0),
             held: HeldText::default(),
             read: 0,
+            prefixes: Prefixes::new(),
         }
     }
 
     /// Reads a chunk and tells what can be told.
     pub(super) fn push(&mut self, chunk: &[u8], told: &mut Vec<u8>) {
-        for piece in chunk.chunks(PIECE) {
-            self.level.read(
-                ByteRun {
-                    bytes: piece,
-                    start: self.read,
-                    width: 1,
-                },
-                &mut self.held,
-            );
+        if self.prefixes.are_none() {
+            return self.read(LinePart::Text, chunk, told);
+        }
+        let mut prefixes = std::mem::take(&mut self.prefixes);
+        prefixes.push(chunk, |part, bytes| self.read(part, bytes, told));
+        self.prefixes = prefixes;
+    }
+
+    /// Reads some of the stream. What the tool has put before a line is none of its text.
+    fn read(&mut self, part: LinePart, bytes: &[u8], told: &mut Vec<u8>) {
+        for piece in bytes.chunks(PIECE) {
+            if part == LinePart::Text {
+                self.level.read(
+                    ByteRun {
+                        bytes: piece,
+                        start: self.read,
+                        width: 1,
+                    },
+                    &mut self.held,
+                );
+            }
             self.read += piece.len() as u64;
             let whole = self.level.whole(self.read);
             if self.held.is_empty() && whole == self.read {
@@ -75,6 +92,8 @@ impl Structure {
 
     /// Tells the rest.
     pub(super) fn finish(mut self, told: &mut Vec<u8>) {
+        let prefixes = std::mem::take(&mut self.prefixes);
+        prefixes.finish(|part, bytes| self.read(part, bytes, told));
         self.level
             .end(self.read, LevelEnd::OfStream, &mut self.held);
         self.held.tell(self.read, self.read, told);
@@ -205,6 +224,8 @@ struct StringLevel {
     /// The line's key and its column, if it has one.
     key: Option<frame::KnownKey>,
     key_column: u32,
+    /// The beginning of a stream, when it may be in the middle of an object's data.
+    cut: cut::Cut,
     token: TokenText,
     /// Where the last byte ended that is no white space.
     content: u64,
@@ -234,6 +255,7 @@ impl StringLevel {
             parent: None,
             key: None,
             key_column: 0,
+            cut: cut::Cut::at_start_of(depth),
             token: TokenText::default(),
             content: 0,
             escape: Escape::default(),
@@ -304,9 +326,11 @@ impl StringLevel {
             _ => {}
         }
         self.abandon(now, held);
+        self.end_cut(Fate::Kept, now, held);
         while let Some(mut frame) = self.frames.pop() {
             frame.close(self.content, now, held);
-            let in_doubt = end == LevelEnd::OfStream && frame.has_version;
+            let in_doubt =
+                end == LevelEnd::OfStream && frame.has_version && frame.kind == ObjectKind::Unknown;
             frame.settle(if in_doubt { Fate::Out } else { Fate::Kept }, now, held);
         }
     }
@@ -322,6 +346,7 @@ impl StringLevel {
         if let Some((id, _)) = self.deeper {
             held.grow(id, self.content, now);
         }
+        self.give_cut_up(now, held);
         if self.string == StringReading::Yes
             && let Some(inner) = &mut self.inner
         {
@@ -357,6 +382,7 @@ impl StringLevel {
 
     /// The kind of the mapping on top, when it is a plain or quoted text.
     fn is_a(&mut self, kind: ObjectKind, now: u64, held: &mut HeldText) {
+        self.cut_is_a(kind, now, held);
         if let Some(frame) = self.frames.last_mut() {
             frame.is_a(kind, now, held);
         }
@@ -414,6 +440,12 @@ impl TokenText {
                 .unwrap_or_default(),
         );
         self.ended |= comment.is_some();
+    }
+
+    /// Whether it cannot be the key of an object.
+    fn is_no_word(&self) -> bool {
+        self.text()
+            .is_none_or(|text| text.trim_ascii().contains(&b' '))
     }
 
     fn text(&self) -> Option<&[u8]> {

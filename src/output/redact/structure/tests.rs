@@ -278,3 +278,76 @@ fn no_more_is_held_than_the_bound() {
         structure.finish(&mut Vec::new());
     }
 }
+
+#[test]
+fn a_secret_behind_lines_of_a_log_is_found_without_dashes() {
+    let secret = "apiVersion: v1
+data:
+  password: «TUFSSzE=»
+kind: Secret
+metadata:
+  name: db
+";
+    for before in [
+        "kind: reconcile started\nlevel: info\n",
+        "kind: Started\n",
+        "kind: started\ndone.\n",
+        "apiVersion: v1\ndata:\n  a: b\nkind: ConfigMap\n",
+        "apiVersion: v1\ndata:\n  a: b\nkind: ConfigMap\n\n+ kubectl get secret db -o yaml\n",
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n",
+        "kind: ConfigMap\napiVersion: v1\ndata:\n  a: b\n",
+    ] {
+        holds(&format!("{before}{secret}"));
+        holds(&format!(
+            "{before}{secret}apiVersion: v1\ndata:\n  a: b\nkind: ConfigMap\n"
+        ));
+    }
+    holds("- kind: ConfigMap\n  apiVersion: v1\n  data:\n    a: «b»\n  kind: Secret\n");
+}
+
+#[test]
+fn a_log_that_begins_in_the_middle_of_a_secret_is_none() {
+    for (cut, shown) in [
+        (
+            "  password: TUFSSzE=\n  user: YWRtaW4=\nkind: Secret\nmetadata:\n  name: db\n",
+            "  \"[REDACTED]\"\nkind: Secret\nmetadata:\n  name: db\n",
+        ),
+        (
+            "      MIIabc\n  user: YWRtaW4=\nkind: Secret\n",
+            "      \"[REDACTED]\"\nkind: Secret\n",
+        ),
+        (
+            "        \"password\": \"TUFSSzE=\"\n    },\n    \"kind\": \"Secret\",\n",
+            "        \"[REDACTED]\"\n    \"kind\": \"Secret\",\n",
+        ),
+    ] {
+        assert_eq!(redacted(cut), shown);
+    }
+    for kept in [
+        "  a: b\nkind: ConfigMap\nmetadata:\n  name: x\n",
+        "    at java.lang.Thread\nnext\nkind: Secret\n",
+        "  NAME   READY\n  web-0  1/1\n",
+        "  a: b\nE1130 08:00:00 it: failed\nkind: Secret\n",
+    ] {
+        assert_eq!(redacted(kept), kept);
+    }
+}
+
+#[test]
+fn what_stands_before_each_line_of_a_log_hides_no_secret() {
+    let lines = "apiVersion: v1\ndata:\n  password: TUFSSzE=\n  long: |\n    first\n    second\nkind: Secret\n";
+    for prefix in ["[pod/web-0/c] ", "2026-11-30T08:00:00.5Z "] {
+        let given: String = lines
+            .lines()
+            .map(|line| format!("{prefix}{line}\n"))
+            .collect();
+        let shown = redacted(&given);
+        for secret in ["TUFSSzE=", "first", "second"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+        assert!(
+            shown.ends_with(&format!("{prefix}kind: Secret\n")),
+            "{shown}"
+        );
+    }
+}
