@@ -46,6 +46,8 @@ pub enum Code {
     SandboxUnavailable,
     /// The command did not end in time.
     Timeout,
+    /// The command printed more than is read, or than its rule lets it.
+    TooMuchOutput,
     /// The tool is not here, not yet, or not enabled.
     ToolUnavailable,
     /// The caller is not known.
@@ -58,7 +60,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, for documents and their tests.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Cancelled,
         Self::ConfirmationRequired,
         Self::EgressDenied,
@@ -75,6 +77,7 @@ impl Code {
         Self::RateLimited,
         Self::SandboxUnavailable,
         Self::Timeout,
+        Self::TooMuchOutput,
         Self::ToolUnavailable,
         Self::Unauthenticated,
         Self::UnknownCall,
@@ -100,6 +103,7 @@ impl Code {
             Self::RateLimited => "rate_limited",
             Self::SandboxUnavailable => "sandbox_unavailable",
             Self::Timeout => "timeout",
+            Self::TooMuchOutput => "too_much_output",
             Self::ToolUnavailable => "tool_unavailable",
             Self::Unauthenticated => "unauthenticated",
             Self::UnknownCall => "unknown_call",

@@ -164,9 +164,8 @@ impl Refusal {
             Self::RequestTooLarge { .. } | Self::SessionTooLarge { .. } => Code::RequestTooLarge,
             Self::Sandbox(SandboxError::NoTasks) => Code::Overloaded,
             Self::Sandbox(_) => Code::SandboxUnavailable,
-            Self::Timeout { .. } | Self::TooMuchOutput { .. } | Self::TooManyLines { .. } => {
-                Code::Timeout
-            }
+            Self::Timeout { .. } => Code::Timeout,
+            Self::TooMuchOutput { .. } | Self::TooManyLines { .. } => Code::TooMuchOutput,
             Self::Tool(_) => Code::ToolUnavailable,
             Self::UnknownTool(_) => Code::UnknownTool,
             Self::Fault { .. } => Code::Internal,

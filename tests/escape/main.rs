@@ -572,7 +572,7 @@ fn output_is_bounded_and_steers_nothing() {
     );
     assert_eq!(
         (reply.status, reply.text("code").as_str()),
-        (504, "timeout")
+        (422, "too_much_output")
     );
     eventually("the child is gone", || server.children().is_empty());
 }

@@ -239,7 +239,7 @@ fn a_rules_lines_and_bytes_end_a_stream() {
             text.lines().count(),
             events.last().unwrap()["code"].as_str()
         ),
-        (3, Some("timeout")),
+        (3, Some("too_much_output")),
         "{events:?}"
     );
     let whole = server
