@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    time::Duration,
 };
 
 use nix::{
@@ -81,7 +82,9 @@ pub(super) fn wait(
     );
     let patience = match children.values().all(|child| child.is_idle) {
         true => PollTimeout::NONE,
-        false => PollTimeout::try_from(lookout.patience()).unwrap_or(PollTimeout::ZERO),
+        // In whole milliseconds; one less would be waited for in a circle.
+        false => PollTimeout::try_from(lookout.patience() + Duration::from_millis(1))
+            .unwrap_or(PollTimeout::ZERO),
     };
     match poll(&mut watched, patience) {
         Ok(_) | Err(Errno::EINTR) => {}
