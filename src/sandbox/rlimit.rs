@@ -1,11 +1,8 @@
 //! Resource limits of a child. Hard and soft alike, so that it cannot raise them.
 
-use std::fs;
-
 use nix::{
     errno::Errno,
     sys::resource::{Resource, getrlimit, setrlimit},
-    unistd::Pid,
 };
 
 use super::{message::Limits, privilege::ChildUser, sys};
@@ -36,7 +33,9 @@ const LESS_URGENT: i32 = 10;
 /// far smaller.
 const LARGEST_FILE: u64 = 16 << 20;
 
-/// Leaves the processors to the server where both want them. The spawner stands still until the
+/// Leaves the processors to the server where both want them. Its session stays as urgent as others:
+/// where sessions share the processors and not processes (sched(7), autogroup), a tool would wait
+/// for whatever else the host computes, and the server does not (`docs/sandbox.md`). The spawner stands still until the
 /// child runs its program, so that this comes last.
 pub(super) fn yield_to_others() -> Result<(), Errno> {
     let expected = (sys::niceness() + LESS_URGENT).min(LEAST_URGENT);
@@ -46,13 +45,6 @@ pub(super) fn yield_to_others() -> Result<(), Errno> {
     } else {
         Err(Errno::EPERM)
     }
-}
-
-/// The same for a child's session, which has to be its own: where sessions share the processors and
-/// not processes (sched(7), autogroup), it is the session's that counts. Once in 100 ms on the
-/// whole host, for those who are not root: then it stays as it is.
-pub(super) fn make_session_yield(leader: Pid) {
-    let _ = fs::write(format!("/proc/{leader}/autogroup"), LESS_URGENT.to_string());
 }
 
 /// What a child may write, besides to its streams.

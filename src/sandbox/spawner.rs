@@ -44,7 +44,6 @@ use super::{
     privilege::{self, ChildUser, Identity},
     profile::{ProfileName, Profiles},
     programs::{ProgramPaths, open_trusted},
-    rlimit,
     sys::{self, Stack, Words},
 };
 
@@ -373,11 +372,6 @@ impl Spawner {
         // A child's change of user decides anew who may dump the memory that it had.
         let _ = prctl::set_dumpable(false);
         let pid = forked.map_err(StartFailure::at(Layer::Session, StartStep::Fork))?;
-        // Never of a child that shares its session with us: that would be the server's, and of
-        // whoever started it.
-        if self.levels.has(Layer::Rlimits) && self.levels.has(Layer::Session) {
-            rlimit::make_session_yield(pid);
-        }
         match sys::pidfd_open(pid) {
             Ok(ended) => Ok((pid, ended)),
             Err(error) => {

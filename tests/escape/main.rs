@@ -368,7 +368,7 @@ fn urgency(pid: u32) -> (String, Option<String>) {
 fn a_child_is_less_urgent_than_its_server_which_stays_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("airlock.toml");
-    for (layers, has_session) in [("", true), ("[sandbox.layers]\nsession = \"off\"\n", false)] {
+    for layers in ["", "[sandbox.layers]\nsession = \"off\"\n"] {
         fs::write(&config, layers).unwrap();
         let flags = [
             "--tools-dir",
@@ -385,9 +385,12 @@ fn a_child_is_less_urgent_than_its_server_which_stays_as_it_is() {
             eventually("it runs", || server.children().len() == 1);
             let child = || urgency(server.children()[0]);
             eventually("it is less urgent", || child().0 == "10");
-            if is_root() && has_session && before.1.is_some() {
-                eventually("so is its session", || child().1.as_deref() == Some("10"));
-            }
+            // It would wait for everything else that the host computes.
+            let session = child().1;
+            assert!(
+                session.as_deref().is_none_or(|nice| nice == "0"),
+                "{session:?}"
+            );
         });
         assert_eq!(
             urgency(server.pid()),
