@@ -30,14 +30,14 @@ const BESIDES: u64 = 32 << 20;
 
 /// The most that a child may take, with all that it starts.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
+pub(super) struct ChildBounds {
     threads: u64,
     memory_bytes: u64,
     /// Whether it starts processes.
     starts: bool,
 }
 
-impl Bounds {
+impl ChildBounds {
     /// Those of a child with these limits, that starts processes or does not.
     pub(super) fn new(limits: Limits, starts: bool) -> Self {
         Self {
@@ -49,7 +49,7 @@ impl Bounds {
 
     /// The bound that a child has gone beyond, if any.
     pub(super) fn exceeded(self, child: Pid) -> Option<Exceeded> {
-        let mut sum = Taken::default();
+        let mut sum = Usage::default();
         let mut next = vec![child];
         if self.starts {
             // What it left has become ours.
@@ -59,7 +59,7 @@ impl Bounds {
             }));
         }
         while let Some(pid) = next.pop() {
-            let Some(taken) = Taken::by(pid) else {
+            let Some(taken) = Usage::by(pid) else {
                 continue; // it has ended
             };
             sum.threads += taken.threads;
@@ -112,12 +112,12 @@ impl Lookout {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Taken {
+struct Usage {
     threads: u64,
     memory_bytes: u64,
 }
 
-impl Taken {
+impl Usage {
     fn by(pid: Pid) -> Option<Self> {
         Self::read(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
     }
@@ -164,12 +164,12 @@ mod tests {
     #[test]
     fn what_a_process_takes_is_read_as_the_kernel_tells_it() {
         let status = "Name:\tkubectl\nVmRSS:\t  90000 kB\nRssAnon:\t  2048 kB\nRssFile:\t 87952 kB\nVmSwap:\t 1024 kB\nThreads:\t9\n";
-        let taken = Taken {
+        let taken = Usage {
             threads: 9,
             memory_bytes: 3 << 20,
         };
-        assert_eq!(Taken::read(status), Some(taken));
-        assert_eq!(Taken::read("Name:\tzombie\nThreads:\t1\n"), None);
+        assert_eq!(Usage::read(status), Some(taken));
+        assert_eq!(Usage::read("Name:\tzombie\nThreads:\t1\n"), None);
     }
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
         )
         .unwrap();
         let pid = Pid::from_raw(shell.id().try_into().unwrap());
-        let with = |threads, memory_bytes, starts| Bounds {
+        let with = |threads, memory_bytes, starts| ChildBounds {
             threads,
             memory_bytes,
             starts,

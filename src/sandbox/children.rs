@@ -15,7 +15,7 @@ use nix::{
 };
 
 use super::{
-    bounds::{Bounds, Lookout},
+    bounds::{ChildBounds, Lookout},
     cleaning::GivenWorkspace,
     message::{Exceeded, ExitStatus},
     privilege::Identity,
@@ -30,7 +30,7 @@ pub(super) struct ChildProcess {
     pub(super) workspace: Option<GivenWorkspace>,
     /// Its own user, when it has one.
     pub(super) user: Option<Identity>,
-    pub(super) bounds: Bounds,
+    pub(super) bounds: ChildBounds,
     /// Whether nothing of a request runs in it: it waits for one, or is about to end.
     pub(super) is_idle: bool,
     /// How it ended, once what it wrote is being removed by the process that has taken its place.

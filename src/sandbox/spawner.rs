@@ -30,7 +30,7 @@ use nix::{
 };
 
 use super::{
-    bounds::{Bounds, Lookout},
+    bounds::{ChildBounds, Lookout},
     child::{ChildFiles, HELPER, Plan, Restrictions, WARM, become_tool},
     children::{self, ChildProcess},
     cleaning::{GivenWorkspace, clean, end_orphans, wipe},
@@ -290,7 +290,7 @@ impl Spawner {
                     ended,
                     workspace,
                     user,
-                    bounds: Bounds::new(limits, starts),
+                    bounds: ChildBounds::new(limits, starts),
                     is_idle,
                     status: None,
                 };

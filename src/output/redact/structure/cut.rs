@@ -7,38 +7,11 @@
 use super::{
     StringLevel,
     frame::ObjectKind,
-    held::{Fate, HeldText, Since},
+    held::{Cut, Fate, HeldText},
 };
-
-/// A beginning.
-#[derive(Debug)]
-pub(super) enum Cut {
-    /// Nothing was read yet.
-    Start,
-    /// It is held, since its first line in this column.
-    Held {
-        id: u64,
-        since: Since,
-        column: u32,
-        /// Where the line before this one ended.
-        end: u64,
-    },
-    /// It was none, or it is decided.
-    No,
-}
 
 /// No object that is read has this number.
 const OBJECT: u64 = u64::MAX;
-
-impl Cut {
-    /// Only a stream is cut; a string is whole.
-    pub(super) fn at_start_of(depth: u8) -> Self {
-        match depth {
-            0 => Self::Start,
-            _ => Self::No,
-        }
-    }
-}
 
 impl StringLevel {
     /// A line begins with this byte, in the column that is read.

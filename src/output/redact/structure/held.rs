@@ -54,6 +54,33 @@ pub(super) struct Since {
     place: u64,
 }
 
+/// The beginning of a stream ([`cut`](super::cut)).
+#[derive(Debug)]
+pub(super) enum Cut {
+    /// Nothing was read yet.
+    Start,
+    /// It is held, since its first line in this column.
+    Held {
+        id: u64,
+        since: Since,
+        column: u32,
+        /// Where the line before this one ended.
+        end: u64,
+    },
+    /// It was none, or it is decided.
+    No,
+}
+
+impl Cut {
+    /// Only a stream is cut; a string is whole.
+    pub(super) fn at_start_of(depth: u8) -> Self {
+        match depth {
+            0 => Self::Start,
+            _ => Self::No,
+        }
+    }
+}
+
 #[derive(Default)]
 pub(super) struct HeldText {
     bytes: Zeroizing<Vec<u8>>,

@@ -25,7 +25,7 @@ mod quoted;
 
 use escape::Escape;
 use frame::{Frame, ObjectKind};
-use held::{Fate, HeldText};
+use held::{Cut, Fate, HeldText};
 
 use super::prefix::{LinePart, Prefixes};
 
@@ -225,7 +225,7 @@ struct StringLevel {
     key: Option<frame::KnownKey>,
     key_column: u32,
     /// The beginning of a stream, when it may be in the middle of an object's data.
-    cut: cut::Cut,
+    cut: Cut,
     token: TokenText,
     /// Where the last byte ended that is no white space.
     content: u64,
@@ -255,7 +255,7 @@ impl StringLevel {
             parent: None,
             key: None,
             key_column: 0,
-            cut: cut::Cut::at_start_of(depth),
+            cut: Cut::at_start_of(depth),
             token: TokenText::default(),
             content: 0,
             escape: Escape::default(),
