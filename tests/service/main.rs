@@ -718,6 +718,9 @@ fn a_named_cluster_is_used_without_its_credential_being_seen() {
         "airlock.toml",
         "[clusters.demo]\nkubeconfig = \"demo.yaml\"\n[clusters.hidden]\nkubeconfig = \"other.yaml\"\n",
     );
+    for name in ["demo.yaml", "other.yaml", "token"] {
+        harness::only_the_servers(&folder.path().join(name));
+    }
     // `set env --list`-like output is not needed: a config map repeats the token to whoever reads
     // it.
     write(

@@ -21,7 +21,10 @@ use base64::{
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Reply, Server, base64_of, cluster, descendants, eventually, program, tools},
+    harness::{
+        Reply, Server, base64_of, cluster, descendants, eventually, only_the_servers, program,
+        tools,
+    },
     headers::over_http2,
 };
 
@@ -174,6 +177,9 @@ fn settings() -> tempfile::TempDir {
         cluster().server
     );
     fs::write(folder.path().join("airlock.toml"), text).unwrap();
+    for name in ["demo.yaml", "files.yaml", "tls.key", "token"] {
+        only_the_servers(&folder.path().join(name));
+    }
     folder
 }
 
