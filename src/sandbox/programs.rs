@@ -54,3 +54,27 @@ pub(super) fn open_trusted(path: &Path) -> Result<fs::File, ToolAbsence> {
     }
     Ok(file)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_tool_that_others_may_replace_is_not_trusted() {
+        let folder = tempfile::tempdir().unwrap();
+        let tool = folder.path().join("kubectl");
+        fs::write(&tool, "x").unwrap();
+        let mode = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        mode(&tool, 0o755);
+        assert!(open_trusted(&tool).is_ok());
+        mode(folder.path(), 0o777);
+        match open_trusted(&tool) {
+            Err(ToolAbsence::Untrusted(why)) => assert!(why.contains("chmod o-w"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
