@@ -177,7 +177,7 @@ fn settings() -> tempfile::TempDir {
         cluster().server
     );
     fs::write(folder.path().join("airlock.toml"), text).unwrap();
-    for name in ["demo.yaml", "files.yaml", "tls.key", "token"] {
+    for name in ["demo.yaml", "files.yaml", "tls.crt", "tls.key", "token"] {
         only_the_servers(&folder.path().join(name));
     }
     folder
@@ -257,7 +257,7 @@ fn a_work_directory_that_is_no_memory_is_told() {
             .unwrap();
         fs::set_permissions(
             work.path(),
-            std::os::unix::fs::PermissionsExt::from_mode(0o777),
+            std::os::unix::fs::PermissionsExt::from_mode(0o1777),
         )
         .unwrap();
         let server = Server::starting_in(work, &["--tools-dir", tools().to_str().unwrap()], None);

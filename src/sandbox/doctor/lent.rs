@@ -68,6 +68,7 @@ impl Lent {
             scene.reset();
             fs::set_permissions(self.workspace.path(), fs::Permissions::from_mode(0o700))?;
             let (kubeconfig, home) = (self.workspace.kubeconfig(), self.workspace.home());
+            let _ = fs::remove_file(&kubeconfig); // it may be another one, and root's
             fs::write(&kubeconfig, Kubeconfig::nowhere().expose())?;
             fs::set_permissions(&kubeconfig, fs::Permissions::from_mode(0o600))?;
             if !home.exists() {
@@ -78,6 +79,7 @@ impl Lent {
         let Some(user) = self.user else {
             return Ok(put_back()?);
         };
+        self.give(user)?;
         let as_user = || {
             user.assume()
                 .and_then(|()| put_back())
