@@ -113,6 +113,8 @@ fn client_go_reads_every_accepted_kubeconfig_of_an_operator_as_the_parser_does()
     let mut author = Author::new(identities(&oracle), seed);
     let mut tally = Tally::default();
     while tally.written < count {
+        // Kubeconfigs of clusters are refused where others may read them.
+        nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
         let mounts = tempfile::tempdir().unwrap();
         let numbers = tally.written..count.min(tally.written + BATCH);
         let batch: Vec<_> = numbers
@@ -588,6 +590,7 @@ fn of_operator(path: &Path, sample: &Sample) -> Option<Arc<Kubeconfig>> {
         name: "mounted".into(),
         kubeconfig: path.to_owned(),
         context: sample.context.clone(),
+        server_user: None,
     };
     Clusters::load(vec![source], sample.allowances.clone())
         .ok()?
