@@ -1,6 +1,9 @@
 //! `kube-airlock doctor`: applies every layer on this host, tries to get out, and says what holds.
 
-use std::{error::Error, io::Write};
+use std::{
+    error::Error,
+    io::{self, Write},
+};
 
 use clap::Args;
 use serde::Serialize;
@@ -122,102 +125,98 @@ impl Doctor {
         }
     }
 
-    fn print(&self, out: &mut impl Write, report: &DoctorReport) -> std::io::Result<()> {
-        let Host {
-            kernel,
-            landlock_abi,
-            user,
-            container,
-            seccomp,
-            no_new_privileges,
-        } = &report.host;
-        writeln!(
-            out,
-            "kernel {kernel}, Landlock ABI {landlock_abi}, user {user}, container {}",
-            container.unwrap_or("none seen")
-        )?;
-        let filter = if *seccomp == 2 {
-            "under a seccomp filter"
-        } else {
-            "under no seccomp filter"
-        };
-        writeln!(
-            out,
-            "this process: {filter}, no_new_privs {}\n",
-            if *no_new_privileges { "set" } else { "not set" }
-        )?;
-        for LayerReport {
-            layer,
-            level,
-            state,
-            source,
-            todo,
-        } in &report.layers
-        {
-            let state = match state {
-                LayerState::Enforced => "enforced",
-                LayerState::Partial => "partial",
-                LayerState::Missing => "missing",
-                LayerState::NotApplicable => "not applicable",
-                LayerState::Off => "off",
-            };
-            let state = match source {
-                StatusSource::Reported => state.to_owned(),
-                StatusSource::Expected => format!("{state} (expected)"),
-            };
-            let level = format!("{level:?}").to_lowercase();
-            writeln!(
-                out,
-                "{:<18} {state:<15} {level:<8} {}",
-                layer.as_str(),
-                todo.as_deref().unwrap_or_default()
-            )?;
+    fn print(&self, out: &mut impl Write, report: &DoctorReport) -> io::Result<()> {
+        print_host(out, &report.host)?;
+        writeln!(out)?;
+        for layer in &report.layers {
+            print_layer(out, layer)?;
         }
         writeln!(out)?;
         for probe in report.probes.iter().filter(|probe| self.all || !probe.ok) {
-            let expected: Vec<String> = probe.expected.iter().map(|found| found.text()).collect();
-            let control = probe.unconfined.map_or(String::new(), |found| {
-                format!(", unconfined {}", found.text())
-            });
+            print_probe(out, probe)?;
+        }
+        for alone in &report.alone {
+            let shown: Vec<&str> = alone.stops.iter().take(3).map(String::as_str).collect();
+            let (layer, stops) = (alone.layer.as_str(), alone.stops.len());
             writeln!(
                 out,
-                "{} {:<8} {:<4} {:<10} {}: {} (expected {}{control})",
-                if probe.ok { "ok  " } else { "FAIL" },
-                probe.profile.as_str(),
-                if probe.warm { "warm" } else { "cold" },
-                probe.group,
-                probe.probe,
-                probe.found.text(),
-                expected.join(" or "),
+                "alone {layer:<18} stops {stops:>3}: {}",
+                shown.join("; ")
             )?;
         }
-        for report in &report.alone {
-            let shown = report
-                .stops
-                .iter()
-                .take(3)
-                .cloned()
-                .collect::<Vec<_>>()
-                .join("; ");
-            writeln!(
-                out,
-                "alone {:<18} stops {:>3}: {shown}",
-                report.layer.as_str(),
-                report.stops.len()
-            )?;
-        }
-        let failed = report.probes.iter().filter(|probe| !probe.ok).count();
-        let controls = report
-            .probes
-            .iter()
-            .filter(|probe| probe.unconfined.is_some())
-            .count();
+        let probes = report.probes.iter();
+        let failed = probes.clone().filter(|probe| !probe.ok).count();
+        let controls = probes.filter(|probe| probe.unconfined.is_some()).count();
         writeln!(
             out,
             "{} probes, {controls} of them with a control that succeeds unconfined, {failed} failed",
             report.probes.len()
         )
     }
+}
+
+fn print_host(out: &mut impl Write, host: &Host) -> io::Result<()> {
+    let Host {
+        kernel,
+        landlock_abi,
+        user,
+        container,
+        seccomp,
+        no_new_privileges,
+    } = host;
+    let container = container.unwrap_or("none seen");
+    writeln!(
+        out,
+        "kernel {kernel}, Landlock ABI {landlock_abi}, user {user}, container {container}"
+    )?;
+    let filter = match seccomp {
+        2 => "under a seccomp filter",
+        _ => "under no seccomp filter",
+    };
+    let privileges = match no_new_privileges {
+        true => "set",
+        false => "not set",
+    };
+    writeln!(out, "this process: {filter}, no_new_privs {privileges}")
+}
+
+fn print_layer(out: &mut impl Write, report: &LayerReport) -> io::Result<()> {
+    let state = match report.state {
+        LayerState::Enforced => "enforced",
+        LayerState::Partial => "partial",
+        LayerState::Missing => "missing",
+        LayerState::NotApplicable => "not applicable",
+        LayerState::Off => "off",
+    };
+    let state = match report.source {
+        StatusSource::Reported => state.to_owned(),
+        StatusSource::Expected => format!("{state} (expected)"),
+    };
+    let level = format!("{:?}", report.level).to_lowercase();
+    let (layer, todo) = (report.layer.as_str(), report.todo.as_deref());
+    writeln!(
+        out,
+        "{layer:<18} {state:<15} {level:<8} {}",
+        todo.unwrap_or_default()
+    )
+}
+
+fn print_probe(out: &mut impl Write, probe: &ProbeReport) -> io::Result<()> {
+    let expected: Vec<String> = probe.expected.iter().map(|found| found.text()).collect();
+    let control = probe.unconfined.map_or(String::new(), |found| {
+        format!(", unconfined {}", found.text())
+    });
+    writeln!(
+        out,
+        "{} {:<8} {:<4} {:<10} {}: {} (expected {}{control})",
+        if probe.ok { "ok  " } else { "FAIL" },
+        probe.profile.as_str(),
+        if probe.warm { "warm" } else { "cold" },
+        probe.group,
+        probe.probe,
+        probe.found.text(),
+        expected.join(" or "),
+    )
 }
 
 /// A layer's state on this host, and what to do about it.
