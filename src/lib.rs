@@ -10,6 +10,7 @@ pub mod glob;
 pub mod nearest;
 pub mod mistake;
 pub mod memory;
+pub mod schema;
 pub mod secret;
 pub mod trusted;
 pub mod unit;

@@ -11,6 +11,7 @@
 use std::{fmt, ops::Range, sync::Arc};
 
 use miette::{LabeledSpan, SourceCode};
+use serde::Serialize;
 use toml::Spanned;
 
 use crate::nearest::nearest;
@@ -77,6 +78,22 @@ impl Mistake {
         )
     }
 
+    /// The mistake for a program: its place, and no text of the file.
+    pub fn report(&self, finding: Finding) -> FindingReport<'_> {
+        FindingReport {
+            code: finding.as_str(),
+            severity: match finding {
+                Finding::PolicyLint => "warning",
+                Finding::PolicyInvalid | Finding::SettingsInvalid => "error",
+            },
+            file: &self.file.name,
+            line: self.line,
+            column: self.column,
+            message: &self.message,
+            help: self.help.as_deref(),
+        }
+    }
+
     /// Underlines the place, for a person at a terminal.
     pub fn underlined(&self, finding: Finding) -> String {
         let error = self.clone();
@@ -104,6 +121,26 @@ fn meant(message: &str) -> Option<&str> {
     nearest(word, rest.split('`').skip(1).step_by(2))
 }
 
+/// A mistake as JSON.
+#[derive(Debug, Serialize)]
+pub struct FindingReport<'m> {
+    /// The stable code of its kind.
+    pub code: &'static str,
+    /// `error`, or `warning` for what loads all the same.
+    pub severity: &'static str,
+    /// The file.
+    pub file: &'m str,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: &'m str,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<&'m str>,
+}
+
 /// What a mistake is one of, and whether the file loads all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finding {
@@ -116,7 +153,8 @@ pub enum Finding {
 }
 
 impl Finding {
-    fn as_str(self) -> &'static str {
+    /// The stable code.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::PolicyInvalid => "policy_invalid",
             Self::PolicyLint => "policy_lint",

@@ -7,8 +7,9 @@
 
 #![forbid(unsafe_code)]
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 /// A number of bytes, and not 0: no limit of this server is.
@@ -81,6 +82,28 @@ impl<'de> Deserialize<'de> for Bytes {
 /// A duration in a file, which [`go_duration`] reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GoDuration(pub Duration);
+
+impl JsonSchema for GoDuration {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let pattern = r"^(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h))+)$";
+        json_schema!({ "type": "string", "pattern": pattern })
+    }
+}
+
+impl JsonSchema for Bytes {
+    fn schema_name() -> Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let pattern = "^[0-9]*[1-9][0-9]* *(B|KiB|MiB|GiB)?$";
+        json_schema!({ "type": "string", "pattern": pattern })
+    }
+}
 
 impl<'de> Deserialize<'de> for GoDuration {
     fn deserialize<D: Deserializer<'de>>(text: D) -> Result<Self, D::Error> {

@@ -76,6 +76,20 @@ impl VerbClass {
         }
     }
 
+    /// What such a verb does, in words: `it changes objects`.
+    pub fn effect(self) -> &'static str {
+        match self {
+            Self::Destructive => "what it removes is gone",
+            Self::Exec => "it runs a program",
+            Self::Interactive => "it opens an editor",
+            Self::Listener => "it opens a listener",
+            Self::Local => "it prints what it knows without asking anyone",
+            Self::Read => "it asks and prints; it changes nothing",
+            Self::Secret => "it prints credentials, or content that holds them",
+            Self::Write => "it changes objects",
+        }
+    }
+
     /// Whether no rule may allow it, whatever the verb.
     fn is_never_allowed(self) -> bool {
         match self {
@@ -109,6 +123,23 @@ impl VerbClass {
 }
 
 impl FlagClass {
+    /// The class in reports, as the hazards files write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Endpoint => "endpoint",
+            Self::Identity => "identity",
+            Self::Listener => "listener",
+            Self::Plain => "plain",
+            Self::ReadsFile => "reads-file",
+            Self::RevealsSecret => "reveals-secret",
+            Self::RunsProgram => "runs-program",
+            Self::Unbounded => "unbounded",
+            Self::Url => "url",
+            Self::Verbosity => "verbosity",
+            Self::WritesFile => "writes-file",
+        }
+    }
+
     /// What a caller does instead of a flag or a value of this class that no policy allows.
     pub fn instead(self) -> &'static str {
         match self {
@@ -152,8 +183,8 @@ impl FlagClass {
         matches!(self, Self::ReadsFile | Self::Url)
     }
 
-    /// In words, for a message about a flag that is never allowed.
-    fn effect(self) -> &'static str {
+    /// What such a flag does, in words: `it reads local files`.
+    pub fn effect(self) -> &'static str {
         match self {
             Self::Endpoint => "it changes which server is reached, or how that is verified",
             Self::Identity => {
@@ -229,6 +260,22 @@ impl FlagHazard {
     /// Why no rule may allow the flag, when none may.
     pub fn never(&self) -> Option<String> {
         (self.never || self.class.is_never_allowed()).then(|| self.reason())
+    }
+
+    /// Globs of the only values that a rule can allow; none for any value.
+    pub fn only(&self) -> &[String] {
+        &self.only
+    }
+
+    /// Globs of values that no rule can allow.
+    pub fn not(&self) -> &[String] {
+        &self.not
+    }
+
+    /// Whether some values of the flag are harmful and others are not: what a rule can allow is then
+    /// not what its class is for.
+    pub fn tells_values_apart(&self) -> bool {
+        !self.only.is_empty() || !self.not.is_empty()
     }
 
     /// Why no rule may allow this value, when none may.

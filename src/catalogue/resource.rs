@@ -633,6 +633,15 @@ pub fn all() -> impl Iterator<Item = String> {
     RESOURCES.iter().map(Resource::canonical)
 }
 
+/// The other names of a resource of the table: its kind and its short names.
+pub fn other_names(name: &str) -> Vec<&'static str> {
+    let found = RESOURCES.iter().find(|resource| resource.is_named(name));
+    found.map_or_else(Vec::new, |resource| {
+        let short = resource.short.iter().copied();
+        std::iter::once(resource.kind).chain(short).collect()
+    })
+}
+
 /// `v1`, `v1beta2`: what kubectl takes for a version in `type.version.group`.
 pub(crate) fn is_version(text: &str) -> bool {
     text.strip_prefix('v').is_some_and(|rest| {

@@ -14,6 +14,7 @@ mod parse;
 mod prefix;
 mod redirection;
 mod template;
+mod typed;
 mod value;
 mod words;
 
