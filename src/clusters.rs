@@ -13,6 +13,7 @@ use std::{
     time::SystemTime,
 };
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -39,10 +40,12 @@ pub struct ClusterSource {
 }
 
 /// A table `[clusters.NAME]` of the settings.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClusterTable {
+    /// The kubeconfig; files that it names are read beside it.
     kubeconfig: PathBuf,
+    /// A context of it, instead of its current one.
     context: Option<String>,
 }
 
@@ -110,22 +113,24 @@ impl Clusters {
     /// Reads each source under the operator's `allowances`.
     ///
     /// # Errors
-    /// The first that cannot be used.
-    pub fn load(sources: Vec<ClusterSource>, allowances: Allowances) -> Result<Self, ClusterError> {
-        // A file that an operator mounts can name the token itself.
-        let allowances = Allowances {
-            token_sources: Vec::new(),
-            ..allowances
-        };
-        let loaded = sources
-            .iter()
-            .map(|source| Ok((source.name.clone(), Arc::new(source.read(&allowances)?))))
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
+    /// Each that cannot be used.
+    pub fn load(
+        sources: Vec<ClusterSource>,
+        allowances: Allowances,
+    ) -> Result<Self, Vec<ClusterError>> {
+        let clusters = Self {
             sources,
-            allowances,
-            loaded: RwLock::new(loaded),
-        })
+            // A file that an operator mounts can name the token itself.
+            allowances: Allowances {
+                token_sources: Vec::new(),
+                ..allowances
+            },
+            loaded: RwLock::default(),
+        };
+        match clusters.reload() {
+            wrong if wrong.is_empty() => Ok(clusters),
+            wrong => Err(wrong),
+        }
     }
 
     /// The kubeconfig of a cluster.

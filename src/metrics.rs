@@ -7,6 +7,7 @@ use std::{collections::BTreeSet, io, sync::OnceLock, time::Duration};
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -35,9 +36,11 @@ static PRINCIPALS: OnceLock<BTreeSet<String>> = OnceLock::new();
 pub const MOST_PRINCIPALS: usize = 64;
 
 /// The table `[metrics]` of the settings.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MetricsTable {
+    /// Whether `/metrics`, which anybody may read, counts the calls of each caller.
+    #[schemars(with = "Option<bool>")]
     principals: Option<Spanned<bool>>,
 }
 

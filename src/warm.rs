@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fmt, fs, io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -15,10 +16,12 @@ use std::{
 };
 
 use nix::unistd::{SysconfVar, sysconf};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer,
     de::{self, MapAccess, Visitor},
 };
+use serde_json::{Map, Value, json};
 use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
 use toml::Spanned;
@@ -133,6 +136,34 @@ impl<'de> Visitor<'de> for WarmTableVisitor {
             }
         }
         Ok(table)
+    }
+}
+
+/// By hand, like the reader: the tools are keys of it.
+impl JsonSchema for WarmTable {
+    fn schema_name() -> Cow<'static, str> {
+        "WarmTable".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let sizes = Tool::all().map(|tool| {
+            let most = tool.spec().warm;
+            let description = format!("How many {tool} of each kind wait for a call: {most}.");
+            let number = json!({ "type": "integer", "minimum": 0, "maximum": u16::MAX, "description": description });
+            (tool.to_string(), number)
+        });
+        let duration = generator.subschema_for::<GoDuration>().to_value();
+        let size = generator.subschema_for::<Bytes>().to_value();
+        let described =
+            |of: &Value, description: &str| json!({ "allOf": [of], "description": description });
+        let mut keys: Map<String, Value> = sizes.collect();
+        keys.extend([
+            ("memory", &size, "The memory of all that wait, each counted as 32 MiB: `256MiB`."),
+            ("idle", &duration, "The time after which what nobody has called is ended: `10m`."),
+            ("discovery", &duration, "How long what a tool found of an API server is given to the same caller's next: `10m`, at most `6h`, 0 for never."),
+        ].map(|(key, of, description)| (key.to_owned(), described(of, description))));
+        let description = "Tools that are started, confined, before their call.";
+        json_schema!({ "type": "object", "description": description, "properties": keys, "additionalProperties": false })
     }
 }
 

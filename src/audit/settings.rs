@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 use zeroize::Zeroizing;
@@ -39,13 +40,21 @@ pub struct AuditSettings {
 }
 
 /// The table `[audit]`.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuditTable {
+    /// The file for records; without it they go to standard output.
     path: Option<PathBuf>,
+    /// The size from which on the next file begins: `100MiB`, at least `64KiB`.
+    #[schemars(with = "Option<Bytes>")]
     max_bytes: Option<Spanned<Bytes>>,
+    /// How many full files are kept: 10.
+    #[schemars(with = "Option<u32>")]
     keep: Option<Spanned<u32>>,
+    /// Whether each record is on the disk before its call goes on.
     fsync: bool,
+    /// The file with the key that seals records; without it whoever writes the file can compute the chain
+    /// anew.
     key_file: Option<PathBuf>,
 }
 

@@ -1,6 +1,16 @@
-//! Texts that a sub-command reads: files, and standard input.
+//! What a sub-command reads: texts of files and of standard input, and policies to judge by.
 
-use std::{error::Error, io::Read, path::Path};
+use std::{
+    error::Error,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    catalogue::Catalogue,
+    config::{ReadFor, read_policies},
+    policy::{Explainer, Policy, Target},
+};
 
 /// The text of a file, or of standard input for `-` and for none.
 pub fn text(path: Option<&Path>) -> Result<String, Box<dyn Error>> {
@@ -13,4 +23,11 @@ pub fn text(path: Option<&Path>) -> Result<String, Box<dyn Error>> {
             Ok(text)
         }
     }
+}
+
+/// Loads the files and explains by them; none means the built-in policy.
+pub fn explainer(policy: &[PathBuf], target: Target) -> Result<Explainer, Box<dyn Error>> {
+    let catalogues = Catalogue::carried()?;
+    let policy = Policy::load(&read_policies(policy, ReadFor::Look)?, &catalogues)?;
+    Ok(Explainer::new(policy, catalogues, target))
 }

@@ -51,13 +51,13 @@ pub struct Minify {
     config: Option<PathBuf>,
 }
 
-/// Why a kubeconfig would be refused, and its line.
+/// The refusal of a kubeconfig, and its line.
 struct Refused {
     refusal: Refusal,
     line: Option<usize>,
 }
 
-/// What is said about one file.
+/// The report of one file.
 #[derive(Serialize)]
 struct Checked {
     file: PathBuf,
@@ -150,7 +150,7 @@ impl Minify {
     }
 }
 
-/// What the settings accept in kubeconfigs, and which addresses.
+/// Returns what the settings accept in kubeconfigs, and the addresses that they open.
 fn accepted_by(config: Option<PathBuf>) -> Result<(Allowances, Allowed), Box<dyn Error>> {
     let Some(config) = config else {
         return Ok(Default::default());

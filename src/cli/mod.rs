@@ -1,31 +1,40 @@
-//! The command line: one file per sub-command. May not reach past the gate.
+//! The command line: one file per sub-command. A server starts here; no sub-command starts a tool
+//! other than through the gate.
 
 #![forbid(unsafe_code)]
 
+mod asker;
 mod audit_verify;
 mod catalogue_check;
+mod catalogue_list;
+mod config;
 mod doctor;
 mod input;
+mod inputs;
 mod kubeconfig;
+mod policy;
 mod policy_check;
 mod policy_diff;
 mod policy_explain;
 mod policy_show;
-mod reload;
 mod policy_suggest;
 mod policy_test;
+mod reload;
+mod report;
 mod serve;
 mod token;
 mod trace;
 
-use std::{io::Write, path::PathBuf, process::ExitCode};
+use std::{error::Error, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{
-    config::{ConfigError, Options},
-    mistake::Finding,
-};
+use crate::config::Options;
+use policy::PolicyCommand;
+use report::{AnswerForm, UNUSABLE, ended};
+
+/// The status of a command that failed, where it has one such status.
+const FAILED: u8 = 1;
 
 /// Lets untrusted agents run kubectl, helm, istioctl and argocd, confined and checked against a
 /// policy.
@@ -54,6 +63,9 @@ enum Command {
     /// Work with policy files
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Work with settings
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// Work with kubeconfigs
     #[command(subcommand)]
     Kubeconfig(KubeconfigCommand),
@@ -93,89 +105,36 @@ enum KubeconfigCommand {
 enum CatalogueCommand {
     /// Fail when a verb or a flag has no class, or a class has no verb or flag
     Check,
-}
-
-#[derive(Debug, Subcommand)]
-enum PolicyCommand {
-    /// Load policy files, with what they include, and run their examples and tests
-    Check {
-        /// The files, or builtin:NAME
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-        /// One line per problem, FILE:LINE:COLUMN: MESSAGE, for editors and scripts
-        #[arg(long)]
-        short: bool,
-    },
-    /// Say what a policy decides about a command, by which rule, and what came near
-    Explain(policy_explain::Explain),
-    /// Show which commands two policies decide differently
-    Diff(policy_diff::Diff),
-    /// Run the examples and tests of policy files, and the cases of a table
-    Test(policy_test::TestPolicy),
-    /// Propose rules that would allow what an audit log says was denied
-    Suggest(policy_suggest::Suggest),
-    /// Print a built-in policy: to read it, or to begin one of your own
-    Show(policy_show::Show),
-    /// Print the JSON Schema of policy files, for editors
-    Schema,
+    /// Show what rules can name: tools, their verbs, a verb's flags, resources
+    List(catalogue_list::ListCatalogue),
 }
 
 /// Runs the command line of this process. Call it while there is one thread: `serve` forks.
 pub fn run() -> ExitCode {
-    let done = match Cli::parse().command {
-        Command::Serve(options) => serve::http(options),
-        Command::Stdio(options) => serve::stdio(options),
-        Command::Doctor(doctor) => doctor.run(),
-        Command::Audit(AuditCommand::Verify(verify)) => match verify.run() {
-            Ok(status) => return ExitCode::from(status),
-            Err(error) => {
-                let _ = writeln!(std::io::stderr(), "error: {error}");
-                return ExitCode::from(audit_verify::UNUSABLE);
-            }
-        },
-        Command::Trace(trace) => match trace.run() {
-            Ok(status) => return ExitCode::from(status),
-            Err(error) => {
-                let _ = writeln!(std::io::stderr(), "error: {error}");
-                return ExitCode::from(trace::FAILED);
-            }
-        },
-        Command::Kubeconfig(KubeconfigCommand::Check(check)) => check.run(),
-        Command::Kubeconfig(KubeconfigCommand::Minify(minify)) => minify.run(),
-        Command::Token(TokenCommand::New(new)) => new.run(),
-        Command::Catalogue(CatalogueCommand::Check) => catalogue_check::run(),
-        Command::Policy(PolicyCommand::Check { files, short }) => policy_check::run(&files, short),
-        Command::Policy(PolicyCommand::Explain(explain)) => explain.run(),
-        Command::Policy(PolicyCommand::Diff(diff)) => diff.run(),
-        Command::Policy(PolicyCommand::Test(test)) => test.run(),
-        Command::Policy(PolicyCommand::Suggest(suggest)) => suggest.run(),
-        Command::Policy(PolicyCommand::Show(show)) => show.run(),
-        Command::Policy(PolicyCommand::Schema) => policy_check::print_schema(),
+    let succeeded = |done: Result<(), Box<dyn Error>>| {
+        ended(done.map(|()| ExitCode::SUCCESS), AnswerForm::Text, FAILED)
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        // `… | head` is not an error.
-        Err(error)
-            if error
-                .downcast_ref::<std::io::Error>()
-                .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) =>
-        {
-            ExitCode::SUCCESS
+    match Cli::parse().command {
+        Command::Serve(options) => succeeded(serve::http(options)),
+        Command::Stdio(options) => succeeded(serve::stdio(options)),
+        Command::Doctor(doctor) => succeeded(doctor.run()),
+        Command::Audit(AuditCommand::Verify(verify)) => {
+            let status = verify.run().map(ExitCode::from);
+            ended(status, AnswerForm::Text, audit_verify::UNUSABLE)
         }
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {}", for_a_person(&*error));
-            ExitCode::FAILURE
+        Command::Trace(trace) => {
+            let status = trace.run().map(ExitCode::from);
+            ended(status, AnswerForm::Text, trace::FAILED)
         }
-    }
-}
-
-/// Writes an error out: a mistake in the settings has its place underlined.
-fn for_a_person(error: &(dyn std::error::Error + 'static)) -> String {
-    match error.downcast_ref() {
-        Some(ConfigError::Mistake(mistake)) => format!(
-            "the settings do not load\n{}",
-            mistake.underlined(Finding::SettingsInvalid)
-        ),
-        _ => error.to_string(),
+        Command::Kubeconfig(KubeconfigCommand::Check(check)) => succeeded(check.run()),
+        Command::Kubeconfig(KubeconfigCommand::Minify(minify)) => succeeded(minify.run()),
+        Command::Token(TokenCommand::New(new)) => succeeded(new.run()),
+        Command::Catalogue(CatalogueCommand::Check) => succeeded(catalogue_check::run()),
+        Command::Catalogue(CatalogueCommand::List(list)) => {
+            let format = list.format();
+            ended(list.run(), format, UNUSABLE)
+        }
+        Command::Config(config) => config.run(),
+        Command::Policy(policy) => policy.run(),
     }
 }

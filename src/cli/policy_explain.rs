@@ -2,23 +2,36 @@
 
 use std::{
     error::Error,
-    io::{BufRead, Write},
+    io::{self, BufRead, Write},
     path::PathBuf,
+    process::ExitCode,
 };
 
 use clap::Args;
+use serde::Serialize;
 
-use super::policy_check::underlined;
+use super::{
+    asker::Asker,
+    report::{AnswerForm, CommandEnd, print_json},
+};
 use crate::{
     catalogue::Catalogue,
     config::{ReadFor, read_policies},
     excerpt::Excerpt,
-    policy::{Explainer, Policy, Target},
+    policy::{Considered, Examined, Explained, Explainer, TestFailure},
     tool::{Tool, UnknownTool},
 };
 
-/// What a policy decides about a command.
+/// Say what a policy decides about a command.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Works on a file whose tests fail, too, and then says so.
+
+Examples:
+  kube-airlock policy explain -- kubectl get pods -n web
+  kube-airlock policy explain --policy team.toml --principal ci-1 --group agents --cluster prod -- 'kubectl get po | head'
+  kube-airlock policy explain --json -- helm list | jq .rules
+  jq .command calls.json | kube-airlock policy explain --batch --tool kubectl")]
 pub struct Explain {
     /// A policy file, or builtin:NAME; several must all allow [default: builtin:read-only]
     #[arg(long, value_name = "FILE")]
@@ -29,56 +42,42 @@ pub struct Explain {
     /// Read one JSON string (a command line) per line of standard input, write one JSON object each
     #[arg(long)]
     batch: bool,
-    /// Who asks
-    #[arg(long, default_value = "anonymous")]
-    principal: String,
-    /// A group of who asks; may be repeated
+    /// One JSON object: the decision, and under "rules" what each rule about the verb says
     #[arg(long)]
-    group: Vec<String>,
-    /// A name of the cluster: its own, its host, or host:port; may be repeated
-    #[arg(long)]
-    cluster: Vec<String>,
-    /// The namespace of the kubeconfig's context
-    #[arg(long, default_value = "default")]
-    namespace: String,
+    json: bool,
+    #[command(flatten)]
+    asker: Asker,
     /// The command, behind `--`
     #[arg(last = true, required_unless_present = "batch")]
     command: Vec<String>,
 }
 
+#[derive(Serialize)]
+struct ExplainReport<'e> {
+    #[serde(flatten)]
+    explained: &'e Explained,
+    rules: Vec<Considered>,
+}
+
 impl Explain {
+    /// Returns the form of its answer.
+    pub fn format(&self) -> AnswerForm {
+        AnswerForm::of(self.json || self.batch)
+    }
+
     /// Runs the sub-command.
-    pub fn run(self) -> Result<(), Box<dyn Error>> {
-        let target = Target {
-            namespace: self.namespace,
-            cluster: self.cluster,
-            principal: self.principal,
-            groups: self.group,
-        };
-        let explainer = explainer(&self.policy, target)?;
-        let tool = match &self.tool {
-            Some(name) => Some(name.parse().map_err(|UnknownTool| {
-                format!(
-                    "there is no tool {}; the tools are {}",
-                    Excerpt::new(name),
-                    Tool::names()
-                )
-            })?),
-            None => None,
-        };
-        let mut out = std::io::stdout().lock();
+    pub fn run(self) -> CommandEnd {
+        let sources = read_policies(&self.policy, ReadFor::Look)?;
+        let target = self.asker.target();
+        let Examined {
+            explainer,
+            failures,
+        } = Explainer::examine(&sources, Catalogue::carried()?, target)?;
+        warn(&failures)?;
+        let tool = self.tool.as_deref().map(tool_called).transpose()?;
         if self.batch {
-            for line in std::io::stdin().lock().lines() {
-                let line = line?;
-                if line.trim().is_empty() {
-                    continue;
-                }
-                let command: String = serde_json::from_str(&line)
-                    .map_err(|_| "standard input has a line that is no JSON string")?;
-                serde_json::to_writer(&mut out, &explainer.explain(&command, tool))?;
-                writeln!(out)?;
-            }
-            return Ok(());
+            explain_lines(&explainer, tool)?;
+            return Ok(ExitCode::SUCCESS);
         }
         // One word is a command line as a caller sends it; several were split by the shell.
         let command = match self.command.as_slice() {
@@ -86,48 +85,80 @@ impl Explain {
             words => shlex::try_join(words.iter().map(String::as_str))?,
         };
         let explained = explainer.explain(&command, tool);
-        writeln!(out, "{}: {command}", explained.effect.word())?;
-        for (name, value) in [
-            ("code", explained.code.map(|code| code.as_str().to_owned())),
-            ("rule", explained.rule_and_place()),
-            ("reason", explained.reason),
-            ("try", explained.hint),
-            ("argv", explained.argv.map(|argv| format!("{argv:?}"))),
-        ] {
-            if let Some(value) = value {
-                writeln!(out, "  {name:7} {value}")?;
-            }
+        let rules = explainer.consider(&explained);
+        match self.json {
+            true => print_json(&ExplainReport {
+                explained: &explained,
+                rules,
+            })?,
+            false => print(&explained, &rules)?,
         }
-        for filter in &explained.filters {
-            writeln!(out, "  filter  {filter:?}")?;
-        }
-        if let Some(invocation) = explained.invocation {
-            writeln!(
-                out,
-                "rules about `{} {}`:",
-                invocation.tool(),
-                invocation.path()
-            )?;
-            for considered in explainer.consider(&invocation) {
-                let effect = considered.effect.word();
-                match considered.matches {
-                    Ok(()) => writeln!(out, "  {effect:7} {} matches", considered.rule)?,
-                    Err(why) => writeln!(
-                        out,
-                        "  {effect:7} {} does not match: {why}",
-                        considered.rule
-                    )?,
-                }
-            }
-        }
-        Ok(())
+        Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Loads the files and explains by them; none means the built-in policy.
-pub(super) fn explainer(policy: &[PathBuf], target: Target) -> Result<Explainer, Box<dyn Error>> {
-    let catalogues = Catalogue::carried()?;
-    let policy = Policy::load(&read_policies(policy, ReadFor::Look)?, &catalogues)
-        .map_err(|errors| format!("the policy does not load\n{}", underlined(&errors)))?;
-    Ok(Explainer::new(policy, catalogues, target))
+/// Says that a policy would not load, and why.
+fn warn(failures: &[TestFailure]) -> io::Result<()> {
+    if failures.is_empty() {
+        return Ok(());
+    }
+    let mut out = io::stderr().lock();
+    let count = failures.len();
+    writeln!(
+        out,
+        "warning: {count} examples and tests of the policy fail, so no server loads it; this is what its rules say"
+    )?;
+    for failure in failures {
+        writeln!(out, "  {}", failure.error)?;
+    }
+    Ok(())
+}
+
+fn tool_called(name: &str) -> Result<Tool, String> {
+    name.parse().map_err(|UnknownTool| {
+        let (name, known) = (Excerpt::new(name), Tool::names());
+        format!("there is no tool {name}; the tools are {known}")
+    })
+}
+
+fn explain_lines(explainer: &Explainer, tool: Option<Tool>) -> Result<(), Box<dyn Error>> {
+    let mut out = io::stdout().lock();
+    for line in io::stdin().lock().lines() {
+        let line = line?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let command: String = serde_json::from_str(&line)
+            .map_err(|_| "standard input has a line that is no JSON string")?;
+        serde_json::to_writer(&mut out, &explainer.explain(&command, tool))?;
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn print(explained: &Explained, rules: &[Considered]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}: {}", explained.effect.word(), explained.command)?;
+    let argv = explained.argv.as_ref().map(|argv| format!("{argv:?}"));
+    for (name, value) in [
+        ("code", explained.code.map(|code| code.as_str().to_owned())),
+        ("rule", explained.rule_and_place()),
+        ("reason", explained.reason.clone()),
+        ("try", explained.hint.clone()),
+        ("argv", argv),
+    ] {
+        if let Some(value) = value {
+            writeln!(out, "  {name:7} {value}")?;
+        }
+    }
+    for filter in &explained.filters {
+        writeln!(out, "  filter  {filter:?}")?;
+    }
+    if let Some(verb) = explained.tool_and_verb() {
+        writeln!(out, "rules about `{verb}`:")?;
+        for rule in rules {
+            writeln!(out, "  {rule}")?;
+        }
+    }
+    Ok(())
 }

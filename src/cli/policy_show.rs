@@ -1,12 +1,14 @@
 //! `kube-airlock policy show NAME [--flat]`
 
 use std::{
-    error::Error,
     io::{self, Write},
+    process::ExitCode,
 };
 
 use clap::Args;
+use serde::Serialize;
 
+use super::report::{AnswerForm, CommandEnd, print_json};
 use crate::{
     config::builtin,
     policy::{BUILTIN_PREFIX, PolicySource},
@@ -14,26 +16,55 @@ use crate::{
 
 /// The text of a built-in policy.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kube-airlock policy show standard
+  kube-airlock policy show standard --flat > team.toml     # stands alone; edit it")]
 pub struct Show {
     /// Its name: read-only, standard or admin, or of their parts reading or operating
     name: String,
     /// Put what it includes into it, for a copy that stands alone
     #[arg(long)]
     flat: bool,
+    /// One JSON object: {"name":…,"includes":[…],"text":…}
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct ShowReport<'s> {
+    name: &'s str,
+    /// None in a copy that stands alone.
+    includes: Vec<&'s str>,
+    text: String,
 }
 
 impl Show {
+    /// Returns the form of its answer.
+    pub fn format(&self) -> AnswerForm {
+        AnswerForm::of(self.json)
+    }
+
     /// Runs the sub-command.
-    pub fn run(self) -> Result<(), Box<dyn Error>> {
-        let name = self.name.strip_prefix(BUILTIN_PREFIX);
-        let source = builtin(name.unwrap_or(&self.name))?;
+    pub fn run(self) -> CommandEnd {
+        let name = self.name.strip_prefix(BUILTIN_PREFIX).unwrap_or(&self.name);
+        let source = builtin(name)?;
         let text = match (self.flat, source.texts().last()) {
             (true, _) => flat(&source),
             (false, Some(file)) => file.text.clone(),
             (false, None) => String::new(),
         };
-        write!(io::stdout(), "{text}")?;
-        Ok(())
+        if self.json {
+            let includes = source.included().filter(|_| !self.flat).collect();
+            print_json(&ShowReport {
+                name,
+                includes,
+                text,
+            })?;
+        } else {
+            write!(io::stdout(), "{text}")?;
+        }
+        Ok(ExitCode::SUCCESS)
     }
 }
 

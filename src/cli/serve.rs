@@ -33,10 +33,10 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use super::reload;
+use super::{inputs::StartInputs, reload, report::CodedError};
 use crate::{
     argocd::Carried,
-    audit::{Audit, KeyError, Seal, seal_of},
+    audit::{Audit, Seal},
     catalogue::Catalogue,
     clusters::Clusters,
     command::MOST_FILTERS,
@@ -59,10 +59,10 @@ use crate::{
     workspace::Workspaces,
 };
 
-/// How long a call may wait for a place.
+/// The longest that a call may wait for a place.
 const LONGEST_QUEUE: Duration = Duration::from_secs(10);
 
-/// How long the last calls may take to be ended, recorded and cleaned up after.
+/// The longest that the last calls may take to be ended, recorded and cleaned up after.
 const CLEAN_UP: Duration = Duration::from_secs(5);
 
 type Done = Result<(), Box<dyn Error>>;
@@ -72,7 +72,7 @@ pub fn http(options: Options) -> Done {
     let settings = Settings::load(options)?;
     log_to_stderr(settings.log_format)?;
     raise_descriptors();
-    let (prepared, seal) = (Prepared::new(&settings)?, seal(&settings)?);
+    let (prepared, seal) = Prepared::new(&settings)?;
     // After the fork: the spawner must not hold the port open.
     let listener = TcpListener::bind(settings.listen)
         .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
@@ -117,7 +117,7 @@ pub fn http(options: Options) -> Done {
 pub fn stdio(options: Options) -> Done {
     let settings = Settings::load(options)?;
     log_to_stderr(settings.log_format)?;
-    let (prepared, seal) = (Prepared::new(&settings)?, seal(&settings)?);
+    let (prepared, seal) = Prepared::new(&settings)?;
     let own = Headers {
         kubeconfig: own_kubeconfig()?,
         argocd: own_argocd()?,
@@ -145,7 +145,7 @@ pub fn stdio(options: Options) -> Done {
     done
 }
 
-/// What is made before the runtime starts.
+/// All that is made before the runtime starts.
 struct Prepared {
     catalogues: Vec<Catalogue>,
     policy: Policy,
@@ -155,14 +155,16 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(settings: &Settings) -> Result<Self, Box<dyn Error>> {
+    fn new(settings: &Settings) -> Result<(Self, Seal), Box<dyn Error>> {
         // First: the spawner knows nothing of what is read from here on, and the less there is to
         // it, the less a fork of it costs.
         let link = spawner(settings)?;
-        let catalogues = Catalogue::carried()?;
-        let policy = Policy::load(&settings.policy, &catalogues)
-            .map_err(|error| format!("the policy does not load, and without one nothing is served\nerror[policy_invalid]: {error}"))?;
-        let clusters = Clusters::load(settings.clusters.clone(), settings.kubeconfig.clone())?;
+        let StartInputs {
+            catalogues,
+            policy,
+            clusters,
+            seal,
+        } = StartInputs::read(settings)?;
         let owner = nix::unistd::geteuid()
             .is_root()
             .then_some(settings.sandbox.server_user);
@@ -175,13 +177,14 @@ impl Prepared {
         if !workspaces.in_memory() {
             tracing::warn!(path = %workspaces.path().display(), "kubeconfigs are written to a disk; a tmpfs named with --work-dir keeps them in memory");
         }
-        Ok(Self {
+        let prepared = Self {
             catalogues,
             policy,
             clusters,
             workspaces,
             link,
-        })
+        };
+        Ok((prepared, seal))
     }
 
     /// Opens the gate, and starts to look for the tools.
@@ -308,11 +311,16 @@ fn spawner(settings: &Settings) -> Result<SpawnerLink, Box<dyn Error>> {
         return Err(format!("user {server} would be the server's and a child's: children have {} users from {first} on\n  fix: another server_user or first_child_user in [sandbox], or fewer places in limits.concurrency and warm.memory", slots(settings).all()).into());
     }
     let profiles = Profiles::load()?;
-    check_layers(&profiles, &settings.sandbox.levels, children, most_of_a_call(settings)).map_err(|error| {
-        format!(
-            "no command could be confined on this host\nerror[sandbox_unavailable]: {error}\n  fix:    `kube-airlock doctor` shows what this host lacks, and what to do\n  accept: `[sandbox.layers]` with `LAYER = \"off\"` in the settings runs commands without it"
-        )
-    })?;
+    check_layers(&profiles, &settings.sandbox.levels, children, most_of_a_call(settings)).map_err(
+        |error| CodedError {
+            code: "sandbox_unavailable",
+            message: format!("no command could be confined on this host: {error}"),
+            advice: vec![
+                "fix:    `kube-airlock doctor` shows what this host lacks, and what to do".into(),
+                "accept: `[sandbox.layers]` with `LAYER = \"off\"` in the settings runs commands without it".into(),
+            ],
+        },
+    )?;
     Ok(fork_spawner(
         settings.programs(),
         profiles,
@@ -322,7 +330,7 @@ fn spawner(settings: &Settings) -> Result<SpawnerLink, Box<dyn Error>> {
     )?)
 }
 
-/// What no call goes beyond.
+/// The limits that no call goes beyond.
 fn most_of_a_call(settings: &Settings) -> Limits {
     Limits::of_call(
         settings.limits.bounds.memory_bytes,
@@ -359,16 +367,6 @@ fn audit(settings: &Settings, seal: Seal, stream: BorrowedFd<'_>) -> Result<Audi
             seal,
         )?),
     }
-}
-
-/// What records are sealed with. Read before root is dropped: nobody but root has to be able to
-/// read the key.
-fn seal(settings: &Settings) -> Result<Seal, KeyError> {
-    settings
-        .audit
-        .key
-        .as_deref()
-        .map_or_else(|| Ok(Seal::default()), seal_of)
 }
 
 /// Whether a request's directory is in the server's; beside them there is its lock.

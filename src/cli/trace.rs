@@ -19,7 +19,7 @@ use crate::{
     sandbox::{Beyond, BeyondFile, ExitStatus, ProfileName, TraceReport, Tracing, Unused},
 };
 
-/// What `trace` itself exits with when it cannot trace, as env(1) and timeout(1) do.
+/// The exit status of a `trace` that cannot trace, as env(1) and timeout(1) do.
 pub const FAILED: u8 = 125;
 
 /// Options of `trace`.

@@ -10,6 +10,7 @@ use std::{
     sync::Arc,
 };
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -23,38 +24,58 @@ use crate::{
     metrics::MetricsTable,
     mistake::{Mistake, SettingError, TextFile},
     sandbox::SandboxTable,
+    schema::for_editors,
     tool::Tool,
     trusted::{self, Holds},
     warm::WarmTable,
 };
 
-/// Every table and key.
-#[derive(Default, Deserialize)]
+/// The settings of kube-airlock: every table and key.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Tables {
+    /// The address to listen on: `127.0.0.1:9096`.
     pub(super) listen: Option<SocketAddr>,
+    /// Policy files, or `builtin:NAME`; each has to allow a command. Without one `builtin:read-only`.
     pub(super) policy: Vec<PathBuf>,
+    /// The folder that holds the tools: `/usr/lib/kube-airlock/tools`.
     pub(super) tools_dir: Option<PathBuf>,
+    /// Where the private directories of calls are made.
     pub(super) work_dir: Option<PathBuf>,
+    /// Names under which clients call this server, besides loopback.
     pub(super) allowed_hosts: Vec<String>,
+    /// Whether it may listen beyond loopback although callers are not identified.
     pub(super) insecure_no_auth: bool,
+    /// How the log on standard error is written: `text`.
     pub(super) log_format: Option<LogFormat>,
+    /// A tool that lies elsewhere than in `tools_dir`.
     pub(super) tools: BTreeMap<Tool, ToolTable>,
+    /// Where children may connect to beyond the default.
     pub(super) egress: EgressTable,
+    /// What kubeconfigs may hold beyond a token or a client certificate.
     pub(super) kubeconfig: AllowancesTable,
+    /// Kubeconfigs that callers use by name, and never see.
+    #[schemars(with = "BTreeMap<String, ClusterTable>")]
     pub(super) clusters: BTreeMap<Spanned<String>, ClusterTable>,
+    /// What bounds a call, a caller, and all calls together.
     pub(super) limits: LimitsTable,
+    /// What is wanted of the sandbox.
     pub(super) sandbox: SandboxTable,
+    /// Those who may call; without any, whoever reaches the port.
     pub(super) caller: Vec<CallerTable>,
+    /// Where records of what was asked and done go.
     pub(super) audit: AuditTable,
+    /// What `/metrics` says.
     pub(super) metrics: MetricsTable,
+    /// Tools that are started, confined, before their call.
     pub(super) warm: Option<WarmTable>,
 }
 
 /// A table `[tools.NAME]`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ToolTable {
+    /// The program.
     pub(super) path: PathBuf,
 }
 
@@ -111,7 +132,19 @@ pub fn read_settings(path: &Path) -> io::Result<String> {
     trusted::read_text(path, Holds::Rules)
 }
 
-/// Reads the callers of their tables.
-pub(super) fn known(callers: Vec<CallerTable>) -> Result<Vec<KnownCaller>, SettingError> {
-    callers.into_iter().map(CallerTable::known).collect()
+/// The JSON Schema of a file of settings, for editors.
+pub fn schema() -> serde_json::Value {
+    for_editors(schemars::schema_for!(Tables).to_value(), "settings")
+}
+
+/// Reads the callers of their tables; the mistake of each that is none is added to `wrong`.
+pub(super) fn known(callers: Vec<CallerTable>, wrong: &mut Vec<SettingError>) -> Vec<KnownCaller> {
+    let mut known = Vec::new();
+    for caller in callers {
+        match caller.known() {
+            Ok(caller) => known.push(caller),
+            Err(error) => wrong.push(error),
+        }
+    }
+    known
 }

@@ -5,6 +5,7 @@
 
 use std::{num::NonZeroU32, ops::Range, time::Duration};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -38,20 +39,42 @@ pub struct LimitSettings {
 }
 
 /// The table `[limits]`.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct LimitsTable {
+    /// The longest that a call takes which names no time: `30s`.
+    #[schemars(with = "Option<GoDuration>")]
     timeout: Option<Spanned<GoDuration>>,
+    /// The longest time that a call may name: `2m`.
+    #[schemars(with = "Option<GoDuration>")]
     longest_timeout: Option<Spanned<GoDuration>>,
+    /// What is kept of each stream; of a longer one the middle is left out: `64KiB`.
+    #[schemars(with = "Option<Bytes>")]
     output: Option<Spanned<Bytes>>,
+    /// What is read of each stream before the tool is ended: `64MiB`.
+    #[schemars(with = "Option<Bytes>")]
     longest_output: Option<Spanned<Bytes>>,
+    /// The memory of one tool: `1GiB`, at least `256MiB`.
+    #[schemars(with = "Option<Bytes>")]
     memory: Option<Spanned<Bytes>>,
+    /// What all tools together may take; without it what the host or the control group has.
+    #[schemars(with = "Option<Bytes>")]
     memory_budget: Option<Spanned<Bytes>>,
+    /// Tools at once; without it as many as fit into the memory, at most 8.
+    #[schemars(with = "Option<u16>")]
     concurrency: Option<Spanned<u16>>,
+    /// Calls that may wait for a place: 64.
     queue: Option<usize>,
+    /// Calls of one known caller, running and waiting: 16.
+    #[schemars(with = "Option<usize>")]
     calls_per_caller: Option<Spanned<usize>>,
+    /// Connections at once: 1024.
+    #[schemars(with = "Option<usize>")]
     connections: Option<Spanned<usize>>,
+    /// Requests of one caller per second, refused ones too: 100; 0 for no bound.
     rate: Option<u32>,
+    /// Requests of one caller at once after a pause: 1000.
+    #[schemars(with = "Option<u32>")]
     burst: Option<Spanned<u32>>,
 }
 

@@ -21,14 +21,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use error::ConfigError;
+pub use error::{ConfigError, ConfigErrors};
 pub use file::read_settings;
 pub use limits::LimitSettings;
 pub use options::{LogFormat, Options};
+use policies::read_all_policies;
 pub use policies::{ReadFor, builtin, read_policies};
 
 use nix::unistd::geteuid;
 
+pub use file::schema;
 use file::{SettingsOrigin, Tables, known};
 use limits::Warmth;
 
@@ -109,30 +111,40 @@ impl Settings {
     /// Puts settings together.
     ///
     /// # Errors
-    /// The first key or file that cannot be used.
-    pub fn load(options: Options) -> Result<Self, ConfigError> {
+    /// Every key and file that cannot be used.
+    pub fn load(options: Options) -> Result<Self, ConfigErrors> {
         let (tables, origin) = match &options.config {
-            Some(path) => Tables::read(path)?,
+            Some(path) => Tables::read(path).map_err(ConfigErrors::from)?,
             None => (Tables::default(), SettingsOrigin::NONE),
         };
-        let listen = listen(&options, &tables)?;
+        let mut wrong = Vec::new();
+        let listen = gathered(listen(&options, &tables), &mut wrong);
         let policy_paths = if options.policy.is_empty() {
             tables.policy.clone()
         } else {
             options.policy.clone()
         };
-        let policy = read_policies(&policy_paths, ReadFor::Force)?;
-        Self::resolve(options, tables, listen, policy, policy_paths)
-            .map_err(|error| origin.of(error))
+        let policy = read_all_policies(&policy_paths, &mut wrong);
+        let mut mistakes = Vec::new();
+        let settings = Self::resolve(options, tables, listen, &mut mistakes);
+        wrong.extend(mistakes.into_iter().map(|mistake| origin.of(mistake)));
+        match settings {
+            Some(settings) if wrong.is_empty() => Ok(Self {
+                policy,
+                policy_paths,
+                ..settings
+            }),
+            _ => Err(ConfigErrors(wrong)),
+        }
     }
 
+    /// Resolves the tables; the first mistake of each is added to `wrong`.
     fn resolve(
         options: Options,
         tables: Tables,
-        listen: SocketAddr,
-        policy: Vec<PolicySource>,
-        policy_paths: Vec<PathBuf>,
-    ) -> Result<Self, SettingError> {
+        listen: Option<SocketAddr>,
+        wrong: &mut Vec<SettingError>,
+    ) -> Option<Self> {
         let path = options.config;
         // What a file names lies beside it.
         let folder = path
@@ -147,41 +159,59 @@ impl Settings {
             let named = tables.tools.get(&tool).map(|table| table.path.clone());
             named.unwrap_or_else(|| tools_dir.join(tool.as_str()))
         };
+        let tools = Tool::all().map(|tool| (tool, path_of(tool))).collect();
         let mut egress = options.egress_allow;
-        egress.extend(tables.egress.rules()?);
+        egress.extend(gathered(tables.egress.rules(), wrong).unwrap_or_default());
         let mut allowed_hosts = options.allowed_hosts;
         allowed_hosts.extend(tables.allowed_hosts);
-        allowed_hosts.extend(own_name(listen));
+        allowed_hosts.extend(listen.and_then(own_name));
         let warmth = match tables.warm {
             Some(_) => Warmth::Wanted,
             None => Warmth::Default,
         };
-        let warm = tables.warm.unwrap_or_default().settings()?;
-        let (limits, warm) = tables.limits.settings(warm, warmth)?;
-        let callers = known(tables.caller)?;
+        let warm = gathered(tables.warm.unwrap_or_default().settings(), wrong);
+        let limits = tables
+            .limits
+            .settings(warm.clone().unwrap_or_default(), warmth);
+        let limits = gathered(limits, wrong);
+        let callers = known(tables.caller, wrong);
+        let counted = gathered(tables.metrics.counted(&callers), wrong);
+        let kubeconfig = gathered(tables.kubeconfig.allowances(folder), wrong);
         let sandbox = tables.sandbox.settings();
         let server_user = geteuid().is_root().then_some(sandbox.server_user);
-        Ok(Self {
-            listen,
-            policy,
-            policy_paths,
-            tools: Tool::all().map(|tool| (tool, path_of(tool))).collect(),
-            kubeconfig: tables.kubeconfig.allowances(folder)?,
-            clusters: ClusterTable::sources(tables.clusters, folder, server_user)?,
+        let clusters = gathered(
+            ClusterTable::sources(tables.clusters, folder, server_user),
+            wrong,
+        );
+        let audit = gathered(tables.audit.settings(options.audit_file, folder), wrong);
+        let (limits, warm) = limits?;
+        Some(Self {
+            listen: listen?,
+            // Read beside the tables.
+            policy: Vec::new(),
+            policy_paths: Vec::new(),
+            tools,
+            kubeconfig: kubeconfig?,
+            clusters: clusters?,
             egress: Allowed::new(egress),
             work_dir: options.work_dir.or(tables.work_dir),
             allowed_hosts,
             limits,
             warm,
-            counted_principals: tables.metrics.counted(&callers)?,
+            counted_principals: counted?,
             callers: Callers::new(callers),
             sandbox,
             log_format: options.log_format.or(tables.log_format).unwrap_or_default(),
-            audit: tables.audit.settings(options.audit_file, folder)?,
+            audit: audit?,
             tools_dir,
             path,
         })
     }
+}
+
+/// Keeps a mistake, so that it is shown together with the others.
+fn gathered<T, E>(read: Result<T, E>, wrong: &mut Vec<E>) -> Option<T> {
+    read.map_err(|error| wrong.push(error)).ok()
 }
 
 /// Returns the address to listen on: a loopback one, or one whose callers are identified.
@@ -214,8 +244,12 @@ fn own_name(listen: SocketAddr) -> Option<String> {
 /// When the text is not one of settings.
 pub fn callers_in(path: &Path, text: &str) -> Result<Callers, ConfigError> {
     let (tables, origin) = Tables::parse(path, text.to_owned())?;
-    let callers = known(tables.caller).map_err(|error| origin.of(error))?;
-    Ok(Callers::new(callers))
+    let mut wrong = Vec::new();
+    let callers = known(tables.caller, &mut wrong);
+    match wrong.into_iter().next() {
+        Some(first) => Err(origin.of(first)),
+        None => Ok(Callers::new(callers)),
+    }
 }
 
 /// `HOST` and `PORT`, which the service that this one replaces reads.
@@ -245,7 +279,7 @@ mod tests {
         };
         assert!(matches!(
             Settings::load(options.clone()),
-            Err(ConfigError::PublicWithoutAuth(_))
+            Err(ConfigErrors(wrong)) if matches!(wrong[..], [ConfigError::PublicWithoutAuth(_)])
         ));
         assert!(
             Settings::load(Options {
@@ -338,11 +372,11 @@ mod tests {
                 config: Some(path.clone()),
                 ..Options::default()
             };
-            match Settings::load(options).unwrap_err() {
-                ConfigError::Mistake(mistake) => {
+            match &Settings::load(options).unwrap_err().0[..] {
+                [ConfigError::Mistake(mistake)] => {
                     (mistake.line, mistake.column, mistake.message.clone())
                 }
-                error => panic!("{text}: {error}"),
+                errors => panic!("{text}: {errors:?}"),
             }
         };
         let cases: [(&str, usize, usize, &str); 15] = [

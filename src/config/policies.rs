@@ -53,6 +53,23 @@ impl ReadFor {
     }
 }
 
+/// Reads policies to be in force; each that cannot be read is added to `wrong`.
+pub(super) fn read_all_policies(
+    names: &[PathBuf],
+    wrong: &mut Vec<ConfigError>,
+) -> Vec<PolicySource> {
+    let named = names.iter().map(|name| read(name, ReadFor::Force));
+    let default = names.is_empty().then(|| builtin(DEFAULT));
+    let mut sources = Vec::new();
+    for source in default.into_iter().chain(named) {
+        match source {
+            Ok(source) => sources.push(source),
+            Err(error) => wrong.push(error),
+        }
+    }
+    sources
+}
+
 fn read(path: &Path, read_for: ReadFor) -> Result<PolicySource, ConfigError> {
     let builtin_name = path
         .to_str()

@@ -1,5 +1,6 @@
 //! The `[egress]` table of the settings.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -7,9 +8,11 @@ use super::address::{AllowError, AllowRule};
 use crate::mistake::SettingError;
 
 /// The table `[egress]`.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EgressTable {
+    /// Loopback addresses of API servers on this host, as ADDRESS or CIDR, either with `:PORT,PORT`.
+    #[schemars(with = "Vec<String>")]
     allow: Vec<Spanned<String>>,
 }
 

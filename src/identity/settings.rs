@@ -1,5 +1,6 @@
 //! The `[[caller]]` tables of the settings: whom a token identifies.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -7,13 +8,21 @@ use super::token::{ANONYMOUS, KnownCaller};
 use crate::mistake::SettingError;
 
 /// A table `[[caller]]`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CallerTable {
+    /// The name of the caller in rules, limits and records.
+    #[schemars(with = "String")]
     principal: Spanned<String>,
+    /// The groups of the caller, for rules.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     groups: Vec<Spanned<String>>,
+    /// The SHA-256 of the caller's token; `kube-airlock token new NAME` makes both.
+    #[schemars(with = "String")]
     token_sha256: Spanned<String>,
+    /// The time from which on the token is refused: `2027-03-01T00:00:00Z`.
+    #[schemars(with = "Option<String>")]
     expires: Option<Spanned<String>>,
 }
 

@@ -114,6 +114,18 @@ impl Callers {
         self.0.is_empty()
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The principals of those whose token ended before `now`.
+    pub fn expired(&self, now: SystemTime) -> impl Iterator<Item = &str> {
+        let has_ended = move |known: &&KnownCaller| known.expires.is_some_and(|end| end <= now);
+        let ended = self.0.iter().filter(has_ended);
+        ended.map(|known| known.principal.as_str())
+    }
+
     /// Finds whose token an `Authorization` has.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -9,28 +10,43 @@ use super::allowances::{Allowances, Impersonation, TokenSource};
 use crate::mistake::SettingError;
 
 /// The table `[kubeconfig]`.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AllowancesTable {
+    /// Whether a kubeconfig may leave its server unverified.
     allow_insecure_skip_tls_verify: bool,
+    /// Whether a kubeconfig may hold a user name and a password.
     allow_passwords: bool,
+    /// Whether a kubeconfig may name another server for TLS than the one it reaches.
     allow_tls_server_name: bool,
+    /// Whom a kubeconfig may impersonate.
     impersonation: ImpersonationTable,
+    /// Tokens of the operator's, in the place of credential plugins, which are never run.
     token_source: Vec<TokenSourceTable>,
 }
 
-#[derive(Default, Deserialize)]
+/// Users and groups that a kubeconfig may impersonate.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct ImpersonationTable {
+    /// Globs of users.
     users: Vec<String>,
+    /// Globs of groups.
+    #[schemars(with = "Option<Vec<String>>")]
     groups: Option<Spanned<Vec<String>>>,
 }
 
-#[derive(Deserialize)]
+/// A token of the operator's that takes the place of a credential plugin.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TokenSourceTable {
+    /// The plugin that a kubeconfig names: `aws eks get-token`.
+    #[schemars(with = "String")]
     plugin: Spanned<String>,
+    /// Globs of the API servers that get this token, and no others.
+    #[schemars(with = "Option<Vec<String>>")]
     clusters: Option<Spanned<Vec<String>>>,
+    /// The file with the token, read at each call.
     token_file: PathBuf,
 }
 

@@ -1,29 +1,56 @@
 //! Which commands two policies decide differently: [`Explainer::diff`].
 //!
-//! Comes in: command lines. Goes out: what changed. Held by `tests/cli/`.
+//! Comes in: command lines, each with who sent it where. Goes out: what changed for whom. Held by
+//! `tests/cli/`.
 
-use super::{corpus::Case, explain::Explainer, rule::Effect};
+use serde::Serialize;
+
+use super::{
+    corpus::Case,
+    explain::{Explained, Explainer},
+    rule::Effect,
+    target::Target,
+};
+use crate::code::Code;
 
 /// What changes for some commands when a policy replaces another one.
-#[derive(Debug)]
+#[derive(Debug, Default, Serialize)]
 pub struct PolicyDiff {
     /// The commands that get another decision, in their order.
     pub changes: Vec<Change>,
     /// How many commands get the same.
     pub same: usize,
+    /// The lines that are no commands, whatever the policy says.
+    pub unread: Vec<UnreadLine>,
+}
+
+impl PolicyDiff {
+    /// How many commands were judged.
+    pub fn judged(&self) -> usize {
+        self.changes.len() + self.same
+    }
 }
 
 /// A command that gets another decision.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Change {
-    /// The command line.
+    /// The command as it was typed, or as a person would type it.
     pub command: String,
+    /// Its first line in the file, from 1.
+    pub line: usize,
+    /// How often it stands there.
+    pub times: usize,
+    /// Who sends it where.
+    #[serde(flatten)]
+    pub target: Target,
     /// The decision of the old policy.
     pub before: Effect,
     /// The decision of the new one.
     pub after: Effect,
     /// The rule that the new decision comes from, or comes nearest to, with its place.
     pub rule: Option<String>,
+    /// The reason of the new decision, where it is a refusal.
+    pub reason: Option<String>,
 }
 
 impl Change {
@@ -33,23 +60,54 @@ impl Change {
     }
 }
 
+/// A line that is no command.
+#[derive(Debug, Serialize)]
+pub struct UnreadLine {
+    /// The line, from 1.
+    pub line: usize,
+    /// Its text.
+    pub command: String,
+    /// The code of the refusal.
+    pub code: Option<Code>,
+    /// Why it cannot be read.
+    pub reason: String,
+}
+
+impl UnreadLine {
+    /// What is said of a case that could not be read.
+    pub(super) fn new(case: &Case, explained: Explained) -> Self {
+        Self {
+            line: case.line,
+            command: explained.command,
+            code: explained.code,
+            reason: explained.reason.unwrap_or_default(),
+        }
+    }
+}
+
 impl Explainer {
     /// Decides about the commands by this policy, and by the one that would replace it.
     pub fn diff(&self, new: &Self, cases: &[Case]) -> PolicyDiff {
-        let decided = cases.iter().map(|case| {
-            let after = new.explain(&case.command, None);
-            Change {
-                command: case.command.clone(),
-                before: self.explain(&case.command, None).effect,
-                after: after.effect,
-                rule: after.rule_and_place(),
+        let mut diff = PolicyDiff::default();
+        for case in cases {
+            let (before, after) = (self.explain_case(case), new.explain_case(case));
+            if !after.is_readable() {
+                diff.unread.push(UnreadLine::new(case, after));
+            } else if before.effect == after.effect {
+                diff.same += 1;
+            } else {
+                diff.changes.push(Change {
+                    rule: after.rule_and_place(),
+                    command: after.command,
+                    line: case.line,
+                    times: case.times,
+                    target: after.target,
+                    before: before.effect,
+                    after: after.effect,
+                    reason: after.reason,
+                });
             }
-        });
-        let (changes, same): (Vec<_>, Vec<_>) =
-            decided.partition(|change| change.before != change.after);
-        PolicyDiff {
-            changes,
-            same: same.len(),
         }
+        diff
     }
 }

@@ -9,21 +9,26 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{
+    considered::Considered,
+    corpus::Case,
     decide::Decision,
+    error::{PolicyError, PolicyErrors},
     facts::Facts,
+    include::PolicySource,
+    load::TestFailure,
     rule::{Effect, RuleId},
     rules::Policy,
     target::Target,
 };
 use crate::{
     advice::Advice,
-    catalogue::Catalogue,
+    catalogue::{Catalogue, FlagHazard, flag_named},
     code::Code,
     command::{CommandError, Filter, FilterError, Invocation, WordsError, parse, split_stages},
     tool::Tool,
 };
 
-/// A policy, the catalogues to read commands with, and who sends them where.
+/// A policy, the catalogues to read commands with, and who sends them where unless it is said.
 #[derive(Debug)]
 pub struct Explainer {
     policy: Policy,
@@ -31,11 +36,23 @@ pub struct Explainer {
     target: Target,
 }
 
+/// An explainer of rules whose examples and tests need not hold, and those that do not.
+#[derive(Debug)]
+pub struct Examined {
+    /// Explains by the rules. They leave it as answers only: what is in force has passed its tests.
+    pub explainer: Explainer,
+    /// The examples and tests that fail.
+    pub failures: Vec<TestFailure>,
+}
+
 /// The answer to one command.
 #[derive(Debug, Serialize)]
 pub struct Explained {
     /// The text.
     pub command: String,
+    /// Who sends it where.
+    #[serde(flatten)]
+    pub target: Target,
     tool: Option<Tool>,
     /// What is decided about it.
     pub effect: Effect,
@@ -64,7 +81,7 @@ pub struct Explained {
     pub filters: Vec<Vec<String>>,
     /// The command, when it could be read.
     #[serde(skip)]
-    pub invocation: Option<Invocation>,
+    pub(super) invocation: Option<Invocation>,
 }
 
 /// Why a command line is not judged.
@@ -110,12 +127,43 @@ impl Explainer {
         }
     }
 
+    /// Explains by the rules of files whose examples and tests may fail.
+    ///
+    /// # Errors
+    /// What is wrong in the rules.
+    pub fn examine(
+        sources: &[PolicySource],
+        catalogues: Vec<Catalogue>,
+        target: Target,
+    ) -> Result<Examined, PolicyErrors> {
+        let (policy, failures) = Policy::load_untested(sources, &catalogues)?;
+        Ok(Examined {
+            explainer: Self::new(policy, catalogues, target),
+            failures,
+        })
+    }
+
+    /// Explains the command of a case, sent by whom the case says.
+    pub fn explain_case(&self, case: &Case) -> Explained {
+        let target = case.asked.target(&self.target);
+        let mut explained = self.explain_as(&case.command, None, target);
+        if let (true, Some(invocation)) = (case.is_rendered, &explained.invocation) {
+            explained.command = self.typed(invocation, &explained.filters);
+        }
+        explained
+    }
+
     /// Explains one command line. Without a tool, its first word has to name one.
     pub fn explain(&self, command: &str, tool: Option<Tool>) -> Explained {
+        self.explain_as(command, tool, self.target.clone())
+    }
+
+    fn explain_as(&self, command: &str, tool: Option<Tool>, target: Target) -> Explained {
         let first = command.split_whitespace().next().unwrap_or_default();
         let tool = tool.or_else(|| first.parse().ok());
         let mut explained = Explained {
             command: command.to_owned(),
+            target,
             tool,
             effect: Effect::Deny,
             code: None,
@@ -137,7 +185,8 @@ impl Explainer {
                 explained.flags = invocation.flags().clone();
                 explained.operands = invocation.operands().to_vec();
                 explained.filters = filters.iter().map(Filter::argv).collect();
-                explained.decided(self.policy.decide(self.facts(&invocation)));
+                let facts = Facts::new(&invocation, &explained.target);
+                explained.decided(self.policy.decide(facts));
                 explained.invocation = Some(invocation);
             }
             Err(unreadable) => {
@@ -148,9 +197,29 @@ impl Explainer {
         explained
     }
 
-    /// Every rule that is about the command's verb, and what it says.
-    pub fn consider(&self, invocation: &Invocation) -> Vec<Considered<'_>> {
-        self.policy.consider(self.facts(invocation))
+    /// Every rule that is about the command's verb, and what it says; none about no command.
+    pub fn consider(&self, explained: &Explained) -> Vec<Considered> {
+        match &explained.invocation {
+            Some(invocation) => self
+                .policy
+                .consider(Facts::new(invocation, &explained.target)),
+            None => Vec::new(),
+        }
+    }
+
+    /// What the authors of the files should look at again.
+    pub fn lints(&self) -> impl Iterator<Item = &PolicyError> {
+        self.policy.lints()
+    }
+
+    /// How many of its rules ask a person first.
+    pub fn asking_rules(&self) -> usize {
+        self.policy.asking_rules()
+    }
+
+    /// How many rules the policy has.
+    pub fn rules(&self) -> usize {
+        self.policy.rules()
     }
 
     /// How many examples and tests the policy has.
@@ -158,12 +227,37 @@ impl Explainer {
         self.policy.examples()
     }
 
+    /// What a flag of the command can do.
+    pub(super) fn hazard(&self, invocation: &Invocation, flag: &str) -> Option<&FlagHazard> {
+        let mut catalogues = self.catalogues.iter();
+        let catalogue = catalogues.find(|catalogue| catalogue.tool() == invocation.tool())?;
+        let lineage = catalogue.lineage(invocation.path())?;
+        flag_named(&lineage, flag)?.hazard.as_ref()
+    }
+
+    /// Whether commands whose file does not say who sent them have a sender all the same.
+    pub(super) fn knows_who_asks(&self) -> bool {
+        self.target.principal != Target::default().principal || !self.target.groups.is_empty()
+    }
+
     pub(super) fn catalogues(&self) -> &[Catalogue] {
         &self.catalogues
     }
 
-    fn facts<'a>(&'a self, invocation: &'a Invocation) -> Facts<'a> {
-        Facts::new(invocation, &self.target)
+    /// A command, and the filters behind it, as a person would type them.
+    pub(super) fn typed(&self, invocation: &Invocation, filters: &[Vec<String>]) -> String {
+        let mut catalogues = self.catalogues.iter();
+        let catalogue = catalogues.find(|catalogue| catalogue.tool() == invocation.tool());
+        let command = catalogue.map(|catalogue| invocation.typed(catalogue));
+        let filters = filters.iter().filter_map(|words| {
+            let words = words.iter().map(String::as_str);
+            shlex::try_join(words).ok()
+        });
+        command
+            .into_iter()
+            .chain(filters)
+            .collect::<Vec<_>>()
+            .join(" | ")
     }
 
     fn read(
@@ -187,6 +281,17 @@ impl Explainer {
 }
 
 impl Explained {
+    /// Whether the command could be read, so that rules were asked about it.
+    pub fn is_readable(&self) -> bool {
+        self.invocation.is_some()
+    }
+
+    /// The tool and the verb, when the command could be read.
+    pub fn tool_and_verb(&self) -> Option<String> {
+        let invocation = self.invocation.as_ref()?;
+        Some(format!("{} {}", invocation.tool(), invocation.path()))
+    }
+
     /// Returns the rule and its place, as people read them.
     pub fn rule_and_place(&self) -> Option<String> {
         let rule = self.rule.as_deref()?;
@@ -231,40 +336,5 @@ impl Explained {
         self.rule = rule.map(ToString::to_string);
         self.reason = Some(advice.reason);
         self.hint = Some(advice.hint);
-    }
-}
-
-/// What one rule says to a command, for `policy explain`.
-#[derive(Debug)]
-pub struct Considered<'p> {
-    /// The rule.
-    pub rule: &'p RuleId,
-    /// Its effect.
-    pub effect: Effect,
-    /// Whether it matches; else the sentence that says what does not fit.
-    pub matches: Result<(), String>,
-}
-
-impl Policy {
-    /// Every rule that is about the command's verb, in the files' order, and what it says.
-    pub fn consider(&self, facts: Facts<'_>) -> Vec<Considered<'_>> {
-        let invocation = facts.invocation;
-        let rules = self.files.iter().flat_map(|file| file.about(invocation));
-        rules
-            .map(|rule| {
-                let matches = match rule.effect {
-                    Effect::Allow | Effect::Confirm => rule
-                        .accepts(facts)
-                        .map_err(|mismatch| mismatch.advice(rule.tool, invocation.path()).reason),
-                    Effect::Deny if rule.forbids(facts) => Ok(()),
-                    Effect::Deny => Err("nothing that it denies is in the command".into()),
-                };
-                Considered {
-                    rule: &rule.id,
-                    effect: rule.effect,
-                    matches,
-                }
-            })
-            .collect()
     }
 }

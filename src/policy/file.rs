@@ -7,25 +7,32 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::rule::Effect;
-use crate::tool::Tool;
+use crate::{schema::for_editors, tool::Tool};
 
+/// A policy file of kube-airlock: rules about the commands that callers may run.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawFile {
+    /// The version of this format: 1.
     #[schemars(with = "u32")]
     pub(super) schema: Spanned<u32>,
+    /// What the policy is for, for its readers.
     #[serde(default, rename = "description")]
     _description: String,
     /// Files whose rules, sets and tests belong to this one: beside it, or `builtin:NAME`.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub(super) include: List,
+    /// Lists of resources or flags with a name, used as `"@name"`.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Vec<String>>")]
     pub(super) sets: Sets,
+    /// The rules: what none of them allows is denied; deny beats confirm, confirm beats allow.
     #[serde(default)]
     #[schemars(with = "Vec<RawRule>")]
     pub(super) rule: Vec<RawRule>,
+    /// Commands with the decision that the whole file has to give them; a file whose tests fail does not
+    /// load.
     #[serde(default)]
     pub(super) test: Vec<RawTest>,
 }
@@ -36,46 +43,69 @@ pub(super) type Sets = BTreeMap<String, Vec<Spanned<String>>>;
 /// A list of texts with their places.
 pub(super) type List = Vec<Spanned<String>>;
 
+/// A rule: what it is about, and what happens to it.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRule {
+    /// The name of the rule: callers, records and errors have it. Unique in the policy.
     #[schemars(with = "String")]
     pub(super) id: Spanned<String>,
+    /// What happens to a command that the rule matches.
     pub(super) effect: Effect,
+    /// Why, in a sentence that callers read.
     pub(super) reason: String,
+    /// What a caller should do instead; for deny and confirm.
     pub(super) hint: Option<String>,
+    /// The tool that the rule is about.
     pub(super) tool: Tool,
+    /// The verbs by canonical path (`rollout restart`), `"@read"` for every verb of a class, or `["*"]`.
     #[schemars(with = "Vec<String>")]
     pub(super) verbs: Spanned<List>,
+    /// Globs of who asks, by the name of their `[[caller]]`; one of these or of `groups` has to match.
     #[schemars(with = "Option<Vec<String>>")]
     pub(super) principals: Option<Spanned<List>>,
+    /// Globs of the groups of who asks; one of these or of `principals` has to match.
     #[schemars(with = "Option<Vec<String>>")]
     pub(super) groups: Option<Spanned<List>>,
+    /// Globs of the cluster: its own name, its host, or `host:port`.
     #[schemars(with = "Option<Vec<String>>")]
     pub(super) clusters: Option<Spanned<List>>,
+    /// The resources that the command may name, by canonical name (`pods`, `deployments.apps`), or the name
+    /// of a set; kubectl only.
     #[schemars(with = "Option<Names>")]
     pub(super) resources: Option<Spanned<Names>>,
+    /// The flags that may be used with any value, by long name with its dashes; `"@plain"` is every flag
+    /// that can do no harm. `--namespace` and `--help` always may.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub(super) flags: List,
+    /// The flags that may be used with these values only: texts with `*`, ranges like `0..500` and `..60s`.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Vec<String>>")]
     pub(super) values: BTreeMap<Spanned<String>, Spanned<List>>,
+    /// The flags that the command has to have.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub(super) require: List,
+    /// The most words that are neither verb nor flag.
     #[schemars(with = "Option<usize>")]
     pub(super) max_operands: Option<Spanned<usize>>,
+    /// Globs of the objects, releases or applications that the command names; it has to name one.
     #[schemars(with = "Option<Vec<String>>")]
     pub(super) names: Option<Spanned<List>>,
+    /// The most names; 0 is for commands about all of a type, or a selection.
     #[schemars(with = "Option<usize>")]
     pub(super) max_names: Option<Spanned<usize>>,
+    /// Globs of namespaces; `--all-namespaces` needs `"*"`.
     #[schemars(with = "Option<Vec<String>>")]
     pub(super) namespaces: Option<Spanned<List>>,
+    /// Globs of charts; without it no chart may be read. helm only.
     #[schemars(with = "Option<Vec<String>>")]
     pub(super) charts: Option<Spanned<List>>,
+    /// Whether words may follow `--`.
     #[serde(default)]
     pub(super) after_dash: bool,
+    /// Flags that are added with this value where they are absent.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub(super) inject: BTreeMap<Spanned<String>, Spanned<String>>,
@@ -83,15 +113,20 @@ pub(super) struct RawRule {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub(super) clamp: List,
+    /// The longest that a call may take: `60s`.
     #[schemars(with = "Option<String>")]
     pub(super) timeout: Option<Spanned<String>>,
+    /// The most text of each stream that the caller gets: `64KiB`.
     #[schemars(with = "Option<String>")]
     pub(super) max_output: Option<Spanned<String>>,
+    /// The most lines of each stream; with the last one the command is ended.
     #[schemars(with = "Option<u64>")]
     pub(super) max_lines: Option<Spanned<u64>>,
+    /// Commands that this rule has to match, or the file does not load.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub(super) matches: List,
+    /// Commands that this rule must not match, or the file does not load.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub(super) rejects: List,
@@ -143,17 +178,25 @@ impl JsonSchema for Names {
     }
 }
 
+/// A command, who sends it where, and the decision that it has to get.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawTest {
+    /// The command line, with its tool.
     #[schemars(with = "String")]
     pub(super) run: Spanned<String>,
+    /// The decision that it has to get.
     pub(super) expect: Effect,
+    /// The id of the rule that has to decide.
     pub(super) by: Option<String>,
+    /// Who asks; without it nobody who is known.
     pub(super) principal: Option<String>,
+    /// The groups of who asks.
     #[serde(default)]
     pub(super) groups: Vec<String>,
+    /// A name of the cluster.
     pub(super) cluster: Option<String>,
+    /// The namespace of the kubeconfig's context; without it `default`.
     pub(super) namespace: Option<String>,
 }
 
@@ -167,5 +210,5 @@ impl RawFile {
 
 /// The JSON Schema of a policy file, for editors.
 pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(RawFile).to_value()
+    for_editors(schemars::schema_for!(RawFile).to_value(), "policy")
 }

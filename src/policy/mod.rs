@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod builtin;
+mod considered;
 mod corpus;
 mod decide;
 mod diff;
@@ -19,6 +20,7 @@ mod include;
 mod lint;
 mod load;
 mod mismatch;
+mod narrow;
 mod pattern;
 mod rule;
 mod rules;
@@ -31,17 +33,20 @@ mod verdict;
 mod tests;
 
 pub use builtin::{BUILTINS, Builtin, PREFIX as BUILTIN_PREFIX};
-pub use corpus::{Case, cases, unescaped};
+pub use considered::Considered;
+pub use corpus::{Case, CaseSender, Corpus, CorpusError, cases, unescaped};
 pub use decide::{Approved, Decision, Pending, Question};
-pub use diff::{Change, PolicyDiff};
+pub use diff::{Change, PolicyDiff, UnreadLine};
 pub use error::{PolicyError, PolicyErrors, PolicyFile};
-pub use explain::{Considered, Explained, Explainer};
+pub use explain::{Examined, Explained, Explainer};
 pub use facts::Facts;
 pub use file::schema;
 pub use include::{PolicySource, ReadBeside};
+pub use load::TestFailure;
+pub use narrow::CallersBy;
 pub use rule::{Effect, RuleBounds, RuleId};
 pub use rules::Policy;
-pub use suggest::{SuggestError, Suggestion};
+pub use suggest::{SuggestError, SuggestedRule, Suggestion};
 pub use target::Target;
 pub use test::{NoExpectation, TestedCase};
 pub use verdict::Denied;

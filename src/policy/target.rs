@@ -1,9 +1,11 @@
 //! Who asks, and what a command is aimed at beyond its own words.
 
+use serde::Serialize;
+
 use crate::{endpoint::Endpoint, identity::Caller};
 
 /// What rules know besides the command.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Target {
     /// The namespace of the kubeconfig's context: where a command looks that names none.
     pub namespace: String,

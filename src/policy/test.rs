@@ -44,7 +44,7 @@ impl Explainer {
             Ok(TestedCase {
                 case,
                 expected: expected.ok_or(NoExpectation { line: case.line })?,
-                found: self.explain(&case.command, None),
+                found: self.explain_case(case),
             })
         })
     }

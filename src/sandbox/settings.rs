@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::layer::{Layer, Level, Levels};
@@ -18,11 +19,14 @@ pub struct SandboxSettings {
 }
 
 /// The table `[sandbox]`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SandboxTable {
+    /// The user that a server becomes which is started as root: 65532.
     server_user: u32,
+    /// The first of the children's users then: 64000.
     first_child_user: u32,
+    /// What is wanted of each layer of the confinement, where it is not the default.
     layers: BTreeMap<Layer, Level>,
 }
 

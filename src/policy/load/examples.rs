@@ -5,7 +5,8 @@ use crate::{
     command::{Invocation, parse, split},
     excerpt::Excerpt,
     policy::{
-        error::PolicyError,
+        considered::Considered,
+        error::{PolicyError, PolicyErrors},
         facts::Facts,
         file::{RawRule, RawTest},
         rule::{Effect, Rule},
@@ -14,6 +15,29 @@ use crate::{
     },
     tool::{Tool, UnknownTool},
 };
+
+/// An example or a test that fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestFailure {
+    /// What was expected, what was found, and where it stands.
+    pub error: PolicyError,
+    /// The rules about the verb of a test, and what each says to it. An example is about one rule, of
+    /// which the error says what does not fit.
+    pub near: Vec<Considered>,
+}
+
+impl From<PolicyError> for TestFailure {
+    fn from(error: PolicyError) -> Self {
+        let near = Vec::new();
+        Self { error, near }
+    }
+}
+
+impl From<Vec<TestFailure>> for PolicyErrors {
+    fn from(failures: Vec<TestFailure>) -> Self {
+        Self(failures.into_iter().map(|failure| failure.error).collect())
+    }
+}
 
 impl Loading<'_> {
     /// Each example against its own rule, asked by a caller and for a cluster that the rule is
@@ -64,7 +88,7 @@ impl Loading<'_> {
     }
 
     /// A test against the rules of its file.
-    pub(super) fn test(&self, test: &RawTest, rules: &Rules) -> Result<(), PolicyError> {
+    pub(super) fn test(&self, test: &RawTest, rules: &Rules) -> Result<(), TestFailure> {
         let anonymous = Target::default();
         let target = Target {
             namespace: test.namespace.clone().unwrap_or(anonymous.namespace),
@@ -72,10 +96,10 @@ impl Loading<'_> {
             principal: test.principal.clone().unwrap_or(anonymous.principal),
             groups: test.groups.clone(),
         };
-        let decided = self
-            .invocation(test.run.get_ref())
-            .and_then(|invocation| decided(rules, Facts::new(&invocation, &target)));
-        let wrong = match decided {
+        let invocation = self.invocation(test.run.get_ref());
+        let facts = invocation.as_ref().map(|read| Facts::new(read, &target));
+        let decided = facts.as_ref().map_err(|why| (*why).clone());
+        let wrong = match decided.and_then(|facts| decided_by(rules, *facts)) {
             Err(_) if test.expect == Effect::Deny => return Ok(()),
             Err(why) => format!("this test is denied: {why}"),
             Ok((effect, by)) => {
@@ -88,7 +112,10 @@ impl Loading<'_> {
                 }
             }
         };
-        Err(self.error(test.run.span(), &wrong, None))
+        Err(TestFailure {
+            error: self.error(test.run.span(), &wrong, None),
+            near: facts.map(|facts| rules.consider(facts)).unwrap_or_default(),
+        })
     }
 
     /// A command line as the newest version reads it that does.
@@ -129,7 +156,7 @@ fn matches(rule: &Rule, facts: Facts<'_>) -> Result<(), String> {
 }
 
 /// What a file decides by itself, and the ids of the rules by which; else why it denies.
-fn decided(rules: &Rules, facts: Facts<'_>) -> Result<(Effect, Vec<String>), String> {
+fn decided_by(rules: &Rules, facts: Facts<'_>) -> Result<(Effect, Vec<String>), String> {
     if let Some(never) = facts.invocation.never() {
         return Err(never.to_string());
     }

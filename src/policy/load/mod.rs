@@ -31,13 +31,14 @@ use super::{
     file::RawFile,
     include::{PolicySource, SourceFile},
     lint,
-    rule::Rule,
+    rule::{Effect, Rule},
     rules::{Policy, Rules},
 };
 use crate::{
     catalogue::{Catalogue, CommandPath},
     tool::Tool,
 };
+pub use examples::TestFailure;
 use loading::Loading;
 
 impl Policy {
@@ -46,24 +47,44 @@ impl Policy {
     /// # Errors
     /// [`PolicyErrors`]: the first error of each rule and test.
     pub fn load(sources: &[PolicySource], catalogues: &[Catalogue]) -> Result<Self, PolicyErrors> {
-        let mut errors = Vec::new();
-        let mut files = Vec::new();
+        let (policy, failures) = Self::load_untested(sources, catalogues)?;
+        match failures.is_empty() {
+            true => Ok(policy),
+            false => Err(failures.into()),
+        }
+    }
+
+    /// Loads policies whose examples and tests may fail: to explain why they do, and for nothing else.
+    pub(super) fn load_untested(
+        sources: &[PolicySource],
+        catalogues: &[Catalogue],
+    ) -> Result<(Self, Vec<TestFailure>), PolicyErrors> {
+        let (mut files, mut failures, mut errors) = (Vec::new(), Vec::new(), Vec::new());
         for source in sources {
             match rules(source, catalogues) {
-                Ok(rules) => files.push(rules),
+                Ok((rules, failing)) => {
+                    files.push(rules);
+                    failures.extend(failing);
+                }
                 Err(wrong) => errors.extend(wrong),
             }
         }
         if errors.is_empty() {
-            Ok(Self { files })
-        } else {
-            Err(PolicyErrors(errors))
+            return Ok((Self { files }, failures));
         }
+        errors.extend(failures.into_iter().map(|failure| failure.error));
+        Err(PolicyErrors(errors))
     }
 
     /// How many rules are in force.
     pub fn rules(&self) -> usize {
         self.files.iter().map(|file| file.rules.len()).sum()
+    }
+
+    /// How many rules ask a person first.
+    pub fn asking_rules(&self) -> usize {
+        let rules = self.files.iter().flat_map(|file| &file.rules);
+        rules.filter(|rule| rule.effect == Effect::Confirm).count()
     }
 
     /// How many examples and tests held when the files were loaded.
@@ -78,8 +99,11 @@ impl Policy {
     }
 }
 
-/// The rules of a file and of all that it includes.
-fn rules(source: &PolicySource, catalogues: &[Catalogue]) -> Result<Rules, Vec<PolicyError>> {
+/// The rules of a file and of all that it includes, and the examples and tests that fail.
+fn rules(
+    source: &PolicySource,
+    catalogues: &[Catalogue],
+) -> Result<(Rules, Vec<TestFailure>), Vec<PolicyError>> {
     let raws = raw_files(source)?;
     let mut assembly = Assembly {
         catalogues,
@@ -93,7 +117,7 @@ fn rules(source: &PolicySource, catalogues: &[Catalogue]) -> Result<Rules, Vec<P
     if !errors.is_empty() {
         return Err(errors); // tests of half a policy would only repeat it
     }
-    assembly.tested()
+    Ok(assembly.tested())
 }
 
 /// Each file's TOML, once every entry of `include` has led to a file.
@@ -218,8 +242,8 @@ impl<'a> Assembly<'a> {
         Err(part.loading.error(place, &message, None))
     }
 
-    /// The rules, once the examples and tests of each file hold.
-    fn tested(self) -> Result<Rules, Vec<PolicyError>> {
+    /// The rules, and the examples and tests of each file that fail.
+    fn tested(self) -> (Rules, Vec<TestFailure>) {
         let mut rules = Rules {
             name: String::new(),
             by_verb: BTreeMap::new(),
@@ -227,23 +251,24 @@ impl<'a> Assembly<'a> {
             rules: self.rules,
             examples: self.parts.iter().map(|part| part.raw.examples()).sum(),
         };
-        let mut errors = Vec::new();
+        let mut failures = Vec::new();
         // The file that was named is the last one: its rules are all.
         for part in &self.parts {
             rules.name.clone_from(&part.loading.file.name);
             rules.by_verb = by_verb(self.catalogues, &rules.rules, &part.places());
             let own = rules.rules.get(part.own.clone()).unwrap_or_default();
             for (raw, rule) in part.raw.rule.iter().zip(own) {
-                errors.extend(part.loading.examples(raw, rule).err());
+                failures.extend(
+                    part.loading
+                        .examples(raw, rule)
+                        .err()
+                        .map(TestFailure::from),
+                );
             }
             let tests = part.raw.test.iter();
-            errors.extend(tests.filter_map(|test| part.loading.test(test, &rules).err()));
+            failures.extend(tests.filter_map(|test| part.loading.test(test, &rules).err()));
         }
-        if errors.is_empty() {
-            Ok(rules)
-        } else {
-            Err(errors)
-        }
+        (rules, failures)
     }
 }
 
