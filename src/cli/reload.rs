@@ -202,7 +202,23 @@ const NOBODY_LEFT: &str = "no caller is left in it; a server that anybody may ca
 
 fn load(files: &[PolicySource]) -> Result<Policy, String> {
     let catalogues = Catalogue::carried().map_err(|error| error.to_string())?;
-    Policy::load(files, &catalogues).map_err(|error| error.to_string())
+    let policy = Policy::load(files, &catalogues).map_err(|error| error.to_string())?;
+    log_lints(&policy);
+    Ok(policy)
+}
+
+/// Logs what loads and is hardly meant: nobody may run `policy check` on a file that a server takes.
+pub fn log_lints(policy: &Policy) {
+    for lint in policy.lints() {
+        tracing::warn!(%lint, "the policy loads, and this is hardly meant");
+    }
+    let rules = policy.asking_rules();
+    if rules > 0 {
+        tracing::info!(
+            rules,
+            "these rules ask a person, which no door can yet: what they match is refused"
+        );
+    }
 }
 
 #[cfg(test)]

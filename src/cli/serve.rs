@@ -165,6 +165,7 @@ impl Prepared {
             clusters,
             seal,
         } = StartInputs::read(settings)?;
+        reload::log_lints(&policy);
         let owner = nix::unistd::geteuid()
             .is_root()
             .then_some(settings.sandbox.server_user);

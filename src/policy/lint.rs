@@ -4,9 +4,15 @@ use std::{ops::Range, sync::Arc};
 
 use super::{
     error::{PolicyError, PolicyFile},
+    overlap,
     rule::{Effect, Rule, Verbs},
+    wide,
 };
-use crate::{advice::Advice, tool::RuleLists};
+use crate::{
+    advice::Advice,
+    catalogue::{Catalogue, CommandPath},
+    tool::RuleLists,
+};
 
 /// Rules of a file that never apply or say more than they seem to, each with the place of its id.
 /// `known` are those of the file and of what it includes: who includes this file may well deny what
@@ -15,8 +21,14 @@ pub(super) fn lints<'r>(
     file: &Arc<PolicyFile>,
     own: impl Iterator<Item = (&'r Rule, Range<usize>)>,
     known: &[&Rule],
+    catalogues: &[Catalogue],
 ) -> Vec<PolicyError> {
-    let about = |rule: &Rule| always_denied(rule, known).or_else(|| reads_every_resource(rule));
+    let about = |rule: &Rule| {
+        always_denied(rule, known)
+            .or_else(|| reads_every_resource(rule, known))
+            .or_else(|| wide::advice(rule, catalogues))
+            .or_else(|| overlap::advice(rule, known))
+    };
     own.filter(|(rule, _)| rule.effect != Effect::Deny)
         .filter_map(|(rule, place)| {
             about(rule)
@@ -44,15 +56,17 @@ fn always_denied(rule: &Rule, known: &[&Rule]) -> Option<Advice> {
     })
 }
 
-/// Reading without a list of resources reads Secrets too.
-fn reads_every_resource(rule: &Rule) -> Option<Advice> {
-    let verb = match &rule.verbs {
-        Verbs::These(verbs) => verbs
-            .iter()
-            .find(|verb| matches!(verb.to_string().as_str(), "get" | "describe"))?
-            .to_string(),
-        Verbs::All => "get".into(),
+/// Reading without a list of resources reads Secrets too, unless a rule denies those.
+fn reads_every_resource(rule: &Rule, known: &[&Rule]) -> Option<Advice> {
+    let reading = ["get", "describe"].map(|word| CommandPath::new(vec![word.to_owned()]));
+    let secrets = ["secrets".to_owned()];
+    let is_denied = |verb: &CommandPath| {
+        let denies =
+            |deny: &&Rule| deny.tool == rule.tool && deny.denies_all_of(verb, Some(&secrets));
+        known.iter().any(denies)
     };
+    let mut verbs = reading.iter().filter(|verb| rule.verbs.include(verb));
+    let verb = verbs.find(|verb| !is_denied(verb))?;
     let reads = rule.effect == Effect::Allow
         && rule.tool.spec().lists == RuleLists::NamesAndResources
         && rule.resources.is_none();

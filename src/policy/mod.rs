@@ -21,6 +21,7 @@ mod lint;
 mod load;
 mod mismatch;
 mod narrow;
+mod overlap;
 mod pattern;
 mod rule;
 mod rules;
@@ -28,6 +29,7 @@ mod suggest;
 mod target;
 mod test;
 mod verdict;
+mod wide;
 
 #[cfg(test)]
 mod tests;

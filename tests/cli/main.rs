@@ -11,6 +11,7 @@ mod catalogue;
 mod config;
 mod include;
 mod judging;
+mod serving;
 mod suggest;
 
 use std::{

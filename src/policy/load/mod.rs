@@ -247,7 +247,7 @@ impl<'a> Assembly<'a> {
         let mut rules = Rules {
             name: String::new(),
             by_verb: BTreeMap::new(),
-            lints: lints_of(&self.parts, &self.rules),
+            lints: lints_of(&self.parts, &self.rules, self.catalogues),
             rules: self.rules,
             examples: self.parts.iter().map(|part| part.raw.examples()).sum(),
         };
@@ -280,7 +280,7 @@ impl Part<'_> {
 }
 
 /// The lints of each file.
-fn lints_of(parts: &[Part<'_>], rules: &[Rule]) -> Vec<PolicyError> {
+fn lints_of(parts: &[Part<'_>], rules: &[Rule], catalogues: &[Catalogue]) -> Vec<PolicyError> {
     let used: BTreeSet<&str> = parts.iter().flat_map(|part| sets::used(part.raw)).collect();
     let mut lints = Vec::new();
     for part in parts {
@@ -291,7 +291,7 @@ fn lints_of(parts: &[Part<'_>], rules: &[Rule]) -> Vec<PolicyError> {
             .collect();
         let own = rules.get(part.own.clone()).unwrap_or_default().iter();
         let own = own.zip(part.raw.rule.iter().map(|raw| raw.id.span()));
-        lints.extend(lint::lints(&part.loading.file, own, &known));
+        lints.extend(lint::lints(&part.loading.file, own, &known, catalogues));
         lints.extend(sets::unused(&part.loading.file, part.raw, &used));
     }
     lints

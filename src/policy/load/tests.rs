@@ -279,6 +279,107 @@ fn what_is_hardly_meant_is_a_lint() {
 }
 
 #[test]
+fn a_rule_that_lets_more_through_than_it_reads_is_a_lint() {
+    for (rule, message) in [
+        (
+            r#"a tool = "helm"; verbs = ["get values"]"#,
+            Some("`helm get values` prints credentials, or content that holds them"),
+        ),
+        (
+            r#"a verbs = ["exec"]; after_dash = true"#,
+            Some("`kubectl exec` runs programs in every pod of every namespace"),
+        ),
+        (
+            r#"a tool = "helm"; verbs = ["get values"]; names = ["web-*"]"#,
+            None,
+        ),
+        (
+            r#"a verbs = ["exec"]; after_dash = true; namespaces = ["web"]"#,
+            None,
+        ),
+        (
+            r#"a verbs = ["delete"]; resources = ["pods"]; flags = ["--all"]"#,
+            Some("--all of `kubectl delete`: every object instead of those that are named"),
+        ),
+        (
+            r#"a verbs = ["rollout restart"]; resources = ["deployments.apps"]"#,
+            Some("`kubectl rollout restart` without a name is about all objects of a type at once"),
+        ),
+        (
+            r#"a verbs = ["rollout restart"]; resources = ["deployments.apps"]; names = ["*"]"#,
+            None,
+        ),
+        (
+            r#"a verbs = ["get"]"#,
+            Some("this rule lets `kubectl get` read every resource, Secrets too"),
+        ),
+    ] {
+        let policy = load(&rules(&[rule])).unwrap();
+        let lints: Vec<&str> = policy.lints().map(|lint| lint.message.as_str()).collect();
+        assert_eq!(lints, Vec::from_iter(message), "{rule}");
+    }
+}
+
+#[test]
+fn an_allow_rule_that_another_rule_makes_pointless_is_a_lint() {
+    let narrow = r#"a verbs = ["logs"]; namespaces = ["web"]; values = { "--tail" = ["..100"] }"#;
+    let lints = |rules_of: &[&str]| {
+        let policy = load(&rules(rules_of)).unwrap();
+        let lints = policy.lints().map(|lint| lint.message.clone());
+        lints.collect::<Vec<_>>()
+    };
+    for (other, message) in [
+        (
+            r#"a verbs = ["logs"]; flags = ["--tail"]"#,
+            Some("`r1` on line 11 allows all that this rule allows"),
+        ),
+        (
+            r#"c verbs = ["logs"]; flags = ["--tail"]"#,
+            Some("`r1` on line 11 asks a person about all that this rule allows"),
+        ),
+        // Each of these leaves something of the rule.
+        (r#"a verbs = ["logs"]"#, None),
+        (
+            r#"a verbs = ["logs"]; flags = ["--tail"]; namespaces = ["shop"]"#,
+            None,
+        ),
+        (
+            r#"a verbs = ["logs"]; flags = ["--tail"]; groups = ["x"]"#,
+            None,
+        ),
+        (
+            r#"a verbs = ["logs"]; flags = ["--tail"]; require = ["--tail"]"#,
+            None,
+        ),
+        (
+            r#"a verbs = ["logs"]; flags = ["--tail"]; timeout = "5s""#,
+            None,
+        ),
+        (r#"a verbs = ["get"]; resources = ["pods"]"#, None),
+    ] {
+        assert_eq!(
+            lints(&[narrow, other]),
+            Vec::from_iter(message.map(str::to_owned)),
+            "{other}"
+        );
+    }
+}
+
+#[test]
+fn a_rule_that_reads_all_but_the_secrets_which_another_denies_is_no_lint() {
+    let read = r#"a verbs = ["get", "describe"]"#;
+    let deny = |verbs: &str| format!(r#"d verbs = [{verbs}]; resources = ["secrets"]"#);
+    for (verbs, is_silent) in [
+        (r#""get", "describe""#, true),
+        (r#""*""#, true),
+        (r#""get""#, false),
+    ] {
+        let policy = load(&rules(&[read, &deny(verbs)])).unwrap();
+        assert_eq!(policy.lints().next().is_none(), is_silent, "{verbs}");
+    }
+}
+
+#[test]
 fn a_rule_that_is_weaker_than_it_reads_does_not_load() {
     for (rule, message) in [
         (
