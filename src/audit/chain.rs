@@ -7,8 +7,9 @@
 //! Held by the properties in `fuzzing/audit.rs`: no byte and no line changes, goes or comes without
 //! being noticed.
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
+use memchr::memmem;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
@@ -215,6 +216,23 @@ impl Link {
         })
     }
 
+    /// Finds the record in a line of a stream that others write to as well: what stands before it
+    /// is a collector's (a time, the name of a pod). None when the line never was a record.
+    ///
+    /// # Errors
+    /// When the line was one, by what is left of it, and is not as it was written.
+    pub fn in_stream(seal: &Seal, line: &[u8]) -> Result<Option<(Self, Range<usize>)>, NoLink> {
+        let start = memmem::find(line, SEQ);
+        match start.and_then(|start| line.get(start..).map(|record| (start, record))) {
+            Some((start, record)) => {
+                let link = Self::read(seal, record)?;
+                Ok(Some((link, start..line.len())))
+            }
+            None if has_hash(line) => Err(NoLink::Changed),
+            None => Ok(None),
+        }
+    }
+
     /// Whether a line may begin like this.
     pub fn may_begin(bytes: &[u8]) -> bool {
         bytes
@@ -230,6 +248,14 @@ impl Link {
             last: self.hash,
         }
     }
+}
+
+/// Whether a line holds what only a sealed record does.
+fn has_hash(line: &[u8]) -> bool {
+    memmem::find_iter(line, HASH).any(|at| {
+        let digits = line.get(at + HASH.len()..at + HASH.len() + DIGITS);
+        digits.and_then(Hash::read).is_some()
+    })
 }
 
 #[cfg(test)]

@@ -69,6 +69,8 @@ pub struct Report {
     pub unrecorded_calls: u64,
     /// Bytes of records that a crash had cut.
     pub repaired_bytes: u64,
+    /// Lines of others, in an input that is part of a stream.
+    pub other_lines: u64,
 }
 
 /// The last record.
@@ -160,7 +162,9 @@ impl fmt::Display for Broken {
             ),
             Self::Cut => f.write_str("cut: the line does not end"),
             Self::Empty => f.write_str("empty: there is no record"),
-            Self::Foreign => f.write_str("foreign: not a record of this chain"),
+            Self::Foreign => f.write_str(
+                "foreign: not a record of this chain (lines of the log between records, as `kubectl logs` prints them, need --part)",
+            ),
             Self::Missing { from, to } if from == to => {
                 write!(f, "missing: record {from} is not there before this one")
             }
@@ -214,8 +218,9 @@ struct Seen<'a> {
 }
 
 impl Verifier {
-    /// For lines that were sealed so. With `is_part` they may begin with any record: what a
-    /// collector of logs cut off.
+    /// For lines that were sealed so. With `is_part` they may begin with any record, since a
+    /// collector of logs cuts, and lines of others may stand between them: a container's two
+    /// streams are one there. What was a record is missed all the same, by its number.
     pub fn new(seal: Seal, is_part: bool) -> Self {
         Self {
             seal,
@@ -260,9 +265,10 @@ impl Verifier {
             match line.strip_suffix(b"\n") {
                 Some(line) => self.line(line, &place),
                 None if line.len() > LONGEST_LINE => {
-                    self.broken(place(Broken::Foreign));
+                    self.not_a_record(place(Broken::Foreign));
                     reader.skip_until(b'\n')?;
                 }
+                None if self.is_part && !Link::may_begin(&line) => self.report.other_lines += 1,
                 None => self.broken(place(Broken::Cut)),
             }
         }
@@ -297,11 +303,18 @@ impl Verifier {
     }
 
     fn line(&mut self, line: &[u8], place: &impl Fn(Broken) -> Break) {
-        let (link, seen) = match Link::read(&self.seal, line)
-            .map(|link| (link, serde_json::from_slice::<Seen<'_>>(line)))
-        {
-            Ok((link, Ok(seen))) => (link, seen),
-            Ok((_, Err(_))) | Err(NoLink::Foreign) => return self.broken(place(Broken::Foreign)),
+        let found = match self.is_part {
+            true => Link::in_stream(&self.seal, line),
+            false => Link::read(&self.seal, line).map(|link| Some((link, 0..line.len()))),
+        };
+        let found = found.map(|found| {
+            let (link, at) = found?;
+            let seen = serde_json::from_slice::<Seen<'_>>(line.get(at)?).ok()?;
+            Some((link, seen))
+        });
+        let (link, seen) = match found {
+            Ok(Some(found)) => found,
+            Ok(None) | Err(NoLink::Foreign) => return self.not_a_record(place(Broken::Foreign)),
             Err(NoLink::Changed) => {
                 if let Some(expected) = &mut self.expected {
                     expected.is_unsure = true;
@@ -426,6 +439,14 @@ impl Verifier {
         self.report.open_calls += open.len() as u64;
         let room = MOST_TOLD.saturating_sub(self.report.open.len());
         self.report.open.extend(open.into_iter().take(room));
+    }
+
+    /// A line of somebody else: in a stream it may be there.
+    fn not_a_record(&mut self, place: Break) {
+        match self.is_part {
+            true => self.report.other_lines += 1,
+            false => self.broken(place),
+        }
     }
 
     fn broken(&mut self, place: Break) {

@@ -24,7 +24,7 @@ Exit status: 0 when the chain is whole, 1 when it is broken, 2 when it could not
 
 Examples:
   kube-airlock audit verify /var/log/kube-airlock/audit.jsonl      reads audit.jsonl.N to audit.jsonl.1 before it
-  kubectl logs deploy/kube-airlock | kube-airlock audit verify --part -
+  kubectl logs deploy/kube-airlock | kube-airlock audit verify --part -      passes over the lines of the log
   kube-airlock audit verify --expect \"$(cat last-hash-of-yesterday)\" /var/log/kube-airlock/audit.jsonl
   kube-airlock audit verify --json --expect-last \"$(cat last-hash)\" audit.jsonl")]
 pub struct Verify {
@@ -45,7 +45,8 @@ pub struct Verify {
     /// The key of `[audit] key_file`, when records are sealed with one
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// The input may begin in the middle of a chain: a collector of logs has cut it
+    /// The input is part of a stream: it may begin in the middle of a chain, and lines that are no
+    /// records, and what a collector puts before one, are passed over
     #[arg(long)]
     part: bool,
 }
@@ -161,6 +162,12 @@ fn told(report: &Report, is_end_known: bool) -> String {
                     .into(),
             );
         }
+    }
+    if report.other_lines > 0 {
+        line(format!(
+            "  {} other lines, which are no records, are passed over",
+            report.other_lines
+        ));
     }
     if report.repaired_bytes > 0 {
         line(format!(

@@ -187,3 +187,85 @@ fn memory_does_not_grow_with_a_line_that_does_not_end() {
         .unwrap();
     assert_eq!(verifier.finish(None, "f").broken_places, 1);
 }
+
+/// What is found in lines of a stream that others write to as well.
+fn report_of_part(lines: &[Vec<u8>]) -> Report {
+    let mut verifier = Verifier::new(Seal::default(), true);
+    verifier.read("f", lines.concat().as_slice()).unwrap();
+    verifier.finish(None, "f")
+}
+
+#[test]
+fn lines_of_a_log_between_records_are_passed_over_and_records_are_not() {
+    let whole = lines(&Seal::default(), &CHAIN);
+    let log: [&[u8]; 4] = [
+        b"2026-11-30T00:43:01Z  INFO kube_airlock::cli::serve: listening\n",
+        br#"{"timestamp":"2026-11-30T00:43:01Z","level":"INFO","fields":{"message":"listening"}}
+"#,
+        b"\n",
+        b"\xff\x00 not a text\n",
+    ];
+    // Between all of them, before the first that is there, and behind the last.
+    let mut shared: Vec<Vec<u8>> = Vec::new();
+    for (number, record) in whole.iter().enumerate().skip(1) {
+        shared.push(log[number % log.len()].to_vec());
+        shared.push(record.clone());
+    }
+    shared.push(log[0].to_vec());
+    shared.push(b"a line that is cut".to_vec());
+    let found = report_of_part(&shared);
+    assert_eq!(
+        (found.records, found.broken_places, found.other_lines),
+        (5, 0, 7),
+        "{found:?}"
+    );
+    // A collector's own words before each record.
+    let prefixed: Vec<Vec<u8>> = whole
+        .iter()
+        .map(|record| {
+            [
+                b"[pod/kube-airlock-5d] 2026-11-30T00:43:01Z ".as_slice(),
+                record,
+            ]
+            .concat()
+        })
+        .collect();
+    assert_eq!(
+        (
+            report_of_part(&prefixed).records,
+            report_of_part(&prefixed).broken_places
+        ),
+        (6, 0)
+    );
+    // Nothing but a log is no chain.
+    let found = report_of_part(&[log[0].to_vec()]);
+    assert_eq!(found.broken[0].why, Broken::Empty);
+}
+
+#[test]
+fn a_record_that_was_made_to_look_like_a_line_of_the_log_is_missed() {
+    let whole = lines(&Seal::default(), &CHAIN);
+    let with = |disguise: &dyn Fn(&[u8]) -> Vec<u8>| {
+        let mut lines = whole.clone();
+        lines.insert(1, b"listening\n".to_vec());
+        lines[4] = disguise(&lines[4]);
+        let found = report_of_part(&lines);
+        (found.broken_places, found.broken[0].why.clone())
+    };
+    let missing = (1, Broken::Missing { from: 4, to: 4 });
+    assert_eq!(with(&|_| b"2026 INFO listening\n".to_vec()), missing);
+    assert_eq!(with(&|_| b"{\"level\":\"INFO\"}\n".to_vec()), missing);
+    assert_eq!(with(&|_| Vec::new()), missing);
+    // What is left of it shows that it was one.
+    for disguise in [
+        |record: &[u8]| [b"INFO ", &record[8..]].concat(),
+        |record: &[u8]| record[1..].to_vec(),
+        |record: &[u8]| {
+            let mut changed = record.to_vec();
+            changed[80] ^= 1;
+            changed
+        },
+    ] {
+        assert_eq!(with(&disguise), (1, Broken::Changed));
+    }
+}
