@@ -99,6 +99,14 @@ pub enum Refusal {
         /// The most lines.
         limit: u64,
     },
+    /// The caller's requests under way are as many as it may have, and leave the rest to others.
+    #[error(
+        "{own} of your requests are under way, which leaves as many to others as they may have"
+    )]
+    TooManyRequests {
+        /// Those that are under way.
+        own: usize,
+    },
     /// Other requests hold as much memory as all together may.
     #[error("requests that are not answered yet hold as much memory as they may")]
     TooMuchAtOnce,
@@ -149,14 +157,17 @@ impl Refusal {
             Self::ForbiddenHost(_) => Code::ForbiddenHost,
             Self::MethodNotAllowed => Code::MethodNotAllowed,
             Self::NotFound | Self::UnknownSession => Code::NotFound,
-            Self::TooManyConnections | Self::TooManySessions | Self::TooMuchAtOnce => {
-                Code::Overloaded
-            }
+            Self::TooManyConnections
+            | Self::TooManyRequests { .. }
+            | Self::TooManySessions
+            | Self::TooMuchAtOnce => Code::Overloaded,
             Self::Store(error) => match error {
-                StoreError::Overloaded { .. } | StoreError::OverloadedByCaller { .. } => {
-                    Code::Overloaded
+                StoreError::Overloaded { .. }
+                | StoreError::OverloadedByCaller { .. }
+                | StoreError::TooManyRunning { .. } => Code::Overloaded,
+                StoreError::RateLimited { .. } | StoreError::TooMuchRecorded { .. } => {
+                    Code::RateLimited
                 }
-                StoreError::RateLimited { .. } => Code::RateLimited,
                 StoreError::UnknownCall => Code::UnknownCall,
             },
             Self::Unidentified(_) => Code::Unauthenticated,
@@ -219,6 +230,7 @@ impl Refusal {
             Self::Timeout { .. } => "ask for less (-l, --field-selector, --tail), or give a longer `timeout`".into(),
             Self::TooManyLines { .. } => "this is what may be had at once; ask again for newer lines (--since, --since-time)".into(),
             Self::TooManyConnections => "use one connection for several calls, and close those that are idle".into(),
+            Self::TooManyRequests { .. } => "wait for one of them to be answered, or end a stream that is open".into(),
             Self::TooMuchAtOnce => "call again in a second; a kubeconfig of one context is small (`kube-airlock kubeconfig minify`)".into(),
             Self::TooMuchOutput { .. } => "narrow the query: -l, --field-selector, -o name, --tail".into(),
             Self::UnknownTool(_) => format!("the tools are {}", Tool::names()),
@@ -230,6 +242,7 @@ impl Refusal {
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Self::TooManyConnections
+            | Self::TooManyRequests { .. }
             | Self::TooMuchAtOnce
             | Self::Sandbox(SandboxError::NoTasks) => Some(1),
             Self::TooManySessions => Some(30),

@@ -54,7 +54,7 @@ use crate::{
         fork_spawner, harden_server,
     },
     secret::SecretString,
-    store::{Admission, Store},
+    store::{Admission, AdmissionBounds, Store},
     warm::WarmPool,
     workspace::Workspaces,
 };
@@ -215,14 +215,20 @@ impl Prepared {
         if settings.kubeconfig != Allowances::default() {
             tracing::warn!(terms = ?settings.kubeconfig, "kubeconfigs may hold what is refused by default");
         }
+        if !settings.callers.is_empty()
+            && let Some(unfairness) = settings.limits.unfairness()
+        {
+            tracing::warn!("{unfairness}");
+        }
         let store = Arc::new(Store::new(
             settings.limits.rate,
-            Admission::new(
-                settings.limits.concurrency.into(),
-                settings.limits.queue,
-                settings.limits.calls_per_caller,
-                LONGEST_QUEUE,
-            ),
+            Admission::new(AdmissionBounds {
+                places: settings.limits.concurrency.into(),
+                queue: settings.limits.queue,
+                running_per_caller: settings.limits.running_per_caller,
+                calls_per_caller: settings.limits.calls_per_caller,
+                wait: LONGEST_QUEUE,
+            }),
         ));
         let gate = Gate::new(Parts {
             inventory,

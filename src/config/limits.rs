@@ -30,12 +30,26 @@ pub struct LimitSettings {
     pub concurrency: u16,
     /// Calls that may wait.
     pub queue: usize,
+    /// Calls of one known caller that may run at once.
+    pub running_per_caller: usize,
     /// Calls of one known caller that may run or wait.
     pub calls_per_caller: usize,
     /// Connections of clients at once.
     pub connections: usize,
     /// How often each caller may send a request.
     pub rate: Option<Rate>,
+}
+
+impl LimitSettings {
+    /// Why one caller can keep others waiting, where these limits let it.
+    pub fn unfairness(&self) -> Option<String> {
+        let tools = usize::from(self.concurrency);
+        if tools == 1 {
+            return Some("one tool runs at once (limits.concurrency), so that callers take turns and wait for each other's calls".into());
+        }
+        let running = self.running_per_caller;
+        (running >= tools).then(|| format!("one caller may run {running} tools (limits.running_per_caller) of {tools} at once (limits.concurrency), and keep all others waiting"))
+    }
 }
 
 /// The table `[limits]`.
@@ -65,6 +79,9 @@ pub(super) struct LimitsTable {
     concurrency: Option<Spanned<u16>>,
     /// Calls that may wait for a place: 64.
     queue: Option<usize>,
+    /// Calls of one known caller that run at once; without it half of `concurrency`.
+    #[schemars(with = "Option<usize>")]
+    running_per_caller: Option<Spanned<usize>>,
     /// Calls of one known caller, running and waiting: 16.
     #[schemars(with = "Option<usize>")]
     calls_per_caller: Option<Spanned<usize>>,
@@ -129,6 +146,11 @@ impl LimitsTable {
             bounds,
             concurrency,
             queue: self.queue.unwrap_or(64),
+            running_per_caller: at_least_one(
+                "limits.running_per_caller",
+                self.running_per_caller,
+                (usize::from(concurrency) / 2).max(1),
+            )?,
             calls_per_caller: at_least_one("limits.calls_per_caller", self.calls_per_caller, 16)?,
             connections: connections(self.connections)?,
             rate,

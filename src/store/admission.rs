@@ -14,45 +14,58 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
-};
+use tokio::time::timeout;
 
-use super::{error::StoreError, local::Local};
+use super::{
+    error::StoreError,
+    local::Local,
+    turns::{Turn, TurnOrWait, Turns, Waiting},
+};
 use crate::{identity::Caller, metrics};
+
+/// How many children there are, and how many calls wait for one.
+#[derive(Clone, Copy, Debug)]
+pub struct AdmissionBounds {
+    /// Children at once.
+    pub places: usize,
+    /// Calls that wait.
+    pub queue: usize,
+    /// Of one known caller: children at once.
+    pub running_per_caller: usize,
+    /// Of one known caller: calls that run or wait.
+    pub calls_per_caller: usize,
+    /// How long a call waits.
+    pub wait: Duration,
+}
 
 /// Decides who may start a child now, who waits, and who is sent away.
 #[derive(Debug)]
 pub struct Admission {
-    places: Arc<Semaphore>,
-    total: usize,
+    places: Turns,
     waiting: AtomicUsize,
-    longest_queue: usize,
-    longest_wait: Duration,
     /// Calls that run or wait, by principal; a principal without one is not in it.
     shares: Arc<Local<usize>>,
-    largest_share: usize,
+    bounds: AdmissionBounds,
 }
 
 /// A place for one child, taken until this is dropped.
 ///
 /// Only [`Admission::enter`] makes one, and nothing is started without it.
 /// ```compile_fail,E0451
-/// let forged = kube_airlock::store::Place { _permit: todo!(), _share: todo!() };
+/// let forged = kube_airlock::store::Place { _turn: todo!(), _share: todo!() };
 /// ```
 #[derive(Debug)]
 #[must_use = "a place that is dropped is another call's"]
 pub struct Place {
-    _permit: OwnedSemaphorePermit,
+    _turn: Turn,
     _share: Option<CallerShare>,
 }
 
 impl Place {
-    fn new(permit: OwnedSemaphorePermit, share: Option<CallerShare>) -> Self {
+    fn new(turn: Turn, share: Option<CallerShare>) -> Self {
         metrics::running(1.0);
         Self {
-            _permit: permit,
+            _turn: turn,
             _share: share,
         }
     }
@@ -84,52 +97,62 @@ impl Drop for CallerShare {
 }
 
 impl Admission {
-    /// `places` children at once, `queue` calls waiting at most `wait` for one, and of both
-    /// together `largest_share` of one known caller.
-    pub fn new(places: usize, queue: usize, largest_share: usize, wait: Duration) -> Self {
+    /// Bounded so.
+    pub fn new(bounds: AdmissionBounds) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(places)),
-            total: places,
+            places: Turns::new(bounds.places),
             waiting: AtomicUsize::new(0),
-            longest_queue: queue,
-            longest_wait: wait,
             shares: Arc::default(),
-            largest_share,
+            bounds,
         }
     }
 
     /// Counts the places that are taken.
     pub fn running(&self) -> usize {
-        self.total.saturating_sub(self.places.available_permits())
+        self.bounds.places.saturating_sub(self.places.free())
     }
 
-    /// Takes a place, or waits for one, for at most `within`.
+    /// Takes a place, or waits for one, for at most `within`. Places that become free go round the
+    /// principals that wait.
     ///
     /// # Errors
     /// [`StoreError::Overloaded`] when the queue is full or the wait too long,
     /// [`StoreError::OverloadedByCaller`] when the caller has its share.
     pub async fn enter(&self, caller: &Caller, within: Duration) -> Result<Place, StoreError> {
         let share = self.share(caller)?;
-        if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
-            return Ok(Place::new(permit, share));
-        }
-        let queued = Queued::join(&self.waiting);
-        let overloaded = || StoreError::Overloaded {
-            running: self.total,
-            waiting: self.waiting.load(Ordering::Relaxed).saturating_sub(1),
+        let most = match share {
+            Some(_) => self.bounds.running_per_caller,
+            None => self.bounds.places,
         };
-        if queued.ahead >= self.longest_queue {
-            return Err(overloaded());
+        match self.places.ask(caller.principal(), most) {
+            TurnOrWait::Now(turn) => Ok(Place::new(turn, share)),
+            TurnOrWait::Later(waiting) => {
+                let turn = self.queued(waiting, within).await;
+                let turn = turn.ok_or_else(|| self.overloaded(caller, most))?;
+                Ok(Place::new(turn, share))
+            }
         }
-        let permit = timeout(
-            self.longest_wait.min(within),
-            Arc::clone(&self.places).acquire_owned(),
-        )
-        .await;
-        drop(queued);
-        match permit {
-            Ok(Ok(permit)) => Ok(Place::new(permit, share)),
-            _ => Err(overloaded()),
+    }
+
+    /// Waits for a turn, where there is room to wait.
+    async fn queued(&self, waiting: Waiting, within: Duration) -> Option<Turn> {
+        let queued = Queued::join(&self.waiting);
+        if queued.ahead >= self.bounds.queue {
+            return None;
+        }
+        let wait = self.bounds.wait.min(within);
+        timeout(wait, waiting.turn()).await.ok().flatten()
+    }
+
+    /// Whose calls take what this one has waited for.
+    fn overloaded(&self, caller: &Caller, most: usize) -> StoreError {
+        let own = self.places.held(caller.principal());
+        if own >= most && most < self.bounds.places {
+            return StoreError::TooManyRunning { calls: own };
+        }
+        StoreError::Overloaded {
+            running: self.running(),
+            waiting: self.waiting.load(Ordering::Relaxed),
         }
     }
 
@@ -140,7 +163,7 @@ impl Admission {
         }
         let mut shares = self.shares.lock();
         let calls = shares.entry(caller.principal().to_owned()).or_default();
-        if *calls >= self.largest_share {
+        if *calls >= self.bounds.calls_per_caller {
             return Err(StoreError::OverloadedByCaller { calls: *calls });
         }
         *calls += 1;
@@ -183,11 +206,19 @@ mod tests {
         Caller::of_standard_input()
     }
 
-    #[tokio::test]
-    async fn a_caller_has_its_share_and_no_more() {
-        let admission = Admission::new(8, 8, 2, Duration::from_secs(1));
+    fn admission(places: usize, queue: usize, running: usize, calls: usize) -> Admission {
+        Admission::new(AdmissionBounds {
+            places,
+            queue,
+            running_per_caller: running,
+            calls_per_caller: calls,
+            wait: Duration::from_millis(50),
+        })
+    }
+
+    async fn known(principal: &str) -> Caller {
         let known = KnownCaller {
-            principal: "web".into(),
+            principal: principal.into(),
             groups: Vec::new(),
             digest: TokenDigest::of(b"t"),
             expires: None,
@@ -197,10 +228,14 @@ mod tests {
             peer: None,
             door: Door::Rest,
         };
-        let web = Authenticator::new(Callers::new(vec![known]))
-            .identify(&evidence)
-            .await
-            .unwrap();
+        let authenticator = Authenticator::new(Callers::new(vec![known]));
+        authenticator.identify(&evidence).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_caller_has_its_share_and_no_more() {
+        let admission = admission(8, 8, 8, 2);
+        let web = known("web").await;
         let (one, _two) = (
             admission.enter(&web, Duration::MAX).await.unwrap(),
             admission.enter(&web, Duration::MAX).await.unwrap(),
@@ -218,9 +253,64 @@ mod tests {
         assert_eq!(admission.shares.lock().len(), 1);
     }
 
+    /// What one caller may queue is more than there are places; what it may run is not.
+    #[tokio::test]
+    async fn one_caller_does_not_take_all_places_however_much_it_queues() {
+        let admission = Arc::new(admission(4, 64, 2, 16));
+        let (alice, bob) = (known("alice").await, known("bob").await);
+        let all = (0..16).map(|_| {
+            let (admission, alice) = (Arc::clone(&admission), alice.clone());
+            tokio::spawn(async move {
+                let place = admission.enter(&alice, Duration::MAX).await;
+                if place.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+                place.map(drop)
+            })
+        });
+        let all: Vec<_> = all.collect();
+        tokio::task::yield_now().await;
+        let since = std::time::Instant::now();
+        let bobs = [
+            admission.enter(&bob, Duration::MAX).await.unwrap(),
+            admission.enter(&bob, Duration::MAX).await.unwrap(),
+        ];
+        assert!(since.elapsed() < Duration::from_millis(40), "bob waited");
+        drop(bobs);
+        let mut refused = Vec::new();
+        for call in all {
+            refused.extend(call.await.unwrap().err());
+        }
+        // Those who have waited in vain are told that it was for their own.
+        assert_eq!(refused, [StoreError::TooManyRunning { calls: 2 }; 14]);
+    }
+
+    #[tokio::test]
+    async fn with_one_place_callers_take_turns() {
+        let admission = Arc::new(admission(1, 64, 1, 16));
+        let (alice, bob) = (known("alice").await, known("bob").await);
+        let held = admission.enter(&alice, Duration::MAX).await.unwrap();
+        let (told, mut order) = tokio::sync::mpsc::unbounded_channel();
+        for caller in [&alice, &alice, &alice, &bob] {
+            let (admission, caller, told) = (Arc::clone(&admission), caller.clone(), told.clone());
+            tokio::spawn(async move {
+                let place = admission.enter(&caller, Duration::MAX).await.unwrap();
+                told.send(caller.principal().to_owned()).unwrap();
+                drop(place);
+            });
+            tokio::task::yield_now().await;
+        }
+        drop((held, told));
+        let mut served = Vec::new();
+        while let Some(principal) = order.recv().await {
+            served.push(principal);
+        }
+        assert_eq!(served, ["alice", "bob", "alice", "alice"]);
+    }
+
     #[tokio::test]
     async fn the_queue_is_bounded_in_length_and_time() {
-        let admission = Arc::new(Admission::new(1, 1, 2, Duration::from_millis(50)));
+        let admission = Arc::new(admission(1, 1, 1, 2));
         let place = admission.enter(&anonymous(), Duration::MAX).await.unwrap();
         let queued = tokio::spawn({
             let admission = Arc::clone(&admission);

@@ -10,8 +10,12 @@ pub enum StoreError {
     Overloaded { running: usize, waiting: usize },
     #[error("{calls} of your calls run or wait already")]
     OverloadedByCaller { calls: usize },
+    #[error("{calls} of your calls run, which is as many as may at once")]
+    TooManyRunning { calls: usize },
     #[error("there are too many requests of this caller")]
     RateLimited { after: Duration },
+    #[error("the records of this caller's requests are as long as they may be")]
+    TooMuchRecorded { after: Duration },
     #[error("no call of yours of that name is under way")]
     UnknownCall,
 }
@@ -21,8 +25,12 @@ impl StoreError {
     pub fn help(self) -> &'static str {
         match self {
             Self::Overloaded { .. } => "call again in a second",
-            Self::OverloadedByCaller { .. } => "wait for one of them to end",
-            Self::RateLimited { .. } => "wait as long as the header Retry-After says",
+            Self::OverloadedByCaller { .. } | Self::TooManyRunning { .. } => {
+                "wait for one of them to end"
+            }
+            Self::RateLimited { .. } | Self::TooMuchRecorded { .. } => {
+                "wait as long as the header Retry-After says"
+            }
             Self::UnknownCall => "GET /calls lists those that are",
         }
     }
@@ -30,8 +38,12 @@ impl StoreError {
     /// After how many seconds the same request may succeed.
     pub fn retry_after(self) -> Option<u64> {
         match self {
-            Self::Overloaded { .. } | Self::OverloadedByCaller { .. } => Some(1),
-            Self::RateLimited { after } => Some(after.as_secs() + 1),
+            Self::Overloaded { .. }
+            | Self::OverloadedByCaller { .. }
+            | Self::TooManyRunning { .. } => Some(1),
+            Self::RateLimited { after } | Self::TooMuchRecorded { after } => {
+                Some(after.as_secs() + 1)
+            }
             Self::UnknownCall => None,
         }
     }

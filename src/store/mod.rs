@@ -6,9 +6,11 @@
 //! process today (`local.rs`); what another replica would have to answer is asynchronous already.
 //!
 //! May not hold a secret, nor decide about a command. Held by the tests in its files,
-//! `tests/service/callers.rs` and `tests/service/streaming.rs`.
+//! `tests/service/callers.rs`, `tests/service/fairness.rs` and `tests/service/streaming.rs`.
 
 #![forbid(unsafe_code)]
+
+use std::thread::available_parallelism;
 
 mod admission;
 mod calls;
@@ -16,12 +18,15 @@ mod error;
 mod local;
 mod rates;
 mod sessions;
+mod turns;
+mod written;
 
-pub use admission::{Admission, Place};
+pub use admission::{Admission, AdmissionBounds, Place};
 pub use calls::{CallRegistry, CallState, RegisteredCall, Registration};
 pub use error::StoreError;
 pub use rates::{Rate, Rates};
-pub use sessions::SessionOwners;
+pub use sessions::{NoRoom, Owner, SessionCall, SessionRegistry};
+pub use turns::{Turn, TurnOrWait, Turns, Waiting};
 
 /// One value for a whole server, shared by its doors and its gate.
 #[derive(Debug)]
@@ -32,18 +37,23 @@ pub struct Store {
     pub admission: Admission,
     /// Calls that are under way.
     pub calls: CallRegistry,
-    /// Callers that opened MCP sessions.
-    pub sessions: SessionOwners,
+    /// Open MCP sessions.
+    pub sessions: SessionRegistry,
+    /// Turns to have a large kubeconfig read.
+    pub reading: Turns,
 }
 
 impl Store {
     /// An empty store with these bounds; without a rate callers call as often as they like.
     pub fn new(rate: Option<Rate>, admission: Admission) -> Self {
+        // Half of the processors are left to those who are served.
+        let readers = available_parallelism().map_or(1, |count| (count.get() / 2).clamp(1, 4));
         Self {
             rates: Rates::new(rate),
             admission,
             calls: CallRegistry::default(),
-            sessions: SessionOwners::default(),
+            sessions: SessionRegistry::default(),
+            reading: Turns::new(readers),
         }
     }
 }
