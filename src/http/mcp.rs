@@ -1,63 +1,53 @@
 //! What rmcp leaves to the host of its service at `/mcp`: a bound on sessions, on what opens one,
 //! on who uses one, and on how long a body takes.
 
+use std::sync::Arc;
+
 use axum::{
     Extension, Json,
     body::Body,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
 use serde::de::IgnoredAny;
 
 use super::{body, connections::Connection, reply::refused};
-use crate::{identity::Caller, mcp::Sessions, refusal::Refusal};
+use crate::{identity::Caller, mcp::Sessions, refusal::Refusal, store::Owner};
 
-/// What rmcp leaves to its host: a bound on sessions, on what opens one, on who uses one, and on
-/// how long a body takes.
+/// Serves a request of MCP; its session has to be its caller's, and so will be the one that it
+/// opens.
 ///
 /// Clients that ask for JSON only, or for anything, get what the MCP specification asks them to
 /// accept; rmcp would answer 406.
 pub async fn check(
-    State(sessions): State<Sessions>,
+    State(sessions): State<Arc<Sessions>>,
     Extension(caller): Extension<Caller>,
     Extension(connection): Extension<Connection>,
     request: Request,
     next: Next,
 ) -> Response {
-    let session = |headers: &HeaderMap| {
-        headers
-            .get(SESSION)
-            .and_then(|id| id.to_str().ok())
-            .map(str::to_owned)
-    };
-    if let Some(session) = session(request.headers())
-        && sessions.is_anothers(&session, &caller).await
-    {
-        return refused(Refusal::UnknownSession);
+    let is_end = request.method() == Method::DELETE;
+    let session = request.headers().get(SESSION);
+    if let Some(session) = session.and_then(|session| session.to_str().ok()) {
+        match sessions.used(session, &caller).await {
+            Owner::Asker => {}
+            Owner::Nobody if !is_end => {}
+            Owner::Another | Owner::Nobody => return refused(Refusal::UnknownSession),
+        }
+    }
+    if is_end {
+        return ended(next.run(request).await);
     }
     if request.method() != Method::POST {
         return next.run(request).await;
     }
-    let opens_session = !request.headers().contains_key(SESSION)
-        && !request.headers().contains_key("mcp-protocol-version");
     let (mut parts, body) = request.into_parts();
-    let has_session = parts.headers.contains_key(SESSION);
-    let (bytes, _held) = match body::read(&parts, body, connection.share).await {
+    let (bytes, _held) = match body::read(&parts, body, connection.share, &caller).await {
         Ok(read) => read,
         Err(unread) => return refused(unread.refusal()),
     };
-    if opens_session {
-        if bytes.len() > LARGEST_HELLO {
-            return refused(Refusal::SessionTooLarge {
-                limit: LARGEST_HELLO,
-            });
-        }
-        if sessions.count().await >= MOST_SESSIONS {
-            return refused(Refusal::TooManySessions);
-        }
-    }
     if let Some(error) = no_message(&bytes) {
         return error;
     }
@@ -65,13 +55,18 @@ pub async fn check(
         header::ACCEPT,
         HeaderValue::from_static("application/json, text/event-stream"),
     );
-    let response = next
-        .run(Request::from_parts(parts, Body::from(bytes)))
-        .await;
-    if let Some(session) = session(response.headers()).filter(|_| !has_session) {
-        sessions.opened(&session, &caller).await;
+    let length = bytes.len();
+    let served = next.run(Request::from_parts(parts, Body::from(bytes)));
+    let answer = sessions.opening(caller, length, served).await;
+    answer.unwrap_or_else(refused)
+}
+
+/// A session that has ended has ended; rmcp would say that it will, of which clients complain.
+fn ended(response: Response) -> Response {
+    match response.status() {
+        StatusCode::ACCEPTED => StatusCode::NO_CONTENT.into_response(),
+        _ => response,
     }
-    response
 }
 
 /// The answer to a body that is no message, as JSON-RPC has it: rmcp would say that its type is not
@@ -95,8 +90,3 @@ fn no_message(bytes: &[u8]) -> Option<Response> {
 
 /// Names a session, in its requests and in the answer that opens it.
 const SESSION: &str = "mcp-session-id";
-
-/// A session costs about 60 kB and what its first message said.
-const MOST_SESSIONS: usize = 512;
-/// The largest first message. Real clients' are under 2 KiB.
-const LARGEST_HELLO: usize = 16 * 1024;

@@ -11,7 +11,7 @@ mod schema;
 mod sessions;
 mod tools;
 
-use std::{sync::Arc, time::Duration};
+use std::{future, sync::Arc, time::Duration};
 
 use http::request::Parts;
 use rmcp::{
@@ -22,6 +22,7 @@ use rmcp::{
         ServerConfig, Tool as McpTool,
     },
     service::{RequestContext, ServerInitializeError},
+    transport::common::http_header::HEADER_SESSION_ID,
     transport::streamable_http_server::{
         StreamableHttpServerConfig, StreamableHttpService,
         session::local::{LocalSessionManager, SessionConfig},
@@ -37,7 +38,7 @@ use crate::{
     gate::{Arguments, Gate, Headers},
     identity::Caller,
     output::Live,
-    store::Store,
+    store::{SessionCall, Store},
     tool::{Tool, UnknownTool},
 };
 
@@ -57,7 +58,7 @@ pub struct Server {
 #[derive(Clone)]
 enum Senders {
     /// Each HTTP request brings both; whoever sends it, whoever opened its session.
-    Http,
+    Http(Arc<Store>),
     /// The process has both from whoever started it.
     Stdio { caller: Caller, own: Headers },
 }
@@ -70,12 +71,19 @@ impl Senders {
     fn of(&self, extensions: &Extensions) -> Result<(Caller, Headers), ErrorData> {
         match self {
             Self::Stdio { caller, own } => Ok((caller.clone(), own.clone())),
-            Self::Http => extensions
+            Self::Http(_) => extensions
                 .get::<Parts>()
                 .and_then(|parts| Some((parts.extensions.get::<Caller>()?, &parts.headers)))
                 .map(|(caller, headers)| (caller.clone(), Headers::read(headers)))
                 .ok_or_else(|| ErrorData::internal_error("the request was not identified", None)),
         }
+    }
+
+    /// Counts a call in the session that its request is in, if it is in one.
+    async fn session_call(&self, extensions: &Extensions) -> Option<SessionCall> {
+        let Self::Http(store) = self else { return None };
+        let session = extensions.get::<Parts>()?.headers.get(HEADER_SESSION_ID)?;
+        store.sessions.call(session.to_str().ok()?).await
     }
 }
 
@@ -98,7 +106,7 @@ pub fn service(
     hosts: &[String],
     largest_body: usize,
     stop: CancellationToken,
-) -> (StreamableHttpService<Server, LocalSessionManager>, Sessions) {
+) -> (StreamableHttpService<Server, Sessions>, Arc<Sessions>) {
     let origins = hosts.iter().flat_map(|name| {
         [
             format!("http://{name}:*"),
@@ -117,15 +125,15 @@ pub fn service(
         .with_json_response(true) // one-shot replies as JSON: 17 ms less per call on clients with delayed ACKs
         .with_cancellation_token(stop);
     settings.max_request_body_bytes = largest_body;
-    let mut sessions = LocalSessionManager::default();
+    let mut open = LocalSessionManager::default();
     let mut session = SessionConfig::default();
     session.keep_alive = Some(Duration::from_secs(300));
-    sessions.session_config = session;
-    let sessions = Arc::new(sessions);
-    let server = Server::new(gate, Senders::Http);
+    open.session_config = session;
+    let sessions = Arc::new(Sessions::new(open, Arc::clone(&store)));
+    let server = Server::new(gate, Senders::Http(store));
     (
         StreamableHttpService::new(move || Ok(server.clone()), Arc::clone(&sessions), settings),
-        Sessions::new(sessions, store),
+        sessions,
     )
 }
 
@@ -203,6 +211,13 @@ impl ServerHandler for Server {
             headers.client = Some(Excerpt::new(&format!("{} {}", client.name, client.version)));
         }
         let request = arguments.request(tool, headers);
+        let session = self.senders.session_call(&context.extensions).await;
+        let session_ended = async {
+            match &session {
+                Some(call) => call.session_ended().await,
+                None => future::pending().await,
+            }
+        };
         let run = async {
             let Some(token) = context.meta.get_progress_token() else {
                 return self.gate.run(caller, request, None).await;
@@ -218,23 +233,37 @@ impl ServerHandler for Server {
             outcome = run => outcome,
             // A client of the 2026 era cancels by leaving, an older one by saying so. The gate ends
             // the child.
-            () = context.ct.cancelled() => return Ok(CallToolResult::error(vec![ContentBlock::text("cancelled")]).into()),
+            () = context.ct.cancelled() => return Ok(cancelled()),
+            () = session_ended => return Ok(cancelled()),
         };
         Ok(rendered(&outcome))
     }
 }
 
+fn cancelled() -> CallToolResponse {
+    CallToolResult::error(vec![ContentBlock::text("cancelled")]).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{Admission, AdmissionBounds};
 
     #[test]
     fn nobody_is_anonymous_at_the_http_door_by_bringing_nothing() {
-        assert!(Senders::Http.of(&Extensions::new()).is_err());
+        let admission = Admission::new(AdmissionBounds {
+            places: 1,
+            queue: 1,
+            running_per_caller: 1,
+            calls_per_caller: 1,
+            wait: Duration::ZERO,
+        });
+        let http = Senders::Http(Arc::new(Store::new(None, admission)));
+        assert!(http.of(&Extensions::new()).is_err());
         let unidentified = http::Request::new(()).into_parts().0;
         let mut extensions = Extensions::new();
         extensions.insert(unidentified);
-        assert!(Senders::Http.of(&extensions).is_err());
+        assert!(http.of(&extensions).is_err());
         let stdio = Senders::Stdio {
             caller: Caller::of_standard_input(),
             own: Headers::default(),

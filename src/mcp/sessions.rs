@@ -1,40 +1,178 @@
-//! The open sessions of clients of the initialize era: how many there are, and whose each is.
+//! The open sessions of clients of the initialize era: [`Sessions`].
+//!
+//! rmcp makes one for whatever it reads as `initialize`, and bounds neither their number, nor what
+//! opens one, nor who uses one. So each is admitted here, where rmcp makes it: what a request says
+//! in its headers decides nothing.
+//!
+//! Held by `tests/service/fairness.rs`.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use futures_util::Stream;
+use rmcp::{
+    model::{ClientJsonRpcMessage, ServerJsonRpcMessage},
+    transport::streamable_http_server::session::{
+        ServerSseMessage, SessionId, SessionManager,
+        local::{LocalSessionManager, LocalSessionManagerError},
+    },
+};
 
-use crate::{identity::Caller, store::Store};
+use tokio::time::timeout;
 
-/// The open sessions of clients of the initialize era; rmcp bounds neither their number nor who may
-/// use one.
-#[derive(Clone)]
+use crate::{
+    identity::Caller,
+    refusal::Refusal,
+    store::{Owner, Store},
+};
+
+/// The largest message that opens a session. Real clients' are under 2 KiB.
+const LARGEST_HELLO: usize = 16 * 1024;
+
+/// A session that does not end by itself within this has its end taken away.
+const CLOSED_WITHIN: Duration = Duration::from_secs(5);
+
+tokio::task_local! {
+    /// The request that is served. rmcp asks for a session without a word about it.
+    static OPENING: Arc<OpeningRequest>;
+}
+
+struct OpeningRequest {
+    caller: Caller,
+    body_bytes: usize,
+    refused: Mutex<Option<Refusal>>,
+}
+
+/// rmcp's sessions, each of which is admitted.
 pub struct Sessions {
     open: Arc<LocalSessionManager>,
     store: Arc<Store>,
 }
 
+/// Why there is no such session.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionFailure {
+    /// None is made for this request.
+    #[error("no session is opened for this request")]
+    Refused,
+    /// rmcp has none.
+    #[error(transparent)]
+    Rmcp(#[from] LocalSessionManagerError),
+}
+
 impl Sessions {
-    pub(super) fn new(open: Arc<LocalSessionManager>, store: Arc<Store>) -> Self {
+    pub(super) fn new(open: LocalSessionManager, store: Arc<Store>) -> Self {
+        let open = Arc::new(open);
         Self { open, store }
     }
 
-    /// Counts them.
-    pub async fn count(&self) -> usize {
-        self.open.sessions.read().await.len()
+    /// Serves a request with a body of `body_bytes` that may open a session for its caller.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub async fn opening<T>(
+        &self,
+        caller: Caller,
+        body_bytes: usize,
+        served: impl Future<Output = T>,
+    ) -> Result<T, Refusal> {
+        let opening = Arc::new(OpeningRequest {
+            caller,
+            body_bytes,
+            refused: Mutex::default(),
+        });
+        let answer = OPENING.scope(Arc::clone(&opening), served).await;
+        let mut refused = (opening.refused.lock()).unwrap_or_else(PoisonError::into_inner);
+        refused.take().map_or(Ok(answer), Err)
     }
 
-    /// Records who opened a session.
-    pub async fn opened(&self, session: &str, caller: &Caller) {
-        let open = self.open.sessions.read().await;
-        let owners = &self.store.sessions;
-        owners
-            .record(session, caller, |session| open.contains_key(session))
-            .await;
+    /// Notes that a caller uses a session, when it is its own. Returns whose it is.
+    pub async fn used(&self, session: &str, caller: &Caller) -> Owner {
+        self.store.sessions.used(session, caller).await
     }
 
-    /// Whether another caller opened the session.
-    pub async fn is_anothers(&self, session: &str, caller: &Caller) -> bool {
-        self.store.sessions.is_anothers(session, caller).await
+    /// Registers a session that rmcp has made, for whoever is served.
+    async fn admitted(&self, session: &SessionId, opening: &OpeningRequest) -> Result<(), Refusal> {
+        let limit = LARGEST_HELLO;
+        if opening.body_bytes > limit {
+            return Err(Refusal::SessionTooLarge { limit });
+        }
+        let opened = self.store.sessions.open(session, &opening.caller).await;
+        if let Some(left) = opened.map_err(|_| Refusal::TooManySessions)? {
+            // Its task may hang on a client that takes nothing, and nobody else is to wait for that.
+            let open = Arc::clone(&self.open);
+            tokio::spawn(timeout(CLOSED_WITHIN, async move {
+                open.close_session(&left.into()).await
+            }));
+        }
+        Ok(())
+    }
+}
+
+impl SessionManager for Sessions {
+    type Error = SessionFailure;
+    type Transport = <LocalSessionManager as SessionManager>::Transport;
+
+    async fn create_session(&self) -> Result<(SessionId, Self::Transport), Self::Error> {
+        let opening = OPENING.try_with(Arc::clone);
+        let opening = opening.map_err(|_| SessionFailure::Refused)?;
+        let (session, transport) = self.open.create_session().await?;
+        if let Err(refusal) = self.admitted(&session, &opening).await {
+            self.open.close_session(&session).await?;
+            *(opening.refused.lock()).unwrap_or_else(PoisonError::into_inner) = Some(refusal);
+            return Err(SessionFailure::Refused);
+        }
+        Ok((session, transport))
+    }
+
+    async fn initialize_session(
+        &self,
+        session: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<ServerJsonRpcMessage, Self::Error> {
+        Ok(self.open.initialize_session(session, message).await?)
+    }
+
+    async fn has_session(&self, session: &SessionId) -> Result<bool, Self::Error> {
+        Ok(self.open.has_session(session).await?)
+    }
+
+    /// rmcp lets a handler go on for five seconds: what runs in the session is ended first.
+    async fn close_session(&self, session: &SessionId) -> Result<(), Self::Error> {
+        self.store.sessions.close(session).await;
+        Ok(self.open.close_session(session).await?)
+    }
+
+    async fn create_stream(
+        &self,
+        session: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
+        Ok(self.open.create_stream(session, message).await?)
+    }
+
+    async fn accept_message(
+        &self,
+        session: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<(), Self::Error> {
+        Ok(self.open.accept_message(session, message).await?)
+    }
+
+    async fn create_standalone_stream(
+        &self,
+        session: &SessionId,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
+        Ok(self.open.create_standalone_stream(session).await?)
+    }
+
+    async fn resume(
+        &self,
+        session: &SessionId,
+        last_event_id: String,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
+        Ok(self.open.resume(session, last_event_id).await?)
     }
 }
