@@ -11,7 +11,10 @@ use axum::{
     response::Response,
 };
 
-use super::{connections::Connection, reply::refused};
+use super::{
+    connections::{Connection, close_after, until_sent},
+    reply::refused,
+};
 use crate::{
     identity::{Authenticator, Caller, Door, Evidence},
     refusal::Refusal,
@@ -45,19 +48,28 @@ impl Entrance {
     }
 }
 
-/// Lets known callers pass, as an extension of the request, as often as they may.
+/// Lets known callers pass, as an extension of the request, as often as they may, and with no more
+/// requests at once than they leave to others.
 pub(super) async fn check(
     State(entrance): State<Entrance>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let connection = request.extensions().get::<Connection>();
-    let peer = connection.map(|connection| connection.peer);
-    match entrance.caller(request.headers(), peer).await {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
+    let connection = request.extensions().get::<Connection>().cloned();
+    let peer = connection.as_ref().map(|connection| connection.peer);
+    let caller = match entrance.caller(request.headers(), peer).await {
+        Ok(caller) => caller,
+        Err(refusal) => return refused(refusal),
+    };
+    let share = match connection.map(|connection| connection.request_of(&caller)) {
+        Some(Ok(share)) => share,
+        Some(Err(refusal)) => {
+            let mut response = refused(refusal);
+            close_after(&mut response);
+            return response;
         }
-        Err(refusal) => refused(refusal),
-    }
+        None => None,
+    };
+    request.extensions_mut().insert(caller);
+    until_sent(next.run(request).await, share)
 }

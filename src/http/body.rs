@@ -4,11 +4,12 @@
 //! A bound on each request is none on all of them: a thousand connections, and the streams of
 //! HTTP/2 in each, could send a megabyte each and wait. May not refuse those who send little
 //! because others send much: what a kubeconfig mostly needs is each connection's own, and only the
-//! rest is shared. Held by the tests below and `tests/service/faults.rs`.
+//! rest is shared; of that a known principal holds no more than it leaves to all others. Held by the tests below and `tests/service/faults.rs`.
 
 use std::{
+    collections::HashMap,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -21,8 +22,7 @@ use axum::{
 use futures_util::StreamExt as _;
 use tokio::time::timeout;
 
-use crate::advice::Advice;
-use crate::refusal::Refusal;
+use crate::{advice::Advice, identity::Caller, refusal::Refusal};
 
 /// The largest request body, in bytes: a 256 KiB kubeconfig in base64, and a command.
 pub const LARGEST_BODY: usize = 1 << 20;
@@ -37,11 +37,21 @@ const SHARED: usize = 32 << 20;
 
 /// The bytes that all connections share. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct SharedBytes(Arc<FreeBytes>);
+pub(super) struct SharedBytes(Arc<Mutex<SharedPool>>);
+
+#[derive(Debug)]
+struct SharedPool {
+    free: usize,
+    /// What known principals hold of it.
+    held: HashMap<String, usize>,
+}
 
 impl Default for SharedBytes {
     fn default() -> Self {
-        Self(Arc::new(FreeBytes(AtomicUsize::new(SHARED))))
+        Self(Arc::new(Mutex::new(SharedPool {
+            free: SHARED,
+            held: HashMap::new(),
+        })))
     }
 }
 
@@ -51,6 +61,44 @@ impl SharedBytes {
         Share {
             own: Arc::new(FreeBytes(AtomicUsize::new(OWN))),
             shared: self.clone(),
+        }
+    }
+
+    /// A panic elsewhere leaves the counts whole: nothing in here panics between two changes.
+    fn lock(&self) -> MutexGuard<'_, SharedPool> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SharedPool {
+    /// Reports whether a holder may take so many: a known principal holds no more than it leaves to
+    /// all others.
+    fn has_room(&self, holder: Option<&str>, bytes: usize) -> bool {
+        let held = holder.map_or(0, |holder| self.held.get(holder).copied().unwrap_or(0));
+        let left = self.free.checked_sub(bytes);
+        left.is_some_and(|left| holder.is_none() || held + bytes <= left)
+    }
+
+    fn take(&mut self, holder: Option<&str>, bytes: usize) -> bool {
+        if !self.has_room(holder, bytes) {
+            return false;
+        }
+        self.free -= bytes;
+        if let Some(holder) = holder {
+            *self.held.entry(holder.to_owned()).or_default() += bytes;
+        }
+        true
+    }
+
+    fn give_back(&mut self, holder: Option<&str>, bytes: usize) {
+        self.free += bytes;
+        if let Some(holder) = holder
+            && let Some(held) = self.held.get_mut(holder)
+        {
+            *held -= bytes;
+            if *held == 0 {
+                self.held.remove(holder);
+            }
         }
     }
 }
@@ -76,15 +124,6 @@ impl FreeBytes {
             .map_or(0, |free| free.min(bytes))
     }
 
-    /// Takes all of `bytes`, or none.
-    fn take(&self, bytes: usize) -> bool {
-        self.0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| {
-                free.checked_sub(bytes)
-            })
-            .is_ok()
-    }
-
     fn give_back(&self, bytes: usize) {
         self.0.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -94,14 +133,18 @@ impl FreeBytes {
 #[derive(Debug)]
 pub(super) struct HeldBytes {
     share: Share,
+    /// The principal whose share it is of; those whom nobody knows have none.
+    holder: Option<String>,
     own: usize,
     shared: usize,
 }
 
 impl HeldBytes {
-    fn nothing(share: Share) -> Self {
+    fn nothing(share: Share, caller: &Caller) -> Self {
+        let holder = (!caller.is_anonymous()).then(|| caller.principal().to_owned());
         Self {
             share,
+            holder,
             own: 0,
             shared: 0,
         }
@@ -110,24 +153,33 @@ impl HeldBytes {
     fn take(&mut self, bytes: usize) -> Result<(), Unread> {
         let own = self.share.own.take_up_to(bytes);
         self.own += own;
-        if !self.share.shared.0.take(bytes - own) {
-            return Err(Unread::TooMuchAtOnce);
+        let rest = bytes - own;
+        if rest > 0 {
+            let mut shared = self.share.shared.lock();
+            if !shared.take(self.holder.as_deref(), rest) {
+                return Err(Unread::TooMuchAtOnce);
+            }
+            self.shared += rest;
         }
-        self.shared += bytes - own;
         Ok(())
     }
 
     /// Reports whether so many could be taken now.
     fn may_take(&self, bytes: usize) -> bool {
-        let free = |of: &FreeBytes| of.0.load(Ordering::Relaxed);
-        bytes <= free(&self.share.own) + free(&self.share.shared.0)
+        let own = self.share.own.0.load(Ordering::Relaxed);
+        let rest = bytes.saturating_sub(own);
+        let shared = self.share.shared.lock();
+        rest == 0 || shared.has_room(self.holder.as_deref(), rest)
     }
 }
 
 impl Drop for HeldBytes {
     fn drop(&mut self) {
         self.share.own.give_back(self.own);
-        self.share.shared.0.give_back(self.shared);
+        if self.shared > 0 {
+            let mut shared = self.share.shared.lock();
+            shared.give_back(self.holder.as_deref(), self.shared);
+        }
     }
 }
 
@@ -168,6 +220,7 @@ pub(super) async fn read(
     parts: &Parts,
     body: Body,
     share: Share,
+    caller: &Caller,
 ) -> Result<(Vec<u8>, HeldBytes), Unread> {
     let announced = parts
         .headers
@@ -176,7 +229,7 @@ pub(super) async fn read(
     if announced.is_some_and(|length| length > LARGEST_BODY) {
         return Err(Unread::TooLarge);
     }
-    let mut held = HeldBytes::nothing(share);
+    let mut held = HeldBytes::nothing(share, caller);
     held.take(
         parts
             .headers
@@ -213,6 +266,7 @@ mod tests {
     use futures_util::stream;
 
     use super::*;
+    use crate::identity::{Authenticator, Callers, Door, Evidence, KnownCaller, TokenDigest};
 
     fn head(length: Option<usize>, header: usize) -> Parts {
         let mut request = Request::post("/").header("x", "x".repeat(header - 1));
@@ -222,10 +276,52 @@ mod tests {
         request.body(()).unwrap().into_parts().0
     }
 
+    fn anonymous() -> Caller {
+        Caller::of_standard_input()
+    }
+
+    async fn known(principal: &str) -> Caller {
+        let known = KnownCaller {
+            principal: principal.into(),
+            groups: Vec::new(),
+            digest: TokenDigest::of(b"t"),
+            expires: None,
+        };
+        let evidence = Evidence {
+            authorization: Some(b"Bearer t"),
+            peer: None,
+            door: Door::Rest,
+        };
+        let authenticator = Authenticator::new(Callers::new(vec![known]));
+        authenticator.identify(&evidence).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn one_caller_that_sends_as_much_as_it_can_leaves_as_much_to_others() {
+        let all = SharedBytes::default();
+        let send = async |caller: &Caller| {
+            let body = Body::from(vec![b'x'; LARGEST_BODY]);
+            read(&head(Some(LARGEST_BODY), 1), body, all.share(), caller).await
+        };
+        let mut held = Vec::new();
+        for principal in ["alice", "mallory"] {
+            let caller = known(principal).await;
+            while let Ok(another) = send(&caller).await {
+                held.push(another);
+            }
+        }
+        assert_eq!(held.len(), 16 + 8);
+        let bob = known("bob").await;
+        let bobs = [send(&bob).await.unwrap(), send(&bob).await.unwrap()];
+        drop((held, bobs));
+        assert!(all.lock().held.is_empty());
+        assert_eq!(all.lock().free, SHARED);
+    }
+
     fn free(share: &Share) -> (usize, usize) {
         (
             share.own.0.load(Ordering::Relaxed),
-            share.shared.0.0.load(Ordering::Relaxed),
+            share.shared.lock().free,
         )
     }
 
@@ -236,6 +332,7 @@ mod tests {
             &head(None, 1000),
             Body::from(vec![b'x'; 31_000]),
             share.clone(),
+            &anonymous(),
         )
         .await
         .unwrap();
@@ -247,6 +344,7 @@ mod tests {
             &head(None, 1000),
             Body::from(vec![b'x'; 31_000]),
             share.clone(),
+            &anonymous(),
         )
         .await
         .unwrap();
@@ -263,6 +361,7 @@ mod tests {
             &head(None, 1),
             Body::from(vec![b'x'; LARGEST_BODY]),
             all.share(),
+            &anonymous(),
         )
         .await
         {
@@ -270,14 +369,22 @@ mod tests {
         }
         assert_eq!(held.len(), SHARED / (LARGEST_BODY + 1 - OWN));
         let announcing = head(Some(LARGEST_BODY), 1);
-        let refused = |length| read(&announcing, Body::from(vec![b'x'; length]), all.share());
+        let refused = async |length| {
+            let body = Body::from(vec![b'x'; length]);
+            read(&announcing, body, all.share(), &anonymous()).await
+        };
         // By the length that it announces, before a byte of it is read.
         assert_eq!(refused(0).await.unwrap_err(), Unread::TooMuchAtOnce);
         // The head counts as well.
         assert_eq!(
-            read(&head(None, LARGEST_BODY), Body::empty(), all.share())
-                .await
-                .unwrap_err(),
+            read(
+                &head(None, LARGEST_BODY),
+                Body::empty(),
+                all.share(),
+                &anonymous()
+            )
+            .await
+            .unwrap_err(),
             Unread::TooMuchAtOnce
         );
         for _ in 0..1000 {
@@ -285,7 +392,8 @@ mod tests {
                 read(
                     &head(Some(20_000), 10_000),
                     Body::from(vec![b'x'; 20_000]),
-                    all.share()
+                    all.share(),
+                    &anonymous(),
                 )
                 .await
                 .is_ok()
@@ -298,8 +406,9 @@ mod tests {
     #[tokio::test]
     async fn what_was_refused_holds_nothing() {
         let share = SharedBytes::default().share();
-        let sent =
-            async |body: Body, announced| read(&head(announced, 1), body, share.clone()).await;
+        let sent = async |body: Body, announced| {
+            read(&head(announced, 1), body, share.clone(), &anonymous()).await
+        };
         assert_eq!(
             sent(Body::from(vec![b'x'; LARGEST_BODY + 1]), None)
                 .await

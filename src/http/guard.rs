@@ -107,14 +107,16 @@ pub async fn check(State(hosts): State<Hosts>, mut request: Request, next: Next)
         .uri()
         .authority()
         .map(|authority| authority.as_str().to_owned());
-    match hosts.refusal(request.headers(), target.as_deref()) {
+    let under_way = connections::begin(&request);
+    let response = match hosts.refusal(request.headers(), target.as_deref()) {
         Some(refusal) => refused(refusal),
         // Here and not in a layer of its own: each costs every request a copy of the router.
         None if connections::is_past_the_bound(&request) => {
             connections::answer(request, next).await
         }
         None => next.run(request).await,
-    }
+    };
+    connections::until_sent(response, under_way)
 }
 
 #[cfg(test)]

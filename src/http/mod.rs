@@ -7,7 +7,9 @@
 mod authentication;
 mod body;
 mod calls;
+mod closable;
 mod connections;
+mod crowd;
 mod guard;
 mod health;
 mod mcp;

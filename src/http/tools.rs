@@ -41,7 +41,7 @@ pub async fn call(
         Err(UnknownTool) => return refused(Refusal::UnknownTool(Excerpt::new(&tool))),
     };
     let (parts, body) = request.into_parts();
-    let (arguments, _held) = match read(&parts, body, connection.share).await {
+    let (arguments, _held) = match read(&parts, body, connection.share, &caller).await {
         Ok(read) => read,
         Err(refusal) => return refused(refusal),
     };
@@ -56,6 +56,7 @@ async fn read(
     parts: &Parts,
     body: HttpBody,
     share: Share,
+    caller: &Caller,
 ) -> Result<(Arguments, HeldBytes), Refusal> {
     // A browser sends a preflight before this type, and nothing here answers it.
     let content_type = parts
@@ -66,7 +67,7 @@ async fn read(
     if content_type.split(';').next().map(str::trim) != Some("application/json") {
         return Err(no_request("the Content-Type is not application/json"));
     }
-    let (bytes, held) = body::read(parts, body, share)
+    let (bytes, held) = body::read(parts, body, share, caller)
         .await
         .map_err(Unread::refusal)?;
     // serde would take an array for the fields in order.
