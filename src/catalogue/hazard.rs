@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::name::CommandPath;
+use super::{
+    mask::{Mask, MaskTable, OperandMask},
+    name::CommandPath,
+};
 use crate::{glob, tool::Tool};
 
 /// What a verb does.
@@ -297,6 +300,7 @@ pub struct Hazards {
     verbs: BTreeMap<String, VerbHazard>,
     /// By the verb that defines the flag (`*` for any), then by long name.
     flags: BTreeMap<String, BTreeMap<String, FlagHazard>>,
+    masked: MaskTable,
     tool: &'static str,
 }
 
@@ -306,6 +310,8 @@ struct HazardsFile {
     verb: BTreeMap<String, VerbHazard>,
     flag: BTreeMap<String, FlagHazard>,
     plain: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    masked: MaskTable,
 }
 
 impl Hazards {
@@ -347,6 +353,7 @@ impl Hazards {
         Ok(Self {
             verbs: file.verb,
             flags,
+            masked: file.masked,
             tool: tool.as_str(),
         })
     }
@@ -362,6 +369,17 @@ impl Hazards {
         of(&self.key(path)).or_else(|| of("*"))
     }
 
+    /// What of the value of a flag of texts records do not show.
+    pub(super) fn mask(&self, name: &str, hazard: Option<&FlagHazard>) -> Option<Mask> {
+        let is_identity = hazard.is_some_and(|hazard| hazard.class == FlagClass::Identity);
+        self.masked.of(name, is_identity)
+    }
+
+    /// What of a verb's operands records do not show.
+    pub(super) fn operand_mask(&self, path: &CommandPath) -> Option<OperandMask> {
+        self.masked.operands.get(&self.key(path)).copied()
+    }
+
     /// The keys of every entry: of verbs, and of flags with the verb and the long name.
     pub(super) fn keys(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         let flags = self.flags.iter().flat_map(|(verb, flags)| {
@@ -369,10 +387,14 @@ impl Hazards {
                 .keys()
                 .map(move |flag| (verb.as_str(), Some(flag.as_str())))
         });
+        let masked = self.masked.flags().map(|flag| ("*", Some(flag)));
+        let masked_operands = self.masked.operands.keys();
         self.verbs
             .keys()
+            .chain(masked_operands)
             .map(|verb| (verb.as_str(), None))
             .chain(flags)
+            .chain(masked)
     }
 
     pub(super) fn key(&self, path: &CommandPath) -> String {

@@ -98,6 +98,7 @@ impl Catalogue {
                 flags: command.flags.into_iter().map(Flag::from).collect(),
                 children: Vec::new(),
                 hazard: None,
+                operand_mask: None,
             };
             let node = classed(node, &hazards);
             if node.path.words().is_empty() {
@@ -129,8 +130,13 @@ fn hazards(tool: Tool) -> Result<Hazards, CatalogueError> {
 
 fn classed(mut node: CommandNode, hazards: &Hazards) -> CommandNode {
     node.hazard = hazards.verb(&node.path).cloned();
+    node.operand_mask = hazards.operand_mask(&node.path);
     for flag in &mut node.flags {
         flag.hazard = hazards.flag(&node.path, &flag.name).cloned();
+        // A number or a switch is no credential.
+        if matches!(flag.kind, FlagKind::Text | FlagKind::List) {
+            flag.mask = hazards.mask(&flag.name, flag.hazard.as_ref());
+        }
     }
     node
 }
@@ -221,6 +227,7 @@ impl From<FlagRecord> for Flag {
             persistent: raw.persistent,
             hidden: raw.hidden,
             hazard: None,
+            mask: None,
         }
     }
 }

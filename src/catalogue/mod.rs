@@ -8,12 +8,14 @@
 
 mod hazard;
 mod load;
+mod mask;
 mod name;
 pub mod resource;
 mod tree;
 
 pub use hazard::{FlagClass, FlagHazard, Hazards, VerbClass, VerbHazard};
 pub use load::{CatalogueError, unclassed};
+pub use mask::{Mask, OperandMask};
 pub use name::CommandPath;
 pub use tree::{Catalogue, CommandNode, Flag, FlagKind};
 pub(crate) use tree::{flag_lettered, flag_named, flags_in_scope};

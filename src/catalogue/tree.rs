@@ -2,6 +2,7 @@
 
 use super::{
     hazard::{FlagHazard, VerbHazard},
+    mask::{Mask, OperandMask},
     name::CommandPath,
 };
 use crate::tool::Tool;
@@ -46,6 +47,8 @@ pub struct Flag {
     pub hidden: bool,
     /// Its class; without one it can never be allowed.
     pub hazard: Option<FlagHazard>,
+    /// What of its value records do not show.
+    pub mask: Option<Mask>,
 }
 
 impl Flag {
@@ -78,6 +81,8 @@ pub struct CommandNode {
     pub children: Vec<CommandNode>,
     /// Its class; without one it can never be allowed.
     pub hazard: Option<VerbHazard>,
+    /// What of its operands records do not show.
+    pub operand_mask: Option<OperandMask>,
 }
 
 impl CommandNode {

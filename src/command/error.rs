@@ -1,5 +1,6 @@
 //! Why words are not a command, and what to do instead.
 
+use super::words::MOST_ELEMENTS;
 use crate::{catalogue::CommandPath, excerpt::Excerpt, tool::Tool};
 
 /// Why words are not an [`Invocation`](super::Invocation). Every variant names the offending word.
@@ -51,6 +52,11 @@ pub enum CommandError {
         expected: &'static str,
         value: Excerpt,
     },
+    /// Lists with more elements than a command has words.
+    #[error(
+        "the lists of the command have more than {MOST_ELEMENTS} elements, with those of {what}"
+    )]
+    TooManyElements { what: Excerpt },
     /// A scalar flag given twice; pflag would keep the last one.
     #[error("--{flag} is given twice, and only the last one would count")]
     RepeatedFlag { flag: String },
@@ -123,6 +129,7 @@ impl CommandError {
             Self::FlagBeforeVerb { verb, flag, .. } => format!("put {flag} behind {verb}"),
             Self::MissingValue { .. } => "give the value, or leave the flag out".into(),
             Self::Value { expected, .. } => format!("give {expected}"),
+            Self::TooManyElements { .. } => "ask for less in one command, or split it into several calls".into(),
             Self::RepeatedFlag { flag } => format!("give --{flag} once"),
             Self::Operand { .. } => "leave it out, or write the name itself".into(),
             Self::UnquotedTemplate { quoted, .. } => format!("quote it: `{quoted}`"),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{adjustment::Adjustment, operand::Named};
-use crate::catalogue::{CommandPath, FlagClass, VerbClass, resource};
+use crate::catalogue::{CommandPath, FlagClass, Mask, OperandMask, VerbClass, resource};
 use crate::tool::{Commands, DefaultNamespace, Grammar, Need, Tool};
 
 /// The namespaces that a command touches.
@@ -43,6 +43,10 @@ pub struct Invocation {
     pub(super) never: Option<Box<Never>>,
     /// What differs from the words that were sent.
     pub(super) changes: Vec<Adjustment>,
+    /// What records do not show of the given flags' values.
+    pub(super) masks: BTreeMap<String, Mask>,
+    /// What they do not show of its operands.
+    pub(super) operand_mask: Option<OperandMask>,
 }
 
 /// The reason why no policy may allow a command: what it requests, and what that does.
@@ -87,6 +91,8 @@ impl Invocation {
             classes: BTreeMap::new(),
             never: None,
             changes: Vec::new(),
+            masks: BTreeMap::new(),
+            operand_mask: None,
         }
     }
 
@@ -292,14 +298,28 @@ impl Invocation {
     /// `-v=` and `--kuberc=` anywhere in its words before it parses them: a
     /// first `--v=0` ends that search, `KUBECTL_KUBERC=false` in the child's environment the other.
     pub fn argv(&self) -> Vec<String> {
+        self.rendered(|_, value| value.to_owned(), |_, operand| operand.to_owned())
+    }
+
+    /// [`Self::argv`], with flags' values and operands (which have a number) as these write them.
+    pub(super) fn rendered(
+        &self,
+        write_value: impl Fn(&str, &str) -> String,
+        write_operand: impl Fn(usize, &str) -> String,
+    ) -> Vec<String> {
         let mut argv = vec![self.tool.as_str().to_owned()];
         let Grammar::Cobra(cobra) = &self.tool.spec().grammar;
         argv.extend(cobra.first_word.map(str::to_owned));
         argv.extend(self.path.words().iter().cloned());
         for (name, values) in &self.flags {
-            argv.extend(values.iter().map(|value| format!("--{name}={value}")));
+            argv.extend(
+                values
+                    .iter()
+                    .map(|value| format!("--{name}={}", write_value(name, value))),
+            );
         }
-        argv.extend(self.operands.iter().cloned());
+        let operands = self.operands.iter().enumerate();
+        argv.extend(operands.map(|(number, operand)| write_operand(number, operand)));
         if let Some(rest) = &self.after_dash {
             argv.push("--".into());
             argv.extend(rest.iter().cloned());

@@ -15,6 +15,7 @@ mod prefix;
 mod redirection;
 mod template;
 mod typed;
+mod recorded;
 mod value;
 mod words;
 
@@ -23,5 +24,6 @@ pub use error::CommandError;
 pub use filter::{Filter, FilterError, FilterProgram, filter_names};
 pub use invocation::{Invocation, Namespaces, Never};
 pub use parse::parse;
+pub use recorded::Recording;
 pub(crate) use value::{is_dns_label, typed_value};
 pub use words::{CommandStages, MOST_FILTERS, WordsError, split, split_stages};

@@ -15,6 +15,7 @@ use super::{
     operand::{Named, OperandReader},
     template::unquoted,
     value::{elements, typed_value},
+    words::MOST_ELEMENTS,
 };
 use crate::{
     catalogue::{
@@ -48,6 +49,7 @@ pub fn parse(
         flags: BTreeMap::new(),
         given: Vec::new(),
         operands: Vec::new(),
+        elements: 0,
         sealed: None,
     };
     let mut words = words.into_iter();
@@ -81,6 +83,8 @@ struct Parser<'a> {
     /// Each flag that was given, as the command found so far has it.
     given: Vec<&'a Flag>,
     operands: Vec<String>,
+    /// Elements of lists, of all flags together.
+    elements: usize,
     /// The first flag that is not persistent on the root: behind it no verb is looked for.
     sealed: Option<Excerpt>,
 }
@@ -286,7 +290,14 @@ impl<'a> Parser<'a> {
         }
         match flag.kind {
             FlagKind::List | FlagKind::IntList => {
-                for element in elements(flag, value)? {
+                let elements = elements(flag, value)?;
+                self.elements += elements.len();
+                if self.elements > MOST_ELEMENTS {
+                    return Err(CommandError::TooManyElements {
+                        what: Excerpt::new(shown),
+                    });
+                }
+                for element in elements {
                     given.push(typed_value(flag, element)?);
                 }
             }
@@ -325,6 +336,7 @@ impl<'a> Parser<'a> {
     ) -> Result<Invocation, CommandError> {
         let mut changes = self.without_terminal();
         let node = self.node();
+        self.few_elements()?;
         let help = self
             .flags
             .get("help")
@@ -364,6 +376,11 @@ impl<'a> Parser<'a> {
             .filter_map(|flag| Some((flag.name.clone(), flag.hazard.as_ref()?.class)))
             .collect();
         changes.append(&mut named.changes);
+        let masks = self
+            .given
+            .iter()
+            .filter_map(|flag| Some((flag.name.clone(), flag.mask?)))
+            .collect();
         Ok(Invocation {
             tool: self.tool(),
             path: node.path.clone(),
@@ -375,6 +392,8 @@ impl<'a> Parser<'a> {
             classes,
             never,
             changes,
+            masks,
+            operand_mask: node.operand_mask,
         })
     }
 
@@ -420,6 +439,20 @@ impl<'a> Parser<'a> {
             });
         }
         changes
+    }
+
+    /// Bounds what operands list, together with what flags do. What stands behind a `=` is a value.
+    fn few_elements(&self) -> Result<(), CommandError> {
+        let mut elements = self.elements;
+        for operand in &self.operands {
+            let listed = operand.split('=').next().unwrap_or_default();
+            elements += listed.matches(',').count();
+            if elements > MOST_ELEMENTS {
+                let what = Excerpt::new(operand);
+                return Err(CommandError::TooManyElements { what });
+            }
+        }
+        Ok(())
     }
 
     /// Refuses `--` before words that no program is made of: they are plain arguments, and can be

@@ -17,7 +17,7 @@ pub(super) fn elements(flag: &Flag, value: String) -> Result<Vec<String>, Comman
         return Err(CommandError::Value {
             flag: flag.name.clone(),
             expected,
-            value: Excerpt::new(&value),
+            value: shown(flag, &value),
         });
     }
     Ok(elements)
@@ -28,7 +28,7 @@ pub(crate) fn typed_value(flag: &Flag, value: String) -> Result<String, CommandE
     let wrong = |expected, value: &str| CommandError::Value {
         flag: flag.name.clone(),
         expected,
-        value: Excerpt::new(value),
+        value: shown(flag, value),
     };
     // Go reads `010` as eight (strconv.ParseInt with base 0), and klog as ten.
     let digits = |text: &str| {
@@ -66,6 +66,11 @@ pub(crate) fn typed_value(flag: &Flag, value: String) -> Result<String, CommandE
         }
         FlagKind::List | FlagKind::Text => Ok(value),
     }
+}
+
+/// A value in a message, which is recorded: not one that may be a credential.
+fn shown(flag: &Flag, value: &str) -> Excerpt {
+    Excerpt::new(if flag.mask.is_some() { "***" } else { value })
 }
 
 /// RFC 1123: what a namespace may be called.

@@ -23,6 +23,8 @@ use crate::{
 pub const LONGEST_COMMAND: usize = 8 * 1024;
 /// The most words in one command line.
 pub const MOST_WORDS: usize = 128;
+/// Elements of all lists of a command together: each is judged, rendered and recorded like a word.
+pub(super) const MOST_ELEMENTS: usize = MOST_WORDS;
 /// The most filters behind a tool: longer pipelines are one `awk` or `jq`.
 pub const MOST_FILTERS: usize = 7;
 
