@@ -129,6 +129,7 @@ async fn one(audit: Arc<Audit>, records: usize) -> Vec<Duration> {
                 .map(str::to_owned)
                 .into(),
             ),
+            argv_rest: None,
             filters: Vec::new(),
             target: Some("https://kubernetes.default.svc:6443".into()),
             cluster: None,

@@ -20,7 +20,7 @@ use std::{
 };
 
 use kube_airlock::{
-    audit::{Audit, FileSettings, Seal},
+    audit::{Audit, FileSettings, Seal, refusals_of},
     catalogue::Catalogue,
     clusters::Clusters,
     discovery::DiscoveryCache,
@@ -31,7 +31,7 @@ use kube_airlock::{
     kubeconfig::Allowances,
     policy::{Policy, PolicySource},
     sandbox::{Levels, Limits, Profiles, Program, Sandbox, Slots, claim_users, fork_spawner},
-    store::{Admission, Store},
+    store::{Admission, AdmissionBounds, Store},
     tool::Tool,
     warm::{WarmPool, WarmSettings},
     workspace::Workspaces,
@@ -108,7 +108,13 @@ fn main() {
             sandbox,
             store: Arc::new(Store::new(
                 None,
-                Admission::new(1, 0, 4, Duration::from_secs(1)),
+                Admission::new(AdmissionBounds {
+                    places: 1,
+                    queue: 0,
+                    running_per_caller: 1,
+                    calls_per_caller: 4,
+                    wait: Duration::from_secs(1),
+                }),
             )),
             audit: Audit::to_file(settings, Seal::default()).unwrap(),
             bounds: Bounds {
@@ -143,6 +149,7 @@ fn main() {
             );
             let lines: Vec<_> = records(&audit)
                 .into_iter()
+                .chain(records(&refusals_of(&audit)))
                 .filter(|record| record["request_id"] == outcome.request_id.as_str())
                 .collect();
             assert_eq!(

@@ -1,5 +1,6 @@
-//! What records say. None of it is a secret: an argv is rendered from what was parsed, a reason
-//! quotes excerpts, a target has no userinfo.
+//! What records say. None of it is a secret: an argv is rendered from what was parsed, without what
+//! may be a credential, a reason quotes excerpts, a target has no userinfo. What is refused is
+//! bounded: a caller may send much of it.
 
 use std::{
     io,
@@ -109,6 +110,9 @@ pub struct DecisionRecord<'a> {
     /// The canonical argv, when the command could be read; never the caller's text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub argv: Option<Vec<String>>,
+    /// What of an argv is not shown, since it is long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub argv_rest: Option<ArgvRest>,
     /// The canonical argv of each filter behind the tool, when the call may run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub filters: Vec<Vec<String>>,
@@ -145,6 +149,7 @@ impl<'a> DecisionRecord<'a> {
             who,
             tool,
             argv: None,
+            argv_rest: None,
             filters: Vec::new(),
             target: None,
             cluster: None,
@@ -156,6 +161,48 @@ impl<'a> DecisionRecord<'a> {
             kubeconfig_conflict: false,
         }
     }
+}
+
+/// What of an argv is not shown.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct ArgvRest {
+    /// How long it is, with a blank between two words.
+    pub bytes: usize,
+    /// Of it.
+    pub sha256: String,
+}
+
+/// An argv of a refusal is shown up to this; real commands have some hundred bytes.
+const SHOWN_OF_REFUSED: usize = 2048;
+
+/// Splits the argv of a refusal into what is shown and what is not.
+pub fn shown_of_refused(argv: Vec<String>) -> (Vec<String>, Option<ArgvRest>) {
+    let mut left = SHOWN_OF_REFUSED;
+    let (mut shown, mut rest) = (Vec::new(), Vec::new());
+    for mut word in argv {
+        if !rest.is_empty() {
+            rest.push(word);
+            continue;
+        }
+        let mut cut = left.min(word.len());
+        while !word.is_char_boundary(cut) {
+            cut -= 1;
+        }
+        left -= cut;
+        let hidden = word.split_off(cut);
+        if hidden.is_empty() || cut > 0 {
+            shown.push(word);
+        }
+        if !hidden.is_empty() {
+            rest.push(hidden);
+        }
+    }
+    let rest = (!rest.is_empty()).then(|| rest.join(" "));
+    let rest = rest.map(|rest| ArgvRest {
+        bytes: rest.len(),
+        sha256: Hash::of(rest.as_bytes()).to_string(),
+    });
+    (shown, rest)
 }
 
 /// The caller, as records name it.
@@ -269,4 +316,25 @@ pub(super) fn now() -> String {
 /// Whole milliseconds.
 pub fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_argv_of_a_refusal_is_shown_up_to_a_bound_and_the_rest_has_a_hash() {
+        let words =
+            |words: &[&str]| -> Vec<String> { words.iter().map(|&word| word.into()).collect() };
+        let short = words(&["kubectl", "get", "", "pods"]);
+        assert_eq!(shown_of_refused(short.clone()), (short, None));
+        // A character of two bytes stands on the bound.
+        let long = format!("{}ä{}", "a".repeat(2043), "b".repeat(10));
+        let (shown, rest) = shown_of_refused(words(&["cmd", &long, "c", "d"]));
+        assert_eq!(shown, ["cmd".to_owned(), format!("{}ä", "a".repeat(2043))]);
+        let expected = format!("{} c d", "b".repeat(10));
+        let rest = rest.unwrap();
+        assert_eq!(rest.bytes, expected.len());
+        assert_eq!(rest.sha256, Hash::of(expected.as_bytes()).to_string());
+    }
 }

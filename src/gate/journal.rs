@@ -14,18 +14,23 @@ use std::{
 
 use futures_util::FutureExt as _;
 
-use super::{outcome::Ran, request::Request};
+use super::{outcome::Ran, parts::Parts, request::Request};
 use crate::{
-    audit::{Audit, DecisionRecord, EndRecord, Recorded, StageRecord, Who, milliseconds},
+    audit::{
+        Audit, DecisionRecord, EndRecord, Recorded, StageRecord, Who, milliseconds,
+        shown_of_refused,
+    },
     catalogue::VerbClass,
     code::Code,
-    command::{Filter, Invocation},
+    command::{Filter, Invocation, Recording},
     endpoint::Endpoint,
     identity::Caller,
     metrics::{self, Step},
+    output::Redactor,
     policy::{Approved, Effect},
     refusal::Refusal,
     sandbox::LayerState,
+    store::Rates,
 };
 
 /// A journey that was stopped, with what had run by then.
@@ -46,6 +51,7 @@ impl<T: Into<Refusal>> From<T> for Stopped {
 /// The records and numbers of one call.
 pub(super) struct Journal<'a> {
     audit: &'a Audit,
+    rates: &'a Rates,
     caller: &'a Caller,
     request: &'a Request,
     request_id: &'a str,
@@ -62,14 +68,15 @@ pub(super) struct Journal<'a> {
 impl<'a> Journal<'a> {
     /// Begins the journal of a call that came at `since`.
     pub(super) fn new(
-        audit: &'a Audit,
+        parts: &'a Parts,
         caller: &'a Caller,
         request: &'a Request,
         request_id: &'a str,
         since: Instant,
     ) -> Self {
         Self {
-            audit,
+            audit: &parts.audit,
+            rates: &parts.store.rates,
             caller,
             request,
             request_id,
@@ -128,7 +135,7 @@ impl<'a> Journal<'a> {
     ) -> Result<Recorded, Refusal> {
         let invocation = approved.invocation();
         let record = DecisionRecord {
-            argv: Some(invocation.argv()),
+            argv: Some(recorded_argv(invocation, Recording::Allowed)),
             filters: filters.iter().map(Filter::argv).collect(),
             rule: Some(approved.rule()),
             rule_at: Some(approved.rule_at()),
@@ -138,6 +145,7 @@ impl<'a> Journal<'a> {
         };
         self.count(&record, invocation.class());
         let recorded = self.audit.allowed(record).await.map_err(not_recorded)?;
+        self.rates.recorded(self.caller, recorded.bytes());
         self.is_allowed = true;
         Ok(recorded)
     }
@@ -162,15 +170,26 @@ impl<'a> Journal<'a> {
             _ => Effect::Deny,
         };
         let invocation = self.invocation.as_ref();
+        let argv = invocation
+            .map(|invocation| shown_of_refused(recorded_argv(invocation, Recording::Refused)));
+        let (argv, argv_rest) = argv.map_or((None, None), |(argv, rest)| (Some(argv), rest));
+        let reason = refusal.to_string();
+        let reason = match invocation {
+            Some(invocation) => invocation.recorded_text(reason),
+            None => reason,
+        };
         let record = DecisionRecord {
-            argv: invocation.map(Invocation::argv),
+            argv,
+            argv_rest,
             code: Some(refusal.code()),
             rule: refusal.rule(),
-            reason: Some(refusal.to_string()),
+            reason: Some(redacted(reason)),
             ..self.decision(effect)
         };
         self.count(&record, invocation.and_then(Invocation::class));
-        self.audit.refused(&record).await.map_err(not_recorded)
+        let bytes = self.audit.refused(&record).await.map_err(not_recorded)?;
+        self.rates.recorded(self.caller, bytes);
+        Ok(())
     }
 
     fn decision(&self, effect: Effect) -> DecisionRecord<'_> {
@@ -227,10 +246,31 @@ impl<'a> Journal<'a> {
             record.layers_missing = layers(LayerState::is_missing);
             metrics::refused_connections(ran.refused_connections);
         }
-        if let Err(error) = self.audit.end(&record).await {
-            tracing::error!(%error, "the end of a call could not be recorded yet; it is when there is room again");
+        match self.audit.end(&record).await {
+            Ok(bytes) => self.rates.recorded(self.caller, bytes),
+            Err(error) => {
+                tracing::error!(%error, "the end of a call could not be recorded yet; it is when there is room again");
+            }
         }
     }
+}
+
+/// Returns an argv as records show it.
+fn recorded_argv(invocation: &Invocation, recording: Recording) -> Vec<String> {
+    let argv = invocation.recorded_argv(recording);
+    argv.into_iter().map(redacted).collect()
+}
+
+/// Takes out what is a secret by its own shape. A shorter text holds none.
+fn redacted(text: String) -> String {
+    const SHORTEST: usize = 24;
+    if text.len() < SHORTEST {
+        return text;
+    }
+    let mut redactor = Redactor::new(&[]);
+    let mut told = redactor.push(text.as_bytes());
+    told.extend(redactor.finish());
+    String::from_utf8(told).unwrap_or_default() // what is taken out is ASCII
 }
 
 fn not_recorded(source: io::Error) -> Refusal {

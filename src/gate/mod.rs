@@ -168,8 +168,7 @@ impl Gate {
                     cancel: &cancel,
                     registration: &registration,
                 };
-                let mut journal =
-                    Journal::new(&parts.audit, &caller, &request, &request_id, started);
+                let mut journal = Journal::new(&parts, &caller, &request, &request_id, started);
                 let ended = caught(call.run(live, &mut journal)).await;
                 journal.close(ended).await
             };

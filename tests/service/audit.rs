@@ -178,6 +178,8 @@ fn a_chain_goes_on_over_files_and_restarts_and_a_change_is_found() {
         file.display()
     );
     fs::write(&config, settings).unwrap();
+    // What is refused has files of its own.
+    let file = folder.path().join("audit.jsonl.refused");
     let tools = tools();
     let all = flags(&tools, &["--config", config.to_str().unwrap()]);
     for run in 0..2 {
