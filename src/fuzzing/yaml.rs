@@ -11,6 +11,7 @@ const BOUNDS: YamlBounds = YamlBounds {
     nodes: 512,
     entries: 64,
     documents: 4,
+    flow: 1024,
 };
 
 /// What the strict reader accepts is within its bounds, has each key once, is the same whether its
@@ -29,6 +30,7 @@ pub fn yaml(bytes: &[u8]) -> bool {
     // A backslash anywhere has the text read letter by letter (src/yaml/compact.rs).
     let larger = YamlBounds {
         bytes: 10 * BOUNDS.bytes,
+        flow: 10 * BOUNDS.bytes,
         ..BOUNDS
     };
     let whole =

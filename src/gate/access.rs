@@ -19,12 +19,13 @@ use crate::{
     endpoint::Endpoint,
     excerpt::Excerpt,
     identity::Caller,
-    kubeconfig::{Allowances, CertificateAuthority, Kubeconfig, Outline, Rendered, decode},
+    kubeconfig::{CertificateAuthority, Kubeconfig, KubeconfigError, Outline, Rendered, decode},
     metrics,
     policy::{Approved, Target},
     refusal::Refusal,
     sandbox::ProfileName,
     secret::SecretString,
+    store::TurnOrWait,
     tool::AccessKind,
     trusted::{self, Holds},
 };
@@ -120,7 +121,7 @@ impl Access {
         parts: &Parts,
     ) -> Result<Self, Refusal> {
         if invocation.is_about_the_kubeconfig() {
-            return outline(request, caller, parts).map(Self::Outline);
+            return outline(request, caller, parts).await.map(Self::Outline);
         }
         if invocation.is_offline() || not_yet(invocation).is_some() {
             return Ok(Self::Nothing);
@@ -137,7 +138,7 @@ impl Access {
             AccessKind::Kubeconfig => {
                 let kubeconfig = match &request.cluster {
                     Some(name) => named_cluster(name, request, caller, parts)?,
-                    None => own_kubeconfig(request, &parts.allowances).await?,
+                    None => own_kubeconfig(request, caller, parts).await?,
                 };
                 Ok(Self::Kubernetes(kubeconfig))
             }
@@ -172,26 +173,38 @@ impl Access {
 }
 
 /// Reads the names in what the request brings, or of the cluster that it names.
-fn outline(request: &Request, caller: &Caller, parts: &Parts) -> Result<Outline, Refusal> {
+async fn outline(request: &Request, caller: &Caller, parts: &Parts) -> Result<Outline, Refusal> {
     if let Some(name) = &request.cluster {
         let kubeconfig = named_cluster(name, request, caller, parts)?;
         return Ok(Outline::of_named_cluster(name, kubeconfig.namespace()));
     }
     let text = request.kubeconfig.text().ok_or(Refusal::NoKubeconfig)?;
     let bytes = decode(text.expose())?;
-    let context = request.context.as_deref();
-    Ok(Outline::parse(&bytes, context, &parts.allowances)?)
+    let is_soon_read = Kubeconfig::is_soon_read(&bytes);
+    let (context, allowances) = (request.context.clone(), parts.allowances.clone());
+    let read = move || Outline::parse(&bytes, context.as_deref(), &allowances);
+    match is_soon_read {
+        true => Ok(read()?),
+        false => by_turn(caller, parts, read).await,
+    }
 }
 
 /// Reads the kubeconfig that the request brings.
 async fn own_kubeconfig(
     request: &Request,
-    allowances: &Allowances,
+    caller: &Caller,
+    parts: &Parts,
 ) -> Result<Arc<Kubeconfig>, Refusal> {
     let text = request.kubeconfig.text().ok_or(Refusal::NoKubeconfig)?;
     let bytes = decode(text.expose())?;
-    let context = request.context.as_deref();
-    let mut kubeconfig = Kubeconfig::parse(&bytes, context, allowances, SystemTime::now())?;
+    let is_soon_read = Kubeconfig::is_soon_read(&bytes);
+    let (context, allowances) = (request.context.clone(), parts.allowances.clone());
+    let read =
+        move || Kubeconfig::parse(&bytes, context.as_deref(), &allowances, SystemTime::now());
+    let mut kubeconfig = match is_soon_read {
+        true => read()?,
+        false => by_turn(caller, parts, read).await?,
+    };
     if let Some(path) = kubeconfig.token_file().map(ToOwned::to_owned) {
         let what = "the operator's token for this cluster cannot be read";
         let fault = |source| Refusal::Fault { what, source };
@@ -203,6 +216,28 @@ async fn own_kubeconfig(
         put.map_err(|_| fault(io::ErrorKind::InvalidData.into()))?;
     }
     Ok(Arc::new(kubeconfig))
+}
+
+/// Reads a kubeconfig that may take long, elsewhere than other requests are served, and no more of
+/// them at once than leave processors to those. Callers take turns.
+async fn by_turn<T: Send + 'static>(
+    caller: &Caller,
+    parts: &Parts,
+    read: impl FnOnce() -> Result<T, KubeconfigError> + Send + 'static,
+) -> Result<T, Refusal> {
+    let turn = match parts.store.reading.ask(caller.principal(), usize::MAX) {
+        TurnOrWait::Now(turn) => Some(turn),
+        TurnOrWait::Later(waiting) => waiting.turn().await,
+    };
+    let read = spawn_blocking(move || {
+        let _turn = turn;
+        read()
+    });
+    let read = read.await.map_err(|error| Refusal::Fault {
+        what: "the kubeconfig could not be read",
+        source: io::Error::other(error),
+    })?;
+    Ok(read?)
 }
 
 /// Returns a cluster that this caller may use; of any other it is not said whether it exists.

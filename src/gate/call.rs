@@ -75,7 +75,11 @@ impl Call<'_> {
         } = *self;
         let requested = Requested::read(request, parts.bounds)?;
         let (invocation, filters) = judge::read(request, &parts.inventory, journal)?;
-        let access = Access::of(&invocation, request, caller, parts).await?;
+        let access = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => return Err(Refusal::Cancelled.into()),
+            access = Access::of(&invocation, request, caller, parts) => access?,
+        };
         let target = access.target(caller, request.cluster.as_deref());
         let policy = parts.policy();
         let facts = Facts::new(&invocation, &target);

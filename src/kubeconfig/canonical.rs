@@ -49,7 +49,17 @@ impl Kubeconfig {
         parsed.map_err(|error| of_unused(error, bytes, context))
     }
 
-    /// The same for a kubeconfig that the operator mounts, whose file references `read` follows.
+    /// Reports whether a text is soon read, whatever it says: one that is small, and has little that
+    /// the parser reads ahead. That is most of them.
+    pub fn is_soon_read(bytes: &SecretBytes) -> bool {
+        const SMALL: usize = 16 * 1024;
+        const LITTLE_FLOW: usize = 256;
+        let is_flow = |byte: &&u8| matches!(byte, b',' | b'[' | b'{');
+        let bytes = bytes.expose();
+        bytes.len() <= SMALL && bytes.iter().filter(is_flow).count() <= LITTLE_FLOW
+    }
+
+    /// Reads a kubeconfig that the operator mounts, whose file references `read` follows.
     ///
     /// # Errors
     /// A [`KubeconfigError`] with the line and the fix.

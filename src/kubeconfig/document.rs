@@ -16,7 +16,11 @@ const BOUNDS: YamlBounds = YamlBounds {
     nodes: 16 * 1024,
     entries: 16 * 1024,
     documents: 1,
+    flow: MOST_FLOW,
 };
+
+/// 64 clusters, users and contexts in JSON, each with extensions, have some 3000.
+const MOST_FLOW: usize = 4096;
 
 pub(super) fn document(bytes: &SecretBytes) -> Result<Node, KubeconfigError> {
     let text = bytes.expose();

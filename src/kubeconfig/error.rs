@@ -225,7 +225,7 @@ fn predicate(error: &YamlError) -> String {
         YamlError::TooManyDocuments { line, .. } => {
             format!("has a second YAML document on line {line}")
         }
-        YamlError::TooManyNodes { line, .. } => {
+        YamlError::TooManyNodes { line, .. } | YamlError::TooMuchFlow { line, .. } => {
             format!("has more values than any kubeconfig has on line {line}")
         }
         error => error.to_string(),

@@ -47,6 +47,9 @@ pub enum YamlError {
     /// Nodes beyond [`YamlBounds::nodes`](super::YamlBounds::nodes).
     #[error("has more than {most} values, the next on line {line}")]
     TooManyNodes { line: usize, most: usize },
+    /// Commas, brackets and braces beyond [`YamlBounds::flow`](super::YamlBounds::flow).
+    #[error("has more than {most} commas, brackets and braces, the next on line {line}")]
+    TooMuchFlow { line: usize, most: usize },
 }
 
 /// A construct of YAML that readers resolve differently, or that hides what a document says.
@@ -87,7 +90,8 @@ impl YamlError {
             | Self::TooDeep { line, .. }
             | Self::TooManyDocuments { line, .. }
             | Self::TooManyEntries { line, .. }
-            | Self::TooManyNodes { line, .. } => Some(line),
+            | Self::TooManyNodes { line, .. }
+            | Self::TooMuchFlow { line, .. } => Some(line),
             Self::Empty | Self::NotUtf8 | Self::TooLarge { .. } => None,
         }
     }

@@ -31,6 +31,9 @@ pub struct YamlBounds {
     pub entries: usize,
     /// The documents of the text.
     pub documents: usize,
+    /// The bytes that begin or part flow collections, in text too: they are counted before anything
+    /// is read, since the parser reads such a collection to its end before it says a word of it.
+    pub flow: usize,
 }
 
 /// Reads the documents of a text, of which there is at least one.
@@ -45,6 +48,7 @@ pub fn read(bytes: &[u8], bounds: &YamlBounds) -> Result<Vec<Node>, YamlError> {
         });
     }
     let text = std::str::from_utf8(bytes).map_err(|_| YamlError::NotUtf8)?;
+    little_flow(text, bounds.flow)?;
     let with_plain_ends;
     let text = if text.contains('\r') {
         with_plain_ends = Zeroizing::new(text.replace("\r\n", "\n"));
@@ -101,6 +105,22 @@ fn documents<'t>(
         return Err(YamlError::Empty);
     }
     Ok(documents)
+}
+
+/// Refuses a text that costs more to refuse later.
+fn little_flow(text: &str, most: usize) -> Result<(), YamlError> {
+    let is_flow = |byte: &u8| matches!(byte, b',' | b'[' | b'{');
+    if text.as_bytes().iter().filter(|byte| is_flow(byte)).count() <= most {
+        return Ok(());
+    }
+    let flow = text.bytes().enumerate().filter(|(_, byte)| is_flow(byte));
+    let passed = flow.map(|(at, _)| at).nth(most).unwrap_or(text.len());
+    let line = 1 + text
+        .bytes()
+        .take(passed)
+        .filter(|byte| *byte == b'\n')
+        .count();
+    Err(YamlError::TooMuchFlow { line, most })
 }
 
 /// Refuses a byte-order mark, control characters but newline and tab, and the characters that YAML
@@ -297,6 +317,7 @@ mod tests {
         nodes: 1 << 10,
         entries: 1 << 10,
         documents: 1,
+        flow: 1 << 10,
     };
 
     fn read_one(text: &str) -> Result<Vec<Node>, YamlError> {
@@ -443,6 +464,12 @@ mod tests {
                     ..ONE
                 },
                 YamlError::TooManyDocuments { line: 3, most: 2 },
+            ),
+            (
+                "a:\n- [b, c]",
+                "a:\n- [b, c]\n- '{'",
+                YamlBounds { flow: 2, ..ONE },
+                YamlError::TooMuchFlow { line: 3, most: 2 },
             ),
         ];
         for (met, passed, bounds, refused) in cases {
