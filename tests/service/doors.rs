@@ -8,7 +8,9 @@ use crate::harness::{Server, tools};
 fn a_refusal_has_the_same_shape_wherever_it_comes_from() {
     let server = Server::starting(&["--tools-dir", tools().to_str().unwrap()], None);
     let json = ("Content-Type", "application/json");
-    let hello = vec![b' '; 20_000];
+    let hello = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": { "protocolVersion": "2025-11-25",
+        "capabilities": {}, "clientInfo": { "name": "x".repeat(20_000), "version": "1" } } });
+    let hello = hello.to_string();
     for (method, path, headers, body, status, code) in [
         (
             "GET",
@@ -76,7 +78,14 @@ fn a_refusal_has_the_same_shape_wherever_it_comes_from() {
             405,
             "method_not_allowed",
         ),
-        ("POST", "/mcp", vec![json], &hello, 413, "request_too_large"),
+        (
+            "POST",
+            "/mcp",
+            vec![json],
+            hello.as_bytes(),
+            413,
+            "request_too_large",
+        ),
     ] {
         let reply = server.send(method, path, &headers, body);
         let shown = format!("{method} {path}: {}\n{}", reply.head, reply.json());

@@ -721,15 +721,8 @@ fn ten_thousand_idle_connections_leave_room_for_those_who_watch() {
         &[("Content-Type", "application/json")],
         br#"{"command":"version --client"}"#,
     );
-    if started.elapsed() < Duration::from_secs(8) {
-        // One of those who are told, or one more than that.
-        assert!(
-            told.status == 503 && told.text("code") == "overloaded" || told.status == 0,
-            "{} {}",
-            told.status,
-            told.head
-        );
-    }
+    // The oldest that says nothing leaves for whoever comes.
+    assert_eq!(told.status, 200, "{}", told.head);
     println!(
         "{} connections in {:?}: {before:?} -> {during:?}",
         idle.len(),
@@ -763,12 +756,17 @@ fn eventually_within(seconds: u64, what: &str, holds: impl Fn() -> bool) {
 #[test]
 fn a_connection_past_the_bound_is_told_so_and_health_is_told_all_the_same() {
     let (server, _folder) = hostile("[limits]\nconnections = 4\n");
-    let health = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
+    let begun = format!(
+        "POST /tools/kubectl HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{",
+        server.address
+    );
     eventually("the first ones are closed", || sockets(server.pid()) == 1);
     let mut four: Vec<TcpStream> = (0..4).map(|_| connected(&server)).collect();
     for stream in &mut four {
-        assert_eq!(asked(stream, &health).status, 200);
+        stream.write_all(begun.as_bytes()).unwrap();
     }
+    // What is under way is not ended for another.
+    thread::sleep(Duration::from_millis(500));
     let mut fifth = connected(&server);
     let status = format!(
         "GET /tools/status HTTP/1.1\r\nHost: {}\r\n\r\n",

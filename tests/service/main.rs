@@ -15,6 +15,7 @@ mod callers;
 mod discovery;
 mod doors;
 mod egress;
+mod fairness;
 mod faults;
 mod fixtures;
 #[path = "../harness/mod.rs"]
@@ -1023,19 +1024,32 @@ fn sessions_are_bounded_and_small() {
     let hello = |name: &str| {
         serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": { "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": name, "version": "1" } } }).to_string()
     };
-    let open = |name: &str| {
-        server
-            .send(
-                "POST",
-                "/mcp",
-                &[("Content-Type", "application/json")],
-                hello(name).as_bytes(),
-            )
-            .status
+    let open = |name: &str, more: &[(&str, &str)]| {
+        let headers = [&[("Content-Type", "application/json")], more].concat();
+        server.send("POST", "/mcp", &headers, hello(name).as_bytes())
     };
-    assert_eq!(open(&"x".repeat(100_000)), 413);
-    let statuses: Vec<u16> = (0..520).map(|_| open("t")).collect();
-    assert_eq!((statuses[0], *statuses.last().unwrap()), (200, 503));
+    for more in [&[][..], &[("MCP-Protocol-Version", "2025-11-25")]] {
+        assert_eq!(open(&"x".repeat(100_000), more).status, 413);
+        let opened: Vec<_> = (0..520).map(|_| open("t", more)).collect();
+        assert!(opened.iter().all(|hello| hello.status == 200));
+        let lists = |hello: &harness::Reply| {
+            let head = hello.head.to_ascii_lowercase();
+            let session = head
+                .lines()
+                .find_map(|line| line.strip_prefix("mcp-session-id: "))
+                .unwrap();
+            let headers = [
+                ("Content-Type", "application/json"),
+                ("Mcp-Session-Id", session),
+            ];
+            let list = r#"{"jsonrpc":"2.0","id":2,"method":"tools/list","params":{}}"#;
+            server
+                .send("POST", "/mcp", &headers, list.as_bytes())
+                .status
+        };
+        // The longest idle one ends for the next.
+        assert_eq!((lists(&opened[0]), lists(&opened[519])), (404, 200));
+    }
     assert_eq!(server.get("/health").status, 200);
 }
 
