@@ -1,9 +1,11 @@
 //! What people and models really type, over the doors: what passes, what is told of it, and what leads on.
 
+use std::{fs, os::unix::fs::PermissionsExt};
+
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
-use crate::harness::{Server, base64_of, cluster};
+use crate::harness::{Server, base64_of, cluster, tools};
 use crate::{mcp::KUBECTL_CALL, pipes::looked};
 
 /// Two contexts, one of them the current one; nothing is reached.
@@ -225,4 +227,33 @@ fn what_is_no_message_of_mcp_is_answered_as_json_rpc_does() {
             "{body:?}"
         );
     }
+}
+
+#[test]
+fn a_command_that_waits_has_the_time_that_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let settings = folder.path().join("airlock.toml");
+    fs::write(&settings, "[limits]\ntimeout = \"2s\"\n").unwrap();
+    let tools = tools();
+    let allowed = cluster().server.to_string();
+    let flags = [
+        "--tools-dir",
+        tools.to_str().unwrap(),
+        "--egress-allow",
+        &allowed,
+        "--config",
+        settings.to_str().unwrap(),
+    ];
+    let server = Server::with(&flags, None);
+    let kubeconfig = json!({ "kubeconfig": base64_of(&cluster().view) });
+    let command = "wait pod/web-0 --for=delete --timeout=4s";
+    let waited = rest(&server, command, &kubeconfig);
+    assert_eq!(waited["exit_code"], 1, "{waited}");
+    let error = waited["error"].as_str().unwrap();
+    assert!(error.contains("timed out waiting"), "{waited}");
+    // Who names a deadline gets it.
+    let short = json!({ "kubeconfig": base64_of(&cluster().view), "timeout": "1s" });
+    let ended = rest(&server, command, &short);
+    assert_eq!(ended["code"], "timeout", "{ended}");
 }
