@@ -11,13 +11,13 @@ pub enum CommandError {
     #[error("{tool} {version} has no command {word}{}", under(.path))]
     UnknownVerb {
         tool: Tool,
-        version: String,
+        version: Box<str>,
         /// The group that was searched; empty for the root.
         path: CommandPath,
         word: Excerpt,
         /// What it is called here, where that is known.
         instead: Option<&'static str>,
-        nearest: Option<String>,
+        nearest: Option<Box<str>>,
     },
     /// No verb at all.
     #[error("the command names no verb of {tool}")]

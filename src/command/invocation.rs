@@ -204,7 +204,7 @@ impl Invocation {
     }
 
     /// Returns the command as if it had been sent as it runs.
-    pub(crate) fn as_sent(mut self) -> Self {
+    pub(crate) fn without_adjustments(mut self) -> Self {
         self.changes.clear();
         self
     }

@@ -144,13 +144,13 @@ impl<'a> Parser<'a> {
             let names = node.children.iter().filter(is_meant).map(CommandNode::name);
             return Err(CommandError::UnknownVerb {
                 tool: self.tool(),
-                version: self.catalogue.version().to_owned(),
+                version: self.catalogue.version().into(),
                 path: node.path.clone(),
                 word: Excerpt::new(&word),
                 instead: self.misnomer(&[&word], None),
                 nearest: self
                     .verb_for(&word)
-                    .or_else(|| nearest(&word, names).map(str::to_owned)),
+                    .or_else(|| nearest(&word, names).map(Box::from)),
             });
         }
         self.operands.push(word);
@@ -191,11 +191,11 @@ impl<'a> Parser<'a> {
     }
 
     /// `pods` alone is a question that lacks its verb.
-    fn verb_for(&self, word: &str) -> Option<String> {
+    fn verb_for(&self, word: &str) -> Option<Box<str>> {
         let verb = self.tool().spec().implied_verb?;
         let is_root = self.node().path.words().is_empty();
         (is_root && resource::canonical(word.split('/').next()?).is_some())
-            .then(|| format!("{verb} {word}"))
+            .then(|| format!("{verb} {word}").into())
     }
 
     fn long_flag(

@@ -210,10 +210,13 @@ fn is_idle(text: &[char], at: usize) -> bool {
     let Some(from) = at.checked_sub(1) else {
         return false;
     };
-    let begins = from
-        .checked_sub(1)
-        .is_none_or(|before| " \t|".contains(text[before]));
-    let word: String = text[from..]
+    let begins = from.checked_sub(1).is_none_or(|before| {
+        text.get(before)
+            .is_some_and(|before| " \t|".contains(*before))
+    });
+    let word: String = text
+        .get(from..)
+        .unwrap_or_default()
         .iter()
         .take_while(|next| !" \t\n|".contains(**next))
         .collect();

@@ -103,7 +103,7 @@ fn a_flag_before_the_verb_must_be_persistent_on_the_root() {
 #[test]
 fn what_is_not_in_the_catalogue_does_not_exist() {
     assert!(
-        matches!(read("gett pods"), Err(CommandError::UnknownVerb { nearest: Some(name), .. }) if name == "get")
+        matches!(read("gett pods"), Err(CommandError::UnknownVerb { nearest: Some(name), .. }) if *name == *"get")
     );
     assert!(matches!(
         read("__complete get pods"),
