@@ -215,7 +215,12 @@ fn named_resource(token: &str) -> Result<(String, String), CommandError> {
     let lower = token.to_ascii_lowercase();
     let nearest = nearest(&lower, resource::names()).map(str::to_owned);
     let group = token.split_once('.').map(|(_, group)| group);
-    let group = group.filter(|group| group.contains('.') && group.split('.').all(is_dns_label));
+    // Of a group that the table has, there is no such resource, whatever its version.
+    let group = group.filter(|group| {
+        let first = group.split('.').next().unwrap_or_default();
+        let is_one = group.contains('.') && group.split('.').all(is_dns_label);
+        is_one && !resource::is_version(first) && !resource::has_group(group)
+    });
     Err(CommandError::UnknownResource {
         token: Excerpt::new(token),
         nearest,
