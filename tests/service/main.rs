@@ -180,7 +180,7 @@ fn a_refusal_has_its_code_status_reason_and_a_way_out() {
         ),
         ("get pods |", &good, 422, "invalid_command", "each side"),
         (
-            "get pods 2>&1 | head",
+            "get pods 2>&1 -A",
             &good,
             422,
             "invalid_command",

@@ -340,7 +340,7 @@ fn refusals() -> Vec<Row> {
             "policy_denied",
             "never allowed",
         ),
-        refused("get all", "invalid_command", "`all`"),
+        refused("delete all", "invalid_command", "`all`"),
         refused("config view --raw", "policy_denied", "prints the token"),
         refused(
             "cp lone:/etc/hostname /tmp/x -n {ns}",
