@@ -11,7 +11,7 @@
 //! | [`pipeline()`] | a POSIX shell cuts what is accepted at the same bars, and each filter renders to words that read again to it |
 //! | [`parse`] | what the parser accepts renders to words that mean nothing else, and reads again to the same |
 //! | [`policy_load`] | no text is too odd for the policy loader, and each refusal points into the text |
-//! | [`decide`] | what a shipped policy allows, it allows again as it was rendered, and nothing forbidden is in it |
+//! | [`decide`] | what a shipped policy allows, it allows again as it was rendered; nothing forbidden is in it, and nothing that was neither sent nor told |
 //! | [`monotonic()`] | more denials, fewer allowances and more files never allow more; order changes nothing |
 //! | [`never_allow`] | no policy that loads allows what no policy may, wherever and however it is spelt |
 //! | [`kubeconfig()`] | what the kubeconfig room accepts is written with known keys only, and accepted again |

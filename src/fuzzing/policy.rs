@@ -3,7 +3,7 @@
 use super::{catalogues::catalogues, command, forbidden};
 use crate::{
     catalogue::Catalogue,
-    command::Invocation,
+    command::{Adjustment, Invocation},
     mistake::Finding,
     policy::{
         BUILTINS, Decision, Effect, Facts, Policy, PolicyError, PolicyErrors, PolicySource, Target,
@@ -42,8 +42,13 @@ pub(super) fn load<T: AsRef<str>>(
 
 /// What is decided about a command of an anonymous caller.
 fn decided(policy: &Policy, invocation: &Invocation) -> Decision {
+    decided_if(policy, invocation, false)
+}
+
+/// The same, with or without a filter behind the command.
+fn decided_if(policy: &Policy, invocation: &Invocation, is_piped: bool) -> Decision {
     let target = &Target::default();
-    policy.decide(Facts::new(invocation, target))
+    policy.decide(Facts::new(invocation, target).piped(is_piped))
 }
 
 pub(super) fn outcome(policy: &Policy, invocation: &Invocation) -> Effect {
@@ -129,15 +134,33 @@ pub fn decide(bytes: &[u8]) -> bool {
 /// - renders like every command,
 /// - has nothing in it that is never allowed,
 /// - is not denied, and stays the same words, when it is read from its own argv: flags that the
-///   policy added are flags that it accepts.
+///   policy added are flags that it accepts,
+/// - has no word that was not sent and is not told, with a filter behind it or without one.
 pub(super) fn stands(policy: &Policy, catalogue: &Catalogue, invocation: &Invocation) -> Effect {
-    let decision = decided(policy, invocation);
+    let effects = [false, true].map(|is_piped| stands_if(policy, catalogue, invocation, is_piped));
+    assert_eq!(
+        effects[0] == Effect::Deny,
+        effects[1] == Effect::Deny,
+        "a filter decides what is added, not what is allowed: {:?}",
+        invocation.argv()
+    );
+    effects[0]
+}
+
+fn stands_if(
+    policy: &Policy,
+    catalogue: &Catalogue,
+    invocation: &Invocation,
+    is_piped: bool,
+) -> Effect {
+    let decision = decided_if(policy, invocation, is_piped);
     let Some(allowed) = runs(&decision) else {
         return Effect::Deny;
     };
     command::renders(catalogue, allowed);
     forbidden::holds_nothing_forbidden(catalogue, allowed);
-    let again = decided(policy, allowed);
+    all_that_is_added_is_told(invocation, allowed);
+    let again = decided_if(policy, allowed, is_piped);
     match (&decision, runs(&again)) {
         (Decision::Allow(_), _) if !matches!(again, Decision::Allow(_)) => panic!(
             "{:?} was allowed, and is not when it is sent again: {again:?}",
@@ -151,6 +174,25 @@ pub(super) fn stands(policy: &Policy, catalogue: &Catalogue, invocation: &Invoca
         (_, None) => panic!("{:?} would be denied: {again:?}", allowed.argv()),
     }
     outcome_of(&decision)
+}
+
+/// The words that run are those that were sent and those that are told.
+fn all_that_is_added_is_told(sent: &Invocation, runs: &Invocation) {
+    let mut expected: Vec<String> = sent.argv();
+    let told = runs.adjustments().iter().skip(sent.adjustments().len());
+    for change in told {
+        match change {
+            Adjustment::Added { word } => expected.push(word.clone()),
+            Adjustment::Clamped { flag, given, used } => {
+                expected.retain(|word| *word != format!("{flag}={given}"));
+                expected.push(format!("{flag}={used}"));
+            }
+            other => panic!("no rule does that: {other:?}"),
+        }
+    }
+    let mut found = runs.argv();
+    (found.sort(), expected.sort());
+    assert_eq!(found, expected, "what is added is told, and nothing else");
 }
 
 /// What runs by a decision, at once or when it is confirmed.

@@ -162,7 +162,7 @@ impl Policy {
         let asking = asking(&verdicts);
         let is_new = |flag: &&String| !invocation.flags().contains_key(*flag);
         let adds = |rule: &Rule| {
-            rule.inject.keys().filter(is_new).count() + rule.clamps(invocation).count()
+            rule.adds(facts).keys().filter(is_new).count() + rule.clamps(invocation).count()
         };
         let mut choices: Vec<Vec<&Rule>> =
             verdicts.into_iter().map(|file| file.accepting).collect();
@@ -182,7 +182,7 @@ impl Policy {
         }
         let (mut asked, mut refused) = (None, None);
         for rules in combinations(&choices) {
-            let Some(injected) = injected(invocation, &rules) else {
+            let Some(injected) = injected(facts, &rules) else {
                 continue;
             };
             let with_it = facts.of_what_runs(&injected);
@@ -264,8 +264,9 @@ fn combinations<'p>(choices: &[Vec<&'p Rule>]) -> impl Iterator<Item = Vec<&'p R
 
 /// The command with what the rules add, and with the least of what they bring values down to; none
 /// when two files add different values, because neither is first.
-fn injected(invocation: &Invocation, rules: &[&Rule]) -> Option<Invocation> {
-    let added = || rules.iter().flat_map(|rule| &rule.inject);
+fn injected(facts: Facts<'_>, rules: &[&Rule]) -> Option<Invocation> {
+    let invocation = facts.invocation;
+    let added = || rules.iter().flat_map(|rule| rule.adds(facts));
     let mut with_it = invocation.clone();
     for (flag, Injected { value, classes }) in added() {
         with_it.inject(flag, value, classes.get(invocation.path()).copied());

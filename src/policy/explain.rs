@@ -185,7 +185,7 @@ impl Explainer {
                 explained.flags = invocation.flags().clone();
                 explained.operands = invocation.operands().to_vec();
                 explained.filters = filters.iter().map(Filter::argv).collect();
-                let facts = Facts::new(&invocation, &explained.target);
+                let facts = Facts::new(&invocation, &explained.target).piped(!filters.is_empty());
                 explained.decided(self.policy.decide(facts));
                 explained.invocation = Some(invocation);
             }

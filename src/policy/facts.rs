@@ -14,6 +14,8 @@ pub struct Facts<'a> {
     pub(super) target: &'a Target,
     /// Whether the command is as rules left it.
     is_final: bool,
+    /// Whether a filter reads what the command prints.
+    pub(super) is_piped: bool,
 }
 
 impl<'a> Facts<'a> {
@@ -23,7 +25,13 @@ impl<'a> Facts<'a> {
             invocation,
             target,
             is_final: false,
+            is_piped: false,
         }
+    }
+
+    /// The same call, with or without a filter behind its command.
+    pub fn piped(self, is_piped: bool) -> Self {
+        Self { is_piped, ..self }
     }
 
     /// The same of the command as rules leave it, of which no value is brought down any more.

@@ -108,7 +108,9 @@ pub(super) struct RawRule {
     /// Flags that are added with this value where they are absent.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
-    pub(super) inject: BTreeMap<Spanned<String>, Spanned<String>>,
+    pub(super) inject: RawFlags,
+    #[schemars(with = "Option<BTreeMap<String, String>>")]
+    pub(super) inject_piped: Option<RawFlags>,
     /// Flags of `values` whose value is brought down to the end of its range where it is above it.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
@@ -198,6 +200,16 @@ pub(super) struct RawTest {
     pub(super) cluster: Option<String>,
     /// The namespace of the kubeconfig's context; without it `default`.
     pub(super) namespace: Option<String>,
+}
+
+/// Flags and the values that they are added with.
+pub(super) type RawFlags = BTreeMap<Spanned<String>, Spanned<String>>;
+
+impl RawRule {
+    /// What it adds, with a filter behind the command or without one.
+    pub(super) fn added(&self) -> impl Iterator<Item = (&Spanned<String>, &Spanned<String>)> {
+        self.inject.iter().chain(self.inject_piped.iter().flatten())
+    }
 }
 
 impl RawFile {

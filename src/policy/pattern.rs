@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// What a value may be.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Pattern {
     /// A text with any number of `*`, each standing for anything.
     Glob(String),

@@ -137,6 +137,8 @@ pub(super) struct Rule {
     pub(super) after_dash: bool,
     /// Flags that are added when they are absent.
     pub(super) inject: BTreeMap<String, Injected>,
+    /// What is added instead where a filter reads the output.
+    pub(super) inject_piped: Option<BTreeMap<String, Injected>>,
     /// Flags whose value is brought down to the end of its range where it is above it.
     pub(super) clamp: BTreeSet<String>,
     pub(super) bounds: RuleBounds,
@@ -200,6 +202,12 @@ fn is_beside(custom: &str, listed: &[String]) -> bool {
 const COMMON: [&str; 2] = ["namespace", "help"];
 
 impl Rule {
+    /// The flags that it adds to this call when they are absent.
+    pub(super) fn adds(&self, facts: Facts<'_>) -> &BTreeMap<String, Injected> {
+        let piped = self.inject_piped.as_ref().filter(|_| facts.is_piped);
+        piped.unwrap_or(&self.inject)
+    }
+
     /// The rule's own reason and hint; `hint` where it has none.
     pub(super) fn advice(&self, hint: &str) -> Advice {
         Advice::new(&self.reason, self.hint.as_deref().unwrap_or(hint))

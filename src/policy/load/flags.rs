@@ -15,7 +15,7 @@ use crate::{
     excerpt::Excerpt,
     policy::{
         error::PolicyError,
-        file::{List, RawRule},
+        file::{List, RawFlags, RawRule},
         pattern::Pattern,
         rule::{Effect, Injected},
     },
@@ -34,8 +34,8 @@ pub(super) struct Accepted {
 }
 
 impl Loading<'_> {
-    /// The flags of a rule with the values it accepts: of `flags`, `require`, `values` and
-    /// `inject`.
+    /// The flags of a rule with the values it accepts: of `flags`, `require`, `values` and what it
+    /// adds.
     pub(super) fn flags(
         &self,
         raw: &RawRule,
@@ -49,7 +49,7 @@ impl Loading<'_> {
             let name = self.required(raw, flag, chosen)?;
             accepted.flags.entry(name).or_default();
         }
-        for (flag, value) in &raw.inject {
+        for (flag, value) in raw.added() {
             let name = self.flag(raw, flag, chosen)?;
             let is_plain = chosen.flag(&name).iter().all(|(_, flag)| {
                 flag.hazard
@@ -57,12 +57,16 @@ impl Loading<'_> {
                     .is_some_and(|hazard| hazard.class == FlagClass::Plain)
             });
             // Without values of its own, a flag that can do harm has the one that is added.
-            let own = if is_plain {
-                None
+            if is_plain {
+                accepted.flags.entry(name).or_default();
             } else {
-                Some(vec![self.pattern(value)?])
-            };
-            accepted.flags.entry(name).or_insert(own);
+                let pattern = self.pattern(value)?;
+                let own = accepted
+                    .flags
+                    .entry(name)
+                    .or_insert_with(|| Some(Vec::new()));
+                own.iter_mut().for_each(|own| own.push(pattern.clone()));
+            }
         }
         for (flag, patterns) in &raw.values {
             let name = self.flag(raw, flag, chosen)?;
@@ -274,7 +278,7 @@ impl Loading<'_> {
                     .flags
                     .iter()
                     .chain(&raw.require)
-                    .chain(raw.inject.keys())
+                    .chain(raw.added().map(|(flag, _)| flag))
                     .find(|flag| long_name(flag.get_ref()) == name);
                 let why = hazard
                     .why
@@ -297,11 +301,12 @@ impl Loading<'_> {
     pub(super) fn injected(
         &self,
         raw: &RawRule,
+        added: &RawFlags,
         flags: &Flags,
         chosen: &Chosen<'_>,
     ) -> Result<BTreeMap<String, Injected>, PolicyError> {
         let mut injected = BTreeMap::new();
-        for (flag, value) in &raw.inject {
+        for (flag, value) in added {
             let name = long_name(flag.get_ref());
             self.can_be_added(raw, flag, chosen)?;
             self.accepts_added(name, value, flags, chosen)?;

@@ -47,7 +47,12 @@ impl Loading<'_> {
             namespaces: self.namespaces(raw)?,
             charts: self.globs(raw.charts.as_ref())?,
             after_dash: raw.after_dash,
-            inject: self.injected(raw, &accepted.flags, &chosen)?,
+            inject: self.injected(raw, &raw.inject, &accepted.flags, &chosen)?,
+            inject_piped: raw
+                .inject_piped
+                .as_ref()
+                .map(|added| self.injected(raw, added, &accepted.flags, &chosen))
+                .transpose()?,
             clamp: self.clamped(raw, &accepted.flags, &chosen)?,
             bounds: self.bounds(raw)?,
             verbs: chosen.verbs,
@@ -92,7 +97,7 @@ impl Loading<'_> {
                 let message = "`require` makes an allow rule narrower; a deny rule lists `flags`";
                 (flag.span(), message)
             }),
-            raw.inject.keys().next().map(|flag| {
+            raw.added().next().map(|(flag, _)| {
                 let message = "a deny rule starts nothing, so it adds no flag";
                 (flag.span(), message)
             }),
