@@ -34,6 +34,8 @@ pub enum Code {
     MethodNotAllowed,
     /// There is nothing at that path, or no such session.
     NotFound,
+    /// A program of the command needed more memory than it may have.
+    OutOfMemory,
     /// Too many calls at once.
     Overloaded,
     /// The policy does not allow the command.
@@ -46,7 +48,8 @@ pub enum Code {
     SandboxUnavailable,
     /// The command did not end in time.
     Timeout,
-    /// The command printed more than is read, or than its rule lets it.
+    /// The command printed more than is read, than its rule lets it, or than an answer may have of
+    /// one document.
     TooMuchOutput,
     /// The tool is not here, not yet, or not enabled.
     ToolUnavailable,
@@ -60,7 +63,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, for documents and their tests.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Cancelled,
         Self::ConfirmationRequired,
         Self::EgressDenied,
@@ -71,6 +74,7 @@ impl Code {
         Self::Internal,
         Self::MethodNotAllowed,
         Self::NotFound,
+        Self::OutOfMemory,
         Self::Overloaded,
         Self::PolicyDenied,
         Self::RequestTooLarge,
@@ -97,6 +101,7 @@ impl Code {
             Self::Internal => "internal",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::NotFound => "not_found",
+            Self::OutOfMemory => "out_of_memory",
             Self::Overloaded => "overloaded",
             Self::PolicyDenied => "policy_denied",
             Self::RequestTooLarge => "request_too_large",

@@ -362,11 +362,7 @@ impl Inventory {
             .await
             .map_err(|error| error.to_string())?;
         let (_stop, stopped) = watch::channel(false);
-        let caps = Caps {
-            kept: 16 * 1024,
-            read: 64 * 1024,
-            lines: None,
-        };
+        let caps = Caps::of(16 * 1024, 64 * 1024);
         let plain = || Sanitizer::new(&[]);
         let Some(streams) = child.take_streams() else {
             return Err("its output is gone".into());

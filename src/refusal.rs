@@ -91,6 +91,24 @@ pub enum Refusal {
         /// The most bytes that are read.
         limit: u64,
     },
+    /// The document that the command printed is larger than an answer may be.
+    #[error(
+        "the command printed one document of {bytes} bytes, and an answer may have {limit}: what is here is not all of it"
+    )]
+    HalfDocument {
+        /// The document's bytes.
+        bytes: u64,
+        /// The most of an answer.
+        limit: usize,
+    },
+    /// A program needed more memory than it may have.
+    #[error("{program} needed more than its {} MiB of memory and was ended", .limit >> 20)]
+    OutOfMemory {
+        /// The program.
+        program: &'static str,
+        /// The most bytes that it may have.
+        limit: u64,
+    },
     /// The command printed as many lines as its rule lets it.
     #[error(
         "the command printed {limit} lines, which is as many as the rule allows, and was ended"
@@ -175,8 +193,11 @@ impl Refusal {
             Self::RequestTooLarge { .. } | Self::SessionTooLarge { .. } => Code::RequestTooLarge,
             Self::Sandbox(SandboxError::NoTasks) => Code::Overloaded,
             Self::Sandbox(_) => Code::SandboxUnavailable,
+            Self::OutOfMemory { .. } => Code::OutOfMemory,
             Self::Timeout { .. } => Code::Timeout,
-            Self::TooMuchOutput { .. } | Self::TooManyLines { .. } => Code::TooMuchOutput,
+            Self::HalfDocument { .. } | Self::TooMuchOutput { .. } | Self::TooManyLines { .. } => {
+                Code::TooMuchOutput
+            }
             Self::Tool(_) => Code::ToolUnavailable,
             Self::UnknownTool(_) => Code::UnknownTool,
             Self::Fault { .. } => Code::Internal,
@@ -228,6 +249,8 @@ impl Refusal {
             Self::UnknownSession => "open one with `initialize`".into(),
             Self::RequestTooLarge { .. } => "send one command and one kubeconfig of one context".into(),
             Self::Timeout { .. } => "ask for less (-l, --field-selector, --tail), or give a longer `timeout`".into(),
+            Self::HalfDocument { .. } => "take a part of it (| jq '.spec', -o jsonpath=…, another filter), raise max_output, or accept a stream, which has all of it".into(),
+            Self::OutOfMemory { .. } => "ask for less: -l, --field-selector, one namespace, -o name or -o custom-columns; -o yaml and -o json of long lists need the most".into(),
             Self::TooManyLines { .. } => "this is what may be had at once; ask again for newer lines (--since, --since-time)".into(),
             Self::TooManyConnections => "use one connection for several calls, and close those that are idle".into(),
             Self::TooManyRequests { .. } => "wait for one of them to be answered, or end a stream that is open".into(),

@@ -121,6 +121,7 @@ fn main() {
                 timeout: Duration::from_secs(30),
                 longest_timeout: Duration::from_secs(30),
                 kept_output: 1 << 16,
+                largest_output: 1 << 16,
                 read_output: 1 << 20,
                 memory_bytes: LIMITS.memory_bytes,
             },

@@ -65,6 +65,9 @@ pub(super) struct LimitsTable {
     /// What is kept of each stream; of a longer one the middle is left out: `64KiB`.
     #[schemars(with = "Option<Bytes>")]
     output: Option<Spanned<Bytes>>,
+    /// The most that a request may ask for instead (`max_output`): `1MiB`.
+    #[schemars(with = "Option<Bytes>")]
+    largest_reply: Option<Spanned<Bytes>>,
     /// What is read of each stream before the tool is ended: `64MiB`.
     #[schemars(with = "Option<Bytes>")]
     longest_output: Option<Spanned<Bytes>>,
@@ -182,10 +185,14 @@ fn bounds(table: &LimitsTable) -> Result<Bounds, SettingError> {
         return Err(SettingError::new("limits.memory", at, problem).help("give 256MiB or more"));
     }
     let output = table.output.as_ref();
+    let kept_output = output.map_or(64 << 10, |size| size.get_ref().length());
+    let largest = table.largest_reply.as_ref();
+    let largest_output = largest.map_or(1 << 20, |size| size.get_ref().length());
     Ok(Bounds {
         timeout,
         longest_timeout,
-        kept_output: output.map_or(64 << 10, |size| size.get_ref().length()),
+        kept_output,
+        largest_output: largest_output.max(kept_output),
         read_output: bytes(&table.longest_output, 64 << 20),
         memory_bytes,
     })

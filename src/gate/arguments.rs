@@ -49,6 +49,18 @@ pub struct Arguments {
     /// A deadline like `30s` or `1m30s`.
     #[schema(example = "30s")]
     pub timeout: Option<String>,
+    /// The most bytes of output in the answer, up to what the server and the policy let it have.
+    #[schemars(range(min = 1), transform = no_format)]
+    #[schema(minimum = 1, example = 262_144)]
+    pub max_output: Option<usize>,
+    /// Leaves out blanks that say nothing: the padding of tables, the indentation of JSON.
+    #[serde(default)]
+    pub compact: bool,
+}
+
+/// Ajv-based MCP clients warn about formats that they do not know (`uint`).
+fn no_format(schema: &mut schemars::Schema) {
+    schema.remove("format");
 }
 
 /// Says in the schemas what a command may be.
@@ -186,6 +198,8 @@ impl Arguments {
                 authority: argocd.authority.or(self.argocd_ca),
             },
             timeout: self.timeout,
+            max_output: self.max_output,
+            is_compact: self.compact,
             client,
         }
     }

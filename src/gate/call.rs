@@ -6,10 +6,7 @@
 //!
 //! Held by `tests/service/`; `tests/panics.rs` ends it at each of its parts.
 
-use std::{
-    num::NonZeroU64,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -17,20 +14,22 @@ use super::{
     access::Access,
     cleared::{Cleared, StartedTool},
     deadline::Requested,
+    forecast::Forecast,
     journal::{Journal, Stopped},
     judge,
-    outcome::Ran,
+    outcome::{Ran, Told},
     parts::Parts,
-    pipeline::{Pipeline, Stages, tools_share},
+    pipeline::{Pipeline, Shares, Stages},
     request::Request,
+    shape::Shape,
     watch::Watch,
 };
 use crate::{
     command::Filter,
     identity::Caller,
     metrics::Step,
-    output::{Caps, Live},
-    policy::{Approved, Decision, Facts},
+    output::Live,
+    policy::{Decision, Facts},
     refusal::Refusal,
     sandbox::{Limits, Streams},
     secret::SecretString,
@@ -74,6 +73,7 @@ impl Call<'_> {
             ..
         } = *self;
         let requested = Requested::read(request, parts.bounds)?;
+        Shape::read(request)?;
         let (invocation, filters) = judge::read(request, &parts.inventory, journal)?;
         let access = tokio::select! {
             biased;
@@ -82,7 +82,7 @@ impl Call<'_> {
         };
         let target = access.target(caller, request.cluster.as_deref());
         let policy = parts.policy();
-        let facts = Facts::new(&invocation, &target);
+        let facts = Facts::new(&invocation, &target).piped(!filters.is_empty());
         let decision = journal.timed(Step::Policy, || policy.decide(facts));
         let approved = match decision {
             Decision::Allow(approved) => approved,
@@ -137,10 +137,17 @@ impl Call<'_> {
         journal: &mut Journal<'_>,
     ) -> Result<Ran, Stopped> {
         let rule = cleared.approved.rule();
-        let caps = self.caps(&cleared.approved, rest.live.as_ref());
+        let bounds = self.parts.bounds;
+        let live = rest.live.as_ref();
+        let shape = Shape::of(&cleared.approved, &rest.filters, self.request, bounds, live);
+        let is_streamed = live.is_some_and(|live| live.instead);
+        let forecast = Forecast::of(&cleared.approved, &shape, is_streamed);
+        let limits = Limits::of_call(bounds.memory_bytes, rest.deadline);
+        let shares = Shares::of(limits, &rest.filters);
         let spawning = Instant::now();
         let full = CancellationToken::new();
-        let (mut stages, streams, place) = self.start(cleared, &rest, &full, journal).await?;
+        let (mut stages, streams, place) =
+            self.start(cleared, &rest, &shares, &full, journal).await?;
         journal.took(Step::Spawn, spawning.elapsed());
         let running = Instant::now();
         self.registration.started().await;
@@ -148,7 +155,8 @@ impl Call<'_> {
             live.started(self.request_id).await;
         }
         let watch = Watch {
-            caps,
+            caps: shape.caps,
+            is_without_stacks: shape.is_without_stacks,
             secrets: rest.secrets,
             since: self.since,
             deadline: rest.deadline,
@@ -161,7 +169,7 @@ impl Call<'_> {
         let piped = stages.piped(tool.as_str(), &ended.stderr.text).await;
         journal.took(Step::Child, running.elapsed());
         drop(place);
-        let limit = self.parts.bounds.read_output;
+        let limit = bounds.read_output;
         let too_much = piped.too_much.then_some(Refusal::TooMuchOutput { limit });
         let refusal = ended.refusal.or(too_much);
         let ran = Ran {
@@ -176,14 +184,10 @@ impl Call<'_> {
             layers: stages.tool().layers().to_vec(),
             refused_connections: stages.tool().refused_connections(),
             queued: journal.queued(),
+            bound: None,
+            told: Told::default(),
         };
-        match refusal {
-            None => Ok(ran),
-            Some(refusal) => Err(Stopped {
-                ran: Some(Box::new(ran)),
-                refusal,
-            }),
-        }
+        forecast.end(ran, refusal, piped.printed, &shares)
     }
 
     /// Starts the filters, then the tool before them.
@@ -191,35 +195,19 @@ impl Call<'_> {
         &self,
         cleared: Cleared,
         rest: &Rest,
+        shares: &Shares,
         full: &CancellationToken,
         journal: &Journal<'_>,
     ) -> Result<(Stages, Streams, Place), Refusal> {
         let bounds = self.parts.bounds;
-        let limits = Limits::of_call(bounds.memory_bytes, rest.deadline);
         let (filters, secrets) = (&rest.filters, &rest.secrets);
-        let pipeline = Pipeline::start(&self.parts.sandbox, filters, limits, secrets).await?;
-        let share = tools_share(limits, filters);
+        let sandbox = &self.parts.sandbox;
+        let pipeline = Pipeline::start(sandbox, filters, &shares.filters, secrets).await?;
         let principal = self.caller.principal();
-        let StartedTool { child, place } = cleared.start(self.parts, principal, share).await?;
+        let StartedTool { child, place } =
+            cleared.start(self.parts, principal, shares.tool).await?;
         journal.started(child.was_warm());
         let (stages, streams) = Stages::new(child, pipeline, secrets, bounds.read_output, full)?;
         Ok((stages, streams, place))
-    }
-
-    /// Returns how much of the output is kept, sent and read, under the rule's own bounds. A
-    /// listener that takes the output instead of the answer gets all of it, so that the rule's
-    /// bound ends the command.
-    fn caps(&self, approved: &Approved, live: Option<&Live>) -> Caps {
-        let (bounds, rule) = (self.parts.bounds, approved.bounds());
-        let most = rule.max_output_bytes.unwrap_or(usize::MAX);
-        let read = match live {
-            Some(live) if live.instead => bounds.read_output.min(most as u64),
-            _ => bounds.read_output,
-        };
-        Caps {
-            kept: bounds.kept_output.min(most),
-            read,
-            lines: rule.max_lines.map(NonZeroU64::get),
-        }
     }
 }

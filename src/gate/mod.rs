@@ -9,12 +9,16 @@ mod arguments;
 mod call;
 mod cleared;
 mod deadline;
+mod death;
+mod forecast;
 mod journal;
 mod judge;
+mod notes;
 mod outcome;
 mod parts;
 mod pipeline;
 mod request;
+mod shape;
 mod watch;
 
 use std::{
@@ -28,7 +32,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
 pub use arguments::{Arguments, Headers};
-pub use outcome::{Body, Confinement, Outcome, Ran, StageBody};
+pub use outcome::{
+    Body, Bound, ChangedBody, Confinement, LeftOutBody, Outcome, Ran, StageBody, Told,
+};
 pub use parts::{Bounds, Parts};
 pub use pipeline::Stage;
 pub use request::{CarriedKubeconfig, Request};

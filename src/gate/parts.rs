@@ -20,6 +20,8 @@ pub struct Bounds {
     pub longest_timeout: Duration,
     /// Text of each stream that the caller gets, in bytes.
     pub kept_output: usize,
+    /// The most text that a request may ask for instead, in bytes.
+    pub largest_output: usize,
     /// Bytes of each stream past which the child is ended.
     pub read_output: u64,
     /// RLIMIT_DATA of a child, in bytes.

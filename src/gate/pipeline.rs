@@ -23,7 +23,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     command::Filter,
-    output::{Caps, Captured, Sanitizer, capture},
+    output::{Caps, Captured, LineCount, Sanitizer, capture},
     refusal::Refusal,
     sandbox::{Child, ExitStatus, FilterStreams, Limits, Sandbox, SandboxError, Streams},
     secret::SecretString,
@@ -35,9 +35,8 @@ pub(super) const GRACE: Duration = Duration::from_secs(2);
 
 /// The bound on what is kept of a filter's standard error. It may write more, until the deadline.
 const KEPT_ERRORS: Caps = Caps {
-    kept: 4 * 1024,
-    read: u64::MAX,
-    lines: None,
+    is_without_stacks: true,
+    ..Caps::of(4 * 1024, u64::MAX)
 };
 
 /// The filters behind a tool that has not started yet.
@@ -54,15 +53,15 @@ struct RunningFilter {
 }
 
 impl Pipeline {
-    /// Starts the filters, each in a sandbox of its own; `None` when there are none. `secrets` are
-    /// the request's.
+    /// Starts the filters, each in a sandbox of its own; `None` when there are none. `limits` are
+    /// theirs, `secrets` the request's.
     ///
     /// # Errors
     /// What kept one of them from starting; none runs then.
     pub(super) async fn start(
         sandbox: &Sandbox,
         filters: &[Filter],
-        limits: Limits,
+        limits: &[Limits],
         secrets: &[SecretString],
     ) -> Result<Option<Self>, Refusal> {
         if filters.is_empty() {
@@ -74,10 +73,9 @@ impl Pipeline {
         let into_first = pipe::Sender::from_owned_fd(into_first).map_err(not_piped)?;
         let mut running = Vec::new();
         let mut stdin = first;
-        for filter in filters {
+        for (filter, &share) in filters.iter().zip(limits) {
             let (next, stdout) =
                 pipe2(OFlag::O_CLOEXEC).map_err(|errno| not_piped(errno.into()))?;
-            let share = share(limits, filter, filters);
             let started = sandbox
                 .start_filter(filter, FilterStreams { stdin, stdout }, share)
                 .await;
@@ -110,32 +108,44 @@ impl Pipeline {
     }
 }
 
-/// Returns a tool's share of its call's memory when filters run beside it: the call has no more
-/// than without them.
-pub(super) fn tools_share(limits: Limits, filters: &[Filter]) -> Limits {
-    let tool = if filters.is_empty() {
-        limits.memory_bytes
-    } else {
-        (limits.memory_bytes / 2)
-            .max(LEAST_OF_TOOL)
-            .min(limits.memory_bytes)
-    };
-    Limits {
-        memory_bytes: tool,
-        ..limits
+/// What each of a call's programs may have of its memory and processor time.
+pub(super) struct Shares {
+    pub(super) tool: Limits,
+    /// Of each filter, in their order.
+    pub(super) filters: Vec<Limits>,
+}
+
+impl Shares {
+    /// Splits a call's limits. Most filters keep a line at a time; those that keep all that they read
+    /// have a third of the memory together. The tool has what they leave, so that a call has no more
+    /// than without them: it needs a hundred times what it prints.
+    pub(super) fn of(limits: Limits, filters: &[Filter]) -> Self {
+        let whole: u64 = filters.iter().map(weight).sum();
+        let share = |filter: &Filter| {
+            let least = LEAST_OF_FILTER * if filter.program().is_go() { 4 } else { 1 };
+            let share = limits.memory_bytes / 3 / whole.max(1) * weight(filter);
+            share.max(least)
+        };
+        let of_filters: Vec<u64> = filters.iter().map(share).collect();
+        let left = limits.memory_bytes.saturating_sub(of_filters.iter().sum());
+        let of_tool = left.max(LEAST_OF_TOOL).min(limits.memory_bytes);
+        let limit = |memory_bytes| Limits {
+            memory_bytes,
+            ..limits
+        };
+        Self {
+            tool: limit(of_tool),
+            filters: of_filters.into_iter().map(limit).collect(),
+        }
     }
 }
 
-/// Returns one filter's share of the rest. jq and yq keep whole documents, the others lines for the
-/// most part.
-fn share(limits: Limits, filter: &Filter, all: &[Filter]) -> Limits {
-    let weight = |filter: &Filter| if filter.program().is_go() { 4 } else { 1 };
-    let rest = limits.memory_bytes - tools_share(limits, all).memory_bytes;
-    let whole: u64 = all.iter().map(weight).sum();
-    let least = LEAST_OF_FILTER * weight(filter);
-    Limits {
-        memory_bytes: (rest / whole.max(1) * weight(filter)).max(least),
-        ..limits
+/// How much a filter keeps of what it reads, beside others.
+fn weight(filter: &Filter) -> u64 {
+    match filter.name() {
+        "jq" | "yq" => 4, // as objects, which are larger than their text
+        "awk" | "column" | "sort" | "tail" => 1,
+        _ => 0,
     }
 }
 
@@ -172,14 +182,25 @@ struct Pumped {
     left: bool,
     /// Whether it was more than is read at all.
     too_much: bool,
+    printed: Printed,
+}
+
+/// How much a program printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Printed {
+    pub(super) lines: u64,
+    pub(super) bytes: u64,
 }
 
 /// The end of a pipeline.
+#[derive(Default)]
 pub(super) struct Piped {
     pub(super) stages: Vec<Stage>,
     /// Whether the tool failed, and not for want of a reader.
     pub(super) tool_failed: bool,
     pub(super) too_much: bool,
+    /// What the tool printed, where its filters print something else.
+    pub(super) printed: Option<Printed>,
 }
 
 impl Stages {
@@ -298,11 +319,7 @@ impl Stages {
     /// tool's standard error.
     pub(super) async fn piped(&mut self, tool: &'static str, errors: &str) -> Piped {
         let Some((mut pump, stop)) = self.pump.take() else {
-            return Piped {
-                stages: Vec::new(),
-                tool_failed: false,
-                too_much: false,
-            };
+            return Piped::default();
         };
         let pumped = match tokio::time::timeout(FLUSH, &mut pump).await {
             Ok(pumped) => pumped.unwrap_or_default(),
@@ -338,6 +355,7 @@ impl Stages {
             stages,
             tool_failed: status.code() != 0 && !pumped.left,
             too_much: pumped.too_much,
+            printed: Some(pumped.printed),
         }
     }
 }
@@ -354,34 +372,34 @@ async fn pump(
     most: u64,
 ) -> Pumped {
     let mut buffer = vec![0_u8; 32 * 1024];
-    let mut read_bytes: u64 = 0;
-    loop {
+    let (mut read_bytes, mut lines) = (0_u64, LineCount::default());
+    let (left, too_much) = loop {
         let read = select! {
             biased;
             // Nobody reads: the tool is to know, however long it says nothing.
-            _ = to.ready(Interest::ERROR) => return Pumped { left: true, too_much: false },
+            _ = to.ready(Interest::ERROR) => break (true, false),
             read = from.read(&mut buffer) => read.unwrap_or(0), // a broken pipe is an end too
         };
         let chunk = buffer.get(..read).unwrap_or_default();
         read_bytes += chunk.len() as u64;
+        lines.push(chunk);
         if read_bytes > most {
-            return Pumped {
-                left: false,
-                too_much: true,
-            };
+            break (false, true);
         }
         if chunk.is_empty() {
-            let left = to.write_all(&sanitizer.finish()).await.is_err();
-            return Pumped {
-                left,
-                too_much: false,
-            };
+            break (to.write_all(&sanitizer.finish()).await.is_err(), false);
         }
         if to.write_all(&sanitizer.push(chunk)).await.is_err() {
-            return Pumped {
-                left: true,
-                too_much: false,
-            };
+            break (true, false);
         }
+    };
+    let printed = Printed {
+        lines: lines.all(),
+        bytes: read_bytes,
+    };
+    Pumped {
+        left,
+        too_much,
+        printed,
     }
 }

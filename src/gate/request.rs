@@ -25,6 +25,10 @@ pub struct Request {
     pub stray_fields: Vec<&'static str>,
     /// A shorter or longer deadline, as Go writes durations.
     pub timeout: Option<String>,
+    /// The most bytes of output that the caller wants.
+    pub max_output: Option<usize>,
+    /// Whether the caller wants no blanks that say nothing.
+    pub is_compact: bool,
     /// The name that the client's program gives itself, for the records.
     pub client: Option<Excerpt>,
 }

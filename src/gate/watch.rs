@@ -26,6 +26,8 @@ const FLUSH: Duration = Duration::from_millis(200);
 pub(super) struct Watch<'a> {
     /// The bytes and lines that are kept, sent and read of each stream.
     pub(super) caps: Caps,
+    /// Whether standard error is the tool's own, and no program's in the cluster.
+    pub(super) is_without_stacks: bool,
     /// The secrets of the request's credentials.
     pub(super) secrets: Vec<SecretString>,
     /// From when on it is counted.
@@ -56,9 +58,13 @@ impl Watch<'_> {
         let full = &self.full;
         let read_one = async |stream, pipe| {
             let live = self.live.clone().map(|live| (live, stream));
+            let caps = match stream {
+                OutputStream::Stdout => self.caps,
+                OutputStream::Stderr => self.caps.of_errors(self.is_without_stacks),
+            };
             let captured = capture(
                 pipe,
-                self.caps,
+                caps,
                 Sanitizer::new(&self.secrets),
                 live,
                 stopped.clone(),

@@ -74,9 +74,10 @@ pub(super) fn status(code: Code) -> StatusCode {
         | Code::ForbiddenHost
         | Code::PolicyDenied => StatusCode::FORBIDDEN,
         // Asked again, it ends in the same way.
-        Code::InvalidCommand | Code::InvalidKubeconfig | Code::TooMuchOutput => {
-            StatusCode::UNPROCESSABLE_ENTITY
-        }
+        Code::InvalidCommand
+        | Code::InvalidKubeconfig
+        | Code::OutOfMemory
+        | Code::TooMuchOutput => StatusCode::UNPROCESSABLE_ENTITY,
         Code::InvalidRequest => StatusCode::BAD_REQUEST,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,

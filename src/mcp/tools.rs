@@ -54,7 +54,7 @@ pub(super) fn malformed(
 ) -> CallToolResponse {
     let reason = Arguments::wrong_field(error)
         .or_else(|| Arguments::no_text(sent))
-        .unwrap_or_else(|| "an argument has the wrong type; all of them are texts".to_owned());
+        .unwrap_or_else(|| "an argument has the wrong type; all are texts, but max_output (a number) and compact (true or false)".to_owned());
     let refusal = Refusal::Request(Advice {
         reason,
         hint: "give `command`, and if needed `namespace`, `context` or `cluster`, `timeout`".into(),

@@ -1,4 +1,4 @@
-//! Reads one stream while its child runs: keeps the head and the tail, counts the rest.
+//! Reads one stream while its child runs: keeps of it what fits, and counts the rest.
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
@@ -6,12 +6,15 @@ use tokio::{
 };
 
 use super::{
-    clean::clean,
+    compact::Compact,
+    cut::Form,
+    kept::{Kept, KeptText, LeftOut, LineCount},
     live::{Live, LiveLines, OutputStream},
     sanitize::Sanitizer,
+    stacks::Stacks,
 };
 
-/// The bounds of one stream: what is kept of it, and what is read at all.
+/// The bounds of one stream: what is kept of it, what is read at all, and what it is.
 #[derive(Clone, Copy, Debug)]
 pub struct Caps {
     /// Bytes that are kept for the caller.
@@ -20,17 +23,53 @@ pub struct Caps {
     pub read: u64,
     /// Lines that are shown; with the last one the child is ended.
     pub lines: Option<u64>,
+    /// What it is.
+    pub form: Form,
+    /// Whether blanks that say nothing are left out.
+    pub is_compact: bool,
+    /// Whether the stacks of a program that died are left out.
+    pub is_without_stacks: bool,
+}
+
+impl Caps {
+    /// Bounds of bytes alone.
+    pub const fn of(kept: usize, read: u64) -> Self {
+        Self {
+            kept,
+            read,
+            lines: None,
+            form: Form::Lines,
+            is_compact: false,
+            is_without_stacks: false,
+        }
+    }
+
+    /// The same for standard error, which is text of the program's own.
+    pub fn of_errors(self, is_without_stacks: bool) -> Self {
+        Self {
+            form: Form::Lines,
+            is_compact: false,
+            is_without_stacks,
+            ..self
+        }
+    }
 }
 
 /// The part of one stream that was kept, and its size.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Captured {
     /// The text, cleaned; with a marker line where its middle was left out.
     pub text: String,
     /// Bytes that the child wrote.
     pub written: u64,
+    /// Lines that could be told, one that has not ended too.
+    pub lines: u64,
     /// Whether something is left out.
     pub truncated: bool,
+    /// What was left out of what was read.
+    pub left_out: Option<LeftOut>,
+    /// Whether the text is a document that was cut, so that nobody can read it as one.
+    pub is_half: bool,
     /// The bound that the stream came to, and was read no further.
     pub capped: Option<Cap>,
 }
@@ -55,12 +94,13 @@ pub async fn capture(
     mut stop: watch::Receiver<bool>,
 ) -> Captured {
     let instead = live.as_ref().is_some_and(|(live, _)| live.instead);
-    let mut kept = Kept::new(if instead { 0 } else { caps.kept });
+    let mut kept = (!instead).then(|| Kept::new(caps.kept, caps.form));
     let mut live = live.map(|(live, stream)| LiveLines::new(live, stream));
     let mut written: u64 = 0;
     let mut buffer = vec![0_u8; 32 * 1024];
-    let mut sanitizer = Some(sanitizer);
+    let mut shaped = Some(Shaped::new(sanitizer, caps));
     let mut lines_left = caps.lines.unwrap_or(u64::MAX);
+    let mut lines = LineCount::default();
     let mut capped;
     loop {
         let read = tokio::select! {
@@ -72,15 +112,18 @@ pub async fn capture(
         written += chunk.len() as u64;
         let ended = chunk.is_empty();
         let clean = match ended {
-            true => sanitizer.take().map(Sanitizer::finish),
-            false => sanitizer.as_mut().map(|sanitizer| sanitizer.push(chunk)),
+            true => shaped.take().map(Shaped::finish),
+            false => shaped.as_mut().map(|shaped| shaped.push(chunk)),
         };
         let clean = clean.unwrap_or_default();
         let (shown, used_up) = first_lines(&clean, &mut lines_left);
         if let Some(live) = &mut live {
             live.push(shown, &mut stop).await;
         }
-        kept.push(shown);
+        lines.push(shown);
+        if let Some(kept) = &mut kept {
+            kept.push(shown);
+        }
         capped = match caps.lines.filter(|_| used_up) {
             Some(lines) => Some(Cap::Lines(lines)),
             None => (written > caps.read).then_some(Cap::Bytes(caps.read)),
@@ -92,73 +135,59 @@ pub async fn capture(
     if let Some(live) = live {
         live.finish(&mut stop).await;
     }
-    let (text, left_out) = if instead {
-        (String::new(), false)
-    } else {
-        kept.text()
-    };
+    let KeptText {
+        text,
+        left_out,
+        is_half,
+    } = kept.map(Kept::text).unwrap_or_default();
     Captured {
         text,
         written,
-        truncated: left_out || capped.is_some(),
+        lines: lines.all(),
+        truncated: left_out.is_some() || capped.is_some(),
+        left_out,
+        is_half,
         capped,
     }
 }
 
-/// The beginning and the end of a stream, and how much it was: two thirds of the size are the
-/// beginning (headers, the first error), the rest the end.
-struct Kept {
-    size: usize,
-    head: Vec<u8>,
-    tail: Vec<u8>,
-    /// Bytes in all, without those that the sanitizer took out.
-    shown: u64,
+/// What may be told of one stream, in the shape in which it is told.
+struct Shaped {
+    sanitizer: Sanitizer,
+    stacks: Option<Stacks>,
+    compact: Option<Compact>,
 }
 
-impl Kept {
-    fn new(size: usize) -> Self {
-        let (head, tail) = (Vec::new(), Vec::new());
+impl Shaped {
+    fn new(sanitizer: Sanitizer, caps: Caps) -> Self {
         Self {
-            size,
-            head,
-            tail,
-            shown: 0,
+            sanitizer,
+            stacks: caps.is_without_stacks.then(Stacks::default),
+            compact: caps.is_compact.then(|| Compact::new(caps.form)),
         }
     }
 
-    fn head_size(&self) -> usize {
-        self.size / 3 * 2
-    }
-
-    fn tail_size(&self) -> usize {
-        self.size - self.head_size()
-    }
-
-    fn push(&mut self, bytes: &[u8]) {
-        self.shown += bytes.len() as u64;
-        let left = self.head_size() - self.head.len();
-        let (to_head, to_tail) = bytes.split_at(bytes.len().min(left));
-        self.head.extend_from_slice(to_head);
-        self.tail.extend_from_slice(to_tail);
-        if self.tail.len() > 2 * self.tail_size() {
-            self.tail.drain(..self.tail.len() - self.tail_size());
+    fn push(&mut self, chunk: &[u8]) -> Vec<u8> {
+        let mut told = self.sanitizer.push(chunk);
+        if let Some(stacks) = &mut self.stacks {
+            told = stacks.push(&told);
+        }
+        match &mut self.compact {
+            Some(compact) => compact.push(&told),
+            None => told,
         }
     }
 
-    /// Returns the text, with a marker line where its middle is left out, and whether it is.
-    fn text(mut self) -> (String, bool) {
-        if self.shown <= self.size as u64 {
-            self.head.extend_from_slice(&self.tail);
-            return (clean(&self.head), false);
+    fn finish(self) -> Vec<u8> {
+        let mut told = self.sanitizer.finish();
+        if let Some(mut stacks) = self.stacks {
+            told = stacks.push(&told);
+            told.extend(stacks.finish());
         }
-        let from = self.tail.len().saturating_sub(self.tail_size());
-        let tail = self.tail.get(from..).unwrap_or_default();
-        let (head, tail) = (last_line_end(&self.head), first_line_start(tail));
-        let (shown, left_out) = (self.shown, self.shown - (head.len() + tail.len()) as u64);
-        let marker = format!(
-            "[... {left_out} of {shown} bytes left out; narrow the query: -l, --field-selector, -o name, --tail ...]"
-        );
-        (format!("{}{marker}\n{}", clean(head), clean(tail)), true)
+        match self.compact {
+            Some(mut compact) => compact.push(&told),
+            None => told,
+        }
     }
 }
 
@@ -173,44 +202,13 @@ fn first_lines<'a>(text: &'a [u8], left: &mut u64) -> (&'a [u8], bool) {
     (text, false)
 }
 
-/// Returns the head up to its last line's end; all of it when it is one long line.
-fn last_line_end(head: &[u8]) -> &[u8] {
-    let end = head
-        .iter()
-        .rposition(|&byte| byte == b'\n')
-        .map_or(head.len(), |newline| newline + 1);
-    head.get(..end).unwrap_or(head)
-}
-
-/// Returns the tail from its first line's start; all of it when it is one long line.
-fn first_line_start(tail: &[u8]) -> &[u8] {
-    let start = tail
-        .iter()
-        .position(|&byte| byte == b'\n')
-        .map_or(0, |newline| newline + 1);
-    tail.get(start..)
-        .filter(|rest| !rest.is_empty())
-        .unwrap_or(tail)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     async fn captured(text: &[u8], kept: usize, read: u64) -> Captured {
         let (_sender, stop) = watch::channel(false);
-        capture(
-            text,
-            Caps {
-                kept,
-                read,
-                lines: None,
-            },
-            Sanitizer::new(&[]),
-            None,
-            stop,
-        )
-        .await
+        capture(text, Caps::of(kept, read), Sanitizer::new(&[]), None, stop).await
     }
 
     #[tokio::test]
@@ -221,8 +219,8 @@ mod tests {
             Captured {
                 text: "a\nb\n".into(),
                 written: 4,
-                truncated: false,
-                capped: None
+                lines: 2,
+                ..Captured::default()
             }
         );
     }
@@ -237,7 +235,7 @@ mod tests {
             "{}",
             found.text
         );
-        assert!(found.text.contains("bytes left out"));
+        assert!(found.text.contains("lines left out"));
         assert!(found.text.len() < 500);
         assert_eq!(found.written, lines.len() as u64);
     }
@@ -253,9 +251,8 @@ mod tests {
     async fn after_as_many_lines_as_are_told_nothing_more_is_read() {
         let (_sender, stop) = watch::channel(false);
         let caps = Caps {
-            kept: 100,
-            read: 1000,
             lines: Some(2),
+            ..Caps::of(100, 1000)
         };
         let found = capture(&b"a\nb\nc\nd"[..], caps, Sanitizer::new(&[]), None, stop).await;
         assert_eq!(
@@ -268,11 +265,7 @@ mod tests {
     async fn what_a_listener_takes_is_not_told_twice() {
         let (_sender, stop) = watch::channel(false);
         let (live, mut heard) = Live::new(true);
-        let caps = Caps {
-            kept: 100,
-            read: 1000,
-            lines: None,
-        };
+        let caps = Caps::of(100, 1000);
         let found = capture(
             &b"a\nb"[..],
             caps,
@@ -284,10 +277,9 @@ mod tests {
         assert_eq!(
             found,
             Captured {
-                text: String::new(),
                 written: 3,
-                truncated: false,
-                capped: None
+                lines: 2,
+                ..Captured::default()
             }
         );
         let mut told = String::new();
@@ -326,11 +318,7 @@ mod tests {
                 let writing = tokio::spawn(async move {
                     tokio::io::AsyncWriteExt::write_all(&mut to, text.as_bytes()).await
                 });
-                let caps = Caps {
-                    kept: 4096,
-                    read: 1 << 20,
-                    lines: None,
-                };
+                let caps = Caps::of(4096, 1 << 20);
                 let sanitizer =
                     Sanitizer::new(&[crate::secret::SecretString::new("s3cret-token".into())]);
                 let found = capture(from, caps, sanitizer, None, stop).await;

@@ -5,14 +5,23 @@
 
 #![forbid(unsafe_code)]
 
+mod blocks;
+mod brackets;
 mod capture;
 mod clean;
+mod compact;
+mod cut;
+mod items;
+mod kept;
 mod live;
 mod redact;
 mod sanitize;
+mod stacks;
 
 pub use capture::{Cap, Caps, Captured, capture};
 pub use clean::clean;
+pub use cut::Form;
+pub use kept::{LeftOut, LineCount};
 pub use live::{Event, Live, OutputStream};
 pub use redact::Redactor;
 pub use sanitize::Sanitizer;

@@ -53,6 +53,7 @@ fn is_within(rule: &Rule, outer: &Rule) -> bool {
         charts,
         after_dash,
         inject,
+        inject_piped,
         bounds,
         clamp,
     } = rule;
@@ -84,9 +85,11 @@ fn is_within(rule: &Rule, outer: &Rule) -> bool {
         && of_list(charts.as_deref(), outer.charts.as_deref())
         && (outer.after_dash || !after_dash)
         && inject.is_empty()
+        && inject_piped.is_none()
         && clamp.is_empty()
         && outer.clamp.is_empty()
         && outer.inject.is_empty()
+        && outer.inject_piped.is_none()
         && *bounds == outer.bounds
 }
 

@@ -5,7 +5,7 @@ use super::{
     misnomer::Misnomer,
     operand::{Applications, FlagNames, NamingFlag, OperandGrammar},
     spec::{
-        AccessKind, Cobra, DefaultNamespace, EarlyScan, Grammar, KnownFailure, Need, NotYet,
+        AccessKind, Cobra, DefaultNamespace, EarlyScan, Grammar, KnownFailure, Log, Need, NotYet,
         NotYetWhat, ProxyVariable, RuleLists, ToolSpec, Variable, VariableValue, VersionAnswer,
         VersionQuestion,
     },
@@ -70,6 +70,14 @@ pub(super) static ARGOCD: ToolSpec = ToolSpec {
             hint: "leave --grpc-web out where the server answers gRPC",
         },
     ],
+    endless: &[Commands::of("app logs").with(FlagIs::Given("follow"))],
+    logs: &[Log {
+        commands: Commands::of("app logs"),
+        last_lines: "tail",
+        first_bytes: None,
+        more: "--tail 5000, --since-seconds 3600 or a filter behind it",
+    }],
+    meanings: &[],
     failures: &[
         // Without a gRPC connection argocd tries gRPC-web by itself, fails to listen for that, and
         // prints nothing but the second failure: "listen unix …: address family not supported"

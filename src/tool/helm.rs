@@ -58,6 +58,9 @@ pub(super) static HELM: ToolSpec = ToolSpec {
         reason: "helm commands that fetch a chart are not enabled yet",
         hint: "those about releases are: `list`, `status`, `history`, `get`, `rollback` and `uninstall`",
     }],
+    endless: &[],
+    logs: &[],
+    meanings: &[],
     failures: &[],
     warm: 1,
 };

@@ -84,6 +84,9 @@ pub(super) static ISTIOCTL: ToolSpec = ToolSpec {
         (Commands::within("upgrade"), Need::PortsAndAddresses),
     ],
     not_yet: &[],
+    endless: &[],
+    logs: &[],
+    meanings: &[],
     failures: &[],
     warm: 1,
 };

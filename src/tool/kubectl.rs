@@ -5,8 +5,8 @@ use super::{
     misnomer::{Misnomer, TerminalFlags},
     operand::{FlagNames, NamingFlag, OperandGrammar, Reach},
     spec::{
-        AccessKind, Cobra, DefaultNamespace, EarlyScan, Grammar, ProxyVariable, RuleLists,
-        ToolSpec, Variable, VariableValue, VersionAnswer, VersionQuestion,
+        AccessKind, Cobra, DefaultNamespace, EarlyScan, Grammar, Log, Meaning, ProxyVariable,
+        RuleLists, ToolSpec, Variable, VariableValue, VersionAnswer, VersionQuestion,
     },
 };
 
@@ -81,6 +81,30 @@ pub(super) static KUBECTL: ToolSpec = ToolSpec {
     proxy: |_| ProxyVariable::Https,
     needs: &[],
     not_yet: &[],
+    endless: &[
+        Commands::of("logs").with(FlagIs::Given("follow")),
+        Commands::of("get").with(FlagIs::Given("watch")),
+        Commands::of("get").with(FlagIs::Given("watch-only")),
+        Commands::of("events").with(FlagIs::Given("watch")),
+    ],
+    logs: &[Log {
+        commands: Commands::of("logs"),
+        last_lines: "tail",
+        first_bytes: Some("limit-bytes"),
+        more: "--tail=5000, --since=1h or a filter behind it",
+    }],
+    meanings: &[
+        Meaning {
+            commands: Commands::of("rollout status").with(FlagIs::Set("watch", "false")),
+            flag: "watch",
+            means: "one look, the rollout may still be going on",
+        },
+        Meaning {
+            commands: Commands::of("delete").with(FlagIs::Set("wait", "false")),
+            flag: "wait",
+            means: "what is deleted may not be gone yet",
+        },
+    ],
     failures: &[],
     warm: 2,
 };

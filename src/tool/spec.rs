@@ -64,6 +64,12 @@ pub struct ToolSpec {
     pub needs: &'static [(Commands, Need)],
     /// What policies may allow and this server cannot run yet.
     pub not_yet: &'static [NotYet],
+    /// The commands that print until they are ended: at their bound they have done what was asked.
+    pub endless: &'static [Commands],
+    /// The commands that print a log, and the flags that make a part of it all that is printed.
+    pub logs: &'static [Log],
+    /// What flags mean for an answer that the server adds them to.
+    pub meanings: &'static [Meaning],
     /// Failures that its own words do not explain.
     pub failures: &'static [KnownFailure],
     /// How many of it wait for a call, where the settings do not say.
@@ -222,6 +228,30 @@ pub enum NotYetWhat {
     Charts,
     /// These.
     Commands(Commands),
+}
+
+/// A command that prints a log.
+#[derive(Clone, Copy, Debug)]
+pub struct Log {
+    /// The command.
+    pub commands: Commands,
+    /// The flag that leaves all but so many lines at its end out, by long name.
+    pub last_lines: &'static str,
+    /// The flag that leaves all but so many bytes at its beginning out, by long name.
+    pub first_bytes: Option<&'static str>,
+    /// How a caller asks for another part of it.
+    pub more: &'static str,
+}
+
+/// What a flag that the server adds means for the answer, where its name does not say it.
+#[derive(Clone, Copy, Debug)]
+pub struct Meaning {
+    /// The commands with that flag.
+    pub commands: Commands,
+    /// The flag's long name.
+    pub flag: &'static str,
+    /// What it means.
+    pub means: &'static str,
 }
 
 /// A failure that the tool's own words do not explain.

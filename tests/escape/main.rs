@@ -563,7 +563,7 @@ fn output_is_bounded_and_steers_nothing() {
         reply["truncated"] == true
             && output.len() < 70_000
             && output.ends_with("the end\n")
-            && output.contains("bytes left out"),
+            && output.contains("lines left out"),
         "{}",
         output.len()
     );

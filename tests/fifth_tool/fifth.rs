@@ -45,6 +45,9 @@ pub static FIFTH: ToolSpec = ToolSpec {
     proxy: |_| ProxyVariable::Https,
     needs: &[],
     not_yet: &[],
+    endless: &[],
+    logs: &[],
+    meanings: &[],
     failures: &[],
     warm: 0,
 };

@@ -251,6 +251,25 @@ pub fn istio() -> &'static Cluster {
 }
 
 impl Cluster {
+    /// The log that all of its pods share, which a test may write anew.
+    pub fn pod_log(&self) -> PathBuf {
+        self.admin.with_file_name("pod.log")
+    }
+
+    /// The administrator's kubectl, by itself; whether it succeeded.
+    pub fn as_admin(&self, arguments: &[&str], input: &str) -> bool {
+        let mut command = Command::new(tools().join("kubectl"));
+        command
+            .args(arguments)
+            .env("KUBECONFIG", &self.admin)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes()); // not every command reads it
+        child.wait().unwrap().success()
+    }
+
     /// The administrator's kubeconfig with another address.
     pub fn admin_at(&self, address: SocketAddr) -> String {
         self.at(&self.admin, address)
@@ -267,7 +286,8 @@ impl Cluster {
         )
     }
 
-    fn start(options: &[&str]) -> Self {
+    /// Starts a cluster of one's own, for tests that fill it.
+    pub fn start(options: &[&str]) -> Self {
         let program = env::var_os("AIRLOCK_TEST_DEMO")
             .expect("AIRLOCK_TEST_DEMO is not set: run `make test`, or set it to `tools/demo-cluster/build`");
         let mut child = Command::new(program)
@@ -850,16 +870,7 @@ pub fn forget_peak(pid: u32) {
 
 /// The administrator's kubectl, by itself; whether it succeeded.
 pub fn as_admin(arguments: &[&str], input: &str) -> bool {
-    let mut command = Command::new(tools().join("kubectl"));
-    command
-        .args(arguments)
-        .env("KUBECONFIG", &cluster().admin)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let mut child = command.spawn().unwrap();
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes()); // not every command reads it
-    child.wait().unwrap().success()
+    cluster().as_admin(arguments, input)
 }
 
 /// Waits until `holds`, for at most half a minute: a machine may have other work.

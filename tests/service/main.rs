@@ -21,6 +21,7 @@ mod fixtures;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod headers;
+mod honest;
 mod istio;
 mod mcp;
 mod pipes;

