@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
@@ -15,6 +16,7 @@ use std::{
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 
 use crate::{
@@ -99,11 +101,43 @@ pub enum ClusterError {
     },
 }
 
+impl ClusterError {
+    /// The cluster.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Read { name, .. } | Self::Kubeconfig { name, .. } => name,
+        }
+    }
+}
+
+/// A named cluster as it was read, and the SHA-256 of all that was read for it.
+struct LoadedCluster {
+    kubeconfig: Arc<Kubeconfig>,
+    digest: [u8; 32],
+}
+
+/// What came of reading all of them again.
+#[derive(Default)]
+pub struct ClusterNews {
+    /// Those that are others now.
+    pub changed: Vec<ChangedCluster>,
+    /// Those that cannot be used as they are now; they stay as they were.
+    pub wrong: Vec<ClusterError>,
+}
+
+/// A named cluster that is another one now.
+pub struct ChangedCluster {
+    /// Its name.
+    pub name: String,
+    /// The server that it names.
+    pub target: String,
+}
+
 /// The clusters that callers may name.
 pub struct Clusters {
     sources: Vec<ClusterSource>,
     allowances: Allowances,
-    loaded: RwLock<BTreeMap<String, Arc<Kubeconfig>>>,
+    loaded: RwLock<BTreeMap<String, LoadedCluster>>,
 }
 
 /// Larger than any certificate, key or token.
@@ -127,7 +161,7 @@ impl Clusters {
             },
             loaded: RwLock::default(),
         };
-        match clusters.reload() {
+        match clusters.reload().wrong {
             wrong if wrong.is_empty() => Ok(clusters),
             wrong => Err(wrong),
         }
@@ -139,7 +173,7 @@ impl Clusters {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .get(name)
-            .cloned()
+            .map(|cluster| Arc::clone(&cluster.kubeconfig))
     }
 
     /// The names, with the kubeconfig of each.
@@ -147,30 +181,37 @@ impl Clusters {
         let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
         loaded
             .iter()
-            .map(|(name, kubeconfig)| (name.clone(), Arc::clone(kubeconfig)))
+            .map(|(name, cluster)| (name.clone(), Arc::clone(&cluster.kubeconfig)))
             .collect()
     }
 
-    /// Reads all of them again; what cannot be used is returned, and stays as it was.
-    pub fn reload(&self) -> Vec<ClusterError> {
-        let mut wrong = Vec::new();
+    /// Reads all of them again; what cannot be used stays as it was.
+    pub fn reload(&self) -> ClusterNews {
+        let mut news = ClusterNews::default();
         for source in &self.sources {
             match source.read(&self.allowances) {
-                Ok(kubeconfig) => {
-                    self.loaded
+                Ok(read) => {
+                    let target = read.kubeconfig.endpoint().to_string();
+                    let digest = read.digest;
+                    let before = self
+                        .loaded
                         .write()
                         .unwrap_or_else(PoisonError::into_inner)
-                        .insert(source.name.clone(), Arc::new(kubeconfig));
+                        .insert(source.name.clone(), read);
+                    if before.is_none_or(|before| before.digest != digest) {
+                        let name = source.name.clone();
+                        news.changed.push(ChangedCluster { name, target });
+                    }
                 }
-                Err(error) => wrong.push(error),
+                Err(error) => news.wrong.push(error),
             }
         }
-        wrong
+        news
     }
 }
 
 impl ClusterSource {
-    fn read(&self, allowances: &Allowances) -> Result<Kubeconfig, ClusterError> {
+    fn read(&self, allowances: &Allowances) -> Result<LoadedCluster, ClusterError> {
         let folder = self.kubeconfig.parent().unwrap_or(Path::new("/"));
         let failed = |path: &Path, source| ClusterError::Read {
             name: self.name.clone(),
@@ -180,8 +221,13 @@ impl ClusterSource {
         let bytes = self
             .bounded(&self.kubeconfig, Holds::Secret)
             .map_err(|source| failed(&self.kubeconfig, source))?;
-        let beside = |path: &str| self.bounded(&folder.join(path), Holds::SecretUnlessCertificate);
-        Kubeconfig::parse_mounted(
+        let all = RefCell::new(Sha256::new_with_prefix(bytes.expose()));
+        let beside = |path: &str| {
+            let read = self.bounded(&folder.join(path), Holds::SecretUnlessCertificate)?;
+            all.borrow_mut().update(read.expose());
+            Ok(read)
+        };
+        let kubeconfig = Kubeconfig::parse_mounted(
             &bytes,
             self.context.as_deref(),
             allowances,
@@ -191,6 +237,10 @@ impl ClusterSource {
         .map_err(|source| ClusterError::Kubeconfig {
             name: self.name.clone(),
             source,
+        })?;
+        Ok(LoadedCluster {
+            kubeconfig: Arc::new(kubeconfig),
+            digest: all.into_inner().finalize().into(),
         })
     }
 

@@ -20,6 +20,8 @@ pub enum Code {
     ConfirmationRequired,
     /// The kubeconfig's server may not be reached from here.
     EgressDenied,
+    /// The operator has ended the call.
+    EndedByOperator,
     /// The request's Host or Origin may not call this server.
     ForbiddenHost,
     /// The command line is not one of the tool's.
@@ -40,6 +42,8 @@ pub enum Code {
     Overloaded,
     /// The policy does not allow the command.
     PolicyDenied,
+    /// The operator has locked the principal.
+    PrincipalLocked,
     /// The request is larger than is accepted.
     RequestTooLarge,
     /// The caller calls too often.
@@ -63,10 +67,11 @@ pub enum Code {
 
 impl Code {
     /// Every code, for documents and their tests.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Cancelled,
         Self::ConfirmationRequired,
         Self::EgressDenied,
+        Self::EndedByOperator,
         Self::ForbiddenHost,
         Self::InvalidCommand,
         Self::InvalidKubeconfig,
@@ -77,6 +82,7 @@ impl Code {
         Self::OutOfMemory,
         Self::Overloaded,
         Self::PolicyDenied,
+        Self::PrincipalLocked,
         Self::RequestTooLarge,
         Self::RateLimited,
         Self::SandboxUnavailable,
@@ -94,6 +100,7 @@ impl Code {
             Self::Cancelled => "cancelled",
             Self::ConfirmationRequired => "confirmation_required",
             Self::EgressDenied => "egress_denied",
+            Self::EndedByOperator => "ended_by_operator",
             Self::ForbiddenHost => "forbidden_host",
             Self::InvalidCommand => "invalid_command",
             Self::InvalidKubeconfig => "invalid_kubeconfig",
@@ -104,6 +111,7 @@ impl Code {
             Self::OutOfMemory => "out_of_memory",
             Self::Overloaded => "overloaded",
             Self::PolicyDenied => "policy_denied",
+            Self::PrincipalLocked => "principal_locked",
             Self::RequestTooLarge => "request_too_large",
             Self::RateLimited => "rate_limited",
             Self::SandboxUnavailable => "sandbox_unavailable",

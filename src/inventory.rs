@@ -166,6 +166,66 @@ impl FilterAvailability {
     }
 }
 
+/// The state of a program, as it was just found.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum FoundProgram {
+    Filter(FilterProgram, FilterAvailability),
+    Tool(Tool, Availability),
+}
+
+impl FoundProgram {
+    /// The name of the program.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Filter(program, _) => program.as_str(),
+            Self::Tool(tool, _) => tool.as_str(),
+        }
+    }
+
+    /// The name of its state, as `/tools/status` has it.
+    pub fn state(&self) -> &'static str {
+        match self {
+            Self::Tool(_, state) => match state {
+                Availability::Available { .. } => "available",
+                Availability::Building => "building",
+                Availability::Checking => "checking",
+                Availability::Missing => "missing",
+                Availability::NoCatalogue { .. } => "no_catalogue",
+                Availability::Refused { .. } => "refused",
+                Availability::Unknown { .. } => "unknown",
+            },
+            Self::Filter(_, state) => match state {
+                FilterAvailability::Available { .. } => "available",
+                FilterAvailability::Building => "building",
+                FilterAvailability::Checking => "checking",
+                FilterAvailability::Missing => "missing",
+                FilterAvailability::Refused { .. } => "refused",
+            },
+        }
+    }
+
+    /// What it says of its version.
+    pub fn version(&self) -> Option<&str> {
+        match self {
+            Self::Tool(
+                _,
+                Availability::Available { version, .. } | Availability::NoCatalogue { version },
+            ) => Some(version),
+            _ => None,
+        }
+    }
+
+    /// The digest of the file that children execute.
+    pub fn digest(&self) -> Option<&str> {
+        match self {
+            Self::Tool(_, Availability::Available { digest, .. })
+            | Self::Filter(_, FilterAvailability::Available { digest }) => Some(digest),
+            _ => None,
+        }
+    }
+}
+
 /// The tools of this server.
 #[derive(Debug)]
 pub struct Inventory {
@@ -235,28 +295,33 @@ impl Inventory {
         sandbox: Sandbox,
         workspaces: Arc<Workspaces>,
         limits: Limits,
+        found: impl Fn(FoundProgram) + Send,
     ) {
         let mut is_start = true;
         loop {
             for &(tool, _) in &self.paths {
                 if self.availability(tool).is_waited_for() {
-                    self.set(tool, self.look(tool, &sandbox, &workspaces, limits).await);
+                    let now = self.look(tool, &sandbox, &workspaces, limits).await;
+                    if self.set(tool, now.clone()) {
+                        found(FoundProgram::Tool(tool, now));
+                    }
                 }
             }
             for program in FilterProgram::ALL {
                 use FilterAvailability::{Building, Checking, Missing};
                 if matches!(self.filter(program), Building | Checking | Missing) {
-                    let found = self.look_at_filter(program, &sandbox).await;
+                    let now = self.look_at_filter(program, &sandbox).await;
                     let before = self
                         .filters
                         .write()
                         .unwrap_or_else(PoisonError::into_inner)
-                        .insert(program, found.clone());
-                    if before.as_ref() != Some(&found) {
-                        let state = found
+                        .insert(program, now.clone());
+                    if before.as_ref() != Some(&now) {
+                        let state = now
                             .refusal(program, program.as_str())
                             .map_or_else(|| "available".to_owned(), |refused| refused.reason);
                         tracing::info!(filter = program.as_str(), state, "filter");
+                        found(FoundProgram::Filter(program, now));
                     }
                 }
             }
@@ -272,18 +337,28 @@ impl Inventory {
         }
     }
 
-    fn set(&self, tool: Tool, found: Availability) {
+    /// Sets the state of a tool; whether it is another one.
+    fn set(&self, tool: Tool, found: Availability) -> bool {
         let before = self
             .states
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(tool, found.clone());
-        if before.as_ref() != Some(&found) {
+        let is_news = before.as_ref() != Some(&found);
+        if is_news {
             let state = found
                 .refusal(tool)
                 .map_or_else(|| "available".to_owned(), |refused| refused.reason);
-            tracing::info!(%tool, state, "tool");
+            match found {
+                // Whoever waits for a server of no use should see why at once.
+                Availability::Missing => {
+                    let path = self.path(tool).map(|path| path.display().to_string());
+                    tracing::warn!(%tool, state, path, "tool; `--tools-dir` names another folder");
+                }
+                _ => tracing::info!(%tool, state, "tool"),
+            }
         }
+        is_news
     }
 
     async fn look_at_filter(

@@ -41,6 +41,7 @@ pub mod warm;
 pub mod discovery;
 pub mod gate;
 
+pub mod operator;
 pub mod mcp;
 pub mod http;
 pub mod config;

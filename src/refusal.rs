@@ -186,6 +186,9 @@ impl Refusal {
                 StoreError::RateLimited { .. } | StoreError::TooMuchRecorded { .. } => {
                     Code::RateLimited
                 }
+                StoreError::EndedByOperator => Code::EndedByOperator,
+                StoreError::Locked => Code::PrincipalLocked,
+                StoreError::Removed => Code::Unauthenticated,
                 StoreError::UnknownCall => Code::UnknownCall,
             },
             Self::Unidentified(_) => Code::Unauthenticated,

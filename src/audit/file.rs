@@ -40,7 +40,7 @@ pub const MOST_KEPT: u32 = 1000;
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// It cannot be opened or read.
-    #[error("the audit file {} cannot be used: {source}\n  fix:    give the server's user the folder and the file; full files are renamed, and new ones made", path.display())]
+    #[error("the audit file {} cannot be used: {source}\n  fix:    {}", path.display(), open_fix(source))]
     Open {
         /// The file.
         path: PathBuf,
@@ -76,6 +76,18 @@ pub enum AuditError {
     /// No thread could be started.
     #[error("the audit cannot be started: {0}")]
     Thread(io::Error),
+}
+
+/// What to do about a file that cannot be opened.
+fn open_fix(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "it is on a file system that is read-only here: under systemd name its folder in ReadWritePaths=, in a pod mount a volume there"
+        }
+        _ => {
+            "give the server's user the folder and the file; full files are renamed, and new ones made"
+        }
+    }
 }
 
 /// A file that is open, and locked.

@@ -178,6 +178,14 @@ impl Log {
         written.map(|()| length)
     }
 
+    /// Returns why records cannot be written now.
+    pub(super) fn problem(&self) -> Option<String> {
+        if self.is_stalled() {
+            return Some("whatever takes the records has stalled".into());
+        }
+        self.shared.problem()
+    }
+
     fn is_stalled(&self) -> bool {
         match self.shared.busy_since.load(Ordering::Relaxed) {
             0 => false,

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod chain;
+mod events;
 mod file;
 mod log;
 mod record;
@@ -21,6 +22,7 @@ use std::{
 };
 
 pub use chain::{Chain, Hash, Link, NoLink, Seal};
+pub use events::{CallersRecord, ClusterRecord, LoginRecord, OperatorRecord, ToolRecord};
 pub use file::{AuditError, FileSettings, MOST_KEPT, rotated};
 pub use record::{
     ArgvRest, DecisionRecord, EndRecord, PolicyDigest, PolicyRecord, StageRecord, StartRecord,
@@ -32,7 +34,7 @@ pub use verify::{Break, Broken, Report, Verifier};
 use log::Log;
 use writer::Due;
 
-use crate::policy::Effect;
+use crate::{metrics, policy::Effect};
 
 /// The proof that a call is in the records as allowed: written, and sealed into the chain.
 ///
@@ -63,12 +65,18 @@ pub struct Audit {
     refusals: Option<Log>,
 }
 
+/// What calls and the server have records written about.
+const EVENTS: [&str; 10] = [
+    "callers", "cluster", "decision", "end", "login", "operator", "policy", "start", "stop", "tool",
+];
+
 impl Audit {
     /// Records go to `stream`, in a chain of their own.
     ///
     /// # Errors
     /// When no thread can be started.
     pub fn to_stream(stream: impl Write + Send + 'static, seal: Seal) -> Result<Self, AuditError> {
+        metrics::audit_events(&EVENTS);
         Ok(Self {
             log: Log::to_stream(stream, seal)?,
             refusals: None,
@@ -85,6 +93,7 @@ impl Audit {
             path: refusals_of(&settings.path),
             ..settings.clone()
         };
+        metrics::audit_events(&EVENTS);
         Ok(Self {
             log: Log::to_file(settings, seal.clone())?,
             refusals: Some(Log::to_file(refusals, seal)?),
@@ -108,6 +117,63 @@ impl Audit {
     /// When it could not be written yet.
     pub async fn policy(&self, record: &PolicyRecord) -> io::Result<()> {
         self.log.write("policy", record, Due::Later).await.map(drop)
+    }
+
+    /// Records that the callers of the settings changed. Written later when it cannot be now.
+    ///
+    /// # Errors
+    /// When it could not be written yet.
+    pub async fn callers(&self, record: &CallersRecord<'_>) -> io::Result<()> {
+        self.log
+            .write("callers", record, Due::Later)
+            .await
+            .map(drop)
+    }
+
+    /// Records that the kubeconfig of a named cluster changed. Written later when it cannot be now.
+    ///
+    /// # Errors
+    /// When it could not be written yet.
+    pub async fn cluster(&self, record: &ClusterRecord<'_>) -> io::Result<()> {
+        self.log
+            .write("cluster", record, Due::Later)
+            .await
+            .map(drop)
+    }
+
+    /// Records which program answers to a tool's name. Written later when it cannot be now.
+    ///
+    /// # Errors
+    /// When it could not be written yet.
+    pub async fn tool(&self, record: &ToolRecord<'_>) -> io::Result<()> {
+        self.log.write("tool", record, Due::Later).await.map(drop)
+    }
+
+    /// Records that somebody was not let in, where other refusals are. Written later when it cannot
+    /// be now.
+    ///
+    /// # Errors
+    /// When it could not be written yet.
+    pub async fn login(&self, record: &LoginRecord<'_>) -> io::Result<()> {
+        let log = self.refusals.as_ref().unwrap_or(&self.log);
+        log.write("login", record, Due::Later).await.map(drop)
+    }
+
+    /// Records what an operator does. Written later when it cannot be now.
+    ///
+    /// # Errors
+    /// When it could not be written yet.
+    pub async fn operator(&self, record: &OperatorRecord<'_>) -> io::Result<()> {
+        self.log
+            .write("operator", record, Due::Later)
+            .await
+            .map(drop)
+    }
+
+    /// Returns why records cannot be written now; calls are refused then.
+    pub fn problem(&self) -> Option<String> {
+        let of_refusals = || self.refusals.as_ref().and_then(Log::problem);
+        self.log.problem().or_else(of_refusals)
     }
 
     /// Records that a call is allowed, whatever `record` has for an effect. The returned proof is

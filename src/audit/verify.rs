@@ -303,16 +303,7 @@ impl Verifier {
     }
 
     fn line(&mut self, line: &[u8], place: &impl Fn(Broken) -> Break) {
-        let found = match self.is_part {
-            true => Link::in_stream(&self.seal, line),
-            false => Link::read(&self.seal, line).map(|link| Some((link, 0..line.len()))),
-        };
-        let found = found.map(|found| {
-            let (link, at) = found?;
-            let seen = serde_json::from_slice::<Seen<'_>>(line.get(at)?).ok()?;
-            Some((link, seen))
-        });
-        let (link, seen) = match found {
+        let (link, seen) = match self.record_in(line) {
             Ok(Some(found)) => found,
             Ok(None) | Err(NoLink::Foreign) => return self.not_a_record(place(Broken::Foreign)),
             Err(NoLink::Changed) => {
@@ -363,6 +354,18 @@ impl Verifier {
             event: seen.event.into_owned(),
             time: seen.time.into_owned(),
         });
+    }
+
+    /// The record in a line, if it has one.
+    fn record_in<'l>(&self, line: &'l [u8]) -> Result<Option<(Link, Seen<'l>)>, NoLink> {
+        let found = match self.is_part {
+            true => Link::in_stream(&self.seal, line),
+            false => Link::read(&self.seal, line).map(|link| Some((link, 0..line.len()))),
+        };
+        Ok(found?.and_then(|(link, at)| {
+            let seen = serde_json::from_slice::<Seen<'_>>(line.get(at)?).ok()?;
+            Some((link, seen))
+        }))
     }
 
     /// What is wrong about a record being in this place.

@@ -10,7 +10,7 @@ use std::{
     collections::VecDeque,
     io::{self, Write},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, RecvTimeoutError},
     },
@@ -62,6 +62,21 @@ pub(super) struct Shared {
     pub(super) busy_since: AtomicU64,
     /// Decisions that were refused before they came to the writer.
     pub(super) turned_away: AtomicU64,
+    /// Why nothing can be written, since the first record that could not be.
+    pub(super) problem: Mutex<Option<String>>,
+}
+
+impl Shared {
+    /// Why records cannot be written, when they cannot.
+    pub(super) fn problem(&self) -> Option<String> {
+        let problem = self.problem.lock();
+        problem.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says that records can, or cannot, be written.
+    pub(super) fn set_problem(&self, problem: Option<String>) {
+        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
+    }
 }
 
 pub(super) struct Writer {
@@ -277,6 +292,7 @@ impl Writer {
             Of::Begin => self.begin = None,
             Of::Gap => {
                 let told = self.gap.take();
+                self.shared.set_problem(None);
                 tracing::warn!(?told, "audit records are written again");
             }
             Of::Kept => drop(self.kept.pop_front()),
@@ -313,6 +329,7 @@ impl Writer {
             GapRecord { since: now(), error: String::new(), refused: 0, late: None }
         });
         gap.error = error.kind().to_string();
+        self.shared.set_problem(Some(gap.error.clone()));
         gap.refused += refused as u64;
     }
 

@@ -65,6 +65,18 @@ pub enum FlagClass {
 }
 
 impl VerbClass {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Destructive,
+        Self::Exec,
+        Self::Interactive,
+        Self::Listener,
+        Self::Local,
+        Self::Read,
+        Self::Secret,
+        Self::Write,
+    ];
+
     /// The class in reports, as the hazards files write it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -12,6 +12,8 @@ mod doctor;
 mod input;
 mod inputs;
 mod kubeconfig;
+mod notify;
+mod operator;
 mod policy;
 mod policy_check;
 mod policy_diff;
@@ -60,6 +62,13 @@ enum Command {
     /// Run a program UNCONFINED and print what it asks of the kernel beyond a profile of the
     /// sandbox
     Trace(trace::Trace),
+    /// See and end the calls of every principal, on a server of this host
+    #[command(subcommand)]
+    Calls(operator::Calls),
+    /// Lock a principal of a server of this host: its calls end, and what it sends is refused
+    Lock(operator::LockPrincipal),
+    /// Let a principal call again
+    Unlock(operator::UnlockPrincipal),
     /// Work with policy files
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -126,6 +135,9 @@ pub fn run() -> ExitCode {
             let status = trace.run().map(ExitCode::from);
             ended(status, AnswerForm::Text, trace::FAILED)
         }
+        Command::Calls(calls) => succeeded(calls.run()),
+        Command::Lock(lock) => succeeded(lock.run()),
+        Command::Unlock(unlock) => succeeded(unlock.run()),
         Command::Kubeconfig(KubeconfigCommand::Check(check)) => succeeded(check.run()),
         Command::Kubeconfig(KubeconfigCommand::Minify(minify)) => succeeded(minify.run()),
         Command::Token(TokenCommand::New(new)) => succeeded(new.run()),

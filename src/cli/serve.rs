@@ -8,7 +8,7 @@ use std::{
     error::Error,
     fs::{self, File},
     io,
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     os::fd::{AsFd, BorrowedFd},
     path::{Path, PathBuf},
     sync::{Arc, RwLock},
@@ -22,6 +22,7 @@ use nix::sys::{
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
     task::JoinHandle,
     time::timeout,
 };
@@ -33,10 +34,15 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use super::{inputs::StartInputs, reload, report::CodedError};
+use super::{
+    inputs::StartInputs,
+    notify::{Progress, notify},
+    reload,
+    report::CodedError,
+};
 use crate::{
     argocd::Carried,
-    audit::{Audit, Seal},
+    audit::{Audit, Seal, ToolRecord},
     catalogue::Catalogue,
     clusters::Clusters,
     command::MOST_FILTERS,
@@ -45,12 +51,13 @@ use crate::{
     gate::{Gate, Headers, Parts},
     http::{Doors, Hosts},
     identity::Authenticator,
-    inventory::Inventory,
+    inventory::{FoundProgram, Inventory},
     kubeconfig::Allowances,
     mcp, metrics,
+    operator::{OperatorDoor, OperatorSocket},
     policy::Policy,
     sandbox::{
-        Identity, Limits, Profiles, Sandbox, Slots, SpawnerLink, check_layers, claim_users,
+        Identity, Layer, Limits, Profiles, Sandbox, Slots, SpawnerLink, check_layers, claim_users,
         fork_spawner, harden_server,
     },
     secret::SecretString,
@@ -69,6 +76,7 @@ type Done = Result<(), Box<dyn Error>>;
 
 /// Serves HTTP until SIGTERM or SIGINT.
 pub fn http(options: Options) -> Done {
+    reload::hold_signals()?;
     let settings = Settings::load(options)?;
     log_to_stderr(settings.log_format)?;
     raise_descriptors();
@@ -79,23 +87,30 @@ pub fn http(options: Options) -> Done {
     // Beyond what std asks for: of a crowd, whoever finds no room tries again a second later.
     listen(&listener, Backlog::MAXALLOWABLE)?;
     listener.set_nonblocking(true)?;
+    let probes = settings.metrics_listen.map(probes).transpose()?;
+    let operator = settings.operator_socket.as_deref();
+    let operator = operator.map(OperatorSocket::bind).transpose()?;
     drop_root(&settings)?;
     let measured = metrics::install(settings.counted_principals.clone())?;
+    let layers = Layer::ALL.into_iter().map(Layer::as_str);
+    metrics::sandbox_parts(layers.chain(["other", "helper", "spawner"]));
     let audit = audit(&settings, seal, io::stdout().as_fd())?;
     let stop = CancellationToken::new();
     let runtime = runtime()?;
     let done = runtime.block_on(async {
+        let asked = reload::asked()?;
+        let authenticator = Authenticator::new(settings.callers.clone());
         let opened = prepared.open(&settings, audit).await?;
         let gate = opened.gate.clone();
+        tokio::spawn(opened.files(&settings, Some(&authenticator)).watch(asked));
         tokio::spawn(stop_on_signal(stop.clone()));
         tokio::spawn(metrics::keep(measured.clone()));
         let spawner = watch_spawner(&gate, &stop);
         tracing::info!(address = %settings.listen, tools_at_once = settings.limits.concurrency, "listening");
         let store = Arc::clone(&opened.store);
-        let authenticator = Authenticator::new(settings.callers.clone());
-        if let Some(path) = settings.path.clone() {
-            tokio::spawn(reload::watch_callers(authenticator.clone(), path));
-        }
+        let door = OperatorDoor::new(gate.clone(), authenticator.clone());
+        let _operator = operator.map(|socket| door.serve(socket)).transpose()?;
+        notify(Progress::Ready);
         let doors = Doors {
             gate,
             metrics: measured,
@@ -103,6 +118,8 @@ pub fn http(options: Options) -> Done {
             authenticator,
             store,
             connections: connections(&settings),
+            probes,
+            drain: settings.limits.drain,
         };
         doors.serve(listener, stop.clone()).await?;
         opened.close().await;
@@ -113,8 +130,18 @@ pub fn http(options: Options) -> Done {
     done
 }
 
+/// Binds the address that `/metrics` and probes have of their own.
+fn probes(address: SocketAddr) -> Result<TcpListener, String> {
+    let bound = TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    bound.map_err(|error| format!("cannot listen on {address} for /metrics: {error}"))
+}
+
 /// Serves one MCP client on standard input and output.
 pub fn stdio(options: Options) -> Done {
+    reload::hold_signals()?;
     let settings = Settings::load(options)?;
     log_to_stderr(settings.log_format)?;
     let (prepared, seal) = Prepared::new(&settings)?;
@@ -128,8 +155,9 @@ pub fn stdio(options: Options) -> Done {
     let audit = audit(&settings, seal, io::stderr().as_fd())?;
     let runtime = runtime()?;
     let done = runtime.block_on(async {
-        let stop = CancellationToken::new();
+        let (stop, asked) = (CancellationToken::new(), reload::asked()?);
         let opened = prepared.open(&settings, audit).await?;
+        tokio::spawn(opened.files(&settings, None).watch(asked));
         tokio::spawn(stop_on_signal(stop.clone()));
         let _spawner = watch_spawner(&opened.gate, &stop);
         // A client asks at once; kubectl is found in the time of one `version`.
@@ -207,10 +235,13 @@ impl Prepared {
             memory_bytes: settings.limits.bounds.memory_bytes,
             cpu_seconds: 30,
         };
+        let (report, found) = unbounded_channel();
         let looking = tokio::spawn(Arc::clone(&inventory).watch(
             sandbox.clone(),
             Arc::clone(&workspaces),
             limits,
+            // Nobody listens once the server stops.
+            move |program| drop(report.send(program)),
         ));
         if settings.kubeconfig != Allowances::default() {
             tracing::warn!(terms = ?settings.kubeconfig, "kubeconfigs may hold what is refused by default");
@@ -250,22 +281,29 @@ impl Prepared {
             bounds: settings.limits.bounds,
         });
         gate.keep_warm();
-        if !settings.clusters.is_empty() {
-            tokio::spawn(reload::watch_clusters(clusters));
-        }
-        if !settings.policy_paths.is_empty() {
-            tokio::spawn(reload::watch(
-                gate.clone(),
-                settings.policy_paths.clone(),
-                settings.policy.clone(),
-            ));
-        }
+        tokio::spawn(record_programs(gate.clone(), found));
         Ok(OpenGate {
             gate,
             store,
+            clusters,
             workspaces,
             looking,
         })
+    }
+}
+
+/// Records which programs are there, and each change of that.
+async fn record_programs(gate: Gate, mut found: UnboundedReceiver<FoundProgram>) {
+    while let Some(program) = found.recv().await {
+        let record = ToolRecord {
+            program: program.name(),
+            state: program.state(),
+            version: program.version(),
+            digest: program.digest(),
+        };
+        if let Err(error) = gate.audit().tool(&record).await {
+            tracing::error!(%error, "the state of a tool could not be recorded yet; it is when there is room again");
+        }
     }
 }
 
@@ -273,12 +311,31 @@ impl Prepared {
 struct OpenGate {
     gate: Gate,
     store: Arc<Store>,
+    clusters: Arc<Clusters>,
     workspaces: Arc<Workspaces>,
     /// Asks the tools for their versions.
     looking: JoinHandle<()>,
 }
 
 impl OpenGate {
+    /// The files that may change from now on; callers are taken where somebody identifies them.
+    fn files(
+        &self,
+        settings: &Settings,
+        authenticator: Option<&Authenticator>,
+    ) -> reload::ReloadedFiles {
+        let (names, policy) = (&settings.policy_paths, &settings.policy);
+        let file = |path: PathBuf| reload::SettingsFile::new(path, authenticator.cloned());
+        reload::ReloadedFiles {
+            gate: self.gate.clone(),
+            policy: (!names.is_empty())
+                .then(|| reload::PolicyFiles::new(names.clone(), policy.clone())),
+            clusters: (!settings.clusters.is_empty())
+                .then(|| reload::ClusterFiles::new(Arc::clone(&self.clusters))),
+            settings: settings.path.clone().map(file),
+        }
+    }
+
     /// Ends what runs, and waits until it is recorded and nothing of it is left.
     async fn close(self) {
         self.looking.abort();
@@ -473,6 +530,7 @@ async fn stop_on_signal(stop: CancellationToken) {
             std::process::exit(130);
         }
         tracing::info!("stopping; a second signal stops at once");
+        notify(Progress::Stopping);
         stop.cancel();
     }
 }

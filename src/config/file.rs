@@ -23,6 +23,7 @@ use crate::{
     kubeconfig::AllowancesTable,
     metrics::MetricsTable,
     mistake::{Mistake, SettingError, TextFile},
+    operator::OperatorTable,
     sandbox::SandboxTable,
     schema::for_editors,
     tool::Tool,
@@ -43,7 +44,8 @@ pub(super) struct Tables {
     /// Where the private directories of calls are made.
     pub(super) work_dir: Option<PathBuf>,
     /// Names under which clients call this server, besides loopback.
-    pub(super) allowed_hosts: Vec<String>,
+    #[schemars(with = "Vec<String>")]
+    pub(super) allowed_hosts: Vec<Spanned<String>>,
     /// Whether it may listen beyond loopback although callers are not identified.
     pub(super) insecure_no_auth: bool,
     /// How the log on standard error is written: `text`.
@@ -67,6 +69,8 @@ pub(super) struct Tables {
     pub(super) audit: AuditTable,
     /// What `/metrics` says.
     pub(super) metrics: MetricsTable,
+    /// The operator's own socket.
+    pub(super) operator: OperatorTable,
     /// Tools that are started, confined, before their call.
     pub(super) warm: Option<WarmTable>,
 }

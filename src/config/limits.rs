@@ -38,6 +38,8 @@ pub struct LimitSettings {
     pub connections: usize,
     /// How often each caller may send a request.
     pub rate: Option<Rate>,
+    /// How long running calls go on once the server stops.
+    pub drain: Duration,
 }
 
 impl LimitSettings {
@@ -96,6 +98,9 @@ pub(super) struct LimitsTable {
     /// Requests of one caller at once after a pause: 1000.
     #[schemars(with = "Option<u32>")]
     burst: Option<Spanned<u32>>,
+    /// How long running calls go on at a stop: `7s`, at most an hour.
+    #[schemars(with = "Option<GoDuration>")]
+    drain: Option<Spanned<GoDuration>>,
 }
 
 /// Whether `[warm]` stands in the file: where memory is scarce, only then a tool waits.
@@ -157,6 +162,7 @@ impl LimitsTable {
             calls_per_caller: at_least_one("limits.calls_per_caller", self.calls_per_caller, 16)?,
             connections: connections(self.connections)?,
             rate,
+            drain: drain(self.drain)?,
         };
         Ok((limits, warm))
     }
@@ -250,6 +256,19 @@ fn connections(given: Option<Spanned<usize>>) -> Result<usize, SettingError> {
     }
     let problem = "the number of connections is out of range";
     Err(SettingError::new("limits.connections", at, problem).help("give 1 to 65536"))
+}
+
+/// Returns how long running calls go on at a stop; 0 cancels them at once.
+fn drain(given: Option<Spanned<GoDuration>>) -> Result<Duration, SettingError> {
+    const LONGEST: Duration = Duration::from_secs(60 * 60);
+    let (GoDuration(drain), at) = or_default(given, GoDuration(Duration::from_secs(7)));
+    if drain <= LONGEST {
+        return Ok(drain);
+    }
+    let problem = "a stop would take longer than an hour";
+    Err(SettingError::new("limits.drain", at, problem).help(
+        "give an hour or less, and let what supervises the server wait ten seconds longer (TimeoutStopSec, terminationGracePeriodSeconds)",
+    ))
 }
 
 fn budget(given: Option<Spanned<Bytes>>) -> Result<Budget, SettingError> {

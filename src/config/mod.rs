@@ -10,6 +10,7 @@
 
 mod error;
 mod file;
+mod hosts;
 mod limits;
 mod options;
 mod policies;
@@ -32,6 +33,7 @@ use nix::unistd::geteuid;
 
 pub use file::schema;
 use file::{SettingsOrigin, Tables, known};
+use hosts::host_names;
 use limits::Warmth;
 
 use crate::{
@@ -90,6 +92,10 @@ pub struct Settings {
     pub audit: AuditSettings,
     /// Principals that `/metrics` names.
     pub counted_principals: BTreeSet<String>,
+    /// The operator's own socket, where there is one.
+    pub operator_socket: Option<PathBuf>,
+    /// An address of its own for `/metrics` and probes.
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 impl Settings {
@@ -162,8 +168,8 @@ impl Settings {
         let tools = Tool::all().map(|tool| (tool, path_of(tool))).collect();
         let mut egress = options.egress_allow;
         egress.extend(gathered(tables.egress.rules(), wrong).unwrap_or_default());
-        let mut allowed_hosts = options.allowed_hosts;
-        allowed_hosts.extend(tables.allowed_hosts);
+        let allowed_hosts = host_names(options.allowed_hosts, tables.allowed_hosts);
+        let mut allowed_hosts = gathered(allowed_hosts, wrong).unwrap_or_default();
         allowed_hosts.extend(listen.and_then(own_name));
         let warmth = match tables.warm {
             Some(_) => Warmth::Wanted,
@@ -175,6 +181,7 @@ impl Settings {
             .settings(warm.clone().unwrap_or_default(), warmth);
         let limits = gathered(limits, wrong);
         let callers = known(tables.caller, wrong);
+        let metrics_listen = tables.metrics.listen;
         let counted = gathered(tables.metrics.counted(&callers), wrong);
         let kubeconfig = gathered(tables.kubeconfig.allowances(folder), wrong);
         let sandbox = tables.sandbox.settings();
@@ -198,6 +205,8 @@ impl Settings {
             allowed_hosts,
             limits,
             warm,
+            operator_socket: tables.operator.socket(folder),
+            metrics_listen: options.metrics_listen.or(metrics_listen),
             counted_principals: counted?,
             callers: Callers::new(callers),
             sandbox,

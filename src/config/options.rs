@@ -46,6 +46,10 @@ pub struct Options {
         value_delimiter = ','
     )]
     pub allowed_hosts: Vec<String>,
+    /// A second address, for /metrics, /health and /ready alone: calls are not taken there, and
+    /// /metrics is not at the first one then
+    #[arg(long, env = "AIRLOCK_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
+    pub metrics_listen: Option<SocketAddr>,
     /// Listens beyond loopback although callers are not identified; put an authenticating proxy
     /// before it
     #[arg(long, env = "AIRLOCK_INSECURE_NO_AUTH")]

@@ -72,6 +72,8 @@ impl Call<'_> {
             request,
             ..
         } = *self;
+        // Again, behind its registration: whoever locks the principal ends what is registered.
+        parts.store.locks.pass(caller.principal())?;
         let requested = Requested::read(request, parts.bounds)?;
         Shape::read(request)?;
         let (invocation, filters) = judge::read(request, &parts.inventory, journal)?;

@@ -19,6 +19,7 @@ mod parts;
 mod pipeline;
 mod request;
 mod shape;
+mod state;
 mod watch;
 
 use std::{
@@ -45,14 +46,14 @@ use journal::{FAULT, Journal, Stopped, caught};
 
 use crate::{
     audit::Audit,
-    identity::Caller,
+    identity::{Authenticator, Caller},
     inventory::Inventory,
     metrics,
     output::Live,
     policy::Policy,
     refusal::Refusal,
     sandbox::Sandbox,
-    store::{RegisteredCall, StoreError},
+    store::{EndedBy, RegisteredCall, Registration, Store, StoreError},
     warm::WarmPool,
 };
 
@@ -64,6 +65,8 @@ pub struct Gate {
     stop: CancellationToken,
     /// Calls that are not recorded to their end yet, and what else has children.
     calls: TaskTracker,
+    /// Cancelled when the server has been asked to stop, and calls go on for a time.
+    stopping: CancellationToken,
 }
 
 impl Gate {
@@ -73,6 +76,7 @@ impl Gate {
             parts: Arc::new(parts),
             stop: CancellationToken::new(),
             calls: TaskTracker::new(),
+            stopping: CancellationToken::new(),
         }
     }
 
@@ -89,6 +93,15 @@ impl Gate {
     /// Returns the names of the clusters that a caller may use.
     pub fn clusters(&self, caller: &Caller) -> Vec<String> {
         usable_clusters(&self.parts, caller)
+    }
+
+    /// Reports itself as not ready from now on; calls go on.
+    pub fn begin_to_stop(&self) {
+        self.stopping.cancel();
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.is_cancelled()
     }
 
     /// Cancels every call and waits, for at most `within`, until each is recorded and cleaned up
@@ -143,6 +156,20 @@ impl Gate {
         self.parts.store.calls.cancel(caller, request_id).await
     }
 
+    /// Ends the calls of principals that are not known any more.
+    pub fn end_calls_of_strangers(&self, authenticator: &Authenticator) {
+        let is_stranger = |principal: &str| !authenticator.knows(principal);
+        self.parts
+            .store
+            .calls
+            .end_those_of(is_stranger, EndedBy::Removal);
+    }
+
+    /// Returns what is under way and who may not call, for an operator.
+    pub fn store(&self) -> &Store {
+        &self.parts.store
+    }
+
     /// Runs one request to its end; `live` hears what it prints while it does. Dropping the future
     /// cancels it: the child is ended and what it had is removed, whoever still listens.
     pub async fn run(&self, caller: Caller, request: Request, live: Option<Live>) -> Outcome {
@@ -176,7 +203,7 @@ impl Gate {
                 };
                 let mut journal = Journal::new(&parts, &caller, &request, &request_id, started);
                 let ended = caught(call.run(live, &mut journal)).await;
-                journal.close(ended).await
+                journal.close(named_end(ended, &registration)).await
             };
             call.instrument(span.clone())
         });
@@ -198,6 +225,17 @@ impl Gate {
         metrics::principal(&principal, outcome.refusal.is_some());
         outcome
     }
+}
+
+/// Names who has ended a call that its caller has not.
+fn named_end(ended: Result<Ran, Stopped>, registration: &Registration) -> Result<Ran, Stopped> {
+    ended.map_err(|stopped| match (stopped.refusal, registration.ended_by()) {
+        (Refusal::Cancelled, Some(by)) => Stopped {
+            refusal: by.refusal().into(),
+            ..stopped
+        },
+        (refusal, _) => Stopped { refusal, ..stopped },
+    })
 }
 
 /// Splits what a call's task ended with; a panic of what records it is a fault of ours, too.

@@ -1,8 +1,9 @@
 //! Lets callers in who are known, as often as they may: [`check`].
 //!
-//! May not decide who a caller is (`identity`), nor count (`store`).
+//! May not decide who a caller is (`identity`), nor count (`store`). Who is not let in is recorded,
+//! as often as `store` says.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::net::SocketAddr;
 
 use axum::{
     extract::{Request, State},
@@ -16,16 +17,17 @@ use super::{
     reply::refused,
 };
 use crate::{
+    audit::LoginRecord,
+    gate::Gate,
     identity::{Authenticator, Caller, Door, Evidence},
     refusal::Refusal,
-    store::Store,
 };
 
 /// One door, and what it needs to know its callers. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Entrance {
     pub(super) authenticator: Authenticator,
-    pub(super) store: Arc<Store>,
+    pub(super) gate: Gate,
     pub(super) door: Door,
 }
 
@@ -42,9 +44,50 @@ impl Entrance {
             peer,
             door: self.door,
         };
+        let store = self.gate.store();
         let identified = self.authenticator.identify(&evidence).await;
-        self.store.rates.count(identified.as_ref().ok()).await?;
-        Ok(identified?)
+        store.rates.count(identified.as_ref().ok()).await?;
+        let principal = identified.as_ref().ok().map(Caller::principal);
+        let passes = principal.map_or(Ok(()), |principal| store.locks.pass(principal));
+        let refusal = match (passes, &identified) {
+            (Err(locked), _) => Refusal::from(locked),
+            (Ok(()), Err(unidentified)) => Refusal::from(*unidentified),
+            (Ok(()), Ok(_)) => return Ok(identified?),
+        };
+        self.not_let_in(&refusal, principal, peer).await;
+        Err(refusal)
+    }
+
+    /// Logs and records that somebody is not let in, as often as that may be.
+    async fn not_let_in(
+        &self,
+        refusal: &Refusal,
+        principal: Option<&str>,
+        peer: Option<SocketAddr>,
+    ) {
+        let Some(refused) = self.gate.store().logins.count() else {
+            return;
+        };
+        let record = LoginRecord {
+            refused,
+            code: refusal.code(),
+            reason: refusal.to_string(),
+            principal,
+            peer: peer.map(|peer| peer.to_string()),
+            door: self.door.as_str(),
+        };
+        let (reason, peer, door) = (&record.reason, &record.peer, record.door);
+        tracing::warn!(
+            reason,
+            principal,
+            peer,
+            door,
+            refused,
+            "somebody was not let in"
+        );
+        if let Err(error) = self.gate.audit().login(&record).await {
+            tracing::error!(%error, "a refused login could not be recorded yet; it is when there is room again");
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use std::{
 use axum::{
     body::{Body, HttpBody as _},
     extract::Request,
-    http::{HeaderValue, header},
+    http::{HeaderValue, Method, header},
     middleware::Next,
     response::Response,
 };
@@ -219,11 +219,16 @@ pub(super) fn is_past_the_bound(request: &Request) -> bool {
         .is_some_and(|connection| matches!(connection.place, ConnectionPlace::PastTheBound { .. }))
 }
 
+/// Reports whether the request is one of a probe or a scraper: it reads the server's state.
+pub(super) fn is_probe(request: &Request) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD)
+        && matches!(request.uri().path(), "/health" | "/ready" | "/metrics")
+}
+
 /// Answers a request of such a connection with 503, and closes it. Probes
 /// of health get their answer all the same: a crowd is no reason to restart a server.
 pub(super) async fn answer(request: Request, next: Next) -> Response {
-    let is_probe = matches!(request.uri().path(), "/health" | "/ready" | "/metrics");
-    let mut response = if is_probe {
+    let mut response = if is_probe(&request) {
         next.run(request).await
     } else {
         refused(Refusal::TooManyConnections)

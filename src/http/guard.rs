@@ -1,5 +1,9 @@
 //! Which `Host` and `Origin` may call: a web page that a user visits must not reach this server,
 //! neither across origins nor by rebinding its own name to this address.
+//!
+//! Probes send the address that they know the server by, and are answered whatever it is: what they
+//! read is no secret and runs nothing. Held by
+//! `a_scraper_reads_metrics_and_probes_by_the_address_of_the_pod` (`tests/operation/scrape.rs`).
 
 use std::sync::Arc;
 
@@ -44,7 +48,12 @@ impl Hosts {
     }
 
     /// Returns why a request may not pass.
-    fn refusal(&self, headers: &HeaderMap, target: Option<&str>) -> Option<Refusal> {
+    fn refusal(
+        &self,
+        headers: &HeaderMap,
+        target: Option<&str>,
+        is_probe: bool,
+    ) -> Option<Refusal> {
         let text = |name| {
             headers
                 .get(name)
@@ -67,7 +76,7 @@ impl Hosts {
         }
         // HTTP/2 has the authority in the target instead of a header.
         let host = text(header::HOST).or(target);
-        if !host.is_some_and(|host| self.knows(host)) {
+        if !is_probe && !host.is_some_and(|host| self.knows(host)) {
             return forbidden(
                 "this server is not called by that Host",
                 "call it by its name; the operator adds names with `--allowed-host`",
@@ -108,7 +117,8 @@ pub async fn check(State(hosts): State<Hosts>, mut request: Request, next: Next)
         .authority()
         .map(|authority| authority.as_str().to_owned());
     let under_way = connections::begin(&request);
-    let response = match hosts.refusal(request.headers(), target.as_deref()) {
+    let is_probe = connections::is_probe(&request);
+    let response = match hosts.refusal(request.headers(), target.as_deref(), is_probe) {
         Some(refusal) => refused(refusal),
         // Here and not in a layer of its own: each costs every request a copy of the router.
         None if connections::is_past_the_bound(&request) => {
@@ -132,7 +142,7 @@ mod tests {
             if let Some(origin) = origin {
                 headers.insert(header::ORIGIN, origin.parse().unwrap());
             }
-            hosts.refusal(&headers, None).is_none()
+            hosts.refusal(&headers, None, false).is_none()
         };
         for (host, origin) in [
             ("127.0.0.1:9096", None),

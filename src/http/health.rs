@@ -71,20 +71,10 @@ pub async fn health() -> Json<Status> {
     })
 }
 
-/// Calls of kubectl run.
+/// Calls of kubectl run, and are recorded.
 #[utoipa::path(get, path = "/ready", operation_id = "ready", responses((status = 200, body = Status), (status = 503, body = Status)))]
 pub async fn ready(State(gate): State<Gate>) -> (StatusCode, Json<Status>) {
-    let missing = if gate.sandbox().is_alive() {
-        gate.sandbox().last_failure().or_else(|| {
-            gate.inventory()
-                .availability(Tool::essential())
-                .refusal(Tool::essential())
-                .map(|refused| refused.reason)
-        })
-    } else {
-        Some("the spawner has ended".into())
-    };
-    match missing {
+    match gate.missing() {
         None => (
             StatusCode::OK,
             Json(Status {

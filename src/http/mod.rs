@@ -12,8 +12,10 @@ mod connections;
 mod crowd;
 mod guard;
 mod health;
+mod listen;
 mod mcp;
 mod openapi;
+mod probes;
 mod reply;
 mod stream;
 mod tools;
@@ -21,13 +23,10 @@ mod tools;
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
 use axum::{
-    Router,
-    http::header,
-    middleware,
+    Router, middleware,
     routing::{delete, get, post},
 };
 use axum_server::Handle;
-use hyper_util::rt::TokioTimer;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -38,6 +37,7 @@ pub use guard::Hosts;
 use authentication::Entrance;
 use body::LARGEST_BODY;
 use connections::Connections;
+use listen::server;
 
 use crate::{
     gate::Gate,
@@ -46,15 +46,8 @@ use crate::{
     store::Store,
 };
 
-/// The largest header block, in bytes: a kubeconfig stands in one header. The defaults of HTTP/2
-/// implementations (16 KiB) would refuse it.
-const LARGEST_HEADERS: usize = 512 * 1024;
-/// A client that does not send its headers within this is not one.
-const HEADERS_WITHIN: Duration = Duration::from_secs(10);
-/// How long connections may go on after the server was asked to stop.
-const DRAIN: Duration = Duration::from_secs(10);
-/// How long running calls may; then they are cancelled, and their callers still get an answer.
-const DRAIN_CALLS: Duration = Duration::from_secs(7);
+/// How long calls that were cancelled at a stop have for their answers.
+const LAST_ANSWERS: Duration = Duration::from_secs(3);
 
 /// What the HTTP doors lead to, and who may come through them.
 pub struct Doors {
@@ -70,6 +63,11 @@ pub struct Doors {
     pub store: Arc<Store>,
     /// Connections that are served at once.
     pub connections: usize,
+    /// Where `/metrics` and probes are served instead of, and beside, the doors.
+    pub probes: Option<TcpListener>,
+    /// How long running calls go on once the server stops; then they are cancelled, and their
+    /// callers still get an answer.
+    pub drain: Duration,
 }
 
 impl Doors {
@@ -77,38 +75,36 @@ impl Doors {
     ///
     /// # Errors
     /// When the socket fails.
-    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
-        let (gate, connections) = (self.gate.clone(), self.connections);
-        let handle = Handle::new();
-        let router = self.router(stop.child_token());
-        let server = axum_server::from_tcp(listener)?
-            .acceptor(connections::Prepare)
-            .handle(handle.clone());
-        // A connection that never says a word is no client either.
-        let mut server = server.first_request_timeout(HEADERS_WITHIN);
-        server
-            .http_builder()
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADERS_WITHIN)
-            .max_buf_size(LARGEST_HEADERS);
-        server
-            .http_builder()
-            .http2()
-            .timer(TokioTimer::new())
-            .max_header_list_size(u32::try_from(LARGEST_HEADERS).unwrap_or(u32::MAX))
-            .max_concurrent_streams(64)
-            .keep_alive_interval(Duration::from_secs(20));
+    pub async fn serve(mut self, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
+        let (gate, connections, drain) = (self.gate.clone(), self.connections, self.drain);
+        let (handle, last) = (Handle::new(), Handle::new());
+        let probes = self.probes.take();
+        let has_metrics = probes.is_none();
+        if let Some(listener) = probes {
+            let router = probes::router(gate.clone(), self.metrics.clone());
+            let serving = probes::serve(listener, catching_panics(router), last.clone());
+            tokio::spawn(async {
+                if let Err(error) = serving.await {
+                    tracing::error!(%error, "/metrics is not served at its address any more");
+                }
+            });
+        }
+        let router = self.router(has_metrics, stop.child_token());
+        let server = server(listener, handle.clone())?;
         tokio::spawn(async move {
             stop.cancelled().await;
-            handle.graceful_shutdown(Some(DRAIN));
-            tokio::time::sleep(DRAIN_CALLS).await;
-            gate.stop(DRAIN - DRAIN_CALLS).await;
+            gate.begin_to_stop();
+            handle.graceful_shutdown(Some(drain + LAST_ANSWERS));
+            tokio::time::sleep(drain).await;
+            gate.stop(LAST_ANSWERS).await;
         });
-        server.serve(Connections::new(router, connections)).await
+        let served = server.serve(Connections::new(router, connections)).await;
+        // Until then it says that the server stops.
+        last.shutdown();
+        served
     }
 
-    fn router(self, stop: CancellationToken) -> Router {
+    fn router(self, has_metrics: bool, stop: CancellationToken) -> Router {
         let Self {
             gate,
             metrics,
@@ -119,7 +115,7 @@ impl Doors {
         } = self;
         let entrance = |door| Entrance {
             authenticator: authenticator.clone(),
-            store: Arc::clone(&store),
+            gate: gate.clone(),
             door,
         };
         let (mcp, sessions) = mcp_service(
@@ -150,20 +146,14 @@ impl Doors {
                 entrance(Door::Rest),
                 authentication::check,
             ));
-        let router = Router::new()
+        let mut router = Router::new()
             .merge(of_callers)
-            .route("/health", get(health::health))
-            .route("/ready", get(health::ready))
-            .with_state(gate)
-            .route(
-                "/metrics",
-                get(move || async move {
-                    (
-                        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
-                        metrics.render(),
-                    )
-                }),
-            )
+            .merge(probes::probes())
+            .with_state(gate.clone());
+        if has_metrics {
+            router = router.route("/metrics", probes::metrics(gate, metrics));
+        }
+        let router = router
             .merge(SwaggerUi::new("/docs").url("/openapi.json", openapi::document()))
             .merge(mcp)
             .method_not_allowed_fallback(reply::method_not_allowed)

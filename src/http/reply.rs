@@ -71,8 +71,10 @@ pub(super) fn status(code: Code) -> StatusCode {
         Code::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
         Code::ConfirmationRequired
         | Code::EgressDenied
+        | Code::EndedByOperator
         | Code::ForbiddenHost
-        | Code::PolicyDenied => StatusCode::FORBIDDEN,
+        | Code::PolicyDenied
+        | Code::PrincipalLocked => StatusCode::FORBIDDEN,
         // Asked again, it ends in the same way.
         Code::InvalidCommand
         | Code::InvalidKubeconfig

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod change;
 mod settings;
 mod token;
 
@@ -20,6 +21,7 @@ use std::{
 
 use serde::Serialize;
 
+pub use change::CallersChange;
 pub use settings::CallerTable;
 use token::ANONYMOUS;
 pub use token::{Callers, KnownCaller, TOKEN_LASTS, TokenDigest, Unidentified, new_token};
@@ -122,9 +124,53 @@ impl Authenticator {
         !self.callers().is_empty()
     }
 
-    /// Knows these callers from now on, at every door.
-    pub fn replace(&self, callers: Callers) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(callers);
+    /// Knows these callers from now on, at every door; returns who changed.
+    pub fn replace(&self, callers: Callers) -> CallersChange {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let change = CallersChange::between(known.all(), callers.all());
+        *known = Arc::new(callers);
+        change
+    }
+
+    /// Whether a principal may call: without any in the settings, anybody.
+    pub fn knows(&self, principal: &str) -> bool {
+        let callers = self.callers();
+        callers.is_empty()
+            || callers
+                .all()
+                .iter()
+                .any(|known| known.principal == principal)
+    }
+
+    /// The principals with a token that has ended, in the order of the settings.
+    pub fn expired(&self) -> Vec<String> {
+        let (callers, now) = (self.callers(), SystemTime::now());
+        let is_over = |end: SystemTime| end <= now;
+        let ended = callers
+            .all()
+            .iter()
+            .filter(|known| known.expires.is_some_and(is_over));
+        ended.map(|known| known.principal.clone()).collect()
+    }
+
+    /// The principals that there are: those of the settings, or one that is whoever calls.
+    pub fn principals(&self) -> Vec<String> {
+        let callers = self.callers();
+        if callers.is_empty() {
+            return vec![ANONYMOUS.to_owned()];
+        }
+        let names = callers.all().iter().map(|known| known.principal.clone());
+        names.collect()
+    }
+
+    /// When the tokens end that do, in the order of the settings.
+    pub fn expiries(&self) -> Vec<SystemTime> {
+        let callers = self.callers();
+        callers
+            .all()
+            .iter()
+            .filter_map(|known| known.expires)
+            .collect()
     }
 
     /// Identifies who shows this evidence.

@@ -70,7 +70,7 @@ pub fn new_token() -> std::io::Result<SecretString> {
 pub(super) const ANONYMOUS: &str = "anonymous";
 
 /// A caller that the settings name.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownCaller {
     /// The name in policies, limits and records.
     pub principal: String,
@@ -107,6 +107,11 @@ impl Callers {
     /// Takes these callers. Without any, no credentials are required.
     pub fn new(known: Vec<KnownCaller>) -> Self {
         Self(known)
+    }
+
+    /// The tables, in their order.
+    pub(super) fn all(&self) -> &[KnownCaller] {
+        &self.0
     }
 
     /// Whether no credentials are required.

@@ -169,13 +169,24 @@ pub enum LayerState {
 
 impl LayerState {
     /// All states.
-    pub(super) const ALL: [Self; 5] = [
+    pub const ALL: [Self; 5] = [
         Self::Enforced,
         Self::Partial,
         Self::Missing,
         Self::NotApplicable,
         Self::Off,
     ];
+
+    /// The state's name in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforced => "enforced",
+            Self::Partial => "partial",
+            Self::Missing => "missing",
+            Self::NotApplicable => "not-applicable",
+            Self::Off => "off",
+        }
+    }
 
     /// Whether a child runs without the layer although there is something to apply.
     pub fn is_missing(self) -> bool {

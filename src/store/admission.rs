@@ -107,6 +107,11 @@ impl Admission {
         }
     }
 
+    /// Counts all places.
+    pub fn places(&self) -> usize {
+        self.bounds.places
+    }
+
     /// Counts the places that are taken.
     pub fn running(&self) -> usize {
         self.bounds.places.saturating_sub(self.places.free())

@@ -1,12 +1,12 @@
 //! The calls that are under way, so that whoever made one can see and end it: [`CallRegistry`].
 //!
-//! May not show or end anybody else's: a call is its principal's, and of a stranger's call it is
-//! not said whether it exists. Held by `a_caller_sees_and_ends_its_own_calls_and_no_others`
+//! May not show a caller anybody else's, nor let it end one: a call is its principal's, and of a
+//! stranger's call it is not said whether it exists. Everybody's are the operator's alone. Held by `a_caller_sees_and_ends_its_own_calls_and_no_others`
 //! (`tests/service/streaming.rs`).
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -28,6 +28,29 @@ struct OwnedCall {
     since: Instant,
     has_started: Arc<AtomicBool>,
     cancel: CancellationToken,
+    ended_by: Arc<OnceLock<EndedBy>>,
+}
+
+/// Who has ended a call that its caller has not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndedBy {
+    /// The operator, this call alone.
+    Operator,
+    /// The operator, who has locked its principal.
+    Lock,
+    /// The operator, who has removed its caller from the settings.
+    Removal,
+}
+
+impl EndedBy {
+    /// What the caller is told.
+    pub fn refusal(self) -> StoreError {
+        match self {
+            Self::Operator => StoreError::EndedByOperator,
+            Self::Lock => StoreError::Locked,
+            Self::Removal => StoreError::Removed,
+        }
+    }
 }
 
 /// What its caller sees of a call that is under way.
@@ -35,6 +58,7 @@ struct OwnedCall {
 #[expect(missing_docs, reason = "the names say it")]
 pub struct RegisteredCall {
     pub request_id: String,
+    pub principal: String,
     pub tool: Tool,
     pub state: CallState,
     pub age: Duration,
@@ -66,6 +90,7 @@ pub struct Registration {
     calls: Arc<Local<OwnedCall>>,
     request_id: String,
     has_started: Arc<AtomicBool>,
+    ended_by: Arc<OnceLock<EndedBy>>,
 }
 
 impl CallRegistry {
@@ -78,18 +103,21 @@ impl CallRegistry {
         cancel: CancellationToken,
     ) -> Registration {
         let has_started = Arc::new(AtomicBool::new(false));
+        let ended_by = Arc::new(OnceLock::new());
         let call = OwnedCall {
             principal: caller.principal().to_owned(),
             tool,
             since: Instant::now(),
             has_started: Arc::clone(&has_started),
             cancel,
+            ended_by: Arc::clone(&ended_by),
         };
         self.0.lock().insert(request_id.to_owned(), call);
         Registration {
             calls: Arc::clone(&self.0),
             request_id: request_id.to_owned(),
             has_started,
+            ended_by,
         }
     }
 
@@ -107,15 +135,38 @@ impl CallRegistry {
         Ok(())
     }
 
+    /// Ends any call of that id; whose it was.
+    pub fn end(&self, request_id: &str) -> Option<String> {
+        let calls = self.0.lock();
+        let call = calls.get(request_id)?;
+        call.end(EndedBy::Operator);
+        Some(call.principal.clone())
+    }
+
+    /// Ends the calls of all such principals; how many those were.
+    pub fn end_those_of(&self, is_such: impl Fn(&str) -> bool, by: EndedBy) -> usize {
+        let calls = self.0.lock();
+        let theirs = calls.values().filter(|call| is_such(&call.principal));
+        theirs.map(|call| call.end(by)).count()
+    }
+
     /// Lists this caller's calls, the oldest first.
     pub async fn list(&self, caller: &Caller) -> Vec<RegisteredCall> {
+        self.list_those_of(|principal| principal == caller.principal())
+    }
+
+    /// Lists everybody's calls, the oldest first.
+    pub fn list_all(&self) -> Vec<RegisteredCall> {
+        self.list_those_of(|_| true)
+    }
+
+    fn list_those_of(&self, is_such: impl Fn(&str) -> bool) -> Vec<RegisteredCall> {
         let calls = self.0.lock();
-        let own = calls
-            .iter()
-            .filter(|(_, call)| call.principal == caller.principal());
-        let mut listed: Vec<RegisteredCall> = own
+        let such = calls.iter().filter(|(_, call)| is_such(&call.principal));
+        let mut listed: Vec<RegisteredCall> = such
             .map(|(request_id, call)| RegisteredCall {
                 request_id: request_id.clone(),
+                principal: call.principal.clone(),
                 tool: call.tool,
                 state: call.state(),
                 age: call.since.elapsed(),
@@ -133,6 +184,11 @@ impl CallRegistry {
 }
 
 impl OwnedCall {
+    fn end(&self, by: EndedBy) {
+        let _ = self.ended_by.set(by); // who ends it first has ended it
+        self.cancel.cancel();
+    }
+
     fn state(&self) -> CallState {
         if self.has_started.load(Ordering::Relaxed) {
             CallState::Running
@@ -146,6 +202,11 @@ impl Registration {
     /// Records that the child runs.
     pub async fn started(&self) {
         self.has_started.store(true, Ordering::Relaxed);
+    }
+
+    /// Who has ended the call, where its caller has not.
+    pub fn ended_by(&self) -> Option<EndedBy> {
+        self.ended_by.get().copied()
     }
 }
 

@@ -12,6 +12,12 @@ pub enum StoreError {
     OverloadedByCaller { calls: usize },
     #[error("{calls} of your calls run, which is as many as may at once")]
     TooManyRunning { calls: usize },
+    #[error("the operator has ended the call")]
+    EndedByOperator,
+    #[error("the operator has locked this principal")]
+    Locked,
+    #[error("the operator has removed this caller")]
+    Removed,
     #[error("there are too many requests of this caller")]
     RateLimited { after: Duration },
     #[error("the records of this caller's requests are as long as they may be")]
@@ -27,6 +33,9 @@ impl StoreError {
             Self::Overloaded { .. } => "call again in a second",
             Self::OverloadedByCaller { .. } | Self::TooManyRunning { .. } => {
                 "wait for one of them to end"
+            }
+            Self::EndedByOperator | Self::Locked | Self::Removed => {
+                "ask the operator; to call again does not help"
             }
             Self::RateLimited { .. } | Self::TooMuchRecorded { .. } => {
                 "wait as long as the header Retry-After says"
@@ -44,7 +53,7 @@ impl StoreError {
             Self::RateLimited { after } | Self::TooMuchRecorded { after } => {
                 Some(after.as_secs() + 1)
             }
-            Self::UnknownCall => None,
+            Self::EndedByOperator | Self::Locked | Self::Removed | Self::UnknownCall => None,
         }
     }
 }

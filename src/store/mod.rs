@@ -16,14 +16,18 @@ mod admission;
 mod calls;
 mod error;
 mod local;
+mod locks;
+mod logins;
 mod rates;
 mod sessions;
 mod turns;
 mod written;
 
 pub use admission::{Admission, AdmissionBounds, Place};
-pub use calls::{CallRegistry, CallState, RegisteredCall, Registration};
+pub use calls::{CallRegistry, CallState, EndedBy, RegisteredCall, Registration};
 pub use error::StoreError;
+pub use locks::{Locks, PrincipalLock};
+pub use logins::RefusedLogins;
 pub use rates::{Rate, Rates};
 pub use sessions::{NoRoom, Owner, SessionCall, SessionRegistry};
 pub use turns::{Turn, TurnOrWait, Turns, Waiting};
@@ -41,6 +45,10 @@ pub struct Store {
     pub sessions: SessionRegistry,
     /// Turns to have a large kubeconfig read.
     pub reading: Turns,
+    /// Principals that may not call.
+    pub locks: Locks,
+    /// Those that were not let in.
+    pub logins: RefusedLogins,
 }
 
 impl Store {
@@ -54,6 +62,8 @@ impl Store {
             calls: CallRegistry::default(),
             sessions: SessionRegistry::default(),
             reading: Turns::new(readers),
+            locks: Locks::default(),
+            logins: RefusedLogins::new(),
         }
     }
 }

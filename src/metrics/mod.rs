@@ -3,13 +3,19 @@
 
 #![forbid(unsafe_code)]
 
-use std::{collections::BTreeSet, io, sync::OnceLock, time::Duration};
+mod state;
+mod zero;
+
+use std::{collections::BTreeSet, io, net::SocketAddr, sync::OnceLock, time::Duration};
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
+
+pub use state::{Reloaded, bounds, filter, layer, ready, reload, restart_needed, tokens, tool};
+pub use zero::{audit_events, sandbox_parts};
 
 use crate::{
     catalogue::VerbClass,
@@ -39,6 +45,8 @@ pub const MOST_PRINCIPALS: usize = 64;
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MetricsTable {
+    /// An address of its own for `/metrics` and probes.
+    pub listen: Option<SocketAddr>,
     /// Whether `/metrics`, which anybody may read, counts the calls of each caller.
     #[schemars(with = "Option<bool>")]
     principals: Option<Spanned<bool>>,
@@ -75,7 +83,9 @@ pub fn install(principals: BTreeSet<String>) -> Result<PrometheusHandle, BuildEr
         .set_buckets_for_metric(short("airlock_policy_seconds"), &SHORT_SECONDS)?
         .set_buckets_for_metric(short("airlock_audit_write_seconds"), &SHORT_SECONDS)?
         .install_recorder()?;
-    PRINCIPALS.get_or_init(|| principals);
+    zero::begin(PRINCIPALS.get_or_init(|| principals));
+    state::describe();
+    state::begin();
     describe_counter!(
         "airlock_audit_failures_total",
         "Audit records that could not be written at once, by event and error"
