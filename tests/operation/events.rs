@@ -3,7 +3,7 @@
 use std::{fs, io::Read as _};
 
 use crate::{
-    harness::{Server, eventually, kubeconfig_of},
+    harness::{Server, eventually, kubeconfig_of, only_the_servers},
     settings::{Settings, hanging_call, log, metric, records, silent_server, token},
 };
 
@@ -87,7 +87,10 @@ fn tools_and_clusters_are_recorded_as_they_come_and_change() {
     let kubeconfig = |server: &str| BASE64_STANDARD.decode(kubeconfig_of(server)).unwrap();
     let settings = Settings::of("[clusters.staging]\nkubeconfig = \"staging\"\n");
     let file = settings.folder.path().join("staging");
-    let write = |server: &str| fs::write(&file, kubeconfig(server)).unwrap();
+    let write = |server: &str| {
+        fs::write(&file, kubeconfig(server)).unwrap();
+        only_the_servers(&file);
+    };
     write("https://192.0.2.1:6443");
     let server = settings.serve(&[]);
     let tool = || {
