@@ -9,6 +9,7 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "tests start processes")]
 
+mod builds;
 mod events;
 #[path = "../harness/mod.rs"]
 mod harness;
