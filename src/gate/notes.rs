@@ -12,7 +12,7 @@ use crate::{
     command::{Adjustment, Invocation},
     output::LeftOut,
     refusal::Refusal,
-    tool::Log,
+    tool::LogCommand,
 };
 
 /// What is known before a command runs, and told with its answer.
@@ -45,7 +45,7 @@ impl Notes {
     /// Notes what differs from the command that was sent.
     pub(super) fn of(invocation: &Invocation) -> Self {
         let spec = invocation.tool().spec();
-        let bounds = |log: &Log| LogBounds {
+        let bounds = |log: &LogCommand| LogBounds {
             last_lines: AddedFlag::of(invocation, log.last_lines),
             first_bytes: log
                 .first_bytes

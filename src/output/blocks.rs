@@ -3,7 +3,7 @@
 //! Lines are followed by their indentation, nothing else is read: whatever stands in a block below
 //! an item is indented further than its dash. Held by the tests of `kept.rs`.
 
-use super::cut::{Cut, Ends, Tail};
+use super::cut::{CutPlace, Ends, Tail};
 
 /// Reads a document by its lines.
 pub(super) struct Blocks {
@@ -118,7 +118,7 @@ impl Blocks {
         }
     }
 
-    pub(super) fn finish(mut self) -> Cut {
+    pub(super) fn finish(mut self) -> CutPlace {
         if !self.line.is_empty() {
             self.line_ends();
         }
@@ -128,13 +128,13 @@ impl Blocks {
             return self.documents.cut(Vec::new(), size);
         }
         let Some(mut list) = self.list else {
-            return Cut::Nowhere;
+            return CutPlace::Nowhere;
         };
         let tail = list.tail.take().unwrap_or_else(|| {
             list.ends.push(offset, size);
             Tail::default()
         });
         tail.bytes()
-            .map_or(Cut::Nowhere, |close| list.ends.cut(close, size))
+            .map_or(CutPlace::Nowhere, |close| list.ends.cut(close, size))
     }
 }

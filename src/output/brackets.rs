@@ -2,7 +2,7 @@
 //!
 //! Brackets and strings are followed, nothing else is read. Held by the tests of `kept.rs`.
 
-use super::cut::{Cut, Ends, Tail};
+use super::cut::{CutPlace, Ends, Tail};
 
 /// Reads a document by its brackets.
 pub(super) struct Brackets {
@@ -206,7 +206,7 @@ impl Brackets {
     }
 
     /// Returns where to cut; none for what is not in brackets.
-    pub(super) fn finish(self) -> Option<Cut> {
+    pub(super) fn finish(self) -> Option<CutPlace> {
         let is_whole = self.open.is_empty() && self.documents.all > 0;
         if self.is_broken {
             return None;
@@ -220,10 +220,10 @@ impl Brackets {
             ..
         }) = self.list.filter(|_| is_whole)
         else {
-            return Some(Cut::Nowhere);
+            return Some(CutPlace::Nowhere);
         };
         let Some(tail) = tail.bytes() else {
-            return Some(Cut::Nowhere);
+            return Some(CutPlace::Nowhere);
         };
         let mut close = Vec::new();
         if let Some(indentation) = blanks.checked_sub(1) {

@@ -28,7 +28,7 @@ impl Form {
 
 /// Where a document may be cut.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Cut {
+pub(super) enum CutPlace {
     /// Behind an item.
     At {
         /// The item's end.
@@ -61,16 +61,16 @@ impl Ends {
     }
 
     /// Cuts behind the last item that fits together with what closes the list.
-    pub(super) fn cut(&self, close: Vec<u8>, size: usize) -> Cut {
+    pub(super) fn cut(&self, close: Vec<u8>, size: usize) -> CutPlace {
         let room = size.saturating_sub(close.len());
         let count = self.fitting.partition_point(|&end| end <= room);
         match count.checked_sub(1).and_then(|last| self.fitting.get(last)) {
-            Some(&end) => Cut::At {
+            Some(&end) => CutPlace::At {
                 end,
                 close,
                 items: (count as u64, self.all),
             },
-            None => Cut::Nowhere,
+            None => CutPlace::Nowhere,
         }
     }
 }

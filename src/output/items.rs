@@ -10,7 +10,7 @@
 use super::{
     blocks::Blocks,
     brackets::Brackets,
-    cut::{Cut, Form},
+    cut::{CutPlace, Form},
 };
 
 /// Reads a document for the places where it may be cut.
@@ -49,7 +49,7 @@ impl Items {
     }
 
     /// Returns where to cut; none for what is no such document at all.
-    pub(super) fn finish(self) -> Option<Cut> {
+    pub(super) fn finish(self) -> Option<CutPlace> {
         match self {
             Self::Brackets(brackets) => brackets.finish(),
             Self::Blocks(blocks) => Some(blocks.finish()),

@@ -7,7 +7,7 @@
 
 use super::{
     clean::clean,
-    cut::{Cut, Form},
+    cut::{CutPlace, Form},
     items::Items,
 };
 
@@ -115,8 +115,8 @@ impl Kept {
             };
         }
         match self.items.take().and_then(Items::finish) {
-            Some(Cut::At { end, close, items }) => self.cut(end, &close, items),
-            Some(Cut::Nowhere) => KeptText {
+            Some(CutPlace::At { end, close, items }) => self.cut(end, &close, items),
+            Some(CutPlace::Nowhere) => KeptText {
                 is_half: true,
                 ..self.head_and_tail()
             },

@@ -109,6 +109,7 @@ pub(super) struct RawRule {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub(super) inject: RawFlags,
+    /// What is added instead of `inject` where a filter stands behind the command.
     #[schemars(with = "Option<BTreeMap<String, String>>")]
     pub(super) inject_piped: Option<RawFlags>,
     /// Flags of `values` whose value is brought down to the end of its range where it is above it.

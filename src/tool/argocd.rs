@@ -5,9 +5,9 @@ use super::{
     misnomer::Misnomer,
     operand::{Applications, FlagNames, NamingFlag, OperandGrammar},
     spec::{
-        AccessKind, Cobra, DefaultNamespace, EarlyScan, Grammar, KnownFailure, Log, Need, NotYet,
-        NotYetWhat, ProxyVariable, RuleLists, ToolSpec, Variable, VariableValue, VersionAnswer,
-        VersionQuestion,
+        AccessKind, Cobra, DefaultNamespace, EarlyScan, Grammar, KnownFailure, LogCommand, Need,
+        NotYet, NotYetWhat, ProxyVariable, RuleLists, ToolSpec, Variable, VariableValue,
+        VersionAnswer, VersionQuestion,
     },
 };
 
@@ -71,7 +71,7 @@ pub(super) static ARGOCD: ToolSpec = ToolSpec {
         },
     ],
     endless: &[Commands::of("app logs").with(FlagIs::Given("follow"))],
-    logs: &[Log {
+    logs: &[LogCommand {
         commands: Commands::of("app logs"),
         last_lines: "tail",
         first_bytes: None,

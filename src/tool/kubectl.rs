@@ -5,8 +5,9 @@ use super::{
     misnomer::{Misnomer, TerminalFlags},
     operand::{FlagNames, NamingFlag, OperandGrammar, Reach},
     spec::{
-        AccessKind, Cobra, DefaultNamespace, EarlyScan, Grammar, Log, Meaning, ProxyVariable,
-        RuleLists, ToolSpec, Variable, VariableValue, VersionAnswer, VersionQuestion,
+        AccessKind, Cobra, DefaultNamespace, EarlyScan, Grammar, LogCommand, Meaning,
+        ProxyVariable, RuleLists, ToolSpec, Variable, VariableValue, VersionAnswer,
+        VersionQuestion,
     },
 };
 
@@ -87,7 +88,7 @@ pub(super) static KUBECTL: ToolSpec = ToolSpec {
         Commands::of("get").with(FlagIs::Given("watch-only")),
         Commands::of("events").with(FlagIs::Given("watch")),
     ],
-    logs: &[Log {
+    logs: &[LogCommand {
         commands: Commands::of("logs"),
         last_lines: "tail",
         first_bytes: Some("limit-bytes"),

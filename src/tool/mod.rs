@@ -23,7 +23,7 @@ pub use list::{ListIsClosed, Tool, UnknownTool};
 pub use misnomer::{Misnomer, TerminalFlags};
 pub use operand::{Applications, FlagNames, NamingFlag, OperandGrammar, Reach};
 pub use spec::{
-    AccessKind, Cobra, DefaultNamespace, EarlyScan, Grammar, KnownFailure, Log, Meaning, Need,
-    NotYet, NotYetWhat, ProxyVariable, RuleLists, ToolSpec, Variable, VariableValue, VersionAnswer,
-    VersionQuestion,
+    AccessKind, Cobra, DefaultNamespace, EarlyScan, Grammar, KnownFailure, LogCommand, Meaning,
+    Need, NotYet, NotYetWhat, ProxyVariable, RuleLists, ToolSpec, Variable, VariableValue,
+    VersionAnswer, VersionQuestion,
 };

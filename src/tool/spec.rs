@@ -67,7 +67,7 @@ pub struct ToolSpec {
     /// The commands that print until they are ended: at their bound they have done what was asked.
     pub endless: &'static [Commands],
     /// The commands that print a log, and the flags that make a part of it all that is printed.
-    pub logs: &'static [Log],
+    pub logs: &'static [LogCommand],
     /// What flags mean for an answer that the server adds them to.
     pub meanings: &'static [Meaning],
     /// Failures that its own words do not explain.
@@ -232,7 +232,7 @@ pub enum NotYetWhat {
 
 /// A command that prints a log.
 #[derive(Clone, Copy, Debug)]
-pub struct Log {
+pub struct LogCommand {
     /// The command.
     pub commands: Commands,
     /// The flag that leaves all but so many lines at its end out, by long name.
