@@ -84,6 +84,7 @@ fn main() {
             sandbox.clone(),
             Arc::clone(&workspaces),
             LIMITS,
+            |_| {},
         ));
         let settings = FileSettings {
             path: audit.clone(),
