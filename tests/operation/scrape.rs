@@ -112,7 +112,7 @@ fn prometheus_scrapes_the_server_by_another_address_in_a_network_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::set_permissions(
         folder.path(),
-        std::os::unix::fs::PermissionsExt::from_mode(0o777),
+        std::os::unix::fs::PermissionsExt::from_mode(0o1777),
     )
     .unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/operation/scrape.sh");
