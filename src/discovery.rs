@@ -36,7 +36,21 @@ struct Cache {
 }
 
 /// A principal and all that its tool is given of a cluster, hashed.
-type CacheKey = [u8; 32];
+pub(crate) type CacheKey = [u8; 32];
+
+/// Hashes whom something was found for, and with what.
+pub(crate) fn key(principal: &str, kubeconfig: &[u8], authority: Option<&str>) -> CacheKey {
+    let mut hash = Sha256::new();
+    for part in [
+        principal.as_bytes(),
+        kubeconfig,
+        authority.unwrap_or_default().as_bytes(),
+    ] {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
 
 struct CacheEntry {
     found: Arc<[u8]>,
@@ -84,16 +98,7 @@ impl DiscoveryCache {
         if self.0.lifetime.is_zero() {
             return None;
         }
-        let mut hash = Sha256::new();
-        for part in [
-            principal.as_bytes(),
-            kubeconfig,
-            authority.unwrap_or_default().as_bytes(),
-        ] {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        let key = hash.finalize().into();
+        let key = key(principal, kubeconfig, authority);
         let kept = self
             .0
             .entries()

@@ -39,6 +39,7 @@ pub mod inventory;
 pub mod refusal;
 pub mod warm;
 pub mod discovery;
+pub mod customs;
 pub mod gate;
 
 pub mod operator;

@@ -23,6 +23,7 @@ use kube_airlock::{
     audit::{Audit, FileSettings, Seal, refusals_of},
     catalogue::Catalogue,
     clusters::Clusters,
+    customs::CustomsCache,
     discovery::DiscoveryCache,
     egress::Allowed,
     gate::{Arguments, Bounds, Gate, Headers, Outcome, Parts},
@@ -100,6 +101,7 @@ fn main() {
             allowed: Allowed::default(),
             workspaces: Arc::clone(&workspaces),
             discovery: DiscoveryCache::new(Duration::ZERO),
+            customs: CustomsCache::new(Duration::ZERO),
             warm: WarmPool::new(
                 WarmSettings::default(),
                 sandbox.clone(),

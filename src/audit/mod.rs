@@ -190,6 +190,20 @@ impl Audit {
         Ok(Recorded { bytes })
     }
 
+    /// Records that a cluster is asked what resources it has, for a call that is not decided yet.
+    /// The returned proof is what a start takes.
+    ///
+    /// # Errors
+    /// When it could not be written; nothing may be asked then.
+    pub async fn lookup(&self, record: DecisionRecord<'_>) -> io::Result<Recorded> {
+        let record = DecisionRecord {
+            effect: Effect::Allow,
+            ..record
+        };
+        let bytes = self.log.write("lookup", record, Due::Now).await?;
+        Ok(Recorded { bytes })
+    }
+
     /// Records that a call is refused. Returns how long the record is.
     ///
     /// # Errors

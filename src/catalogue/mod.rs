@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod custom;
 mod hazard;
 mod load;
 mod mask;
@@ -13,6 +14,7 @@ mod name;
 pub mod resource;
 mod tree;
 
+pub use custom::{CustomResource, CustomResources, DiscoveryError, LONGEST_DISCOVERY, WordMeaning};
 pub use hazard::{FlagClass, FlagHazard, Hazards, VerbClass, VerbHazard};
 pub use load::{CatalogueError, unclassed};
 pub use mask::{Mask, OperandMask};

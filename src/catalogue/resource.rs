@@ -613,9 +613,26 @@ pub fn is_cluster_scoped(canonical: &str) -> bool {
     CLUSTER_SCOPED.contains(&canonical)
 }
 
-/// Whether the table holds resources of this group: it then holds all that are meant.
+/// Groups of more resources than the table has: several operators share the first, and the other has
+/// experiments.
+const OPEN_GROUPS: [&str; 2] = ["argoproj.io", "gateway.networking.k8s.io"];
+
+/// Whether the table holds resources of this group, and all that are meant.
 pub fn has_group(group: &str) -> bool {
-    RESOURCES.iter().any(|resource| resource.group == group)
+    !OPEN_GROUPS.contains(&group) && RESOURCES.iter().any(|resource| resource.group == group)
+}
+
+/// Whether the API server itself has resources of this group: nobody else may add to it.
+pub fn has_built_in_group(group: &str) -> bool {
+    let is_of = |resource: &Resource| !resource.custom && resource.group == group;
+    RESOURCES.iter().any(is_of)
+}
+
+/// Whether the table holds a resource that `token` may mean: what a cluster calls so as well is
+/// not meant.
+pub fn holds(token: &str) -> bool {
+    let token = token.to_ascii_lowercase();
+    find(&token).is_some() || customs(&token).next().is_some()
 }
 
 /// Whether objects of this canonical name are known to live in namespaces.
@@ -648,6 +665,16 @@ pub(crate) fn is_version(text: &str) -> bool {
         rest.starts_with(|first: char| first.is_ascii_digit())
             && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
     })
+}
+
+/// RFC 1123: what a namespace may be called, and each part of a resource's name.
+pub(crate) fn is_dns_label(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
 }
 
 #[cfg(test)]

@@ -47,6 +47,7 @@ use crate::{
     clusters::Clusters,
     command::MOST_FILTERS,
     config::{LogFormat, Options, Settings},
+    customs::CustomsCache,
     discovery::DiscoveryCache,
     gate::{Gate, Headers, Parts},
     http::{Doors, Hosts},
@@ -269,6 +270,7 @@ impl Prepared {
             allowed: settings.egress.clone(),
             workspaces: Arc::clone(&workspaces),
             discovery: DiscoveryCache::new(settings.warm.discovery),
+            customs: CustomsCache::new(settings.warm.discovery),
             warm: WarmPool::new(
                 settings.warm.clone(),
                 sandbox.clone(),

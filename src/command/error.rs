@@ -68,7 +68,7 @@ pub enum CommandError {
         word: Excerpt,
         why: &'static str,
     },
-    /// A word that several custom resources of the table have.
+    /// A word that several resources of the table or of the cluster have.
     #[error("{token} is a name of several resources")]
     AmbiguousResource {
         token: Excerpt,
@@ -82,6 +82,12 @@ pub enum CommandError {
         flag: String,
         /// The flag as it was meant.
         quoted: String,
+    },
+    /// A resource that neither the table nor the cluster has.
+    #[error("{token} is not a resource of this cluster")]
+    NotInCluster {
+        token: Excerpt,
+        nearest: Option<String>,
     },
     /// A resource that the table does not hold.
     #[error("{token} is not a resource that this server knows")]
@@ -134,6 +140,8 @@ impl CommandError {
             Self::Operand { .. } => "leave it out, or write the name itself".into(),
             Self::UnquotedTemplate { quoted, .. } => format!("quote it: `{quoted}`"),
             Self::AmbiguousResource { claimants, .. } => format!("write `{}`", claimants.join("` or `")),
+            Self::NotInCluster { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`? `api-resources` lists what the cluster has"),
+            Self::NotInCluster { .. } => "`api-resources` lists what the cluster has".into(),
             Self::UnknownResource { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
             Self::UnknownResource { group: Some(group), token, .. } => {
                 let plural = token.text().split('.').next().unwrap_or_default();

@@ -6,7 +6,10 @@ use std::{
     fmt,
 };
 
-use super::{adjustment::Adjustment, operand::Named};
+use super::{
+    adjustment::Adjustment,
+    operand::{CustomName, Named},
+};
 use crate::catalogue::{CommandPath, FlagClass, Mask, OperandMask, VerbClass, resource};
 use crate::tool::{Commands, DefaultNamespace, Grammar, Need, Tool};
 
@@ -201,6 +204,53 @@ impl Invocation {
     /// Notes what was changed before these words were read, or in the filters behind them.
     pub fn note(&mut self, changes: impl IntoIterator<Item = Adjustment>) {
         self.changes.extend(changes);
+    }
+
+    /// `kubectl api-resources`, for what a cluster has.
+    pub(super) fn discovery() -> Self {
+        let output = ("output".to_owned(), vec!["json".to_owned()]);
+        Self {
+            path: CommandPath::new(vec!["api-resources".to_owned()]),
+            flags: BTreeMap::from([output]),
+            class: Some(VerbClass::Read),
+            ..Self::version_probe(Tool::KUBECTL)
+        }
+    }
+
+    /// Whether this custom resource stands for whatever a cluster may call so.
+    pub(crate) fn assumes(&self, resource: &str) -> bool {
+        self.named.customs.get(resource) == Some(&CustomName::Assumed)
+    }
+
+    /// Whether the cluster's own discovery has this custom resource: then it is called so, and by no
+    /// other of its names.
+    pub fn has_found(&self, resource: &str) -> bool {
+        matches!(
+            self.named.customs.get(resource),
+            Some(CustomName::Found { .. })
+        )
+    }
+
+    /// Whether the cluster says of this custom resource that its objects live outside of namespaces.
+    pub fn has_found_outside(&self, resource: &str) -> bool {
+        let found = self.named.customs.get(resource);
+        found
+            == Some(&CustomName::Found {
+                is_namespaced: false,
+            })
+    }
+
+    /// Whether it names a custom resource that no table holds.
+    pub fn has_customs(&self) -> bool {
+        let mut resources = self.resources().iter();
+        resources.any(|resource| !resource.is_empty() && !resource::is_canonical(resource))
+    }
+
+    /// The words that stand for whatever a cluster may call so.
+    pub(super) fn assumed_resources(&self) -> Vec<&str> {
+        let customs = self.named.customs.iter();
+        let assumed = customs.filter(|(_, name)| **name == CustomName::Assumed);
+        assumed.map(|(resource, _)| resource.as_str()).collect()
     }
 
     /// Returns the command as if it had been sent as it runs.

@@ -12,15 +12,16 @@ use super::{
     adjustment::Adjustment,
     error::CommandError,
     invocation::{Invocation, Never},
-    operand::{Named, OperandReader},
+    operand::{Customs, Named, OperandReader},
     template::unquoted,
+    unresolved::Unresolved,
     value::{elements, typed_value},
     words::MOST_ELEMENTS,
 };
 use crate::{
     catalogue::{
-        Catalogue, CommandNode, Flag, FlagKind, VerbClass, flag_lettered, flag_named,
-        flags_in_scope, resource,
+        Catalogue, CommandNode, CustomResources, Flag, FlagKind, VerbClass, flag_lettered,
+        flag_named, flags_in_scope, resource,
     },
     excerpt::Excerpt,
     nearest::{is_slip_of_one, nearest},
@@ -41,6 +42,40 @@ pub fn parse(
     words: Vec<String>,
     namespace: Option<&str>,
 ) -> Result<Invocation, CommandError> {
+    parse_with(catalogue, words, namespace, Customs::Unknown)
+}
+
+/// The same for a cluster with these custom resources: their names are words of the command, and no
+/// other custom resource is.
+///
+/// # Errors
+/// A [`CommandError`] that names the first word it does not accept.
+pub fn parse_in(
+    catalogue: &Catalogue,
+    words: Vec<String>,
+    namespace: Option<&str>,
+    cluster: &CustomResources,
+) -> Result<Invocation, CommandError> {
+    parse_with(catalogue, words, namespace, Customs::Known(cluster))
+}
+
+/// The command if it names a resource that only a cluster may know; `None` when it does not, or is
+/// no command whatever the cluster has.
+pub fn parse_unresolved(
+    catalogue: &Catalogue,
+    words: Vec<String>,
+    namespace: Option<&str>,
+) -> Option<Unresolved> {
+    let read = parse_with(catalogue, words, namespace, Customs::Assumed);
+    read.ok().and_then(Unresolved::of)
+}
+
+fn parse_with(
+    catalogue: &Catalogue,
+    words: Vec<String>,
+    namespace: Option<&str>,
+    customs: Customs<'_>,
+) -> Result<Invocation, CommandError> {
     let Grammar::Cobra(cobra) = &catalogue.tool().spec().grammar;
     let mut reading = Parser {
         catalogue,
@@ -51,6 +86,7 @@ pub fn parse(
         operands: Vec::new(),
         elements: 0,
         sealed: None,
+        customs,
     };
     let mut words = words.into_iter();
     let mut after_dash = None;
@@ -87,6 +123,7 @@ struct Parser<'a> {
     elements: usize,
     /// The first flag that is not persistent on the root: behind it no verb is looked for.
     sealed: Option<Excerpt>,
+    customs: Customs<'a>,
 }
 
 impl<'a> Parser<'a> {
@@ -366,6 +403,7 @@ impl<'a> Parser<'a> {
                 tool: self.tool(),
                 path: &node.path,
                 flags: &self.flags,
+                customs: self.customs,
             }
             .named(&mut self.operands)?,
         };

@@ -2,7 +2,7 @@
 
 use super::error::CommandError;
 use crate::{
-    catalogue::{Flag, FlagKind},
+    catalogue::{Flag, FlagKind, resource::is_dns_label},
     excerpt::Excerpt,
     unit::go_duration,
 };
@@ -71,14 +71,4 @@ pub(crate) fn typed_value(flag: &Flag, value: String) -> Result<String, CommandE
 /// A value in a message, which is recorded: not one that may be a credential.
 fn shown(flag: &Flag, value: &str) -> Excerpt {
     Excerpt::new(if flag.mask.is_some() { "***" } else { value })
-}
-
-/// RFC 1123: what a namespace may be called.
-pub(crate) fn is_dns_label(text: &str) -> bool {
-    (1..=63).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-        && !text.starts_with('-')
-        && !text.ends_with('-')
 }

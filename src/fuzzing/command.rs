@@ -2,7 +2,7 @@
 
 use super::catalogues::{catalogues, tool_of};
 use crate::{
-    catalogue::Catalogue,
+    catalogue::{Catalogue, CustomResources},
     command::{self, Invocation},
     tool::Tool,
 };
@@ -38,6 +38,20 @@ pub(super) fn read(bytes: &[u8]) -> Vec<(&'static Catalogue, Invocation)> {
             ))
         })
         .collect()
+}
+
+/// What is rendered for a cluster is read there again to the same resources.
+pub(super) fn reads_again_in(
+    catalogue: &Catalogue,
+    invocation: &Invocation,
+    cluster: &CustomResources,
+) {
+    let argv = invocation.argv();
+    let words = argv.get(1..).unwrap_or_default().to_vec();
+    if let Ok(again) = command::parse_in(catalogue, words, None, cluster) {
+        assert_eq!(again.resources(), invocation.resources(), "{argv:?}");
+        assert_eq!(again.argv(), argv);
+    }
 }
 
 /// Design, invariant 1: tool, verb, flags, operands, rest. Each word can be read in one way only.

@@ -12,6 +12,7 @@
 //! | [`parse`] | what the parser accepts renders to words that mean nothing else, and reads again to the same |
 //! | [`policy_load`] | no text is too odd for the policy loader, and each refusal points into the text |
 //! | [`decide`] | what a shipped policy allows, it allows again as it was rendered; nothing forbidden is in it, and nothing that was neither sent nor told |
+//! | [`discovery()`] | whatever a cluster says that it has, no word becomes a core or known resource, and what the tool gets means the same again |
 //! | [`monotonic()`] | more denials, fewer allowances and more files never allow more; order changes nothing |
 //! | [`never_allow`] | no policy that loads allows what no policy may, wherever and however it is spelt |
 //! | [`kubeconfig()`] | what the kubeconfig room accepts is written with known keys only, and accepted again |
@@ -36,6 +37,7 @@ mod audit;
 mod catalogues;
 mod choices;
 mod command;
+mod discovery;
 mod forbidden;
 mod kubeconfig;
 mod message;
@@ -49,6 +51,7 @@ mod yaml;
 
 pub use audit::audit;
 pub use command::parse;
+pub use discovery::discovery;
 pub use kubeconfig::{kubeconfig, rejected_key};
 pub use message::message;
 pub use monotonic::monotonic;
@@ -67,9 +70,10 @@ mod tests {
 
     type Property = fn(&[u8]) -> bool;
 
-    const PROPERTIES: [(&str, Property); 13] = [
+    const PROPERTIES: [(&str, Property); 14] = [
         ("audit", audit),
         ("decide", decide),
+        ("discovery", discovery),
         ("kubeconfig", kubeconfig),
         ("message", message),
         ("monotonic", monotonic),

@@ -76,7 +76,7 @@ impl Call<'_> {
         parts.store.locks.pass(caller.principal())?;
         let requested = Requested::read(request, parts.bounds)?;
         Shape::read(request)?;
-        let (invocation, filters) = judge::read(request, &parts.inventory, journal)?;
+        let (invocation, filters) = self.read(requested, journal).await?;
         let access = tokio::select! {
             biased;
             () = self.cancel.cancelled() => return Err(Refusal::Cancelled.into()),
@@ -119,7 +119,11 @@ impl Call<'_> {
     }
 
     /// Waits for a place, until the deadline or until nobody wants the answer.
-    async fn place(&self, deadline: Duration, journal: &mut Journal<'_>) -> Result<Place, Refusal> {
+    pub(super) async fn place(
+        &self,
+        deadline: Duration,
+        journal: &mut Journal<'_>,
+    ) -> Result<Place, Refusal> {
         let queueing = Instant::now();
         let left = deadline.saturating_sub(self.since.elapsed());
         let place = tokio::select! {

@@ -150,6 +150,28 @@ impl<'a> Journal<'a> {
         Ok(recorded)
     }
 
+    /// Records that the cluster is asked what resources it has; nothing may start before.
+    ///
+    /// # Errors
+    /// [`Refusal::Fault`] when it could not be recorded.
+    pub(super) async fn lookup(
+        &self,
+        approved: &Approved,
+        target: Option<&Endpoint>,
+    ) -> Result<Recorded, Refusal> {
+        let record = DecisionRecord {
+            argv: Some(approved.invocation().argv()),
+            rule: Some(approved.rule()),
+            rule_at: Some(approved.rule_at()),
+            target: target.map(ToString::to_string),
+            cluster: self.request.cluster.as_deref(),
+            ..self.decision(Effect::Allow)
+        };
+        let recorded = self.audit.lookup(record).await.map_err(not_recorded)?;
+        self.rates.recorded(self.caller, recorded.bytes());
+        Ok(recorded)
+    }
+
     /// Records how the journey ended: its refusal when nothing was allowed, else its end, also when
     /// no child ran. Returns what the caller gets.
     pub(super) async fn close(self, ended: Result<Ran, Stopped>) -> Result<Ran, Stopped> {

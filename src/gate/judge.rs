@@ -8,7 +8,11 @@ use std::time::Instant;
 use super::{journal::Journal, request::Request};
 use crate::{
     advice::Advice,
-    command::{CommandStages, Filter, Invocation, parse, split_stages},
+    catalogue::CustomResources,
+    command::{
+        CommandError, CommandStages, Filter, Invocation, Unresolved, parse, parse_in,
+        parse_unresolved, split_stages,
+    },
     inventory::Inventory,
     metrics::Step,
     policy::Approved,
@@ -16,13 +20,15 @@ use crate::{
     tool::NotYetWhat,
 };
 
-/// Reads the command line: the tool's words, and the filters behind them.
+/// Reads the command line: the tool's words, and the filters behind them. The custom resources of
+/// its `cluster` are words of it, where they are known.
 ///
 /// # Errors
 /// [`Refusal::Tool`] when the tool is not here; else what is no command of the tool or no filter.
 pub(super) fn read(
     request: &Request,
     inventory: &Inventory,
+    cluster: Option<&CustomResources>,
     journal: &mut Journal<'_>,
 ) -> Result<(Invocation, Vec<Filter>), Refusal> {
     let catalogue = inventory
@@ -34,7 +40,11 @@ pub(super) fn read(
         filters,
         changes,
     } = split_stages(request.tool, &request.command)?;
-    let mut invocation = parse(catalogue, command, request.namespace.as_deref())?;
+    let namespace = request.namespace.as_deref();
+    let mut invocation = match cluster {
+        Some(cluster) => parse_in(catalogue, command, namespace, cluster)?,
+        None => parse(catalogue, command, namespace)?,
+    };
     invocation.note(changes);
     journal.took(Step::Parse, parsing.elapsed());
     journal.read(&invocation);
@@ -42,6 +52,23 @@ pub(super) fn read(
     let filters = filters.collect::<Result<Vec<_>, _>>()?;
     invocation.note(filters.iter().flat_map(Filter::adjustments).cloned());
     Ok((invocation, filters))
+}
+
+/// Returns the command when it names a resource that only its cluster can tell.
+pub(super) fn unresolved(request: &Request, inventory: &Inventory) -> Option<Unresolved> {
+    let catalogue = inventory.catalogue(request.tool).ok()?;
+    let stages = split_stages(request.tool, &request.command).ok()?;
+    parse_unresolved(catalogue, stages.command, request.namespace.as_deref())
+}
+
+/// Whether a command line has to be read again with what its cluster has: a word of it is of no
+/// resource that is known, or of a custom one.
+pub(super) fn depends_on_cluster(read: &Result<(Invocation, Vec<Filter>), Refusal>) -> bool {
+    match read {
+        Ok((invocation, _)) => invocation.has_customs(),
+        Err(Refusal::Command(CommandError::UnknownResource { .. })) => true,
+        Err(_) => false,
+    }
 }
 
 /// Refuses what the policy allows and this server cannot run. A filter has no power, so that no

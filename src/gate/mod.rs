@@ -13,6 +13,7 @@ mod death;
 mod forecast;
 mod journal;
 mod judge;
+mod lookup;
 mod notes;
 mod outcome;
 mod parts;

@@ -6,9 +6,9 @@ use std::{
 };
 
 use crate::{
-    audit::Audit, clusters::Clusters, discovery::DiscoveryCache, egress::Allowed,
-    inventory::Inventory, kubeconfig::Allowances, policy::Policy, sandbox::Sandbox, store::Store,
-    warm::WarmPool, workspace::Workspaces,
+    audit::Audit, clusters::Clusters, customs::CustomsCache, discovery::DiscoveryCache,
+    egress::Allowed, inventory::Inventory, kubeconfig::Allowances, policy::Policy,
+    sandbox::Sandbox, store::Store, warm::WarmPool, workspace::Workspaces,
 };
 
 /// The bounds of each call.
@@ -48,6 +48,8 @@ pub struct Parts {
     pub warm: WarmPool,
     /// The API discovery that tools made before.
     pub discovery: DiscoveryCache,
+    /// The custom resources that clusters were found to have.
+    pub customs: CustomsCache,
     /// The places of running calls, the queue before them, and the calls under way.
     pub store: Arc<Store>,
     /// The writer of records.

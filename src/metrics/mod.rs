@@ -107,6 +107,10 @@ pub fn install(principals: BTreeSet<String>) -> Result<PrometheusHandle, BuildEr
         "Warm calls of tools that look for what a server has, by whether that was `kept` or is `new`"
     );
     describe_counter!(
+        "airlock_lookups_total",
+        "Calls that name a custom resource, by whether what their cluster has was `kept` or is `new`"
+    );
+    describe_counter!(
         "airlock_egress_refusals_total",
         "Connections that were refused: of a `request` whose server may not be reached, or of a `child` that asked for another"
     );
@@ -279,6 +283,12 @@ pub fn started(tool: Tool, was_warm: bool) {
 /// Counts a tool that looks for what a server has: it got what an earlier one found, or nothing.
 pub fn discovery(was_kept: bool) {
     counter!("airlock_discovery_total", "found" => if was_kept { "kept" } else { "new" })
+        .increment(1);
+}
+
+/// Counts a call whose words only its cluster can tell: what that has was known, or was asked.
+pub fn lookup(was_kept: bool) {
+    counter!("airlock_lookups_total", "found" => if was_kept { "kept" } else { "new" })
         .increment(1);
 }
 

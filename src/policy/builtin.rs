@@ -22,7 +22,14 @@ macro_rules! shipped {
 }
 
 /// Every policy file in `policy/`; a test says when one is missing here.
-pub const BUILTINS: &[Builtin] = shipped!["admin", "operating", "read-only", "reading", "standard"];
+pub const BUILTINS: &[Builtin] = shipped![
+    "admin",
+    "custom",
+    "operating",
+    "read-only",
+    "reading",
+    "standard"
+];
 
 /// The built-in policy of this name.
 pub fn policy(name: &str) -> Option<&'static Builtin> {

@@ -12,13 +12,18 @@ use super::{
     facts::Facts,
     rule::{Injected, Rule, RuleBounds, RuleId},
     rules::Policy,
+    target::Target,
     verdict::{Denied, Verdict},
 };
-use crate::{advice::Advice, command::Invocation};
+use crate::{
+    advice::Advice,
+    command::{Invocation, Unresolved},
+};
 
 /// An invocation that the policy in force allows, and the rules that allowed it.
 ///
-/// Only [`Policy::decide`] makes one. Not `Clone`: one approval starts one child.
+/// Only [`Policy::decide`] and [`Policy::lookup`] make one. Not `Clone`: one approval starts one
+/// child.
 ///
 /// ```compile_fail,E0451
 /// let forged = kube_airlock::policy::Approved { invocation: todo!(), rules: todo!(), bounds: todo!() };
@@ -129,6 +134,19 @@ impl Policy {
     pub fn decide(&self, facts: Facts<'_>) -> Decision {
         self.candidate(facts)
             .map_or_else(Decision::Deny, Candidate::decision)
+    }
+
+    /// Approves the question what a cluster has, for a command that only the cluster can tell: when
+    /// one of its custom resources could be what the rules allow, or would ask about. Nobody who
+    /// would be refused whatever it has makes a cluster be asked.
+    pub fn lookup(&self, unresolved: &Unresolved, target: &Target) -> Option<Approved> {
+        let facts = Facts::new(unresolved.assumed(), target);
+        let candidate = self.candidate(facts).ok()?;
+        Some(Approved {
+            invocation: unresolved.question(),
+            rules: candidate.rules.iter().map(|rule| rule.id.clone()).collect(),
+            bounds: RuleBounds::default(),
+        })
     }
 
     fn candidate(&self, facts: Facts<'_>) -> Result<Candidate<'_>, Denied> {

@@ -198,6 +198,22 @@ fn is_beside(custom: &str, listed: &[String]) -> bool {
     listed.iter().any(|name| group(name) == group(custom))
 }
 
+/// Whether a resource is listed; one that only the cluster can tell may be any custom one.
+fn may_be_listed(listed: &[String], name: &String, invocation: &Invocation) -> bool {
+    let is_custom = |entry: &String| !resource::is_canonical(entry);
+    listed.contains(name) || invocation.assumes(name) && listed.iter().any(is_custom)
+}
+
+/// Whether a resource is one that a deny rule lists, or may be. What the cluster was found to have
+/// is called so; what only it can tell is not denied before.
+fn may_be_denied(denied: &[String], name: &String, invocation: &Invocation) -> bool {
+    if invocation.assumes(name) {
+        return false;
+    }
+    let is_plain = resource::is_canonical(name) || invocation.has_found(name);
+    denied.contains(name) || !is_plain && is_beside(name, denied)
+}
+
 /// Flags that every allow rule accepts: the namespace is a typed label, and help prints help.
 const COMMON: [&str; 2] = ["namespace", "help"];
 
@@ -351,7 +367,7 @@ impl Rule {
             if let Some(resource) = invocation
                 .resources()
                 .iter()
-                .find(|resource| !allowed.contains(resource))
+                .find(|resource| !may_be_listed(allowed, resource, invocation))
             {
                 return Err(Mismatch::Resource { resource, allowed });
             }
@@ -432,9 +448,13 @@ impl Rule {
         }
     }
 
-    /// A rule about namespaces is not about what lives outside of them, unless it lists that.
+    /// A rule about namespaces is not about what lives outside of them, unless it lists that by name.
     fn leaves_namespaces(&self, invocation: &Invocation) -> bool {
-        self.resources.is_none() && invocation.leaves_namespaces()
+        let Some(listed) = &self.resources else {
+            return invocation.leaves_namespaces();
+        };
+        let mut resources = invocation.resources().iter();
+        resources.any(|name| invocation.has_found_outside(name) && !listed.contains(name))
     }
 
     /// Whether a deny rule is about this command: its verb, and any one of what it lists.
@@ -481,11 +501,8 @@ impl Rule {
             false => any(globs, invocation.names()),
         };
         let has_resource = |denied: &Vec<String>| {
-            let resources = invocation.resources().iter();
-            resources.clone().any(|resource| denied.contains(resource))
-                || resources
-                    .filter(|resource| !resource::is_canonical(resource))
-                    .any(|custom| is_beside(custom, denied))
+            let mut resources = invocation.resources().iter();
+            resources.any(|resource| may_be_denied(denied, resource, invocation))
         };
         self.has_verb(invocation)
             && !invocation.is_help()

@@ -158,7 +158,7 @@ const REFUSED: [(&str, &str); 70] = [
     ("kubectl", "get"),
     ("kubectl", "get secrets"),
     ("kubectl", "get secret db -o yaml"),
-    ("kubectl", "get applications.argoproj.io"),
+    ("kubectl", "get bgppeers.v1beta2.metallb.io"),
     ("kubectl", "get pods -w"),
     ("kubectl", "get pods -o go-template='{{.items}}'"),
     ("kubectl", "get pods -o jsonpath-file=/etc/passwd"),

@@ -104,6 +104,15 @@ type Answer = fn(&mut dyn Write, other: SocketAddr) -> io::Result<()>;
 
 /// An API server that answers everything alike. The kubeconfig trusts its certificate.
 fn hostile(answer: Answer, other: SocketAddr) -> String {
+    api_server(move |_, out| answer(out, other))
+}
+
+/// An API server that answers each request, of which it is given the head, by this function. The
+/// kubeconfig trusts its certificate.
+pub fn api_server(
+    answer: impl Fn(&str, &mut dyn Write) -> io::Result<()> + Send + Sync + 'static,
+) -> String {
+    let answer = Arc::new(answer);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let CertifiedKey { cert, signing_key } =
@@ -120,6 +129,7 @@ fn hostile(answer: Answer, other: SocketAddr) -> String {
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let session = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let answer = Arc::clone(&answer);
             thread::spawn(move || {
                 let mut stream = StreamOwned::new(session, stream);
                 let mut request = Vec::new();
@@ -127,7 +137,8 @@ fn hostile(answer: Answer, other: SocketAddr) -> String {
                 while !request.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
                     request.extend(byte);
                 }
-                let _ = answer(&mut stream, other); // until the client has had enough
+                let request = String::from_utf8_lossy(&request);
+                let _ = answer(&request, &mut stream); // until the client has had enough
             });
         }
     });

@@ -12,6 +12,7 @@
 mod argocd;
 mod audit;
 mod callers;
+mod custom;
 mod discovery;
 mod doors;
 mod egress;

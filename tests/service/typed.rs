@@ -27,7 +27,7 @@ fn two_contexts() -> String {
 }
 
 /// One call over REST, with further fields.
-fn rest(server: &Server, command: &str, fields: &Value) -> Value {
+pub fn rest(server: &Server, command: &str, fields: &Value) -> Value {
     let mut body = json!({ "command": command });
     body.as_object_mut()
         .unwrap()
@@ -40,7 +40,7 @@ fn rest(server: &Server, command: &str, fields: &Value) -> Value {
 }
 
 /// The same over MCP; the structured answer.
-fn mcp(server: &Server, command: &str, fields: &Value) -> Value {
+pub fn mcp(server: &Server, command: &str, fields: &Value) -> Value {
     let mut arguments = json!({ "command": command });
     arguments
         .as_object_mut()

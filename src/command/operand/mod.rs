@@ -7,10 +7,11 @@
 //! [`OperandGrammar`]: crate::tool::OperandGrammar
 
 mod chart;
+mod custom;
 mod named;
 mod object;
 mod qualified;
 mod read;
 
-pub(super) use named::Named;
+pub(super) use named::{CustomName, Customs, Named};
 pub(super) use read::OperandReader;

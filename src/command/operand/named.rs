@@ -1,12 +1,16 @@
 //! [`Named`]: what the operands of a command name.
 
-use crate::{command::adjustment::Adjustment, tool::Reach};
+use std::collections::BTreeMap;
+
+use crate::{catalogue::CustomResources, command::adjustment::Adjustment, tool::Reach};
 
 /// What the operands of a command name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::command) struct Named {
     /// Canonical resources, sorted, each once.
     pub(in crate::command) resources: Vec<String>,
+    /// What is known of those that are custom, by canonical name.
+    pub(in crate::command) customs: BTreeMap<String, CustomName>,
     /// Names of objects, releases and applications, without type and namespace.
     pub(in crate::command) names: Vec<String>,
     /// Namespaces inside of operands.
@@ -17,6 +21,29 @@ pub(in crate::command) struct Named {
     pub(in crate::command) everywhere: bool,
     /// What is read as something else.
     pub(in crate::command) changes: Vec<Adjustment>,
+}
+
+/// What is known of custom resources when a command is read.
+#[derive(Clone, Copy)]
+pub(in crate::command) enum Customs<'a> {
+    /// Whatever no table holds is taken for one, to find out whether a cluster is to be asked.
+    Assumed,
+    /// All that a cluster has.
+    Known(&'a CustomResources),
+    /// None: one is named with its version and group.
+    Unknown,
+}
+
+/// What is known of a custom resource that a command names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::command) enum CustomName {
+    /// Nothing: it is whatever the cluster calls so.
+    Assumed,
+    /// It is the cluster's own plural of it.
+    Found {
+        /// Whether its objects live in namespaces.
+        is_namespaced: bool,
+    },
 }
 
 impl Named {

@@ -4,9 +4,7 @@
 use super::{named::Named, read::OperandReader};
 use crate::{
     catalogue::resource,
-    command::{adjustment::Adjustment, error::CommandError, value::is_dns_label},
-    excerpt::Excerpt,
-    nearest::nearest,
+    command::{adjustment::Adjustment, error::CommandError},
 };
 
 /// Last path segments of the API that are no objects.
@@ -88,7 +86,7 @@ impl OperandReader<'_> {
             return Ok(());
         };
         named.names.push(self.name(object)?);
-        let (canonical, qualified) = named_resource(token)?;
+        let (canonical, qualified) = self.resource(token, named)?;
         *word = format!("{qualified}/{object}");
         named.resources.push(canonical);
         Ok(())
@@ -156,7 +154,7 @@ impl OperandReader<'_> {
         let mut of_types = Vec::new();
         for token in types.split(',') {
             if !(reads && is_all(token)) {
-                of_types.push(named_resource(token)?);
+                of_types.push(self.resource(token, named)?);
                 continue;
             }
             of_types.extend(resource::ALL.into_iter().filter_map(resource::named));
@@ -184,48 +182,6 @@ impl OperandReader<'_> {
         }
         Ok(())
     }
-}
-
-/// The canonical and the qualified name of a token: the table's, or a custom resource that is named
-/// with its version and group.
-fn named_resource(token: &str) -> Result<(String, String), CommandError> {
-    if let Some(named) = resource::named(token) {
-        return Ok(named);
-    }
-    let mut parts = token.splitn(3, '.');
-    if let (Some(plural), Some(version), Some(group)) = (parts.next(), parts.next(), parts.next())
-        && is_dns_label(plural)
-        && resource::is_version(version)
-        && group.contains('.')
-        && group.split('.').all(is_dns_label)
-        // kubectl would take short and singular names of known kinds, which policies know by one
-        // name.
-        && !resource::has_group(group)
-    {
-        return Ok((format!("{plural}.{group}"), token.to_owned()));
-    }
-    // `gateways` alone could be Istio's or the Gateway API's.
-    let claimants = resource::claimants(token);
-    if !claimants.is_empty() {
-        return Err(CommandError::AmbiguousResource {
-            token: Excerpt::new(token),
-            claimants,
-        });
-    }
-    let lower = token.to_ascii_lowercase();
-    let nearest = nearest(&lower, resource::names()).map(str::to_owned);
-    let group = token.split_once('.').map(|(_, group)| group);
-    // Of a group that the table has, there is no such resource, whatever its version.
-    let group = group.filter(|group| {
-        let first = group.split('.').next().unwrap_or_default();
-        let is_one = group.contains('.') && group.split('.').all(is_dns_label);
-        is_one && !resource::is_version(first) && !resource::has_group(group)
-    });
-    Err(CommandError::UnknownResource {
-        token: Excerpt::new(token),
-        nearest,
-        group: group.map(str::to_owned),
-    })
 }
 
 /// Whether a token is the category of every API server.

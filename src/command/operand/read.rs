@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::named::Named;
+use super::named::{Customs, Named};
 use crate::{
-    catalogue::CommandPath,
-    command::{error::CommandError, value::is_dns_label},
+    catalogue::{CommandPath, resource::is_dns_label},
+    command::error::CommandError,
     excerpt::Excerpt,
     tool::{FlagNames, OperandGrammar, Tool},
 };
@@ -15,6 +15,7 @@ pub(in crate::command) struct OperandReader<'a> {
     pub(in crate::command) tool: Tool,
     pub(in crate::command) path: &'a CommandPath,
     pub(in crate::command) flags: &'a BTreeMap<String, Vec<String>>,
+    pub(in crate::command) customs: Customs<'a>,
 }
 
 impl OperandReader<'_> {
@@ -115,7 +116,8 @@ impl OperandReader<'_> {
                         if !value.contains('/') {
                             return Err(self.refused(value, "write TYPE/NAME"));
                         }
-                        self.object("", &mut value.clone(), named)?;
+                        let as_written = self.without_customs();
+                        as_written.object("", &mut value.clone(), named)?;
                     }
                 }
             }

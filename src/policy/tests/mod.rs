@@ -1,6 +1,7 @@
 //! What do rules say to commands, together and around each other's corners?
 
 mod dodges;
+mod lookups;
 
 use std::num::NonZeroU64;
 
