@@ -216,7 +216,7 @@ fn a_custom_resource_is_described_explained_and_printed_whole_like_any_other() {
             "wait --for=create smon/one-servicemonitors --timeout=5s",
             "one-servicemonitors",
         ),
-        ("get certs -l a!=b | grep -c one", "1"),
+        ("get certs --no-headers | grep -c one", "1"),
     ] {
         let told = rest(&server, command, &admin());
         assert_eq!(told["success"], true, "{command}: {told}");
