@@ -191,7 +191,8 @@ fn all_that_is_added_is_told(sent: &Invocation, runs: &Invocation) {
         }
     }
     let mut found = runs.argv();
-    (found.sort(), expected.sort());
+    found.sort();
+    expected.sort();
     assert_eq!(found, expected, "what is added is told, and nothing else");
 }
 

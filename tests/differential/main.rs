@@ -268,6 +268,17 @@ fn difference(
                 .collect();
         }
     }
+    // There is no terminal here: the parser leaves these two out, and says what the first implies.
+    if kubectl && !invocation.adjustments().is_empty() {
+        flags.remove("tty");
+        let stdin = flags.remove("stdin");
+        let is_on = |values: Vec<String>| values.last().is_some_and(|value| value == "true");
+        if stdin.is_some_and(is_on) && meant.flags.contains_key("attach") {
+            flags
+                .entry("attach".into())
+                .or_insert(vec!["true".to_owned()]);
+        }
+    }
     if kubectl {
         let own = line.words.first().is_some_and(|word| word == "--v=0");
         flags
