@@ -25,7 +25,11 @@ fn server(relay: SocketAddr, policy: Option<&str>) -> (Server, tempfile::TempDir
         text = format!("policy = [{path:?}]\n{text}");
     }
     fs::write(&config, text).unwrap();
-    std::os::unix::fs::chown(folder.path(), Some(65532), None).unwrap_or_default();
+    std::fs::set_permissions(
+        folder.path(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
     let (tools, relay) = (tools(), relay.to_string());
     let flags = [
         "--tools-dir",

@@ -34,7 +34,7 @@ impl Shared {
     fn with(settings: &str) -> Self {
         let ((alice, of_alice), (bob, of_bob)) = (token("alice", &[]), token("bob", &[]));
         let folder = tempfile::tempdir().unwrap();
-        fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o777)).unwrap();
+        fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o1777)).unwrap();
         let config = folder.path().join("airlock.toml");
         let settings = settings.replace("FOLDER", folder.path().to_str().unwrap());
         fs::write(&config, format!("{of_alice}\n{of_bob}\n{settings}")).unwrap();
