@@ -173,6 +173,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test starts processes")]
     fn threads_and_memory_of_a_child_and_of_all_that_it_starts_are_bounded() {
         let mut shell = Command::new("sh")
             .args(["-c", "sleep 60 & sleep 60 & echo; wait"])

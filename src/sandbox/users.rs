@@ -170,6 +170,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test starts processes")]
     fn what_a_killed_server_left_is_ended_before_its_user_is_given_out() {
         if !geteuid().is_root() {
             return; // there are no users to give out

@@ -142,7 +142,7 @@ mod tests {
         fs::create_dir_all(crashed.join("r-1/home")).unwrap();
         // As deep as a child can, on a host with few descriptors.
         fs::create_dir_all(crashed.join("r-1").join("d/".repeat(1900))).unwrap();
-        fs::set_permissions(crashed.join("r-1"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(crashed.join("r-1"), fs::Permissions::from_mode(0o000)).unwrap();
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
         setrlimit(Resource::RLIMIT_NOFILE, soft.min(1024), hard).unwrap();
         fs::write(crashed.join("lock"), "").unwrap();

@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test that panics fails"
 )]
 #![allow(clippy::disallowed_methods, reason = "tests start processes")]
