@@ -47,6 +47,10 @@ pub enum Outcome {
 
 impl Outcome {
     /// The exit status that says so.
+    #[cfg_attr(
+        test,
+        expect(dead_code, reason = "the tests have a `main` of their own")
+    )]
     pub fn status(self) -> c_int {
         match self {
             Self::Same => 0,

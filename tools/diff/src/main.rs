@@ -23,7 +23,7 @@ mod compare;
 
 use std::{
     env,
-    ffi::{OsStr, OsString, c_char, c_int},
+    ffi::{OsStr, OsString},
     io::{self, BufWriter, Write},
 };
 
@@ -42,7 +42,10 @@ const REFUSAL: &str = concat!(
 #[cfg(not(test))]
 #[expect(unsafe_code, reason = "the program has no other symbol of this name")]
 #[unsafe(no_mangle)]
-extern "C" fn main(_count: c_int, _words: *const *const c_char) -> c_int {
+extern "C" fn main(
+    _count: std::ffi::c_int,
+    _words: *const *const std::ffi::c_char,
+) -> std::ffi::c_int {
     run().status()
 }
 
@@ -69,14 +72,13 @@ fn run() -> Outcome {
     let mut out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
     let outcome =
         Comparison::new(format, &mut out, &mut io::stderr()).run(old.as_ref(), new.as_ref());
-    let outcome = outcome
+    outcome
         .and_then(|outcome| out.flush().map(|()| outcome))
         .unwrap_or_else(|error| {
             // Whoever reads it is gone, and so may be the reader of this.
             let _ = writeln!(io::stderr(), "diff: standard output: {error}");
             Outcome::Trouble
-        });
-    outcome
+        })
 }
 
 fn refuse() -> Outcome {
