@@ -24,6 +24,7 @@ use crate::{
     excerpt::Excerpt,
     kubeconfig::{Allowances, Kubeconfig, KubeconfigError},
     mistake::SettingError,
+    policy::SettingsCluster,
     secret::SecretBytes,
     trusted::{self, AlsoTrusted, Holds},
 };
@@ -174,6 +175,28 @@ impl Clusters {
             .unwrap_or_else(PoisonError::into_inner)
             .get(name)
             .map(|cluster| Arc::clone(&cluster.kubeconfig))
+    }
+
+    /// The names of those that a kubeconfig may lead to, under whatever name or address.
+    pub fn reached_by(&self, own: &Kubeconfig) -> Vec<String> {
+        let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
+        let reached = loaded
+            .iter()
+            .filter(|(_, named)| own.may_reach(&named.kubeconfig));
+        reached.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// What policies may know of them.
+    pub fn known(&self) -> Vec<SettingsCluster> {
+        let of = |(name, kubeconfig): (String, Arc<Kubeconfig>)| SettingsCluster {
+            name,
+            servers: vec![
+                kubeconfig.endpoint().host().to_string(),
+                kubeconfig.endpoint().authority(),
+            ],
+            has_authority: kubeconfig.has_authority(),
+        };
+        self.all().into_iter().map(of).collect()
     }
 
     /// The names, with the kubeconfig of each.

@@ -123,6 +123,15 @@ impl Endpoint {
         &self.path
     }
 
+    /// The same server without a path.
+    #[must_use]
+    pub fn without_path(&self) -> Self {
+        Self {
+            path: String::new(),
+            ..self.clone()
+        }
+    }
+
     /// `host:port`, as a client asks a proxy for it.
     pub fn authority(&self) -> String {
         format!("{}:{}", self.host, self.port)

@@ -28,6 +28,11 @@ pub fn matches_extension(glob: &str, start: &str) -> bool {
     }
 }
 
+/// Whether `glob` covers everything that begins with `start`.
+pub fn covers_extensions(glob: &str, start: &str) -> bool {
+    glob.ends_with('*') && matches(glob, start)
+}
+
 /// Whether the glob of a URL or of a path covers `value`, a `*` never more than one host or, but
 /// for the last one, one segment.
 pub fn matches_path(glob: &str, value: &str) -> bool {

@@ -186,6 +186,7 @@ impl Refusal {
                 StoreError::RateLimited { .. } | StoreError::TooMuchRecorded { .. } => {
                     Code::RateLimited
                 }
+                StoreError::RateOfRule { .. } => Code::RateLimited,
                 StoreError::EndedByOperator => Code::EndedByOperator,
                 StoreError::Locked => Code::PrincipalLocked,
                 StoreError::Removed => Code::Unauthenticated,

@@ -218,6 +218,35 @@ impl FlagClass {
     }
 }
 
+/// What rules see in the values of a flag.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FlagValues {
+    /// Globs: with one of these values the command changes nothing.
+    rehearses: Vec<String>,
+    /// Whether the tool itself parts a value at its commas.
+    parts: bool,
+    /// Whether a value is `KEY=VALUE`, for rules with `pairs`.
+    pub pairs: bool,
+    /// Whether a value is an image, for rules with `pairs`.
+    pub image: bool,
+    /// Whether it brings pairs that the command does not show.
+    pub hides: bool,
+}
+
+impl FlagValues {
+    /// Whether the command changes nothing with this value.
+    pub fn rehearse(&self, value: &str) -> bool {
+        self.rehearses.iter().any(|glob| glob::matches(glob, value))
+    }
+
+    /// The elements of a value, as the tool reads them.
+    pub fn elements<'v>(&self, value: &'v str) -> impl Iterator<Item = &'v str> + use<'v> {
+        let parts = self.parts;
+        value.split(move |character| parts && character == ',')
+    }
+}
+
 /// The entry of a verb.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -313,6 +342,8 @@ pub struct Hazards {
     /// By the verb that defines the flag (`*` for any), then by long name.
     flags: BTreeMap<String, BTreeMap<String, FlagHazard>>,
     masked: MaskTable,
+    /// The same of those whose values rules look into.
+    values: BTreeMap<String, BTreeMap<String, FlagValues>>,
     tool: &'static str,
 }
 
@@ -324,6 +355,15 @@ struct HazardsFile {
     plain: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     masked: MaskTable,
+    #[serde(default)]
+    values: BTreeMap<String, FlagValues>,
+}
+
+/// The verb and the flag of a key: `"VERB --flag"`.
+fn verb_and_flag(key: &str) -> Result<(String, String), String> {
+    let parts = key.rsplit_once(" --");
+    let (verb, flag) = parts.ok_or_else(|| format!("the key `{key}` is not \"VERB --flag\""))?;
+    Ok((verb.to_owned(), flag.to_owned()))
 }
 
 impl Hazards {
@@ -335,10 +375,8 @@ impl Hazards {
         let file: HazardsFile = toml::from_str(text).map_err(|error| error.to_string())?;
         let mut flags: BTreeMap<String, BTreeMap<String, FlagHazard>> = BTreeMap::new();
         let entries = file.flag.into_iter().map(|(key, hazard)| {
-            let (verb, flag) = key
-                .rsplit_once(" --")
-                .ok_or_else(|| format!("the key `{key}` is not \"VERB --flag\""))?;
-            Ok((verb.to_owned(), flag.to_owned(), hazard))
+            let (verb, flag) = verb_and_flag(&key)?;
+            Ok((verb, flag, hazard))
         });
         let plain = file
             .plain
@@ -362,10 +400,16 @@ impl Hazards {
                 return Err(format!("`{verb} --{flag}` has two classes"));
             }
         }
+        let mut values: BTreeMap<String, BTreeMap<String, FlagValues>> = BTreeMap::new();
+        for (key, marks) in file.values {
+            let (verb, flag) = verb_and_flag(&key)?;
+            values.entry(verb).or_default().insert(flag, marks);
+        }
         Ok(Self {
             verbs: file.verb,
             flags,
             masked: file.masked,
+            values,
             tool: tool.as_str(),
         })
     }
@@ -392,6 +436,12 @@ impl Hazards {
         self.masked.operands.get(&self.key(path)).copied()
     }
 
+    /// What rules see in the values of a flag that the verb `path` defines.
+    pub fn values(&self, path: &CommandPath, name: &str) -> Option<&FlagValues> {
+        let of = |verb: &str| self.values.get(verb).and_then(|flags| flags.get(name));
+        of(&self.key(path)).or_else(|| of("*"))
+    }
+
     /// The keys of every entry: of verbs, and of flags with the verb and the long name.
     pub(super) fn keys(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         let flags = self.flags.iter().flat_map(|(verb, flags)| {
@@ -401,12 +451,17 @@ impl Hazards {
         });
         let masked = self.masked.flags().map(|flag| ("*", Some(flag)));
         let masked_operands = self.masked.operands.keys();
+        let values = self.values.iter().flat_map(|(verb, flags)| {
+            let flags = flags.keys();
+            flags.map(move |flag| (verb.as_str(), Some(flag.as_str())))
+        });
         self.verbs
             .keys()
             .chain(masked_operands)
             .map(|verb| (verb.as_str(), None))
             .chain(flags)
             .chain(masked)
+            .chain(values)
     }
 
     pub(super) fn key(&self, path: &CommandPath) -> String {

@@ -137,6 +137,7 @@ fn classed(mut node: CommandNode, hazards: &Hazards) -> CommandNode {
         if matches!(flag.kind, FlagKind::Text | FlagKind::List) {
             flag.mask = hazards.mask(&flag.name, flag.hazard.as_ref());
         }
+        flag.values = hazards.values(&node.path, &flag.name).cloned();
     }
     node
 }
@@ -228,6 +229,7 @@ impl From<FlagRecord> for Flag {
             hidden: raw.hidden,
             hazard: None,
             mask: None,
+            values: None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The shape of a catalogue: [`Catalogue`], [`CommandNode`], [`Flag`], as cobra and pflag see them.
 
 use super::{
-    hazard::{FlagHazard, VerbHazard},
+    hazard::{FlagHazard, FlagValues, VerbHazard},
     mask::{Mask, OperandMask},
     name::CommandPath,
 };
@@ -49,6 +49,8 @@ pub struct Flag {
     pub hazard: Option<FlagHazard>,
     /// What of its value records do not show.
     pub mask: Option<Mask>,
+    /// What rules see in its values, beside what they are.
+    pub values: Option<FlagValues>,
 }
 
 impl Flag {

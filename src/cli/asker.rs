@@ -27,9 +27,10 @@ impl Asker {
         let nobody = Target::default();
         Target {
             namespace: self.namespace,
-            cluster: self.cluster,
-            principal: self.principal.unwrap_or(nobody.principal),
+            principal: self.principal.unwrap_or_else(|| nobody.principal.clone()),
             groups: self.group,
+            ..nobody
         }
+        .on(self.cluster)
     }
 }

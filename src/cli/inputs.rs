@@ -32,13 +32,17 @@ impl StartInputs {
         let mut wrong = StartErrors(Vec::new());
         let catalogues = Catalogue::carried();
         let catalogues = catalogues.map_err(|error| StartErrors(vec![error.into()]))?;
-        let policy = Policy::load(&settings.policy, &catalogues);
-        let policy = policy.map_err(|errors| wrong.0.push(errors.into())).ok();
         let clusters = Clusters::load(settings.clusters.clone(), settings.kubeconfig.clone());
         let clusters = clusters.map_err(|errors| {
             let errors = errors.into_iter().map(Into::into);
             wrong.0.extend(errors);
         });
+        let known = clusters.as_ref().ok().map(|clusters| {
+            let callers = &settings.callers;
+            super::reload::known(callers, clusters, &settings.kubeconfig)
+        });
+        let policy = Policy::load_for(&settings.policy, &catalogues, known.as_ref());
+        let policy = policy.map_err(|errors| wrong.0.push(errors.into())).ok();
         let seal = match settings.audit.key.as_deref() {
             Some(path) => seal_of(path),
             None => Ok(Seal::default()),

@@ -189,6 +189,13 @@ fn judged(
     });
     let kubeconfig = kubeconfig.map_err(with_line)?;
     let endpoint = kubeconfig.endpoint();
+    if !allowed.lists(endpoint) {
+        let endpoint = endpoint.to_string();
+        return Err(Box::new(Refused {
+            refusal: EgressError::NotListed { endpoint }.into(),
+            line: None,
+        }));
+    }
     // The one name that leads everywhere to the same place (RFC 6761, section 6.3).
     let address = match endpoint.host() {
         EndpointHost::Address(address) => Some(*address),

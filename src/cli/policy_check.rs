@@ -10,12 +10,16 @@ use std::{
 use clap::Args;
 use serde::Serialize;
 
+use super::reload::known;
 use super::report::{AnswerForm, CommandEnd, FOUND, print_json};
 use crate::{
     catalogue::Catalogue,
-    config::{ReadFor, read_policies},
+    clusters::Clusters,
+    config::{Options, ReadFor, Settings, read_policies},
     mistake::{Finding, FindingReport},
-    policy::{Considered, Examined, Explainer, PolicyError, PolicyErrors, PolicySource, Target},
+    policy::{
+        Considered, Examined, Explainer, Known, PolicyError, PolicyErrors, PolicySource, Target,
+    },
 };
 
 /// Load policy files, with what they include, and run their examples and tests.
@@ -37,6 +41,9 @@ pub struct CheckPolicy {
     /// One JSON object: {"ok":…,"files":[{"file":…,"ok":…,"findings":[…]}]}
     #[arg(long, conflicts_with = "short")]
     json: bool,
+    /// The server's settings: callers and clusters that they do not know are mistakes too
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 /// A mistake at one place, and what the rules near a failed test say.
@@ -98,7 +105,9 @@ impl CheckPolicy {
 
     /// Loads each file by itself, and shows what is wrong or hardly meant in any of them.
     pub fn run(self) -> CommandEnd {
-        let files = self.files.iter().map(|path| checked(path));
+        let known = self.config.as_deref().map(known_to).transpose()?;
+        let files = self.files.iter();
+        let files = files.map(|path| checked(path, known.as_ref()));
         let files: Vec<CheckedFile<'_>> = files.collect::<Result<_, _>>()?;
         if self.json {
             print_json(&PoliciesReport {
@@ -123,11 +132,27 @@ impl CheckPolicy {
     }
 }
 
+/// What the settings in this file know.
+fn known_to(config: &Path) -> Result<Known, Box<dyn Error>> {
+    let settings = Settings::load(Options {
+        config: Some(config.to_owned()),
+        // The policies that it names are not the ones in question.
+        policy: vec!["builtin:read-only".into()],
+        ..Options::default()
+    })?;
+    let clusters = Clusters::load(settings.clusters, settings.kubeconfig.clone());
+    let clusters = clusters.map_err(|errors| {
+        let errors = errors.iter().map(ToString::to_string);
+        errors.collect::<Vec<_>>().join("\n")
+    })?;
+    Ok(known(&settings.callers, &clusters, &settings.kubeconfig))
+}
+
 /// Loads one file.
 ///
 /// # Errors
 /// The server's own catalogues cannot be read.
-fn checked(path: &Path) -> Result<CheckedFile<'_>, Box<dyn Error>> {
+fn checked<'p>(path: &'p Path, known: Option<&Known>) -> Result<CheckedFile<'p>, Box<dyn Error>> {
     let mut file = CheckedFile {
         path,
         unread: None,
@@ -146,7 +171,7 @@ fn checked(path: &Path) -> Result<CheckedFile<'_>, Box<dyn Error>> {
         finding,
         near: Vec::new(),
     };
-    match Explainer::examine(&sources, Catalogue::carried()?, Target::default()) {
+    match Explainer::examine(&sources, Catalogue::carried()?, Target::default(), known) {
         Err(PolicyErrors(errors)) => {
             let errors = errors.into_iter();
             file.found = errors

@@ -72,7 +72,7 @@ impl Explain {
         let Examined {
             explainer,
             failures,
-        } = Explainer::examine(&sources, Catalogue::carried()?, target)?;
+        } = Explainer::examine(&sources, Catalogue::carried()?, target, None)?;
         warn(&failures)?;
         let tool = self.tool.as_deref().map(tool_called).transpose()?;
         if self.batch {

@@ -195,6 +195,8 @@ impl Prepared {
             seal,
         } = StartInputs::read(settings)?;
         reload::log_lints(&policy);
+        let known = reload::known(&settings.callers, &clusters, &settings.kubeconfig);
+        reload::log_unopened(&policy, &known);
         let owner = nix::unistd::geteuid()
             .is_root()
             .then_some(settings.sandbox.server_user);
@@ -244,7 +246,11 @@ impl Prepared {
             // Nobody listens once the server stops.
             move |program| drop(report.send(program)),
         ));
-        if settings.kubeconfig != Allowances::default() {
+        let by_default = Allowances {
+            named_only: settings.kubeconfig.named_only,
+            ..Allowances::default()
+        };
+        if settings.kubeconfig != by_default {
             tracing::warn!(terms = ?settings.kubeconfig, "kubeconfigs may hold what is refused by default");
         }
         if !settings.callers.is_empty()
@@ -328,10 +334,16 @@ impl OpenGate {
     ) -> reload::ReloadedFiles {
         let (names, policy) = (&settings.policy_paths, &settings.policy);
         let file = |path: PathBuf| reload::SettingsFile::new(path, authenticator.cloned());
+        let of_file = || Authenticator::new(settings.callers.clone());
+        let surroundings = reload::Surroundings {
+            authenticator: authenticator.cloned().unwrap_or_else(of_file),
+            clusters: Arc::clone(&self.clusters),
+            allowances: settings.kubeconfig.clone(),
+        };
         reload::ReloadedFiles {
             gate: self.gate.clone(),
             policy: (!names.is_empty())
-                .then(|| reload::PolicyFiles::new(names.clone(), policy.clone())),
+                .then(|| reload::PolicyFiles::new(names.clone(), policy.clone(), surroundings)),
             clusters: (!settings.clusters.is_empty())
                 .then(|| reload::ClusterFiles::new(Arc::clone(&self.clusters))),
             settings: settings.path.clone().map(file),

@@ -10,8 +10,10 @@ use super::{
     adjustment::Adjustment,
     operand::{CustomName, Named},
 };
-use crate::catalogue::{CommandPath, FlagClass, Mask, OperandMask, VerbClass, resource};
-use crate::tool::{Commands, DefaultNamespace, Grammar, Need, Tool};
+use crate::catalogue::{
+    CommandPath, Flag, FlagClass, FlagValues, Mask, OperandMask, VerbClass, resource,
+};
+use crate::tool::{Commands, DefaultNamespace, Grammar, Need, ProjectGrammar, Tool};
 
 /// The namespaces that a command touches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub struct Invocation {
     pub(super) class: Option<VerbClass>,
     /// What each given flag does, as this verb has it.
     pub(super) classes: BTreeMap<String, FlagClass>,
+    /// What rules see in the values of given flags, where there is more than a text.
+    pub(super) values: BTreeMap<String, FlagValues>,
     pub(super) never: Option<Box<Never>>,
     /// What differs from the words that were sent.
     pub(super) changes: Vec<Adjustment>,
@@ -92,6 +96,7 @@ impl Invocation {
             after_dash: None,
             class: Some(VerbClass::Local),
             classes: BTreeMap::new(),
+            values: BTreeMap::new(),
             never: None,
             changes: Vec::new(),
             masks: BTreeMap::new(),
@@ -162,8 +167,83 @@ impl Invocation {
             .map(String::as_str)
     }
 
+    /// The elements of one value of a flag, as the tool reads them.
+    pub fn elements<'v>(&self, flag: &str, value: &'v str) -> Vec<&'v str> {
+        match self.values.get(flag) {
+            Some(values) => values.elements(value).collect(),
+            None => vec![value],
+        }
+    }
+
+    /// Whether a flag says that the command changes nothing.
+    pub fn rehearses(&self, flag: &str) -> bool {
+        let given = self.flags.get(flag).zip(self.values.get(flag));
+        given.is_some_and(|(given, values)| given.iter().all(|value| values.rehearse(value)))
+    }
+
+    /// The pairs that the command writes: `KEY=VALUE`, `KEY-` for one that it removes, and
+    /// `image=IMAGE` for an image that a flag names.
+    pub fn pairs(&self) -> Vec<String> {
+        let mut pairs = self.named.pairs.clone();
+        for (flag, values) in &self.values {
+            for value in self.flags.get(flag).into_iter().flatten() {
+                let elements = values.elements(value).map(str::to_owned);
+                match (values.image, values.pairs) {
+                    (true, _) => pairs.extend(elements.map(|image| format!("image={image}"))),
+                    (false, true) => pairs.extend(elements),
+                    (false, false) => {}
+                }
+            }
+        }
+        pairs
+    }
+
+    /// The projects that it says it is about.
+    pub fn projects(&self) -> Vec<String> {
+        match self.project_grammar() {
+            ProjectGrammar::FirstOperand => self.operands.iter().take(1).cloned().collect(),
+            ProjectGrammar::Any | ProjectGrammar::Flag => {
+                self.flags.get("project").cloned().unwrap_or_default()
+            }
+            ProjectGrammar::None => Vec::new(),
+        }
+    }
+
+    /// Whether it may be about the applications of any project.
+    pub fn reaches_any_project(&self) -> bool {
+        match self.project_grammar() {
+            ProjectGrammar::Any => true,
+            // What `app create --upsert` overwrites may be of another project.
+            ProjectGrammar::Flag => {
+                !self.flags.contains_key("project") || self.flag("upsert") == Some("true")
+            }
+            ProjectGrammar::FirstOperand => self.operands.is_empty(),
+            ProjectGrammar::None => false,
+        }
+    }
+
+    fn project_grammar(&self) -> ProjectGrammar {
+        let words: Vec<&str> = self.path.words().iter().map(String::as_str).collect();
+        (self.tool.spec().projects)(&words)
+    }
+
+    /// Whether it may write pairs that it does not show: those of an object that a flag names.
+    pub fn hides_pairs(&self) -> bool {
+        self.values.values().any(|values| values.hides)
+    }
+
+    /// Whether its one operand behind the type is the beginning of names: kubectl describes all
+    /// that begin with it when nothing is called so, but not behind `TYPE/` (kubectl
+    /// pkg/cmd/describe, Run).
+    pub fn names_beginnings(&self) -> bool {
+        let prefixes = self.tool.spec().prefix_verbs;
+        let is_prefix_verb =
+            matches!(self.path.words(), [verb] if prefixes.contains(&verb.as_str()));
+        is_prefix_verb && matches!(self.operands.as_slice(), [types, _] if !types.contains('/'))
+    }
+
     /// Adds a flag that is absent; a flag that is there stays as the caller wrote it.
-    pub(crate) fn inject(&mut self, name: &str, value: &str, class: Option<FlagClass>) {
+    pub(crate) fn inject(&mut self, name: &str, value: &str, as_flag: Option<&Flag>) {
         if self.flags.contains_key(name) {
             return;
         }
@@ -171,9 +251,14 @@ impl Invocation {
         self.changes.push(Adjustment::Added {
             word: format!("--{name}={value}"),
         });
-        if let Some(class) = class {
-            self.classes.entry(name.to_owned()).or_insert(class);
-        }
+        let class = as_flag
+            .and_then(|flag| flag.hazard.as_ref())
+            .map(|hazard| hazard.class);
+        self.classes
+            .extend(class.map(|class| (name.to_owned(), class)));
+        let values = as_flag.and_then(|flag| flag.values.clone());
+        self.values
+            .extend(values.map(|values| (name.to_owned(), values)));
     }
 
     /// Puts the most that a rule accepts in the place of a value that is above it.

@@ -419,6 +419,11 @@ impl<'a> Parser<'a> {
             .iter()
             .filter_map(|flag| Some((flag.name.clone(), flag.mask?)))
             .collect();
+        let values = self
+            .given
+            .iter()
+            .filter_map(|flag| Some((flag.name.clone(), flag.values.clone()?)))
+            .collect();
         Ok(Invocation {
             tool: self.tool(),
             path: node.path.clone(),
@@ -428,6 +433,7 @@ impl<'a> Parser<'a> {
             after_dash,
             class: node.hazard.as_ref().map(|hazard| hazard.class),
             classes,
+            values,
             never,
             changes,
             masks,

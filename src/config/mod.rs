@@ -168,6 +168,7 @@ impl Settings {
         let tools = Tool::all().map(|tool| (tool, path_of(tool))).collect();
         let mut egress = options.egress_allow;
         egress.extend(gathered(tables.egress.rules(), wrong).unwrap_or_default());
+        let only = gathered(tables.egress.only(), wrong);
         let allowed_hosts = host_names(options.allowed_hosts, tables.allowed_hosts);
         let mut allowed_hosts = gathered(allowed_hosts, wrong).unwrap_or_default();
         allowed_hosts.extend(listen.and_then(own_name));
@@ -200,7 +201,7 @@ impl Settings {
             tools,
             kubeconfig: kubeconfig?,
             clusters: clusters?,
-            egress: Allowed::new(egress),
+            egress: Allowed::new(egress).only(only?),
             work_dir: options.work_dir.or(tables.work_dir),
             allowed_hosts,
             limits,

@@ -6,6 +6,11 @@ use std::{
     str::FromStr,
 };
 
+use crate::{
+    endpoint::{Endpoint, EndpointHost},
+    glob,
+};
+
 /// Why an address is not dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forbidden {
@@ -30,9 +35,73 @@ impl Forbidden {
     }
 }
 
-/// The operator's `egress.allow`, and which private or loopback servers it opens.
+/// The operator's `egress.allow`, which opens servers on this host, and `egress.only`.
 #[derive(Clone, Debug, Default)]
-pub struct Allowed(Vec<AllowRule>);
+pub struct Allowed {
+    rules: Vec<AllowRule>,
+    /// The only servers that are reached, before a name is resolved.
+    only: Option<Vec<OnlyRule>>,
+}
+
+/// A server that is reached: addresses, or a glob of names with a port or any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OnlyRule {
+    /// A literal address inside.
+    Addresses(AllowRule),
+    /// A name, whatever it resolves to.
+    Names {
+        /// A glob, lower case.
+        name: String,
+        /// Without one, any.
+        port: Option<u16>,
+    },
+}
+
+/// Why a text is not an [`OnlyRule`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is neither ADDRESS/PREFIX:PORT nor NAME:PORT, where a name may hold `*`")]
+pub struct OnlyError(String);
+
+impl FromStr for OnlyRule {
+    type Err = OnlyError;
+
+    fn from_str(text: &str) -> Result<Self, OnlyError> {
+        if let Ok(rule) = text.parse() {
+            return Ok(Self::Addresses(rule));
+        }
+        let wrong = || OnlyError(text.to_owned());
+        let (name, port) = match text.split_once(':') {
+            Some((name, port)) => (name, Some(port.parse().map_err(|_| wrong())?)),
+            None => (text, None),
+        };
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.*".contains(c);
+        // What has no letter is an address that was misspelt.
+        let is_name =
+            name.chars().all(plain) && name.contains(|c: char| c.is_ascii_lowercase() || c == '*');
+        if !is_name || port == Some(0) {
+            return Err(wrong());
+        }
+        Ok(Self::Names {
+            name: name.to_owned(),
+            port,
+        })
+    }
+}
+
+impl OnlyRule {
+    fn covers(&self, host: &EndpointHost, port: u16) -> bool {
+        match (self, host) {
+            (Self::Addresses(rule), EndpointHost::Address(address)) => {
+                rule.covers(unmapped(*address), port)
+            }
+            (Self::Names { name, port: of }, EndpointHost::Name(host)) => {
+                glob::matches(name, host) && of.is_none_or(|of| of == port)
+            }
+            (Self::Addresses(_), EndpointHost::Name(_))
+            | (Self::Names { .. }, EndpointHost::Address(_)) => false,
+        }
+    }
+}
 
 /// `CIDR` or `CIDR:PORT[,PORT…]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +200,22 @@ impl AllowRule {
 impl Allowed {
     /// The operator's rules.
     pub fn new(rules: Vec<AllowRule>) -> Self {
-        Self(rules)
+        Self { rules, only: None }
+    }
+
+    /// The same, with which no other servers are reached than these.
+    #[must_use]
+    pub fn only(self, only: Option<Vec<OnlyRule>>) -> Self {
+        Self { only, ..self }
+    }
+
+    /// Whether the server is one that may be reached at all. Asks nobody: a name is looked at, and
+    /// not resolved.
+    pub fn lists(&self, endpoint: &Endpoint) -> bool {
+        let covers = |rule: &OnlyRule| rule.covers(endpoint.host(), endpoint.port());
+        self.only
+            .as_ref()
+            .is_none_or(|only| only.iter().any(covers))
     }
 
     /// Whether `address` may be dialled on `port`; `is_own` says of an address whether it is this
@@ -150,7 +234,7 @@ impl Allowed {
     ) -> Result<(), Forbidden> {
         let plain = unmapped(address);
         match class(plain).or_else(|| is_own(plain).then_some(Forbidden::ThisHost)) {
-            Some(Forbidden::ThisHost) if self.0.iter().any(|rule| rule.covers(plain, port)) => {
+            Some(Forbidden::ThisHost) if self.rules.iter().any(|rule| rule.covers(plain, port)) => {
                 Ok(())
             }
             Some(forbidden) => Err(forbidden),

@@ -13,7 +13,7 @@ mod pin;
 mod settings;
 mod tunnel;
 
-pub use address::{AllowError, AllowRule, Allowed, Forbidden};
+pub use address::{AllowError, AllowRule, Allowed, Forbidden, OnlyError, OnlyRule};
 pub use listener::Listening;
 pub use pin::{EgressError, Pinned, pin};
 pub use settings::EgressTable;

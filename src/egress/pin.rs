@@ -46,6 +46,12 @@ pub enum EgressError {
         /// Why not.
         why: Forbidden,
     },
+    /// A server that the operator does not list.
+    #[error("the server {endpoint} is none of those that this server reaches")]
+    NotListed {
+        /// The server.
+        endpoint: String,
+    },
     /// A name without an address.
     #[error("the name {name} does not resolve")]
     Unresolved {
@@ -64,6 +70,7 @@ impl EgressError {
                 format!("an operator can open it with `--egress-allow {address}:PORT`")
             }
             Self::Forbidden { .. } => "use the address that the API server has in its network".into(),
+            Self::NotListed { .. } => "an operator lists the servers under [egress] as `only`".into(),
             Self::Unresolved { .. } => "check the `server` of the kubeconfig; the name has to resolve where this server runs".into(),
         }
     }
@@ -102,6 +109,11 @@ impl Pinned {
 /// # Errors
 /// [`EgressError`] when nothing answers, or when any of the addresses may not be dialled.
 pub async fn pin(endpoint: &Endpoint, allowed: &Allowed) -> Result<Pinned, EgressError> {
+    if !allowed.lists(endpoint) {
+        return Err(EgressError::NotListed {
+            endpoint: endpoint.to_string(),
+        });
+    }
     let port = endpoint.port();
     let addresses = match endpoint.host() {
         EndpointHost::Address(address) => vec![*address],

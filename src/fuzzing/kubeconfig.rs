@@ -170,7 +170,8 @@ fn opened() -> Allowances {
         tls_server_name: true,
         token_sources: vec![TokenSource {
             plugin: "aws eks get-token".into(),
-            clusters: vec!["k8s.example.com".into()],
+            clusters: vec!["k8s.example.com:*".into()],
+            certificate_authority: None,
             token_file: "/run/token".into(),
         }],
         ..Allowances::default()

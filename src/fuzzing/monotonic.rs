@@ -75,6 +75,9 @@ const VOCABULARIES: [Vocabulary; 3] = [
             "scale",
             "exec",
             "drain",
+            "label",
+            "set env",
+            "describe",
         ],
         flags: &[
             ("output", &["json", "wide", "name"], &["json", "w*", "*"]),
@@ -85,9 +88,19 @@ const VOCABULARIES: [Vocabulary; 3] = [
             ("watch", &["true", "false"], &["false"]),
             ("timeout", &["5s", "0s", "2m"], &["..60s"]),
             ("replicas", &["0", "3"], &["1.."]),
+            ("dry-run", &["client", "none"], &["client", "*"]),
+            ("env", &["A=b", "LD_PRELOAD=x"], &["A=*", "*"]),
             ("help", &["true", "false"], &["true"]),
         ],
-        resources: &["pods", "secrets", "deployments.apps", "nodes", "namespaces"],
+        resources: &[
+            "pods",
+            "secrets",
+            "deployments.apps",
+            "nodes",
+            "namespaces",
+            "*.apps",
+            "pod*",
+        ],
         charts: &[],
         operands: &[
             "pods",
@@ -101,6 +114,9 @@ const VOCABULARIES: [Vocabulary; 3] = [
             "ns team-a",
             "web-0",
             "web-0 -- ls",
+            "deploy/web A=b LD_PRELOAD=x",
+            "pods web-0 app-",
+            "deploy/web A=b",
             "",
         ],
     },
@@ -299,6 +315,22 @@ fn a_rule(
             format!("{:?}", choices.several(3, words.charts))
         });
     }
+    if words.tool == Tool::KUBECTL {
+        table("pairs", 8, &mut |choices| {
+            format!("{:?}", choices.several(3, &["A=*", "A", "*=x", "app", "*"]))
+        });
+        table("selectors", 12, &mut |choices| {
+            format!("{:?}", choices.several(2, &["app=*", "app=web"]))
+        });
+    }
+    if words.tool == Tool::ARGOCD {
+        table("projects", 6, &mut |choices| {
+            format!("{:?}", choices.several(2, &["team-a", "team-*", "infra"]))
+        });
+    }
+    table("filters", 12, &mut |choices| {
+        format!("{:?}", choices.several(2, &["grep", "*"]))
+    });
     table("values", 4, &mut |choices| {
         let (flag, _, patterns) = choices.pick(&known);
         format!("{{ {flag} = [{:?}] }}", choices.pick(patterns))

@@ -14,6 +14,7 @@ use super::{judge::not_yet, parts::Parts, request::Request};
 use crate::{
     advice::Advice,
     argocd::{ArgocdAccess, Variables},
+    clusters::Clusters,
     command::Invocation,
     egress::{Allowed, PROXY, Pinned, pin},
     endpoint::Endpoint,
@@ -138,6 +139,7 @@ impl Access {
             AccessKind::Kubeconfig => {
                 let kubeconfig = match &request.cluster {
                     Some(name) => named_cluster(name, request, caller, parts)?,
+                    None if parts.allowances.named_only => return Err(named_only(parts, caller)),
                     None => own_kubeconfig(request, caller, parts).await?,
                 };
                 Ok(Self::Kubernetes(kubeconfig))
@@ -153,10 +155,24 @@ impl Access {
         }
     }
 
-    /// Returns what the request is aimed at, for the policy; `cluster` is the name that the
-    /// operator gave it.
-    pub(super) fn target(&self, caller: &Caller, cluster: Option<&str>) -> Target {
-        Target::new(caller, cluster, self.endpoint(), self.namespace())
+    /// Returns what the request is aimed at, for the policy: `cluster` is the name that the
+    /// operator gave it, and a kubeconfig of the caller's own may lead to one of `clusters`.
+    pub(super) fn target(
+        &self,
+        caller: &Caller,
+        cluster: Option<&str>,
+        clusters: &Clusters,
+    ) -> Target {
+        // A command that contacts nobody is in no cluster.
+        let cluster = cluster.filter(|_| self.endpoint().is_some());
+        let may_be = match self {
+            Self::Kubernetes(own) => clusters.reached_by(own),
+            Self::Nothing | Self::Argocd(_) | Self::Outline(_) => Vec::new(),
+        };
+        Target {
+            may_be,
+            ..Target::new(caller, cluster, self.endpoint(), self.namespace())
+        }
     }
 
     /// Resolves the server's name once and vets every address of it.
@@ -177,6 +193,9 @@ async fn outline(request: &Request, caller: &Caller, parts: &Parts) -> Result<Ou
     if let Some(name) = &request.cluster {
         let kubeconfig = named_cluster(name, request, caller, parts)?;
         return Ok(Outline::of_named_cluster(name, kubeconfig.namespace()));
+    }
+    if parts.allowances.named_only {
+        return Err(named_only(parts, caller));
     }
     let text = request.kubeconfig.text().ok_or(Refusal::NoKubeconfig)?;
     let bytes = decode(text.expose())?;
@@ -265,6 +284,18 @@ fn named_cluster(
                 format!("clusters of this server: {}", usable.join(", "))
             },
         })
+    })
+}
+
+/// Refuses a kubeconfig of the caller's, before it is read: no name in it is resolved.
+fn named_only(parts: &Parts, caller: &Caller) -> Refusal {
+    let usable = usable_clusters(parts, caller);
+    Refusal::Request(Advice {
+        reason: "this server takes no kubeconfigs; its operator names the clusters".into(),
+        hint: match usable.as_slice() {
+            [] => "ask the operator; no cluster is named for this caller".to_owned(),
+            names => format!("give `cluster`, one of: {}", names.join(", ")),
+        },
     })
 }
 

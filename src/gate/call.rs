@@ -6,7 +6,7 @@
 //!
 //! Held by `tests/service/`; `tests/panics.rs` ends it at each of its parts.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
@@ -82,9 +82,11 @@ impl Call<'_> {
             () = self.cancel.cancelled() => return Err(Refusal::Cancelled.into()),
             access = Access::of(&invocation, request, caller, parts) => access?,
         };
-        let target = access.target(caller, request.cluster.as_deref());
+        let target = access.target(caller, request.cluster.as_deref(), &parts.clusters);
         let policy = parts.policy();
-        let facts = Facts::new(&invocation, &target).piped(!filters.is_empty());
+        let facts = Facts::new(&invocation, &target)
+            .through(&filters)
+            .at(SystemTime::now());
         let decision = journal.timed(Step::Policy, || policy.decide(facts));
         let approved = match decision {
             Decision::Allow(approved) => approved,
@@ -93,6 +95,8 @@ impl Call<'_> {
             }
             Decision::Deny(denied) => return Err(Refusal::Denied(denied).into()),
         };
+        let rates = &parts.store.rule_rates;
+        rates.count(caller.principal(), approved.rates(), Instant::now())?;
         judge::can_run(&approved, &filters, &parts.inventory)?;
         let deadline = requested.under(&approved)?;
         let pinned = access.pin(&parts.allowed).await?;

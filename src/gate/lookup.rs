@@ -8,7 +8,10 @@
 //!
 //! Held by `tests/service/custom.rs`.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
@@ -76,8 +79,11 @@ impl Call<'_> {
     ) -> Result<Option<Arc<CustomResources>>, Refusal> {
         let (parts, caller, request) = (self.parts, self.caller, self.request);
         let access = Access::of(&unresolved.question(), request, caller, parts).await?;
-        let target = access.target(caller, request.cluster.as_deref());
-        let Some(approved) = parts.policy().lookup(unresolved, &target) else {
+        let target = access.target(caller, request.cluster.as_deref(), &parts.clusters);
+        let Some(approved) = parts
+            .policy()
+            .lookup(unresolved, &target, SystemTime::now())
+        else {
             return Ok(None);
         };
         let deadline = requested.under(&approved)?.min(LONGEST);

@@ -195,7 +195,8 @@ impl Authenticator {
         })
     }
 
-    fn callers(&self) -> Arc<Callers> {
+    /// The callers that are known now.
+    pub fn callers(&self) -> Arc<Callers> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 }

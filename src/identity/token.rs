@@ -131,6 +131,17 @@ impl Callers {
         ended.map(|known| known.principal.as_str())
     }
 
+    /// Everyone who may be a caller.
+    pub fn principals(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|known| known.principal.as_str())
+    }
+
+    /// The groups of all of them.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        let groups = self.0.iter().flat_map(|known| &known.groups);
+        groups.map(String::as_str)
+    }
+
     /// Finds whose token an `Authorization` has.
     ///
     /// # Errors

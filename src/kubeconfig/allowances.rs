@@ -7,6 +7,8 @@ use crate::glob;
 /// What kubeconfigs may hold because the operator says so. The default accepts none of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allowances {
+    /// `own = false`: callers use the clusters that the settings name, and bring no kubeconfig.
+    pub named_only: bool,
     /// `insecure-skip-tls-verify: true`: whoever is on the way can be the server, and gets the
     /// credential.
     pub insecure_skip_tls_verify: bool,
@@ -35,8 +37,12 @@ pub struct Impersonation {
 pub struct TokenSource {
     /// The plugin's name and the words that follow, flags left out: `aws eks get-token`.
     pub plugin: String,
-    /// Globs of API server hosts. A caller chooses the server; without this it would get the token.
+    /// Globs of API servers, `host:port`; without a port it is 443. A caller chooses the server;
+    /// without this it would get the token.
     pub clusters: Vec<String>,
+    /// What these servers' certificates are verified against, as base64 of PEM; none: public
+    /// authorities. The caller's is not used.
+    pub certificate_authority: Option<String>,
     /// The file that holds the token, mounted by the operator; it is read at each request.
     pub token_file: PathBuf,
 }
@@ -51,9 +57,14 @@ impl TokenSource {
         wanted.next() == Some(name) && wanted.all(|word| args.any(|arg| arg == word))
     }
 
-    /// Whether the token is meant for this host.
-    pub(super) fn is_for(&self, host: &str) -> bool {
-        self.clusters.iter().any(|glob| glob::matches(glob, host))
+    /// Whether the token is meant for this server, `host:port`.
+    pub(super) fn is_for(&self, authority: &str) -> bool {
+        let with_port = |glob: &String| match glob.rsplit_once(':') {
+            Some((_, port)) if !port.contains(']') => glob.clone(),
+            Some(_) | None => format!("{glob}:443"),
+        };
+        let mut globs = self.clusters.iter().map(with_port);
+        globs.any(|glob| glob::matches(&glob, authority))
     }
 }
 

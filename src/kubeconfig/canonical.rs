@@ -128,7 +128,7 @@ impl Kubeconfig {
             if let (Some((_, line)), false) = (&given.tls_server_name, allowances.tls_server_name) {
                 return Err(KubeconfigError::OperatorsToken { line: *line });
             }
-            credential.token_file = Some(operators_token(
+            credential.operators = Some(operators_token(
                 allowances,
                 command,
                 args,
@@ -158,18 +158,51 @@ impl Kubeconfig {
         &self.cluster.endpoint
     }
 
-    /// The operator's file whose token takes the place of a credential plugin.
-    pub fn token_file(&self) -> Option<&Path> {
-        self.credential.token_file.as_deref()
+    /// Whether it names its certificate authority, and does not trust public ones.
+    pub fn has_authority(&self) -> bool {
+        self.cluster.certificate_authority.is_some()
     }
 
-    /// Puts the token of [`Self::token_file`] in.
+    /// Whether its server may be the one of `other`, under whatever name or address: by host and
+    /// port, or because what verifies it verifies the other too.
+    pub fn may_reach(&self, other: &Self) -> bool {
+        let (own, others) = (&self.cluster, &other.cluster);
+        let authorities = own.certificate_authority.as_ref();
+        let verifies = authorities.zip(others.certificate_authority.as_ref());
+        own.endpoint.authority() == others.endpoint.authority()
+            || verifies.is_some_and(|(own, others)| own.may_verify_for(others))
+    }
+
+    /// The operator's file whose token takes the place of a credential plugin.
+    pub fn token_file(&self) -> Option<&Path> {
+        let operators = self.credential.operators.as_ref();
+        operators.map(|source| source.token_file.as_path())
+    }
+
+    /// Puts the token of [`Self::token_file`] in. It goes to the server that the operator means:
+    /// what the caller's kubeconfig says of how that one is verified, and of a path there, is not
+    /// used any more.
     ///
     /// # Errors
     /// When it has characters that no token has.
     pub fn put_token(&mut self, token: SecretString) -> Result<(), KubeconfigError> {
         if token.expose().is_empty() || !is_token(token.expose()) {
             return Err(KubeconfigError::Token { line: 1 });
+        }
+        if let Some(source) = &self.credential.operators {
+            let authority = source.certificate_authority.as_deref();
+            let read = |data| {
+                certificates(
+                    data,
+                    1,
+                    "certificate-authority-data",
+                    SystemTime::UNIX_EPOCH,
+                )
+            };
+            self.cluster.certificate_authority = authority.map(read).transpose()?;
+            self.cluster.endpoint = self.cluster.endpoint.without_path();
+            self.cluster.insecure_skip_tls_verify = false;
+            self.cluster.tls_server_name = None;
         }
         self.credential.token = Some(token);
         Ok(())

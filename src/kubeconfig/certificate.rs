@@ -27,6 +27,15 @@ pub(super) struct Certificates {
     sections: Vec<Vec<u8>>,
     /// The public key of the first one, as SubjectPublicKeyInfo.
     public_key: Vec<u8>,
+    /// What each of them says of itself.
+    identities: Vec<CertificateFacts>,
+}
+
+/// What a certificate says of itself, in DER.
+struct CertificateFacts {
+    public_key: Vec<u8>,
+    subject: Vec<u8>,
+    issuer: Vec<u8>,
 }
 
 /// Reads base64 of one or more PEM certificates, which have to be valid still.
@@ -48,6 +57,7 @@ pub(super) fn certificates(
     let mut public_key = None;
     let mut expiries = Vec::new();
     let mut sections = Vec::new();
+    let mut identities = Vec::new();
     for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(pem.expose()) {
         let (kind, der) = section.map_err(|_| wrong())?;
         let (rest, certificate) = X509Certificate::from_der(&der).map_err(|_| wrong())?;
@@ -60,6 +70,11 @@ pub(super) fn certificates(
         expiries
             .push(u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or_default());
         public_key.get_or_insert_with(|| certificate.public_key().raw.to_vec());
+        identities.push(CertificateFacts {
+            public_key: certificate.public_key().raw.to_vec(),
+            subject: certificate.subject().as_raw().to_vec(),
+            issuer: certificate.issuer().as_raw().to_vec(),
+        });
         sections.push(der);
     }
     let public_key = public_key.ok_or_else(wrong)?;
@@ -75,10 +90,23 @@ pub(super) fn certificates(
     Ok(Certificates {
         sections,
         public_key,
+        identities,
     })
 }
 
 impl Certificates {
+    /// Whether a server that these verify may be one that `others` verify: they have a key in
+    /// common, or one of these was issued by one of the others. Go takes a server's own certificate
+    /// for an authority too (crypto/x509, Verify).
+    pub(super) fn may_verify_for(&self, others: &Self) -> bool {
+        self.identities.iter().any(|own| {
+            others.identities.iter().any(|other| {
+                let issued = own.issuer != own.subject && own.issuer == other.subject;
+                own.public_key == other.public_key || issued
+            })
+        })
+    }
+
     /// Base64 of their PEM form, as it is written for the child.
     pub(super) fn data(&self) -> String {
         BASE64_STANDARD.encode(self.pem())

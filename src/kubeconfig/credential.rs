@@ -1,12 +1,12 @@
 //! A user's entry -> the credential that it holds.
 
-use std::{path::PathBuf, time::SystemTime};
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use zeroize::Zeroizing;
 
 use super::{
-    allowances::Allowances,
+    allowances::{Allowances, TokenSource},
     base64::decode,
     certificate::{Certificates, certificates, private_key},
     error::KubeconfigError,
@@ -25,8 +25,8 @@ pub(super) struct Credential {
     pub(super) client_certificate: Option<(Certificates, SecretString)>,
     pub(super) password: Option<(String, SecretString)>,
     pub(super) impersonated: Option<(String, Vec<String>)>,
-    /// The operator's file that holds the token, in the place of a credential plugin.
-    pub(super) token_file: Option<PathBuf>,
+    /// Where the operator's token is, in the place of a credential plugin.
+    pub(super) operators: Option<TokenSource>,
 }
 
 impl Credential {
@@ -34,7 +34,7 @@ impl Credential {
         self.token.is_some()
             || self.client_certificate.is_some()
             || self.password.is_some()
-            || self.token_file.is_some()
+            || self.operators.is_some()
     }
 
     /// Every text of the credential that may not be shown, in the forms in which tools and servers
@@ -183,15 +183,15 @@ pub(super) fn operators_token(
     args: &[String],
     endpoint: &Endpoint,
     line: usize,
-) -> Result<PathBuf, KubeconfigError> {
+) -> Result<TokenSource, KubeconfigError> {
     let known: Vec<_> = allowances
         .token_sources
         .iter()
         .filter(|source| source.stands_for(command, args))
         .collect();
-    let host = endpoint.host().to_string();
-    match known.iter().find(|source| source.is_for(&host)) {
-        Some(source) => Ok(source.token_file.clone()),
+    let authority = endpoint.authority();
+    match known.iter().find(|source| source.is_for(&authority)) {
+        Some(source) => Ok((*source).clone()),
         None => Err(KubeconfigError::Plugin {
             line,
             known: !known.is_empty(),

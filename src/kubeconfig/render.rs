@@ -137,12 +137,9 @@ impl Kubeconfig {
             client_certificate,
             password,
             impersonated,
-            token_file,
+            operators,
         } = self.credential();
-        let operators = token_file
-            .as_ref()
-            .filter(|_| token.is_none())
-            .map(|_| MASK);
+        let operators = operators.as_ref().filter(|_| token.is_none()).map(|_| MASK);
         let insecure = self.cluster().insecure_skip_tls_verify;
         // client-go refuses an authority that nothing is verified against.
         let authority = self

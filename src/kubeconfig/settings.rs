@@ -1,18 +1,28 @@
 //! The `[kubeconfig]` table of the settings: [`Allowances`] beyond the default.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::allowances::{Allowances, Impersonation, TokenSource};
+use super::{
+    allowances::{Allowances, Impersonation, TokenSource},
+    certificate::certificates,
+};
 use crate::mistake::SettingError;
 
 /// The table `[kubeconfig]`.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AllowancesTable {
+    /// Whether callers may bring kubeconfigs.
+    own: Option<bool>,
     /// Whether a kubeconfig may leave its server unverified.
     allow_insecure_skip_tls_verify: bool,
     /// Whether a kubeconfig may hold a user name and a password.
@@ -48,6 +58,10 @@ struct TokenSourceTable {
     clusters: Option<Spanned<Vec<String>>>,
     /// The file with the token, read at each call.
     token_file: PathBuf,
+    /// A PEM file with the authorities that these servers are verified against; without it, public
+    /// ones.
+    #[schemars(with = "Option<PathBuf>")]
+    certificate_authority: Option<Spanned<PathBuf>>,
 }
 
 impl AllowancesTable {
@@ -67,6 +81,7 @@ impl AllowancesTable {
         }
         let sources = self.token_source.into_iter();
         Ok(Allowances {
+            named_only: self.own == Some(false),
             insecure_skip_tls_verify: self.allow_insecure_skip_tls_verify,
             passwords: self.allow_passwords,
             tls_server_name: self.allow_tls_server_name,
@@ -81,6 +96,20 @@ impl AllowancesTable {
     }
 }
 
+/// Base64 of the certificates in a file of the operator's.
+fn authority_in(path: &Path) -> Result<String, String> {
+    let pem =
+        fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let data = BASE64_STANDARD.encode(pem);
+    certificates(&data, 1, "certificate-authority-data", SystemTime::now()).map_err(|_| {
+        format!(
+            "{} holds no certificates that are valid today",
+            path.display()
+        )
+    })?;
+    Ok(data)
+}
+
 impl TokenSourceTable {
     fn source(self, folder: &Path) -> Result<TokenSource, SettingError> {
         let plugin = self.plugin.get_ref();
@@ -90,7 +119,7 @@ impl TokenSourceTable {
             return Err(SettingError::new(key, self.plugin.span(), problem)
                 .help("give them without a folder, like `aws eks get-token`"));
         }
-        let is_all = |glob: &String| glob.trim_matches('*').is_empty();
+        let is_all = |glob: &String| glob.trim_matches(['*', ':']).is_empty();
         let at = self
             .clusters
             .as_ref()
@@ -100,11 +129,20 @@ impl TokenSourceTable {
             let key = "kubeconfig.token_source.clusters";
             let problem = "any caller would get the token";
             return Err(SettingError::new(key, at, problem)
-                .help("a caller chooses the server: list those that the token is for, like `*.eks.amazonaws.com`"));
+                .help("a caller chooses the server: list those that the token is for, like `*.eks.amazonaws.com:443`"));
         }
+        let read = |path: &Spanned<PathBuf>| {
+            authority_in(&folder.join(path.get_ref())).map_err(|problem| {
+                let key = "kubeconfig.token_source.certificate_authority";
+                SettingError::new(key, path.span(), problem)
+                    .help("give a PEM file with the authorities of these servers")
+            })
+        };
+        let authority = self.certificate_authority.as_ref().map(read).transpose()?;
         Ok(TokenSource {
             plugin: self.plugin.into_inner(),
             clusters,
+            certificate_authority: authority,
             token_file: folder.join(self.token_file),
         })
     }

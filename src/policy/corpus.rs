@@ -55,13 +55,14 @@ impl CaseSender {
         };
         Target {
             namespace: self.namespace.as_ref().unwrap_or(&others.namespace).clone(),
-            cluster: or_theirs(&self.cluster, &others.cluster),
             principal: self.principal.as_ref().unwrap_or(&others.principal).clone(),
             groups: match known {
                 true => self.groups.clone(),
                 false => others.groups.clone(),
             },
+            ..Target::default()
         }
+        .on(or_theirs(&self.cluster, &others.cluster))
     }
 }
 
@@ -389,10 +390,11 @@ mod tests {
             case.asked.target(&others),
             Target {
                 namespace: "default".into(),
-                cluster: words(&["prod", "10.0.0.1:6443", "10.0.0.1"]),
                 principal: "a-1".into(),
                 groups: words(&["agents"]),
+                ..Target::default()
             }
+            .on(words(&["prod", "10.0.0.1:6443", "10.0.0.1"]))
         );
         let table = "tool\tcommand\texpected\tprincipal\tgroups\tcluster\tnamespace\n\
                      kubectl\tget pods\tallow\tbob\ta, b\tprod\tweb\nkubectl\tget pods\tdeny\n";
@@ -401,10 +403,11 @@ mod tests {
             read[0].asked.target(&others),
             Target {
                 namespace: "web".into(),
-                cluster: words(&["prod"]),
                 principal: "bob".into(),
                 groups: words(&["a", "b"]),
+                ..Target::default()
             }
+            .on(words(&["prod"]))
         );
         assert_eq!(read[1].asked.target(&others), others);
     }

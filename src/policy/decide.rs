@@ -6,11 +6,12 @@
 //!
 //! Held by `tests/decisions/` and the fuzz targets `decide`, `monotonic` and `never_allow`.
 
-use std::{fmt, ptr};
+use std::{fmt, ptr, time::SystemTime};
 
 use super::{
+    bounds::{RuleBounds, RuleRate},
     facts::Facts,
-    rule::{Injected, Rule, RuleBounds, RuleId},
+    rule::{Injected, Rule, RuleId},
     rules::Policy,
     target::Target,
     verdict::{Denied, Verdict},
@@ -26,7 +27,7 @@ use crate::{
 /// child.
 ///
 /// ```compile_fail,E0451
-/// let forged = kube_airlock::policy::Approved { invocation: todo!(), rules: todo!(), bounds: todo!() };
+/// let forged = kube_airlock::policy::Approved { invocation: todo!(), rules: todo!(), bounds: todo!(), rates: todo!() };
 /// ```
 #[must_use = "an approval that is dropped starts nothing"]
 #[derive(Debug)]
@@ -34,6 +35,7 @@ pub struct Approved {
     invocation: Invocation,
     rules: Vec<RuleId>,
     bounds: RuleBounds,
+    rates: Vec<(String, RuleRate)>,
 }
 
 impl Approved {
@@ -45,6 +47,11 @@ impl Approved {
     /// The tightest bounds of those rules.
     pub fn bounds(&self) -> RuleBounds {
         self.bounds
+    }
+
+    /// How often one caller may use each of those rules that say so, by their ids and places.
+    pub fn rates(&self) -> &[(String, RuleRate)] {
+        &self.rates
     }
 
     /// The ids of the rules that allowed it, one per policy file.
@@ -139,13 +146,20 @@ impl Policy {
     /// Approves the question what a cluster has, for a command that only the cluster can tell: when
     /// one of its custom resources could be what the rules allow, or would ask about. Nobody who
     /// would be refused whatever it has makes a cluster be asked.
-    pub fn lookup(&self, unresolved: &Unresolved, target: &Target) -> Option<Approved> {
-        let facts = Facts::new(unresolved.assumed(), target);
+    pub fn lookup(
+        &self,
+        unresolved: &Unresolved,
+        target: &Target,
+        now: SystemTime,
+    ) -> Option<Approved> {
+        let facts = Facts::new(unresolved.assumed(), target).at(now);
         let candidate = self.candidate(facts).ok()?;
         Some(Approved {
             invocation: unresolved.question(),
             rules: candidate.rules.iter().map(|rule| rule.id.clone()).collect(),
             bounds: RuleBounds::default(),
+            // It counts once, when the command itself runs.
+            rates: Vec::new(),
         })
     }
 
@@ -244,12 +258,17 @@ impl Candidate<'_> {
         let bounds = rules.iter().fold(RuleBounds::default(), |bounds, rule| {
             bounds.and(rule.bounds)
         });
+        let rated = rules
+            .iter()
+            .filter_map(|rule| Some((rule.id.to_string(), rule.rate?)));
+        let rates = rated.collect();
         let rules = rules.into_iter().map(|rule| rule.id.clone()).collect();
         match question {
             None => Decision::Allow(Approved {
                 invocation,
                 rules,
                 bounds,
+                rates,
             }),
             Some(question) => Decision::Confirm(Pending {
                 invocation,
@@ -286,8 +305,8 @@ fn injected(facts: Facts<'_>, rules: &[&Rule]) -> Option<Invocation> {
     let invocation = facts.invocation;
     let added = || rules.iter().flat_map(|rule| rule.adds(facts));
     let mut with_it = invocation.clone();
-    for (flag, Injected { value, classes }) in added() {
-        with_it.inject(flag, value, classes.get(invocation.path()).copied());
+    for (flag, Injected { value, flags }) in added() {
+        with_it.inject(flag, value, flags.get(invocation.path()));
     }
     for rule in rules {
         let clamps: Vec<(String, String)> = rule

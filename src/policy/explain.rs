@@ -15,6 +15,7 @@ use super::{
     error::{PolicyError, PolicyErrors},
     facts::Facts,
     include::PolicySource,
+    known::Known,
     load::TestFailure,
     rule::{Effect, RuleId},
     rules::Policy,
@@ -135,8 +136,9 @@ impl Explainer {
         sources: &[PolicySource],
         catalogues: Vec<Catalogue>,
         target: Target,
+        known: Option<&Known>,
     ) -> Result<Examined, PolicyErrors> {
-        let (policy, failures) = Policy::load_untested(sources, &catalogues)?;
+        let (policy, failures) = Policy::load_untested(sources, &catalogues, known)?;
         Ok(Examined {
             explainer: Self::new(policy, catalogues, target),
             failures,
@@ -185,7 +187,7 @@ impl Explainer {
                 explained.flags = invocation.flags().clone();
                 explained.operands = invocation.operands().to_vec();
                 explained.filters = filters.iter().map(Filter::argv).collect();
-                let facts = Facts::new(&invocation, &explained.target).piped(!filters.is_empty());
+                let facts = Facts::new(&invocation, &explained.target).through(&filters);
                 explained.decided(self.policy.decide(facts));
                 explained.invocation = Some(invocation);
             }

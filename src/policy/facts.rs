@@ -1,8 +1,10 @@
 //! What rules judge: one value, so that a further fact is a field and not an argument of each
 //! function of the room.
 
+use std::time::SystemTime;
+
 use super::target::Target;
-use crate::command::Invocation;
+use crate::command::{Filter, Invocation};
 
 /// Everything that rules know of a call. Borrowed: what may run is copied out of it once, when the
 /// decision is made.
@@ -16,16 +18,23 @@ pub struct Facts<'a> {
     is_final: bool,
     /// Whether a filter reads what the command prints.
     pub(super) is_piped: bool,
+    /// What its output goes through.
+    pub(super) filters: &'a [Filter],
+    /// The moment. Where it is not known, no rule about hours allows anything, and each of them
+    /// denies and asks.
+    pub(super) now: Option<SystemTime>,
 }
 
 impl<'a> Facts<'a> {
-    /// Puts together what is known of a call.
+    /// Puts together what is known of a call without filters.
     pub fn new(invocation: &'a Invocation, target: &'a Target) -> Self {
         Self {
             invocation,
             target,
             is_final: false,
             is_piped: false,
+            filters: &[],
+            now: None,
         }
     }
 
@@ -46,5 +55,24 @@ impl<'a> Facts<'a> {
     /// Whether a rule accepts a value that it would bring down.
     pub(super) fn brings_down(&self) -> bool {
         !self.is_final
+    }
+
+    /// The same, whose output goes through these filters.
+    #[must_use]
+    pub fn through(self, filters: &'a [Filter]) -> Self {
+        Self {
+            filters,
+            is_piped: !filters.is_empty(),
+            ..self
+        }
+    }
+
+    /// The same at this moment.
+    #[must_use]
+    pub fn at(self, now: SystemTime) -> Self {
+        Self {
+            now: Some(now),
+            ..self
+        }
     }
 }

@@ -23,6 +23,10 @@ pub(super) struct RawFile {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub(super) include: List,
+    /// Globs of named clusters that rules without `clusters` are about too: those of this file, and
+    /// of what it includes.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(super) open_clusters: Option<Spanned<List>>,
     /// Lists of resources or flags with a name, used as `"@name"`.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Vec<String>>")]
@@ -102,6 +106,30 @@ pub(super) struct RawRule {
     /// Globs of charts; without it no chart may be read. helm only.
     #[schemars(with = "Option<Vec<String>>")]
     pub(super) charts: Option<Spanned<List>>,
+    /// Globs of `KEY=VALUE` or `KEY`: all that the command writes has to be listed. An image is `image=IMAGE`.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(super) pairs: Option<Spanned<List>>,
+    /// Globs of requirements of a label selector, one of which `--selector` has to hold.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(super) selectors: Option<Spanned<List>>,
+    /// Globs of Argo CD's projects, which the command has to name.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(super) projects: Option<Spanned<List>>,
+    /// Globs of the filters that may stand behind `|`; an empty list accepts none.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(super) filters: Option<Spanned<List>>,
+    /// Days on which the rule counts: `mon`, `mon-fri`.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(super) days: Option<Spanned<List>>,
+    /// Hours in which the rule counts: `08:00-18:00`.
+    #[schemars(with = "Option<String>")]
+    pub(super) hours: Option<Spanned<String>>,
+    /// The zone of `days` and `hours`: `UTC`, or how far it is ahead, `+01:00`.
+    #[schemars(with = "Option<String>")]
+    pub(super) time_zone: Option<Spanned<String>>,
+    /// How often one caller may use the rule: `10/1m`.
+    #[schemars(with = "Option<String>")]
+    pub(super) rate: Option<Spanned<String>>,
     /// Whether words may follow `--`.
     #[serde(default)]
     pub(super) after_dash: bool,
@@ -201,6 +229,9 @@ pub(super) struct RawTest {
     pub(super) cluster: Option<String>,
     /// The namespace of the kubeconfig's context; without it `default`.
     pub(super) namespace: Option<String>,
+    /// The moment at which it runs, for rules with hours: `2026-11-30T09:00:00Z`.
+    #[schemars(with = "Option<String>")]
+    pub(super) at: Option<Spanned<String>>,
 }
 
 /// Flags and the values that they are added with.

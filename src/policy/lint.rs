@@ -5,6 +5,7 @@ use std::{ops::Range, sync::Arc};
 use super::{
     error::{PolicyError, PolicyFile},
     overlap,
+    resources::Resources,
     rule::{Effect, Rule, Verbs},
     wide,
 };
@@ -39,12 +40,13 @@ pub(super) fn lints<'r>(
 
 /// A verb of the rule that a deny rule takes away whole.
 fn always_denied(rule: &Rule, known: &[&Rule]) -> Option<Advice> {
-    let Verbs::These(verbs) = &rule.verbs else {
+    // Who names a class means what is left of it.
+    let Verbs::These(verbs) = rule.by_name.then_some(&rule.verbs)? else {
         return None;
     };
     verbs.iter().find_map(|verb| {
         let deny = known.iter().find(|deny| {
-            deny.tool == rule.tool && deny.denies_all_of(verb, rule.resources.as_deref())
+            deny.tool == rule.tool && deny.denies_all_of(verb, rule.resources.as_ref())
         })?;
         let reason = format!(
             "`{} {verb}` of this rule never runs: `{}` {} denies it",
@@ -59,7 +61,7 @@ fn always_denied(rule: &Rule, known: &[&Rule]) -> Option<Advice> {
 /// Reading without a list of resources reads Secrets too, unless a rule denies those.
 fn reads_every_resource(rule: &Rule, known: &[&Rule]) -> Option<Advice> {
     let reading = ["get", "describe"].map(|word| CommandPath::new(vec![word.to_owned()]));
-    let secrets = ["secrets".to_owned()];
+    let secrets = Resources::new(vec!["secrets".to_owned()]);
     let is_denied = |verb: &CommandPath| {
         let denies =
             |deny: &&Rule| deny.tool == rule.tool && deny.denies_all_of(verb, Some(&secrets));

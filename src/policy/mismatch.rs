@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::pattern::Pattern;
+use super::{pattern::Pattern, window::Window};
 use crate::{advice::Advice, catalogue::CommandPath, excerpt::Excerpt, tool::Tool};
 
 /// The first field of a rule that a command does not fit. `allowed` is what the rule lists.
@@ -20,6 +20,10 @@ pub(super) enum Mismatch<'a> {
     },
     Cluster {
         allowed: &'a [String],
+    },
+    /// The cluster has the operator's credential, and the rule names no cluster.
+    NamedCluster {
+        name: &'a str,
     },
     Flag {
         flag: &'a str,
@@ -51,6 +55,32 @@ pub(super) enum Mismatch<'a> {
     },
     /// The rule is about resources, and the command names none.
     NoResource,
+    /// A filter that the rule does not list.
+    Filter {
+        filter: &'a str,
+        allowed: &'a [String],
+    },
+    /// A pair or an image that the rule does not list.
+    Pair {
+        pair: String,
+        allowed: &'a [String],
+    },
+    /// The rule is about pairs, and the command shows none, or not all.
+    NoPair {
+        allowed: &'a [String],
+    },
+    /// The rule is about a selection by labels, and the command makes another one or none.
+    Selector {
+        allowed: &'a [String],
+    },
+    /// The rule is about projects, and the command may reach others.
+    Project {
+        allowed: &'a [String],
+    },
+    /// The rule counts at other times.
+    Window {
+        window: &'a Window,
+    },
     Operands {
         most: usize,
     },
@@ -82,7 +112,13 @@ impl Mismatch<'_> {
             Self::Flag { .. } => 3,
             Self::Value { .. } => 4,
             Self::AfterDash => 5,
-            Self::Cluster { .. } => 6,
+            Self::Filter { .. }
+            | Self::Pair { .. }
+            | Self::NoPair { .. }
+            | Self::Selector { .. }
+            | Self::Project { .. }
+            | Self::Window { .. } => 5,
+            Self::Cluster { .. } | Self::NamedCluster { .. } => 6,
             Self::NoResource => 7,
             Self::Resource { .. } => 8,
             Self::Everywhere { .. } | Self::Namespace { .. } | Self::Outside { .. } => 9,
@@ -147,6 +183,13 @@ impl Mismatch<'_> {
                 format!("`{tool} {verb}` is not allowed on this cluster"),
                 format!("allowed clusters: {}", allowed.join(", ")),
             ),
+            Self::NamedCluster { name } => Advice::new(
+                format!(
+                    "no rule opens the cluster {} for `{tool} {verb}`",
+                    Excerpt::new(name)
+                ),
+                "send a kubeconfig of your own, or ask the operator for `clusters` or `open_clusters`",
+            ),
             Self::Name { name, allowed } => Advice::new(
                 format!(
                     "`{tool} {verb}` may not be asked about {}",
@@ -161,6 +204,33 @@ impl Mismatch<'_> {
             Self::Names { most } => Advice::new(
                 format!("`{tool} {verb}` may name at most {most} here"),
                 "make several calls",
+            ),
+            Self::Filter { filter, allowed } => Advice::new(
+                format!("the output of `{tool} {verb}` may not go through {filter} here"),
+                match allowed {
+                    [] => "leave the filters out".into(),
+                    _ => format!("allowed filters: {}", allowed.join(", ")),
+                },
+            ),
+            Self::Pair { ref pair, allowed } => Advice::new(
+                format!("`{tool} {verb}` may not write {} here", Excerpt::new(pair)),
+                format!("allowed: {}", allowed.join(", ")),
+            ),
+            Self::NoPair { allowed } => Advice::new(
+                format!("`{tool} {verb}` has to show what it writes"),
+                format!("allowed: {}", allowed.join(", ")),
+            ),
+            Self::Selector { allowed } => Advice::new(
+                format!("`{tool} {verb}` is allowed only for what a selector picks"),
+                format!("give --selector one of: {}", allowed.join(", ")),
+            ),
+            Self::Project { allowed } => Advice::new(
+                format!("`{tool} {verb}` is allowed only within a project that it names"),
+                format!("give --project one of: {}", allowed.join(", ")),
+            ),
+            Self::Window { window } => Advice::new(
+                format!("`{tool} {verb}` is not allowed at this time"),
+                format!("allowed: {window}"),
             ),
             Self::NoName { allowed } => Advice::new(
                 format!("`{tool} {verb}` has to say what it is about"),

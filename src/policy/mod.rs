@@ -7,22 +7,27 @@
 
 #![forbid(unsafe_code)]
 
+mod bounds;
 mod builtin;
 mod considered;
 mod corpus;
 mod decide;
+mod details;
 mod diff;
 mod error;
 mod explain;
 mod facts;
 mod file;
+mod foot_guns;
 mod include;
+mod known;
 mod lint;
 mod load;
 mod mismatch;
 mod narrow;
 mod overlap;
 mod pattern;
+mod resources;
 mod rule;
 mod rules;
 mod suggest;
@@ -30,10 +35,12 @@ mod target;
 mod test;
 mod verdict;
 mod wide;
+mod window;
 
 #[cfg(test)]
 mod tests;
 
+pub use bounds::{RuleBounds, RuleRate};
 pub use builtin::{BUILTINS, Builtin, PREFIX as BUILTIN_PREFIX};
 pub use considered::Considered;
 pub use corpus::{Case, CaseSender, Corpus, CorpusError, cases, unescaped};
@@ -44,9 +51,10 @@ pub use explain::{Examined, Explained, Explainer};
 pub use facts::Facts;
 pub use file::schema;
 pub use include::{PolicySource, ReadBeside};
+pub use known::{Known, SettingsCluster};
 pub use load::TestFailure;
 pub use narrow::CallersBy;
-pub use rule::{Effect, RuleBounds, RuleId};
+pub use rule::{Effect, RuleId};
 pub use rules::Policy;
 pub use suggest::{SuggestError, SuggestedRule, Suggestion};
 pub use target::Target;

@@ -4,7 +4,10 @@
 //! keys says so; a key that is new has to be compared here before it compiles. Held by
 //! `policy/load/tests.rs`.
 
-use super::rule::{Effect, Rule, Subjects, Verbs};
+use super::{
+    resources::Resources,
+    rule::{Effect, Rule, Subjects, Verbs},
+};
 use crate::advice::Advice;
 
 /// The rule of `known` that makes an allow rule pointless.
@@ -56,6 +59,10 @@ fn is_within(rule: &Rule, outer: &Rule) -> bool {
         inject_piped,
         bounds,
         clamp,
+        by_name: _,
+        opened_clusters,
+        rate,
+        details,
     } = rule;
     let verbs = match (verbs, &outer.verbs) {
         (_, Verbs::All) => true,
@@ -72,7 +79,12 @@ fn is_within(rule: &Rule, outer: &Rule) -> bool {
         && verbs
         && of_callers(callers.as_ref(), outer.callers.as_ref())
         && of_list(clusters.as_deref(), outer.clusters.as_deref())
-        && of_list(resources.as_deref(), outer.resources.as_deref())
+        && of_resources(resources.as_ref(), outer.resources.as_ref())
+        && opened_clusters
+            .iter()
+            .all(|glob| outer.opened_clusters.contains(glob))
+        && *rate == outer.rate
+        && (!outer.details.narrow() || *details == outer.details)
         && flags.iter().all(accepted)
         && flag_classes
             .iter()
@@ -99,6 +111,14 @@ fn of_list(own: Option<&[String]>, outer: Option<&[String]>) -> bool {
         (_, None) => true,
         (None, Some(_)) => false,
         (Some(own), Some(outer)) => own.iter().all(|one| outer.contains(one)),
+    }
+}
+
+fn of_resources(own: Option<&Resources>, outer: Option<&Resources>) -> bool {
+    match (own, outer) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(own), Some(outer)) => outer.include(own),
     }
 }
 

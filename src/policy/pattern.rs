@@ -111,10 +111,14 @@ impl Pattern {
             FlagKind::Duration => "a duration like 30s",
             FlagKind::Int | FlagKind::IntList | FlagKind::Uint => "a whole number",
             FlagKind::Float => "a number",
-            FlagKind::List | FlagKind::Text => "",
+            FlagKind::List => "values without commas",
+            FlagKind::Text => "other spellings",
         };
         let possible = match (self, flag.kind) {
-            (_, FlagKind::List | FlagKind::Text) => true,
+            (Self::Glob(glob), FlagKind::List) => !glob.contains(','),
+            (Self::Integers { .. } | Self::Durations { .. }, FlagKind::List | FlagKind::Text) => {
+                true
+            }
             (Self::Glob(glob), _) => {
                 glob.contains('*')
                     || typed_value(flag, glob.clone()).is_ok_and(|value| value == *glob)

@@ -3,16 +3,22 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    num::NonZeroU64,
-    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{facts::Facts, mismatch::Mismatch, pattern::Pattern, target::Target};
+use super::{
+    bounds::{RuleBounds, RuleRate},
+    details::Details,
+    facts::Facts,
+    mismatch::Mismatch,
+    pattern::Pattern,
+    resources::Resources,
+    target::Target,
+};
 use crate::{
     advice::Advice,
-    catalogue::{CommandPath, FlagClass, resource},
+    catalogue::{CommandPath, Flag, FlagClass, resource},
     command::{Invocation, Namespaces},
     glob,
     tool::{DefaultNamespace, Tool},
@@ -79,31 +85,6 @@ impl fmt::Display for RuleId {
     }
 }
 
-/// RuleBounds of a call that are tighter than the server's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RuleBounds {
-    /// The longest that the call may take.
-    pub timeout: Option<Duration>,
-    /// The most text of each stream that the caller gets, in bytes.
-    pub max_output_bytes: Option<usize>,
-    /// The most lines of each stream; with the last one the command is ended.
-    pub max_lines: Option<NonZeroU64>,
-}
-
-impl RuleBounds {
-    /// The tighter of each.
-    pub(super) fn and(self, other: Self) -> Self {
-        fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
-            one.into_iter().chain(other).min()
-        }
-        Self {
-            timeout: least(self.timeout, other.timeout),
-            max_output_bytes: least(self.max_output_bytes, other.max_output_bytes),
-            max_lines: least(self.max_lines, other.max_lines),
-        }
-    }
-}
-
 /// A compiled rule. A list that is absent accepts anything.
 #[derive(Debug)]
 pub(super) struct Rule {
@@ -113,12 +94,16 @@ pub(super) struct Rule {
     pub(super) hint: Option<String>,
     pub(super) tool: Tool,
     pub(super) verbs: Verbs,
+    /// Whether its author named each verb, instead of `*` or a class.
+    pub(super) by_name: bool,
     /// Globs of principals and of groups: one of either has to match.
     pub(super) callers: Option<Subjects>,
     /// Globs of clusters; a command that contacts none is in none.
     pub(super) clusters: Option<Vec<String>>,
-    /// Canonical resources.
-    pub(super) resources: Option<Vec<String>>,
+    /// Globs of named clusters that the file opens for rules without `clusters`.
+    pub(super) opened_clusters: Vec<String>,
+    /// Canonical resources, and globs of them.
+    pub(super) resources: Option<Resources>,
     /// Long names without dashes, each with its accepted values. Other flags than these and the
     /// common ones are not accepted.
     pub(super) flags: BTreeMap<String, Option<Vec<Pattern>>>,
@@ -142,14 +127,18 @@ pub(super) struct Rule {
     /// Flags whose value is brought down to the end of its range where it is above it.
     pub(super) clamp: BTreeSet<String>,
     pub(super) bounds: RuleBounds,
+    /// How often one caller may use it.
+    pub(super) rate: Option<RuleRate>,
+    /// What it says about the insides of a command.
+    pub(super) details: Details,
 }
 
 /// What a rule gives a flag that is absent.
 #[derive(Debug)]
 pub(super) struct Injected {
     pub(super) value: String,
-    /// The flag's class, which may be another with each verb.
-    pub(super) classes: BTreeMap<CommandPath, FlagClass>,
+    /// The flag, which may be another with each verb.
+    pub(super) flags: BTreeMap<CommandPath, Flag>,
 }
 
 /// Which verbs a rule is about.
@@ -191,27 +180,31 @@ fn one_of(globs: &[String], value: &str) -> bool {
     globs.iter().any(|glob| glob::matches(glob, value))
 }
 
-/// Whether a custom resource may be one of `listed` under its singular or short name: it is of the
-/// group of one of them, and what a group holds is not known.
-fn is_beside(custom: &str, listed: &[String]) -> bool {
-    let group = |name: &str| name.split_once('.').map(|(_, group)| group.to_owned());
-    listed.iter().any(|name| group(name) == group(custom))
+/// Whether an allow rule's globs cover a name, and all that begins with it where the command means
+/// that.
+fn is_covered(globs: &[String], name: &str, invocation: &Invocation) -> bool {
+    match invocation.names_beginnings() {
+        true => globs.iter().any(|glob| glob::covers_extensions(glob, name)),
+        false => one_of(globs, name),
+    }
 }
 
 /// Whether a resource is listed; one that only the cluster can tell may be any custom one.
-fn may_be_listed(listed: &[String], name: &String, invocation: &Invocation) -> bool {
+fn may_be_listed(listed: &Resources, name: &str, invocation: &Invocation) -> bool {
     let is_custom = |entry: &String| !resource::is_canonical(entry);
-    listed.contains(name) || invocation.assumes(name) && listed.iter().any(is_custom)
+    listed.list(name) || invocation.assumes(name) && listed.entries().iter().any(is_custom)
 }
 
 /// Whether a resource is one that a deny rule lists, or may be. What the cluster was found to have
 /// is called so; what only it can tell is not denied before.
-fn may_be_denied(denied: &[String], name: &String, invocation: &Invocation) -> bool {
+fn may_be_denied(denied: &Resources, name: &str, invocation: &Invocation) -> bool {
     if invocation.assumes(name) {
         return false;
     }
-    let is_plain = resource::is_canonical(name) || invocation.has_found(name);
-    denied.contains(name) || !is_plain && is_beside(name, denied)
+    match resource::is_canonical(name) || invocation.has_found(name) {
+        true => denied.list(name),
+        false => denied.may_mean(name),
+    }
 }
 
 /// Flags that every allow rule accepts: the namespace is a typed label, and help prints help.
@@ -276,7 +269,8 @@ impl Rule {
                     });
                 }
             };
-            for value in values {
+            let elements = |value: &'a String| invocation.elements(name, value);
+            for value in values.iter().flat_map(elements) {
                 let hides_more = packed.is_some_and(|packed| name.starts_with(packed))
                     && value.contains([',', '{', '[']);
                 let may_be_less = facts.brings_down() && self.clamped(name, value).is_some();
@@ -293,6 +287,7 @@ impl Rule {
         if invocation.after_dash().is_some() && !self.after_dash {
             return Err(Mismatch::AfterDash);
         }
+        self.details.accept(facts)?;
         if !invocation.is_help() {
             self.accepts_target(facts)?;
         }
@@ -331,7 +326,7 @@ impl Rule {
             return 2;
         }
         match self.accepts_target(facts) {
-            Err(Mismatch::Cluster { .. }) => 0,
+            Err(Mismatch::Cluster { .. } | Mismatch::NamedCluster { .. }) => 0,
             Err(_) => 1,
             Ok(()) => 2,
         }
@@ -344,10 +339,28 @@ impl Rule {
                 .callers
                 .as_ref()
                 .is_none_or(|callers| callers.include(target))
-            && self
-                .clusters
-                .as_ref()
-                .is_none_or(|globs| target.cluster.iter().any(|name| one_of(globs, name)))
+            && self.opens(target).is_ok()
+    }
+
+    /// Whether the rule opens the cluster of this name to whomever it is about.
+    pub(super) fn names_cluster(&self, name: &str) -> bool {
+        let globs = self.clusters.as_ref().unwrap_or(&self.opened_clusters);
+        self.effect != Effect::Deny && one_of(globs, name)
+    }
+
+    /// Whether an allow rule is about the cluster. One with a name has the operator's credential:
+    /// it is open only to rules that name it.
+    fn opens<'a>(&'a self, target: &'a Target) -> Result<(), Mismatch<'a>> {
+        match (&self.clusters, &target.named) {
+            (None, None) => Ok(()),
+            (None, Some(name)) if one_of(&self.opened_clusters, name) => Ok(()),
+            (None, Some(name)) => Err(Mismatch::NamedCluster { name }),
+            (Some(allowed), Some(name)) if one_of(allowed, name) => Ok(()),
+            (Some(allowed), None) if target.cluster.iter().any(|name| one_of(allowed, name)) => {
+                Ok(())
+            }
+            (Some(allowed), _) => Err(Mismatch::Cluster { allowed }),
+        }
     }
 
     /// What the command is aimed at; help is aimed at nothing.
@@ -355,11 +368,7 @@ impl Rule {
         let Facts {
             invocation, target, ..
         } = facts;
-        if let Some(allowed) = &self.clusters
-            && !target.cluster.iter().any(|name| one_of(allowed, name))
-        {
-            return Err(Mismatch::Cluster { allowed });
-        }
+        self.opens(target)?;
         if let Some(allowed) = &self.resources {
             if invocation.resources().is_empty() {
                 return Err(Mismatch::NoResource);
@@ -369,6 +378,7 @@ impl Rule {
                 .iter()
                 .find(|resource| !may_be_listed(allowed, resource, invocation))
             {
+                let allowed = allowed.entries();
                 return Err(Mismatch::Resource { resource, allowed });
             }
         }
@@ -379,7 +389,7 @@ impl Rule {
             if invocation.names().is_empty() {
                 return Err(Mismatch::NoName { allowed });
             }
-            let other = |name: &&String| !one_of(allowed, name);
+            let other = |name: &&String| !is_covered(allowed, name, invocation);
             if let Some(name) = invocation.names().iter().find(other) {
                 return Err(Mismatch::Name { name, allowed });
             }
@@ -420,7 +430,8 @@ impl Rule {
                 globs.iter().any(|glob| glob == "*") && !self.leaves_namespaces(invocation)
             }
             (Some(globs), Namespaces::These(named)) => {
-                named.iter().all(|name| one_of(globs, name)) && !self.leaves_namespaces(invocation)
+                named.iter().all(|name| is_covered(globs, name, invocation))
+                    && !self.leaves_namespaces(invocation)
             }
         }
     }
@@ -454,7 +465,7 @@ impl Rule {
             return invocation.leaves_namespaces();
         };
         let mut resources = invocation.resources().iter();
-        resources.any(|name| invocation.has_found_outside(name) && !listed.contains(name))
+        resources.any(|name| invocation.has_found_outside(name) && !listed.entries().contains(name))
     }
 
     /// Whether a deny rule is about this command: its verb, and any one of what it lists.
@@ -465,9 +476,12 @@ impl Rule {
             patterns,
         ) {
             (None, _) => false,
-            (Some(values), Some(patterns)) => values
-                .iter()
-                .any(|value| patterns.iter().any(|pattern| pattern.matches(value))),
+            (Some(values), Some(patterns)) => values.iter().any(|value| {
+                let mut spellings = invocation.elements(name, value);
+                spellings.push(value);
+                let is_listed = |text: &&str| patterns.iter().any(|pattern| pattern.matches(text));
+                spellings.iter().any(is_listed)
+            }),
             (Some(_), None) => true,
         };
         let of_class = || {
@@ -500,14 +514,15 @@ impl Rule {
                 .any(|name| globs.iter().any(|glob| glob::matches_extension(glob, name))),
             false => any(globs, invocation.names()),
         };
-        let has_resource = |denied: &Vec<String>| {
+        let has_resource = |denied: &Resources| {
             let mut resources = invocation.resources().iter();
             resources.any(|resource| may_be_denied(denied, resource, invocation))
         };
         self.has_verb(invocation)
             && !invocation.is_help()
             && self.callers.as_ref().is_none_or(|callers| callers.include(target))
-            && self.clusters.as_ref().is_none_or(|globs| any(globs, &target.cluster))
+            && self.clusters.as_ref().is_none_or(|globs| any(globs, &target.cluster) || any(globs, &target.may_be))
+            && self.details.touch(facts)
             && self.touches_namespaces(facts)
             && self.resources.as_ref().is_none_or(has_resource)
             // A command that names nothing may touch anything.
@@ -517,8 +532,8 @@ impl Rule {
 
     /// Whether a confirm rule asks about a command that the allow rule `allow` accepts, although
     /// some flag or operand keeps the confirm rule itself from matching. An allow rule that
-    /// requires a flag of which the confirm rule does not know (`--dry-run`) is meant as the
-    /// exception.
+    /// requires a rehearsal (`--dry-run`) of which the confirm rule does not know is meant as the
+    /// exception; any other required flag is none, since whoever asks can add it.
     pub(super) fn asks_about(&self, facts: Facts<'_>, allow: &Self) -> bool {
         let invocation = facts.invocation;
         let has_required = |name: &String| {
@@ -542,7 +557,7 @@ impl Rule {
             && allow
                 .require
                 .iter()
-                .all(|flag| self.flags.contains_key(flag))
+                .all(|flag| self.flags.contains_key(flag) || !invocation.rehearses(flag))
     }
 
     /// Whether a flag of the command is of a class that the rule names.
@@ -571,12 +586,10 @@ impl Rule {
     }
 
     /// Whether a deny rule leaves nothing of a command with this verb, whoever asks for what.
-    pub(super) fn denies_all_of(&self, verb: &CommandPath, resources: Option<&[String]>) -> bool {
+    pub(super) fn denies_all_of(&self, verb: &CommandPath, resources: Option<&Resources>) -> bool {
         let covered = match (&self.resources, resources) {
             (None, _) => true,
-            (Some(denied), Some(resources)) => {
-                resources.iter().all(|resource| denied.contains(resource))
-            }
+            (Some(denied), Some(resources)) => denied.include(resources),
             (Some(_), None) => false,
         };
         let narrowed = self.callers.is_some()
@@ -584,6 +597,7 @@ impl Rule {
             || self.namespaces.is_some()
             || self.names.is_some()
             || self.charts.is_some()
+            || self.details.narrow()
             || !self.flags.is_empty()
             || !self.flag_classes.is_empty();
         self.effect == Effect::Deny && self.verbs.include(verb) && covered && !narrowed

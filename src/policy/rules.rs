@@ -35,6 +35,14 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// Whether somebody may use the cluster of this name: each file has a rule that opens it.
+    pub fn opens(&self, cluster: &str) -> bool {
+        let opens = |file: &Rules| file.rules.iter().any(|rule| rule.names_cluster(cluster));
+        self.files.iter().all(opens)
+    }
+}
+
 impl Rules {
     /// The rules about the command's verb, in the file's order.
     pub(super) fn about(&self, invocation: &Invocation) -> impl Iterator<Item = &Rule> {

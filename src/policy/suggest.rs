@@ -131,7 +131,7 @@ impl Explainer {
         if of_context && !invocation.is_offline() && invocation.own_namespaces().is_empty() {
             let namespace = &target.namespace;
             if invocation.namespaces(namespace) == Namespaces::These(vec![namespace]) {
-                example.inject("namespace", namespace, Some(FlagClass::Plain));
+                example.inject("namespace", namespace, None);
             }
         }
         let groups = match target.groups.is_empty() {

@@ -22,6 +22,8 @@ pub enum StoreError {
     RateLimited { after: Duration },
     #[error("the records of this caller's requests are as long as they may be")]
     TooMuchRecorded { after: Duration },
+    #[error("the rule that allows it allows so many calls only")]
+    RateOfRule { after: Duration },
     #[error("no call of yours of that name is under way")]
     UnknownCall,
 }
@@ -37,7 +39,7 @@ impl StoreError {
             Self::EndedByOperator | Self::Locked | Self::Removed => {
                 "ask the operator; to call again does not help"
             }
-            Self::RateLimited { .. } | Self::TooMuchRecorded { .. } => {
+            Self::RateLimited { .. } | Self::RateOfRule { .. } | Self::TooMuchRecorded { .. } => {
                 "wait as long as the header Retry-After says"
             }
             Self::UnknownCall => "GET /calls lists those that are",
@@ -50,9 +52,9 @@ impl StoreError {
             Self::Overloaded { .. }
             | Self::OverloadedByCaller { .. }
             | Self::TooManyRunning { .. } => Some(1),
-            Self::RateLimited { after } | Self::TooMuchRecorded { after } => {
-                Some(after.as_secs() + 1)
-            }
+            Self::RateLimited { after }
+            | Self::RateOfRule { after }
+            | Self::TooMuchRecorded { after } => Some(after.as_secs() + 1),
             Self::EndedByOperator | Self::Locked | Self::Removed | Self::UnknownCall => None,
         }
     }

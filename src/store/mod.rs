@@ -19,6 +19,7 @@ mod local;
 mod locks;
 mod logins;
 mod rates;
+mod rule_rates;
 mod sessions;
 mod turns;
 mod written;
@@ -29,6 +30,7 @@ pub use error::StoreError;
 pub use locks::{Locks, PrincipalLock};
 pub use logins::RefusedLogins;
 pub use rates::{Rate, Rates};
+pub use rule_rates::RuleRates;
 pub use sessions::{NoRoom, Owner, SessionCall, SessionRegistry};
 pub use turns::{Turn, TurnOrWait, Turns, Waiting};
 
@@ -37,6 +39,8 @@ pub use turns::{Turn, TurnOrWait, Turns, Waiting};
 pub struct Store {
     /// How often callers call.
     pub rates: Rates,
+    /// How often callers use rules that bound it.
+    pub rule_rates: RuleRates,
     /// Places for children, the queue before them, and each caller's share of both.
     pub admission: Admission,
     /// Calls that are under way.
@@ -58,6 +62,7 @@ impl Store {
         let readers = available_parallelism().map_or(1, |count| (count.get() / 2).clamp(1, 4));
         Self {
             rates: Rates::new(rate),
+            rule_rates: RuleRates::default(),
             admission,
             calls: CallRegistry::default(),
             sessions: SessionRegistry::default(),

@@ -3,7 +3,7 @@
 use super::{
     commands::{Commands, FlagIs},
     misnomer::Misnomer,
-    operand::{Applications, FlagNames, NamingFlag, OperandGrammar},
+    operand::{Applications, FlagNames, NamingFlag, OperandGrammar, ProjectGrammar},
     spec::{
         AccessKind, Cobra, DefaultNamespace, EarlyScan, Grammar, KnownFailure, LogCommand, Need,
         NotYet, NotYetWhat, ProxyVariable, RuleLists, ToolSpec, Variable, VariableValue,
@@ -34,6 +34,7 @@ pub(super) static ARGOCD: ToolSpec = ToolSpec {
     in_no_namespace: &[],
     operands: |verb| OperandGrammar::Applications(applications(verb)),
     naming_flags: |_| NAMING_FLAGS,
+    projects,
     lists: RuleLists::Names,
     misnomers: MISNOMERS,
     instead: INSTEAD,
@@ -100,6 +101,22 @@ fn applications(verb: &[&str]) -> Applications {
         ["app", ..] => Applications::FirstThenNames,
         // Projects, clusters and accounts are in no namespace.
         _ => Applications::Outside,
+    }
+}
+
+/// Beside an application, `--project` is what it has to be of (`app resources`, checked by the
+/// server), or what it will be of (`app set`, which says nothing of what it is of now).
+fn projects(verb: &[&str]) -> ProjectGrammar {
+    match verb {
+        ["proj", ..] => ProjectGrammar::FirstOperand,
+        [
+            "app",
+            "list" | "sync" | "create" | "resources" | "get-resource" | "patch-resource"
+            | "delete-resource",
+        ]
+        | ["appset", "list"]
+        | ["repo", "add" | "get" | "rm"] => ProjectGrammar::Flag,
+        _ => ProjectGrammar::Any,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     commands::Commands,
     misnomer::Misnomer,
-    operand::{OperandGrammar, Reach},
+    operand::{OperandGrammar, ProjectGrammar, Reach},
     spec::{
         AccessKind, Cobra, DefaultNamespace, EarlyScan, Grammar, NotYet, NotYetWhat, ProxyVariable,
         RuleLists, ToolSpec, Variable, VariableValue, VersionAnswer, VersionQuestion,
@@ -30,6 +30,7 @@ pub(super) static HELM: ToolSpec = ToolSpec {
     in_no_namespace: &[Commands::of("version"), Commands::of("env")],
     operands,
     naming_flags: |_| &[],
+    projects: |_| ProjectGrammar::None,
     lists: RuleLists::NamesAndCharts,
     misnomers: MISNOMERS,
     instead: INSTEAD,

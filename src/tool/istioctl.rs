@@ -3,7 +3,7 @@
 use super::{
     commands::{Commands, FlagIs},
     misnomer::Misnomer,
-    operand::{OperandGrammar, Reach},
+    operand::{OperandGrammar, ProjectGrammar, Reach},
     spec::{
         AccessKind, Cobra, DefaultNamespace, EarlyScan, Grammar, Need, ProxyVariable, RuleLists,
         ToolSpec, VersionAnswer, VersionQuestion,
@@ -39,6 +39,7 @@ pub(super) static ISTIOCTL: ToolSpec = ToolSpec {
     in_no_namespace: &[],
     operands,
     naming_flags: |_| &[],
+    projects: |_| ProjectGrammar::None,
     lists: RuleLists::Names,
     misnomers: MISNOMERS,
     instead: INSTEAD,

@@ -3,7 +3,7 @@
 use super::{
     commands::{Commands, FlagIs},
     misnomer::{Misnomer, TerminalFlags},
-    operand::{FlagNames, NamingFlag, OperandGrammar, Reach},
+    operand::{FlagNames, NamingFlag, OperandGrammar, ProjectGrammar, Reach},
     spec::{
         AccessKind, Cobra, DefaultNamespace, EarlyScan, Grammar, LogCommand, Meaning,
         ProxyVariable, RuleLists, ToolSpec, Variable, VariableValue, VersionAnswer,
@@ -58,6 +58,7 @@ pub(super) static KUBECTL: ToolSpec = ToolSpec {
     ],
     operands,
     naming_flags,
+    projects: |_| ProjectGrammar::None,
     lists: RuleLists::NamesAndResources,
     misnomers: MISNOMERS,
     instead: INSTEAD,

@@ -21,7 +21,7 @@ mod spec;
 pub use commands::{Commands, FlagIs, VerbIs};
 pub use list::{ListIsClosed, Tool, UnknownTool};
 pub use misnomer::{Misnomer, TerminalFlags};
-pub use operand::{Applications, FlagNames, NamingFlag, OperandGrammar, Reach};
+pub use operand::{Applications, FlagNames, NamingFlag, OperandGrammar, ProjectGrammar, Reach};
 pub use spec::{
     AccessKind, Cobra, DefaultNamespace, EarlyScan, Grammar, KnownFailure, LogCommand, Meaning,
     Need, NotYet, NotYetWhat, ProxyVariable, RuleLists, ToolSpec, Variable, VariableValue,

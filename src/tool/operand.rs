@@ -60,6 +60,19 @@ pub enum Applications {
     Outside,
 }
 
+/// Whose projects a verb's applications are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProjectGrammar {
+    /// Any: the command does not say.
+    Any,
+    /// Those of its first operand.
+    FirstOperand,
+    /// Those that `--project` names, and none but them.
+    Flag,
+    /// None: the tool has no projects.
+    None,
+}
+
 /// A flag whose values name what a command touches.
 #[derive(Clone, Copy, Debug)]
 pub struct NamingFlag {

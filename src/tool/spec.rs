@@ -7,7 +7,7 @@
 use super::{
     commands::Commands,
     misnomer::{Misnomer, TerminalFlags},
-    operand::{NamingFlag, OperandGrammar},
+    operand::{NamingFlag, OperandGrammar, ProjectGrammar},
 };
 
 /// All that this server has to know of one tool.
@@ -37,6 +37,8 @@ pub struct ToolSpec {
     pub operands: fn(verb: &[&str]) -> OperandGrammar,
     /// The flags of a verb whose values name what it touches.
     pub naming_flags: fn(verb: &[&str]) -> &'static [NamingFlag],
+    /// Whose projects the applications of a verb are.
+    pub projects: fn(verb: &[&str]) -> ProjectGrammar,
     /// Which of a rule's lists its operands are held against.
     pub lists: RuleLists,
     /// What is called otherwise elsewhere.

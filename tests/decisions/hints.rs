@@ -116,12 +116,12 @@ const LED_ON: [(&str, &str, &str, &str); 42] = [
     ("read-only", "helm", "list --all", "list"),
     ("read-only", "helm", "list -a", "list"),
     (
-        "read-only",
+        "standard",
         "helm",
         "status web --show-resources",
         "status web",
     ),
-    ("read-only", "helm", "status web --show-desc", "status web"),
+    ("standard", "helm", "status web --show-desc", "status web"),
     ("read-only", "helm", "kubectl get pods", "kubectl get pods"),
     (
         "standard",

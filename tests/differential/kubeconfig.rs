@@ -995,10 +995,12 @@ impl Author {
         let all = || vec!["*".to_owned()];
         let source = TokenSource {
             plugin: "aws eks get-token".into(),
-            clusters: all(),
+            clusters: vec!["*:*".into()],
+            certificate_authority: None,
             token_file: "/nonexistent".into(),
         };
         Allowances {
+            named_only: false,
             insecure_skip_tls_verify: true,
             passwords: true,
             tls_server_name: true,

@@ -2,8 +2,8 @@
 
 use kube_airlock::tool::{
     AccessKind, Cobra, Commands, DefaultNamespace, EarlyScan, Grammar, OperandGrammar,
-    ProxyVariable, Reach, RuleLists, ToolSpec, Variable, VariableValue, VersionAnswer,
-    VersionQuestion,
+    ProjectGrammar, ProxyVariable, Reach, RuleLists, ToolSpec, Variable, VariableValue,
+    VersionAnswer, VersionQuestion,
 };
 
 pub static FIFTH: ToolSpec = ToolSpec {
@@ -29,6 +29,7 @@ pub static FIFTH: ToolSpec = ToolSpec {
         _ => OperandGrammar::Words(Reach::Named),
     },
     naming_flags: |_| &[],
+    projects: |_| ProjectGrammar::None,
     lists: RuleLists::Names,
     misnomers: &[],
     instead: &[],

@@ -172,8 +172,12 @@ fn settings() -> tempfile::TempDir {
     fs::write(folder.path().join("tls.key"), data("client-key-data:")).unwrap();
     fs::write(folder.path().join("token"), value(&view, "token:")).unwrap();
     fs::write(folder.path().join("files.yaml"), files_of_an_operator("")).unwrap();
+    // No preset opens a cluster that has the operator's credential.
+    let policy = folder.path().join("policy.toml");
+    let opens = "schema = 1\nopen_clusters = [\"*\"]\ninclude = [\"builtin:read-only\"]\n";
+    fs::write(&policy, opens).unwrap();
     let text = format!(
-        "[kubeconfig]\nallow_passwords = true\n[clusters.demo]\nkubeconfig = \"demo.yaml\"\n[clusters.files]\nkubeconfig = \"files.yaml\"\n[egress]\nallow = [\"{}\"]\n",
+        "policy = [{policy:?}]\n[kubeconfig]\nallow_passwords = true\n[clusters.demo]\nkubeconfig = \"demo.yaml\"\n[clusters.files]\nkubeconfig = \"files.yaml\"\n[egress]\nallow = [\"{}\"]\n",
         cluster().server
     );
     fs::write(folder.path().join("airlock.toml"), text).unwrap();

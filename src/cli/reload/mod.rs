@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 
 pub use clusters::ClusterFiles;
-pub use policy::{PolicyFiles, digests, log_lints};
+pub use policy::{PolicyFiles, Surroundings, digests, known, log_lints, log_unopened};
 pub use settings::SettingsFile;
 pub use signals::{FileSignal, asked, hold_signals};
 
@@ -91,11 +91,11 @@ impl ReloadedFiles {
             );
         }
         if let Some(file) = settings {
-            found[2] = Some(
-                file.look(gate, is_asked)
-                    .await
-                    .shown(metrics::Reloaded::Settings),
-            );
+            let looked = file.look(gate, is_asked).await;
+            if let (Looked::Taken, Some(files)) = (looked, &policy) {
+                files.warn_of_dead_rules();
+            }
+            found[2] = Some(looked.shown(metrics::Reloaded::Settings));
         }
         let Some(why) = why else { return };
         let [policy, clusters, callers] =

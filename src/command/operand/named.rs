@@ -15,6 +15,8 @@ pub(in crate::command) struct Named {
     pub(in crate::command) names: Vec<String>,
     /// Namespaces inside of operands.
     pub(in crate::command) namespaces: Vec<String>,
+    /// Pairs that the command writes: `KEY=VALUE`, or `KEY-` for one that it removes.
+    pub(in crate::command) pairs: Vec<String>,
     /// Charts that the command reads.
     pub(in crate::command) charts: Vec<String>,
     /// Whether it reaches every namespace, or what lies outside of them, whatever it names.

@@ -49,6 +49,7 @@ impl OperandReader<'_> {
                 "behind the types and names stand changes: KEY=VALUE or KEY-",
             ));
         }
+        named.pairs = pairs.to_vec();
         self.objects(objects, named)
     }
 

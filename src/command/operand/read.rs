@@ -82,7 +82,12 @@ impl OperandReader<'_> {
             OperandGrammar::Objects => self.objects(operands, named),
             OperandGrammar::ObjectsAndPairs(also) => self.objects_and_pairs(also, operands, named),
             OperandGrammar::ObjectsAndWord => match operands.split_last_mut() {
-                Some((_, objects)) => self.objects(objects, named),
+                Some((word, objects)) => {
+                    // `set selector` takes requirements, parted by commas.
+                    let pairs = word.split(',').filter(|pair| pair.contains('='));
+                    named.pairs = pairs.map(str::to_owned).collect();
+                    self.objects(objects, named)
+                }
                 None => Ok(()),
             },
             OperandGrammar::ObjectsOf(resource) => {

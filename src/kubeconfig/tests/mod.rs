@@ -244,6 +244,7 @@ fn an_operators_token_goes_to_the_operators_clusters_only() {
     let source = TokenSource {
         plugin: "aws eks get-token".into(),
         clusters: vec!["*.eks.amazonaws.com".into()],
+        certificate_authority: None,
         token_file: "/run/token".into(),
     };
     let allowances = Allowances {
@@ -275,6 +276,7 @@ fn an_operators_token_goes_to_the_operators_clusters_only() {
     for (server, exec, known) in [
         ("evil.example", aws, true),
         ("1.eks.amazonaws.com.evil.example", aws, true),
+        ("1.eks.amazonaws.com:9214", aws, true),
         (
             "1.eks.amazonaws.com",
             "{command: aws, args: [eks, describe-cluster]}",
@@ -291,6 +293,66 @@ fn an_operators_token_goes_to_the_operators_clusters_only() {
             matches!(refused, Some(KubeconfigError::Plugin { known: found, .. }) if found == known),
             "{server} {exec}: {refused:?}"
         );
+    }
+}
+
+/// Attack 9: any port, path and authority of a matching host got the token.
+#[test]
+fn an_operators_token_takes_the_operators_authority_and_no_path() {
+    let (authority, _) = certified(10);
+    let source = TokenSource {
+        plugin: "aws eks get-token".into(),
+        clusters: vec!["*.eks.amazonaws.com:8443".into()],
+        certificate_authority: None,
+        token_file: "/run/token".into(),
+    };
+    for operators in [None, Some(authority.clone())] {
+        let source = TokenSource {
+            certificate_authority: operators.clone(),
+            ..source.clone()
+        };
+        let allowances = Allowances {
+            token_sources: vec![source],
+            insecure_skip_tls_verify: true,
+            tls_server_name: true,
+            ..Allowances::default()
+        };
+        let (own, _) = certified(20);
+        for keys in [
+            format!("certificate-authority-data: {own}"),
+            "insecure-skip-tls-verify: true".to_owned(),
+            "tls-server-name: evil.example".to_owned(),
+        ] {
+            let text = PLAIN
+                .replace(
+                    "k8s.example.com:6443",
+                    "1.eks.amazonaws.com:8443/attacker/path",
+                )
+                .replace(
+                    "token: fake-token",
+                    "exec: {command: aws, args: [eks, get-token]}",
+                )
+                .replace("    server:", &format!("    {keys}\n    server:"));
+            let mut found =
+                parse_with(&text, &allowances).unwrap_or_else(|error| panic!("{text}: {error}"));
+            found
+                .put_token(SecretString::new("operators-token".into()))
+                .unwrap();
+            let cluster = &rendered(&found)["clusters"][0]["cluster"];
+            let told = cluster.to_string();
+            assert!(
+                !told.contains("attacker")
+                    && !told.contains(&own)
+                    && !told.contains("insecure")
+                    && !told.contains("evil"),
+                "{told}"
+            );
+            assert_eq!(
+                cluster["certificate-authority-data"].is_string(),
+                operators.is_some(),
+                "{told}"
+            );
+        }
     }
 }
 
@@ -313,7 +375,8 @@ fn what_client_go_reads_differently_is_refused_or_read_as_client_go_does() {
     use KubeconfigError as E;
     let source = TokenSource {
         plugin: "aws eks get-token".into(),
-        clusters: vec!["k8s.example.com".into()],
+        clusters: vec!["k8s.example.com:6443".into()],
+        certificate_authority: None,
         token_file: "/run/token".into(),
     };
     let impersonation = Impersonation {

@@ -74,7 +74,8 @@ fn an_operators_token_goes_to_no_server_that_proves_another_name() {
     let mut allowances = Allowances {
         token_sources: vec![TokenSource {
             plugin: "aws eks get-token".into(),
-            clusters: vec!["k8s.example.com".into()],
+            clusters: vec!["k8s.example.com:6443".into()],
+            certificate_authority: None,
             token_file: "/run/token".into(),
         }],
         ..Allowances::default()

@@ -1,8 +1,10 @@
 //! Examples and tests: a file in which one of them fails does not load.
 
+use std::time::SystemTime;
+
 use super::loading::Loading;
 use crate::{
-    command::{Invocation, parse, split},
+    command::{Filter, Invocation, parse, split_stages},
     excerpt::Excerpt,
     policy::{
         considered::Considered,
@@ -12,6 +14,7 @@ use crate::{
         rule::{Effect, Rule},
         rules::Rules,
         target::Target,
+        window::Window,
     },
     tool::{Tool, UnknownTool},
 };
@@ -45,7 +48,6 @@ impl Loading<'_> {
     pub(super) fn examples(&self, raw: &RawRule, rule: &Rule) -> Result<(), PolicyError> {
         let of = |globs: &[String]| globs.first().map(|glob| glob.replace('*', "x"));
         let target = Target {
-            cluster: rule.clusters.as_deref().and_then(of).into_iter().collect(),
             principal: rule
                 .callers
                 .as_ref()
@@ -58,7 +60,10 @@ impl Loading<'_> {
                 .into_iter()
                 .collect(),
             ..Target::default()
-        };
+        }
+        .on(rule.clusters.as_deref().and_then(of).into_iter().collect());
+        let window = rule.details.window.as_ref();
+        let moment = window.map_or(SystemTime::UNIX_EPOCH, Window::moment);
         for (examples, wanted) in [(&raw.matches, true), (&raw.rejects, false)] {
             for example in examples {
                 let matched = match self.invocation(example.get_ref()) {
@@ -67,7 +72,10 @@ impl Loading<'_> {
                         let message = format!("this example does not parse: {why}");
                         return Err(self.error(example.span(), &message, None));
                     }
-                    Ok(invocation) => matches(rule, Facts::new(&invocation, &target)),
+                    Ok((invocation, filters)) => {
+                        let facts = Facts::new(&invocation, &target).through(&filters);
+                        matches(rule, facts.at(moment))
+                    }
                 };
                 let id = &rule.id.id;
                 let (message, help) = match (matched, wanted) {
@@ -92,12 +100,23 @@ impl Loading<'_> {
         let anonymous = Target::default();
         let target = Target {
             namespace: test.namespace.clone().unwrap_or(anonymous.namespace),
-            cluster: test.cluster.iter().cloned().collect(),
             principal: test.principal.clone().unwrap_or(anonymous.principal),
             groups: test.groups.clone(),
-        };
-        let invocation = self.invocation(test.run.get_ref());
-        let facts = invocation.as_ref().map(|read| Facts::new(read, &target));
+            ..Target::default()
+        }
+        .on(test.cluster.iter().cloned().collect());
+        let moment = test.at.as_ref().map(|text| {
+            humantime::parse_rfc3339_weak(text.get_ref()).map_err(|_| {
+                let message = "this is not a time like 2026-11-30T09:00:00Z";
+                self.error(text.span(), message, None)
+            })
+        });
+        let moment = moment.transpose()?;
+        let read = self.invocation(test.run.get_ref());
+        let facts = read.as_ref().map(|(invocation, filters)| {
+            let facts = Facts::new(invocation, &target).through(filters);
+            moment.map_or(facts, |moment| facts.at(moment))
+        });
         let decided = facts.as_ref().map_err(|why| (*why).clone());
         let wrong = match decided.and_then(|facts| decided_by(rules, *facts)) {
             Err(_) if test.expect == Effect::Deny => return Ok(()),
@@ -119,20 +138,24 @@ impl Loading<'_> {
     }
 
     /// A command line as the newest version reads it that does.
-    fn invocation(&self, text: &str) -> Result<Invocation, String> {
+    fn invocation(&self, text: &str) -> Result<(Invocation, Vec<Filter>), String> {
         let name = text.split_whitespace().next().unwrap_or_default();
         let tool: Tool = name
             .parse()
             .map_err(|UnknownTool| format!("{} is not a tool", Excerpt::new(name)))?;
-        let words = split(tool, text).map_err(|error| error.to_string())?;
+        let stages = split_stages(tool, text).map_err(|error| error.to_string())?;
+        let filters = stages.filters.into_iter().map(Filter::parse);
+        let filters = filters
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| error.to_string())?;
         let mut wrong = format!("this server has no catalogue of {tool}");
         for catalogue in self
             .catalogues
             .iter()
             .filter(|catalogue| catalogue.tool() == tool)
         {
-            match parse(catalogue, words.clone(), None) {
-                Ok(invocation) => return Ok(invocation),
+            match parse(catalogue, stages.command.clone(), None) {
+                Ok(invocation) => return Ok((invocation, filters)),
                 Err(error) => wrong = error.to_string(),
             }
         }

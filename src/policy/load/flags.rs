@@ -180,6 +180,7 @@ impl Loading<'_> {
         let mut patterns = Vec::new();
         for text in texts.get_ref() {
             let wrong = |why: &str, help: &str| self.error(text.span(), why, Some(help.to_owned()));
+            self.has_no_blank_at_its_ends(text)?;
             let pattern = self.pattern(text)?;
             let impossible: Vec<String> = found
                 .iter()
@@ -310,15 +311,13 @@ impl Loading<'_> {
             let name = long_name(flag.get_ref());
             self.can_be_added(raw, flag, chosen)?;
             self.accepts_added(name, value, flags, chosen)?;
-            let found = chosen.flag(name);
-            let classes = found
-                .iter()
-                .filter_map(|(path, flag)| Some(((*path).clone(), flag.hazard.as_ref()?.class)));
+            let found = chosen.flag(name).into_iter();
+            let flags = found.map(|(path, flag)| (path.clone(), flag.clone()));
             injected.insert(
                 name.to_owned(),
                 Injected {
                     value: value.get_ref().clone(),
-                    classes: classes.collect(),
+                    flags: flags.collect(),
                 },
             );
         }

@@ -10,6 +10,7 @@ use crate::{
     policy::{
         error::{PolicyError, PolicyFile},
         file::List,
+        known::Known,
     },
     tool::Tool,
 };
@@ -18,6 +19,8 @@ use crate::{
 pub(super) struct Loading<'a> {
     pub(super) file: Arc<PolicyFile>,
     pub(super) catalogues: &'a [Catalogue],
+    /// What the settings know, when the file is loaded with them.
+    pub(super) known: Option<&'a Known>,
     /// Its own sets and those of what it includes.
     pub(super) sets: BTreeMap<String, KnownSet>,
 }

@@ -7,9 +7,11 @@
 //! it includes itself, and its tests are held to those rules, whoever includes it. Held by
 //! `include_tests.rs`.
 
+mod details;
 mod examples;
 mod flags;
 mod loading;
+mod resources;
 mod rule;
 mod scope;
 mod sets;
@@ -29,7 +31,9 @@ use std::{
 use super::{
     error::{PolicyError, PolicyErrors},
     file::RawFile,
+    foot_guns,
     include::{PolicySource, SourceFile},
+    known::Known,
     lint,
     rule::{Effect, Rule},
     rules::{Policy, Rules},
@@ -47,7 +51,20 @@ impl Policy {
     /// # Errors
     /// [`PolicyErrors`]: the first error of each rule and test.
     pub fn load(sources: &[PolicySource], catalogues: &[Catalogue]) -> Result<Self, PolicyErrors> {
-        let (policy, failures) = Self::load_untested(sources, catalogues)?;
+        Self::load_for(sources, catalogues, None)
+    }
+
+    /// Loads policies for these settings: rules about callers and clusters that they do not `know`
+    /// are mistakes too.
+    ///
+    /// # Errors
+    /// [`PolicyErrors`]: the first error of each rule and test.
+    pub fn load_for(
+        sources: &[PolicySource],
+        catalogues: &[Catalogue],
+        known: Option<&Known>,
+    ) -> Result<Self, PolicyErrors> {
+        let (policy, failures) = Self::load_untested(sources, catalogues, known)?;
         match failures.is_empty() {
             true => Ok(policy),
             false => Err(failures.into()),
@@ -58,10 +75,11 @@ impl Policy {
     pub(super) fn load_untested(
         sources: &[PolicySource],
         catalogues: &[Catalogue],
+        known: Option<&Known>,
     ) -> Result<(Self, Vec<TestFailure>), PolicyErrors> {
         let (mut files, mut failures, mut errors) = (Vec::new(), Vec::new(), Vec::new());
         for source in sources {
-            match rules(source, catalogues) {
+            match rules(source, catalogues, known) {
                 Ok((rules, failing)) => {
                     files.push(rules);
                     failures.extend(failing);
@@ -103,10 +121,12 @@ impl Policy {
 fn rules(
     source: &PolicySource,
     catalogues: &[Catalogue],
+    known: Option<&Known>,
 ) -> Result<(Rules, Vec<TestFailure>), Vec<PolicyError>> {
     let raws = raw_files(source)?;
     let mut assembly = Assembly {
         catalogues,
+        settings: known,
         parts: Vec::new(),
         rules: Vec::new(),
     };
@@ -147,6 +167,7 @@ fn raw_files(source: &PolicySource) -> Result<Vec<RawFile>, Vec<PolicyError>> {
 /// A policy while its files are loaded, what is included before what includes it.
 struct Assembly<'a> {
     catalogues: &'a [Catalogue],
+    settings: Option<&'a Known>,
     parts: Vec<Part<'a>>,
     /// The rules of all files.
     rules: Vec<Rule>,
@@ -158,6 +179,8 @@ struct Part<'a> {
     raw: &'a RawFile,
     /// Which of all rules stand in the file.
     own: Range<usize>,
+    /// Globs of the named clusters that the file opens.
+    opened_clusters: Vec<String>,
     /// Which of all rules are the file's, by id: its own, and those of what it includes.
     known: BTreeMap<String, usize>,
 }
@@ -169,10 +192,12 @@ impl<'a> Assembly<'a> {
             loading: Loading {
                 file: Arc::clone(&file.file),
                 catalogues: self.catalogues,
+                known: self.settings,
                 sets: BTreeMap::new(),
             },
             raw,
             own: 0..0,
+            opened_clusters: Vec::new(),
             known: BTreeMap::new(),
         };
         let mut errors = Vec::new();
@@ -185,6 +210,10 @@ impl<'a> Assembly<'a> {
             errors.extend(self.include_rules(&mut part, entry, included).err());
         }
         errors.extend(part.loading.own_sets(raw));
+        match part.loading.open_clusters(raw) {
+            Ok(globs) => part.opened_clusters = globs,
+            Err(error) => errors.push(error),
+        }
         let first = self.rules.len();
         for raw in &raw.rule {
             match part.loading.rule(raw) {
@@ -255,6 +284,12 @@ impl<'a> Assembly<'a> {
         // The file that was named is the last one: its rules are all.
         for part in &self.parts {
             rules.name.clone_from(&part.loading.file.name);
+            for place in part.places() {
+                if let Some(rule) = rules.rules.get_mut(place) {
+                    rule.opened_clusters
+                        .extend(part.opened_clusters.iter().cloned());
+                }
+            }
             rules.by_verb = by_verb(self.catalogues, &rules.rules, &part.places());
             let own = rules.rules.get(part.own.clone()).unwrap_or_default();
             for (raw, rule) in part.raw.rule.iter().zip(own) {
@@ -291,7 +326,17 @@ fn lints_of(parts: &[Part<'_>], rules: &[Rule], catalogues: &[Catalogue]) -> Vec
             .collect();
         let own = rules.get(part.own.clone()).unwrap_or_default().iter();
         let own = own.zip(part.raw.rule.iter().map(|raw| raw.id.span()));
-        lints.extend(lint::lints(&part.loading.file, own, &known, catalogues));
+        let Loading {
+            file,
+            known: settings,
+            ..
+        } = &part.loading;
+        let guns = foot_guns::lints(file, own.clone(), catalogues, *settings);
+        let of_rules = lint::lints(file, own, &known, catalogues);
+        // A rule that never runs lets nothing through.
+        let is_new = |gun: &PolicyError| !of_rules.iter().any(|lint| lint.span == gun.span);
+        lints.extend(guns.into_iter().filter(is_new));
+        lints.extend(of_rules);
         lints.extend(sets::unused(&part.loading.file, part.raw, &used));
     }
     lints

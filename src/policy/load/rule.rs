@@ -8,9 +8,10 @@ use toml::Spanned;
 use super::loading::{Loading, long_name};
 use crate::{
     policy::{
+        bounds::RuleBounds,
         error::{PolicyError, position},
         file::RawRule,
-        rule::{Effect, Rule, RuleBounds, RuleId, Subjects},
+        rule::{Effect, Rule, RuleId},
     },
     tool::RuleLists,
     unit::{Bytes, NotASize, go_duration},
@@ -25,6 +26,7 @@ impl Loading<'_> {
             self.only_what_a_deny_rule_has(raw)?;
         }
         self.can_match(raw)?;
+        let details = self.details(raw, &chosen)?;
         let number = |most: &Option<Spanned<usize>>| most.as_ref().map(|most| *most.get_ref());
         let flag_name = |flag: &Spanned<String>| long_name(flag.get_ref()).to_owned();
         Ok(Rule {
@@ -43,7 +45,8 @@ impl Loading<'_> {
             require: raw.require.iter().map(flag_name).collect(),
             max_operands: number(&raw.max_operands),
             max_names: number(&raw.max_names),
-            names: self.globs(raw.names.as_ref())?,
+            opened_clusters: Vec::new(),
+            names: self.names(raw, &chosen)?,
             namespaces: self.namespaces(raw)?,
             charts: self.globs(raw.charts.as_ref())?,
             after_dash: raw.after_dash,
@@ -55,20 +58,13 @@ impl Loading<'_> {
                 .transpose()?,
             clamp: self.clamped(raw, &accepted.flags, &chosen)?,
             bounds: self.bounds(raw)?,
+            rate: self.rate(raw)?,
+            details,
+            by_name: chosen.by_name,
             verbs: chosen.verbs,
             flag_classes: accepted.classes,
             flags: accepted.flags,
         })
-    }
-
-    fn callers(&self, raw: &RawRule) -> Result<Option<Subjects>, PolicyError> {
-        if raw.principals.is_none() && raw.groups.is_none() {
-            return Ok(None);
-        }
-        Ok(Some(Subjects {
-            principals: self.globs(raw.principals.as_ref())?.unwrap_or_default(),
-            groups: self.globs(raw.groups.as_ref())?.unwrap_or_default(),
-        }))
     }
 
     /// Refuses charts where there are none, and a rule that wants a name and accepts none.

@@ -24,6 +24,7 @@ type Lineage<'c> = Vec<&'c CommandNode>;
 pub(super) struct Chosen<'c> {
     pub(super) verbs: Verbs,
     pub(super) commands: Vec<Lineage<'c>>,
+    pub(super) tool: Tool,
     /// Whether the author named each verb, instead of `*` or a class.
     pub(super) by_name: bool,
 }
@@ -57,6 +58,7 @@ impl Loading<'_> {
             && all.get_ref() == "*"
         {
             return Ok(Chosen {
+                tool: raw.tool,
                 verbs: Verbs::All,
                 commands: self.lineages(raw.tool, |_| true),
                 by_name: false,
@@ -78,6 +80,7 @@ impl Loading<'_> {
         }
         let nodes = commands.iter().filter_map(|lineage| lineage.last());
         Ok(Chosen {
+            tool: raw.tool,
             verbs: Verbs::These(nodes.map(|node| node.path.clone()).collect()),
             by_name: !list.iter().any(|verb| verb.get_ref().starts_with('@')),
             commands,

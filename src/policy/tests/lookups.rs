@@ -23,7 +23,11 @@ fn a_cluster_is_asked_only_where_a_rule_could_allow_the_command() {
         let policy = load(&format!("{HEAD}{rules}")).unwrap();
         let words = split(Tool::KUBECTL, command).unwrap();
         let unresolved = parse_unresolved(&catalogues[0], words, None);
-        unresolved.is_some_and(|it| policy.lookup(&it, &Target::default()).is_some())
+        unresolved.is_some_and(|it| {
+            policy
+                .lookup(&it, &Target::default(), std::time::SystemTime::now())
+                .is_some()
+        })
     };
     let ours = "verbs = [\"get\"]\nresources = [\"widgets.example.com\"]\n";
     let denied = format!(

@@ -1,20 +1,71 @@
 //! What do rules say to commands, together and around each other's corners?
 
+mod dead_rules;
 mod dodges;
+mod foot_guns;
 mod lookups;
 
-use std::num::NonZeroU64;
+use std::{num::NonZeroU64, sync::OnceLock, time::SystemTime};
 
-use super::{Facts, Policy, PolicyError, PolicySource, RuleBounds, Target};
+use super::{Decision, Effect, Facts, Policy, PolicyError, PolicySource, RuleBounds, Target};
 use crate::{
     catalogue::Catalogue,
-    command::{parse, split},
+    command::{Filter, parse, split, split_stages},
     tool::Tool,
 };
 
 pub(super) fn load(text: &str) -> Result<Policy, PolicyError> {
     let files = [PolicySource::alone("p.toml", text.into())];
-    Policy::load(&files, &Catalogue::carried().unwrap()).map_err(|mut errors| errors.0.remove(0))
+    Policy::load(&files, carried()).map_err(|mut errors| errors.0.remove(0))
+}
+
+fn carried() -> &'static [Catalogue] {
+    static CARRIED: OnceLock<Vec<Catalogue>> = OnceLock::new();
+    CARRIED.get_or_init(|| Catalogue::carried().unwrap())
+}
+
+/// What rules say to a command of kubectl, with its filters.
+fn decides(lines: &[&str], command: &str, target: &Target) -> Effect {
+    decides_at(lines, command, target, None)
+}
+
+fn decides_at(lines: &[&str], command: &str, target: &Target, now: Option<SystemTime>) -> Effect {
+    let policy = load(&rules(lines)).unwrap_or_else(|error| panic!("{lines:?}: {error}"));
+    effect_of(&policy, Tool::KUBECTL, command, target, now)
+}
+
+fn decides_in(policy: &Policy, command: &str, target: &Target) -> Effect {
+    effect_of(policy, Tool::KUBECTL, command, target, None)
+}
+
+fn decides_with(policy: &Policy, tool: Tool, command: &str) -> Effect {
+    effect_of(policy, tool, command, &Target::default(), None)
+}
+
+fn effect_of(
+    policy: &Policy,
+    tool: Tool,
+    command: &str,
+    target: &Target,
+    now: Option<SystemTime>,
+) -> Effect {
+    let stages = split_stages(tool, command).unwrap();
+    let filters: Vec<Filter> = stages
+        .filters
+        .into_iter()
+        .map(|words| Filter::parse(words).unwrap())
+        .collect();
+    let mut catalogues = carried().iter();
+    let catalogue = catalogues
+        .find(|catalogue| catalogue.tool() == tool)
+        .unwrap();
+    let invocation = parse(catalogue, stages.command, None).unwrap();
+    let facts = Facts::new(&invocation, target).through(&filters);
+    match policy.decide(now.map_or(facts, |now| facts.at(now))) {
+        Decision::Allow(_) => Effect::Allow,
+        Decision::Confirm(_) => Effect::Confirm,
+        Decision::Deny(_) => Effect::Deny,
+    }
 }
 
 pub(super) const HEAD: &str =
