@@ -471,7 +471,9 @@ fn megabytes_of_output_take_no_memory() {
             &headers,
             br#"{"command":"get cm -n megabytes big-0 big-1 -o json"}"#,
         );
-        assert_eq!(answer.status, 422); // half of a document; its buffers reach their size
+        // Half of a document is no answer, and a stream has begun; the buffers reach their size.
+        let expected = if accept.ends_with("/json") { 422 } else { 200 };
+        assert_eq!(answer.status, expected);
     }
     let of = |key: &str| memory_of(server.pid(), key).unwrap();
     for accept in ["application/json", "application/x-ndjson"] {

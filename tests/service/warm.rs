@@ -138,7 +138,7 @@ fn a_tool_that_waited_has_the_limits_of_its_call() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let kubeconfig = kubeconfig_of(&format!("https://{}", silent.local_addr().unwrap()));
     server.kubectl("get pods -A", &base64_of(&cluster().view));
-    for (command, memory) in [("get pods", 1 << 30), ("get pods | head -1", 512 << 20)] {
+    for (command, memory) in [("get pods", 1024 << 20), ("get pods | head -1", 1000 << 20)] {
         let waiting = server.keeps_waiting(2);
         assert!(
             waiting.iter().all(|pid| limit(*pid, "Max cpu time") == 65),
