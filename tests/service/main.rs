@@ -25,6 +25,7 @@ mod headers;
 mod honest;
 mod istio;
 mod mcp;
+mod own;
 mod pipes;
 mod redaction;
 mod secrets;

@@ -1,0 +1,83 @@
+//! Operators who say which clusters there are: no kubeconfigs of callers, no other servers.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use crate::harness::{Server, base64_of, cluster, kubeconfig_of, tools};
+
+/// A server with these settings.
+fn server(settings: &str) -> (tempfile::TempDir, Server) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let config = folder.path().join("airlock.toml");
+    fs::write(&config, settings).unwrap();
+    let (tools, allowed) = (tools(), cluster().server.to_string());
+    let flags = [
+        "--tools-dir",
+        tools.to_str().unwrap(),
+        "--egress-allow",
+        &allowed,
+        "--config",
+        config.to_str().unwrap(),
+    ];
+    (folder, Server::with(&flags, None))
+}
+
+#[test]
+fn where_callers_bring_no_kubeconfig_none_is_read_and_no_name_in_it_resolved() {
+    let (_folder, server) = server("[kubeconfig]\nown = false\n");
+    for kubeconfig in [
+        base64_of(&cluster().view),
+        kubeconfig_of("https://no-such-name.invalid"),
+        "bm9uZQ==".to_owned(),
+    ] {
+        let refused = server.kubectl("get pods", &kubeconfig);
+        assert_eq!(
+            (refused.status, refused.text("code").as_str()),
+            (400, "invalid_request"),
+            "{}",
+            refused.json()
+        );
+        assert!(
+            refused.text("reason").contains("takes no kubeconfigs"),
+            "{}",
+            refused.json()
+        );
+    }
+    // What needs no cluster runs.
+    assert_eq!(server.kubectl("version --client", "").status, 200);
+}
+
+#[test]
+fn servers_that_the_operator_does_not_list_are_refused_before_their_names_are_resolved() {
+    let cluster = cluster();
+    let listed = format!(
+        "[egress]\nonly = [\"{}\", \"*.eks.example:443\"]\n",
+        cluster.server
+    );
+    let (_folder, with_it) = server(&listed);
+    let view = base64_of(&cluster.view);
+    assert_eq!(with_it.kubectl("get pods", &view).status, 200);
+    let (_folder, without) = server("[egress]\nonly = [\"10.0.0.0/8:6443\"]\n");
+    for (server, kubeconfig) in [
+        (&without, view),
+        (&without, kubeconfig_of("https://10.1.2.3:443")),
+        (&with_it, kubeconfig_of("https://no-such-name.invalid")),
+        (&with_it, kubeconfig_of("https://a.eks.example:6443")),
+        (&with_it, kubeconfig_of("https://eks.example.evil.invalid")),
+    ] {
+        let refused = server.kubectl("get pods", &kubeconfig);
+        assert_eq!(
+            (refused.status, refused.text("code").as_str()),
+            (403, "egress_denied"),
+            "{}",
+            refused.json()
+        );
+        assert!(
+            refused
+                .text("reason")
+                .contains("none of those that this server reaches"),
+            "{}",
+            refused.json()
+        );
+    }
+}
