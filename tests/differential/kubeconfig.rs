@@ -266,6 +266,21 @@ impl Reading {
             || !self.certificates.is_empty()
     }
 
+    /// The same, where the operator's token takes the place of the plugin: what the caller says of
+    /// how its server is verified, and of a path there, is not used.
+    fn with_operators_token(&self, kubeconfig: &Kubeconfig) -> Self {
+        if kubeconfig.token_file().is_none() {
+            return self.clone();
+        }
+        Self {
+            path: "/".into(),
+            tls_server_name: String::new(),
+            insecure: false,
+            authorities: Vec::new(), // the source of these tests has none
+            ..self.clone()
+        }
+    }
+
     /// What client-go should find in the file for the child, when it found `self` in the caller's.
     fn rendered(&self, kubeconfig: &Kubeconfig, address: IpAddr) -> Self {
         let named = self.host.to_ascii_lowercase();
@@ -462,6 +477,7 @@ impl Tally {
         if wrong.is_empty()
             && let Some(meant) = meant.filter(|meant| meant.refusal().is_none())
         {
+            let meant = meant.with_operators_token(&accepted.kubeconfig);
             let endpoint = accepted.kubeconfig.endpoint();
             let ours = (
                 endpoint.host().to_string(),
