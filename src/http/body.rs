@@ -266,7 +266,7 @@ mod tests {
     use futures_util::stream;
 
     use super::*;
-    use crate::identity::{Authenticator, Callers, Door, Evidence, KnownCaller, TokenDigest};
+    use crate::identity::Door;
 
     fn head(length: Option<usize>, header: usize) -> Parts {
         let mut request = Request::post("/").header("x", "x".repeat(header - 1));
@@ -281,19 +281,7 @@ mod tests {
     }
 
     async fn known(principal: &str) -> Caller {
-        let known = KnownCaller {
-            principal: principal.into(),
-            groups: Vec::new(),
-            digest: TokenDigest::of(b"t"),
-            expires: None,
-        };
-        let evidence = Evidence {
-            authorization: Some(b"Bearer t"),
-            peer: None,
-            door: Door::Rest,
-        };
-        let authenticator = Authenticator::new(Callers::new(vec![known]));
-        authenticator.identify(&evidence).await.unwrap()
+        Caller::known(principal, Door::Rest).await
     }
 
     #[tokio::test]

@@ -205,7 +205,7 @@ impl Drop for Queued<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::{Authenticator, Callers, Door, Evidence, KnownCaller, TokenDigest};
+    use crate::identity::Door;
 
     fn anonymous() -> Caller {
         Caller::of_standard_input()
@@ -222,19 +222,7 @@ mod tests {
     }
 
     async fn known(principal: &str) -> Caller {
-        let known = KnownCaller {
-            principal: principal.into(),
-            groups: Vec::new(),
-            digest: TokenDigest::of(b"t"),
-            expires: None,
-        };
-        let evidence = Evidence {
-            authorization: Some(b"Bearer t"),
-            peer: None,
-            door: Door::Rest,
-        };
-        let authenticator = Authenticator::new(Callers::new(vec![known]));
-        authenticator.identify(&evidence).await.unwrap()
+        Caller::known(principal, Door::Rest).await
     }
 
     #[tokio::test]

@@ -165,22 +165,10 @@ fn holds_most(sessions: &HashMap<String, OpenSession>, asker: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::{Authenticator, Callers, Door, Evidence, KnownCaller, TokenDigest};
+    use crate::identity::Door;
 
     async fn known(principal: &str) -> Caller {
-        let known = KnownCaller {
-            principal: principal.into(),
-            groups: Vec::new(),
-            digest: TokenDigest::of(b"t"),
-            expires: None,
-        };
-        let evidence = Evidence {
-            authorization: Some(b"Bearer t"),
-            peer: None,
-            door: Door::Mcp,
-        };
-        let authenticator = Authenticator::new(Callers::new(vec![known]));
-        authenticator.identify(&evidence).await.unwrap()
+        Caller::known(principal, Door::Mcp).await
     }
 
     #[tokio::test]
