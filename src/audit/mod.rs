@@ -32,6 +32,7 @@ pub use settings::{AuditSettings, AuditTable, KeyError, seal_of};
 pub use verify::{Break, Broken, Report, Verifier};
 
 use log::Log;
+use serde::Serialize;
 use writer::Due;
 
 use crate::{metrics, policy::Effect};
@@ -66,8 +67,9 @@ pub struct Audit {
 }
 
 /// What calls and the server have records written about.
-const EVENTS: [&str; 10] = [
-    "callers", "cluster", "decision", "end", "login", "operator", "policy", "start", "stop", "tool",
+const EVENTS: [&str; 11] = [
+    "callers", "cluster", "decision", "end", "login", "lookup", "operator", "policy", "start",
+    "stop", "tool",
 ];
 
 impl Audit {
@@ -111,63 +113,45 @@ impl Audit {
         self.log.start(policy).await
     }
 
-    /// Records that policy files have changed. Written later when it cannot be now.
-    ///
-    /// # Errors
-    /// When it could not be written yet.
-    pub async fn policy(&self, record: &PolicyRecord) -> io::Result<()> {
-        self.log.write("policy", record, Due::Later).await.map(drop)
+    /// Records that policy files have changed.
+    pub async fn policy(&self, record: &PolicyRecord) {
+        note(&self.log, "policy", record, "the change of the policy").await;
     }
 
-    /// Records that the callers of the settings changed. Written later when it cannot be now.
-    ///
-    /// # Errors
-    /// When it could not be written yet.
-    pub async fn callers(&self, record: &CallersRecord<'_>) -> io::Result<()> {
-        self.log
-            .write("callers", record, Due::Later)
-            .await
-            .map(drop)
+    /// Records that the callers of the settings changed.
+    pub async fn callers(&self, record: &CallersRecord<'_>) {
+        note(&self.log, "callers", record, "the change of the callers").await;
     }
 
-    /// Records that the kubeconfig of a named cluster changed. Written later when it cannot be now.
-    ///
-    /// # Errors
-    /// When it could not be written yet.
-    pub async fn cluster(&self, record: &ClusterRecord<'_>) -> io::Result<()> {
-        self.log
-            .write("cluster", record, Due::Later)
-            .await
-            .map(drop)
+    /// Records that the kubeconfig of a named cluster changed.
+    pub async fn cluster(&self, record: &ClusterRecord<'_>) {
+        note(
+            &self.log,
+            "cluster",
+            record,
+            "the change of a named cluster",
+        )
+        .await;
     }
 
-    /// Records which program answers to a tool's name. Written later when it cannot be now.
-    ///
-    /// # Errors
-    /// When it could not be written yet.
-    pub async fn tool(&self, record: &ToolRecord<'_>) -> io::Result<()> {
-        self.log.write("tool", record, Due::Later).await.map(drop)
+    /// Records which program answers to a tool's name.
+    pub async fn tool(&self, record: &ToolRecord<'_>) {
+        note(&self.log, "tool", record, "the state of a tool").await;
     }
 
-    /// Records that somebody was not let in, where other refusals are. Written later when it cannot
-    /// be now.
-    ///
-    /// # Errors
-    /// When it could not be written yet.
-    pub async fn login(&self, record: &LoginRecord<'_>) -> io::Result<()> {
-        let log = self.refusals.as_ref().unwrap_or(&self.log);
-        log.write("login", record, Due::Later).await.map(drop)
+    /// Records that somebody was not let in, where other refusals are.
+    pub async fn login(&self, record: &LoginRecord<'_>) {
+        note(self.of_refusals(), "login", record, "a refused login").await;
     }
 
-    /// Records what an operator does. Written later when it cannot be now.
-    ///
-    /// # Errors
-    /// When it could not be written yet.
-    pub async fn operator(&self, record: &OperatorRecord<'_>) -> io::Result<()> {
-        self.log
-            .write("operator", record, Due::Later)
-            .await
-            .map(drop)
+    /// Records what an operator does.
+    pub async fn operator(&self, record: &OperatorRecord<'_>) {
+        note(&self.log, "operator", record, "what the operator did").await;
+    }
+
+    /// Returns where refusals are recorded.
+    fn of_refusals(&self) -> &Log {
+        self.refusals.as_ref().unwrap_or(&self.log)
     }
 
     /// Returns why records cannot be written now; calls are refused then.
@@ -182,12 +166,7 @@ impl Audit {
     /// # Errors
     /// When it could not be written; the call has to be refused then.
     pub async fn allowed(&self, record: DecisionRecord<'_>) -> io::Result<Recorded> {
-        let record = DecisionRecord {
-            effect: Effect::Allow,
-            ..record
-        };
-        let bytes = self.log.write("decision", record, Due::Now).await?;
-        Ok(Recorded { bytes })
+        self.started("decision", record).await
     }
 
     /// Records that a cluster is asked what resources it has, for a call that is not decided yet.
@@ -196,11 +175,20 @@ impl Audit {
     /// # Errors
     /// When it could not be written; nothing may be asked then.
     pub async fn lookup(&self, record: DecisionRecord<'_>) -> io::Result<Recorded> {
+        self.started("lookup", record).await
+    }
+
+    /// Records what is about to start, as allowed.
+    async fn started(
+        &self,
+        event: &'static str,
+        record: DecisionRecord<'_>,
+    ) -> io::Result<Recorded> {
         let record = DecisionRecord {
             effect: Effect::Allow,
             ..record
         };
-        let bytes = self.log.write("lookup", record, Due::Now).await?;
+        let bytes = self.log.write(event, record, Due::Now).await?;
         Ok(Recorded { bytes })
     }
 
@@ -209,8 +197,7 @@ impl Audit {
     /// # Errors
     /// When it could not be written; the caller receives a fault then.
     pub async fn refused(&self, record: &DecisionRecord<'_>) -> io::Result<usize> {
-        let log = self.refusals.as_ref().unwrap_or(&self.log);
-        log.write("decision", record, Due::Now).await
+        self.of_refusals().write("decision", record, Due::Now).await
     }
 
     /// Records the end of a call. Written later when it cannot be now. Returns how long the record
@@ -234,6 +221,13 @@ impl Audit {
             .write("stop", StopRecord {}, Due::Later)
             .await
             .map(drop)
+    }
+}
+
+/// Records what nothing waits for; what cannot be written now is written later, which is logged.
+async fn note(log: &Log, event: &'static str, record: impl Serialize, what: &str) {
+    if let Err(error) = log.write(event, record, Due::Later).await {
+        tracing::error!(%error, "{what} could not be recorded yet; it is when there is room again");
     }
 }
 

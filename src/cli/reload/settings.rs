@@ -155,9 +155,7 @@ async fn take_note_of(gate: &Gate, change: &CallersChange) {
         changed,
         removed,
     };
-    if let Err(error) = gate.audit().callers(&record).await {
-        tracing::error!(%error, "the change of the callers could not be recorded yet; it is when there is room again");
-    }
+    gate.audit().callers(&record).await;
 }
 
 /// The keys, with their tables, whose values differ; but for callers, which are taken at once.
