@@ -4,10 +4,11 @@
 //! A bound on each request is none on all of them: a thousand connections, and the streams of
 //! HTTP/2 in each, could send a megabyte each and wait. May not refuse those who send little
 //! because others send much: what a kubeconfig mostly needs is each connection's own, and only the
-//! rest is shared; of that a known principal holds no more than it leaves to all others. Held by the tests below and `tests/service/faults.rs`.
+//! rest is shared; of that a known principal holds no more than it leaves to all others.
+//!
+//! Held by the tests below and `tests/service/faults.rs`.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -22,7 +23,7 @@ use axum::{
 use futures_util::StreamExt as _;
 use tokio::time::timeout;
 
-use crate::{advice::Advice, identity::Caller, refusal::Refusal};
+use crate::{advice::Advice, identity::Caller, refusal::Refusal, store::Counts};
 
 /// The largest request body, in bytes: a 256 KiB kubeconfig in base64, and a command.
 pub const LARGEST_BODY: usize = 1 << 20;
@@ -43,14 +44,14 @@ pub(super) struct SharedBytes(Arc<Mutex<SharedPool>>);
 struct SharedPool {
     free: usize,
     /// What known principals hold of it.
-    held: HashMap<String, usize>,
+    held: Counts,
 }
 
 impl Default for SharedBytes {
     fn default() -> Self {
         Self(Arc::new(Mutex::new(SharedPool {
             free: SHARED,
-            held: HashMap::new(),
+            held: Counts::default(),
         })))
     }
 }
@@ -74,7 +75,7 @@ impl SharedPool {
     /// Reports whether a holder may take so many: a known principal holds no more than it leaves to
     /// all others.
     fn has_room(&self, holder: Option<&str>, bytes: usize) -> bool {
-        let held = holder.map_or(0, |holder| self.held.get(holder).copied().unwrap_or(0));
+        let held = holder.map_or(0, |holder| self.held.of(holder));
         let left = self.free.checked_sub(bytes);
         left.is_some_and(|left| holder.is_none() || held + bytes <= left)
     }
@@ -85,20 +86,15 @@ impl SharedPool {
         }
         self.free -= bytes;
         if let Some(holder) = holder {
-            *self.held.entry(holder.to_owned()).or_default() += bytes;
+            self.held.add(holder, bytes);
         }
         true
     }
 
     fn give_back(&mut self, holder: Option<&str>, bytes: usize) {
         self.free += bytes;
-        if let Some(holder) = holder
-            && let Some(held) = self.held.get_mut(holder)
-        {
-            *held -= bytes;
-            if *held == 0 {
-                self.held.remove(holder);
-            }
+        if let Some(holder) = holder {
+            self.held.take_back(holder, bytes);
         }
     }
 }

@@ -18,7 +18,7 @@ use std::{
 use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::identity::Caller;
+use crate::{identity::Caller, store::Counts};
 
 /// Whoever has to leave is closed within milliseconds, unless the processors are busy.
 const GONE_WITHIN: Duration = Duration::from_millis(250);
@@ -39,7 +39,7 @@ struct Held {
     next_id: u64,
     connections: HashMap<u64, HeldConnection>,
     /// Requests under way of known principals.
-    requests: HashMap<String, usize>,
+    requests: Counts,
 }
 
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl Crowd {
             leaving: 0,
             next_id: 0,
             connections: HashMap::new(),
-            requests: HashMap::new(),
+            requests: Counts::default(),
         };
         Self {
             held: Arc::new(Mutex::new(held)),
@@ -198,12 +198,11 @@ impl Member {
         if caller.is_anonymous() {
             return Ok(None);
         }
-        let own = held.requests.get(principal).copied().unwrap_or(0);
-        let all: usize = held.requests.values().sum();
-        if own >= held.most.saturating_sub(all) {
+        let own = held.requests.of(principal);
+        if own >= held.most.saturating_sub(held.requests.all()) {
             return Err(own);
         }
-        *held.requests.entry(principal.to_owned()).or_default() += 1;
+        held.requests.add(principal, 1);
         Ok(Some(RequestShare {
             crowd: self.crowd.clone(),
             principal: principal.to_owned(),
@@ -232,13 +231,7 @@ impl Drop for UnderWay {
 
 impl Drop for RequestShare {
     fn drop(&mut self) {
-        let mut held = self.crowd.lock();
-        if let Some(requests) = held.requests.get_mut(&self.principal) {
-            *requests -= 1;
-            if *requests == 0 {
-                held.requests.remove(&self.principal);
-            }
-        }
+        self.crowd.lock().requests.take_back(&self.principal, 1);
     }
 }
 

@@ -8,7 +8,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -17,8 +17,8 @@ use std::{
 use tokio::time::timeout;
 
 use super::{
+    counts::Counts,
     error::StoreError,
-    local::Local,
     turns::{Turn, TurnOrWait, Turns, Waiting},
 };
 use crate::{identity::Caller, metrics};
@@ -43,8 +43,8 @@ pub struct AdmissionBounds {
 pub struct Admission {
     places: Turns,
     waiting: AtomicUsize,
-    /// Calls that run or wait, by principal; a principal without one is not in it.
-    shares: Arc<Local<usize>>,
+    /// Calls that run or wait.
+    shares: Arc<Mutex<Counts>>,
     bounds: AdmissionBounds,
 }
 
@@ -80,19 +80,13 @@ impl Drop for Place {
 /// One call of a principal's share.
 #[derive(Debug)]
 struct CallerShare {
-    shares: Arc<Local<usize>>,
+    shares: Arc<Mutex<Counts>>,
     principal: String,
 }
 
 impl Drop for CallerShare {
     fn drop(&mut self) {
-        let mut shares = self.shares.lock();
-        if let Some(calls) = shares.get_mut(&self.principal) {
-            *calls -= 1;
-            if *calls == 0 {
-                shares.remove(&self.principal);
-            }
-        }
+        lock(&self.shares).take_back(&self.principal, 1);
     }
 }
 
@@ -166,17 +160,22 @@ impl Admission {
         if caller.is_anonymous() {
             return Ok(None);
         }
-        let mut shares = self.shares.lock();
-        let calls = shares.entry(caller.principal().to_owned()).or_default();
-        if *calls >= self.bounds.calls_per_caller {
-            return Err(StoreError::OverloadedByCaller { calls: *calls });
+        let mut shares = lock(&self.shares);
+        let calls = shares.of(caller.principal());
+        if calls >= self.bounds.calls_per_caller {
+            return Err(StoreError::OverloadedByCaller { calls });
         }
-        *calls += 1;
+        shares.add(caller.principal(), 1);
         Ok(Some(CallerShare {
             shares: Arc::clone(&self.shares),
             principal: caller.principal().to_owned(),
         }))
     }
+}
+
+/// A panic elsewhere leaves the counts whole: nothing in here panics between two changes.
+fn lock(shares: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
+    shares.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A call in the queue; it leaves also when it is dropped.
@@ -243,7 +242,7 @@ mod tests {
         ];
         drop(one);
         let _three = admission.enter(&web, Duration::MAX).await.unwrap();
-        assert_eq!(admission.shares.lock().len(), 1);
+        assert_eq!(lock(&admission.shares).len(), 1);
     }
 
     /// What one caller may queue is more than there are places; what it may run is not.

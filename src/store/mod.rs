@@ -14,6 +14,7 @@ use std::thread::available_parallelism;
 
 mod admission;
 mod calls;
+mod counts;
 mod error;
 mod local;
 mod locks;
@@ -26,6 +27,7 @@ mod written;
 
 pub use admission::{Admission, AdmissionBounds, Place};
 pub use calls::{CallRegistry, CallState, EndedBy, RegisteredCall, Registration};
+pub use counts::Counts;
 pub use error::StoreError;
 pub use locks::{Locks, PrincipalLock};
 pub use logins::RefusedLogins;

@@ -13,6 +13,8 @@ use std::{
 
 use tokio::sync::oneshot;
 
+use super::counts::Counts;
+
 /// A number of places, and who holds and who awaits them. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Turns(Arc<Mutex<Places>>);
@@ -20,8 +22,8 @@ pub struct Turns(Arc<Mutex<Places>>);
 #[derive(Debug)]
 struct Places {
     free: usize,
-    /// Places that are held, by principal; a principal without one is not in it.
-    held: HashMap<String, usize>,
+    /// Places that are held.
+    held: Counts,
     /// Those who wait, by principal, in the order in which they came.
     waiting: HashMap<String, VecDeque<Waiter>>,
     /// The principals that wait; the first is asked first.
@@ -68,7 +70,7 @@ impl Turns {
     pub fn new(places: usize) -> Self {
         Self(Arc::new(Mutex::new(Places {
             free: places,
-            held: HashMap::new(),
+            held: Counts::default(),
             waiting: HashMap::new(),
             round: VecDeque::new(),
             next_id: 0,
@@ -79,7 +81,7 @@ impl Turns {
     pub fn ask(&self, principal: &str, most: usize) -> TurnOrWait {
         let mut state = self.lock();
         // Where a place is free, whoever waits has as many as he may.
-        if state.free > 0 && state.held(principal) < most {
+        if state.free > 0 && state.held.of(principal) < most {
             state.take(principal);
             return TurnOrWait::Now(self.turn(principal));
         }
@@ -111,7 +113,7 @@ impl Turns {
 
     /// Counts the places that a principal holds.
     pub fn held(&self, principal: &str) -> usize {
-        self.lock().held(principal)
+        self.lock().held.of(principal)
     }
 
     fn turn(&self, principal: &str) -> Turn {
@@ -124,12 +126,7 @@ impl Turns {
     fn give_back(&self, principal: &str) {
         let mut state = self.lock();
         state.free += 1;
-        if let Some(held) = state.held.get_mut(principal) {
-            *held -= 1;
-            if *held == 0 {
-                state.held.remove(principal);
-            }
-        }
+        state.held.take_back(principal, 1);
         let next = state.next_turns();
         drop(state);
         // Whoever has gone meanwhile drops his turn, which is given back in its turn: not under the
@@ -146,13 +143,9 @@ impl Turns {
 }
 
 impl Places {
-    fn held(&self, principal: &str) -> usize {
-        self.held.get(principal).copied().unwrap_or(0)
-    }
-
     fn take(&mut self, principal: &str) {
         self.free -= 1;
-        *self.held.entry(principal.to_owned()).or_default() += 1;
+        self.held.add(principal, 1);
     }
 
     /// Takes free places for those who wait, one principal after the other.
@@ -163,7 +156,7 @@ impl Places {
             && passed < self.round.len()
             && let Some(principal) = self.round.pop_front()
         {
-            let held = self.held(&principal);
+            let held = self.held.of(&principal);
             let queue = self.waiting.get_mut(&principal);
             let next = queue
                 .filter(|queue| queue.front().is_some_and(|next| held < next.most))
