@@ -7,15 +7,13 @@
 #![forbid(unsafe_code)]
 
 use std::{
-    collections::HashMap,
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use crate::{
     catalogue::CustomResources,
-    discovery::{CacheKey, key},
+    discovery::{CacheKey, FoundCache, FoundEntry, key},
 };
 
 /// The most resources of all clusters together: some ten megabytes.
@@ -27,15 +25,8 @@ const EACH: usize = 16;
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(15);
 
 /// What was found, by whom it was found for.
-pub struct CustomsCache {
-    lifetime: Duration,
-    entries: Mutex<HashMap<CacheKey, KnownCluster>>,
-}
-
-struct KnownCluster {
-    found: Arc<CustomResources>,
-    since: Instant,
-}
+#[derive(Debug)]
+pub struct CustomsCache(FoundCache<Arc<CustomResources>>);
 
 /// For whom, and with which credentials, a cluster is asked.
 #[derive(Clone, Copy)]
@@ -48,22 +39,10 @@ impl LookupKey {
     }
 }
 
-impl fmt::Debug for CustomsCache {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("CustomsCache")
-            .field("lifetime", &self.lifetime)
-            .finish_non_exhaustive()
-    }
-}
-
 impl CustomsCache {
     /// An empty cache. What it has is given out for `lifetime`; zero keeps nothing.
     pub fn new(lifetime: Duration) -> Self {
-        Self {
-            lifetime,
-            entries: Mutex::default(),
-        }
+        Self(FoundCache::new(lifetime, MOST, |found| found.len() + EACH))
     }
 
     /// What is known, if it is good enough: it answers, or is too young to be looked for again.
@@ -72,7 +51,7 @@ impl CustomsCache {
         asker: LookupKey,
         answers: impl FnOnce(&CustomResources) -> bool,
     ) -> Option<Arc<CustomResources>> {
-        let entries = self.entries();
+        let entries = self.0.entries();
         let known = entries.get(&asker.0)?;
         let is_good = known.since.elapsed() < LOOK_AGAIN_AFTER || answers(&known.found);
         is_good.then(|| Arc::clone(&known.found))
@@ -81,23 +60,9 @@ impl CustomsCache {
     /// Keeps what was found. The oldest go when there is too much.
     pub fn keep(&self, asker: LookupKey, found: Arc<CustomResources>) {
         let since = Instant::now();
-        let mut entries = self.entries();
-        entries.insert(asker.0, KnownCluster { found, since });
-        let size = |known: &KnownCluster| known.found.len() + EACH;
-        while entries.values().map(size).sum::<usize>() > MOST {
-            let oldest = entries.iter().min_by_key(|(_, known)| known.since);
-            let Some(oldest) = oldest.map(|(key, _)| *key) else {
-                return;
-            };
-            entries.remove(&oldest);
-        }
-    }
-
-    /// Those that are not too old.
-    fn entries(&self) -> MutexGuard<'_, HashMap<CacheKey, KnownCluster>> {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.retain(|_, known| known.since.elapsed() < self.lifetime);
-        entries
+        let mut entries = self.0.entries();
+        self.0
+            .keep(&mut entries, asker.0, FoundEntry { found, since });
     }
 }
 

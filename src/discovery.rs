@@ -27,12 +27,24 @@ const MOST: usize = 16 << 20;
 const GROUPS: &[u8] = b"/servergroups.json";
 
 /// What was found, by whom it was found for. Cheap to clone.
-#[derive(Clone)]
-pub struct DiscoveryCache(Arc<Cache>);
+#[derive(Clone, Debug)]
+pub struct DiscoveryCache(Arc<FoundCache<Arc<[u8]>>>);
 
-struct Cache {
+/// What was found, by whom it was found for: for as long as it is given out, and no more than there
+/// is room for.
+pub(crate) struct FoundCache<T> {
     lifetime: Duration,
-    entries: Mutex<HashMap<CacheKey, CacheEntry>>,
+    most: usize,
+    size: fn(&T) -> usize,
+    entries: Mutex<FoundEntries<T>>,
+}
+
+pub(crate) type FoundEntries<T> = HashMap<CacheKey, FoundEntry<T>>;
+
+pub(crate) struct FoundEntry<T> {
+    pub(crate) found: T,
+    /// The start of the call that requested all of it.
+    pub(crate) since: Instant,
 }
 
 /// A principal and all that its tool is given of a cluster, hashed.
@@ -52,12 +64,6 @@ pub(crate) fn key(principal: &str, kubeconfig: &[u8], authority: Option<&str>) -
     hash.finalize().into()
 }
 
-struct CacheEntry {
-    found: Arc<[u8]>,
-    /// The start of the call that requested all of it.
-    since: Instant,
-}
-
 /// What one call's tool is given, and where what it finds is kept.
 pub struct Discovery {
     cache: DiscoveryCache,
@@ -69,11 +75,11 @@ pub struct Discovery {
     since: Option<Instant>,
 }
 
-impl fmt::Debug for DiscoveryCache {
+impl<T> fmt::Debug for FoundCache<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("DiscoveryCache")
-            .field("lifetime", &self.0.lifetime)
+            .debug_struct("FoundCache")
+            .field("lifetime", &self.lifetime)
             .finish_non_exhaustive()
     }
 }
@@ -81,10 +87,9 @@ impl fmt::Debug for DiscoveryCache {
 impl DiscoveryCache {
     /// An empty cache. What it has is given out for `lifetime`; zero keeps nothing.
     pub fn new(lifetime: Duration) -> Self {
-        Self(Arc::new(Cache {
-            lifetime,
-            entries: Mutex::default(),
-        }))
+        Self(Arc::new(FoundCache::new(lifetime, MOST, |found| {
+            found.len()
+        })))
     }
 
     /// What was found for this caller with these credentials; `None` when nothing is kept for
@@ -144,11 +149,11 @@ impl Discovery {
         };
         let mut entries = self.cache.0.entries();
         let there = entries.get(&self.key);
-        let entry = if name.ends_with(GROUPS) {
+        let entry: FoundEntry<Arc<[u8]>> = if name.ends_with(GROUPS) {
             if there.is_some_and(|entry| entry.since > self.began_at) {
                 return;
             }
-            CacheEntry {
+            FoundEntry {
                 found: news.into(),
                 since: self.began_at,
             }
@@ -157,7 +162,7 @@ impl Discovery {
             let Some(there) = there.filter(|entry| Some(entry.since) == self.since) else {
                 return;
             };
-            CacheEntry {
+            FoundEntry {
                 found: [&there.found, news].concat().into(),
                 since: there.since,
             }
@@ -166,28 +171,39 @@ impl Discovery {
             entries.remove(&self.key);
             return;
         }
-        entries.insert(self.key, entry);
-        while entries
-            .values()
-            .map(|entry| entry.found.len())
-            .sum::<usize>()
-            > MOST
-        {
+        self.cache.0.keep(&mut entries, self.key, entry);
+    }
+}
+
+impl<T> FoundCache<T> {
+    /// An empty one that gives out for `lifetime`, and has room for `most` of what `size` counts.
+    pub(crate) fn new(lifetime: Duration, most: usize, size: fn(&T) -> usize) -> Self {
+        Self {
+            lifetime,
+            most,
+            size,
+            entries: Mutex::default(),
+        }
+    }
+
+    /// Those that are not too old.
+    pub(crate) fn entries(&self) -> MutexGuard<'_, FoundEntries<T>> {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.retain(|_, entry| entry.since.elapsed() < self.lifetime);
+        entries
+    }
+
+    /// Puts one in; the oldest go when there is too much.
+    pub(crate) fn keep(&self, entries: &mut FoundEntries<T>, key: CacheKey, entry: FoundEntry<T>) {
+        let size = |entry: &FoundEntry<T>| (self.size)(&entry.found);
+        entries.insert(key, entry);
+        while entries.values().map(size).sum::<usize>() > self.most {
             let oldest = entries
                 .iter()
                 .min_by_key(|(_, entry)| entry.since)
                 .map(|(key, _)| *key);
             oldest.and_then(|key| entries.remove(&key));
         }
-    }
-}
-
-impl Cache {
-    /// Those that are not too old.
-    fn entries(&self) -> MutexGuard<'_, HashMap<CacheKey, CacheEntry>> {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.retain(|_, entry| entry.since.elapsed() < self.lifetime);
-        entries
     }
 }
 
