@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 use std::{
+    cell::OnceCell,
     fs::{self, File, Metadata},
     io::{self, Read},
     os::unix::fs::MetadataExt,
@@ -135,37 +136,50 @@ fn folders_of(path: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 struct Looks {
-    mounts: Mounts,
+    /// Read where something is open: most files are nobody else's, and are looked at every two
+    /// seconds.
+    mounts: OnceCell<Mounts>,
     also: AlsoTrusted,
 }
 
 impl Looks {
     fn new(also: AlsoTrusted) -> Self {
         Self {
-            mounts: Mounts::now(),
+            mounts: OnceCell::new(),
             also,
         }
     }
 
+    fn mounts(&self) -> &Mounts {
+        self.mounts.get_or_init(Mounts::now)
+    }
+
     fn at_file(&self, path: &Path, metadata: &Metadata, holds: Holds) -> Result<(), Untrusted> {
-        let real = fs::canonicalize(path);
-        let is_volume = real.is_ok_and(|real| self.mounts.has_read_only(&real));
-        let mode = metadata.mode();
-        if mode & 0o002 != 0 {
+        if metadata.mode() & 0o002 != 0 {
             return Err(Untrusted::Everybody {
                 path: path.to_owned(),
             });
         }
-        if is_volume {
-            return Ok(());
+        let is_volume = || fs::canonicalize(path).is_ok_and(|real| self.is_on_volume(&real));
+        match self.is_closed_file(path, metadata, holds) {
+            Err(_) if is_volume() => Ok(()),
+            looked => looked,
         }
+    }
+
+    fn is_closed_file(
+        &self,
+        path: &Path,
+        metadata: &Metadata,
+        holds: Holds,
+    ) -> Result<(), Untrusted> {
         self.of_whom(path, metadata)?;
         if is_its_groups(metadata) {
             return Err(Untrusted::Group {
                 path: path.to_owned(),
             });
         }
-        if holds == Holds::Secret && mode & 0o004 != 0 {
+        if holds == Holds::Secret && metadata.mode() & 0o004 != 0 {
             return Err(Untrusted::Readable {
                 path: path.to_owned(),
             });
@@ -183,10 +197,14 @@ impl Looks {
     }
 
     fn at_folder(&self, folder: &Path, metadata: &Metadata) -> Result<(), Untrusted> {
-        const STICKY: u32 = 0o1000;
-        if self.mounts.has_read_only(folder) {
-            return Ok(());
+        match self.is_closed_folder(folder, metadata) {
+            Err(_) if self.is_on_volume(folder) => Ok(()),
+            looked => looked,
         }
+    }
+
+    fn is_closed_folder(&self, folder: &Path, metadata: &Metadata) -> Result<(), Untrusted> {
+        const STICKY: u32 = 0o1000;
         self.of_whom(folder, metadata)?;
         if metadata.mode() & STICKY != 0 {
             return Ok(()); // there, only the owner of a name may change it
@@ -204,10 +222,14 @@ impl Looks {
         Ok(())
     }
 
+    fn is_on_volume(&self, path: &Path) -> bool {
+        self.mounts().has_read_only(path)
+    }
+
     fn of_whom(&self, path: &Path, metadata: &Metadata) -> Result<(), Untrusted> {
         let owner = metadata.uid();
         let trusted = [0, geteuid().as_raw(), self.also.unwrap_or(0)];
-        if trusted.contains(&owner) || owner == UNMAPPED && self.mounts.in_user_namespace {
+        if trusted.contains(&owner) || owner == UNMAPPED && self.mounts().in_user_namespace {
             return Ok(());
         }
         let path = path.to_owned();
