@@ -9,7 +9,7 @@ use crate::{
     catalogue::Catalogue,
     clusters::Clusters,
     config::Settings,
-    policy::Policy,
+    policy::{Known, Policy},
 };
 
 use super::report::StartErrors;
@@ -18,6 +18,8 @@ use super::report::StartErrors;
 pub struct StartInputs {
     pub catalogues: Vec<Catalogue>,
     pub policy: Policy,
+    /// What the policy was loaded for.
+    pub known: Known,
     pub clusters: Clusters,
     /// The seal of records: nobody but root has to be able to read the key.
     pub seal: Seal,
@@ -48,10 +50,11 @@ impl StartInputs {
             None => Ok(Seal::default()),
         };
         let seal = seal.map_err(|error| wrong.0.push(error.into())).ok();
-        match (policy, clusters.ok(), seal) {
-            (Some(policy), Some(clusters), Some(seal)) => Ok(Self {
+        match (policy, known, clusters.ok(), seal) {
+            (Some(policy), Some(known), Some(clusters), Some(seal)) => Ok(Self {
                 catalogues,
                 policy,
+                known,
                 clusters,
                 seal,
             }),

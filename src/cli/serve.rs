@@ -191,11 +191,11 @@ impl Prepared {
         let StartInputs {
             catalogues,
             policy,
+            known,
             clusters,
             seal,
         } = StartInputs::read(settings)?;
         reload::log_lints(&policy);
-        let known = reload::known(&settings.callers, &clusters, &settings.kubeconfig);
         reload::log_unopened(&policy, &known);
         let owner = nix::unistd::geteuid()
             .is_root()

@@ -1,8 +1,8 @@
 //! Takes changed policy files, kubeconfigs of named clusters and callers without a restart; one
 //! that does not load changes nothing.
 //!
-//! ReloadedFiles are compared by content, every two seconds, and at once on SIGHUP or SIGUSR1, which also
-//! logs what was found. A watch on directories would notice sooner, and would miss what overlay and
+//! They are compared by content, every two seconds, and at once on SIGHUP or SIGUSR1, which also logs
+//! what was found. A watch on directories would notice sooner, and would miss what overlay and
 //! network file systems do not report; a ConfigMap swaps a symbolic link two folders up, which a
 //! read by path just follows. A problem is reported once, until it is another one or gone, or until
 //! a signal asks.
