@@ -6,6 +6,7 @@
 
 mod access;
 mod arguments;
+mod body;
 mod call;
 mod cleared;
 mod deadline;
@@ -34,9 +35,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
 pub use arguments::{Arguments, Headers};
-pub use outcome::{
-    Body, Bound, ChangedBody, Confinement, LeftOutBody, Outcome, Ran, StageBody, Told,
-};
+pub use body::{Body, ChangedBody, Confinement, LeftOutBody, StageBody};
+pub use outcome::{Bound, Outcome, Ran, Told};
 pub use parts::{Bounds, Parts};
 pub use pipeline::Stage;
 pub use request::{CarriedKubeconfig, Request};
