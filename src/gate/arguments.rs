@@ -9,7 +9,10 @@ use utoipa::{
 
 use http::HeaderMap;
 
-use super::request::{CarriedKubeconfig, Request};
+use super::{
+    body::no_format,
+    request::{CarriedKubeconfig, Request},
+};
 use crate::{
     argocd::Carried,
     command::filter_names,
@@ -56,11 +59,6 @@ pub struct Arguments {
     /// Leaves out blanks that say nothing: the padding of tables, the indentation of JSON.
     #[serde(default)]
     pub compact: bool,
-}
-
-/// Ajv-based MCP clients warn about formats that they do not know (`uint`).
-fn no_format(schema: &mut schemars::Schema) {
-    schema.remove("format");
 }
 
 /// Says in the schemas what a command may be.

@@ -83,7 +83,7 @@ pub struct Body {
 }
 
 /// A word that ran in the place of another one.
-#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema, ToSchema)]
 pub struct ChangedBody {
     /// The word that was sent.
     pub sent: String,
@@ -155,8 +155,9 @@ pub struct Confinement {
     pub expected: Vec<String>,
 }
 
-/// Ajv-based MCP clients warn about formats that they do not know (`uint64`).
-fn no_format(schema: &mut schemars::Schema) {
+/// Leaves out of a schema the formats that Ajv-based MCP clients do not know and warn about
+/// (`uint64`).
+pub(super) fn no_format(schema: &mut schemars::Schema) {
     schema.remove("format");
 }
 
@@ -224,9 +225,7 @@ impl Body {
         }
         text
     }
-}
 
-impl Body {
     /// Returns what was added to the command and what else there is to know, on one line; what the
     /// output's last line says already is not said again.
     fn remarks(&self) -> String {

@@ -75,8 +75,8 @@ pub struct Told {
     pub added: Vec<String>,
     /// The words that it left out.
     pub dropped: Vec<String>,
-    /// The words that it changed: what was sent, and what ran.
-    pub changed: Vec<(String, String)>,
+    /// The words that it changed.
+    pub changed: Vec<ChangedBody>,
     /// What else there is to know, a sentence each.
     pub notes: Vec<String>,
     /// The note that stands in the last line of the output: a log that may be incomplete.
@@ -84,13 +84,6 @@ pub struct Told {
 }
 
 impl Told {
-    fn changes(&self) -> Vec<ChangedBody> {
-        let changes = self.changed.iter().cloned();
-        changes
-            .map(|(sent, ran)| ChangedBody { sent, ran })
-            .collect()
-    }
-
     /// Adds one difference from the command that was sent.
     pub(super) fn adjusted(&mut self, adjustment: Adjustment) {
         match &adjustment {
@@ -102,11 +95,14 @@ impl Told {
         match adjustment {
             Adjustment::Added { word } => self.added.push(word),
             Adjustment::Dropped { word, .. } => self.dropped.push(word),
-            Adjustment::Replaced { word, used, .. } => self.changed.push((word, used)),
-            Adjustment::Clamped { flag, given, used } => {
-                let changed = (format!("{flag}={given}"), format!("{flag}={used}"));
-                self.changed.push(changed);
-            }
+            Adjustment::Replaced { word, used, .. } => self.changed.push(ChangedBody {
+                sent: word,
+                ran: used,
+            }),
+            Adjustment::Clamped { flag, given, used } => self.changed.push(ChangedBody {
+                sent: format!("{flag}={given}"),
+                ran: format!("{flag}={used}"),
+            }),
         }
     }
 }
@@ -256,7 +252,7 @@ impl Outcome {
                 .map(LeftOutBody::from),
             added: ran.map(|ran| ran.told.added.clone()).unwrap_or_default(),
             dropped: ran.map(|ran| ran.told.dropped.clone()).unwrap_or_default(),
-            changed: ran.map(|ran| ran.told.changes()).unwrap_or_default(),
+            changed: ran.map(|ran| ran.told.changed.clone()).unwrap_or_default(),
             notes: ran.map(|ran| ran.told.notes.clone()).unwrap_or_default(),
             rule: refusal
                 .and_then(Refusal::rule)
