@@ -382,31 +382,42 @@ impl Server {
         server
     }
 
+    /// Starts a server with these settings, which may reach the demo cluster. The folder has the
+    /// file of settings.
+    pub fn with_settings(settings: &str) -> (tempfile::TempDir, Self) {
+        let folder = readable_folder();
+        let config = folder.path().join("airlock.toml");
+        fs::write(&config, settings).unwrap();
+        let server = Self::with(
+            &[
+                "--tools-dir",
+                tools().to_str().unwrap(),
+                "--egress-allow",
+                &cluster().server.to_string(),
+                "--config",
+                config.to_str().unwrap(),
+            ],
+            None,
+        );
+        (folder, server)
+    }
+
+    /// Starts a server with this policy.
+    pub fn with_policy(policy: &Path) -> Self {
+        let (tools, policy) = (tools(), policy.to_str().unwrap());
+        let tools = tools.to_str().unwrap();
+        Self::with(&["--tools-dir", tools, "--policy", policy], None)
+    }
+
     /// Starts a server and waits until it answers at all.
     pub fn starting(flags: &[&str], user: Option<u32>) -> Self {
-        let work = tempfile::Builder::new()
-            .prefix("airlock-test-")
-            .tempdir_in(memory())
-            .unwrap();
-        fs::set_permissions(
-            work.path(),
-            std::os::unix::fs::PermissionsExt::from_mode(0o1777),
-        )
-        .unwrap();
+        let work = work_folder();
         Self::starting_in(work, flags, user)
     }
 
     /// Starts a server as root with these capabilities only, and waits until kubectl is available.
     pub fn with_capabilities(capabilities: &str, flags: &[&str]) -> Self {
-        let work = tempfile::Builder::new()
-            .prefix("airlock-test-")
-            .tempdir_in(memory())
-            .unwrap();
-        fs::set_permissions(
-            work.path(),
-            std::os::unix::fs::PermissionsExt::from_mode(0o1777),
-        )
-        .unwrap();
+        let work = work_folder();
         Self::with_capabilities_in(work, capabilities, flags)
     }
 
@@ -431,15 +442,7 @@ impl Server {
     /// Starts a server that logs everything at `level`, may dump core into its work directory, and
     /// waits until kubectl is available.
     pub fn with_log(level: &str, flags: &[&str]) -> Self {
-        let work = tempfile::Builder::new()
-            .prefix("airlock-test-")
-            .tempdir_in(memory())
-            .unwrap();
-        fs::set_permissions(
-            work.path(),
-            std::os::unix::fs::PermissionsExt::from_mode(0o1777),
-        )
-        .unwrap();
+        let work = work_folder();
         let mut command = Command::new("prlimit");
         command
             .args([
@@ -465,30 +468,14 @@ impl Server {
 
     /// Starts a server that is another program than `kube-airlock`, and waits until it answers.
     pub fn of(program: &Path, flags: &[&str]) -> Self {
-        let work = tempfile::Builder::new()
-            .prefix("airlock-test-")
-            .tempdir_in(memory())
-            .unwrap();
-        fs::set_permissions(
-            work.path(),
-            std::os::unix::fs::PermissionsExt::from_mode(0o1777),
-        )
-        .unwrap();
+        let work = work_folder();
         Self::run(Command::new(program), work, flags)
     }
 
     /// Starts a server by a program that is given the server's path and arguments behind its own,
     /// and waits until kubectl is available.
     pub fn behind(mut launcher: Command, flags: &[&str]) -> Self {
-        let work = tempfile::Builder::new()
-            .prefix("airlock-test-")
-            .tempdir_in(memory())
-            .unwrap();
-        fs::set_permissions(
-            work.path(),
-            std::os::unix::fs::PermissionsExt::from_mode(0o1777),
-        )
-        .unwrap();
+        let work = work_folder();
         launcher.arg(program());
         let server = Self::run(launcher, work, flags);
         server.wait_for("/ready");
@@ -908,6 +895,27 @@ pub fn processor_time(pid: u32) -> (Duration, Duration) {
 /// Whether the tests run as root, so that children get users of their own.
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
+}
+
+/// A work directory for a server of any user.
+fn work_folder() -> tempfile::TempDir {
+    let work = tempfile::Builder::new()
+        .prefix("airlock-test-")
+        .tempdir_in(memory())
+        .unwrap();
+    set_mode(work.path(), 0o1777);
+    work
+}
+
+/// A folder that every user may read, and its owner alone may change.
+pub fn readable_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    set_mode(folder.path(), 0o755);
+    folder
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
 }
 
 /// Makes a file one that nobody but a server may read, also when it was started as root.

@@ -828,36 +828,21 @@ fn a_named_cluster_is_used_without_its_credential_being_seen() {
     );
 }
 
+/// A policy that allows one command.
+const VERSIONS: &str = "schema = 1\n[[rule]]\nid = \"a\"\neffect = \"allow\"\nreason = \"r\"\ntool = \"kubectl\"\nverbs = [\"version\"]\nflags = [\"--client\"]\n";
+
 #[test]
 fn a_changed_policy_is_taken_and_a_broken_one_is_not() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(
-        folder.path(),
-        std::os::unix::fs::PermissionsExt::from_mode(0o755),
-    )
-    .unwrap();
+    let folder = harness::readable_folder();
     let file = folder.path().join("policy.toml");
-    let rule = |verb: &str| {
-        format!(
-            "schema = 1\n[[rule]]\nid = \"a\"\neffect = \"allow\"\nreason = \"r\"\ntool = \"kubectl\"\nverbs = [\"{verb}\"]\nflags = [\"--client\"]\n"
-        )
-    };
     // As a ConfigMap does it: the file is a link, and the link is swapped.
     let swap = |name: &str, text: &str| {
         fs::write(folder.path().join(name), text).unwrap();
         std::os::unix::fs::symlink(name, folder.path().join("new")).unwrap();
         fs::rename(folder.path().join("new"), &file).unwrap();
     };
-    swap("1", &rule("version"));
-    let server = Server::with(
-        &[
-            "--tools-dir",
-            tools().to_str().unwrap(),
-            "--policy",
-            file.to_str().unwrap(),
-        ],
-        None,
-    );
+    swap("1", VERSIONS);
+    let server = Server::with_policy(&file);
     let allowed = || server.kubectl("version --client", "").status == 200;
     assert!(allowed());
     swap("2", "schema = 1\n[[rule]]\nid = \"broken\"\n");
@@ -869,7 +854,7 @@ fn a_changed_policy_is_taken_and_a_broken_one_is_not() {
     assert!(allowed(), "the old rules stay in force");
     swap("3", "schema = 1\n");
     eventually("an empty policy allows nothing", || !allowed());
-    swap("4", &rule("version"));
+    swap("4", VERSIONS);
     eventually("and the first one again", allowed);
     let metrics = String::from_utf8(server.get("/metrics").body).unwrap();
     assert!(
@@ -881,30 +866,16 @@ fn a_changed_policy_is_taken_and_a_broken_one_is_not() {
 
 #[test]
 fn a_changed_file_that_the_policy_includes_is_taken_and_a_broken_one_is_not() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(
-        folder.path(),
-        std::os::unix::fs::PermissionsExt::from_mode(0o755),
-    )
-    .unwrap();
+    let folder = harness::readable_folder();
     let write = |name: &str, text: &str| {
         let path = folder.path().join(name);
         fs::write(folder.path().join("new"), text).unwrap();
         fs::rename(folder.path().join("new"), &path).unwrap();
         path
     };
-    let rule = "[[rule]]\nid = \"a\"\neffect = \"allow\"\nreason = \"r\"\ntool = \"kubectl\"\nverbs = [\"version\"]\nflags = [\"--client\"]\n";
-    write("rules.toml", &format!("schema = 1\n{rule}"));
+    write("rules.toml", VERSIONS);
     let policy = write("policy.toml", "schema = 1\ninclude = [\"rules.toml\"]\n");
-    let server = Server::with(
-        &[
-            "--tools-dir",
-            tools().to_str().unwrap(),
-            "--policy",
-            policy.to_str().unwrap(),
-        ],
-        None,
-    );
+    let server = Server::with_policy(&policy);
     let allowed = || server.kubectl("version --client", "").status == 200;
     assert!(allowed());
     write("rules.toml", "schema = 1\nverbs = 1\n");
@@ -915,7 +886,7 @@ fn a_changed_file_that_the_policy_includes_is_taken_and_a_broken_one_is_not() {
     assert!(allowed(), "the old rules stay in force");
     write("rules.toml", "schema = 1\n");
     eventually("without its rule nothing is allowed", || !allowed());
-    write("rules.toml", &format!("schema = 1\n{rule}"));
+    write("rules.toml", VERSIONS);
     eventually("and with it again", allowed);
 }
 

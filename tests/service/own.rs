@@ -1,30 +1,10 @@
 //! Operators who say which clusters there are: no kubeconfigs of callers, no other servers.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
-
-use crate::harness::{Server, base64_of, cluster, kubeconfig_of, tools};
-
-/// A server with these settings.
-fn server(settings: &str) -> (tempfile::TempDir, Server) {
-    let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let config = folder.path().join("airlock.toml");
-    fs::write(&config, settings).unwrap();
-    let (tools, allowed) = (tools(), cluster().server.to_string());
-    let flags = [
-        "--tools-dir",
-        tools.to_str().unwrap(),
-        "--egress-allow",
-        &allowed,
-        "--config",
-        config.to_str().unwrap(),
-    ];
-    (folder, Server::with(&flags, None))
-}
+use crate::harness::{Server, base64_of, cluster, kubeconfig_of};
 
 #[test]
 fn where_callers_bring_no_kubeconfig_none_is_read_and_no_name_in_it_resolved() {
-    let (_folder, server) = server("[kubeconfig]\nown = false\n");
+    let (_folder, server) = Server::with_settings("[kubeconfig]\nown = false\n");
     for kubeconfig in [
         base64_of(&cluster().view),
         kubeconfig_of("https://no-such-name.invalid"),
@@ -54,10 +34,10 @@ fn servers_that_the_operator_does_not_list_are_refused_before_their_names_are_re
         "[egress]\nonly = [\"{}\", \"*.eks.example:443\"]\n",
         cluster.server
     );
-    let (_folder, with_it) = server(&listed);
+    let (_folder, with_it) = Server::with_settings(&listed);
     let view = base64_of(&cluster.view);
     assert_eq!(with_it.kubectl("get pods", &view).status, 200);
-    let (_folder, without) = server("[egress]\nonly = [\"10.0.0.0/8:6443\"]\n");
+    let (_folder, without) = Server::with_settings("[egress]\nonly = [\"10.0.0.0/8:6443\"]\n");
     for (server, kubeconfig) in [
         (&without, view),
         (&without, kubeconfig_of("https://10.1.2.3:443")),

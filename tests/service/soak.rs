@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use crate::{
     harness::{
         Server, as_admin, base64_of, cluster, descendants, eventually, forget_peak, held,
-        memory_of, program, tools,
+        memory_of, program,
     },
     mcp::KUBECTL_CALL,
 };
@@ -69,28 +69,9 @@ const ORDINARY: [&str; 6] = [
 #[test]
 fn many_calls_of_every_kind_leave_nothing_and_are_recorded() {
     let calls = env::var("AIRLOCK_TEST_SOAK").map_or(200, |calls| calls.parse().unwrap());
-    let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("airlock.toml");
-    fs::write(
-        &config,
-        format!("[limits]\nrate = 0\nconcurrency = {AT_ONCE}\nmemory = \"256MiB\"\n"),
-    )
-    .unwrap();
-    fs::set_permissions(
-        folder.path(),
-        std::os::unix::fs::PermissionsExt::from_mode(0o755),
-    )
-    .unwrap();
-    let (tools, allowed) = (tools(), cluster().server.to_string());
-    let flags = [
-        "--tools-dir",
-        tools.to_str().unwrap(),
-        "--egress-allow",
-        &allowed,
-        "--config",
-        config.to_str().unwrap(),
-    ];
-    let server = Server::with(&flags, None);
+    let (_folder, server) = Server::with_settings(&format!(
+        "[limits]\nrate = 0\nconcurrency = {AT_ONCE}\nmemory = \"256MiB\"\n"
+    ));
     eventually("the inventory has looked", || {
         server.get("/tools/status").json()["tools"]["argocd"]["state"] == "available"
     });

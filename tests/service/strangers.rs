@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::harness::{Server, eventually, is_root, memory, probe, program, tools};
+use super::harness::{Server, eventually, is_root, memory, probe, program};
 
 const RULES: &str = "schema = 1\n[[rule]]\nid = \"a\"\neffect = \"allow\"\nreason = \"r\"\ntool = \"kubectl\"\nverbs = [\"version\"]\nflags = [\"--client\"]\n";
 
@@ -122,15 +122,7 @@ fn a_changed_policy_that_everybody_may_change_is_not_taken() {
     let file = folder.path().join("policy.toml");
     fs::write(&file, RULES).unwrap();
     mode(&file, 0o644);
-    let server = Server::with(
-        &[
-            "--tools-dir",
-            tools().to_str().unwrap(),
-            "--policy",
-            file.to_str().unwrap(),
-        ],
-        None,
-    );
+    let server = Server::with_policy(&file);
     let allowed = |command: &str| server.kubectl(command, "").status == 200;
     assert!(allowed("version --client"));
     fs::write(

@@ -1,11 +1,9 @@
 //! What people and models really type, over the doors: what passes, what is told of it, and what leads on.
 
-use std::{fs, os::unix::fs::PermissionsExt};
-
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
-use crate::harness::{Server, base64_of, cluster, tools};
+use crate::harness::{Server, base64_of, cluster};
 use crate::{mcp::KUBECTL_CALL, pipes::looked};
 
 /// Two contexts, one of them the current one; nothing is reached.
@@ -231,21 +229,7 @@ fn what_is_no_message_of_mcp_is_answered_as_json_rpc_does() {
 
 #[test]
 fn a_command_that_waits_has_the_time_that_it_says() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
-    let settings = folder.path().join("airlock.toml");
-    fs::write(&settings, "[limits]\ntimeout = \"2s\"\n").unwrap();
-    let tools = tools();
-    let allowed = cluster().server.to_string();
-    let flags = [
-        "--tools-dir",
-        tools.to_str().unwrap(),
-        "--egress-allow",
-        &allowed,
-        "--config",
-        settings.to_str().unwrap(),
-    ];
-    let server = Server::with(&flags, None);
+    let (_folder, server) = Server::with_settings("[limits]\ntimeout = \"2s\"\n");
     let kubeconfig = json!({ "kubeconfig": base64_of(&cluster().view) });
     let command = "wait pod/web-0 --for=delete --timeout=4s";
     let waited = rest(&server, command, &kubeconfig);
