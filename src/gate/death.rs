@@ -47,13 +47,15 @@ fn half_document(ran: &Ran, limit: usize) -> Option<Refusal> {
 }
 
 /// What Go's runtime says when it gets no memory (runtime/malloc.go, mheap.go, os_linux.go), and
-/// busybox.
-const OUT_OF_MEMORY: [&str; 6] = [
+/// busybox. A fault of the runtime itself, which its collector has where it is given no buffer, is
+/// told in other words than one of the program (`panic: runtime error`, signal_unix.go).
+const OUT_OF_MEMORY: [&str; 7] = [
     "fatal error: runtime: out of memory",
     "fatal error: runtime: cannot allocate memory",
     "fatal error: out of memory",
     "runtime: cannot allocate heap metadata",
     "runtime: failed to create new OS thread",
+    "SIGSEGV: segmentation violation\nPC=",
     ": out of memory\n",
 ];
 
@@ -67,7 +69,11 @@ mod tests {
     #[test]
     fn a_program_that_ran_out_of_memory_is_told_from_one_that_failed() {
         let memory = "fatal error: runtime: out of memory\n";
-        assert!(says_so(memory) && says_so("sort: out of memory\n"));
+        let collector = "SIGSEGV: segmentation violation\nPC=0x43297d m=3 sigcode=1 addr=0x0\n";
+        assert!(says_so(memory) && says_so("sort: out of memory\n") && says_so(collector));
+        assert!(!says_so(
+            "panic: runtime error: invalid memory address or nil pointer dereference\n[signal SIGSEGV: segmentation violation code=0x1 addr=0x0 pc=0x1]\n"
+        ));
         assert!(!says_so(
             "Error from server (NotFound): no pod out of memory"
         ));
