@@ -25,6 +25,7 @@ pub mod command;
 pub mod kubeconfig;
 pub mod argocd;
 pub mod policy;
+pub mod api;
 pub mod metrics;
 pub mod audit;
 pub mod store;
