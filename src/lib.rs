@@ -18,6 +18,7 @@ pub mod yaml;
 
 pub mod identity;
 pub mod endpoint;
+pub mod api_request;
 
 pub mod tool;
 pub mod catalogue;

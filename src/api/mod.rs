@@ -5,6 +5,4 @@
 
 #![forbid(unsafe_code)]
 
-mod request;
-
-pub use request::{ApiPath, ApiRequest, ApiVerb, Odd, Query, ResourcePath};
+pub use crate::api_request::{ApiPath, ApiRequest, ApiVerb, KubeletPath, Odd, Query, ResourcePath};
