@@ -6,6 +6,7 @@
 //!
 //! | property | claims |
 //! |---|---|
+//! | [`api_request()`] | a request of the Kubernetes API that is accepted has one spelling, which is written and read again to the same one |
 //! | [`audit()`] | the verifier takes any bytes; no byte and no line of a chain changes, goes, comes or moves unnoticed |
 //! | [`split()`] | what the words room accepts has no live shell syntax, and a POSIX shell reads the same words |
 //! | [`pipeline()`] | a POSIX shell cuts what is accepted at the same bars, and each filter renders to words that read again to it |
@@ -33,6 +34,7 @@
     reason = "a property that does not hold panics"
 )]
 
+mod api_request;
 mod audit;
 mod catalogues;
 mod choices;
@@ -49,6 +51,7 @@ mod redact;
 mod split;
 mod yaml;
 
+pub use api_request::api_request;
 pub use audit::audit;
 pub use command::parse;
 pub use discovery::discovery;
@@ -70,7 +73,8 @@ mod tests {
 
     type Property = fn(&[u8]) -> bool;
 
-    const PROPERTIES: [(&str, Property); 14] = [
+    const PROPERTIES: [(&str, Property); 15] = [
+        ("api_request", api_request),
         ("audit", audit),
         ("decide", decide),
         ("discovery", discovery),

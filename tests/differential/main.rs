@@ -24,6 +24,7 @@
 
 mod kubeconfig;
 mod random;
+mod request;
 
 use std::{
     collections::BTreeMap,
