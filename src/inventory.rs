@@ -279,6 +279,20 @@ impl Inventory {
         }
     }
 
+    /// The catalogue of a tool that is available or may soon be: until it is known, the newest.
+    pub fn expected(&self, tool: Tool) -> Option<&Catalogue> {
+        match self.availability(tool) {
+            Availability::Available { version, .. } => self.catalogue_of(tool, &version),
+            Availability::Building | Availability::Checking | Availability::Unknown { .. } => {
+                let mut catalogues = self.catalogues.iter();
+                catalogues.find(|catalogue| catalogue.tool() == tool)
+            }
+            Availability::Missing
+            | Availability::NoCatalogue { .. }
+            | Availability::Refused { .. } => None,
+        }
+    }
+
     /// Where a tool's binary is expected.
     pub fn path(&self, tool: Tool) -> Option<&PathBuf> {
         self.paths

@@ -63,6 +63,7 @@ fn is_within(rule: &Rule, outer: &Rule) -> bool {
         opened_clusters,
         rate,
         details,
+        examples: _,
     } = rule;
     let verbs = match (verbs, &outer.verbs) {
         (_, Verbs::All) => true,

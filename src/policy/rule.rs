@@ -131,6 +131,8 @@ pub(super) struct Rule {
     pub(super) rate: Option<RuleRate>,
     /// What it says about the insides of a command.
     pub(super) details: Details,
+    /// Commands that match it, as its file has them.
+    pub(super) examples: Vec<String>,
 }
 
 /// What a rule gives a flag that is absent.
@@ -330,6 +332,12 @@ impl Rule {
             Err(_) => 1,
             Ok(()) => 2,
         }
+    }
+
+    /// Whether the rule is about this caller, wherever it calls.
+    pub(super) fn is_about(&self, target: &Target) -> bool {
+        let mut callers = self.callers.iter();
+        callers.all(|callers| callers.include(target))
     }
 
     /// Whether the rule lets this caller do anything at all on this cluster.
@@ -587,13 +595,21 @@ impl Rule {
 
     /// Whether a deny rule leaves nothing of a command with this verb, whoever asks for what.
     pub(super) fn denies_all_of(&self, verb: &CommandPath, resources: Option<&Resources>) -> bool {
+        self.callers.is_none() && self.denies_its_callers_all_of(verb, resources)
+    }
+
+    /// The same for the callers that the rule is about.
+    pub(super) fn denies_its_callers_all_of(
+        &self,
+        verb: &CommandPath,
+        resources: Option<&Resources>,
+    ) -> bool {
         let covered = match (&self.resources, resources) {
             (None, _) => true,
             (Some(denied), Some(resources)) => denied.include(resources),
             (Some(_), None) => false,
         };
-        let narrowed = self.callers.is_some()
-            || self.clusters.is_some()
+        let narrowed = self.clusters.is_some()
             || self.namespaces.is_some()
             || self.names.is_some()
             || self.charts.is_some()

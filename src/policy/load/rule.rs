@@ -60,6 +60,11 @@ impl Loading<'_> {
             bounds: self.bounds(raw)?,
             rate: self.rate(raw)?,
             details,
+            examples: raw
+                .matches
+                .iter()
+                .map(|one| one.get_ref().clone())
+                .collect(),
             by_name: chosen.by_name,
             verbs: chosen.verbs,
             flag_classes: accepted.classes,
