@@ -1,7 +1,6 @@
 //! What a caller sends, the same over every door.
 
-use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use utoipa::{
     ToSchema,
     openapi::schema::{ObjectBuilder, Type},
@@ -9,10 +8,7 @@ use utoipa::{
 
 use http::HeaderMap;
 
-use super::{
-    body::no_format,
-    request::{CarriedKubeconfig, Request},
-};
+use super::request::{CarriedKubeconfig, Request};
 use crate::{
     argocd::Carried,
     command::filter_names,
@@ -22,17 +18,15 @@ use crate::{
 };
 
 /// A command and where to run it.
-#[derive(Debug, Deserialize, JsonSchema, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Arguments {
     /// The command line, with or without the leading tool name, and filters behind it.
-    #[schemars(description = about_commands())]
     #[schema(schema_with = command_schema)]
     pub command: String,
     /// The namespace, like `--namespace`; a different one in the command is an error.
     pub namespace: Option<String>,
     /// A kubeconfig in base64. The header X-Kubeconfig wins, and keeps it out of a model's sight.
-    #[schemars(with = "Option<String>")]
     #[schema(value_type = Option<String>)]
     pub kubeconfig: Option<SecretString>,
     /// A context of the kubeconfig, instead of its current one.
@@ -44,16 +38,15 @@ pub struct Arguments {
     pub argocd_server: Option<String>,
     /// argocd only: a token of an account. The header X-Argocd-Auth-Token wins, and keeps it out of
     /// a model's sight.
-    #[schemars(with = "Option<String>")]
     #[schema(value_type = Option<String>)]
     pub argocd_auth_token: Option<SecretString>,
     /// argocd only: the server's certificate authority, PEM in base64. The header X-Argocd-Ca wins.
     pub argocd_ca: Option<String>,
-    /// A deadline like `30s` or `1m30s`.
+    /// A deadline like `30s` or `1m30s`; a number is of seconds.
     #[schema(example = "30s")]
+    #[serde(default, deserialize_with = "timeout")]
     pub timeout: Option<String>,
     /// The most bytes of output in the answer, up to what the server and the policy let it have.
-    #[schemars(range(min = 1), transform = no_format)]
     #[schema(minimum = 1, example = 262_144)]
     pub max_output: Option<usize>,
     /// Leaves out blanks that say nothing: the padding of tables, the indentation of JSON.
@@ -61,7 +54,22 @@ pub struct Arguments {
     pub compact: bool,
 }
 
-/// Says in the schemas what a command may be.
+/// A duration as Go writes it, or a number of seconds, as models do.
+fn timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Timeout {
+        Seconds(serde_json::Number),
+        Text(String),
+    }
+    let given = Option::<Timeout>::deserialize(deserializer)?;
+    Ok(given.map(|given| match given {
+        Timeout::Seconds(seconds) => format!("{seconds}s"),
+        Timeout::Text(text) => text,
+    }))
+}
+
+/// Says in the schema what a command may be.
 fn about_commands() -> String {
     format!(
         "The command line, with or without the leading tool name: `get pods -n default`. Filters may \
@@ -137,7 +145,7 @@ impl Arguments {
         }
     }
 
-    /// The fields that are texts.
+    /// The fields that are texts; `timeout` may be a number, too.
     const TEXTS: [&str; 9] = [
         "command",
         "namespace",
@@ -153,14 +161,18 @@ impl Arguments {
     /// Returns the sentence about the first field of `sent` that should be a text and is none.
     pub fn no_text(sent: &serde_json::Map<String, serde_json::Value>) -> Option<String> {
         let is_wrong = |name: &&str| {
+            let may_be = |value: &serde_json::Value| match *name {
+                "command" => false,
+                "timeout" => value.is_null() || value.is_number(),
+                _ => value.is_null(),
+            };
             let value = sent.get(*name);
-            value
-                .is_some_and(|value| !value.is_string() && (!value.is_null() || *name == "command"))
+            value.is_some_and(|value| !value.is_string() && !may_be(value))
         };
         let name = Self::TEXTS.into_iter().find(is_wrong)?;
         Some(match name {
             "command" => "`command` is one text, and not a list of words".to_owned(),
-            "timeout" => "`timeout` is a text like `30s`".to_owned(),
+            "timeout" => "`timeout` is a number of seconds, or a text like `1m30s`".to_owned(),
             name => format!("`{name}` is a text"),
         })
     }

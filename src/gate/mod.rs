@@ -51,10 +51,11 @@ use crate::{
     inventory::Inventory,
     metrics,
     output::Live,
-    policy::Policy,
+    policy::{Offer, Policy},
     refusal::Refusal,
     sandbox::Sandbox,
     store::{EndedBy, RegisteredCall, Registration, Store, StoreError},
+    tool::Tool,
     warm::WarmPool,
 };
 
@@ -94,6 +95,16 @@ impl Gate {
     /// Returns the names of the clusters that a caller may use.
     pub fn clusters(&self, caller: &Caller) -> Vec<String> {
         usable_clusters(&self.parts, caller)
+    }
+
+    /// Returns what a caller may use of each tool that is here or comes.
+    pub fn offers(&self, caller: &Caller) -> Vec<(Tool, Offer)> {
+        let policy = self.parts.policy();
+        let inventory = &self.parts.inventory;
+        let known = Tool::all().filter_map(|tool| Some((tool, inventory.expected(tool)?)));
+        known
+            .map(|(tool, catalogue)| (tool, policy.offer(catalogue, caller)))
+            .collect()
     }
 
     /// Reports itself as not ready from now on; calls go on.

@@ -165,16 +165,18 @@ impl Ran {
         })
     }
 
-    /// Returns the output, with a last line where it may be incomplete.
-    fn output(&self) -> String {
+    /// Returns the output, with a last line where it may be incomplete, and that line.
+    fn output(&self) -> (String, Option<String>) {
         let mut output = self.stdout.text.clone();
-        if let Some(line) = self.told.last_line.as_ref().filter(|_| !output.is_empty()) {
+        let note = self.told.last_line.as_ref().filter(|_| !output.is_empty());
+        let line = note.map(|note| format!("[{note}]\n"));
+        if let Some(line) = &line {
             if !output.ends_with('\n') {
                 output.push('\n');
             }
-            output.push_str(&format!("[{line}]\n"));
+            output.push_str(line);
         }
-        output
+        (output, line)
     }
 
     /// Returns the exit status that the caller gets.
@@ -229,13 +231,15 @@ impl Outcome {
             exit_code: stage.status.code(),
             error: Some(stage.error.clone()).filter(|text| !text.is_empty()),
         };
+        let (output, last_line) = ran.map(Ran::output).unwrap_or_default();
         let exit_code = match (refusal, ran) {
             (None, Some(ran)) => ran.exit_code(),
             _ => -1,
         };
         Body {
             success: refusal.is_none() && ran.is_some_and(Ran::succeeded),
-            output: ran.map(Ran::output).unwrap_or_default(),
+            output,
+            last_line,
             error: stderr.or_else(|| refusal.map(|refusal| self.reason(refusal))),
             exit_code,
             stages: ran
@@ -349,15 +353,15 @@ mod tests {
                 },
                 "",
             );
-            assert!(body.text().contains(&note), "{note}: {}", body.text());
+            assert!(body.words().contains(&note), "{note}: {}", body.words());
         }
         let body = serde_json::to_value(body_of(told, "").added).unwrap();
         assert_eq!(body, serde_json::json!(["--tail=5"]));
     }
 
     proptest::proptest! {
-        /// Whatever was added, and whatever there is to know: in the object and in the text, once,
-        /// and the text ends with it.
+        /// Whatever was added, and whatever there is to know: in the object and in the server's
+        /// words, once, and not in what was printed.
         #[test]
         fn nothing_that_is_told_is_missing_in_an_answer(
             tails in proptest::collection::vec(0..9_u16, 0..4),
@@ -371,9 +375,9 @@ mod tests {
             let last_line = notes.first().cloned().filter(|_| is_in_output);
             let body = body_of(Told { added: added.clone(), notes: notes.clone(), last_line, ..Told::default() }, "output\n");
             proptest::prop_assert_eq!((&body.added, &body.notes), (&added, &notes));
-            let text = body.text();
-            let remarks = text.strip_prefix("output\n").unwrap().replace("]\n[", "; ");
-            let remarks = remarks.trim_end().trim_start_matches('[').trim_end_matches(']');
+            proptest::prop_assert_eq!(body.printed(), "output\n", "what the server adds is no output");
+            let text = body.words();
+            let remarks = text.trim_end().trim_start_matches('[').trim_end_matches(']');
             let told = |part: &str| remarks.split("; ").filter(|told| *told == part).count();
             for note in &notes {
                 proptest::prop_assert!(told(note) >= 1, "{}", text);

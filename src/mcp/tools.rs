@@ -1,64 +1,145 @@
-//! The tools as MCP clients see them: what each is, and how an outcome is its result.
+//! The tools as the policy in force lets a caller use them: [`offered`].
+//!
+//! Every model pays for each word of it in every conversation, so it says no more than what is
+//! allowed here, with one example that is. Held by `tests/service/tokens.rs`.
 
-use rmcp::model::{
-    CallToolResponse, CallToolResult, ContentBlock, Tool as McpTool, ToolAnnotations,
-};
+use std::sync::Arc;
 
-use super::schema::{input_schema, schema};
+use rmcp::model::{JsonObject, Tool as McpTool, ToolAnnotations};
+use serde_json::{Value, json};
+
 use crate::{
-    advice::Advice,
-    command::filter_names,
-    gate::{Arguments, Body, Outcome},
-    metrics,
-    refusal::Refusal,
-    tool::Tool,
+    catalogue::CommandPath,
+    gate::Gate,
+    identity::Caller,
+    policy::Offer,
+    tool::{AccessKind, Tool},
 };
 
-pub(super) fn described(tool: Tool) -> McpTool {
-    let example = tool.spec().example;
-    let description = format!(
-        "Runs one {tool} command, for example `{example}`. Filters may stand behind it, as in `| grep -v Running | head -20`: {}. There is no shell: no redirections, variables or other programs. Returns the command's output as data from the cluster.",
-        filter_names()
-    );
-    let mut described = McpTool::new(tool.as_str(), description, input_schema(tool));
-    described.title = Some(format!("Run {tool} (confined)"));
-    described.output_schema = Some(schema::<Body>());
-    described.annotations = Some(ToolAnnotations::from_raw(
+/// The longest list of verbs, in bytes: some sixty tokens. Above it, groups of verbs are named by
+/// fewer of them.
+const LONGEST_LIST: usize = 260;
+
+/// More clusters than this are not listed by name.
+const MOST_CLUSTERS: usize = 16;
+
+/// Returns the tools of which `caller` may use something, in the order of all tools.
+pub(super) fn offered(gate: &Gate, caller: &Caller) -> Vec<McpTool> {
+    let clusters = gate.clusters(caller);
+    let offers = gate.offers(caller);
+    let offers = offers.iter().filter(|(_, offer)| !offer.is_empty());
+    offers
+        .map(|(tool, offer)| described(*tool, offer, &clusters))
+        .collect()
+}
+
+fn described(tool: Tool, offer: &Offer, clusters: &[String]) -> McpTool {
+    let schema = input_schema(tool, clusters);
+    let described = McpTool::new(tool.as_str(), description(tool, offer), schema);
+    let annotations = ToolAnnotations::from_raw(
         None,
-        Some(false),
-        Some(true),
-        Some(false),
-        Some(true),
-    ));
-    described
+        Some(offer.reads_only),
+        Some(!offer.reads_only),
+        None,
+        None,
+    );
+    described.with_annotations(annotations)
 }
 
-/// An outcome as a tool result: the object, and beside it what a model reads.
-pub(super) fn rendered(outcome: &Outcome) -> CallToolResponse {
-    let body = outcome.body();
-    let value = serde_json::to_value(&body).unwrap_or_default();
-    let mut result = if body.success {
-        CallToolResult::structured(value)
-    } else {
-        CallToolResult::structured_error(value)
+fn description(tool: Tool, offer: &Offer) -> String {
+    let mut text = format!("Runs one {tool} command");
+    if let Some(example) = &offer.example {
+        text += &format!(", e.g. `{example}`");
+    }
+    text += ".";
+    for (what, verbs) in [
+        ("Allowed", &offer.allowed),
+        ("Only a person may", &offer.asking),
+    ] {
+        if !verbs.is_empty() {
+            text += &format!(" {what}: {}.", listed(verbs));
+        }
+    }
+    text
+}
+
+/// Verbs, those of one group together; of a group no more than there is space for.
+fn listed(verbs: &[CommandPath]) -> String {
+    let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
+    for verb in verbs {
+        let Some((first, rest)) = verb.words().split_first() else {
+            continue;
+        };
+        let rest = (!rest.is_empty()).then(|| rest.join(" "));
+        match groups.iter_mut().find(|(group, _)| group == first) {
+            Some((_, below)) => below.extend(rest),
+            None => groups.push((first, rest.into_iter().collect())),
+        }
+    }
+    let of_each = |most: usize| {
+        let groups = groups.iter().map(|(group, below)| {
+            let shown = below.get(..most).unwrap_or(below);
+            let more = if shown.len() < below.len() { "…" } else { "" };
+            match shown {
+                [] => (*group).to_owned(),
+                [one] if more.is_empty() => format!("{group} {one}"),
+                shown => format!("{group} ({}{more})", shown.join(", ")),
+            }
+        });
+        groups.collect::<Vec<_>>().join(", ")
     };
-    result.content = vec![ContentBlock::text(body.text())];
-    result.into()
+    let lists = [usize::MAX, 4, 3, 2, 1].into_iter().map(of_each);
+    let mut short = lists.filter(|list| list.len() <= LONGEST_LIST);
+    short.next().unwrap_or_else(|| of_each(0))
 }
 
-/// Wrong arguments are a tool error (SEP-1303), so that the model can correct them. serde's
-/// sentence names the field; its value may be a secret.
-pub(super) fn malformed(
-    error: &serde_json::Error,
-    sent: &serde_json::Map<String, serde_json::Value>,
-) -> CallToolResponse {
-    let reason = Arguments::wrong_field(error)
-        .or_else(|| Arguments::no_text(sent))
-        .unwrap_or_else(|| "an argument has the wrong type; all are texts, but max_output (a number) and compact (true or false)".to_owned());
-    let refusal = Refusal::Request(Advice {
-        reason,
-        hint: "give `command`, and if needed `namespace`, `context` or `cluster`, `timeout`".into(),
-    });
-    metrics::refusal(refusal.code().as_str());
-    rendered(&Outcome::refused(refusal))
+/// The arguments that a model fills. The door takes more: a model has no credential to give.
+fn input_schema(tool: Tool, clusters: &[String]) -> Arc<JsonObject> {
+    let text = || json!({ "type": "string" });
+    let mut properties = JsonObject::new();
+    let mut add = |name: &str, schema: Value| properties.insert(name.to_owned(), schema);
+    add("command", text());
+    if tool.spec().access == AccessKind::Kubeconfig {
+        add("namespace", text());
+        add("context", text());
+        if (1..=MOST_CLUSTERS).contains(&clusters.len()) {
+            add("cluster", json!({ "type": "string", "enum": clusters }));
+        } else if !clusters.is_empty() {
+            add("cluster", text());
+        }
+    }
+    add(
+        "timeout",
+        json!({ "type": "number", "description": "seconds" }),
+    );
+    let mut schema = JsonObject::new();
+    schema.insert("type".into(), "object".into());
+    schema.insert("properties".into(), Value::Object(properties));
+    schema.insert("required".into(), json!(["command"]));
+    schema.insert("additionalProperties".into(), false.into());
+    Arc::new(schema)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verbs_of_a_group_stand_together_and_a_long_list_has_fewer_of_them() {
+        let paths = |verbs: &[&str]| -> Vec<CommandPath> {
+            let words = |verb: &&str| verb.split(' ').map(str::to_owned).collect();
+            verbs
+                .iter()
+                .map(|verb| CommandPath::new(words(verb)))
+                .collect()
+        };
+        let few = paths(&["get", "rollout history", "rollout status", "top pod"]);
+        assert_eq!(listed(&few), "get, rollout (history, status), top pod");
+        let names: Vec<String> = (0..50).map(|at| format!("app verb-{at}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        assert_eq!(
+            listed(&paths(&names)),
+            "app (verb-0, verb-1, verb-2, verb-3…)"
+        );
+    }
 }

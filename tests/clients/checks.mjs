@@ -1,8 +1,7 @@
 // The checks that every TypeScript client and the Inspector run, whatever the API of its version.
 //
 // A client is two functions: `list()` gives the names of the tools, `call(tool, command, signal)` the result
-// of one call. The SDKs also hold each result against the tool's outputSchema, and fail the call if it does
-// not fit. python.py holds the same checks for Python.
+// of one call. python.py holds the same checks for Python.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -32,19 +31,28 @@ export function expect(truth, otherwise, seen) {
   if (!truth) throw new Error(seen === undefined ? otherwise : `${otherwise}; the result is ${JSON.stringify(seen)}`);
 }
 
+// What a program finds beside the text that a model reads.
+const facts = result => result._meta?.['kube-airlock'];
+
+// A model reads its output once, whether its host shows it texts, structure or both.
+function text(result) {
+  expect(result.structuredContent === undefined && result.content.length === 1, 'it is not one text', result);
+  return result.content[0].text;
+}
+
 function expectRefused(result, code) {
   expect(result.isError === true, 'isError is not true', result);
-  expect(result.structuredContent?.success === false, 'success is not false', result);
-  if (code) expect(result.structuredContent.code === code, `code is not ${code}`, result);
+  expect(facts(result)?.success === false, 'success is not false', result);
+  if (code) expect(facts(result).code === code && text(result).startsWith(`error[${code}]: `), `code is not ${code}`, result);
 }
 
 function expectPods(result) {
-  const body = result.structuredContent;
-  expect(!result.isError && body?.success === true && body.exit_code === 0, 'it did not succeed', result);
-  expect(body.output.includes('web-0'), 'output does not name web-0', result);
-  // A model reads the text; a client that knows no structuredContent has nothing else.
-  expect(result.content.some(block => block.type === 'text' && block.text.includes('web-0')), 'the text does not name web-0', result);
-  return body.output;
+  const { success, exit_code, untrusted } = facts(result) ?? {};
+  expect(!result.isError && success === true && exit_code === 0, 'it did not succeed', result);
+  const output = text(result);
+  expect(output.startsWith(`<${untrusted}>\n`) && output.endsWith(`</${untrusted}>`), 'the output has no fence', result);
+  expect(output.includes('web-0'), 'the text does not name web-0', result);
+  return output;
 }
 
 export async function calls(client, { list, call }) {
@@ -56,7 +64,7 @@ export async function calls(client, { list, call }) {
   await check(client, '`delete pod web-0` is denied by the policy, with a hint', async () => {
     const result = await call('kubectl', 'delete pod web-0');
     expectRefused(result, 'policy_denied');
-    expect(result.structuredContent.hint?.trim(), 'there is no hint', result);
+    expect(/^ {2}try: {2}\S/m.test(text(result)), 'there is no hint', result);
   });
   await check(client, '`get pods; id` is an invalid command', async () => expectRefused(await call('kubectl', 'get pods; id'), 'invalid_command'));
   await check(client, '`helm list` is a tool error', async () => expectRefused(await call('helm', 'list')));

@@ -45,18 +45,31 @@ async def check(label, sentence, body):
         print(f"ok - {label}: {sentence}")
 
 
+def facts(result):
+    """What a program finds beside the text that a model reads."""
+    return (result.meta or {}).get("kube-airlock", {})
+
+
+def text(result):
+    """A model reads its output once, whether its host shows it texts, structure or both."""
+    expect(result.structured_content is None and len(result.content) == 1, "it is not one text", result)
+    return result.content[0].text
+
+
 def expect_refused(result, code=None):
     expect(result.is_error is True, "isError is not true", result)
-    expect((result.structured_content or {}).get("success") is False, "success is not false", result)
-    expect(code is None or result.structured_content.get("code") == code, f"code is not {code}", result)
+    expect(facts(result).get("success") is False, "success is not false", result)
+    expect(code is None or facts(result).get("code") == code and text(result).startswith(f"error[{code}]: "), f"code is not {code}", result)
 
 
 def expect_pods(result):
-    body = result.structured_content or {}
-    expect(not result.is_error and body.get("success") is True and body.get("exit_code") == 0, "it did not succeed", result)
-    expect("web-0" in body["output"], "output does not name web-0", result)
-    expect(any(block.type == "text" and "web-0" in block.text for block in result.content), "the text does not name web-0", result)
-    return body["output"]
+    known = facts(result)
+    expect(not result.is_error and known.get("success") is True and known.get("exit_code") == 0, "it did not succeed", result)
+    output = text(result)
+    fence = known.get("untrusted")
+    expect(output.startswith(f"<{fence}>\n") and output.endswith(f"</{fence}>"), "the output has no fence", result)
+    expect("web-0" in output, "the text does not name web-0", result)
+    return output
 
 
 def children(seconds):
@@ -84,7 +97,7 @@ async def calls(label, client):
     async def denied():
         result = await call("kubectl", "delete pod web-0")
         expect_refused(result, "policy_denied")
-        expect((result.structured_content.get("hint") or "").strip(), "there is no hint", result)
+        expect(re.search(r"^  try:  \S", text(result), re.MULTILINE), "there is no hint", result)
 
     async def invalid():
         expect_refused(await call("kubectl", "get pods; id"), "invalid_command")

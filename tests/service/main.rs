@@ -32,6 +32,7 @@ mod secrets;
 mod soak;
 mod strangers;
 mod streaming;
+mod tokens;
 mod typed;
 mod warm;
 

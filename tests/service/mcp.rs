@@ -18,6 +18,40 @@ pub const KUBECTL_CALL: [(&str, &str); 5] = [
     ("Mcp-Name", "kubectl"),
 ];
 
+/// The result of one request of the 2026 era, with these headers beside its own.
+pub fn ask(server: &Server, method: &str, mut params: Value, headers: &[(&str, &str)]) -> Value {
+    params["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let name = ["name", "uri"].map(|key| params[key].as_str().map(str::to_owned));
+    let name = name.into_iter().flatten().next();
+    let mut all = vec![
+        ("MCP-Protocol-Version", "2026-07-28"),
+        ("Mcp-Method", method),
+    ];
+    all.extend_from_slice(headers);
+    if let Some(name) = &name {
+        all.push(("Mcp-Name", name));
+    }
+    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+    let (head, reply) = post(server, &all, &message);
+    assert!(reply["result"].is_object(), "{head}\n{reply}");
+    reply["result"].clone()
+}
+
+/// The result of one call of a tool.
+pub fn call_tool(
+    server: &Server,
+    tool: &str,
+    arguments: &Value,
+    headers: &[(&str, &str)],
+) -> Value {
+    let params = json!({ "name": tool, "arguments": arguments });
+    ask(server, "tools/call", params, headers)
+}
+
 /// One JSON-RPC request of the initialize era; the answer may be JSON or a one-event stream.
 fn post(server: &Server, headers: &[(&str, &str)], message: &Value) -> (String, Value) {
     let mut all = vec![
@@ -61,7 +95,7 @@ fn check_calls(call: impl Fn(&str, Value) -> Value) {
             .contains("web-0"),
         "{pods}"
     );
-    assert_eq!(pods["structuredContent"]["success"], true);
+    assert_eq!(pods["_meta"]["kube-airlock"]["success"], true);
     for (tool, command, shown) in [
         ("helm", "version", "v4.3"),
         ("helm", "list --help", "Usage:"),
@@ -88,7 +122,7 @@ fn check_calls(call: impl Fn(&str, Value) -> Value) {
     assert_eq!(
         (
             denied["isError"].as_bool(),
-            denied["structuredContent"]["code"].as_str()
+            denied["_meta"]["kube-airlock"]["code"].as_str()
         ),
         (Some(true), Some("policy_denied")),
         "{denied}"
@@ -107,7 +141,7 @@ fn check_calls(call: impl Fn(&str, Value) -> Value) {
     assert_eq!(
         (
             failed["isError"].as_bool(),
-            failed["structuredContent"]["exit_code"].as_i64()
+            failed["_meta"]["kube-airlock"]["exit_code"].as_i64()
         ),
         (Some(true), Some(1)),
         "{failed}"
@@ -181,25 +215,7 @@ fn the_initialize_era_works_with_a_session() {
 fn the_2026_era_works_without_one() {
     let server = Server::start();
     let kubeconfig = base64_of(&cluster().view);
-    check_calls(|method, mut params| {
-        params["_meta"] = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {} });
-        let name = params["name"].as_str().map(str::to_owned);
-        let mut headers = vec![
-            ("MCP-Protocol-Version", "2026-07-28"),
-            ("Mcp-Method", method),
-            ("X-Kubeconfig", kubeconfig.as_str()),
-        ];
-        if let Some(name) = &name {
-            headers.push(("Mcp-Name", name));
-        }
-        let (head, reply) = post(
-            &server,
-            &headers,
-            &json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }),
-        );
-        assert!(reply["result"].is_object(), "{head}\n{reply}");
-        reply["result"].clone()
-    });
+    check_calls(|method, params| ask(&server, method, params, &[("X-Kubeconfig", &kubeconfig)]));
 }
 
 #[test]

@@ -371,7 +371,7 @@ impl Soak<'_> {
         .concat();
         self.server
             .send("POST", "/mcp", &headers, message.to_string().as_bytes())
-            .json()["result"]["structuredContent"]
+            .json()["result"]["_meta"]["kube-airlock"]
             .clone()
     }
 

@@ -399,7 +399,7 @@ fn an_mcp_client_with_a_token_is_told_the_progress() {
     let answer = messages.last().unwrap();
     assert!(
         answer["id"] == 1
-            && answer["result"]["structuredContent"]["output"]
+            && answer["result"]["content"][0]["text"]
                 .as_str()
                 .unwrap()
                 .contains("NAME"),

@@ -4,7 +4,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
 use crate::harness::{Server, base64_of, cluster};
-use crate::{mcp::KUBECTL_CALL, pipes::looked};
+use crate::{mcp::call_tool, pipes::looked};
 
 /// Two contexts, one of them the current one; nothing is reached.
 fn two_contexts() -> String {
@@ -37,37 +37,34 @@ pub fn rest(server: &Server, command: &str, fields: &Value) -> Value {
         .json()
 }
 
-/// The same over MCP; the structured answer.
+/// The same over MCP, read out of the text that a model reads and what is beside it.
 pub fn mcp(server: &Server, command: &str, fields: &Value) -> Value {
     let mut arguments = json!({ "command": command });
     arguments
         .as_object_mut()
         .unwrap()
         .extend(fields.as_object().unwrap().clone());
-    let message = json!({
-        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
-        "params": {
-            "name": "kubectl", "arguments": arguments,
-            "_meta": {
-                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-                "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
-                "io.modelcontextprotocol/clientCapabilities": {},
-            },
-        },
-    });
-    let reply = server.send(
-        "POST",
-        "/mcp",
-        &KUBECTL_CALL,
-        message.to_string().as_bytes(),
-    );
-    let text = String::from_utf8(reply.body).unwrap();
-    let mut data = text
-        .lines()
-        .rev()
-        .filter_map(|line| line.strip_prefix("data:"));
-    let json = data.find(|data| !data.trim().is_empty()).unwrap_or(&text);
-    serde_json::from_str::<Value>(json).unwrap()["result"]["structuredContent"].clone()
+    let result = call_tool(server, "kubectl", &arguments, &[]);
+    let mut answer = result["_meta"]["kube-airlock"].clone();
+    let text = result["content"][0]["text"].as_str().unwrap();
+    let (output, words) = match answer["untrusted"].as_str() {
+        None => ("", text),
+        Some(fence) => {
+            let inside = text.strip_prefix(&format!("<{fence}>\n")).unwrap();
+            inside.split_once(&format!("</{fence}>")).unwrap()
+        }
+    };
+    answer["output"] = output.into();
+    let error = words
+        .split_once("error[")
+        .and_then(|(_, told)| told.split_once("]: "));
+    if let Some((_, reason)) = error {
+        answer["reason"] = reason.lines().next().unwrap().into();
+    }
+    if let Some((_, hint)) = words.split_once("  try:  ") {
+        answer["hint"] = hint.lines().next().unwrap().into();
+    }
+    answer
 }
 
 #[test]
@@ -188,8 +185,8 @@ fn a_field_of_another_type_is_named_over_every_door() {
             "unknown field `reason`; it takes one of `command`, `namespace`,",
         ),
         (
-            json!({ "command": "get pods", "timeout": 30 }),
-            "`timeout` is a text like `30s`",
+            json!({ "command": "get pods", "timeout": true }),
+            "`timeout` is a number of seconds, or a text like `1m30s`",
         ),
     ] {
         for ask in [rest, mcp] {
