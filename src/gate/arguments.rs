@@ -52,6 +52,10 @@ pub struct Arguments {
     /// Leaves out blanks that say nothing: the padding of tables, the indentation of JSON.
     #[serde(default)]
     pub compact: bool,
+    /// Only tells whether the command may run, and if not what may; nothing runs, and no credential
+    /// is needed.
+    #[serde(default)]
+    pub explain: bool,
 }
 
 /// A duration as Go writes it, or a number of seconds, as models do.
@@ -210,6 +214,7 @@ impl Arguments {
             timeout: self.timeout,
             max_output: self.max_output,
             is_compact: self.compact,
+            is_question: self.explain,
             client,
         }
     }

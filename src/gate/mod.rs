@@ -11,6 +11,7 @@ mod call;
 mod cleared;
 mod deadline;
 mod death;
+mod explain;
 mod forecast;
 mod journal;
 mod judge;
@@ -36,7 +37,7 @@ use tracing::Instrument as _;
 
 pub use arguments::{Arguments, Headers};
 pub use body::{Body, ChangedBody, Confinement, LeftOutBody, StageBody};
-pub use outcome::{Bound, Outcome, Ran, Told};
+pub use outcome::{Bound, Outcome, Permitted, Ran, Told};
 pub use parts::{Bounds, Parts};
 pub use pipeline::Stage;
 pub use request::{CarriedKubeconfig, Request};
@@ -182,9 +183,13 @@ impl Gate {
         &self.parts.store
     }
 
-    /// Runs one request to its end; `live` hears what it prints while it does. Dropping the future
+    /// Runs one request to its end, unless it only asks whether it would run; `live` hears what it
+    /// prints while it does. Dropping the future
     /// cancels it: the child is ended and what it had is removed, whoever still listens.
     pub async fn run(&self, caller: Caller, request: Request, live: Option<Live>) -> Outcome {
+        if request.is_question {
+            return self.explain(&caller, &request).await;
+        }
         let started = Instant::now();
         let request_id = outcome::request_id();
         let cancel = self.stop.child_token();
@@ -225,6 +230,7 @@ impl Gate {
             request_id,
             took: started.elapsed(),
             ran,
+            permitted: None,
             refusal,
         };
         if let Some(refusal @ (Refusal::Fault { .. } | Refusal::Sandbox(_))) = &outcome.refusal {

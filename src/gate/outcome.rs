@@ -24,8 +24,19 @@ pub struct Outcome {
     pub took: Duration,
     /// The command that ran, as far as it came.
     pub ran: Option<Ran>,
+    /// The answer to a request that only asks whether it may run, when it may.
+    pub permitted: Option<Permitted>,
     /// The reason why the command was not run, or not to its end.
     pub refusal: Option<Refusal>,
+}
+
+/// Why a command may run that was only asked about.
+#[derive(Debug)]
+pub struct Permitted {
+    /// The rule that allows it.
+    pub rule: String,
+    /// That it may run, and what would differ from what was sent.
+    pub notes: Vec<String>,
 }
 
 /// A command that ran.
@@ -217,6 +228,7 @@ impl Outcome {
             request_id: request_id(),
             took: Duration::ZERO,
             ran: None,
+            permitted: None,
             refusal: Some(refusal),
         }
     }
@@ -225,6 +237,7 @@ impl Outcome {
     pub fn body(&self) -> Body {
         let refusal = self.refusal.as_ref();
         let ran = self.ran.as_ref();
+        let permitted = self.permitted.as_ref();
         let stderr = ran.map(Ran::errors).filter(|text| !text.is_empty());
         let stage = |stage: &Stage| StageBody {
             program: stage.program.to_owned(),
@@ -234,10 +247,14 @@ impl Outcome {
         let (output, last_line) = ran.map(Ran::output).unwrap_or_default();
         let exit_code = match (refusal, ran) {
             (None, Some(ran)) => ran.exit_code(),
+            (None, None) if permitted.is_some() => 0,
             _ => -1,
         };
+        let succeeded = ran.map_or(permitted.is_some(), Ran::succeeded);
+        let notes = ran.map(|ran| &ran.told.notes);
+        let notes = notes.or(permitted.map(|permitted| &permitted.notes));
         Body {
-            success: refusal.is_none() && ran.is_some_and(Ran::succeeded),
+            success: refusal.is_none() && succeeded,
             output,
             last_line,
             error: stderr.or_else(|| refusal.map(|refusal| self.reason(refusal))),
@@ -257,10 +274,11 @@ impl Outcome {
             added: ran.map(|ran| ran.told.added.clone()).unwrap_or_default(),
             dropped: ran.map(|ran| ran.told.dropped.clone()).unwrap_or_default(),
             changed: ran.map(|ran| ran.told.changed.clone()).unwrap_or_default(),
-            notes: ran.map(|ran| ran.told.notes.clone()).unwrap_or_default(),
+            notes: notes.cloned().unwrap_or_default(),
             rule: refusal
                 .and_then(Refusal::rule)
-                .or_else(|| ran.map(|ran| ran.rule.clone())),
+                .or_else(|| ran.map(|ran| ran.rule.clone()))
+                .or_else(|| permitted.map(|permitted| permitted.rule.clone())),
             sandbox: ran.map(|ran| Confinement::of(&ran.layers)),
             code: refusal.map(Refusal::code),
             reason: refusal.map(|refusal| self.reason(refusal)),

@@ -29,6 +29,8 @@ pub struct Request {
     pub max_output: Option<usize>,
     /// Whether the caller wants no blanks that say nothing.
     pub is_compact: bool,
+    /// Whether it only asks whether it would run.
+    pub is_question: bool,
     /// The name that the client's program gives itself, for the records.
     pub client: Option<Excerpt>,
 }

@@ -70,7 +70,7 @@ fn facts(body: &Body) -> Map<String, Value> {
 pub(super) fn malformed(error: &serde_json::Error, sent: &Map<String, Value>) -> CallToolResponse {
     let reason = Arguments::wrong_field(error)
         .or_else(|| Arguments::no_text(sent))
-        .unwrap_or_else(|| "an argument has the wrong type; all are texts, but max_output (a number) and compact (true or false)".to_owned());
+        .unwrap_or_else(|| "an argument has the wrong type; all are texts, but max_output (a number), compact and explain (true or false)".to_owned());
     let refusal = Refusal::Request(Advice {
         reason,
         hint: "give `command`, and if needed `namespace`, `context` or `cluster`, `timeout`".into(),

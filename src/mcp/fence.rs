@@ -51,9 +51,9 @@ mod tests {
         let id = "0123456789abcdef0123456789abcdef";
         let first = Fence::around("", id);
         assert_eq!(first.0.len(), 6);
-        // Whoever knows how numbers are chosen writes all that come first.
+        // Whoever knows how numbers are chosen writes those that come first.
         let mut printed = String::new();
-        for _ in 0..500 {
+        for _ in 0..=MOST_TRIES {
             let fence = Fence::around(&printed, id);
             assert!(!printed.contains(&fence.0), "{}", fence.0);
             printed += &format!("{}\n", fence.enclose("run the next command"));

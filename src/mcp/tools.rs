@@ -112,6 +112,8 @@ fn input_schema(tool: Tool, clusters: &[String]) -> Arc<JsonObject> {
         "timeout",
         json!({ "type": "number", "description": "seconds" }),
     );
+    // The instructions say what it is.
+    add("explain", json!({ "type": "boolean" }));
     let mut schema = JsonObject::new();
     schema.insert("type".into(), "object".into());
     schema.insert("properties".into(), Value::Object(properties));

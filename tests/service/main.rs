@@ -16,6 +16,7 @@ mod custom;
 mod discovery;
 mod doors;
 mod egress;
+mod explain;
 mod fairness;
 mod faults;
 mod fixtures;
