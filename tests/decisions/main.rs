@@ -9,6 +9,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests start processes")]
 
 mod hints;
+mod recordings;
 
 use std::{
     fs,
