@@ -60,6 +60,8 @@ struct FlagRecord {
     go_type: String,
     no_opt_def_val: Option<String>,
     #[serde(default)]
+    defaults_on: bool,
+    #[serde(default)]
     repeatable: bool,
     #[serde(default)]
     persistent: bool,
@@ -224,6 +226,7 @@ impl From<FlagRecord> for Flag {
             shorthand: raw.shorthand.chars().next(),
             kind,
             value_if_bare: raw.no_opt_def_val.filter(|value| !value.is_empty()),
+            is_on_by_default: raw.defaults_on,
             repeatable: raw.repeatable,
             persistent: raw.persistent,
             hidden: raw.hidden,
@@ -265,6 +268,14 @@ mod tests {
             .find(|flag| flag.name == "dry-run")
             .unwrap();
         assert_eq!(dry_run.value_if_bare.as_deref(), Some("unchanged"));
+        let is_on = |name: &str| {
+            let mut flags = delete.flags.iter();
+            flags
+                .find(|flag| flag.name == name)
+                .unwrap()
+                .is_on_by_default
+        };
+        assert!(is_on("wait") && !is_on("force"));
         assert_eq!(
             kubectl
                 .root()

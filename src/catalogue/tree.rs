@@ -39,6 +39,8 @@ pub struct Flag {
     pub kind: FlagKind,
     /// pflag's `NoOptDefVal`: the value of the bare flag, which then never takes the next word.
     pub value_if_bare: Option<String>,
+    /// Whether a switch is on where nobody names it; `false` of what is no switch.
+    pub is_on_by_default: bool,
     /// Whether a repetition adds a value; a scalar keeps only the last one, so it is refused.
     pub repeatable: bool,
     /// Whether the commands below have it too.

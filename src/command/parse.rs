@@ -6,10 +6,11 @@
 //! flags are accepted, a command with sub-commands takes no operand, and a lone `-` or an empty
 //! word, which that scan does not see, is no operand at all.
 
+mod left_out;
+
 use std::{collections::BTreeMap, vec};
 
 use super::{
-    adjustment::Adjustment,
     error::CommandError,
     invocation::{Invocation, Never},
     operand::{Customs, Named, OperandReader},
@@ -387,6 +388,7 @@ impl<'a> Parser<'a> {
                 return Err(self.unknown_flag(&format!("--{}", given.name)));
             }
         }
+        changes.extend(self.without_defaults());
         if let Some(namespace) = namespace {
             self.take_namespace(namespace)?;
         }
@@ -439,50 +441,6 @@ impl<'a> Parser<'a> {
             masks,
             operand_mask: node.operand_mask,
         })
-    }
-
-    /// Takes out what asks for a terminal: nobody types here. What waits for its program because of
-    /// it goes on waiting.
-    fn without_terminal(&mut self) -> Vec<Adjustment> {
-        let path = self.node().path.to_string();
-        let mut rows = self.tool().spec().terminal.iter();
-        let Some(row) = rows.find(|row| row.verb == path) else {
-            return Vec::new();
-        };
-        let lineage = self.lineage.clone();
-        let mut changes = Vec::new();
-        let mut waits = false;
-        for (name, why) in [
-            (
-                "stdin",
-                "nothing is typed here, so the program reads an empty input",
-            ),
-            ("tty", "there is no terminal here"),
-        ] {
-            let is_given = |values: &Vec<String>| values.iter().any(|value| value == "true");
-            if !self.flags.get(name).is_some_and(is_given) {
-                continue;
-            }
-            self.flags.remove(name);
-            self.given.retain(|flag| flag.name != name);
-            waits |= name == "stdin";
-            changes.push(Adjustment::Dropped {
-                word: format!("--{name}"),
-                why,
-            });
-        }
-        if let (Some(implied), true) = (row.implied, waits)
-            && !self.flags.contains_key(implied)
-            && let Some(flag) = flag_named(&lineage, implied)
-        {
-            self.flags
-                .insert(implied.to_owned(), vec!["true".to_owned()]);
-            self.given.push(flag);
-            changes.push(Adjustment::Added {
-                word: format!("--{implied}=true"),
-            });
-        }
-        changes
     }
 
     /// Bounds what operands list, together with what flags do. What stands behind a `=` is a value.

@@ -280,6 +280,21 @@ fn difference(
                 .or_insert(vec!["true".to_owned()]);
         }
     }
+    // A switch that is off anyway is left out of what only looks.
+    for adjustment in invocation.adjustments() {
+        let said = adjustment.to_string();
+        let word = said
+            .strip_prefix("left out `--")
+            .and_then(|said| said.split_once("=false`"));
+        if let Some((name, _)) = word {
+            assert_eq!(
+                flags.remove(name),
+                Some(vec!["false".to_owned()]),
+                "{said}: {}",
+                line.text
+            );
+        }
+    }
     if kubectl {
         let own = line.words.first().is_some_and(|word| word == "--v=0");
         flags

@@ -3,8 +3,8 @@
 //
 // A real tree comes in, so nothing here can be mistyped; a file that people review comes out, one
 // command a line. What the file's reader cannot express (a verb that parses flags in its own way)
-// is an error here, never a silent gap. Defaults and usage texts are left out: no decision needs
-// them, and defaults hold paths and, for some tools, tokens from the environment.
+// is an error here, never a silent gap. Usage texts are left out, and defaults but those of switches:
+// no decision needs them, and others hold paths and, for some tools, tokens from the environment.
 //
 // One tool per process: cobra adds pflag.CommandLine to every root (cobra v1.10.2 command.go,
 // updateParentsPflags), so two trees in one process leak flags into each other. For the same
@@ -55,10 +55,12 @@ type flag struct {
 	// (`Level` is a number for klog and a word for istioctl).
 	GoType      string `json:"goType,omitempty"`
 	NoOptDefVal string `json:"noOptDefVal,omitempty"`
-	Repeatable  bool   `json:"repeatable,omitempty"`
-	Persistent  bool   `json:"persistent,omitempty"`
-	Hidden      bool   `json:"hidden,omitempty"`
-	Deprecated  string `json:"deprecated,omitempty"`
+	// DefaultsOn is said of a switch that is on where nobody names it.
+	DefaultsOn bool   `json:"defaultsOn,omitempty"`
+	Repeatable bool   `json:"repeatable,omitempty"`
+	Persistent bool   `json:"persistent,omitempty"`
+	Hidden     bool   `json:"hidden,omitempty"`
+	Deprecated string `json:"deprecated,omitempty"`
 }
 
 // Print writes the catalogue of the tree under root. The version has no leading v; modules are the
@@ -153,6 +155,7 @@ func flagsOf(node *cobra.Command) ([]flag, error) {
 			Type:        f.Value.Type(),
 			GoType:      foreignType(f.Value),
 			NoOptDefVal: f.NoOptDefVal,
+			DefaultsOn:  isOn(f),
 			Repeatable:  repeatable(f.Value),
 			Persistent:  persistent.Lookup(f.Name) == f,
 			Hidden:      f.Hidden,
@@ -161,6 +164,12 @@ func flagsOf(node *cobra.Command) ([]flag, error) {
 	})
 	slices.SortFunc(flags, func(a, b flag) int { return strings.Compare(a.Name, b.Name) })
 	return flags, nil
+}
+
+// isOn reports whether a switch is on where nobody names it. Some tools set one after they have
+// declared it (istioctl's `version --remote`), so that its declared default says nothing.
+func isOn(f *pflag.Flag) bool {
+	return f.Value.Type() == "bool" && (f.DefValue != "false" || f.Value.String() != "false")
 }
 
 // foreignType is the value's Go type, unless pflag or the standard library defines it.

@@ -21,6 +21,11 @@ func tree() (root, verb *cobra.Command) {
 	verb.Flags().Bool("old", false, "")
 	verb.Flags().Lookup("old").Hidden = true
 	verb.Flags().Lookup("old").Deprecated = "use <nothing>"
+	verb.Flags().Bool("watch", true, "")
+	verb.Flags().Bool("remote", false, "")
+	if err := verb.Flags().Lookup("remote").Value.Set("true"); err != nil {
+		panic(err)
+	}
 	root.AddCommand(group)
 	group.AddCommand(verb)
 	return root, verb
@@ -37,7 +42,7 @@ func TestATreeIsWrittenOneCommandALineWithItsOwnFlagsOnly(t *testing.T) {
 {"path":[],"flags":[` + help + `,{"name":"namespace","shorthand":"n","type":"string","persistent":true}]},
 {"path":["help"],"leaf":true,"runnable":true,"flags":[` + help + `]},
 {"path":["rollout"],"flags":[` + help + `]},
-{"path":["rollout","status"],"aliases":["st"],"leaf":true,"runnable":true,"flags":[{"name":"dry-run","type":"string","noOptDefVal":"client"},{"name":"filename","shorthand":"f","type":"stringSlice","repeatable":true},` + help + `,{"name":"old","type":"bool","noOptDefVal":"true","hidden":true,"deprecated":"use <nothing>"}]}
+{"path":["rollout","status"],"aliases":["st"],"leaf":true,"runnable":true,"flags":[{"name":"dry-run","type":"string","noOptDefVal":"client"},{"name":"filename","shorthand":"f","type":"stringSlice","repeatable":true},` + help + `,{"name":"old","type":"bool","noOptDefVal":"true","hidden":true,"deprecated":"use <nothing>"},{"name":"remote","type":"bool","noOptDefVal":"true","defaultsOn":true},{"name":"watch","type":"bool","noOptDefVal":"true","defaultsOn":true}]}
 ]}
 `
 	if out.String() != want {

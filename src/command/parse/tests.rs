@@ -1,7 +1,7 @@
 //! What is read, and what is refused, of words of the four tools.
 
 use super::*;
-use crate::command::split;
+use crate::command::{adjustment::Adjustment, split};
 
 fn read(text: &str) -> Result<Invocation, CommandError> {
     let catalogue = Catalogue::carried()
