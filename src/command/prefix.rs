@@ -39,8 +39,8 @@ enum PrefixKind {
     Wrapper,
 }
 
-/// The longest rest that is repeated to a caller.
-const LONGEST_REST: usize = 400;
+/// The longest rest that is repeated to a caller, in bytes.
+pub(super) const LONGEST_REST: usize = 400;
 
 /// Programs that run the command behind them.
 const WRAPPERS: [&str; 5] = ["doas", "env", "nohup", "time", "timeout"];

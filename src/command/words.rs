@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use super::{
     adjustment::Adjustment,
     filter::passes_everything,
-    prefix::{self, Prefix},
+    prefix::{self, LONGEST_REST, Prefix},
     redirection,
 };
 use crate::{
@@ -57,6 +57,15 @@ pub enum WordsError {
         operator: &'static str,
         at: usize,
     },
+    /// Unquoted shell syntax between a command and another.
+    #[error("the command has the shell syntax {operator} at byte {at}, and there is no shell here")]
+    Chain {
+        /// `;`, `&`, `&&` or `||`.
+        operator: &'static str,
+        at: usize,
+        /// What stands before it, where that is a command to repeat.
+        first: Option<String>,
+    },
     /// A kubeconfig of the caller's machine.
     #[error("the command names a kubeconfig, and the request brings its own")]
     OwnKubeconfig,
@@ -100,7 +109,13 @@ impl WordsError {
             Self::Shell { operator: "<" | ">", .. } => {
                 "leave redirections out: both streams come back in the reply; a placeholder like <name> must be filled in".into()
             }
-            Self::Shell { operator: ";" | "&" | "&&" | "||", .. } => "send one command per call".into(),
+            Self::Chain { first: None, .. } => "send one command per call".into(),
+            Self::Chain { operator: "||", first: Some(first), .. } => {
+                format!("send `{first}`: a command that fails says so in its reply, and ends nothing")
+            }
+            Self::Chain { first: Some(first), .. } => {
+                format!("send `{first}`, and what stands behind it in a call of its own")
+            }
             Self::Shell { operator: "#", .. } => "leave the comment out, or quote the word".into(),
             Self::Shell { operator: "~" | "*" | "?", .. } => {
                 "there are no local files to expand to; quote the word if it is meant literally".into()
@@ -323,6 +338,7 @@ fn scan(text: &str) -> Result<Scanned<'_>, WordsError> {
             (Quote::None, '~') if word_start && text.get(..at).is_some_and(names_a_kubeconfig) => {
                 return Err(WordsError::OwnKubeconfig);
             }
+            (Quote::None, ';' | '&' | '|') => return Err(chain(text, character, next, at)),
             (Quote::None, _) => unquoted(character, word_start, next, at)?,
         }
         if quote == Quote::None && matches!(character, ' ' | '\t' | '|') {
@@ -378,6 +394,36 @@ fn names_a_kubeconfig(before: &str) -> bool {
         .ends_with("--kubeconfig")
 }
 
+/// The refusal of what joins two commands in a shell, or both streams of one.
+fn chain(text: &str, character: char, next: Option<char>, at: usize) -> WordsError {
+    let operator = match (character, next) {
+        ('|', Some('&')) => return WordsError::Shell { operator: "|&", at },
+        ('|', _) => "||",
+        ('&', Some('&')) => "&&",
+        ('&', _) => "&",
+        _ => ";",
+    };
+    let first = text
+        .get(..at)
+        .unwrap_or_default()
+        .trim_end_matches([' ', '\t']);
+    let word = first.split([' ', '\t']).next().unwrap_or_default();
+    // Of a loop or a change of folder nothing is left to send.
+    let is_command = !first.is_empty() && !OF_A_SHELL.contains(&word);
+    let is_short = first.len() <= LONGEST_REST && !first.contains(['`', '\n']);
+    WordsError::Chain {
+        operator,
+        at,
+        first: (is_command && is_short).then(|| first.to_owned()),
+    }
+}
+
+/// The first words of lines that a shell alone can run.
+const OF_A_SHELL: [&str; 15] = [
+    "case", "cd", "echo", "eval", "exec", "export", "for", "if", "printf", "set", "sleep",
+    "source", "until", "while", "{",
+];
+
 fn unquoted(
     character: char,
     word_start: bool,
@@ -385,11 +431,6 @@ fn unquoted(
     at: usize,
 ) -> Result<(), WordsError> {
     let operator = match character {
-        '|' if next == Some('|') => "||",
-        '|' => "|&",
-        '&' if next == Some('&') => "&&",
-        '&' => "&",
-        ';' => ";",
         '(' | ')' => "(",
         '#' if word_start => "#",
         '~' if word_start => "~",

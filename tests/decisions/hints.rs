@@ -4,7 +4,7 @@
 use super::explained;
 
 /// A command that is refused under a shipped policy, and what its hint leads to.
-const LED_ON: [(&str, &str, &str, &str); 42] = [
+const LED_ON: [(&str, &str, &str, &str); 46] = [
     ("read-only", "kubectl", "k get pods", "get pods"),
     (
         "read-only",
@@ -34,6 +34,30 @@ const LED_ON: [(&str, &str, &str, &str); 42] = [
         "read-only",
         "kubectl",
         "KUBECONFIG=/x kubectl get pods",
+        "get pods",
+    ),
+    (
+        "read-only",
+        "kubectl",
+        "get pods -n web || true",
+        "get pods -n web",
+    ),
+    (
+        "read-only",
+        "kubectl",
+        "kubectl get pods 2>/dev/null || echo none",
+        "kubectl get pods 2>/dev/null",
+    ),
+    (
+        "read-only",
+        "kubectl",
+        "get pods -A | grep -v Running; kubectl get nodes",
+        "get pods -A | grep -v Running",
+    ),
+    (
+        "read-only",
+        "kubectl",
+        "get pods && kubectl get svc",
         "get pods",
     ),
     ("read-only", "kubectl", "helm list", "helm list"),

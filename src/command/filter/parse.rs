@@ -538,10 +538,11 @@ fn not_a_filter(name: &str) -> FilterError {
         "tee" => "leave it out: the output comes back in the reply, and no file is written".into(),
         "cat" | "less" | "more" => "leave it out, or its file: all of the output comes back in the reply".into(),
         "sh" | "bash" | "ash" | "zsh" | "python" | "python3" | "perl" | "ruby" | "node" => {
-            format!("no program runs on the output but a filter: {}", filter_names())
+            format!("no program runs on the output but a filter: {}; JSON is laid out by `jq .`", filter_names())
         }
         "base64" => "a field's text comes decoded from `jq -r '.x | @base64d'`; the values of Secrets are left out before".into(),
         "nl" => "number the lines with `grep -n ''`".into(),
+        "paste" => "join lines with `tr '\\n' ','`".into(),
         "rg" | "ag" | "ack" => "use `grep -E`".into(),
         "gawk" | "mawk" => "call it `awk`".into(),
         "gojq" => "call it `jq`".into(),

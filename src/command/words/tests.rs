@@ -69,7 +69,10 @@ fn shell_syntax_is_refused_by_name() {
         (r"get pods -o $'\x6a'son", "$'"),
     ] {
         assert!(
-            matches!(split(Tool::KUBECTL, text), Err(WordsError::Shell { operator: found, .. }) if found == operator),
+            matches!(
+                split(Tool::KUBECTL, text),
+                Err(WordsError::Shell { operator: found, .. } | WordsError::Chain { operator: found, .. }) if found == operator
+            ),
             "{text}"
         );
     }
@@ -130,9 +133,33 @@ fn a_line_is_cut_where_a_bar_is_not_quoted() {
         ("get pods | grep a; id", ";"),
     ] {
         assert!(
-            matches!(cut(text), Err(WordsError::Shell { operator: found, .. }) if found == operator),
+            matches!(
+                cut(text),
+                Err(WordsError::Shell { operator: found, .. } | WordsError::Chain { operator: found, .. }) if found == operator
+            ),
             "{text}"
         );
+    }
+}
+
+#[test]
+fn what_stands_before_another_command_is_told_where_it_is_one() {
+    for (text, first) in [
+        ("get pods -n web || true", Some("get pods -n web")),
+        (
+            "get pods 2>/dev/null || echo none",
+            Some("get pods 2>/dev/null"),
+        ),
+        ("get pods | head -3; echo", Some("get pods | head -3")),
+        ("for pod in a b; do logs $pod; done", None),
+        ("cd /tmp && kubectl get pods", None),
+        ("; get pods", None),
+        ("get pods -l 'a\nb'; id", None),
+    ] {
+        let Err(WordsError::Chain { first: found, .. }) = split_stages(Tool::KUBECTL, text) else {
+            panic!("{text}");
+        };
+        assert_eq!(found.as_deref(), first, "{text}");
     }
 }
 
