@@ -453,13 +453,15 @@ impl Rule {
             return Mismatch::Namespace { allowed: None };
         };
         let mut resources = invocation.resources().iter();
-        let outside = resources.find(|resource| !resource::is_namespaced(resource));
+        // What is not known to live in namespaces may not, where a rule lists nothing.
+        let outside = resources.find(|resource| {
+            let may_be = self.resources.is_none() && !invocation.has_found(resource);
+            resource::is_cluster_scoped(resource)
+                || invocation.has_found_outside(resource)
+                || may_be && !resource::is_namespaced(resource)
+        });
         match (outside, invocation.namespaces(&target.namespace)) {
-            (Some(resource), _)
-                if self.resources.is_none() || resource::is_cluster_scoped(resource) =>
-            {
-                Mismatch::Outside { resource, allowed }
-            }
+            (Some(resource), _) => Mismatch::Outside { resource, allowed },
             (_, Namespaces::All) => Mismatch::Everywhere { allowed },
             (_, Namespaces::These(_)) => Mismatch::Namespace {
                 allowed: Some(allowed),

@@ -362,6 +362,48 @@ resources = ["clusterissuers.cert-manager.io"]
     }
 }
 
+/// Certificates live in namespaces and ClusterIssuers do not, which only the cluster tells.
+#[test]
+fn a_group_in_some_namespaces_opens_no_cluster_wide_kind_of_it_unless_a_rule_names_that() {
+    kinds();
+    let rule = |id: &str, resource: &str| {
+        format!(
+            "[[rule]]\nid = \"{id}\"\neffect = \"allow\"\nreason = \"this test\"\ntool = \"kubectl\"\n\
+             verbs = [\"get\", \"describe\"]\nresources = [\"{resource}\"]\nnamespaces = [\"default\"]\nflags = [\"@plain\"]\n"
+        )
+    };
+    let group = format!("schema = 1\n{}", rule("team", "*.cert-manager.io"));
+    let named = format!(
+        "{group}{}",
+        rule("issuers", "clusterissuers.cert-manager.io")
+    );
+    let cluster_wide = [
+        "get clusterissuers",
+        "get ciss -n default",
+        "get clusterissuers.v1.cert-manager.io -n default",
+        "describe ClusterIssuer one-clusterissuers",
+        "get certificates,clusterissuers -n default",
+    ];
+    let (server, _folder) = server(Some(&group));
+    let told = rest(&server, "get certificates -n default", &admin());
+    assert_eq!(told["success"], true, "{told}");
+    for command in ["get certificates -A", "get cert -n kube-system"] {
+        let told = rest(&server, command, &admin());
+        assert_eq!(told["code"], "policy_denied", "{command}: {told}");
+    }
+    for command in cluster_wide {
+        let told = rest(&server, command, &admin());
+        assert_eq!(told["code"], "policy_denied", "{command}: {told}");
+        let why = "clusterissuers.cert-manager.io is in no namespace";
+        assert!(told.to_string().contains(why), "{command}: {told}");
+    }
+    let (server, _folder) = self::server(Some(&named));
+    for command in &cluster_wide[..4] {
+        let told = rest(&server, command, &admin());
+        assert_eq!(told["success"], true, "{command}: {told}");
+    }
+}
+
 #[test]
 fn a_server_that_lies_turns_no_word_into_secrets() {
     let asked: Arc<Mutex<Vec<String>>> = Arc::default();
