@@ -41,6 +41,7 @@ pub struct CustomResources(Vec<CustomResource>);
 pub struct CustomResource {
     plural: String,
     group: String,
+    /// Empty where no cluster was asked.
     version: String,
     is_namespaced: bool,
     /// Singular and short names, in ASCII lower case, the kind's among them.
@@ -115,6 +116,17 @@ impl CustomResources {
         }
         resources.sort_by(|a, b| (&a.plural, &a.group).cmp(&(&b.plural, &b.group)));
         Ok(Self(resources))
+    }
+
+    /// What a cluster would have that has those of these canonical names, `plural.group`: by their
+    /// plural and its singulars, in namespaces, in no version. Short names are a cluster's own.
+    pub fn named<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
+        let mut resources: Vec<_> = names
+            .into_iter()
+            .filter_map(CustomResource::named)
+            .collect();
+        resources.sort_by(|a, b| (&a.plural, &a.group).cmp(&(&b.plural, &b.group)));
+        Self(resources)
     }
 
     /// What `token` means here: `certificates`, `Certificate`, `cert`, `certificates.cert-manager.io`
@@ -200,6 +212,24 @@ impl CustomResource {
         })
     }
 
+    fn named(name: &str) -> Option<Self> {
+        let (plural, group) = name.split_once('.')?;
+        let is_one = is_dns_label(plural) && group.contains('.') && !resource::holds(name);
+        // Whatever may be its singular: a word that two resources claim is refused anyway.
+        let endings = [("ies", "y"), ("es", ""), ("s", "")];
+        let singular = endings.into_iter().filter_map(|(plurals, one)| {
+            let stem = plural.strip_suffix(plurals)?;
+            Some(format!("{stem}{one}"))
+        });
+        is_one.then(|| Self {
+            plural: plural.to_owned(),
+            group: group.to_owned(),
+            version: String::new(),
+            is_namespaced: true,
+            names: singular.collect(),
+        })
+    }
+
     /// `plural.group`, as policies have it.
     pub fn canonical(&self) -> String {
         format!("{}.{}", self.plural, self.group)
@@ -213,7 +243,10 @@ impl CustomResource {
         let version = rest
             .and_then(|rest| rest.strip_suffix(self.group.as_str())?.strip_suffix('.'))
             .unwrap_or(&self.version);
-        format!("{}.{version}.{}", self.plural, self.group)
+        match version {
+            "" => self.canonical(),
+            version => format!("{}.{version}.{}", self.plural, self.group),
+        }
     }
 
     /// Whether its objects live in namespaces, as the cluster says.

@@ -151,6 +151,9 @@ fn print(explained: &Explained, rules: &[Considered]) -> io::Result<()> {
             writeln!(out, "  {name:7} {value}")?;
         }
     }
+    for change in &explained.changes {
+        writeln!(out, "  differs {change}")?;
+    }
     for filter in &explained.filters {
         writeln!(out, "  filter  {filter:?}")?;
     }

@@ -23,9 +23,11 @@ use super::{
 };
 use crate::{
     advice::Advice,
-    catalogue::{Catalogue, FlagHazard, flag_named},
+    catalogue::{Catalogue, CustomResources, FlagHazard, flag_named},
     code::Code,
-    command::{CommandError, Filter, FilterError, Invocation, WordsError, parse, split_stages},
+    command::{
+        CommandError, Filter, FilterError, Invocation, WordsError, parse, parse_in, split_stages,
+    },
     tool::Tool,
 };
 
@@ -35,6 +37,8 @@ pub struct Explainer {
     policy: Policy,
     catalogues: Vec<Catalogue>,
     target: Target,
+    /// What stands for a cluster's custom resources: no cluster is asked here.
+    customs: CustomResources,
 }
 
 /// An explainer of rules whose examples and tests need not hold, and those that do not.
@@ -85,6 +89,9 @@ pub struct Explained {
     pub(super) invocation: Option<Invocation>,
 }
 
+/// What is said of a command that names a custom resource by a name that only a cluster tells.
+const OF_ANOTHER_CLUSTER: &str = "its custom resources are read as those that the policy names: no cluster is asked here, and a call asks its own";
+
 /// Why a command line is not judged.
 #[derive(Debug, thiserror::Error)]
 enum Unreadable {
@@ -121,10 +128,12 @@ impl Unreadable {
 impl Explainer {
     /// Explains by a policy what `target` names.
     pub fn new(policy: Policy, catalogues: Vec<Catalogue>, target: Target) -> Self {
+        let customs = CustomResources::named(policy.customs());
         Self {
             policy,
             catalogues,
             target,
+            customs,
         }
     }
 
@@ -189,6 +198,10 @@ impl Explainer {
                 explained.filters = filters.iter().map(Filter::argv).collect();
                 let facts = Facts::new(&invocation, &explained.target).through(&filters);
                 explained.decided(self.policy.decide(facts));
+                let mut resources = invocation.resources().iter();
+                if resources.any(|name| invocation.has_found(name)) {
+                    explained.changes.push(OF_ANOTHER_CLUSTER.into());
+                }
                 explained.invocation = Some(invocation);
             }
             Err(unreadable) => {
@@ -273,12 +286,30 @@ impl Explainer {
             .find(|catalogue| catalogue.tool() == tool)
             .ok_or(Unreadable::NoCatalogue)?;
         let stages = split_stages(tool, command)?;
-        let mut invocation = parse(catalogue, stages.command, None)?;
+        let mut invocation = match parse(catalogue, stages.command.clone(), None) {
+            Err(unknown @ CommandError::UnknownResource { .. }) => {
+                self.of_the_policy(catalogue, stages.command, unknown)?
+            }
+            read => read?,
+        };
         invocation.note(stages.changes);
         let filters = stages.filters.into_iter().map(Filter::parse);
         let filters = filters.collect::<Result<Vec<_>, _>>()?;
         invocation.note(filters.iter().flat_map(Filter::adjustments).cloned());
         Ok((invocation, filters))
+    }
+
+    /// Reads the command as a cluster would have it that has the custom resources of the policy.
+    fn of_the_policy(
+        &self,
+        catalogue: &Catalogue,
+        command: Vec<String>,
+        unknown: CommandError,
+    ) -> Result<Invocation, CommandError> {
+        match parse_in(catalogue, command, None, &self.customs) {
+            Err(CommandError::NotInCluster { .. }) => Err(unknown),
+            read => read,
+        }
     }
 }
 

@@ -2,8 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{error::PolicyError, rule::Rule, target::Target};
-use crate::{catalogue::CommandPath, command::Invocation, tool::Tool};
+use super::{error::PolicyError, resources::Resources, rule::Rule, target::Target};
+use crate::{
+    catalogue::{CommandPath, resource},
+    command::Invocation,
+    tool::Tool,
+};
 
 /// The rules in force. Several files intersect: each of them must allow.
 #[derive(Debug)]
@@ -36,6 +40,14 @@ impl Policy {
 }
 
 impl Policy {
+    /// The custom resources that rules name in full, which no table holds.
+    pub(super) fn customs(&self) -> impl Iterator<Item = &str> {
+        let rules = self.files.iter().flat_map(|file| &file.rules);
+        let named = rules.filter_map(|rule| rule.resources.as_ref());
+        let entries = named.flat_map(Resources::entries).map(String::as_str);
+        entries.filter(|name| !name.contains('*') && !resource::is_canonical(name))
+    }
+
     /// Whether somebody may use the cluster of this name: each file has a rule that opens it.
     pub fn opens(&self, cluster: &str) -> bool {
         let opens = |file: &Rules| file.rules.iter().any(|rule| rule.names_cluster(cluster));

@@ -145,6 +145,41 @@ fn every_row_of_the_attack_corpus_gets_its_decision() {
     }
 }
 
+#[test]
+fn custom_resources_of_a_policy_are_explained_as_a_cluster_would_have_them() {
+    let commands = [
+        "get certificates -A",
+        "describe Certificate web -n shop",
+        "get pipelineruns.tekton.dev build -n ci -o yaml",
+        "get pods -A",
+        "get widgets",
+        "get helmreleases -A -o yaml",
+    ];
+    let said = |found: &serde_json::Value| {
+        let changes = found["changes"].as_array().cloned().unwrap_or_default();
+        (
+            found["effect"].as_str().unwrap().to_owned(),
+            !changes.is_empty(),
+        )
+    };
+    let found: Vec<_> = explained("read-only", "kubectl", &commands)
+        .iter()
+        .map(said)
+        .collect();
+    let (allow, deny) = ("allow".to_owned(), "deny".to_owned());
+    assert_eq!(
+        found,
+        [
+            (allow.clone(), true),
+            (allow.clone(), true),
+            (allow.clone(), true),
+            (allow, false),
+            (deny.clone(), false),
+            (deny, true)
+        ]
+    );
+}
+
 /// Refusals of every kind; what callers read about them is compared with tests/decisions/snapshots.
 const REFUSED: [(&str, &str); 70] = [
     ("kubectl", ""),

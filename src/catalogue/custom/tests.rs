@@ -213,6 +213,39 @@ fn what_no_honest_server_says_is_left_out_or_refused() {
     );
 }
 
+#[test]
+fn names_alone_stand_for_a_cluster_that_has_them_in_no_version() {
+    let cluster = CustomResources::named([
+        "policies.kyverno.io",
+        "certificates.cert-manager.io",
+        "clusters.cluster.x-k8s.io",
+        "clusters.postgresql.cnpg.io",
+        "pods",
+        "deployments.apps",
+        "gateways.networking.istio.io",
+    ]);
+    assert_eq!(cluster.len(), 4, "none of the table");
+    for (token, qualified) in [
+        ("policy", "policies.kyverno.io"),
+        ("Certificate", "certificates.cert-manager.io"),
+        (
+            "certificates.v1.cert-manager.io",
+            "certificates.v1.cert-manager.io",
+        ),
+        ("cluster.cluster.x-k8s.io", "clusters.cluster.x-k8s.io"),
+    ] {
+        let WordMeaning::One(one) = cluster.meaning(token) else {
+            panic!("{token}");
+        };
+        assert_eq!(one.qualified(token), qualified);
+    }
+    assert!(matches!(
+        cluster.meaning("clusters"),
+        WordMeaning::Several(_)
+    ));
+    assert_eq!(cluster.meaning("cert"), WordMeaning::Nothing);
+}
+
 proptest! {
     #[test]
     fn whatever_a_server_says_no_word_becomes_one_of_the_table(
