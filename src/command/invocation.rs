@@ -384,6 +384,11 @@ impl Invocation {
             .collect()
     }
 
+    /// The namespaces that operands name: `describe ns kub` means all that begin so.
+    pub fn operand_namespaces(&self) -> &[String] {
+        &self.named.namespaces
+    }
+
     /// Whether an object that it names lives outside of namespaces, or may.
     pub fn leaves_namespaces(&self) -> bool {
         self.resources()

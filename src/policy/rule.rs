@@ -438,7 +438,10 @@ impl Rule {
                 globs.iter().any(|glob| glob == "*") && !self.leaves_namespaces(invocation)
             }
             (Some(globs), Namespaces::These(named)) => {
-                named.iter().all(|name| is_covered(globs, name, invocation))
+                // `-n web` is that namespace alone, also where names are beginnings.
+                let mut operands = invocation.operand_namespaces().iter();
+                named.iter().all(|name| one_of(globs, name))
+                    && operands.all(|name| is_covered(globs, name, invocation))
                     && !self.leaves_namespaces(invocation)
             }
         }
@@ -587,11 +590,15 @@ impl Rule {
         };
         match invocation.namespaces(&target.namespace) {
             Namespaces::All => true,
-            // `describe ns kub` describes kube-system.
-            Namespaces::These(named) if invocation.path().words() == ["describe"] => named
-                .iter()
-                .any(|name| globs.iter().any(|glob| glob::matches_extension(glob, name))),
-            Namespaces::These(named) => named.iter().any(|name| one_of(globs, name)),
+            Namespaces::These(named) => {
+                // `describe ns kub` describes kube-system.
+                let begins = |name: &String| {
+                    invocation.names_beginnings()
+                        && globs.iter().any(|glob| glob::matches_extension(glob, name))
+                };
+                named.iter().any(|name| one_of(globs, name))
+                    || invocation.operand_namespaces().iter().any(begins)
+            }
         }
     }
 

@@ -137,6 +137,7 @@ fn an_allow_rule_by_name_does_not_allow_what_begins_with_it() {
     const WEBS: &str = r#"a verbs = ["describe"]; resources = ["pods"]; names = ["web*"]"#;
     const TEAM: &str =
         r#"a verbs = ["describe"]; resources = ["namespaces"]; namespaces = ["team"]"#;
+    const TEAMS: &str = r#"a verbs = ["describe"]; resources = ["pods"]; namespaces = ["team"]"#;
     for (rule, command, expected) in [
         (WEB, "describe pod web", Deny),
         (WEB, "describe pod/web", Allow),
@@ -145,6 +146,10 @@ fn an_allow_rule_by_name_does_not_allow_what_begins_with_it() {
         (WEBS, "describe pod we", Deny),
         (TEAM, "describe ns team", Deny),
         (TEAM, "describe ns/team", Allow),
+        // The name is a beginning, and what `-n` names is not.
+        (TEAMS, "describe pod web -n team", Allow),
+        (TEAMS, "describe pod web -n tea", Deny),
+        (TEAMS, "describe pod web -n team-b", Deny),
     ] {
         assert_eq!(
             decides(&[rule], command, &Target::default()),
