@@ -34,7 +34,6 @@ pub struct Arguments {
     /// A cluster that the operator has named, instead of a kubeconfig; GET /clusters lists them.
     pub cluster: Option<String>,
     /// argocd only: the Argo CD server, as HOST:PORT. The header X-Argocd-Server wins.
-    #[schema(example = "argocd.example.com:443")]
     pub argocd_server: Option<String>,
     /// argocd only: a token of an account. The header X-Argocd-Auth-Token wins, and keeps it out of
     /// a model's sight.

@@ -61,7 +61,7 @@ pub struct Ending {
 }
 
 /// Lists this caller's calls that wait or run.
-#[utoipa::path(get, path = "/calls", operation_id = "calls", responses((status = 200, body = CallList)))]
+#[utoipa::path(get, path = "/calls", operation_id = "calls", responses((status = 200, description = "The calls that are under way", body = CallList)))]
 pub async fn list(
     State(gate): State<Gate>,
     Extension(caller): Extension<Caller>,

@@ -64,7 +64,7 @@ pub struct ToolStatus {
 }
 
 /// The process lives.
-#[utoipa::path(get, path = "/health", operation_id = "health", responses((status = 200, body = Status)))]
+#[utoipa::path(get, path = "/health", operation_id = "health", responses((status = 200, description = "The server answers", body = Status)))]
 pub async fn health() -> Json<Status> {
     Json(Status {
         status: "ok".into(),
@@ -72,7 +72,7 @@ pub async fn health() -> Json<Status> {
 }
 
 /// Calls of kubectl run, and are recorded.
-#[utoipa::path(get, path = "/ready", operation_id = "ready", responses((status = 200, body = Status), (status = 503, body = Status)))]
+#[utoipa::path(get, path = "/ready", operation_id = "ready", responses((status = 200, description = "Calls run", body = Status), (status = 503, description = "They do not, and why", body = Status)))]
 pub async fn ready(State(gate): State<Gate>) -> (StatusCode, Json<Status>) {
     match gate.missing() {
         None => (
@@ -93,7 +93,7 @@ pub struct ClusterNames {
 }
 
 /// The clusters that this caller may name instead of sending a kubeconfig.
-#[utoipa::path(get, path = "/clusters", operation_id = "clusters", responses((status = 200, body = ClusterNames)))]
+#[utoipa::path(get, path = "/clusters", operation_id = "clusters", responses((status = 200, description = "The clusters that the caller may name", body = ClusterNames)))]
 pub async fn clusters(
     State(gate): State<Gate>,
     Extension(caller): Extension<Caller>,
@@ -104,7 +104,7 @@ pub async fn clusters(
 }
 
 /// What each tool's state is, and the layers that confine its children.
-#[utoipa::path(get, path = "/tools/status", operation_id = "tools_status", responses((status = 200, body = ToolsStatus)))]
+#[utoipa::path(get, path = "/tools/status", operation_id = "tools_status", responses((status = 200, description = "The state of each tool and filter", body = ToolsStatus)))]
 pub async fn tools(State(gate): State<Gate>) -> Json<ToolsStatus> {
     let status = |tool| {
         let availability = gate.inventory().availability(tool);

@@ -102,13 +102,18 @@ fn operation(tool: Tool) -> openapi::path::Operation {
         let refused = response(&format!("Refused: {}", codes.join(" or ")));
         responses = responses.response(status, refused);
     }
+    // Of the shared arguments some are another tool's: what a reader tries is this.
+    let arguments = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("Arguments")))
+        .example(Some(serde_json::json!({ "command": tool.spec().example })))
+        .build();
     OperationBuilder::new()
         .operation_id(Some(tool.as_str()))
         .summary(Some(format!("Runs one {tool} command, confined")))
         .parameters(Some(headers.iter().map(header)))
         .request_body(Some(
             RequestBodyBuilder::new()
-                .content("application/json", body("Arguments"))
+                .content("application/json", arguments)
                 .required(Some(Required::True))
                 .build(),
         ))
@@ -162,6 +167,26 @@ mod tests {
         assert_eq!(rows(), in_readme);
         for expected in ["499", "500"] {
             assert!(statuses().contains_key(expected), "{expected}");
+        }
+    }
+
+    /// OpenAPI 3.1, "Response Object": a description is required.
+    #[test]
+    fn every_response_is_described_and_each_tool_has_an_example_of_its_own() {
+        let document = serde_json::to_value(document()).unwrap();
+        for (path, operations) in document["paths"].as_object().unwrap() {
+            for operation in operations.as_object().unwrap().values() {
+                for (status, response) in operation["responses"].as_object().unwrap() {
+                    let description = response["description"].as_str().unwrap_or_default();
+                    assert!(!description.is_empty(), "{path}: {status}");
+                }
+            }
+        }
+        for tool in Tool::all() {
+            let operation = &document["paths"][format!("/tools/{tool}")]["post"];
+            let content = &operation["requestBody"]["content"]["application/json"];
+            let expected = serde_json::json!({ "command": tool.spec().example });
+            assert_eq!(content["example"], expected);
         }
     }
 
