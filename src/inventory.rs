@@ -35,6 +35,8 @@ use crate::{
 
 /// How often a tool that is not there yet is looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How often a state is looked at that a call waits for.
+const GLANCE: Duration = Duration::from_millis(20);
 /// `TOOL version` takes 50 to 120 ms; under a build beside it, seconds.
 const PROBE_WITHIN: Duration = Duration::from_secs(30);
 
@@ -277,6 +279,27 @@ impl Inventory {
                 .ok_or(Availability::NoCatalogue { version }),
             other => Err(other),
         }
+    }
+
+    /// Waits until a tool has been looked at, as long as that may take.
+    pub async fn looked_at(&self, tool: Tool) {
+        let looked = async {
+            while self.availability(tool) == Availability::Checking {
+                tokio::time::sleep(GLANCE).await;
+            }
+        };
+        let _ = timeout(PROBE_WITHIN, looked).await; // the call says what it is then
+    }
+
+    /// The same for all filters.
+    pub async fn looked_at_filters(&self) {
+        let is_checking = |program| self.filter(program) == FilterAvailability::Checking;
+        let looked = async {
+            while FilterProgram::ALL.into_iter().any(is_checking) {
+                tokio::time::sleep(GLANCE).await;
+            }
+        };
+        let _ = timeout(PROBE_WITHIN, looked).await;
     }
 
     /// The catalogue of a tool that is available or may soon be: until it is known, the newest.

@@ -31,7 +31,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{task::JoinError, time::timeout};
+use tokio::{
+    sync::watch::{Receiver, Sender},
+    task::JoinError,
+    time::timeout,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
@@ -70,6 +74,8 @@ pub struct Gate {
     calls: TaskTracker,
     /// Cancelled when the server has been asked to stop, and calls go on for a time.
     stopping: CancellationToken,
+    /// Says that other rules are in force.
+    changed: Arc<Sender<()>>,
 }
 
 impl Gate {
@@ -80,6 +86,7 @@ impl Gate {
             stop: CancellationToken::new(),
             calls: TaskTracker::new(),
             stopping: CancellationToken::new(),
+            changed: Arc::new(Sender::new(())),
         }
     }
 
@@ -91,6 +98,12 @@ impl Gate {
     /// Replaces the rules; calls that were judged already go on under the old ones.
     pub fn replace_policy(&self, policy: Policy) {
         self.parts.replace_policy(policy);
+        self.changed.send_replace(());
+    }
+
+    /// Returns what says when other rules are in force, from now on.
+    pub fn changes(&self) -> Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// Returns the names of the clusters that a caller may use.

@@ -1,19 +1,23 @@
 //! What rmcp leaves to the host of its service at `/mcp`: a bound on sessions, on what opens one,
-//! on who uses one, and on how long a body takes.
+//! on who uses one, and on how long a body takes. What its answers look like is `wire.rs`.
 
 use std::sync::Arc;
 
 use axum::{
-    Extension, Json,
+    Extension,
     body::Body,
     extract::{Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use serde::de::IgnoredAny;
 
-use super::{body, connections::Connection, reply::refused};
+use super::{
+    body,
+    connections::{Connection, until_sent},
+    reply::refused,
+    wire::{self, Message, MessageId, as_json, without_priming},
+};
 use crate::{identity::Caller, mcp::Sessions, refusal::Refusal, store::Owner};
 
 /// Serves a request of MCP; its session has to be its caller's, and so will be the one that it
@@ -29,8 +33,11 @@ pub async fn check(
     next: Next,
 ) -> Response {
     let is_end = request.method() == Method::DELETE;
-    let session = request.headers().get(SESSION);
-    if let Some(session) = session.and_then(|session| session.to_str().ok()) {
+    let (session, protocol) = (
+        named(request.headers(), SESSION),
+        named(request.headers(), PROTOCOL),
+    );
+    if let Some(session) = &session {
         match sessions.used(session, &caller).await {
             Owner::Asker => {}
             Owner::Nobody if !is_end => {}
@@ -41,24 +48,63 @@ pub async fn check(
         return ended(next.run(request).await);
     }
     if request.method() != Method::POST {
-        return next.run(request).await;
+        let is_plain = !wire::knows_priming(None, request.headers());
+        let served = next.run(request);
+        let answer = sessions.opening(caller, 0, protocol, served).await;
+        let answer = answer.unwrap_or_else(refused);
+        return if is_plain {
+            without_priming(answer)
+        } else {
+            answer
+        };
     }
+    let json_only = wire::reads_json_only(request.headers());
     let (mut parts, body) = request.into_parts();
     let (bytes, _held) = match body::read(&parts, body, connection.share, &caller).await {
         Ok(read) => read,
         Err(unread) => return refused(unread.refusal()),
     };
-    if let Some(error) = no_message(&bytes) {
-        return error;
-    }
+    let message = match Message::read(&bytes) {
+        Ok(message) => message,
+        Err(answer) => return *answer,
+    };
+    let is_plain = !wire::knows_priming(Some(&message), &parts.headers);
+    let under_way = match (&session, &message.id) {
+        (Some(session), Some(id)) => match sessions.begin(session, &id.to_string()) {
+            Some(under_way) => Some(under_way),
+            None => return wire::id_in_use(id.clone()),
+        },
+        _ => None,
+    };
     parts.headers.insert(
         header::ACCEPT,
         HeaderValue::from_static("application/json, text/event-stream"),
     );
     let length = bytes.len();
     let served = next.run(Request::from_parts(parts, Body::from(bytes)));
-    let answer = sessions.opening(caller, length, served).await;
-    answer.unwrap_or_else(refused)
+    let answer = sessions.opening(caller, length, protocol, served).await;
+    let answer = answer.unwrap_or_else(|refusal| {
+        let mut answer = refused(refusal);
+        let id = message.id.unwrap_or_default();
+        answer.extensions_mut().insert(MessageId(id));
+        answer
+    });
+    if json_only {
+        return as_json(answer).await;
+    }
+    until_sent(
+        if is_plain {
+            without_priming(answer)
+        } else {
+            answer
+        },
+        under_way,
+    )
+}
+
+/// The value of a header.
+fn named(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
 /// A session that has ended has ended; rmcp would say that it will, of which clients complain.
@@ -69,24 +115,7 @@ fn ended(response: Response) -> Response {
     }
 }
 
-/// The answer to a body that is no message, as JSON-RPC has it: rmcp would say that its type is not
-/// supported.
-fn no_message(bytes: &[u8]) -> Option<Response> {
-    let (code, message) = if serde_json::from_slice::<IgnoredAny>(bytes).is_err() {
-        (-32700, "Parse error: the body is no JSON")
-    } else if bytes.trim_ascii_start().starts_with(b"{") {
-        return None;
-    } else {
-        (
-            -32600,
-            "Invalid Request: the body is one JSON-RPC message, and no batch",
-        )
-    };
-    let error = serde_json::json!({
-        "jsonrpc": "2.0", "id": null, "error": { "code": code, "message": message },
-    });
-    Some((StatusCode::BAD_REQUEST, Json(error)).into_response())
-}
-
 /// Names a session, in its requests and in the answer that opens it.
 const SESSION: &str = "mcp-session-id";
+/// Names the protocol that a session was opened in.
+const PROTOCOL: &str = "mcp-protocol-version";

@@ -19,6 +19,7 @@ mod probes;
 mod reply;
 mod stream;
 mod tools;
+mod wire;
 
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
@@ -134,7 +135,8 @@ impl Doors {
             .layer(middleware::from_fn_with_state(
                 entrance(Door::Mcp),
                 authentication::check,
-            ));
+            ))
+            .layer(middleware::from_fn(wire::in_json_rpc));
         let of_callers = Router::new()
             .route("/tools/status", get(health::tools))
             .route("/tools/{tool}", post(tools::call))

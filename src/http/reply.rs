@@ -8,7 +8,7 @@
 //!
 //! Held by `a_refusal_has_the_same_shape_wherever_it_comes_from` (`tests/service/doors.rs`).
 
-use std::{any::Any, io};
+use std::{any::Any, io, sync::Arc};
 
 use axum::{
     Json,
@@ -47,8 +47,15 @@ pub(super) fn refused(refusal: Refusal) -> Response {
     if let Some(Refusal::Fault { what, source }) = &outcome.refusal {
         tracing::error!(request_id = outcome.request_id, error = %source, "{what}");
     }
-    rendered(&outcome)
+    let mut response = rendered(&outcome);
+    let answer = RefusedAnswer(Arc::new(outcome));
+    response.extensions_mut().insert(answer);
+    response
 }
+
+/// What a refusal's answer says, for a door that words it otherwise.
+#[derive(Clone)]
+pub(super) struct RefusedAnswer(pub(super) Arc<Outcome>);
 
 /// Answers with what a call came to.
 pub(super) fn rendered(outcome: &Outcome) -> Response {

@@ -7,10 +7,13 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod clients;
 mod fence;
 mod progress;
+mod restored;
 mod sessions;
 mod tools;
+mod open_requests;
 
 use std::{future, sync::Arc, time::Duration};
 
@@ -20,9 +23,9 @@ use rmcp::{
     model::{
         CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock,
         Extensions, Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
-        ServerConfig,
+        ServerConfig, SubscriptionFilter,
     },
-    service::{RequestContext, ServerInitializeError},
+    service::{NotificationContext, RequestContext, ServerInitializeError, SubscriptionContext},
     transport::common::http_header::HEADER_SESSION_ID,
     transport::streamable_http_server::{
         StreamableHttpServerConfig, StreamableHttpService,
@@ -42,9 +45,12 @@ use crate::{
     tool::{Tool, UnknownTool},
 };
 
+pub use open_requests::RequestUnderWay;
 pub use sessions::Sessions;
 
 use answer::{malformed, rendered};
+use clients::Clients;
+use restored::Restored;
 use tools::offered;
 
 /// The MCP server of one door.
@@ -52,6 +58,7 @@ use tools::offered;
 pub struct Server {
     gate: Gate,
     senders: Senders,
+    clients: Clients,
 }
 
 /// Where the caller and the headers of a request come from.
@@ -120,6 +127,7 @@ pub fn service(
         .with_json_response(true) // one-shot replies as JSON: 17 ms less per call on clients with delayed ACKs
         .with_cancellation_token(stop);
     settings.max_request_body_bytes = largest_body;
+    settings.session_store = Some(Arc::new(Restored::default()));
     let mut open = LocalSessionManager::default();
     let mut session = SessionConfig::default();
     session.keep_alive = Some(Duration::from_secs(300));
@@ -154,14 +162,21 @@ pub async fn serve_stdio(gate: Gate, own: Headers) -> Result<(), Box<ServerIniti
 
 impl Server {
     fn new(gate: Gate, senders: Senders) -> Self {
-        Self { gate, senders }
+        let clients = Clients::told_of_changes(&gate);
+        Self {
+            gate,
+            senders,
+            clients,
+        }
     }
 }
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
+        let tools = ServerCapabilities::builder().enable_tools();
+        let capabilities = tools.enable_tool_list_changed().build();
         let implementation = Implementation::new("kube-airlock", env!("CARGO_PKG_VERSION"));
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        ServerConfig::new(capabilities)
             .with_server_info(implementation)
             .with_instructions(INSTRUCTIONS)
     }
@@ -176,6 +191,31 @@ impl ServerHandler for Server {
         result.ttl_ms = Some(60_000);
         result.cache_scope = Some(CacheScope::Private);
         Ok(result)
+    }
+
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        self.clients.add(context.peer);
+    }
+
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        Some(requested.clone()) // rmcp leaves of it what the capabilities have
+    }
+
+    async fn listen(&self, subscription: SubscriptionContext) -> Result<(), ErrorData> {
+        let mut changes = self.gate.changes();
+        loop {
+            tokio::select! {
+                () = subscription.cancelled() => return Ok(()),
+                changed = changes.changed() => {
+                    if changed.is_err() || subscription.sink().notify_tool_list_changed().await.is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
     }
 
     async fn call_tool(
@@ -206,6 +246,13 @@ impl ServerHandler for Server {
             }
         };
         let run = async {
+            if let Senders::Stdio { .. } = self.senders {
+                // Its client has started the server for this call, and waits for no `/ready`.
+                self.gate.inventory().looked_at(tool).await;
+                if request.command.contains('|') {
+                    self.gate.inventory().looked_at_filters().await;
+                }
+            }
             let Some(token) = context.meta.get_progress_token() else {
                 return self.gate.run(caller, request, None).await;
             };

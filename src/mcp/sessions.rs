@@ -15,13 +15,14 @@ use futures_util::Stream;
 use rmcp::{
     model::{ClientJsonRpcMessage, ServerJsonRpcMessage},
     transport::streamable_http_server::session::{
-        ServerSseMessage, SessionId, SessionManager,
+        RestoreOutcome, ServerSseMessage, SessionId, SessionManager,
         local::{LocalSessionManager, LocalSessionManagerError},
     },
 };
 
 use tokio::time::timeout;
 
+use super::open_requests::{OpenRequests, RequestUnderWay};
 use crate::{
     identity::Caller,
     refusal::Refusal,
@@ -42,13 +43,28 @@ tokio::task_local! {
 struct OpeningRequest {
     caller: Caller,
     body_bytes: usize,
+    /// The protocol that the request names.
+    protocol: Option<String>,
     refused: Mutex<Option<Refusal>>,
+}
+
+impl OpeningRequest {
+    fn refuse(&self, refusal: Refusal) {
+        *(self.refused.lock()).unwrap_or_else(PoisonError::into_inner) = Some(refusal);
+    }
 }
 
 /// rmcp's sessions, each of which is admitted.
 pub struct Sessions {
     open: Arc<LocalSessionManager>,
     store: Arc<Store>,
+    under_way: OpenRequests,
+}
+
+/// The protocol that the request names which is served.
+pub(super) fn opening_protocol() -> Option<String> {
+    let named = OPENING.try_with(|opening| opening.protocol.clone());
+    named.ok().flatten()
 }
 
 /// Why there is no such session.
@@ -65,10 +81,15 @@ pub enum SessionFailure {
 impl Sessions {
     pub(super) fn new(open: LocalSessionManager, store: Arc<Store>) -> Self {
         let open = Arc::new(open);
-        Self { open, store }
+        Self {
+            open,
+            store,
+            under_way: OpenRequests::default(),
+        }
     }
 
-    /// Serves a request with a body of `body_bytes` that may open a session for its caller.
+    /// Serves a request with a body of `body_bytes` that may open a session for its caller, or one
+    /// again, in the `protocol` that it names.
     ///
     /// # Errors
     /// Why it may not.
@@ -76,11 +97,13 @@ impl Sessions {
         &self,
         caller: Caller,
         body_bytes: usize,
+        protocol: Option<String>,
         served: impl Future<Output = T>,
     ) -> Result<T, Refusal> {
         let opening = Arc::new(OpeningRequest {
             caller,
             body_bytes,
+            protocol,
             refused: Mutex::default(),
         });
         let answer = OPENING.scope(Arc::clone(&opening), served).await;
@@ -93,12 +116,14 @@ impl Sessions {
         self.store.sessions.used(session, caller).await
     }
 
+    /// Notes a request of a session, until what it returns is dropped; none when one with its id is
+    /// not answered yet.
+    pub fn begin(&self, session: &str, id: &str) -> Option<RequestUnderWay> {
+        self.under_way.begin(session, id)
+    }
+
     /// Registers a session that rmcp has made, for whoever is served.
     async fn admitted(&self, session: &SessionId, opening: &OpeningRequest) -> Result<(), Refusal> {
-        let limit = LARGEST_HELLO;
-        if opening.body_bytes > limit {
-            return Err(Refusal::SessionTooLarge { limit });
-        }
         let opened = self.store.sessions.open(session, &opening.caller).await;
         if let Some(left) = opened.map_err(|_| Refusal::TooManySessions)? {
             // Its task may hang on a client that takes nothing, and nobody else is to wait for that.
@@ -118,13 +143,35 @@ impl SessionManager for Sessions {
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), Self::Error> {
         let opening = OPENING.try_with(Arc::clone);
         let opening = opening.map_err(|_| SessionFailure::Refused)?;
+        let limit = LARGEST_HELLO;
+        if opening.body_bytes > limit {
+            opening.refuse(Refusal::SessionTooLarge { limit });
+            return Err(SessionFailure::Refused);
+        }
         let (session, transport) = self.open.create_session().await?;
         if let Err(refusal) = self.admitted(&session, &opening).await {
             self.open.close_session(&session).await?;
-            *(opening.refused.lock()).unwrap_or_else(PoisonError::into_inner) = Some(refusal);
+            opening.refuse(refusal);
             return Err(SessionFailure::Refused);
         }
         Ok((session, transport))
+    }
+
+    async fn restore_session(
+        &self,
+        session: SessionId,
+    ) -> Result<RestoreOutcome<Self::Transport>, Self::Error> {
+        let opening = OPENING.try_with(Arc::clone);
+        let opening = opening.map_err(|_| SessionFailure::Refused)?;
+        let restored = self.open.restore_session(session.clone()).await?;
+        if matches!(restored, RestoreOutcome::Restored(_))
+            && let Err(refusal) = self.admitted(&session, &opening).await
+        {
+            self.open.close_session(&session).await?;
+            opening.refuse(refusal);
+            return Ok(RestoreOutcome::NotSupported);
+        }
+        Ok(restored)
     }
 
     async fn initialize_session(

@@ -741,9 +741,18 @@ impl Reply {
         })
     }
 
-    /// A text member of the body.
+    /// The object of an answer, also where it is inside of a JSON-RPC error.
+    pub fn answer(&self) -> Value {
+        let json = self.json();
+        match &json["error"]["data"] {
+            Value::Null => json,
+            inside => inside.clone(),
+        }
+    }
+
+    /// A text member of it.
     pub fn text(&self, key: &str) -> String {
-        self.json()[key].as_str().unwrap_or_default().to_owned()
+        self.answer()[key].as_str().unwrap_or_default().to_owned()
     }
 }
 

@@ -94,7 +94,7 @@ fn a_refusal_has_the_same_shape_wherever_it_comes_from() {
             (status, code),
             "{shown}"
         );
-        let answer = reply.json();
+        let answer = reply.answer();
         assert_eq!(
             (&answer["success"], &answer["output"], &answer["exit_code"]),
             (&json!(false), &json!(""), &json!(-1)),
