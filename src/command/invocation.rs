@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     adjustment::Adjustment,
-    operand::{CustomName, Named},
+    operand::{CustomName, Named, NamedObject},
 };
 use crate::catalogue::{
     CommandPath, Flag, FlagClass, FlagValues, Mask, OperandMask, VerbClass, resource,
@@ -147,6 +147,16 @@ impl Invocation {
     /// The objects, releases or applications that the operands name, without type and namespace.
     pub fn names(&self) -> &[String] {
         &self.named.names
+    }
+
+    /// The objects that the operands name, each with its type; all of a type where they name none.
+    pub fn objects(&self) -> &[NamedObject] {
+        &self.named.objects
+    }
+
+    /// The objects that flags name: `--from=cronjob/nightly`.
+    pub fn objects_of_flags(&self) -> &[NamedObject] {
+        &self.named.of_flags
     }
 
     /// The charts that the operands name.

@@ -25,6 +25,7 @@ pub use adjustment::Adjustment;
 pub use error::CommandError;
 pub use filter::{Filter, FilterError, FilterProgram, filter_names};
 pub use invocation::{Invocation, Namespaces, Never};
+pub use operand::NamedObject;
 pub use parse::{parse, parse_in, parse_unresolved};
 pub use recorded::Recording;
 pub use unresolved::Unresolved;

@@ -13,5 +13,6 @@ mod object;
 mod qualified;
 mod read;
 
+pub use named::NamedObject;
 pub(super) use named::{CustomName, Customs, Named};
 pub(super) use read::OperandReader;

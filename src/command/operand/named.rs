@@ -13,6 +13,10 @@ pub(in crate::command) struct Named {
     pub(in crate::command) customs: BTreeMap<String, CustomName>,
     /// Names of objects, releases and applications, without type and namespace.
     pub(in crate::command) names: Vec<String>,
+    /// The objects that the operands name, each with its type; all of a type where they name none.
+    pub(in crate::command) objects: Vec<NamedObject>,
+    /// The objects that flags name: `--from=cronjob/nightly`.
+    pub(in crate::command) of_flags: Vec<NamedObject>,
     /// Namespaces inside of operands.
     pub(in crate::command) namespaces: Vec<String>,
     /// Pairs that the command writes: `KEY=VALUE`, or `KEY-` for one that it removes.
@@ -23,6 +27,15 @@ pub(in crate::command) struct Named {
     pub(in crate::command) everywhere: bool,
     /// What is read as something else.
     pub(in crate::command) changes: Vec<Adjustment>,
+}
+
+/// One object that a command names, or all of a type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedObject {
+    /// The canonical resource.
+    pub resource: String,
+    /// The object's name; none where the command names the type alone.
+    pub name: Option<String>,
 }
 
 /// What is known of custom resources when a command is read.
@@ -49,6 +62,14 @@ pub(in crate::command) enum CustomName {
 }
 
 impl Named {
+    /// Notes an object of `resource`, or all of them.
+    pub(super) fn object(&mut self, resource: &str, name: Option<&str>) {
+        self.objects.push(NamedObject {
+            resource: resource.to_owned(),
+            name: name.map(str::to_owned),
+        });
+    }
+
     pub(super) fn reach(&mut self, reach: Reach) {
         match reach {
             Reach::Everywhere => self.everywhere = true,

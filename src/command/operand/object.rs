@@ -84,10 +84,12 @@ impl OperandReader<'_> {
         let Some((token, object)) = word.split_once('/') else {
             named.names.push(self.name(word)?);
             named.resources.push(resource.to_owned());
+            named.object(resource, Some(word));
             return Ok(());
         };
         named.names.push(self.name(object)?);
         let (canonical, qualified) = self.resource(token, named)?;
+        named.object(&canonical, Some(object));
         *word = format!("{qualified}/{object}");
         named.resources.push(canonical);
         Ok(())
@@ -128,6 +130,14 @@ impl OperandReader<'_> {
                 ));
             }
             named.names.push(self.name(word)?);
+        }
+        for resource in named.resources.clone() {
+            match names.is_empty() {
+                true => named.object(&resource, None),
+                false => names
+                    .iter()
+                    .for_each(|name| named.object(&resource, Some(name))),
+            }
         }
         // `expose --selector` is what the new service selects.
         let is_expose = self

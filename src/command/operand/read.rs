@@ -63,12 +63,12 @@ impl OperandReader<'_> {
             OperandGrammar::Names => self.names(operands, named),
             OperandGrammar::NamesOf(resource) => {
                 named.resources.push(resource.to_owned());
-                self.names(operands, named)
+                self.names_of(resource, operands, named)
             }
             OperandGrammar::NamesThenChart => self.names_then_chart(operands, named),
             OperandGrammar::New(resource) => {
                 named.resources.push(resource.to_owned());
-                self.names(operands.get(..1).unwrap_or_default(), named)
+                self.names_of(resource, operands.get(..1).unwrap_or_default(), named)
             }
             OperandGrammar::NoFiles => match operands.first() {
                 Some(word) => {
@@ -92,6 +92,9 @@ impl OperandReader<'_> {
             },
             OperandGrammar::ObjectsOf(resource) => {
                 named.resources.push(resource.to_owned());
+                if operands.is_empty() {
+                    named.object(resource, None);
+                }
                 let mut words = operands.iter_mut();
                 words.try_for_each(|word| self.object(resource, word, named))
             }
@@ -123,11 +126,29 @@ impl OperandReader<'_> {
                         }
                         let as_written = self.without_customs();
                         as_written.object("", &mut value.clone(), named)?;
+                        // It is read from; what the command is about are its operands.
+                        named.of_flags.extend(named.objects.pop());
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    /// Names of objects of `resource`; all of them where there is none.
+    fn names_of(
+        &self,
+        resource: &str,
+        words: &[String],
+        named: &mut Named,
+    ) -> Result<(), CommandError> {
+        if words.is_empty() {
+            named.object(resource, None);
+        }
+        for word in words {
+            named.object(resource, Some(word));
+        }
+        self.names(words, named)
     }
 
     fn names(&self, words: &[String], named: &mut Named) -> Result<(), CommandError> {
