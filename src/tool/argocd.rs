@@ -17,6 +17,8 @@ pub(super) static ARGOCD: ToolSpec = ToolSpec {
     example: "app list",
     catalogues: &[include_str!("../../policy/catalogue/argocd-3.6.json")],
     hazards: include_str!("../../policy/catalogue/argocd.hazards.toml"),
+    // It speaks to its own server, whose API is another one.
+    api: None,
     grammar: Grammar::Cobra(Cobra {
         first_word: None,
         early_scan: EarlyScan::Nothing,

@@ -16,6 +16,7 @@ pub(super) static HELM: ToolSpec = ToolSpec {
     example: "list -A",
     catalogues: &[include_str!("../../policy/catalogue/helm-4.3.json")],
     hazards: include_str!("../../policy/catalogue/helm.hazards.toml"),
+    api: Some(include_str!("../../policy/catalogue/helm.api.toml")),
     grammar: Grammar::Cobra(Cobra {
         first_word: None,
         early_scan: EarlyScan::Flags,

@@ -16,6 +16,7 @@ pub(super) static ISTIOCTL: ToolSpec = ToolSpec {
     example: "proxy-status",
     catalogues: &[include_str!("../../policy/catalogue/istioctl-1.31.json")],
     hazards: include_str!("../../policy/catalogue/istioctl.hazards.toml"),
+    api: Some(include_str!("../../policy/catalogue/istioctl.api.toml")),
     grammar: Grammar::Cobra(Cobra {
         first_word: None,
         early_scan: EarlyScan::Nothing,

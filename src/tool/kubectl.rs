@@ -20,6 +20,7 @@ pub(super) static KUBECTL: ToolSpec = ToolSpec {
         include_str!("../../policy/catalogue/kubectl-1.36.json"),
     ],
     hazards: include_str!("../../policy/catalogue/kubectl.hazards.toml"),
+    api: Some(include_str!("../../policy/catalogue/kubectl.api.toml")),
     grammar: Grammar::Cobra(Cobra {
         // It ends kubectl's early scan for verbosity, which would take a word's `-v=`.
         first_word: Some("--v=0"),

@@ -23,6 +23,9 @@ pub struct ToolSpec {
     pub catalogues: &'static [&'static str],
     /// The classes of its verbs and flags (`policy/catalogue/<tool>.hazards.toml`).
     pub hazards: &'static str,
+    /// What its verbs may ask of the Kubernetes API (`policy/catalogue/<tool>.api.toml`); none for
+    /// one that asks it nothing.
+    pub api: Option<&'static str>,
     /// How its command line is read.
     pub grammar: Grammar,
     /// How its binary reports its version.

@@ -12,6 +12,7 @@ pub static FIFTH: ToolSpec = ToolSpec {
     example: "greet world",
     catalogues: &[include_str!("fifth-1.0.json")],
     hazards: include_str!("fifth.hazards.toml"),
+    api: None,
     grammar: Grammar::Cobra(Cobra {
         first_word: None,
         early_scan: EarlyScan::Nothing,

@@ -1,0 +1,176 @@
+//! [`Authority`]: what one command may ask of the Kubernetes API, and whether it explains a request.
+//!
+//! Made of the table of its tool ([`ApiTable`]) and of what the command names, once per call. What no
+//! sentence explains is refused. ObjectNames that the command does not tell (the pods of a workload, the
+//! members of a selector) are those that earlier answers of the same call named
+//! ([`Authority::learn`]). Bodies are judged elsewhere: a [`Sentence`] says what they may name.
+//!
+//! Held by the tests beside this file and by `tests/corpus/api-traces/`.
+
+use std::{collections::BTreeMap, fmt, sync::LazyLock};
+
+use super::{
+    compile::Compiler,
+    permit::{Miss, Permit},
+    seen::SeenNames,
+    sentence::Sentence,
+    table::ApiTable,
+};
+use crate::{
+    api_request::{ApiPath, ApiRequest},
+    command::Invocation,
+    excerpt::Excerpt,
+    tool::{AccessKind, Tool},
+};
+
+/// What one command may ask of the Kubernetes API.
+#[derive(Debug)]
+pub struct Authority {
+    permits: Vec<Permit>,
+    seen: SeenNames,
+}
+
+/// A request that the approved command does not explain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unexplained {
+    request: String,
+    miss: Miss,
+}
+
+/// The tables that this build carries. One that cannot be read is none, so that its tool asks
+/// nothing; a test reads them all.
+static TABLES: LazyLock<BTreeMap<Tool, ApiTable>> = LazyLock::new(|| {
+    let readable = |tool: Tool| Some((tool, ApiTable::from_toml(tool, tool.spec().api?).ok()?));
+    Tool::all().filter_map(readable).collect()
+});
+
+impl ApiTable {
+    /// The table of a tool; none for one that asks the Kubernetes API nothing.
+    pub fn of(tool: Tool) -> Option<&'static Self> {
+        TABLES.get(&tool)
+    }
+}
+
+impl Authority {
+    /// What `invocation` may ask, where `namespace_of_context` is the namespace of one that names
+    /// none. A verb without an entry may ask nothing.
+    pub fn of(invocation: &Invocation, namespace_of_context: &str) -> Self {
+        let asks = invocation.tool().spec().access == AccessKind::Kubeconfig;
+        let table = ApiTable::of(invocation.tool()).filter(|_| asks && !invocation.is_offline());
+        let permits = table.map_or_else(Vec::new, |table| {
+            Compiler::new(table, invocation, namespace_of_context).permits()
+        });
+        let wanted = permits.iter().flat_map(Permit::wants);
+        let seen = SeenNames::of(wanted.map(str::to_owned));
+        Self { permits, seen }
+    }
+
+    /// Takes the names of an answer: `names` are the namespaces and names of its objects. Of an answer
+    /// whose names no sentence asks for, none is kept.
+    pub fn learn<'n>(
+        &mut self,
+        request: &ApiRequest,
+        names: impl IntoIterator<Item = (Option<&'n str>, &'n str)>,
+    ) {
+        let ApiPath::Resource(resource) = &request.path else {
+            return;
+        };
+        // The answer of a subresource is another object, or none.
+        if resource.subresource.is_some() {
+            return;
+        }
+        let of_request = resource.namespace.as_deref();
+        let names = names.into_iter();
+        let names = names.map(|(namespace, name)| (namespace.or(of_request), name));
+        self.seen.learn(&resource.qualified(), names);
+    }
+
+    /// Takes an object that a release of this call holds: its canonical resource, its namespace and its
+    /// name. Only what the caller has decoded from an answer that [`Self::explain`] allowed is one.
+    pub fn learn_object(&mut self, resource: &str, namespace: Option<&str>, name: &str) {
+        self.seen.hold(resource, namespace, name);
+    }
+
+    /// Whether names of the answer to this request are asked for: then [`Self::learn`] wants them.
+    pub fn wants(&self, request: &ApiRequest) -> bool {
+        matches!(&request.path, ApiPath::Resource(resource)
+            if resource.subresource.is_none() && self.seen.wants(&resource.qualified()))
+    }
+
+    /// The sentence that explains `request`.
+    ///
+    /// # Errors
+    /// [`Unexplained`], when none does.
+    pub fn explain(&self, request: &ApiRequest) -> Result<&Sentence, Unexplained> {
+        let mut nearest = Miss::Unsaid;
+        for permit in &self.permits {
+            match permit.explains(request, &self.seen) {
+                Ok(()) => return Ok(permit.sentence()),
+                Err(miss) => nearest = nearest.max(miss),
+            }
+        }
+        Err(Unexplained {
+            request: described(request),
+            miss: match self.seen.is_full() && nearest == Miss::Name {
+                true => Miss::TooManyNames,
+                false => nearest,
+            },
+        })
+    }
+
+    /// All that the command may ask, for reports.
+    pub fn sentences(&self) -> impl Iterator<Item = &Sentence> {
+        self.permits.iter().map(Permit::sentence)
+    }
+}
+
+/// `list secrets in namespace web`.
+fn described(request: &ApiRequest) -> String {
+    let verb = request.verb;
+    let resource = match &request.path {
+        ApiPath::Kubelet(_) | ApiPath::Other(_) => {
+            let path = request.path.to_string();
+            return format!("{verb} {}", Excerpt::new(&path).text());
+        }
+        ApiPath::Resource(resource) => resource,
+    };
+    let mut text = format!("{verb} {}", resource.qualified());
+    if let Some(subresource) = &resource.subresource {
+        text.push('/');
+        text.push_str(subresource);
+    }
+    if let Some(name) = &resource.name {
+        text.push(' ');
+        text.push_str(name);
+    }
+    match &resource.namespace {
+        Some(_) if resource.resource == "namespaces" => {}
+        Some(namespace) => text.push_str(&format!(" in namespace {namespace}")),
+        None if resource.name.is_none() => text.push_str(" of the whole cluster"),
+        None => {}
+    }
+    text
+}
+
+impl fmt::Display for Unexplained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { request, miss } = self;
+        write!(f, "the approved command does not explain {request}")?;
+        f.write_str(match miss {
+            Miss::Unsaid => "",
+            Miss::Place => ": it is about another namespace",
+            Miss::Name => ": neither the command nor an answer to it has that name",
+            Miss::TooManyNames => ": the answers had more names than are kept",
+            Miss::Query(_) => "",
+        })?;
+        match miss {
+            Miss::Query(key) => write!(f, ": its query differs in {}", Excerpt::new(key)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Unexplained {}
+
+#[cfg(test)]
+mod tests;

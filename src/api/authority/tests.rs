@@ -1,0 +1,216 @@
+use super::*;
+use crate::{
+    catalogue::Catalogue,
+    command::{parse, split_stages},
+};
+
+fn of(line: &str) -> Authority {
+    let (tool, command) = line.split_once(' ').unwrap();
+    let tool: Tool = tool.parse().unwrap();
+    let carried = Catalogue::carried().unwrap();
+    let catalogue = carried.iter().find(|it| it.tool() == tool).unwrap();
+    let stages = split_stages(tool, command).unwrap();
+    Authority::of(&parse(catalogue, stages.command, None).unwrap(), "default")
+}
+
+fn lines(line: &str) -> Vec<String> {
+    of(line).sentences().map(|it| it.text.clone()).collect()
+}
+
+fn explained(authority: &Authority, request: &str) -> Result<String, String> {
+    let (method, target) = request.split_once(' ').unwrap();
+    let request = ApiRequest::read(method, target).unwrap();
+    let explained = authority.explain(&request);
+    explained
+        .map(|sentence| sentence.text.clone())
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn every_table_can_be_read() {
+    for tool in Tool::all() {
+        let Some(text) = tool.spec().api else {
+            continue;
+        };
+        ApiTable::from_toml(tool, text).unwrap_or_else(|why| panic!("{tool}.api.toml: {why}"));
+        assert!(ApiTable::of(tool).is_some());
+    }
+}
+
+#[test]
+fn a_command_is_told_as_lines_that_people_read() {
+    assert_eq!(
+        lines("kubectl get pods -n web -l app=web"),
+        [
+            "get /api",
+            "get /api/{version}",
+            "get /apis",
+            "get /apis/{group}/{version}",
+            "get namespaces web",
+            "list pods in namespace web with labelSelector app=web",
+        ]
+    );
+}
+
+#[test]
+fn a_refusal_says_what_was_asked_and_how_far_it_was_off() {
+    let authority = of("kubectl get pod web-0 -n web");
+    for (request, expected) in [
+        (
+            "GET /api/v1/namespaces/web/secrets",
+            "the approved command does not explain list secrets in namespace web",
+        ),
+        (
+            "GET /api/v1/namespaces/payments/pods/web-0",
+            "the approved command does not explain get pods web-0 in namespace payments: it is about another namespace",
+        ),
+        (
+            "GET /api/v1/namespaces/web/pods/web-1",
+            "the approved command does not explain get pods web-1 in namespace web: neither the command nor an answer to it has that name",
+        ),
+        (
+            "GET /healthz",
+            "the approved command does not explain get /healthz",
+        ),
+        (
+            "DELETE /api/v1/pods",
+            "the approved command does not explain deletecollection pods of the whole cluster",
+        ),
+    ] {
+        assert_eq!(explained(&authority, request), Err(expected.into()));
+    }
+    let selects = of("kubectl get pods -n web -l app=web");
+    assert_eq!(
+        explained(&selects, "GET /api/v1/namespaces/web/pods"),
+        Err("the approved command does not explain list pods in namespace web: its query differs in `labelSelector`".into())
+    );
+}
+
+#[test]
+fn names_of_answers_count_for_their_own_resource_and_namespace() {
+    let mut authority = of("kubectl delete pods --all -n web");
+    let delete = "DELETE /api/v1/namespaces/web/pods/app-1";
+    assert!(explained(&authority, delete).is_err());
+    let list = |target| ApiRequest::read("GET", target).unwrap();
+    // An answer about something else teaches nothing.
+    let other = list("/api/v1/namespaces/web/configmaps");
+    assert!(!authority.wants(&other));
+    authority.learn(&other, [(None, "app-1")]);
+    let elsewhere = list("/api/v1/namespaces/payments/pods");
+    authority.learn(&elsewhere, [(None, "app-1")]);
+    let log = list("/api/v1/namespaces/web/pods/app-1/log");
+    authority.learn(&log, [(None, "app-1")]);
+    assert!(explained(&authority, delete).is_err());
+    let pods = list("/api/v1/namespaces/web/pods");
+    assert!(authority.wants(&pods));
+    authority.learn(&pods, [(Some("web"), "app-1")]);
+    assert!(explained(&authority, delete).is_ok());
+    assert!(explained(&authority, "DELETE /api/v1/namespaces/web/pods/app-2").is_err());
+}
+
+#[test]
+fn a_dry_run_is_told_where_the_body_has_to_say_it() {
+    let authority = of("kubectl delete pod web-0 --dry-run=server");
+    let request = ApiRequest::read("DELETE", "/api/v1/namespaces/default/pods/web-0").unwrap();
+    assert!(authority.explain(&request).unwrap().rehearses_in_body);
+    let authority = of("kubectl create configmap a -n web --dry-run=server");
+    let request = "/api/v1/namespaces/web/configmaps?dryRun=All";
+    let request = ApiRequest::read("POST", request).unwrap();
+    let sentence = authority.explain(&request).unwrap();
+    assert!(!sentence.rehearses_in_body);
+    assert_eq!(sentence.names, ["a"]);
+}
+
+#[test]
+fn a_table_says_what_is_wrong_with_it() {
+    let wrong = |sentence: &str, expected: &str| {
+        let text = format!(
+            "schema = 1\ntool = \"kubectl\"\n[[verbs]]\nnames = [\"get\"]\nmay = [{sentence}]\n"
+        );
+        let error = ApiTable::from_toml(Tool::KUBECTL, &text).unwrap_err();
+        assert_eq!(error, expected, "{sentence}");
+    };
+    wrong(
+        "\"nosuch\"",
+        "verb `get`: sentence 1: there is no set `nosuch`",
+    );
+    wrong(
+        "\"read pods\"",
+        "verb `get`: sentence 1: `read` is no verb of a table",
+    );
+    wrong(
+        "\"deletecollection operands\"",
+        "verb `get`: sentence 1: `deletecollection` is no verb of a table",
+    );
+    wrong(
+        "\"list pods\", \"get pods\"",
+        "verb `get`: sentence 2: `get pods` reaches single objects; `name` has to say which",
+    );
+    wrong(
+        "{ ask = \"get operands\", whon = \"--x\" }",
+        "verb `get`: sentence 1: unknown field `whon`, expected one of `ask`, `in`, `name`, `query`, `when`, `of`, `dry_run_in_body`, `why`",
+    );
+    wrong(
+        "{ ask = \"get operands\", when = \"x\" }",
+        "verb `get`: sentence 1: `x` is not \"[no ]--FLAG[=VALUE]\"",
+    );
+    let twice = "schema = 1\ntool = \"kubectl\"\n[[verbs]]\nnames = [\"get\", \"get\"]\nmay = []\n";
+    assert_eq!(
+        ApiTable::from_toml(Tool::KUBECTL, twice).unwrap_err(),
+        "the verb `get` has two entries"
+    );
+    assert_eq!(
+        ApiTable::from_toml(Tool::HELM, twice).unwrap_err(),
+        "it is the table of `kubectl`, not of helm"
+    );
+}
+
+/// A typing mistake in a table narrows a sentence until it says nothing: every verb and flag that it
+/// names is one of its tool.
+#[test]
+fn a_table_names_verbs_and_flags_that_its_tool_has() {
+    let carried = Catalogue::carried().unwrap();
+    for tool in Tool::all() {
+        let Some(table) = ApiTable::of(tool) else {
+            continue;
+        };
+        let nodes = || {
+            let of_tool = carried.iter().filter(|catalogue| catalogue.tool() == tool);
+            of_tool.flat_map(Catalogue::commands)
+        };
+        for verb in table.verbs() {
+            let is_verb = |path: &crate::catalogue::CommandPath| table.key(path) == verb;
+            assert!(
+                nodes().any(|node| is_verb(&node.path)),
+                "{tool} has no {verb}"
+            );
+        }
+        for flag in table.flags() {
+            let has = nodes().any(|node| node.flags.iter().any(|known| known.name == flag));
+            assert!(has, "{tool} has no --{flag}");
+        }
+    }
+}
+
+#[test]
+fn what_a_release_holds_is_what_was_read_of_it() {
+    let mut authority = of("helm rollback web 1 -n web");
+    let patch =
+        "PATCH /api/v1/namespaces/web/configmaps/web-greeting?fieldManager=helm&force=false";
+    assert!(explained(&authority, patch).is_err());
+    authority.learn_object("configmaps", Some("web"), "web-greeting");
+    assert!(explained(&authority, patch).is_ok());
+    for other in [
+        "PATCH /api/v1/namespaces/web/configmaps/web-greeting?force=true",
+        "PATCH /api/v1/namespaces/web/configmaps/other",
+        "PATCH /api/v1/namespaces/payments/configmaps/web-greeting",
+        "GET /api/v1/namespaces/web/secrets/web-greeting",
+        "DELETE /api/v1/namespaces/web/configmaps",
+        "DELETE /api/v1/namespaces/web/secrets/credential",
+    ] {
+        assert!(explained(&authority, other).is_err(), "{other}");
+    }
+    let mut dry = of("helm rollback web 1 -n web --dry-run=server");
+    dry.learn_object("configmaps", Some("web"), "web-greeting");
+    assert!(explained(&dry, patch).is_err());
+}

@@ -1,0 +1,485 @@
+//! [`Compiler`]: the sentences of a verb and what a command names -> [`Permit`]s.
+//!
+//! Knows no request. What a sentence needs and the command does not have (a flag, an operand) makes
+//! the sentence say nothing.
+
+use std::collections::BTreeMap;
+
+use super::{
+    ask::{AskedVerb, On, Subresource},
+    permit::{
+        ApiPlaces, KeyValue, ObjectNames, Permit, Requirement, ResourcePermit, SelectorPattern,
+        What,
+    },
+    selector::Selector,
+    sentence::Sentence,
+    table::{ApiTable, Rehearsal, SentenceForm},
+};
+use crate::{
+    api_request::{ApiRequest, ApiVerb},
+    catalogue::resource,
+    command::{Invocation, NamedObject},
+    tool::OperandGrammar,
+};
+
+/// A command, and the table of its tool.
+pub(super) struct Compiler<'a> {
+    table: &'a ApiTable,
+    invocation: &'a Invocation,
+    context: &'a str,
+    rehearsal: Rehearsal,
+}
+
+impl<'a> Compiler<'a> {
+    pub(super) fn new(table: &'a ApiTable, invocation: &'a Invocation, context: &'a str) -> Self {
+        Self {
+            table,
+            invocation,
+            context,
+            rehearsal: table.rehearsal(invocation.flag("dry-run")),
+        }
+    }
+
+    /// What the command may ask.
+    pub(super) fn permits(&self) -> Vec<Permit> {
+        let sentences = self.table.sentences(self.invocation.path());
+        let counts = |form: &&SentenceForm| {
+            let mut when = form.when.iter();
+            when.all(|condition| condition.holds(self.invocation)) && self.names_one_of(&form.of)
+        };
+        let forms = sentences.iter().filter(counts);
+        forms.flat_map(|form| self.of_form(form)).collect()
+    }
+
+    fn of_form(&self, form: &SentenceForm) -> Vec<Permit> {
+        let mut verbs = form.ask.verbs.clone();
+        if self.rehearsal == Rehearsal::Nothing && !says_dry_run(form) {
+            verbs.retain(|asked| !asked.writes());
+        }
+        if verbs.is_empty() {
+            return Vec::new();
+        }
+        match &form.ask.on {
+            On::Path(path) => vec![self.permit(form, verbs, What::Path(path.clone()), Vec::new())],
+            On::Flag(flag) => match self.invocation.flag(flag) {
+                Some(path) if path.starts_with('/') => self.requests(form, &verbs, path),
+                _ => self.resources(form, &verbs, self.invocation.objects_of_flags()),
+            },
+            On::Objects => self.objects(form, &verbs),
+            On::Operands => self.resources(form, &verbs, self.invocation.objects()),
+            On::Resource(resource) => {
+                let names = self.names(form, resource, &[]);
+                self.resource(form, &verbs, resource, names)
+            }
+        }
+    }
+
+    /// A flag's value that is a request by itself.
+    fn requests(&self, form: &SentenceForm, verbs: &[AskedVerb], target: &str) -> Vec<Permit> {
+        let method = match verbs {
+            [AskedVerb::Verb(ApiVerb::Delete)] => "DELETE",
+            _ => "GET",
+        };
+        let Ok(request) = ApiRequest::read(method, target) else {
+            return Vec::new();
+        };
+        let verbs = vec![AskedVerb::Verb(request.verb)];
+        let what = What::Request(Box::new(request));
+        vec![self.permit(form, verbs, what, Vec::new())]
+    }
+
+    /// The objects of a release.
+    fn objects(&self, form: &SentenceForm, verbs: &[AskedVerb]) -> Vec<Permit> {
+        let kinds: [fn(&AskedVerb) -> bool; 2] = [|asked| !asked.writes(), |asked| asked.writes()];
+        let permits = kinds.into_iter().filter_map(|is_of_kind| {
+            let verbs: Vec<AskedVerb> = verbs.iter().copied().filter(is_of_kind).collect();
+            let query = self.query(form, &verbs, &ObjectNames::default())?;
+            (!verbs.is_empty()).then(|| self.permit(form, verbs, What::Objects, query))
+        });
+        permits.collect()
+    }
+
+    /// The objects that a command names, by their types.
+    fn resources(
+        &self,
+        form: &SentenceForm,
+        verbs: &[AskedVerb],
+        objects: &[NamedObject],
+    ) -> Vec<Permit> {
+        let mut by_resource: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for object in objects {
+            let names = by_resource.entry(&object.resource).or_default();
+            names.extend(object.name.clone());
+        }
+        let permits = by_resource.into_iter().flat_map(|(resource, told)| {
+            let is_meant = form.of.is_empty() || self.is_of(&form.of, resource);
+            match is_meant {
+                true => {
+                    let names = self.names(form, resource, &told);
+                    self.resource(form, verbs, resource, names)
+                }
+                false => Vec::new(),
+            }
+        });
+        permits.collect()
+    }
+
+    fn resource(
+        &self,
+        form: &SentenceForm,
+        verbs: &[AskedVerb],
+        resource: &str,
+        names: Option<ObjectNames>,
+    ) -> Vec<Permit> {
+        let subresource = match &form.ask.subresource {
+            None => Some(None),
+            Some(Subresource::Named(name)) => Some(Some(name.clone())),
+            Some(Subresource::Flag(flag)) => {
+                self.invocation.flag(flag).map(|name| Some(name.to_owned()))
+            }
+        };
+        let (Some(names), Some(subresource)) = (names, subresource) else {
+            return Vec::new();
+        };
+        // Collections and writes have queries that single reads do not have.
+        let kinds: [fn(&AskedVerb) -> bool; 3] = [
+            |asked| is_collection(*asked),
+            |asked| !is_collection(*asked) && !asked.writes(),
+            |asked| asked.writes(),
+        ];
+        let permits = kinds.into_iter().filter_map(|is_of_kind| {
+            let verbs: Vec<AskedVerb> = verbs.iter().copied().filter(is_of_kind).collect();
+            if verbs.is_empty() {
+                return None;
+            }
+            let what = What::Resource(ResourcePermit {
+                resource: resource.to_owned(),
+                subresource: subresource.clone(),
+                places: self.places(form, resource),
+                names: names.clone(),
+            });
+            let query = self.query(form, &verbs, &names)?;
+            Some(self.permit(form, verbs, what, query))
+        });
+        permits.collect()
+    }
+
+    fn permit(
+        &self,
+        form: &SentenceForm,
+        verbs: Vec<AskedVerb>,
+        what: What,
+        query: Vec<Requirement>,
+    ) -> Permit {
+        let writes = verbs.iter().any(|asked| asked.writes());
+        let deletes = verbs.contains(&AskedVerb::Verb(ApiVerb::Delete));
+        let creates = verbs.contains(&AskedVerb::Verb(ApiVerb::Create));
+        let names = match &what {
+            What::Resource(permit) if creates => permit.names.told.clone(),
+            _ => Vec::new(),
+        };
+        let sentence = Sentence {
+            text: super::wording::text(&verbs, &what, &query),
+            why: form.why.clone(),
+            names,
+            rehearses_in_body: writes
+                && self.rehearsal == Rehearsal::DryRunAll
+                && (deletes || form.rehearses_in_body),
+        };
+        Permit {
+            verbs,
+            what,
+            query,
+            sentence,
+        }
+    }
+
+    /// Which objects of `resource`; `told` are those that the command names. None where it has no such
+    /// names.
+    fn names(&self, form: &SentenceForm, resource: &str, told: &[String]) -> Option<ObjectNames> {
+        let mut names = ObjectNames::default();
+        if form.names.is_empty() {
+            match (&form.ask.on, told.is_empty()) {
+                (On::Resource(_), _) => names.every = true,
+                (_, false) => names.told = told.to_vec(),
+                // All of a type, and its members.
+                (_, true) => {
+                    names.every = true;
+                    names.seen = Some(Vec::new());
+                }
+            }
+            return Some(names);
+        }
+        for word in &form.names {
+            match word.as_str() {
+                "any" => names.any = true,
+                "seen" => names.seen = Some(Vec::new()),
+                "same" => {
+                    names.told.extend_from_slice(self.invocation.names());
+                    names.alike.extend_from_slice(self.invocation.resources());
+                }
+                "own" => names.told.extend(self.own_namespaces()),
+                "names" => names.told.extend_from_slice(self.invocation.names()),
+                "told" => {
+                    let objects = self.invocation.objects().iter();
+                    let of_type = objects.filter(|object| object.resource == resource);
+                    names.told.extend(of_type.filter_map(|it| it.name.clone()));
+                }
+                "operands" if self.invocation.names().is_empty() => {
+                    names.every = true;
+                    names.seen = Some(Vec::new());
+                }
+                "operands" => names.told.extend_from_slice(self.invocation.names()),
+                "beginnings" if self.invocation.names_beginnings() => {
+                    names.every = true;
+                    names.seen = Some(self.invocation.names().to_vec());
+                }
+                "beginnings" => {}
+                word => match word.strip_prefix("--") {
+                    Some(flag) => {
+                        let (flag, default) = match flag.split_once('|') {
+                            Some((flag, default)) => (flag, Some(default)),
+                            None => (flag, None),
+                        };
+                        let value = self.invocation.flag(flag).or(default);
+                        names.told.extend(value.map(str::to_owned));
+                    }
+                    None => names.told.extend(self.filled(word)),
+                },
+            }
+        }
+        (names != ObjectNames::default()).then_some(names)
+    }
+
+    /// A word of the table with `{name}` in it, for each name of the command.
+    fn filled(&self, word: &str) -> Vec<String> {
+        match word.split_once("{name}") {
+            None => vec![word.to_owned()],
+            Some((head, tail)) => {
+                let names = self.invocation.names().iter();
+                names.map(|name| format!("{head}{name}{tail}")).collect()
+            }
+        }
+    }
+
+    fn places(&self, form: &SentenceForm, resource: &str) -> ApiPlaces {
+        let mut places = ApiPlaces::default();
+        if resource::is_cluster_scoped(resource) || self.invocation.has_found_outside(resource) {
+            places.outside = true;
+            return places;
+        }
+        // Rules take it for what may live outside of namespaces, too.
+        let is_known = resource::is_namespaced(resource) || self.invocation.has_found(resource);
+        places.outside = !is_known && form.places.is_empty();
+        match form.places.as_slice() {
+            [] => self.place("own", &mut places),
+            words => words.iter().for_each(|word| self.place(word, &mut places)),
+        }
+        places
+    }
+
+    /// Adds what a word of `in` stands for.
+    fn place(&self, word: &str, places: &mut ApiPlaces) {
+        match word {
+            "own" if self.is_everywhere() => self.place("all", places),
+            "own" => places.these.extend(self.own_namespaces()),
+            "all" => {
+                places.across = true;
+                places.any = true;
+            }
+            "any" => places.any = true,
+            "outside" => places.outside = true,
+            "names" => places.these.extend_from_slice(self.invocation.names()),
+            word => match word.strip_prefix("--") {
+                Some(flag) => self.place_of_flag(flag, places),
+                None => places.these.push(word.to_owned()),
+            },
+        }
+    }
+
+    /// `FLAG`, or `FLAG|WORD,WORD` with what counts where the flag is not given.
+    fn place_of_flag(&self, flag: &str, places: &mut ApiPlaces) {
+        let (flag, default) = flag.split_once('|').unwrap_or((flag, ""));
+        match self.invocation.flags().get(flag) {
+            Some(values) => {
+                let elements = values.iter().flat_map(|value| value.split(','));
+                places.these.extend(elements.map(str::to_owned));
+            }
+            None => {
+                let words = default.split(',').filter(|word| !word.is_empty());
+                words.for_each(|word| self.place(word, places));
+            }
+        }
+    }
+
+    fn is_everywhere(&self) -> bool {
+        self.invocation.flag("all-namespaces") == Some("true")
+    }
+
+    /// The namespaces of the command's operands, else of its flag, else of its context.
+    fn own_namespaces(&self) -> Vec<String> {
+        if self.is_everywhere() {
+            return Vec::new();
+        }
+        let verb = self.invocation.path().words().iter();
+        let verb: Vec<&str> = verb.map(String::as_str).collect();
+        let grammar = (self.invocation.tool().spec().operands)(&verb);
+        if matches!(grammar, OperandGrammar::Workloads(_)) {
+            let named = self.invocation.own_namespaces();
+            if !named.is_empty() {
+                return named.into_iter().map(str::to_owned).collect();
+            }
+        }
+        let own = self.invocation.flag("namespace").unwrap_or(self.context);
+        vec![own.to_owned()]
+    }
+
+    /// What the query has to hold. None when a selector of the command could be read in two ways.
+    fn query(
+        &self,
+        form: &SentenceForm,
+        verbs: &[AskedVerb],
+        names: &ObjectNames,
+    ) -> Option<Vec<Requirement>> {
+        let mut query = Vec::new();
+        let collects = verbs.iter().any(|asked| is_collection(*asked));
+        let writes = verbs.iter().any(|asked| asked.writes());
+        for (key, value) in &form.query {
+            if is_selector(key) && !collects {
+                continue;
+            }
+            query.extend(self.requirement(key, value)?);
+        }
+        // The command's own selectors, where the sentence has none.
+        let of_command = matches!(form.ask.on, On::Operands) && collects && names.every;
+        for (key, flag) in [
+            ("labelSelector", "selector"),
+            ("fieldSelector", "field-selector"),
+        ] {
+            if of_command && !form.query.contains_key(key) {
+                query.extend(self.requirement(key, &format!("--{flag}"))?);
+            }
+        }
+        let in_query = self.rehearsal == Rehearsal::DryRunAll && !form.rehearses_in_body;
+        if writes && in_query && !says_dry_run(form) {
+            let value = match verbs.contains(&AskedVerb::Verb(ApiVerb::Delete)) {
+                // Its body says it: the server does not look at the query of one that has a body.
+                true => KeyValue::Any,
+                false => KeyValue::Is("All".into()),
+            };
+            query.push(Requirement {
+                key: "dryRun".into(),
+                value,
+            });
+        }
+        Some(query)
+    }
+
+    /// What a key has to be: `--FLAG`, `--FLAG?`, `--`, `*`, or what is written, with `{name}` for what
+    /// the command is about and `{--FLAG}` for the name in a flag. Nothing where a flag is not given.
+    fn requirement(&self, key: &str, text: &str) -> Option<Option<Requirement>> {
+        let some = |value| {
+            Some(Some(Requirement {
+                key: key.to_owned(),
+                value,
+            }))
+        };
+        if text == "--" {
+            let words = self.invocation.after_dash().unwrap_or_default();
+            return some(KeyValue::Each(words.to_vec()));
+        }
+        if let Some(flag) = text.strip_prefix("--") {
+            let (flag, is_free) = match flag.strip_suffix('?') {
+                Some(flag) => (flag, true),
+                None => (flag, false),
+            };
+            return match self.invocation.flag(flag) {
+                Some(value) if is_selector(key) => some(KeyValue::Selects(whole(value)?)),
+                value if is_switch(key) => some(KeyValue::Switch(value == Some("true"))),
+                Some(value) => some(KeyValue::Is(value.to_owned())),
+                None if is_free => some(KeyValue::Any),
+                None => Some(None),
+            };
+        }
+        match is_selector(key) {
+            true => some(KeyValue::Selects(self.patterns(text))),
+            false if text == "*" => some(KeyValue::Any),
+            false => some(KeyValue::Is(text.to_owned())),
+        }
+    }
+
+    /// The requirements of a selector in the table.
+    fn patterns(&self, text: &str) -> Vec<SelectorPattern> {
+        let patterns = text.split(',').map(|text| {
+            if let Some((head, flag)) = text.split_once("{--") {
+                let value = self.invocation.flag(flag.trim_end_matches('}'));
+                let name = value.map(|value| value.rsplit('/').next().unwrap_or(value));
+                return SelectorPattern::Is(format!("{head}{}", name.unwrap_or_default()));
+            }
+            if let Some(head) = text.strip_suffix("{name}") {
+                return SelectorPattern::OfName {
+                    head: head.to_owned(),
+                    told: self.invocation.names().to_vec(),
+                    of: self.invocation.resources().to_vec(),
+                };
+            }
+            match text.strip_suffix('*') {
+                Some("") => SelectorPattern::Some,
+                Some(head) => SelectorPattern::Begins(head.to_owned()),
+                None => SelectorPattern::Is(text.to_owned()),
+            }
+        });
+        patterns.collect()
+    }
+
+    /// Whether the command names an object of one of these resources.
+    fn names_one_of(&self, of: &[String]) -> bool {
+        let mut objects = self.invocation.objects().iter();
+        of.is_empty() || objects.any(|object| self.is_of(of, &object.resource))
+    }
+
+    /// Whether `resource` is one of these: `!pods` is any but that one, `outside` any that lives
+    /// outside of namespaces, or may.
+    fn is_of(&self, of: &[String], resource: &str) -> bool {
+        of.iter().any(|word| match word.strip_prefix('!') {
+            Some(other) => other != resource,
+            None if word == "outside" => {
+                !resource::is_namespaced(resource) && !self.is_found_inside(resource)
+            }
+            None => word == resource,
+        })
+    }
+
+    fn is_found_inside(&self, resource: &str) -> bool {
+        self.invocation.has_found(resource) && !self.invocation.has_found_outside(resource)
+    }
+}
+
+/// Every requirement of a selector that the command gives.
+fn whole(selector: &str) -> Option<Vec<SelectorPattern>> {
+    let selector = Selector::read(selector)?;
+    let requirements = selector.requirements();
+    Some(
+        requirements
+            .map(|it| SelectorPattern::Is(it.to_owned()))
+            .collect(),
+    )
+}
+
+/// Whether a key is on or off, and off where it is absent.
+fn is_switch(key: &str) -> bool {
+    matches!(key, "force" | "stdin" | "tty")
+}
+
+fn is_selector(key: &str) -> bool {
+    matches!(key, "labelSelector" | "fieldSelector")
+}
+
+fn is_collection(asked: AskedVerb) -> bool {
+    matches!(asked, AskedVerb::Verb(ApiVerb::List | ApiVerb::Watch))
+}
+
+/// Whether the sentence itself says that it is a dry run, as `diff` does.
+fn says_dry_run(form: &SentenceForm) -> bool {
+    form.query.contains_key("dryRun")
+}
