@@ -288,11 +288,16 @@ impl Cluster {
 
     /// Starts a cluster of one's own, for tests that fill it.
     pub fn start(options: &[&str]) -> Self {
+        Self::of(&tools(), options)
+    }
+
+    /// Starts a cluster of the programs in `bin`.
+    pub fn of(bin: &Path, options: &[&str]) -> Self {
         let program = env::var_os("AIRLOCK_TEST_DEMO")
             .expect("AIRLOCK_TEST_DEMO is not set: run `make test`, or set it to `tools/demo-cluster/build`");
         let mut child = Command::new(program)
             .args(["--until-stdin-closes", "--bin"])
-            .arg(tools())
+            .arg(bin)
             .args(options)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -1,0 +1,144 @@
+//! The requests that real tools made, held against the authority of their commands.
+
+use std::{collections::BTreeSet, fmt::Write as _, fs};
+
+use kube_airlock::{
+    api::{ApiRequest, ApiTable},
+    catalogue::Catalogue,
+    tool::Tool,
+};
+
+use crate::{authority, record::folder};
+
+/// One command line, and what its tool asked.
+pub struct Trace {
+    pub line: String,
+    pub requests: Vec<Traced>,
+}
+
+/// One request, and the objects that its answer named: `NAMESPACE/NAME`, `/NAME`.
+pub struct Traced {
+    pub method: String,
+    pub target: String,
+    pub names: Vec<String>,
+}
+
+impl Trace {
+    /// The traces of a file.
+    pub fn read(text: &str) -> Vec<Self> {
+        let mut traces: Vec<Self> = Vec::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let Some(request) = line.strip_prefix('\t') else {
+                traces.push(Self {
+                    line: line.to_owned(),
+                    requests: Vec::new(),
+                });
+                continue;
+            };
+            let mut columns = request.split('\t').map(str::to_owned);
+            let mut column = || columns.next().unwrap_or_default();
+            let (method, target) = (column(), column());
+            let names = column().split_whitespace().map(str::to_owned).collect();
+            traces.last_mut().unwrap().requests.push(Traced {
+                method,
+                target,
+                names,
+            });
+        }
+        traces
+    }
+
+    /// The trace as its file has it.
+    pub fn written(&self) -> String {
+        let mut text = format!("{}\n", self.line);
+        for request in &self.requests {
+            let names = request.names.join(" ");
+            let line = format!("\t{}\t{}\t{names}", request.method, request.target);
+            writeln!(text, "{}", line.trim_end()).unwrap();
+        }
+        text
+    }
+
+    /// The requests that the command does not explain, a line each.
+    pub fn unexplained(&self) -> Vec<String> {
+        let mut authority = authority(&self.line);
+        // The release of `commands/helm.txt` holds what its chart renders.
+        if self.line.starts_with("helm ") {
+            authority.learn_object("configmaps", Some("lab"), "web-greeting");
+            authority.learn_object("jobs.batch", Some("lab"), "web-test");
+        }
+        let mut lines = Vec::new();
+        for traced in &self.requests {
+            let request = ApiRequest::read(&traced.method, &traced.target).unwrap();
+            if let Err(error) = authority.explain(&request) {
+                lines.push(format!("{}\n    {error}\n    {}", self.line, traced.target));
+            }
+            let names = traced.names.iter().map(|name| {
+                let (namespace, name) = name.split_once('/').unwrap();
+                ((!namespace.is_empty()).then_some(namespace), name)
+            });
+            authority.learn(&request, names);
+        }
+        lines
+    }
+}
+
+fn corpus() -> Vec<Trace> {
+    let files = fs::read_dir(folder("tests/corpus/api-traces")).unwrap();
+    let text = |file: fs::DirEntry| fs::read_to_string(file.path()).unwrap();
+    let texts = files.map(|file| text(file.unwrap()));
+    texts.flat_map(|text| Trace::read(&text)).collect()
+}
+
+#[test]
+fn every_request_of_an_honest_tool_is_explained() {
+    let traces = corpus();
+    let requests: usize = traces.iter().map(|trace| trace.requests.len()).sum();
+    assert!(traces.len() >= 150 && requests >= 650, "{requests}");
+    let unexplained: Vec<String> = traces.iter().flat_map(Trace::unexplained).collect();
+    assert!(unexplained.is_empty(), "{}", unexplained.join("\n"));
+}
+
+/// A verb whose requests nobody recorded has a table that nobody held against its tool.
+#[test]
+fn every_verb_that_asks_something_is_in_the_corpus() {
+    let traced: BTreeSet<String> = corpus()
+        .iter()
+        .filter(|trace| !trace.requests.is_empty())
+        .map(|trace| {
+            let invocation = crate::invocation(&trace.line);
+            format!("{} {}", invocation.tool(), invocation.path())
+        })
+        .collect();
+    let mut missing = BTreeSet::new();
+    for catalogue in Catalogue::carried().unwrap() {
+        let tool = catalogue.tool();
+        let Some(table) = ApiTable::of(tool).filter(|_| tool == Tool::KUBECTL) else {
+            continue;
+        };
+        let of_tool = catalogue.commands();
+        let runnable: Vec<_> = of_tool.filter(|node| node.never().is_none()).collect();
+        let without: Vec<String> = runnable
+            .iter()
+            .filter(|node| !table.has(&node.path))
+            .map(|node| node.path.to_string())
+            .collect();
+        assert!(
+            without.is_empty(),
+            "without an entry they ask nothing: {without:?}"
+        );
+        for node in runnable.iter().filter(|node| table.asks(&node.path)) {
+            let verb = format!("{} {}", catalogue.tool(), node.path);
+            if !traced.contains(&verb) {
+                missing.insert(verb);
+            }
+        }
+    }
+    for verb in UNTRACED {
+        assert!(missing.remove(*verb), "{verb} is in the corpus by now");
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// What cannot run against the demo cluster, or needs a file.
+const UNTRACED: &[&str] = &["kubectl create secret tls"];
