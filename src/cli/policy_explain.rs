@@ -15,6 +15,7 @@ use super::{
     report::{AnswerForm, CommandEnd, print_json},
 };
 use crate::{
+    api::Authority,
     catalogue::Catalogue,
     config::{ReadFor, read_policies},
     excerpt::Excerpt,
@@ -31,6 +32,7 @@ Examples:
   kube-airlock policy explain -- kubectl get pods -n web
   kube-airlock policy explain --policy team.toml --principal ci-1 --group agents --cluster prod -- 'kubectl get po | head'
   kube-airlock policy explain --json -- helm list | jq .rules
+  kube-airlock policy explain --api -- kubectl describe deploy app -n web
   jq .command calls.json | kube-airlock policy explain --batch --tool kubectl")]
 pub struct Explain {
     /// A policy file, or builtin:NAME; several must all allow [default: builtin:read-only]
@@ -45,6 +47,9 @@ pub struct Explain {
     /// One JSON object: the decision, and under "rules" what each rule about the verb says
     #[arg(long)]
     json: bool,
+    /// Say what the command may ask of the Kubernetes API
+    #[arg(long)]
+    api: bool,
     #[command(flatten)]
     asker: Asker,
     /// The command, behind `--`
@@ -56,7 +61,31 @@ pub struct Explain {
 struct ExplainReport<'e> {
     #[serde(flatten)]
     explained: &'e Explained,
-    rules: Vec<Considered>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rules: Option<Vec<Considered>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api: Option<Vec<ApiSentence>>,
+}
+
+/// One thing that the command may ask of the Kubernetes API.
+#[derive(Serialize)]
+struct ApiSentence {
+    may: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+}
+
+/// What a command may ask; nothing for one that is refused.
+fn api_of(explained: &Explained) -> Vec<ApiSentence> {
+    let Some(invocation) = explained.would_run() else {
+        return Vec::new();
+    };
+    let authority = Authority::of(invocation, &explained.target.namespace);
+    let sentences = authority.sentences().map(|sentence| ApiSentence {
+        may: sentence.text.clone(),
+        why: sentence.why.clone(),
+    });
+    sentences.collect()
 }
 
 impl Explain {
@@ -76,7 +105,7 @@ impl Explain {
         warn(&failures)?;
         let tool = self.tool.as_deref().map(tool_called).transpose()?;
         if self.batch {
-            explain_lines(&explainer, tool)?;
+            explain_lines(&explainer, tool, self.api)?;
             return Ok(ExitCode::SUCCESS);
         }
         // One word is a command line as a caller sends it; several were split by the shell.
@@ -86,12 +115,14 @@ impl Explain {
         };
         let explained = explainer.explain(&command, tool);
         let rules = explainer.consider(&explained);
+        let api = self.api.then(|| api_of(&explained));
         match self.json {
             true => print_json(&ExplainReport {
                 explained: &explained,
-                rules,
+                rules: Some(rules),
+                api,
             })?,
-            false => print(&explained, &rules)?,
+            false => print(&explained, &rules, api.as_deref())?,
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -121,7 +152,11 @@ fn tool_called(name: &str) -> Result<Tool, String> {
     })
 }
 
-fn explain_lines(explainer: &Explainer, tool: Option<Tool>) -> Result<(), Box<dyn Error>> {
+fn explain_lines(
+    explainer: &Explainer,
+    tool: Option<Tool>,
+    with_api: bool,
+) -> Result<(), Box<dyn Error>> {
     let mut out = io::stdout().lock();
     for line in io::stdin().lock().lines() {
         let line = line?;
@@ -130,13 +165,23 @@ fn explain_lines(explainer: &Explainer, tool: Option<Tool>) -> Result<(), Box<dy
         }
         let command: String = serde_json::from_str(&line)
             .map_err(|_| "standard input has a line that is no JSON string")?;
-        serde_json::to_writer(&mut out, &explainer.explain(&command, tool))?;
+        let explained = explainer.explain(&command, tool);
+        let report = ExplainReport {
+            explained: &explained,
+            rules: None,
+            api: with_api.then(|| api_of(&explained)),
+        };
+        serde_json::to_writer(&mut out, &report)?;
         writeln!(out)?;
     }
     Ok(())
 }
 
-fn print(explained: &Explained, rules: &[Considered]) -> io::Result<()> {
+fn print(
+    explained: &Explained,
+    rules: &[Considered],
+    api: Option<&[ApiSentence]>,
+) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{}: {}", explained.effect.word(), explained.command)?;
     let argv = explained.argv.as_ref().map(|argv| format!("{argv:?}"));
@@ -161,6 +206,17 @@ fn print(explained: &Explained, rules: &[Considered]) -> io::Result<()> {
         writeln!(out, "rules about `{verb}`:")?;
         for rule in rules {
             writeln!(out, "  {rule}")?;
+        }
+    }
+    match api {
+        None => {}
+        Some([]) => writeln!(out, "may ask nothing of the Kubernetes API")?,
+        Some(sentences) => {
+            writeln!(out, "may ask of the Kubernetes API:")?;
+            for ApiSentence { may, why } in sentences {
+                let why = why.as_ref().map(|why| format!(" ({why})"));
+                writeln!(out, "  {may}{}", why.unwrap_or_default())?;
+            }
         }
     }
     Ok(())

@@ -87,6 +87,9 @@ pub struct Explained {
     /// The command, when it could be read.
     #[serde(skip)]
     pub(super) invocation: Option<Invocation>,
+    /// The command as it would run, at once or when it is confirmed.
+    #[serde(skip)]
+    runs: Option<Invocation>,
 }
 
 /// What is said of a command that names a custom resource by a name that only a cluster tells.
@@ -189,6 +192,7 @@ impl Explainer {
             changes: Vec::new(),
             filters: Vec::new(),
             invocation: None,
+            runs: None,
         };
         match self.read(command, tool) {
             Ok((invocation, filters)) => {
@@ -319,6 +323,11 @@ impl Explained {
         self.invocation.is_some()
     }
 
+    /// The command as it would run, at once or when it is confirmed; none for one that is refused.
+    pub fn would_run(&self) -> Option<&Invocation> {
+        self.runs.as_ref()
+    }
+
     /// The tool and the verb, when the command could be read.
     pub fn tool_and_verb(&self) -> Option<String> {
         let invocation = self.invocation.as_ref()?;
@@ -357,6 +366,7 @@ impl Explained {
 
     fn runs(&mut self, invocation: &Invocation) {
         self.argv = Some(invocation.argv());
+        self.runs = Some(invocation.clone());
         self.changes = invocation
             .adjustments()
             .iter()

@@ -64,6 +64,36 @@ fn explain_says_the_decision_the_rule_and_what_came_near() {
 }
 
 #[test]
+fn explain_says_what_a_command_may_ask_of_the_api() {
+    let command = ["--", "kubectl", "logs", "deploy/app", "-n", "web"];
+    let output = airlock(
+        &[&["policy", "explain", "--api"][..], &command].concat(),
+        "",
+    );
+    let told = text(&output.stdout);
+    let (_, told) = told.split_once("may ask of the Kubernetes API:\n").unwrap();
+    for line in [
+        "  get deployments.apps app in namespace web\n",
+        "  list, watch pods in namespace web with labelSelector (any) (the pods of a workload",
+        "  get pods/log (those that its answers name) in namespace web\n",
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
+    let batch = ["policy", "explain", "--api", "--batch", "--tool", "kubectl"];
+    let output = airlock(&batch, "\"version\"\n\"delete pod x\"\n");
+    let told = text(&output.stdout);
+    let mut lines = told
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["api"].clone());
+    assert_eq!(
+        lines.next().unwrap(),
+        serde_json::json!([{"may": "get /version"}])
+    );
+    // One that is refused asks nothing.
+    assert_eq!(lines.next().unwrap(), serde_json::json!([]));
+}
+
+#[test]
 fn explain_batch_writes_one_object_per_line() {
     let output = airlock(
         &["policy", "explain", "--batch", "--tool", "kubectl"],
