@@ -1,25 +1,34 @@
 //! What a tool asks of the Kubernetes API, and whether the approved command explains it.
 //!
 //! Comes in: requests of a tool, of which no byte is trusted, and the approved invocation. Goes out:
-//! what a request is, and a decision. May not hold a credential, resolve or send anything.
+//! what a request is, a decision, and what was done. May not hold a credential, resolve or send
+//! anything.
 //!
 //! What each verb may ask is in `policy/catalogue/<tool>.api.toml`; `docs/api.md` says how to read it.
 
 #![forbid(unsafe_code)]
 
+mod answer;
 mod ask;
 mod authority;
+mod body;
 mod compile;
 mod condition;
+mod effect;
 mod keys;
 mod permit;
+mod secrets;
 mod seen;
 mod selector;
 mod sentence;
 mod table;
 mod wording;
 
+pub use answer::names_of;
 pub use authority::{Authority, Unexplained};
+pub use body::{BodyError, BodyFacts};
+pub use effect::{ApiWrite, Effects};
+pub use secrets::HiddenSecrets;
 pub use sentence::Sentence;
 pub use table::ApiTable;
 

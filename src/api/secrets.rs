@@ -1,0 +1,207 @@
+//! The values of Secrets, before a tool sees them: [`HiddenSecrets`].
+//!
+//! Comes in: an answer of the API server to a request for Secrets, in JSON. Goes out: the same with a
+//! mark in the place of each value: equal for equal values of one call, and telling nothing else. So
+//! `-o jsonpath`, templates, columns and `describe` print marks, whatever they do with them. A mark
+//! never reaches the API server: a tool that would write one back is refused.
+//!
+//! Held by the tests below, by `tests/service/monitor.rs` and the fuzz target `api_response`.
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use memchr::memmem;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use crate::api_request::{ApiPath, ApiRequest};
+
+/// What every mark begins with. A multiple of three, so that its base64 begins every mark's.
+const MARK: &str = "REDACTED-BY-AIRLOCK--";
+
+/// The annotation in which `kubectl apply` keeps the object that it was given.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Takes the values of Secrets out of one call's answers.
+pub struct HiddenSecrets {
+    /// Random, so that a mark tells nothing of a value that could be guessed.
+    key: [u8; 32],
+}
+
+impl HiddenSecrets {
+    /// For one call, whose marks are made with `key`: 32 random bytes.
+    pub fn new(key: [u8; 32]) -> Self {
+        Self { key }
+    }
+
+    /// Whether the answers to this request hold Secrets.
+    pub fn are_in(request: &ApiRequest) -> bool {
+        matches!(&request.path, ApiPath::Resource(path) if path.group.is_empty() && path.resource == "secrets")
+    }
+
+    /// Whether a body holds a mark, as it is or in base64.
+    pub fn has_mark(body: &[u8]) -> bool {
+        let found = |text: &[u8]| memmem::find(body, text).is_some();
+        let shifted = ["", "0", "00"].iter().map(|before| {
+            let encoded = BASE64_STANDARD.encode(format!("{before}{MARK}"));
+            // What stands before and behind it shares its first and last group.
+            let end = encoded.len().saturating_sub(4);
+            encoded.get(4..end).unwrap_or_default().to_owned()
+        });
+        found(MARK.as_bytes()) || shifted.into_iter().any(|text| found(text.as_bytes()))
+    }
+
+    /// Returns an answer without the values of the Secrets in it: an object, a list, a table, or one
+    /// event of a watch. None for what is no JSON.
+    pub fn hide(&self, answer: &[u8]) -> Option<Vec<u8>> {
+        let mut answer: Value = serde_json::from_slice(answer).ok()?;
+        self.hide_in_all(answer.as_object_mut()?);
+        serde_json::to_vec(&answer).ok()
+    }
+
+    fn hide_in_all(&self, answer: &mut Map<String, Value>) {
+        self.hide_in(answer);
+        for (list, member) in [("items", None), ("rows", Some("object"))] {
+            for entry in answer
+                .get_mut(list)
+                .and_then(Value::as_array_mut)
+                .into_iter()
+                .flatten()
+            {
+                let object = match member {
+                    None => Some(entry),
+                    Some(member) => entry.get_mut(member),
+                };
+                object
+                    .and_then(Value::as_object_mut)
+                    .into_iter()
+                    .for_each(|object| self.hide_in(object));
+            }
+        }
+        // An event of a watch, whose object may be a table.
+        if let Some(Value::Object(object)) = answer.get_mut("object") {
+            self.hide_in_all(object);
+        }
+    }
+
+    fn hide_in(&self, secret: &mut Map<String, Value>) {
+        for (member, in_base64) in [("data", true), ("stringData", false)] {
+            match secret.get_mut(member) {
+                None | Some(Value::Null) => {}
+                Some(Value::Object(values)) => {
+                    values
+                        .values_mut()
+                        .for_each(|value| *value = self.mark(value, in_base64));
+                }
+                Some(other) => *other = self.mark(other, in_base64),
+            }
+        }
+        let annotations = secret
+            .get_mut("metadata")
+            .and_then(|metadata| metadata.get_mut("annotations"));
+        if let Some(kept) = annotations.and_then(|annotations| annotations.get_mut(LAST_APPLIED)) {
+            let object = kept
+                .as_str()
+                .and_then(|text| serde_json::from_str::<Value>(text).ok());
+            *kept = match object {
+                Some(Value::Object(mut object)) => {
+                    self.hide_in(&mut object);
+                    Value::Object(object).to_string().into()
+                }
+                _ => self.mark(kept, false),
+            };
+        }
+    }
+
+    fn mark(&self, value: &Value, in_base64: bool) -> Value {
+        let mut hash = Sha256::new();
+        hash.update(self.key);
+        match value {
+            Value::String(text) => hash.update(text),
+            other => hash.update(other.to_string()),
+        }
+        let hash = hash.finalize();
+        let told: String = hash
+            .iter()
+            .take(4)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let mark = format!("{MARK}{told}");
+        match in_base64 {
+            true => BASE64_STANDARD.encode(mark).into(),
+            false => mark.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn hidden(answer: &Value) -> Value {
+        let hidden = HiddenSecrets::new([7; 32])
+            .hide(answer.to_string().as_bytes())
+            .unwrap();
+        serde_json::from_slice(&hidden).unwrap()
+    }
+
+    #[test]
+    fn every_place_of_a_value_has_a_mark_and_everything_else_is_left() {
+        let value = BASE64_STANDARD.encode("hunter2-hunter2");
+        let last =
+            json!({"kind": "Secret", "data": {"a": value}, "stringData": {"b": "hunter2-hunter2"}})
+                .to_string();
+        let secret = json!({
+            "metadata": {"name": "x", "annotations": {LAST_APPLIED: last, "other": "kept"}},
+            "type": "Opaque",
+            "data": {"a": value, "same": value, "b": "b3RoZXI="},
+            "stringData": {"c": "hunter2-hunter2"},
+        });
+        for answer in [
+            secret.clone(),
+            json!({"kind": "SecretList", "items": [secret, secret]}),
+            json!({"kind": "Table", "rows": [{"cells": ["x", "Opaque", 3], "object": secret}]}),
+            json!({"type": "ADDED", "object": secret}),
+            json!({"type": "ADDED", "object": {"kind": "Table", "rows": [{"object": secret}]}}),
+            json!({"data": "hunter2-hunter2"}),
+            json!({"metadata": {"annotations": {LAST_APPLIED: "{\"data\": hunter2-hunter2"}}}),
+        ] {
+            let told = hidden(&answer).to_string();
+            assert!(
+                !told.contains("hunter2") && !told.contains(&value) && !told.contains("b3RoZXI="),
+                "{told}"
+            );
+            assert!(HiddenSecrets::has_mark(told.as_bytes()), "{told}");
+        }
+        let told = hidden(&secret);
+        assert_eq!(told["data"]["a"], told["data"]["same"]);
+        assert_ne!(told["data"]["a"], told["data"]["b"]);
+        assert_eq!(
+            (&told["type"], &told["metadata"]["annotations"]["other"]),
+            (&json!("Opaque"), &json!("kept"))
+        );
+        let decoded = BASE64_STANDARD
+            .decode(told["data"]["a"].as_str().unwrap())
+            .unwrap();
+        assert!(decoded.starts_with(MARK.as_bytes()));
+        assert_eq!(HiddenSecrets::new([7; 32]).hide(b"no JSON"), None);
+        let others = HiddenSecrets::new([8; 32])
+            .hide(secret.to_string().as_bytes())
+            .unwrap();
+        assert_ne!(
+            serde_json::from_slice::<Value>(&others).unwrap()["data"]["a"],
+            told["data"]["a"]
+        );
+    }
+
+    #[test]
+    fn a_mark_is_found_in_any_base64() {
+        for before in ["", "a", "ab", "abc"] {
+            let encoded = BASE64_STANDARD.encode(format!("{before}{MARK}0123"));
+            assert!(HiddenSecrets::has_mark(encoded.as_bytes()), "{before}");
+        }
+        assert!(!HiddenSecrets::has_mark(
+            br#"{"data":{"a":"UkVEQUNURUQ="}}"#
+        ));
+    }
+}
