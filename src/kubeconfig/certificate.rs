@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls_pki_types::{
-    PrivateKeyDer,
+    CertificateDer, PrivateKeyDer,
     pem::{PemObject, SectionKind},
 };
 use x509_parser::{
@@ -105,6 +105,11 @@ impl Certificates {
                 own.public_key == other.public_key || issued
             })
         })
+    }
+
+    /// Each of them, in their order.
+    pub(super) fn certificates(&self) -> impl Iterator<Item = CertificateDer<'static>> {
+        self.sections.iter().cloned().map(CertificateDer::from)
     }
 
     /// Base64 of their PEM form, as it is written for the child.

@@ -21,6 +21,7 @@ mod remedy;
 mod render;
 mod schema;
 mod settings;
+mod transport;
 #[cfg(test)]
 mod tests;
 
@@ -33,3 +34,4 @@ pub use error::KubeconfigError;
 pub use outline::Outline;
 pub use render::Rendered;
 pub use settings::AllowancesTable;
+pub use transport::{Transport, TransportError};

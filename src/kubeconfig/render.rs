@@ -80,6 +80,28 @@ impl Kubeconfig {
         )
     }
 
+    /// The file for a child whose requests this server takes, judges and sends on itself: a name,
+    /// and nothing that identifies anybody. The child speaks plain HTTP, and to nobody but this
+    /// server: by way of `proxy` where it has one, or to `address` where it would ask none.
+    pub fn render_judged(&self, address: IpAddr, proxy: Option<&str>) -> Rendered {
+        let asks_none = self.endpoint().bypasses_proxies();
+        let server = match asks_none && proxy.is_none() {
+            true => self.endpoint().url_at(address),
+            false => self.endpoint().to_string(),
+        };
+        let server = server.replacen("https://", "http://", 1);
+        let cluster = RenderedCluster {
+            server: &server,
+            proxy_url: proxy.filter(|_| asks_none),
+            ..RenderedCluster::default()
+        };
+        Rendered::new(&Document::new(
+            cluster,
+            RenderedUser::default(),
+            self.namespace(),
+        ))
+    }
+
     /// The file as a person may see it: what was understood, the secrets left out.
     pub fn masked(&self) -> serde_json::Value {
         self.written(
