@@ -14,6 +14,8 @@ use serde::Serialize;
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
+    /// The tool made an API request that its command does not explain.
+    ApiDenied,
     /// The caller ended the call.
     Cancelled,
     /// The policy allows the command once a person has said so.
@@ -67,7 +69,8 @@ pub enum Code {
 
 impl Code {
     /// Every code, for documents and their tests.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
+        Self::ApiDenied,
         Self::Cancelled,
         Self::ConfirmationRequired,
         Self::EgressDenied,
@@ -97,6 +100,7 @@ impl Code {
     /// The code's text.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::ApiDenied => "api_denied",
             Self::Cancelled => "cancelled",
             Self::ConfirmationRequired => "confirmation_required",
             Self::EgressDenied => "egress_denied",

@@ -15,7 +15,7 @@ use crate::{
     egress::EgressError,
     excerpt::Excerpt,
     identity::Unidentified,
-    kubeconfig::KubeconfigError,
+    kubeconfig::{KubeconfigError, TransportError},
     policy::{Denied, Question},
     sandbox::SandboxError,
     store::StoreError,
@@ -46,6 +46,9 @@ pub enum Refusal {
     /// Not a filter, or not one that may run.
     #[error(transparent)]
     Filter(#[from] FilterError),
+    /// A request of the tool to the API that the command does not explain.
+    #[error("the tool made an API request that the command does not explain, and was ended: {0}")]
+    Api(String),
     /// A Host or Origin that may not call this server, or a header twice that names a caller.
     #[error("{}", .0.reason)]
     ForbiddenHost(Advice),
@@ -143,6 +146,9 @@ pub enum Refusal {
     /// The tool is not available.
     #[error("{}", .0.reason)]
     Tool(Advice),
+    /// A kubeconfig that this server cannot use itself, as it does where API requests are judged.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
     /// A session of another caller.
     #[error("there is no such session of this caller")]
     UnknownSession,
@@ -166,12 +172,15 @@ impl Refusal {
     /// The stable code.
     pub fn code(&self) -> Code {
         match self {
+            Self::Api(_) => Code::ApiDenied,
             Self::Cancelled => Code::Cancelled,
             Self::Command(_) | Self::Filter(_) | Self::Words(_) => Code::InvalidCommand,
             Self::Denied(_) => Code::PolicyDenied,
             Self::Unconfirmed(_) => Code::ConfirmationRequired,
             Self::Egress(_) => Code::EgressDenied,
-            Self::Kubeconfig(_) | Self::NoKubeconfig => Code::InvalidKubeconfig,
+            Self::Kubeconfig(_) | Self::NoKubeconfig | Self::Transport(_) => {
+                Code::InvalidKubeconfig
+            }
             Self::ForbiddenHost(_) => Code::ForbiddenHost,
             Self::MethodNotAllowed => Code::MethodNotAllowed,
             Self::NotFound | Self::UnknownSession => Code::NotFound,
@@ -220,6 +229,7 @@ impl Refusal {
     /// What to do instead, in one sentence.
     pub fn hint(&self) -> String {
         match self {
+            Self::Api(_) => "tell the operator the request id: either this tool does more than it is asked, or the table of what its verbs need lacks a line (docs/api.md)".into(),
             Self::Argocd(error) => error.help().into(),
             Self::Cancelled => "call again if the answer is still wanted".into(),
             Self::Command(error) => error.help(),
@@ -260,6 +270,7 @@ impl Refusal {
             Self::TooManyRequests { .. } => "wait for one of them to be answered, or end a stream that is open".into(),
             Self::TooMuchAtOnce => "call again in a second; a kubeconfig of one context is small (`kube-airlock kubeconfig minify`)".into(),
             Self::TooMuchOutput { .. } => "narrow the query: -l, --field-selector, -o name, --tail".into(),
+            Self::Transport(_) => "send a kubeconfig with a token, or with a certificate and its key in PKCS#8, PKCS#1 or SEC1".into(),
             Self::UnknownTool(_) => format!("the tools are {}", Tool::names()),
             Self::Words(error) => error.help(),
         }

@@ -10,7 +10,9 @@ use std::{
 use serde::Serialize;
 
 use super::chain::Hash;
-use crate::{code::Code, excerpt::Excerpt, identity::Caller, policy::Effect, tool::Tool};
+use crate::{
+    api::Effects, code::Code, excerpt::Excerpt, identity::Caller, policy::Effect, tool::Tool,
+};
 
 /// The server starts, and who it is.
 #[derive(Debug, Serialize)]
@@ -268,6 +270,9 @@ pub struct EndRecord<'a> {
     /// Whether the tool had been started, confined, before the request.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub warm: bool,
+    /// What the call did to its cluster, where its API requests were judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effects: Option<&'a Effects>,
     /// How often the child asked for another server than its own.
     pub refused_connections: u32,
     /// The layers that the child reported as enforced.

@@ -18,7 +18,7 @@ use super::{error::ConfigError, limits::LimitsTable, options::LogFormat};
 use crate::{
     audit::AuditTable,
     clusters::ClusterTable,
-    egress::EgressTable,
+    egress::{EgressTable, JudgingTable},
     identity::{CallerTable, KnownCaller},
     kubeconfig::AllowancesTable,
     metrics::MetricsTable,
@@ -54,6 +54,8 @@ pub(super) struct Tables {
     pub(super) tools: BTreeMap<Tool, ToolTable>,
     /// Where children may connect to beyond the default.
     pub(super) egress: EgressTable,
+    /// Whose requests of the Kubernetes API are judged.
+    pub(super) api: JudgingTable,
     /// What kubeconfigs may hold beyond a token or a client certificate.
     pub(super) kubeconfig: AllowancesTable,
     /// Kubeconfigs that callers use by name, and never see.

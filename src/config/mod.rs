@@ -40,7 +40,7 @@ use crate::{
     audit::AuditSettings,
     clusters::{ClusterSource, ClusterTable},
     command::FilterProgram,
-    egress::Allowed,
+    egress::{Allowed, JudgingSettings},
     identity::Callers,
     kubeconfig::Allowances,
     mistake::SettingError,
@@ -72,6 +72,8 @@ pub struct Settings {
     pub clusters: Vec<ClusterSource>,
     /// Address rules.
     pub egress: Allowed,
+    /// Whose API requests are judged.
+    pub judging: JudgingSettings,
     /// Where workspaces are made.
     pub work_dir: Option<PathBuf>,
     /// Names of this server besides loopback.
@@ -169,6 +171,7 @@ impl Settings {
         let mut egress = options.egress_allow;
         egress.extend(gathered(tables.egress.rules(), wrong).unwrap_or_default());
         let only = gathered(tables.egress.only(), wrong);
+        let judging = gathered(tables.api.settings(), wrong);
         let allowed_hosts = host_names(options.allowed_hosts, tables.allowed_hosts);
         let mut allowed_hosts = gathered(allowed_hosts, wrong).unwrap_or_default();
         allowed_hosts.extend(listen.and_then(own_name));
@@ -202,6 +205,7 @@ impl Settings {
             kubeconfig: kubeconfig?,
             clusters: clusters?,
             egress: Allowed::new(egress).only(only?),
+            judging: judging?,
             work_dir: options.work_dir.or(tables.work_dir),
             allowed_hosts,
             limits,

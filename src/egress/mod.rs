@@ -8,13 +8,20 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod dial;
+mod judging;
 mod listener;
+mod monitor;
 mod pin;
 mod settings;
 mod tunnel;
+mod upstream;
 
 pub use address::{AllowError, AllowRule, Allowed, Forbidden, OnlyError, OnlyRule};
+pub use judging::{Judging, JudgingSettings, JudgingTable};
 pub use listener::Listening;
+pub use monitor::{Enforcement, Monitor};
 pub use pin::{EgressError, Pinned, pin};
 pub use settings::EgressTable;
 pub use tunnel::{PROXY, Tunnel};
+pub use upstream::{Upstream, UpstreamError, Upstreams};

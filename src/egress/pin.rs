@@ -10,9 +10,14 @@ use std::{
 use super::{
     address::{Allowed, Forbidden},
     listener::Listening,
+    monitor::Monitor,
     tunnel::Tunnel,
+    upstream::{Upstream, Upstreams},
 };
-use crate::endpoint::{Endpoint, EndpointHost};
+use crate::{
+    endpoint::{Endpoint, EndpointHost},
+    kubeconfig::{Kubeconfig, Rendered, TransportError},
+};
 
 /// The one server that a child may connect to. Only [`pin`] and [`Pinned::nowhere`] make one:
 ///
@@ -28,6 +33,8 @@ struct Pin {
     endpoint: Endpoint,
     /// All that the name has, vetted, the first to be dialled first.
     addresses: Vec<SocketAddr>,
+    /// What takes the child's requests in the server's place.
+    monitor: Option<Arc<Monitor>>,
 }
 
 /// A resolver that does not answer within this is down; kubectl itself waits 5 s per attempt.
@@ -96,11 +103,56 @@ impl Pinned {
             .is_some_and(|pin| pin.endpoint.bypasses_proxies())
     }
 
+    /// This server's own way there, of `principal` with the credential of `kubeconfig`, as
+    /// `known_by` holds it. None where nobody is reached.
+    ///
+    /// # Errors
+    /// When the kubeconfig is none that this server can use itself.
+    pub fn upstream(
+        &self,
+        upstreams: &Upstreams,
+        principal: &str,
+        kubeconfig: &Kubeconfig,
+        known_by: &Rendered,
+    ) -> Result<Option<Arc<Upstream>>, TransportError> {
+        let Some(pin) = &self.0 else { return Ok(None) };
+        let (authority, addresses) = (pin.endpoint.authority(), &pin.addresses);
+        let transport = || kubeconfig.transport();
+        let known_by = known_by.expose();
+        upstreams
+            .of(principal, known_by, authority, addresses, transport)
+            .map(Some)
+    }
+
+    /// The same server, reached by `monitor` alone: the child's requests end there.
+    pub fn judged_by(self, monitor: Arc<Monitor>) -> Self {
+        Self(self.0.map(|pin| Pin {
+            monitor: Some(monitor),
+            ..pin
+        }))
+    }
+
+    /// The server, `host:port`, as a child writes it that knows it by plain HTTP: where its requests
+    /// are judged. One that asks no proxy may know its address alone.
+    pub fn plain_server(&self, asks_proxy_always: bool) -> Option<String> {
+        let pin = self.0.as_ref().filter(|pin| pin.monitor.is_some())?;
+        match self.is_direct() && !asks_proxy_always {
+            true => self.address().map(|address| address.to_string()),
+            false => Some(pin.endpoint.authority()),
+        }
+    }
+
+    /// What takes the child's requests in the server's place, where something does.
+    pub fn monitor(&self) -> Option<&Arc<Monitor>> {
+        self.0.as_ref().and_then(|pin| pin.monitor.as_ref())
+    }
+
     /// The way there, for one child, and to itself where it listens.
     pub fn tunnel(&self, listening: Option<Listening>) -> Option<Arc<Tunnel>> {
-        self.0
-            .as_ref()
-            .map(|pin| Tunnel::new(pin.endpoint.authority(), pin.addresses.clone(), listening))
+        let pin = self.0.as_ref()?;
+        let (authority, addresses) = (pin.endpoint.authority(), pin.addresses.clone());
+        let monitor = pin.monitor.clone();
+        Some(Tunnel::new(authority, addresses, listening, monitor))
     }
 }
 
@@ -144,6 +196,7 @@ pub async fn pin(endpoint: &Endpoint, allowed: &Allowed) -> Result<Pinned, Egres
     Ok(Pinned(Some(Pin {
         endpoint: endpoint.clone(),
         addresses,
+        monitor: None,
     })))
 }
 

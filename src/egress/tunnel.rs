@@ -17,10 +17,6 @@ use std::{
     time::Duration,
 };
 
-use nix::sys::socket::{
-    setsockopt,
-    sockopt::{KeepAlive, TcpKeepIdle},
-};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
@@ -28,7 +24,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::listener::{Listener, Listening};
+use super::{
+    dial::dial,
+    listener::{Listener, Listening},
+    monitor::Monitor,
+};
 use crate::excerpt::Excerpt;
 
 /// What a tool has to have for its proxy, so that it names the host that it wants. Never dialled
@@ -42,13 +42,9 @@ const MOST_BYTES: u64 = 1 << 30;
 /// Listeners of one child: istioctl makes two for each istiod that it asks.
 const MOST_LISTENERS: usize = 32;
 /// The longest request for a connection, and the most that is read to see which listener is wanted.
-const LONGEST_REQUEST: usize = 8 * 1024;
+const LONGEST_REQUEST: usize = 32 * 1024;
 /// A request for a connection comes at once, from the same machine.
 const ASK_WITHIN: Duration = Duration::from_secs(5);
-/// As long as client-go waits for a connection (30 s) is as long as most calls have.
-const DIAL_WITHIN: Duration = Duration::from_secs(10);
-/// As Go asks for by default, and client-go (30 s).
-const KEEP_ALIVE_SECONDS: u32 = 30;
 const BUFFER: usize = 32 * 1024;
 
 /// All connections of one child.
@@ -61,6 +57,8 @@ pub struct Tunnel {
     places: Arc<Semaphore>,
     bytes_left: AtomicU64,
     refused: AtomicU32,
+    /// What takes its requests in the server's place.
+    monitor: Option<Arc<Monitor>>,
     /// What it listens on, when its profile lets it.
     listening: Option<Listening>,
     listeners: Mutex<Vec<Arc<Listener>>>,
@@ -71,10 +69,12 @@ impl Tunnel {
         authority: String,
         addresses: Vec<SocketAddr>,
         listening: Option<Listening>,
+        monitor: Option<Arc<Monitor>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             authority,
             addresses,
+            monitor,
             places: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
             bytes_left: AtomicU64::new(MOST_BYTES),
             refused: AtomicU32::new(0),
@@ -122,34 +122,6 @@ impl Tunnel {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// Connects to the first pinned address that answers.
-    ///
-    /// # Errors
-    /// The network's, or that it took too long.
-    async fn dial(&self) -> io::Result<TcpStream> {
-        let each = DIAL_WITHIN
-            / u32::try_from(self.addresses.len())
-                .unwrap_or(u32::MAX)
-                .max(1);
-        let mut failed = io::ErrorKind::AddrNotAvailable.into();
-        for address in &self.addresses {
-            #[expect(clippy::disallowed_methods, reason = "this is the room that dials")]
-            let dialling = TcpStream::connect(address);
-            match timeout(each, dialling).await {
-                Ok(Ok(dialled)) => {
-                    dialled.set_nodelay(true)?;
-                    // The child's own end cannot: a watch behind a NAT would hang to its deadline.
-                    setsockopt(&dialled, KeepAlive, &true)?;
-                    setsockopt(&dialled, TcpKeepIdle, &KEEP_ALIVE_SECONDS)?;
-                    return Ok(dialled);
-                }
-                Ok(Err(error)) => failed = error,
-                Err(elapsed) => failed = elapsed.into(),
-            }
-        }
-        Err(failed)
-    }
-
     /// Connects a child that asks no proxy to the pinned server: its end, a TCP socket as Go expects
     /// one, and what carries its bytes. It is connected to us and not to the server, so that it has
     /// the bounds of every other connection.
@@ -161,19 +133,26 @@ impl Tunnel {
     ) -> io::Result<(OwnedFd, impl Future<Output = ()> + Send + 'static)> {
         let place = Arc::clone(&self.places).try_acquire_owned();
         let place = place.map_err(|_| io::Error::from(io::ErrorKind::QuotaExceeded))?;
-        let server = self.dial().await?;
+        let server = match &self.monitor {
+            Some(monitor) => DirectEnd::Judged(Arc::clone(monitor)),
+            None => DirectEnd::Server(dial(&self.addresses).await?),
+        };
         let (ours, of_child) = tcp_pair()?;
         let ours = TcpStream::from_std(ours)?;
         let tunnel = Arc::clone(self);
         let carrying = async move {
             let _place = place;
-            let _ = tunnel.carry(ours, server).await; // its end is the connection's end
+            match server {
+                DirectEnd::Judged(monitor) => monitor.serve(ours).await,
+                // Its end is the connection's end.
+                DirectEnd::Server(server) => drop(tunnel.carry(ours, server).await),
+            }
         };
         Ok((of_child.into(), carrying))
     }
 
     /// Serves one connection of the child to its end.
-    pub async fn serve(&self, mut child: impl AsyncRead + AsyncWrite + Unpin) {
+    pub async fn serve(&self, mut child: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         // Closed without a word when there are too many; a tool that needs so many is not the tool.
         let Ok(_place) = self.places.try_acquire() else {
             return;
@@ -184,6 +163,10 @@ impl Tunnel {
         // Its end is the connection's end, whatever it was.
         let _ = match asked {
             Asked::Proxy(dialect, authority) => self.proxy(child, dialect, &authority).await,
+            Asked::Itself(begun) if self.is_for_monitor(&begun) => {
+                self.judge(child, begun).await;
+                Ok(())
+            }
             // A port of its own may be forwarded to a server that speaks TLS; the API server is
             // asked for by name then.
             Asked::Tls(begun) => match self
@@ -191,6 +174,8 @@ impl Tunnel {
                 .filter(|listener| listener.port().is_some())
             {
                 Some(listener) => self.carry_to_itself(child, &listener, &begun).await,
+                // What nobody can read goes nowhere where requests are judged.
+                None if self.monitor.is_some() => Ok(()),
                 None => self.carry_to_pin(child, &begun).await,
             },
             Asked::Itself(begun) => match self.listener(port_of_host(&begun)) {
@@ -200,19 +185,52 @@ impl Tunnel {
         };
     }
 
+    /// Whether this is a request to the server, as a proxy gets it: `GET http://host:port/…`.
+    fn is_for_monitor(&self, begun: &[u8]) -> bool {
+        let asked = || {
+            let line = begun.split(|&byte| byte == b'\r').next()?;
+            let target = std::str::from_utf8(line).ok()?.split(' ').nth(1)?;
+            target.strip_prefix("http://")?.split(['/', '?']).next()
+        };
+        self.monitor.is_some() && asked().is_some_and(|asked| self.is_pinned(asked))
+    }
+
+    /// Whether this names the pinned server. The port 80 that a URL may leave out is none of an API
+    /// server's with TLS.
+    fn is_pinned(&self, authority: &str) -> bool {
+        authority.eq_ignore_ascii_case(&self.authority)
+    }
+
+    /// Lets the monitor take a connection of which `begun` was read already.
+    async fn judge(
+        &self,
+        child: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        begun: Vec<u8>,
+    ) {
+        let Some(monitor) = &self.monitor else { return };
+        let (from_child, to_child) = tokio::io::split(child);
+        let all = io::Cursor::new(begun).chain(from_child);
+        monitor.serve(tokio::io::join(all, to_child)).await;
+    }
+
     /// Answers as a proxy does.
     async fn proxy(
         &self,
-        mut child: impl AsyncRead + AsyncWrite + Unpin,
+        mut child: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         dialect: Dialect,
         authority: &str,
     ) -> io::Result<()> {
-        if !authority.eq_ignore_ascii_case(&self.authority) {
+        if !self.is_pinned(authority) {
             return child
                 .write_all(&dialect.refused(&self.refuse(authority)))
                 .await;
         }
-        match self.dial().await {
+        if let Some(monitor) = &self.monitor {
+            child.write_all(dialect.granted()).await?;
+            monitor.serve(child).await;
+            return Ok(());
+        }
+        match dial(&self.addresses).await {
             Ok(server) => {
                 child.write_all(dialect.granted()).await?;
                 self.carry(child, server).await
@@ -229,7 +247,7 @@ impl Tunnel {
         child: impl AsyncRead + AsyncWrite + Unpin,
         begun: &[u8],
     ) -> io::Result<()> {
-        let mut server = self.dial().await?;
+        let mut server = dial(&self.addresses).await?;
         server.write_all(begun).await?;
         self.carry(child, server).await
     }
@@ -300,6 +318,12 @@ impl Tunnel {
                 .await?;
         }
     }
+}
+
+/// What a child that asks no proxy is connected to.
+enum DirectEnd {
+    Server(TcpStream),
+    Judged(Arc<Monitor>),
 }
 
 /// Two ends of a connection over loopback. Whoever else connects meanwhile is sent away.

@@ -13,21 +13,23 @@ use zeroize::Zeroizing;
 use super::{judge::not_yet, parts::Parts, request::Request};
 use crate::{
     advice::Advice,
+    api::{Authority, HiddenSecrets},
     argocd::{ArgocdAccess, Variables},
     clusters::Clusters,
     command::Invocation,
-    egress::{Allowed, PROXY, Pinned, pin},
+    egress::{Allowed, Enforcement, Judging, Monitor, PROXY, Pinned, pin},
     endpoint::Endpoint,
     excerpt::Excerpt,
     identity::Caller,
     kubeconfig::{CertificateAuthority, Kubeconfig, KubeconfigError, Outline, Rendered, decode},
     metrics,
+    output::Unshown,
     policy::{Approved, Target},
     refusal::Refusal,
     sandbox::ProfileName,
     secret::SecretString,
     store::TurnOrWait,
-    tool::AccessKind,
+    tool::{AccessKind, Tool},
     trusted::{self, Holds},
 };
 
@@ -43,10 +45,20 @@ pub(super) enum Access {
 /// The files and variables that the child of a request reads.
 pub(super) struct Inputs {
     pub(super) kubeconfig: Rendered,
+    /// What holds the credential where the child's own file has none: what is kept for a caller is
+    /// kept by it.
+    known_by: Option<Rendered>,
     /// For the child's own file.
     pub(super) authority: Option<CertificateAuthority>,
     /// The variables of its environment that hold credentials.
     pub(super) variables: Option<Variables>,
+}
+
+impl Inputs {
+    /// What holds the credential that the call has: what is kept for a caller is kept by it.
+    pub(super) fn known_by(&self) -> &Rendered {
+        self.known_by.as_ref().unwrap_or(&self.kubeconfig)
+    }
 }
 
 impl Access {
@@ -65,12 +77,17 @@ impl Access {
         }
     }
 
-    /// Every text that may not be shown.
-    pub(super) fn secrets(&self) -> Vec<SecretString> {
-        match self {
+    /// What of the output of `approved`, which is pinned to `pinned`, is not shown as it is.
+    pub(super) fn unshown(&self, pinned: &Pinned, approved: &Approved) -> Unshown {
+        let by_proxy = ProfileName::of(approved.invocation()).asks_proxy_always();
+        let secrets = match self {
             Self::Nothing | Self::Outline(_) => Vec::new(),
             Self::Kubernetes(kubeconfig) => kubeconfig.secrets(),
             Self::Argocd(argocd) => argocd.secrets(),
+        };
+        Unshown {
+            secrets,
+            plain_server: pinned.plain_server(by_proxy),
         }
     }
 
@@ -81,12 +98,19 @@ impl Access {
         let address = pinned.address().map(|address| address.ip());
         // Some tools name their server to a proxy even where Go would not.
         let by_proxy = ProfileName::of(approved.invocation()).asks_proxy_always();
+        let proxy = by_proxy.then_some(PROXY);
         let nothing = || Inputs {
             kubeconfig: Kubeconfig::nowhere(),
+            known_by: None,
             authority: None,
             variables: None,
         };
         match (self, address) {
+            (Self::Kubernetes(kubeconfig), Some(address)) if pinned.monitor().is_some() => Inputs {
+                kubeconfig: kubeconfig.render_judged(address, proxy),
+                known_by: Some(kubeconfig.render(address)),
+                ..nothing()
+            },
             (Self::Kubernetes(kubeconfig), Some(_)) if by_proxy => Inputs {
                 kubeconfig: kubeconfig.render_with_proxy(PROXY),
                 ..nothing()
@@ -175,6 +199,47 @@ impl Access {
         }
     }
 
+    /// Puts this server in the API server's place, where the tool's requests are judged: they are
+    /// those of `approved`, in the call `request_id` of `principal`.
+    ///
+    /// # Errors
+    /// [`Refusal::Transport`] when the kubeconfig is none that this server can use itself.
+    pub(super) fn judged(
+        &self,
+        pinned: Pinned,
+        approved: &Approved,
+        parts: &Parts,
+        principal: &str,
+        request_id: &str,
+    ) -> Result<Pinned, Refusal> {
+        let invocation = approved.invocation();
+        let enforcement = match parts.judging.of(invocation.tool()) {
+            Judging::Require => Enforcement::Refuse,
+            Judging::Prefer => Enforcement::Tell,
+            Judging::Off => return Ok(pinned),
+        };
+        let (Self::Kubernetes(kubeconfig), Some(address)) = (self, pinned.address()) else {
+            return Ok(pinned);
+        };
+        let known_by = kubeconfig.render(address.ip());
+        let upstream = pinned.upstream(&parts.upstreams, principal, kubeconfig, &known_by)?;
+        let Some(upstream) = upstream else {
+            return Ok(pinned);
+        };
+        let authority = Authority::of(invocation, kubeconfig.namespace());
+        let secrets = hidden_secrets(invocation.tool())?;
+        let prefix = kubeconfig.endpoint().path();
+        let monitor = Monitor::new(
+            upstream,
+            authority,
+            enforcement,
+            secrets,
+            prefix,
+            request_id,
+        );
+        Ok(pinned.judged_by(monitor))
+    }
+
     /// Resolves the server's name once and vets every address of it.
     ///
     /// # Errors
@@ -186,6 +251,22 @@ impl Access {
         let pinned = pin(endpoint, allowed).await;
         Ok(pinned.inspect_err(|_| metrics::egress_refusal())?)
     }
+}
+
+/// What takes the values of Secrets out of what a tool reads; none for one that has to see them.
+///
+/// # Errors
+/// When the kernel has no randomness.
+fn hidden_secrets(tool: Tool) -> Result<Option<HiddenSecrets>, Refusal> {
+    if !tool.spec().is_without_secrets {
+        return Ok(None);
+    }
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|error| Refusal::Fault {
+        what: "there is no randomness",
+        source: io::Error::other(error),
+    })?;
+    Ok(Some(HiddenSecrets::new(key)))
 }
 
 /// Reads the names in what the request brings, or of the cluster that it names.

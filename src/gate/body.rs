@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
+    api::Effects,
     output::LeftOut,
     refusal::Code,
     sandbox::{LayerState, LayerStatus, StatusSource},
@@ -63,6 +64,10 @@ pub struct Body {
     /// The sandbox that the command ran in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<Confinement>,
+    /// What the command did to its cluster, as the API server answered, where its API requests are
+    /// judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effects: Option<Effects>,
     /// The kind of a refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,

@@ -28,11 +28,10 @@ use crate::{
     command::Filter,
     identity::Caller,
     metrics::Step,
-    output::Live,
+    output::{Live, Unshown},
     policy::{Decision, Facts},
     refusal::Refusal,
     sandbox::{Limits, Streams},
-    secret::SecretString,
     store::{Place, Registration},
 };
 
@@ -51,7 +50,7 @@ pub(super) struct Call<'a> {
 /// The part of a request that is no proof, and is needed until its end.
 struct Rest {
     filters: Vec<Filter>,
-    secrets: Vec<SecretString>,
+    unshown: Unshown,
     deadline: Duration,
     live: Option<Live>,
 }
@@ -100,10 +99,13 @@ impl Call<'_> {
         judge::can_run(&approved, &filters, &parts.inventory)?;
         let deadline = requested.under(&approved)?;
         let pinned = access.pin(&parts.allowed).await?;
+        let principal = caller.principal();
+        let pinned = access.judged(pinned, &approved, parts, principal, self.request_id)?;
         let recorded = journal
             .allowed(&approved, &filters, access.endpoint())
             .await?;
         let place = self.place(deadline, journal).await?;
+        let unshown = access.unshown(&pinned, &approved);
         let cleared = Cleared {
             inputs: access.inputs(&pinned, &approved),
             approved,
@@ -111,10 +113,9 @@ impl Call<'_> {
             recorded,
             place,
         };
-        let secrets = access.secrets();
         let rest = Rest {
             filters,
-            secrets,
+            unshown,
             deadline,
             live,
         };
@@ -155,7 +156,10 @@ impl Call<'_> {
         let limits = Limits::of_call(bounds.memory_bytes, rest.deadline);
         let shares = Shares::of(limits, &rest.filters);
         let spawning = Instant::now();
-        let full = CancellationToken::new();
+        let monitor = cleared.pinned.monitor().cloned();
+        // A tool whose request is refused is ended as one is that printed too much.
+        let denied = monitor.as_ref().map(|monitor| monitor.denied());
+        let full = denied.clone().unwrap_or_default();
         let (mut stages, streams, place) =
             self.start(cleared, &rest, &shares, &full, journal).await?;
         journal.took(Step::Spawn, spawning.elapsed());
@@ -167,7 +171,7 @@ impl Call<'_> {
         let watch = Watch {
             caps: shape.caps,
             is_without_stacks: shape.is_without_stacks,
-            secrets: rest.secrets,
+            unshown: rest.unshown,
             since: self.since,
             deadline: rest.deadline,
             cancel: self.cancel,
@@ -181,7 +185,12 @@ impl Call<'_> {
         drop(place);
         let limit = bounds.read_output;
         let too_much = piped.too_much.then_some(Refusal::TooMuchOutput { limit });
-        let refusal = ended.refusal.or(too_much);
+        let effects = monitor.map(|monitor| monitor.effects());
+        let denied = effects
+            .as_ref()
+            .and_then(|effects| effects.refused())
+            .map(Refusal::Api);
+        let refusal = denied.or(ended.refusal).or(too_much);
         let ran = Ran {
             tool,
             was_warm: stages.tool().was_warm(),
@@ -194,6 +203,7 @@ impl Call<'_> {
             layers: stages.tool().layers().to_vec(),
             refused_connections: stages.tool().refused_connections(),
             queued: journal.queued(),
+            effects,
             bound: None,
             told: Told::default(),
         };
@@ -210,14 +220,14 @@ impl Call<'_> {
         journal: &Journal<'_>,
     ) -> Result<(Stages, Streams, Place), Refusal> {
         let bounds = self.parts.bounds;
-        let (filters, secrets) = (&rest.filters, &rest.secrets);
+        let (filters, unshown) = (&rest.filters, &rest.unshown);
         let sandbox = &self.parts.sandbox;
-        let pipeline = Pipeline::start(sandbox, filters, &shares.filters, secrets).await?;
+        let pipeline = Pipeline::start(sandbox, filters, &shares.filters, unshown).await?;
         let principal = self.caller.principal();
         let StartedTool { child, place } =
             cleared.start(self.parts, principal, shares.tool).await?;
         journal.started(child.was_warm());
-        let (stages, streams) = Stages::new(child, pipeline, secrets, bounds.read_output, full)?;
+        let (stages, streams) = Stages::new(child, pipeline, unshown, bounds.read_output, full)?;
         Ok((stages, streams, place))
     }
 }

@@ -83,7 +83,7 @@ impl Cleared {
 /// it.
 fn discovery(warm: &Warm, parts: &Parts, principal: &str, inputs: &Inputs) -> Option<Discovery> {
     let authority = inputs.authority.as_ref().map(CertificateAuthority::pem);
-    let kubeconfig = inputs.kubeconfig.expose();
+    let kubeconfig = inputs.known_by().expose();
     let known = || parts.discovery.of(principal, kubeconfig, authority);
     warm.discovers().then(known).flatten()
 }

@@ -263,6 +263,7 @@ impl<'a> Journal<'a> {
             record.truncated = ran.stdout.truncated || ran.stderr.truncated;
             record.refused_connections = ran.refused_connections;
             record.warm = ran.was_warm;
+            record.effects = ran.effects.as_ref();
             record.layers = layers(|state| state == LayerState::Enforced);
             record.layers_partial = layers(|state| state == LayerState::Partial);
             record.layers_missing = layers(LayerState::is_missing);

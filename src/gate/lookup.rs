@@ -33,10 +33,9 @@ use crate::{
     customs::LookupKey,
     excerpt::Excerpt,
     metrics,
-    output::Sanitizer,
+    output::{Sanitizer, Unshown},
     refusal::Refusal,
     sandbox::{Limits, Streams},
-    secret::SecretString,
 };
 
 /// The longest that a cluster may take to say what it has.
@@ -88,8 +87,10 @@ impl Call<'_> {
         };
         let deadline = requested.under(&approved)?.min(LONGEST);
         let pinned = access.pin(&parts.allowed).await?;
+        let principal = caller.principal();
+        let pinned = access.judged(pinned, &approved, parts, principal, self.request_id)?;
         let inputs = access.inputs(&pinned, &approved);
-        let asker = LookupKey::new(caller.principal(), inputs.kubeconfig.expose());
+        let asker = LookupKey::new(caller.principal(), inputs.known_by().expose());
         let known = parts
             .customs
             .known(asker, |cluster| unresolved.is_answered_by(cluster));
@@ -99,6 +100,7 @@ impl Call<'_> {
         }
         let recorded = journal.lookup(&approved, access.endpoint()).await?;
         let place = self.place(deadline, journal).await?;
+        let unshown = access.unshown(&pinned, &approved);
         let cleared = Cleared {
             inputs,
             approved,
@@ -106,7 +108,7 @@ impl Call<'_> {
             recorded,
             place,
         };
-        let asking = self.ask(cleared, deadline, access.secrets());
+        let asking = self.ask(cleared, deadline, unshown);
         let found = tokio::select! {
             biased;
             () = self.cancel.cancelled() => return Err(Refusal::Cancelled),
@@ -124,7 +126,7 @@ impl Call<'_> {
         &self,
         cleared: Cleared,
         deadline: Duration,
-        secrets: Vec<SecretString>,
+        unshown: Unshown,
     ) -> Result<CustomResources, Refusal> {
         let limits = Limits::of_call(self.parts.bounds.memory_bytes, deadline);
         let principal = self.caller.principal();
@@ -145,7 +147,7 @@ impl Call<'_> {
         child.wait().await;
         drop(place);
         CustomResources::read(&printed).map_err(|error| {
-            let mut sanitizer = Sanitizer::new(&secrets);
+            let mut sanitizer = Sanitizer::of(&unshown);
             let errors = [sanitizer.push(&errors), sanitizer.finish()].concat();
             let errors = String::from_utf8_lossy(&errors);
             let why = match errors.trim() {

@@ -52,6 +52,7 @@ use journal::{FAULT, Journal, Stopped, caught};
 
 use crate::{
     audit::Audit,
+    egress::Judging,
     identity::{Authenticator, Caller},
     inventory::Inventory,
     metrics,
@@ -60,7 +61,7 @@ use crate::{
     refusal::Refusal,
     sandbox::Sandbox,
     store::{EndedBy, RegisteredCall, Registration, Store, StoreError},
-    tool::Tool,
+    tool::{AccessKind, Tool},
     warm::WarmPool,
 };
 
@@ -162,6 +163,13 @@ impl Gate {
     /// Returns the tools that wait for a call.
     pub fn warm(&self) -> &WarmPool {
         &self.parts.warm
+    }
+
+    /// Returns whether a tool's requests of the Kubernetes API are judged; none for one that makes
+    /// none.
+    pub fn judging(&self, tool: Tool) -> Option<Judging> {
+        let speaks = tool.spec().access == AccessKind::Kubeconfig;
+        speaks.then(|| self.parts.judging.of(tool))
     }
 
     /// Returns the sandbox, for its state.

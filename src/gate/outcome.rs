@@ -7,6 +7,7 @@ use super::{
     pipeline::Stage,
 };
 use crate::{
+    api::Effects,
     audit::milliseconds,
     command::Adjustment,
     output::Captured,
@@ -64,6 +65,8 @@ pub struct Ran {
     pub refused_connections: u32,
     /// The time that the call waited for a place.
     pub queued: Duration,
+    /// What it did to its cluster, where its API requests were judged.
+    pub effects: Option<Effects>,
     /// The bound at which it was ended, where it prints until then.
     pub bound: Option<Bound>,
     /// What is told beside the output.
@@ -280,6 +283,9 @@ impl Outcome {
                 .or_else(|| ran.map(|ran| ran.rule.clone()))
                 .or_else(|| permitted.map(|permitted| permitted.rule.clone())),
             sandbox: ran.map(|ran| Confinement::of(&ran.layers)),
+            effects: ran
+                .and_then(|ran| ran.effects.clone())
+                .filter(|effects| !effects.is_empty()),
             code: refusal.map(Refusal::code),
             reason: refusal.map(|refusal| self.reason(refusal)),
             hint: refusal
@@ -328,6 +334,7 @@ mod tests {
                 layers: Vec::new(),
                 refused_connections: 0,
                 queued: Duration::ZERO,
+                effects: None,
                 bound: None,
                 told,
             }),

@@ -6,9 +6,18 @@ use std::{
 };
 
 use crate::{
-    audit::Audit, clusters::Clusters, customs::CustomsCache, discovery::DiscoveryCache,
-    egress::Allowed, inventory::Inventory, kubeconfig::Allowances, policy::Policy,
-    sandbox::Sandbox, store::Store, warm::WarmPool, workspace::Workspaces,
+    audit::Audit,
+    clusters::Clusters,
+    customs::CustomsCache,
+    discovery::DiscoveryCache,
+    egress::{Allowed, JudgingSettings, Upstreams},
+    inventory::Inventory,
+    kubeconfig::Allowances,
+    policy::Policy,
+    sandbox::Sandbox,
+    store::Store,
+    warm::WarmPool,
+    workspace::Workspaces,
 };
 
 /// The bounds of each call.
@@ -40,6 +49,10 @@ pub struct Parts {
     pub clusters: Arc<Clusters>,
     /// The operator's address rules.
     pub allowed: Allowed,
+    /// Whose API requests are judged.
+    pub judging: JudgingSettings,
+    /// This server's own connections to API servers.
+    pub upstreams: Upstreams,
     /// The place where requests' directories are made.
     pub workspaces: Arc<Workspaces>,
     /// The way to the spawner.
@@ -67,5 +80,6 @@ impl Parts {
     /// Puts other rules in force.
     pub(super) fn replace_policy(&self, policy: Policy) {
         *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+        self.upstreams.close();
     }
 }

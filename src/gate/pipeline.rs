@@ -23,10 +23,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     command::Filter,
-    output::{Caps, Captured, LineCount, Sanitizer, capture},
+    output::{Caps, Captured, LineCount, Sanitizer, Unshown, capture},
     refusal::Refusal,
     sandbox::{Child, ExitStatus, FilterStreams, Limits, Sandbox, SandboxError, Streams},
-    secret::SecretString,
     store::StoreError,
 };
 
@@ -54,7 +53,7 @@ struct RunningFilter {
 
 impl Pipeline {
     /// Starts the filters, each in a sandbox of its own; `None` when there are none. `limits` are
-    /// theirs, `secrets` the request's.
+    /// theirs, `unshown` the call's.
     ///
     /// # Errors
     /// What kept one of them from starting; none runs then.
@@ -62,7 +61,7 @@ impl Pipeline {
         sandbox: &Sandbox,
         filters: &[Filter],
         limits: &[Limits],
-        secrets: &[SecretString],
+        unshown: &Unshown,
     ) -> Result<Option<Self>, Refusal> {
         if filters.is_empty() {
             return Ok(None);
@@ -86,7 +85,7 @@ impl Pipeline {
                 }),
                 error => error.into(),
             })?;
-            let sanitizer = Sanitizer::new(secrets);
+            let sanitizer = Sanitizer::of(unshown);
             let errors = tokio::spawn(async move {
                 // It ends when the filter has: nothing else holds the other end.
                 let (_never, stop) = watch::channel(false);
@@ -211,7 +210,7 @@ impl Stages {
     pub(super) fn new(
         mut tool: Child,
         pipeline: Option<Pipeline>,
-        secrets: &[SecretString],
+        unshown: &Unshown,
         most: u64,
         full: &CancellationToken,
     ) -> Result<(Self, Streams), Refusal> {
@@ -239,7 +238,7 @@ impl Stages {
         };
         let stop = CancellationToken::new();
         let pump = tokio::spawn({
-            let (sanitizer, full, stop) = (Sanitizer::new(secrets), full.clone(), stop.clone());
+            let (sanitizer, full, stop) = (Sanitizer::of(unshown), full.clone(), stop.clone());
             async move {
                 select! {
                     pumped = pump(streams.stdout, into_first, sanitizer, most) => {

@@ -13,23 +13,22 @@ use tokio_util::sync::CancellationToken;
 
 use super::pipeline::{GRACE, Stages};
 use crate::{
-    output::{Cap, Caps, Captured, Live, OutputStream, Sanitizer, capture},
+    output::{Cap, Caps, Captured, Live, OutputStream, Sanitizer, Unshown, capture},
     refusal::Refusal,
     sandbox::{ExitStatus, Streams},
-    secret::SecretString,
 };
 
 /// The time in which the rest of a dead child's output is read, where no listener sets the pace.
 const FLUSH: Duration = Duration::from_millis(200);
 
-/// The bounds of a child, and the secrets that its output may not show.
+/// The bounds of a child, and what its output may not show.
 pub(super) struct Watch<'a> {
     /// The bytes and lines that are kept, sent and read of each stream.
     pub(super) caps: Caps,
     /// Whether standard error is the tool's own, and no program's in the cluster.
     pub(super) is_without_stacks: bool,
-    /// The secrets of the request's credentials.
-    pub(super) secrets: Vec<SecretString>,
+    /// What of its output is not shown as it prints it.
+    pub(super) unshown: Unshown,
     /// From when on it is counted.
     pub(super) since: Instant,
     /// The time that the call may take.
@@ -65,7 +64,7 @@ impl Watch<'_> {
             let captured = capture(
                 pipe,
                 caps,
-                Sanitizer::new(&self.secrets),
+                Sanitizer::of(&self.unshown),
                 live,
                 stopped.clone(),
             )

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::{
     command::FilterProgram,
+    egress::Judging,
     gate::{Confinement, Gate},
     identity::Caller,
     inventory::{Availability, FilterAvailability},
@@ -55,6 +56,10 @@ pub struct ToolStatus {
     availability: Availability,
     /// How many are started, confined, and wait for a call.
     warm: usize,
+    /// Whether its requests of the Kubernetes API are judged: `require`, `prefer` or `off`. None for
+    /// a tool that makes none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api: Option<Judging>,
     /// Why calls are refused, when they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
@@ -117,6 +122,7 @@ pub async fn tools(State(gate): State<Gate>) -> Json<ToolsStatus> {
             ToolStatus {
                 availability,
                 warm: gate.warm().waiting(tool),
+                api: gate.judging(tool),
                 reason,
                 hint,
             },

@@ -80,6 +80,7 @@ pub(super) fn status(code: Code) -> StatusCode {
         | Code::EgressDenied
         | Code::EndedByOperator
         | Code::ForbiddenHost
+        | Code::ApiDenied
         | Code::PolicyDenied
         | Code::PrincipalLocked => StatusCode::FORBIDDEN,
         // Asked again, it ends in the same way.

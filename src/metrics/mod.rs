@@ -134,6 +134,10 @@ pub fn install(principals: BTreeSet<String>) -> Result<PrometheusHandle, BuildEr
         "airlock_started_total",
         "Tools that ran a call, by tool and whether they were `warm` or started for it, `cold`"
     );
+    describe_counter!(
+        "airlock_unexplained_requests_total",
+        "API requests that no approved command explains, by what became of them (`refused` or `sent`)"
+    );
     describe_gauge!("airlock_build_info", "1, with the server's version");
     describe_gauge!("airlock_running", "Children that run");
     describe_gauge!(
@@ -180,6 +184,12 @@ pub enum Step {
     Queue,
     /// From an approved command to the running tool.
     Spawn,
+}
+
+/// Counts an API request that its command does not explain.
+pub fn unexplained_request(is_refused: bool) {
+    let became = if is_refused { "refused" } else { "sent" };
+    counter!("airlock_unexplained_requests_total", "became" => became).increment(1);
 }
 
 /// Records how long a part of a call's way took.

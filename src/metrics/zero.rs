@@ -42,6 +42,9 @@ pub(super) fn begin(principals: &BTreeSet<String>) {
     for of in ["request", "child"] {
         counter!("airlock_egress_refusals_total", "of" => of).absolute(0);
     }
+    for became in ["refused", "sent"] {
+        counter!("airlock_unexplained_requests_total", "became" => became).absolute(0);
+    }
     for result in ["taken", "refused"] {
         counter!("airlock_policy_reloads_total", "result" => result).absolute(0);
     }

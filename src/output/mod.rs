@@ -15,6 +15,7 @@ mod items;
 mod kept;
 mod live;
 mod redact;
+mod respelled;
 mod sanitize;
 mod stacks;
 
@@ -24,4 +25,4 @@ pub use cut::Form;
 pub use kept::{LeftOut, LineCount};
 pub use live::{Event, Live, OutputStream};
 pub use redact::Redactor;
-pub use sanitize::Sanitizer;
+pub use sanitize::{Sanitizer, Unshown};

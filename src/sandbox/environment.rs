@@ -73,14 +73,20 @@ fn of_tool(tool: Tool, profile: &Profile, home: &Path) -> Vec<String> {
     // Never dialled: it makes the tool name the host that it wants, which the tunnel holds against
     // the pin. A tool has the one variable that it honours and would take the other for what it
     // does not speak.
-    let proxy = profile.notifying.as_ref().map(|_| {
-        let address = PROXY.trim_start_matches("http://");
-        match (spec.proxy)(profile.need()) {
-            ProxyVariable::All => format!("ALL_PROXY=socks5://{address}"),
-            ProxyVariable::Https => format!("HTTPS_PROXY=http://{address}"),
-        }
-    });
-    own.chain(proxy).collect()
+    let address = PROXY.trim_start_matches("http://");
+    let proxies = match profile
+        .notifying
+        .as_ref()
+        .map(|_| (spec.proxy)(profile.need()))
+    {
+        None => Vec::new(),
+        Some(ProxyVariable::All) => vec![format!("ALL_PROXY=socks5://{address}")],
+        // Plain HTTP is what a tool speaks whose requests are judged.
+        Some(ProxyVariable::Https) => ["HTTPS", "HTTP"]
+            .map(|scheme| format!("{scheme}_PROXY=http://{address}"))
+            .to_vec(),
+    };
+    own.chain(proxies).collect()
 }
 
 /// What a request adds to them.
@@ -130,6 +136,7 @@ mod tests {
     #[test]
     fn each_tool_has_its_own_variables_and_the_one_proxy_that_it_honours() {
         let https = "HTTPS_PROXY=http://192.0.2.1:1";
+        let http = "HTTP_PROXY=http://192.0.2.1:1";
         let socks = "ALL_PROXY=socks5://192.0.2.1:1";
         let kubectl = ["KUBECTL_KUBERC=false", "KUBERC=off"];
         let helm = ["HELM_NO_PLUGINS=1", "HELM_PLUGINS=/home/none"];
@@ -140,16 +147,24 @@ mod tests {
             (
                 Tool::KUBECTL,
                 ProfileName::Plain,
-                &[kubectl[0], kubectl[1], https],
+                &[kubectl[0], kubectl[1], https, http],
             ),
-            (Tool::HELM, ProfileName::Plain, &[helm[0], helm[1], https]),
+            (
+                Tool::HELM,
+                ProfileName::Plain,
+                &[helm[0], helm[1], https, http],
+            ),
             (Tool::ISTIOCTL, ProfileName::Offline, &[]),
-            (Tool::ISTIOCTL, ProfileName::Plain, &[https]),
-            (Tool::ISTIOCTL, ProfileName::ListenerInet, &[https]),
-            (Tool::ISTIOCTL, ProfileName::ListenerNetlink, &[https]),
+            (Tool::ISTIOCTL, ProfileName::Plain, &[https, http]),
+            (Tool::ISTIOCTL, ProfileName::ListenerInet, &[https, http]),
+            (Tool::ISTIOCTL, ProfileName::ListenerNetlink, &[https, http]),
             (Tool::ARGOCD, ProfileName::Offline, &[argocd]),
             (Tool::ARGOCD, ProfileName::Plain, &[argocd, socks]),
-            (Tool::ARGOCD, ProfileName::ListenerUnix, &[argocd, https]),
+            (
+                Tool::ARGOCD,
+                ProfileName::ListenerUnix,
+                &[argocd, https, http],
+            ),
             (Tool::ARGOCD, ProfileName::Diff, &[argocd, diff, socks]),
         ] {
             let loaded = Profile::load(profile).unwrap();

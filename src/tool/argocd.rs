@@ -91,6 +91,8 @@ pub(super) static ARGOCD: ToolSpec = ToolSpec {
              argocd_ca, or what stands before it passes gRPC-web alone (then add --grpc-web)",
         },
     ],
+    explains_all: false,
+    is_without_secrets: false,
     warm: 1,
 };
 

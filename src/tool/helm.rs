@@ -64,6 +64,8 @@ pub(super) static HELM: ToolSpec = ToolSpec {
     logs: &[],
     meanings: &[],
     failures: &[],
+    explains_all: false,
+    is_without_secrets: false,
     warm: 1,
 };
 

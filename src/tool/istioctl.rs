@@ -90,6 +90,8 @@ pub(super) static ISTIOCTL: ToolSpec = ToolSpec {
     logs: &[],
     meanings: &[],
     failures: &[],
+    explains_all: false,
+    is_without_secrets: false,
     warm: 1,
 };
 

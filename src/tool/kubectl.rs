@@ -109,6 +109,8 @@ pub(super) static KUBECTL: ToolSpec = ToolSpec {
         },
     ],
     failures: &[],
+    explains_all: true,
+    is_without_secrets: true,
     warm: 2,
 };
 

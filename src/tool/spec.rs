@@ -77,6 +77,11 @@ pub struct ToolSpec {
     pub meanings: &'static [Meaning],
     /// Failures that its own words do not explain.
     pub failures: &'static [KnownFailure],
+    /// Whether its table of API requests ([`Self::api`]) explains all that its verbs ask.
+    pub explains_all: bool,
+    /// Whether nothing that it does needs the values of Secrets: where its API requests are judged,
+    /// it gets marks in their place.
+    pub is_without_secrets: bool,
     /// How many of it wait for a call, where the settings do not say.
     pub warm: u16,
 }

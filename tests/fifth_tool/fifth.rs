@@ -51,5 +51,7 @@ pub static FIFTH: ToolSpec = ToolSpec {
     logs: &[],
     meanings: &[],
     failures: &[],
+    explains_all: false,
+    is_without_secrets: false,
     warm: 0,
 };

@@ -156,7 +156,7 @@ fn every_verb_works_for_children_with_users_of_their_own() {
     );
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let relay = Relay::to(full_cluster().server);
-    let stand = Stand::new("verbs-root", relay.address, |flags| {
+    let stand = Stand::new("verbs-root", relay.address, "off", |flags| {
         Server::with_capabilities("+setuid,+setgid,+setpcap,+kill,+chown", flags)
     });
     stand.run_all(&LAYERS);
@@ -175,7 +175,8 @@ fn every_verb_works_in_a_restricted_pod() {
     );
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     probe(); // built by now
-    let stand = Stand::new("verbs-pod", full_cluster().server, |flags| {
+    // And every API request of kubectl is one that its command explains.
+    let stand = Stand::new("verbs-pod", full_cluster().server, "require", |flags| {
         Server::behind(restricted_pod(), flags)
     });
     let status = fs::read_to_string(format!("/proc/{}/status", stand.server.pid())).unwrap();
@@ -210,6 +211,7 @@ impl Stand {
     fn new(
         namespace: &'static str,
         api_server: SocketAddr,
+        kubectl: &str,
         start: impl FnOnce(&[&str]) -> Server,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -222,7 +224,9 @@ impl Stand {
         let policy = file("policy.toml", include_str!("policy.toml"));
         let config = file(
             "airlock.toml",
-            &format!("policy = [{policy:?}]\n[kubeconfig]\nallow_tls_server_name = true\n"),
+            &format!(
+                "policy = [{policy:?}]\n[kubeconfig]\nallow_tls_server_name = true\n[api]\nkubectl = \"{kubectl}\"\n"
+            ),
         );
         let local = api_server == full_cluster().server;
         let kubeconfig = if local {

@@ -9,6 +9,7 @@ async fn tunnel() -> (Arc<Tunnel>, TcpListener) {
             "k8s.example.com:6443".into(),
             vec![listener.local_addr().unwrap()],
             None,
+            None,
         ),
         listener,
     )
@@ -195,11 +196,10 @@ async fn an_address_that_does_not_answer_is_not_the_last() {
         "k8s.example.com:6443".into(),
         vec![dead, listener.local_addr().unwrap()],
         None,
+        None,
     );
-    assert_eq!(
-        tunnel.dial().await.unwrap().peer_addr().unwrap(),
-        listener.local_addr().unwrap()
-    );
+    let dialled = dial(&tunnel.addresses).await.unwrap();
+    assert_eq!(dialled.peer_addr().unwrap(), listener.local_addr().unwrap());
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use memchr::memchr_iter;
 pub(super) const MARK: &[u8] = b"[REDACTED]";
 
 /// Returns how many bytes at the end of `text` may be the beginning of one of `all`.
-pub(super) fn beginning<'a>(text: &[u8], all: impl Iterator<Item = &'a [u8]>) -> usize {
+pub(in crate::output) fn beginning<'a>(text: &[u8], all: impl Iterator<Item = &'a [u8]>) -> usize {
     // No more is compared than that: what is held too long does no harm.
     const COMPARED: usize = 64;
     let beginning = |one: &[u8]| {

@@ -14,6 +14,7 @@ mod wrapped;
 
 use zeroize::Zeroizing;
 
+pub(super) use self::mark::beginning;
 use self::{credentials::Credentials, patterns::Patterns, structure::Structure};
 use crate::secret::SecretString;
 

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -82,6 +83,13 @@ func try(task string) (string, error) {
 	case "greeting":
 		// What the one who answers says first.
 		return heard(argument, "")
+	case "lie":
+		// Any bytes, in base64, to whoever answers in the API server's place.
+		question, err := base64.RawURLEncoding.DecodeString(argument)
+		if err != nil {
+			return "", err
+		}
+		return heard("192.0.2.1:1", string(question))
 	case "proxied":
 		return heard("192.0.2.1:1", "CONNECT "+argument+" HTTP/1.1\r\nHost: "+argument+"\r\n\r\n")
 	case "listen":

@@ -1,0 +1,712 @@
+//! The other end of a tool's API requests: [`Monitor`]. Each is read, held against the authority of
+//! the approved command, and sent on by this server with the credential that the tool has not.
+//!
+//! Comes in: connections of one child, plain HTTP/1.1, of which no byte is trusted. Goes out: the
+//! API server's answers, and what the call did. What goes upstream is written from what was read:
+//! method, target and a few headers, never the child's bytes. What is not explained is answered
+//! with a Kubernetes `Status` of 403, and ends the call. May not decide what is explained: `api`
+//! does. Held by `tests/service/monitor.rs`.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    header::{
+        ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH,
+        CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
+        SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE, USER_AGENT,
+        VARY, WARNING,
+    },
+};
+use http_body_util::{BodyExt as _, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
+use hyper::{
+    body::{Frame, Incoming},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::json;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use super::upstream::{Upstream, UpstreamError, whole};
+use crate::{
+    api::{ApiPath, ApiRequest, ApiVerb, Authority, Effects, HiddenSecrets, Sentence, names_of},
+    excerpt::Excerpt,
+    metrics,
+};
+
+/// Requests of one call. The most that a tool was seen to need is 73; one that polls needs more.
+const MOST_REQUESTS: u32 = 2048;
+/// A body of a request: the API server takes 3 MiB.
+const LONGEST_BODY: usize = 3 << 20;
+/// An answer that is read here: of a write, one object.
+const LONGEST_READ_ANSWER: usize = 16 << 20;
+/// One event of a watch that is read here: a Secret has at most 1 MiB.
+const LONGEST_EVENT: usize = 4 << 20;
+/// One answer that is only passed on: more than any answer that a call may keep.
+const LONGEST_ANSWER: usize = 1 << 30;
+/// A request's head: paths and queries have selectors and words of commands.
+const LONGEST_HEAD: usize = 64 << 10;
+/// A head comes at once, from the same machine.
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
+
+type AnswerError = Box<dyn std::error::Error + Send + Sync>;
+type AnswerBody = UnsyncBoxBody<Bytes, AnswerError>;
+
+/// What happens to a request that the approved command does not explain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enforcement {
+    /// It is refused, and ends the call.
+    Refuse,
+    /// It is sent on, and told.
+    Tell,
+}
+
+/// Judges the API requests of one call, and sends on those that its command explains.
+pub struct Monitor {
+    upstream: Arc<Upstream>,
+    authority: Mutex<Authority>,
+    enforcement: Enforcement,
+    /// The path before the API's own, for servers behind a proxy that tells them apart by it.
+    prefix: String,
+    request_id: String,
+    /// What takes the values of Secrets out, where the tool may not see them.
+    secrets: Option<Arc<HiddenSecrets>>,
+    effects: Mutex<Effects>,
+    requests: AtomicU32,
+    /// Cancelled at the first request that is refused.
+    denied: CancellationToken,
+}
+
+impl fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Monitor");
+        shown
+            .field("upstream", &self.upstream)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How much of an answer is read here.
+enum Reading {
+    /// None of it: it is passed on as it comes.
+    Nothing,
+    /// All of it, before any is passed on.
+    Whole,
+    /// A line at a time.
+    Events,
+}
+
+/// A request, as far as it may be sent on.
+struct Judged {
+    request: ApiRequest,
+    /// What explains it; none where it is sent on without.
+    sentence: Option<Sentence>,
+    is_upgrade: bool,
+}
+
+impl Monitor {
+    /// A monitor of the call `request_id`, whose command may do what `authority` says, to the server
+    /// of `upstream`, whose API stands below the path `prefix`. `secrets` takes the values of
+    /// Secrets out of what the tool reads.
+    pub fn new(
+        upstream: Arc<Upstream>,
+        authority: Authority,
+        enforcement: Enforcement,
+        secrets: Option<HiddenSecrets>,
+        prefix: &str,
+        request_id: &str,
+    ) -> Arc<Self> {
+        let secrets = secrets.map(Arc::new);
+        Arc::new(Self {
+            upstream,
+            authority: Mutex::new(authority),
+            enforcement,
+            prefix: prefix.to_owned(),
+            request_id: request_id.to_owned(),
+            secrets,
+            effects: Mutex::default(),
+            requests: AtomicU32::new(0),
+            denied: CancellationToken::new(),
+        })
+    }
+
+    /// The server that it stands for, `host:port`.
+    pub(super) fn server(&self) -> &str {
+        self.upstream.authority()
+    }
+
+    /// Cancelled at the first request that is refused.
+    pub fn denied(&self) -> CancellationToken {
+        self.denied.clone()
+    }
+
+    /// What the call did until now.
+    pub fn effects(&self) -> Effects {
+        self.noted().clone()
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Effects> {
+        self.effects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn authority(&self) -> MutexGuard<'_, Authority> {
+        self.authority
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Serves one connection of the child to its end.
+    pub(super) async fn serve(
+        self: &Arc<Self>,
+        child: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) {
+        let service = service_fn(|request| {
+            let monitor = Arc::clone(self);
+            async move { Ok::<_, Infallible>(monitor.answer(request).await) }
+        });
+        let serving = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_WITHIN)
+            .max_buf_size(LONGEST_HEAD)
+            .serve_connection(TokioIo::new(child), service)
+            .with_upgrades();
+        let _ = serving.await; // its end is the connection's end, whatever it was
+    }
+
+    async fn answer(self: Arc<Self>, mut request: Request<Incoming>) -> Response<AnswerBody> {
+        if self.requests.fetch_add(1, Ordering::Relaxed) >= MOST_REQUESTS {
+            return status(
+                StatusCode::TOO_MANY_REQUESTS,
+                "TooManyRequests",
+                &format!("this call has made {MOST_REQUESTS} requests, which is as many as it may"),
+            );
+        }
+        // What has lied once is asked nothing more, whatever else it has under way.
+        if self.noted().refused().is_some() {
+            return status(StatusCode::FORBIDDEN, "Forbidden", "this call is ended");
+        }
+        let judged = match self.judge(&request) {
+            Ok(judged) => judged,
+            Err(refused) => return refused,
+        };
+        let taken = if judged.is_upgrade {
+            self.upgrade(judged.request, &mut request).await
+        } else {
+            self.pass(judged, request).await
+        };
+        taken.unwrap_or_else(|failed| failed)
+    }
+
+    /// Reads a request and holds it against the command's authority.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the error is an answer, which is sent at once"
+    )]
+    fn judge(&self, request: &Request<Incoming>) -> Result<Judged, Response<AnswerBody>> {
+        let target = request
+            .uri()
+            .path_and_query()
+            .map_or("/", |target| target.as_str());
+        let shown = || format!("{} {}", request.method(), Excerpt::new(target));
+        let is_for_us = request
+            .uri()
+            .authority()
+            .is_none_or(|asked| asked.as_str().eq_ignore_ascii_case(self.server()));
+        let inside = target
+            .strip_prefix(self.prefix.as_str())
+            .filter(|_| is_for_us);
+        let Some(inside) = inside else {
+            return Err(self.refuse(&format!("{} is for another server", shown())));
+        };
+        let read = ApiRequest::read(request.method().as_str(), inside)
+            .map_err(|odd| self.refuse(&format!("{}: {odd}", shown())))?;
+        let is_upgrade = request.headers().contains_key(UPGRADE);
+        if is_upgrade && !connects(&read) {
+            return Err(self.refuse(&format!("{} wants another protocol", shown())));
+        }
+        let explained = self.authority().explain(&read).cloned();
+        let sentence = match explained {
+            Ok(sentence) => Some(sentence),
+            Err(unexplained) => {
+                self.unexplained(&unexplained.to_string())?;
+                None
+            }
+        };
+        Ok(Judged {
+            request: read,
+            sentence,
+            is_upgrade,
+        })
+    }
+
+    /// What becomes of a request that is no more than unexplained.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the error is an answer, which is sent at once"
+    )]
+    fn unexplained(&self, told: &str) -> Result<(), Response<AnswerBody>> {
+        match self.enforcement {
+            Enforcement::Refuse => Err(self.refuse(told)),
+            Enforcement::Tell => {
+                self.note_unexplained(told, false);
+                Ok(())
+            }
+        }
+    }
+
+    fn note_unexplained(&self, told: &str, is_refused: bool) {
+        tracing::warn!(
+            finding = told,
+            is_refused,
+            "an API request is not explained by its command"
+        );
+        metrics::unexplained_request(is_refused);
+        self.noted().note_unexplained(told, is_refused);
+    }
+
+    /// Notes a request that is refused, ends the call, and says so to the tool.
+    fn refuse(&self, told: &str) -> Response<AnswerBody> {
+        self.note_unexplained(told, true);
+        self.denied.cancel();
+        status(StatusCode::FORBIDDEN, "Forbidden", told)
+    }
+
+    /// Sends a request on, and its answer back.
+    async fn pass(
+        &self,
+        judged: Judged,
+        sent: Request<Incoming>,
+    ) -> Result<Response<AnswerBody>, Response<AnswerBody>> {
+        let Judged {
+            request, sentence, ..
+        } = judged;
+        let (head, body) = sent.into_parts();
+        let body = Limited::new(body, LONGEST_BODY).collect().await;
+        let body = body.map_err(|_| {
+            let told = "the body is larger than 3 MiB";
+            status(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", told)
+        })?;
+        let body = body.to_bytes();
+        self.judge_body(&request, sentence.as_ref(), &head.headers, &body)?;
+        let reading = self.reading(&request);
+        let mut headers = self.headers(&head.headers, &PASSED)?;
+        headers.extend(accepted(&request, &head.headers));
+        if !matches!(reading, Reading::Nothing) {
+            headers.remove(ACCEPT_ENCODING);
+        }
+        let upstream = self.upstream_request(&head.method, &request, headers, body)?;
+        let write = self.noted().note(&request);
+        let answer = self.upstream.send(upstream).await;
+        let (head, body) = answer.map_err(|error| unreachable(&error))?.into_parts();
+        let mut headers = answered(&head.headers, &request).ok_or_else(|| {
+            let told = "the API server answers with a redirect, which is not followed";
+            status(StatusCode::BAD_GATEWAY, "BadGateway", told)
+        })?;
+        let code = head.status.as_u16();
+        let body = match reading {
+            Reading::Nothing => {
+                self.noted().answered(write, code, b"");
+                UnsyncBoxBody::new(Limited::new(body, LONGEST_ANSWER))
+            }
+            Reading::Events => {
+                self.noted().answered(write, code, b"");
+                headers.remove(CONTENT_LENGTH);
+                UnsyncBoxBody::new(StreamBody::new(self.events_without_secrets(body)))
+            }
+            Reading::Whole => {
+                let read = whole(body, LONGEST_READ_ANSWER).await;
+                let read = read.map_err(|error| broken_off(&*error))?;
+                self.noted().answered(write, code, &read);
+                if self.authority().wants(&request) {
+                    let names = names_of(&read);
+                    let names = names.iter();
+                    let names =
+                        names.map(|(namespace, name)| (namespace.as_deref(), name.as_str()));
+                    self.authority().learn(&request, names);
+                }
+                let shown = self.without_secrets(&request, read)?;
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(shown.len()));
+                UnsyncBoxBody::new(Full::new(shown).map_err(Into::into))
+            }
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = head.status;
+        *response.headers_mut() = headers;
+        Ok(response)
+    }
+
+    /// Holds a body against what explains its request. One that would write a mark back, which
+    /// stands where a value was, is the tool's mistake and no lie.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the error is an answer, which is sent at once"
+    )]
+    fn judge_body(
+        &self,
+        request: &ApiRequest,
+        sentence: Option<&Sentence>,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Result<(), Response<AnswerBody>> {
+        let media_type = headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        let media_type = media_type.unwrap_or_default();
+        let judged = sentence.map(|sentence| sentence.explains_body(request, media_type, body));
+        if let Some(Err(error)) = judged {
+            let (verb, path) = (request.verb, Excerpt::new(&request.target()));
+            self.unexplained(&format!("{verb} {path}: {error}"))?;
+        }
+        if self.secrets.is_some() && HiddenSecrets::has_mark(body) {
+            let told = "the object to write has marks in the place of values that this server takes out of Secrets";
+            return Err(status(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", told));
+        }
+        Ok(())
+    }
+
+    /// How much of the answer to a request is read here.
+    fn reading(&self, request: &ApiRequest) -> Reading {
+        let has_secrets = self.secrets.is_some() && HiddenSecrets::are_in(request);
+        match (request.verb, has_secrets) {
+            (ApiVerb::Watch, true) => Reading::Events,
+            (ApiVerb::Watch, false) => Reading::Nothing,
+            (_, true) => Reading::Whole,
+            (_, false) if request.writes() || self.authority().wants(request) => Reading::Whole,
+            (_, false) => Reading::Nothing,
+        }
+    }
+
+    /// Takes the values of Secrets out of an answer.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the error is an answer, which is sent at once"
+    )]
+    fn without_secrets(
+        &self,
+        request: &ApiRequest,
+        answer: Bytes,
+    ) -> Result<Bytes, Response<AnswerBody>> {
+        let secrets = self
+            .secrets
+            .as_ref()
+            .filter(|_| HiddenSecrets::are_in(request));
+        let Some(secrets) = secrets else {
+            return Ok(answer);
+        };
+        let hidden = secrets.hide(&answer).map(Bytes::from);
+        hidden.ok_or_else(|| {
+            let told = "the answer about Secrets is no JSON, so that no value can be taken out";
+            status(StatusCode::BAD_GATEWAY, "BadGateway", told)
+        })
+    }
+
+    /// Takes the values of Secrets out of the events of a watch, one line each.
+    fn events_without_secrets(
+        &self,
+        body: Incoming,
+    ) -> impl Stream<Item = Result<Frame<Bytes>, AnswerError>> + Send + use<> {
+        let secrets = self.secrets.clone();
+        let state = (body, Vec::new(), secrets);
+        stream::try_unfold(state, |(mut body, mut held, secrets)| async move {
+            loop {
+                let lines = memchr::memrchr(b'\n', &held).map_or(0, |end| end + 1);
+                let events: Vec<u8> = held.drain(..lines).collect();
+                let mut told = Vec::with_capacity(events.len());
+                for event in events
+                    .split(|byte| *byte == b'\n')
+                    .filter(|event| !event.is_empty())
+                {
+                    let hidden = secrets.as_ref().and_then(|secrets| secrets.hide(event));
+                    told.extend(hidden.ok_or("an event about Secrets is no JSON")?);
+                    told.push(b'\n');
+                }
+                if !told.is_empty() {
+                    return Ok(Some((
+                        Frame::data(Bytes::from(told)),
+                        (body, held, secrets),
+                    )));
+                }
+                if held.len() > LONGEST_EVENT {
+                    return Err("an event about Secrets is too long".into());
+                }
+                match body.frame().await.transpose()? {
+                    None => return Ok(None),
+                    Some(frame) => held.extend(frame.into_data().unwrap_or_default()),
+                }
+            }
+        })
+    }
+
+    /// Sends a request on whose connection becomes a stream of its own, and carries that.
+    async fn upgrade(
+        &self,
+        request: ApiRequest,
+        sent: &mut Request<Incoming>,
+    ) -> Result<Response<AnswerBody>, Response<AnswerBody>> {
+        let mut headers = self.headers(sent.headers(), &PASSED_OF_UPGRADE)?;
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        let without_bearers = protocols(sent.headers());
+        headers.extend(without_bearers);
+        let upstream = self.upstream_request(sent.method(), &request, headers, Bytes::new())?;
+        let write = self.noted().note(&request);
+        let answer = self.upstream.send_upgrade(upstream).await;
+        let mut answer = answer.map_err(|error| unreachable(&error))?;
+        let code = answer.status().as_u16();
+        self.noted().answered(write, code, b"");
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let (head, body) = answer.into_parts();
+            let mut response =
+                Response::new(UnsyncBoxBody::new(Limited::new(body, LONGEST_READ_ANSWER)));
+            *response.status_mut() = head.status;
+            *response.headers_mut() = answered(&head.headers, &request).unwrap_or_default();
+            return Ok(response);
+        }
+        let mut response = Response::new(UnsyncBoxBody::new(
+            http_body_util::Empty::new().map_err(Into::into),
+        ));
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        for name in ANSWERED_OF_UPGRADE {
+            for value in answer.headers().get_all(&name) {
+                response.headers_mut().append(&name, value.clone());
+            }
+        }
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        let (of_child, of_server) = (hyper::upgrade::on(sent), hyper::upgrade::on(&mut answer));
+        let carrying = async move {
+            let (Ok(child), Ok(server)) = tokio::join!(of_child, of_server) else {
+                return;
+            };
+            let (mut child, mut server) = (TokioIo::new(child), TokioIo::new(server));
+            // Its end is the stream's end. Both go with the call: the child's end of it is dropped.
+            let _ = tokio::io::copy_bidirectional(&mut child, &mut server).await;
+        };
+        tokio::spawn(carrying.in_current_span());
+        Ok(response)
+    }
+
+    /// What of a request's headers is sent on, with what identifies the caller and the call.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the error is an answer, which is sent at once"
+    )]
+    fn headers(
+        &self,
+        sent: &HeaderMap,
+        passed: &[HeaderName],
+    ) -> Result<HeaderMap, Response<AnswerBody>> {
+        let mut headers = HeaderMap::new();
+        for name in passed {
+            for value in sent.get_all(name) {
+                headers.append(name, value.clone());
+            }
+        }
+        // The server takes what stands before the slash for the manager of the fields that it writes.
+        let agent = sent.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+        let own = format!("kube-airlock/{}", self.request_id);
+        let agent = agent.map_or(own.clone(), |agent| format!("{agent} {own}"));
+        let agent = HeaderValue::from_str(&agent).ok();
+        headers.extend(agent.map(|agent| (USER_AGENT, agent)));
+        let number = self.requests.load(Ordering::Relaxed);
+        let audit_id = HeaderValue::from_str(&format!("{}-{number}", self.request_id));
+        headers.extend(audit_id.ok().map(|id| (AUDIT_ID, id)));
+        let identified = self.upstream.transport().identify(&mut headers);
+        identified
+            .map_err(|error| status(StatusCode::BAD_GATEWAY, "BadGateway", &error.to_string()))?;
+        Ok(headers)
+    }
+
+    #[expect(
+        clippy::result_large_err,
+        reason = "the error is an answer, which is sent at once"
+    )]
+    fn upstream_request(
+        &self,
+        method: &Method,
+        request: &ApiRequest,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, Response<AnswerBody>> {
+        let target = format!("{}{}", self.prefix, request.target());
+        let uri = Uri::builder()
+            .scheme("https")
+            .authority(self.server())
+            .path_and_query(target)
+            .build();
+        let uri =
+            uri.map_err(|error| status(StatusCode::BAD_REQUEST, "BadRequest", &error.to_string()))?;
+        let mut upstream = Request::new(Full::new(body));
+        *upstream.method_mut() = method.clone();
+        *upstream.uri_mut() = uri;
+        *upstream.headers_mut() = headers;
+        Ok(upstream)
+    }
+}
+
+/// Whether a request may become a stream.
+fn connects(request: &ApiRequest) -> bool {
+    let ApiPath::Resource(path) = &request.path else {
+        return false;
+    };
+    path.group.is_empty()
+        && path.resource == "pods"
+        && matches!(
+            path.subresource.as_deref(),
+            Some("exec" | "attach" | "portforward")
+        )
+}
+
+const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
+const KUBECTL_COMMAND: HeaderName = HeaderName::from_static("kubectl-command");
+const KUBECTL_SESSION: HeaderName = HeaderName::from_static("kubectl-session");
+const STREAM_PROTOCOL: HeaderName = HeaderName::from_static("x-stream-protocol-version");
+
+/// Of a request. What identifies or impersonates anybody, and what names another sender, is not
+/// among them; nor is what a connection says of itself.
+const PASSED: [HeaderName; 4] = [
+    ACCEPT_ENCODING,
+    CONTENT_TYPE,
+    KUBECTL_COMMAND,
+    KUBECTL_SESSION,
+];
+/// Of a request whose connection becomes a stream.
+const PASSED_OF_UPGRADE: [HeaderName; 6] = [
+    UPGRADE,
+    SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_VERSION,
+    STREAM_PROTOCOL,
+    KUBECTL_COMMAND,
+    KUBECTL_SESSION,
+];
+/// Of an answer.
+const ANSWERED: [HeaderName; 10] = [
+    AUDIT_ID,
+    CACHE_CONTROL,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    ETAG,
+    LAST_MODIFIED,
+    RETRY_AFTER,
+    VARY,
+    WARNING,
+];
+/// Of the answer that begins a stream.
+const ANSWERED_OF_UPGRADE: [HeaderName; 4] = [
+    UPGRADE,
+    SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_PROTOCOL,
+    STREAM_PROTOCOL,
+];
+
+/// The `Accept` of a request. Of an object, without what is not read here: protobuf and CBOR; every
+/// client that offers one of them takes JSON too. Schemas are passed on in any form.
+fn accepted(request: &ApiRequest, sent: &HeaderMap) -> Option<(HeaderName, HeaderValue)> {
+    let is_object = matches!(request.path, ApiPath::Resource(_));
+    let offered = sent.get_all(ACCEPT).iter();
+    let types = offered
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim);
+    let is_read = |one: &&str| !(is_object && (one.contains("protobuf") || one.contains("cbor")));
+    let kept: Vec<&str> = types
+        .filter(is_read)
+        .filter(|one| !one.is_empty())
+        .collect();
+    let accept = match kept.is_empty() {
+        true => "application/json".to_owned(),
+        false => kept.join(","),
+    };
+    HeaderValue::from_str(&accept)
+        .ok()
+        .map(|accept| (ACCEPT, accept))
+}
+
+/// The subprotocols of a WebSocket, without those that carry a token.
+fn protocols(sent: &HeaderMap) -> Option<(HeaderName, HeaderValue)> {
+    let offered = sent
+        .get_all(SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let kept: Vec<&str> = offered
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|one| !one.starts_with("base64url.bearer."))
+        .collect();
+    let joined = HeaderValue::from_str(&kept.join(", "))
+        .ok()
+        .filter(|_| !kept.is_empty());
+    joined.map(|joined| (SEC_WEBSOCKET_PROTOCOL, joined))
+}
+
+/// What of an answer's headers is passed on; none for a redirect. The schemas' own redirect stays on
+/// its path (`/openapi/v3/…?hash=`); client-go would follow any other with what it sends.
+fn answered(headers: &HeaderMap, request: &ApiRequest) -> Option<HeaderMap> {
+    let mut passed = HeaderMap::new();
+    for name in ANSWERED {
+        for value in headers.get_all(&name) {
+            passed.append(&name, value.clone());
+        }
+    }
+    if let Some(location) = headers.get(LOCATION) {
+        let is_of_schemas = matches!(&request.path, ApiPath::Other(path) if path.starts_with("/openapi/v3/"))
+            && location.as_bytes().starts_with(b"/openapi/v3/");
+        if !is_of_schemas {
+            // A created object's own place is told, too; nothing follows it.
+            return request.writes().then_some(passed);
+        }
+        passed.insert(LOCATION, location.clone());
+    }
+    Some(passed)
+}
+
+/// An answer of ours, in the form of the API's own.
+fn status(code: StatusCode, reason: &str, told: &str) -> Response<AnswerBody> {
+    let body = json!({
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": format!("kube-airlock: {told}"),
+        "reason": reason,
+        "code": code.as_u16(),
+    });
+    let body = Full::new(Bytes::from(body.to_string())).map_err(Into::into);
+    let mut response = Response::new(UnsyncBoxBody::new(body));
+    *response.status_mut() = code;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
+}
+
+/// Why the server does not answer, with the causes, which name no credential.
+fn unreachable(error: &UpstreamError) -> Response<AnswerBody> {
+    let mut told = "the API server cannot be reached".to_owned();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        told.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    status(StatusCode::BAD_GATEWAY, "BadGateway", &told)
+}
+
+fn broken_off(error: &(dyn std::error::Error + Send + Sync)) -> Response<AnswerBody> {
+    status(
+        StatusCode::BAD_GATEWAY,
+        "BadGateway",
+        &format!("the answer of the API server could not be read: {error}"),
+    )
+}

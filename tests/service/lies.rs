@@ -1,0 +1,299 @@
+//! A tool that receives an honest command and asks the API for more. Every lie ends its call; the
+//! same request is answered where unexplained ones are only told, so that each is one that the
+//! cluster would have answered.
+
+use std::fs;
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde_json::Value;
+
+use crate::harness::{Server, as_admin, base64_of, cluster, probe, readable_folder};
+
+const POLICY: &str = r#"
+schema = 1
+[[rule]]
+id = "honest"
+effect = "allow"
+reason = "for a test"
+tool = "kubectl"
+verbs = ["get", "describe", "label", "delete"]
+resources = ["pods", "configmaps", "deployments.apps"]
+flags = ["--selector"]
+values = { "--dry-run" = ["client", "server"] }
+"#;
+
+/// A server whose kubectl is the probe, and what it does with what is not explained.
+fn server(judging: &str) -> (tempfile::TempDir, Server) {
+    let folder = readable_folder();
+    let config = folder.path().join("airlock.toml");
+    let policy = folder.path().join("policy.toml");
+    fs::write(&policy, POLICY).unwrap();
+    let settings =
+        format!("policy = [{policy:?}]\n[limits]\nrate = 0\n[api]\nkubectl = \"{judging}\"\n");
+    fs::write(&config, settings).unwrap();
+    let (tools, allowed) = (probe().to_str().unwrap(), cluster().server.to_string());
+    let flags = [
+        "--tools-dir",
+        tools,
+        "--egress-allow",
+        &allowed,
+        "--config",
+        config.to_str().unwrap(),
+    ];
+    let server = Server::with(&flags, None);
+    (folder, server)
+}
+
+/// What comes of `command` whose tool sends these bytes to the API server.
+fn lied(server: &Server, command: &str, bytes: &str) -> Value {
+    let lie = BASE64_URL_SAFE_NO_PAD.encode(bytes);
+    server
+        .kubectl(
+            &format!("{command} -l lie:{lie}"),
+            &base64_of(&cluster().admin),
+        )
+        .json()
+}
+
+fn request(line: &str, body: &str) -> String {
+    let length = match body {
+        "" => String::new(),
+        body => format!(
+            "Content-Type: application/json\r\nContent-Length: {}\r\n",
+            body.len()
+        ),
+    };
+    format!(
+        "{line} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\nConnection: close\r\n{length}\r\n{body}",
+        cluster().server
+    )
+}
+
+/// Commands, and the requests that they do not explain although the API server answers them.
+const LIES: &[(&str, &str, &str)] = &[
+    ("get pods", "GET /api/v1/namespaces/default/secrets", ""),
+    ("get pods", "GET /api/v1/secrets", ""),
+    ("get pods", "GET /api/v1/namespaces/kube-system/pods", ""),
+    ("get pods", "GET /api/v1/pods", ""),
+    ("get pods", "GET /api/v1/namespaces/default/configmaps", ""),
+    ("get pods", "GET /api/v1/namespaces/default/pods", ""),
+    (
+        "get pods",
+        "GET /api/v1/namespaces/default/pods?labelSelector=a%3Db",
+        "",
+    ),
+    (
+        "get pods",
+        "GET /apis/rbac.authorization.k8s.io/v1/clusterroles",
+        "",
+    ),
+    ("get pods", "GET /metrics", ""),
+    ("get pods", "GET /logs", ""),
+    (
+        "get pods",
+        "GET /apis/apps/v1/namespaces/default/deployments",
+        "",
+    ),
+    ("get pods -n web", "GET /api/v1/namespaces/default/pods", ""),
+    (
+        "get pods",
+        "POST /api/v1/namespaces/default/configmaps",
+        r#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"generateName":"lie-"}}"#,
+    ),
+    (
+        "get pods",
+        "POST /api/v1/namespaces/default/serviceaccounts/default/token",
+        r#"{"kind":"TokenRequest","apiVersion":"authentication.k8s.io/v1","spec":{}}"#,
+    ),
+    (
+        "get pods",
+        "POST /apis/authorization.k8s.io/v1/subjectaccessreviews",
+        r#"{"kind":"SubjectAccessReview","apiVersion":"authorization.k8s.io/v1","spec":{"user":"a","resourceAttributes":{"verb":"get","resource":"pods"}}}"#,
+    ),
+    (
+        "get pods",
+        "PATCH /api/v1/namespaces/default/configmaps/app-config",
+        "{}",
+    ),
+    (
+        "get pods",
+        "DELETE /api/v1/namespaces/default/configmaps?labelSelector=no%3Dsuch",
+        "",
+    ),
+    (
+        "get pods",
+        "DELETE /api/v1/namespaces/default/pods?labelSelector=no%3Dsuch",
+        "",
+    ),
+    (
+        "get configmaps",
+        "GET /api/v1/namespaces/default/configmaps/app-config/status",
+        "",
+    ),
+    (
+        "describe deploy",
+        "GET /api/v1/namespaces/default/secrets",
+        "",
+    ),
+    (
+        "describe deploy",
+        "DELETE /apis/apps/v1/namespaces/default/deployments?labelSelector=no%3Dsuch",
+        "",
+    ),
+    (
+        "label configmaps a=b",
+        "PUT /api/v1/namespaces/default/configmaps/app-config",
+        "",
+    ),
+    (
+        "label configmaps a=b",
+        "PATCH /api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication",
+        "{}",
+    ),
+    (
+        "delete configmaps",
+        "DELETE /api/v1/namespaces/default/configmaps?labelSelector=no%3Dsuch",
+        "",
+    ),
+    (
+        "delete configmaps",
+        "DELETE /api/v1/namespaces/web/configmaps/none",
+        "",
+    ),
+    (
+        "delete configmaps --dry-run=client",
+        "DELETE /api/v1/namespaces/default/configmaps/none",
+        "",
+    ),
+];
+
+/// What no command explains, whatever it is: it could be read in two ways, or is no request of the
+/// API's. Refused where other unexplained ones are sent on, too.
+const ODD: &[&str] = &[
+    "GET /api/v1/namespaces/default%2fsecrets",
+    "GET /api/v1/namespaces/default/pods/%2e%2e/secrets",
+    "GET /api/v1/namespaces/default/pods/../secrets",
+    "GET //api/v1/namespaces/default/secrets",
+    "GET /api//v1/namespaces/default/secrets",
+    "GET /api/v1/namespaces/default/secrets/",
+    "GET /api/v1/namespaces/default/%73ecrets",
+    "GET /api/v1/namespaces/default/pods;x=y",
+    "GET /api/v1/watch/namespaces/default/secrets",
+    "GET /api/v1/proxy/namespaces/default/pods/a",
+    "GET /api/v1/namespaces/default/services/kubernetes:443/proxy/",
+    "GET /api/v1/namespaces/default/pods/web-0/proxy/metrics",
+    "GET /api/v1/namespaces/default/pods?watch=0&watch=1",
+    "GET /api/v1/namespaces/default/pods?watch=yes",
+    "GET /api/v1/namespaces/default/pods?WATCH=1",
+    "GET /api/v1/namespaces/default/pods?labelSelector=a;labelSelector=b",
+    "GET /api/v1/namespaces/default/pods?labelSelector=a&labelSelector=",
+    "GET /api/v1/namespaces/default/pods?unknown=1",
+    "HEAD /api/v1/namespaces/default/secrets",
+    "OPTIONS /api/v1/namespaces/default/secrets",
+    "TRACE /api/v1/namespaces/default/pods",
+    "GET http://other.example/api/v1/namespaces/default/pods",
+    "GET http://127.0.0.1:1/api/v1/namespaces/default/pods",
+    "CONNECT 127.0.0.1:1",
+];
+
+fn is_denied(reply: &Value) -> bool {
+    reply["code"] == "api_denied"
+}
+
+#[test]
+fn what_a_command_does_not_explain_ends_the_call() {
+    let (_folder, server) = server("require");
+    for (command, line, body) in LIES {
+        let reply = lied(&server, command, &request(line, body));
+        assert!(is_denied(&reply), "{command}: {line}: {reply}");
+        assert_eq!(reply["effects"]["writes"], Value::Null, "{line}");
+        assert_eq!(reply["effects"]["refused"], true, "{line}");
+    }
+    for line in ODD {
+        let reply = lied(&server, "get pods", &request(line, ""));
+        assert!(is_denied(&reply), "{line}: {reply}");
+    }
+}
+
+#[test]
+fn where_it_is_only_told_the_api_server_answers_it() {
+    let (_folder, server) = server("prefer");
+    for (command, line, body) in LIES {
+        let reply = lied(&server, command, &request(line, body));
+        let output = reply["output"].as_str().unwrap();
+        let answered = ["HTTP/1.1 200", "HTTP/1.1 201", "HTTP/1.1 404", "HTTP/1.1 4"];
+        assert!(
+            answered.iter().any(|status| output.starts_with(status)),
+            "{command}: {line}: {reply}"
+        );
+        assert!(!output.contains("kube-airlock:"), "{line}: {output}");
+        let told = &reply["effects"]["unexplained"];
+        assert_eq!(
+            (told.as_array().unwrap().len(), &reply["effects"]["refused"]),
+            (1, &Value::Null),
+            "{line}: {reply}"
+        );
+    }
+    for line in ODD {
+        let reply = lied(&server, "get pods", &request(line, ""));
+        assert!(is_denied(&reply), "{line}: {reply}");
+    }
+}
+
+#[test]
+fn a_second_request_in_the_first_ones_body_is_none() {
+    let (_folder, server) = server("require");
+    let smuggled = request("DELETE /api/v1/namespaces/default/pods/web-0", "");
+    let head = format!("Host: {}\r\n", cluster().server);
+    for bytes in [
+        format!(
+            "GET /api HTTP/1.1\r\n{head}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{smuggled}"
+        ),
+        format!(
+            "GET /api HTTP/1.1\r\n{head}Content-Length: 0\r\nContent-Length: 5\r\n\r\n{smuggled}"
+        ),
+        format!(
+            "GET /api HTTP/1.1\r\n{head}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n{smuggled}"
+        ),
+        format!(
+            "GET /api HTTP/1.1\r\n{head}X: {}\r\n\r\n{smuggled}",
+            "x".repeat(100_000)
+        ),
+        format!("GET /api HTTP/1.1\r\n{head}\r\n{smuggled}"),
+    ] {
+        let lie: String = bytes.chars().take(3000).collect();
+        let reply = lied(&server, "get pods", &lie);
+        assert_eq!(reply["effects"]["writes"], Value::Null, "{reply}");
+    }
+    assert!(as_admin(&["get", "pod", "web-0"], ""), "it is still there");
+}
+
+#[test]
+fn what_identifies_or_impersonates_anybody_is_not_sent_on() {
+    let (_folder, server) = server("prefer");
+    let line = format!(
+        "POST /apis/authentication.k8s.io/v1/selfsubjectreviews HTTP/1.1\r\nHost: {}\r\n",
+        cluster().server
+    );
+    let body = r#"{"kind":"SelfSubjectReview","apiVersion":"authentication.k8s.io/v1"}"#;
+    for headers in [
+        "Authorization: Bearer phantom\r\n",
+        "Impersonate-User: system:anonymous\r\n",
+        "Impersonate-Group: system:masters\r\n",
+        "X-Remote-User: other\r\nX-Remote-Group: system:masters\r\n",
+        "Connection: close, Authorization\r\n",
+    ] {
+        let bytes = format!(
+            "{line}{headers}Content-Type: application/json\r\nAccept: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let output = lied(&server, "get pods", &bytes)["output"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert!(
+            output.starts_with("HTTP/1.1 201") && output.contains("\"username\":\"demo-admin\""),
+            "{headers}: {output}"
+        );
+    }
+}
