@@ -292,7 +292,7 @@ impl Prepared {
             bounds: settings.limits.bounds,
         });
         gate.keep_warm();
-        tokio::spawn(record_programs(gate.clone(), found));
+        gate.beside_calls(record_programs(gate.clone(), found));
         Ok(OpenGate {
             gate,
             store,

@@ -160,6 +160,15 @@ impl Gate {
         );
     }
 
+    /// Runs a task beside the calls, until the gate stops: what it records comes before the record of
+    /// the stop.
+    pub fn beside_calls(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.calls.spawn(async move {
+            stop.run_until_cancelled(task).await;
+        });
+    }
+
     /// Returns the tools that wait for a call.
     pub fn warm(&self) -> &WarmPool {
         &self.parts.warm

@@ -450,6 +450,7 @@ fn a_child_inherits_three_streams_and_a_clean_environment() {
             "GOTRACEBACK",
             "HOME",
             "HTTPS_PROXY",
+            "HTTP_PROXY",
             "KUBECONFIG",
             "KUBECTL_KUBERC",
             "KUBERC",

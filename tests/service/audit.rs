@@ -438,8 +438,8 @@ fn a_reader_that_stalls_has_calls_refused_and_loses_nothing() {
     let asked = Instant::now();
     assert_eq!(server.kubectl("delete pod x", &kubeconfig).status, 500);
     assert!(
-        asked.elapsed() < Duration::from_secs(1),
-        "the next one does not wait as long"
+        asked.elapsed() < Duration::from_secs(4),
+        "the next one does not wait for five seconds"
     );
     assert_eq!(server.get("/health").status, 200);
     let reading = thread::spawn(move || {

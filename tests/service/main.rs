@@ -148,7 +148,7 @@ fn a_refusal_has_its_code_status_reason_and_a_way_out() {
             &good,
             422,
             "invalid_command",
-            "one command per call",
+            "send `get pods`",
         ),
         (
             "get pods | kubectl get svc",
