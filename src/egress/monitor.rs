@@ -35,7 +35,10 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Semaphore,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -52,6 +55,8 @@ const MOST_REQUESTS: u32 = 2048;
 const LONGEST_BODY: usize = 3 << 20;
 /// An answer that is read here: of a write, one object.
 const LONGEST_READ_ANSWER: usize = 16 << 20;
+/// Answers of one call that are read here at the same time.
+const WHOLE_ANSWERS: usize = 2;
 /// One event of a watch that is read here: a Secret has at most 1 MiB.
 const LONGEST_EVENT: usize = 4 << 20;
 /// One answer that is only passed on: more than any answer that a call may keep.
@@ -84,6 +89,8 @@ pub struct Monitor {
     /// What takes the values of Secrets out, where the tool may not see them.
     secrets: Option<Arc<HiddenSecrets>>,
     effects: Mutex<Effects>,
+    /// Turns of answers that are read whole: so many are held at once.
+    whole_answers: Semaphore,
     requests: AtomicU32,
     /// Cancelled at the first request that is refused.
     denied: CancellationToken,
@@ -137,6 +144,7 @@ impl Monitor {
             request_id: request_id.to_owned(),
             secrets,
             effects: Mutex::default(),
+            whole_answers: Semaphore::new(WHOLE_ANSWERS),
             requests: AtomicU32::new(0),
             denied: CancellationToken::new(),
         })
@@ -233,7 +241,7 @@ impl Monitor {
         let read = ApiRequest::read(request.method().as_str(), inside)
             .map_err(|odd| self.refuse(&format!("{}: {odd}", shown())))?;
         let is_upgrade = request.headers().contains_key(UPGRADE);
-        if is_upgrade && !connects(&read) {
+        if is_upgrade && !(connects(&read) && wants_a_stream(request.headers())) {
             return Err(self.refuse(&format!("{} wants another protocol", shown())));
         }
         let explained = self.authority().explain(&read).cloned();
@@ -299,6 +307,10 @@ impl Monitor {
             status(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", told)
         })?;
         let body = body.to_bytes();
+        if head.method == Method::GET && !body.is_empty() {
+            let target = request.target();
+            return Err(self.refuse(&format!("GET {} has a body", Excerpt::new(&target))));
+        }
         self.judge_body(&request, sentence.as_ref(), &head.headers, &body)?;
         let reading = self.reading(&request);
         let mut headers = self.headers(&head.headers, &PASSED)?;
@@ -326,6 +338,8 @@ impl Monitor {
                 UnsyncBoxBody::new(StreamBody::new(self.events_without_secrets(body)))
             }
             Reading::Whole => {
+                // It is closed by nobody.
+                let _turn = self.whole_answers.acquire().await.ok();
                 let read = whole(body, LONGEST_READ_ANSWER).await;
                 let read = read.map_err(|error| broken_off(&*error))?;
                 self.noted().answered(write, code, &read);
@@ -567,6 +581,19 @@ fn connects(request: &ApiRequest) -> bool {
             path.subresource.as_deref(),
             Some("exec" | "attach" | "portforward")
         )
+}
+
+/// Whether a request wants one of the streams that the API server has, and not another protocol
+/// that would carry requests which nobody reads (`h2c`).
+fn wants_a_stream(headers: &HeaderMap) -> bool {
+    let mut wanted = headers.get_all(UPGRADE).iter();
+    let is_stream = |name: &HeaderValue| {
+        let known = [&b"websocket"[..], b"SPDY/3.1"];
+        known
+            .iter()
+            .any(|known| name.as_bytes().eq_ignore_ascii_case(known))
+    };
+    wanted.next().is_some_and(is_stream) && wanted.next().is_none()
 }
 
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");

@@ -269,6 +269,36 @@ fn a_second_request_in_the_first_ones_body_is_none() {
 }
 
 #[test]
+fn a_connection_becomes_no_other_protocol_and_a_read_has_no_body() {
+    let (_folder, server) = server("prefer");
+    let head = format!(
+        "Host: {}\r\nAccept: application/json\r\nConnection: close",
+        cluster().server
+    );
+    for lines in [
+        "GET /api/v1/namespaces/default/pods/web-0/exec?command=id HTTP/1.1\r\nUpgrade: h2c, HTTP2-Settings",
+        "GET /api/v1/namespaces/default/pods/web-0/exec?command=id HTTP/1.1\r\nUpgrade: h2c",
+        "GET /api/v1/namespaces/default/pods/web-0/exec?command=id HTTP/1.1\r\nUpgrade: websocket\r\nUpgrade: h2c",
+        "GET /api/v1/namespaces/default/pods HTTP/1.1\r\nUpgrade: websocket",
+        "GET /api/v1/namespaces/default/pods/web-0/log HTTP/1.1\r\nUpgrade: SPDY/3.1",
+    ] {
+        let reply = lied(
+            &server,
+            "get pods",
+            &format!("{lines}\r\n{head}, Upgrade\r\n\r\n"),
+        );
+        assert!(is_denied(&reply), "{lines}: {reply}");
+    }
+    let body = r#"{"kind":"DeleteOptions"}"#;
+    let reply = lied(
+        &server,
+        "get pods",
+        &request("GET /api/v1/namespaces/default/pods", body),
+    );
+    assert!(is_denied(&reply), "{reply}");
+}
+
+#[test]
 fn what_identifies_or_impersonates_anybody_is_not_sent_on() {
     let (_folder, server) = server("prefer");
     let line = format!(
