@@ -62,15 +62,7 @@ pub fn public_tools() -> &'static Path {
     static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
     FOLDER
         .get_or_init(|| {
-            let folder = tempfile::Builder::new()
-                .prefix("airlock-test-tools-")
-                .tempdir()
-                .unwrap();
-            fs::set_permissions(
-                folder.path(),
-                std::os::unix::fs::PermissionsExt::from_mode(0o755),
-            )
-            .unwrap();
+            let folder = folder_of_process("airlock-test-tools");
             fs::create_dir(folder.path().join("helpers")).unwrap();
             fs::create_dir(folder.path().join("filters")).unwrap();
             let filters = [
@@ -102,12 +94,7 @@ pub fn probe() -> &'static PathBuf {
     static FOLDER: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     &FOLDER
         .get_or_init(|| {
-            let folder = tempfile::tempdir().unwrap();
-            fs::set_permissions(
-                folder.path(),
-                std::os::unix::fs::PermissionsExt::from_mode(0o755),
-            )
-            .unwrap();
+            let folder = folder_of_process("airlock-test-probe");
             let built = Command::new("go")
                 .args(["build", "-trimpath", "-o"])
                 .arg(folder.path().join("kubectl"))
@@ -780,15 +767,7 @@ pub fn program() -> &'static Path {
     static COPY: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     &COPY
         .get_or_init(|| {
-            let folder = tempfile::Builder::new()
-                .prefix("airlock-test-bin-")
-                .tempdir()
-                .unwrap();
-            fs::set_permissions(
-                folder.path(),
-                std::os::unix::fs::PermissionsExt::from_mode(0o755),
-            )
-            .unwrap();
+            let folder = folder_of_process("airlock-test-bin");
             let path = folder.path().join("kube-airlock");
             fs::copy(env!("CARGO_BIN_EXE_kube-airlock"), &path).unwrap();
             (folder, path)
@@ -919,6 +898,27 @@ fn work_folder() -> tempfile::TempDir {
         .unwrap();
     set_mode(work.path(), 0o1777);
     work
+}
+
+/// A folder that every user may read, for all tests of this process. What such a process holds to its
+/// end is dropped by nobody: those of processes that are gone are removed here.
+fn folder_of_process(name: &str) -> tempfile::TempDir {
+    let beside = fs::read_dir(std::env::temp_dir()).unwrap();
+    for entry in beside.filter_map(Result::ok) {
+        let file_name = entry.file_name();
+        let of_name = file_name.to_str().and_then(|file| file.strip_prefix(name));
+        let process = of_name.and_then(|rest| rest.strip_prefix('-')?.split('-').next());
+        let process = process.and_then(|id| id.parse::<u32>().ok());
+        if process.is_some_and(|id| !Path::new(&format!("/proc/{id}")).exists()) {
+            let _ = fs::remove_dir_all(entry.path()); // another process may do the same now
+        }
+    }
+    let folder = tempfile::Builder::new()
+        .prefix(&format!("{name}-{}-", std::process::id()))
+        .tempdir()
+        .unwrap();
+    set_mode(folder.path(), 0o755);
+    folder
 }
 
 /// A folder that every user may read, and its owner alone may change.
