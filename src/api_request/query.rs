@@ -43,9 +43,13 @@ impl Query {
 
     /// What stands behind the `?`; empty for none.
     pub(super) fn encoded(&self) -> String {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(self.iter());
-        query.finish()
+        let pairs = self.iter().map(|pair| match pair {
+            ("verbose", "") => "verbose".to_owned(),
+            (key, value) => url::form_urlencoded::Serializer::new(String::new())
+                .append_pair(key, value)
+                .finish(),
+        });
+        pairs.collect::<Vec<_>>().join("&")
     }
 
     /// Reads what stands behind the `?`.

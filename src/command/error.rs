@@ -83,6 +83,14 @@ pub enum CommandError {
         /// The flag as it was meant.
         quoted: String,
     },
+    /// A request in an argument that is none, or that no command makes.
+    #[error("--{flag} {path} is not accepted: {why}")]
+    Raw {
+        flag: &'static str,
+        path: Excerpt,
+        why: String,
+        help: &'static str,
+    },
     /// A resource that neither the table nor the cluster has.
     #[error("{token} is not a resource of this cluster")]
     NotInCluster {
@@ -140,6 +148,7 @@ impl CommandError {
             Self::Operand { .. } => "leave it out, or write the name itself".into(),
             Self::UnquotedTemplate { quoted, .. } => format!("quote it: `{quoted}`"),
             Self::AmbiguousResource { claimants, .. } => format!("write `{}`", claimants.join("` or `")),
+            Self::Raw { help, .. } => (*help).into(),
             Self::NotInCluster { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`? `api-resources` lists what the cluster has"),
             Self::NotInCluster { .. } => "`api-resources` lists what the cluster has".into(),
             Self::UnknownResource { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),

@@ -12,6 +12,7 @@ mod invocation;
 mod operand;
 mod parse;
 mod prefix;
+mod raw;
 mod redirection;
 mod template;
 mod typed;

@@ -14,6 +14,7 @@ use super::{
     error::CommandError,
     invocation::{Invocation, Never},
     operand::{Customs, Named, OperandReader},
+    raw::{self, MaybeRaw},
     template::unquoted,
     unresolved::Unresolved,
     value::{elements, typed_value},
@@ -108,7 +109,15 @@ fn parse_with(
             reading.word(word)?;
         }
     }
-    reading.finish(after_dash, namespace)
+    match raw::carried(reading.finish(after_dash, namespace)?)? {
+        MaybeRaw::Nothing(read) | MaybeRaw::Path(read) => Ok(read),
+        // Its words have no request in them: this ends here.
+        MaybeRaw::Command(mut equivalent) => {
+            let words = std::mem::take(&mut equivalent.words);
+            let read = parse_with(catalogue, words, namespace, customs)?;
+            raw::with(read, equivalent)
+        }
+    }
 }
 
 struct Parser<'a> {

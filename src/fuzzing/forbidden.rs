@@ -89,6 +89,7 @@ pub(super) fn holds_nothing_forbidden(catalogue: &Catalogue, allowed: &Invocatio
         .flags()
         .keys()
         .filter(|name| forbidden_flags(tool).contains(&name.as_str()))
+        .filter(|name| *name != "raw" || !asks_a_harmless_path(allowed))
     {
         // A verb's own flag can have the name of one on the root and mean something else: `create
         // rolebinding --user`.
@@ -100,4 +101,22 @@ pub(super) fn holds_nothing_forbidden(catalogue: &Catalogue, allowed: &Invocatio
             on_root && own.is_some_and(|node| node.flags.iter().any(|flag| flag.name == *name));
         assert!(hidden_by_own, "--{name} in {:?}", allowed.argv());
     }
+}
+
+/// Whether it is `get --raw` of health, version, discovery, schemas, or what a shipped policy's rule
+/// lists of metrics.
+fn asks_a_harmless_path(allowed: &Invocation) -> bool {
+    let path = allowed.flag("raw").unwrap_or_default();
+    let path = path.split('?').next().unwrap_or_default();
+    let mut segments = path.split('/').skip(1);
+    let first = segments.next().unwrap_or_default();
+    let is_discovery = match first {
+        "api" => segments.count() <= 1,
+        "apis" => segments.count() <= 2,
+        first => matches!(
+            first,
+            "" | "healthz" | "livez" | "openapi" | "readyz" | "version"
+        ),
+    };
+    allowed.path().words() == ["get"] && allowed.operands().is_empty() && is_discovery
 }

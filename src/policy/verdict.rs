@@ -160,6 +160,12 @@ fn keep_nearer<'a>(
     if matches!(rule.verbs, Verbs::All) || matches!(mismatch, Mismatch::Verb) {
         return;
     }
+    // Nor was one about requests, where the command has none.
+    let raw = facts.invocation.tool().spec().raw;
+    let is_raw = |flag: &str| raw.iter().any(|row| row.flag == flag);
+    if matches!(mismatch, Mismatch::Required { flag, .. } if is_raw(flag)) {
+        return;
+    }
     let nearness = (rule.aim(facts), mismatch.depth());
     if nearest.as_ref().is_none_or(|(.., known)| nearness > *known) {
         *nearest = Some((rule, mismatch, nearness));

@@ -81,6 +81,7 @@ pub(super) static ARGOCD: ToolSpec = ToolSpec {
         more: "--tail 5000, --since-seconds 3600 or a filter behind it",
     }],
     meanings: &[],
+    raw: &[],
     failures: &[
         // Without a gRPC connection argocd tries gRPC-web by itself, fails to listen for that, and
         // prints nothing but the second failure: "listen unix …: address family not supported"

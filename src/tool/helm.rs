@@ -63,6 +63,7 @@ pub(super) static HELM: ToolSpec = ToolSpec {
     endless: &[],
     logs: &[],
     meanings: &[],
+    raw: &[],
     failures: &[],
     explains_all: false,
     is_without_secrets: false,

@@ -89,6 +89,7 @@ pub(super) static ISTIOCTL: ToolSpec = ToolSpec {
     endless: &[],
     logs: &[],
     meanings: &[],
+    raw: &[],
     failures: &[],
     explains_all: false,
     is_without_secrets: false,

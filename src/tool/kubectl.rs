@@ -6,7 +6,7 @@ use super::{
     operand::{FlagNames, NamingFlag, OperandGrammar, ProjectGrammar, Reach},
     spec::{
         AccessKind, Cobra, DefaultNamespace, EarlyScan, Grammar, LogCommand, Meaning,
-        ProxyVariable, RuleLists, ToolSpec, Variable, VariableValue, VersionAnswer,
+        ProxyVariable, RawRequest, RuleLists, ToolSpec, Variable, VariableValue, VersionAnswer,
         VersionQuestion,
     },
 };
@@ -54,6 +54,8 @@ pub(super) static KUBECTL: ToolSpec = ToolSpec {
         Commands::of("auth whoami"),
         Commands::within("config"),
         Commands::of("explain"),
+        // What is left of it is no resource.
+        Commands::of("get").with(FlagIs::Given("raw")),
         Commands::of("options"),
         Commands::of("version"),
     ],
@@ -106,6 +108,19 @@ pub(super) static KUBECTL: ToolSpec = ToolSpec {
             commands: Commands::of("delete").with(FlagIs::Set("wait", "false")),
             flag: "wait",
             means: "what is deleted may not be gone yet",
+        },
+    ],
+    // `create` and `replace` send a manifest of the caller's with it, and stay denied.
+    raw: &[
+        RawRequest {
+            verb: "get",
+            flag: "raw",
+            method: "GET",
+        },
+        RawRequest {
+            verb: "delete",
+            flag: "raw",
+            method: "DELETE",
         },
     ],
     failures: &[],

@@ -24,6 +24,6 @@ pub use misnomer::{Misnomer, TerminalFlags};
 pub use operand::{Applications, FlagNames, NamingFlag, OperandGrammar, ProjectGrammar, Reach};
 pub use spec::{
     AccessKind, Cobra, DefaultNamespace, EarlyScan, Grammar, KnownFailure, LogCommand, Meaning,
-    Need, NotYet, NotYetWhat, ProxyVariable, RuleLists, ToolSpec, Variable, VariableValue,
-    VersionAnswer, VersionQuestion,
+    Need, NotYet, NotYetWhat, ProxyVariable, RawRequest, RuleLists, ToolSpec, Variable,
+    VariableValue, VersionAnswer, VersionQuestion,
 };

@@ -75,6 +75,8 @@ pub struct ToolSpec {
     pub logs: &'static [LogCommand],
     /// What flags mean for an answer that the server adds them to.
     pub meanings: &'static [Meaning],
+    /// The flags whose value is a request of the Kubernetes API.
+    pub raw: &'static [RawRequest],
     /// Failures that its own words do not explain.
     pub failures: &'static [KnownFailure],
     /// Whether its table of API requests ([`Self::api`]) explains all that its verbs ask.
@@ -271,4 +273,15 @@ pub struct KnownFailure {
     pub stderr: &'static str,
     /// What the failure means, for the caller.
     pub hint: &'static str,
+}
+
+/// A flag whose value is the path of a request, which is read as one.
+#[derive(Clone, Copy, Debug)]
+pub struct RawRequest {
+    /// The verb that has the flag.
+    pub verb: &'static str,
+    /// Its long name.
+    pub flag: &'static str,
+    /// The method of the request.
+    pub method: &'static str,
 }

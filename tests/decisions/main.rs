@@ -9,6 +9,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests start processes")]
 
 mod hints;
+mod raw;
 mod recordings;
 
 use std::{
@@ -24,9 +25,14 @@ const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus");
 /// What `policy explain --batch` says under a shipped policy to command lines of one tool.
 fn explained(policy: &str, tool: &str, commands: &[&str]) -> Vec<serde_json::Value> {
     let policy = format!("{}/policy/{policy}.toml", env!("CARGO_MANIFEST_DIR"));
+    explained_by(&policy, tool, commands)
+}
+
+/// The same under the policy of a file.
+fn explained_by(policy: &str, tool: &str, commands: &[&str]) -> Vec<serde_json::Value> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_kube-airlock"))
         .args([
-            "policy", "explain", "--batch", "--tool", tool, "--policy", &policy,
+            "policy", "explain", "--batch", "--tool", tool, "--policy", policy,
         ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -181,7 +187,7 @@ fn custom_resources_of_a_policy_are_explained_as_a_cluster_would_have_them() {
 }
 
 /// Refusals of every kind; what callers read about them is compared with tests/decisions/snapshots.
-const REFUSED: [(&str, &str); 70] = [
+const REFUSED: [(&str, &str); 75] = [
     ("kubectl", ""),
     ("kubectl", "get pods | grep -f /etc/passwd"),
     ("kubectl", "get pods | grep --ignore-cas web"),
@@ -227,7 +233,15 @@ const REFUSED: [(&str, &str); 70] = [
     ("kubectl", "get pods -o jsonpath-file=/etc/passwd"),
     ("kubectl", "get pods --token=x"),
     ("kubectl", "get pods --context=prod"),
-    ("kubectl", "get --raw /api"),
+    ("kubectl", "get --raw /debug/pprof/heap"),
+    ("kubectl", "get --raw /metrics"),
+    ("kubectl", "get --raw /api/v1/namespaces/web/secrets/db"),
+    ("kubectl", "get --raw /api/v1/namespaces/web%2fsecrets/db"),
+    (
+        "kubectl",
+        "get --raw /api/v1/namespaces/web/services/web/proxy/admin",
+    ),
+    ("kubectl", "delete --raw /api/v1/namespaces/web/pods/web-0"),
     ("kubectl", "get pods -v=9"),
     ("kubectl", "get pods -f pods.yaml"),
     ("kubectl", "get pods --chunk-size=0"),

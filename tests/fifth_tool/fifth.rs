@@ -50,6 +50,7 @@ pub static FIFTH: ToolSpec = ToolSpec {
     endless: &[],
     logs: &[],
     meanings: &[],
+    raw: &[],
     failures: &[],
     explains_all: false,
     is_without_secrets: false,

@@ -201,6 +201,14 @@ fn a_custom_resource_is_described_explained_and_printed_whole_like_any_other() {
             "certificate.cert-manager.io/one-certificates",
         ),
         ("get certificates,pods", "one-certificates"),
+        (
+            "get --raw /apis/cert-manager.io/v1/namespaces/default/certificates/one-certificates",
+            "\"size\": 3",
+        ),
+        (
+            "get --raw /apis/cert-manager.io/v1/clusterissuers",
+            "one-clusterissuers",
+        ),
         ("describe certificate one-certificates", "Size:  3"),
         ("get clusterissuers -o yaml", "size: 3"),
         ("explain certificate", "what a Certificate is"),

@@ -55,6 +55,34 @@ fn a_question_is_answered_without_a_credential_and_starts_nothing() {
         notes.contains("it may run") && notes.contains("added --tail=500"),
         "{told}"
     );
+    // A request in an argument is explained as what it is.
+    for (command, rule, told) in [
+        ("get --raw /readyz", "api-paths", "it may run"),
+        (
+            "get --raw /api/v1/namespaces/shop/pods",
+            "get",
+            "the same request",
+        ),
+        (
+            "get --raw /apis/cert-manager.io/v1/certificates",
+            "get",
+            "if the cluster has that resource",
+        ),
+    ] {
+        let allowed = rest(&server, command, &question);
+        assert!(
+            allowed["success"] == true
+                && allowed["rule"] == rule
+                && allowed["notes"].to_string().contains(told),
+            "{command}: {allowed}"
+        );
+    }
+    let secret = rest(
+        &server,
+        "get --raw /api/v1/namespaces/shop/secrets/db",
+        &question,
+    );
+    assert_eq!(secret["code"], "policy_denied", "{secret}");
     // What only the cluster can tell is said to be that.
     let custom = rest(&server, "get certificates", &question);
     assert!(

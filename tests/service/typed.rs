@@ -134,6 +134,76 @@ fn an_unknown_context_is_answered_with_those_that_there_are() {
 }
 
 #[test]
+fn a_path_of_the_api_is_judged_as_the_request_that_it_is() {
+    let server = Server::start();
+    looked(&server);
+    let kubeconfig = json!({ "kubeconfig": base64_of(&cluster().admin) });
+    for (command, shown) in [
+        ("get --raw /readyz", "ok"),
+        ("get --raw '/livez?verbose'", "livez check passed"),
+        ("get --raw=/version | jq -r .major", "1"),
+        ("get --raw /apis/apps/v1 | jq -r .kind", "APIResourceList"),
+        (
+            "get --raw /api/v1/namespaces/default/pods/web-0 | jq -r .metadata.name",
+            "web-0",
+        ),
+        (
+            "get --raw /apis/apps/v1/statefulsets | jq -r '.items[].metadata.name'",
+            "web",
+        ),
+    ] {
+        let answer = rest(&server, command, &kubeconfig);
+        let output = answer["output"].as_str().unwrap_or_default();
+        assert!(
+            answer["success"] == true && output.contains(shown),
+            "{command}: {answer}"
+        );
+    }
+    // Whose answer has another form says what ran.
+    let answer = rest(
+        &server,
+        "get --raw /api/v1/namespaces/default/pods",
+        &kubeconfig,
+    );
+    let ran = &answer["changed"][0]["ran"];
+    assert_eq!(
+        ran, "kubectl get pods --namespace=default --output=json",
+        "{answer}"
+    );
+    for (command, code) in [
+        ("get --raw /metrics", "policy_denied"),
+        ("get --raw /debug/pprof/heap", "policy_denied"),
+        (
+            "get --raw /api/v1/namespaces/default/secrets",
+            "policy_denied",
+        ),
+        (
+            "get --raw /api/v1/watch/namespaces/default/secrets",
+            "invalid_command",
+        ),
+        (
+            "get --raw /api/v1/namespaces/default%2fsecrets",
+            "invalid_command",
+        ),
+        (
+            "get --raw '/api/v1/namespaces/default/pods?watch=1'",
+            "invalid_command",
+        ),
+        (
+            "delete --raw /api/v1/namespaces/default/pods/web-0",
+            "policy_denied",
+        ),
+        (
+            "delete --raw /api/v1/namespaces/default/pods",
+            "invalid_command",
+        ),
+    ] {
+        let answer = rest(&server, command, &kubeconfig);
+        assert_eq!(answer["code"], code, "{command}: {answer}");
+    }
+}
+
+#[test]
 fn lines_as_agents_write_them_run() {
     let server = Server::start();
     looked(&server);

@@ -78,6 +78,12 @@ fn reads() -> Vec<Row> {
         same("api-resources -o wide", "deployments"),
         same("api-resources --api-group=apps", "statefulsets"),
         same("api-versions", "apps/v1"),
+        same("get --raw /readyz", "ok"),
+        same("get --raw /livez?verbose", "livez check passed"),
+        same("get --raw /healthz", "ok"),
+        same("get --raw /version", "gitVersion"),
+        same("get --raw /apis/apps/v1", "APIResourceList"),
+        same("get --raw /openapi/v3", "serverRelativeURL"),
         same("explain pod.spec", "containers"),
         same(
             "explain deploy --recursive --max-depth=2",
@@ -330,9 +336,19 @@ fn moves_nodes() -> Vec<Row> {
 fn refusals() -> Vec<Row> {
     vec![
         refused(
-            "get --raw /version",
+            "get --raw /debug/pprof/heap",
             "policy_denied",
-            "any path of the API server",
+            "a path of the API server",
+        ),
+        refused(
+            "get --raw /api/v1/namespaces/{ns}/secrets/s",
+            "policy_denied",
+            "the path of a Secret",
+        ),
+        refused(
+            "get --raw /api/v1/namespaces/{ns}%2fsecrets/s",
+            "invalid_command",
+            "a character that no tool sends",
         ),
         refused("get pods --as=root", "policy_denied", "never allowed"),
         refused(

@@ -456,7 +456,7 @@ fn what_no_policy_may_allow_travels_with_the_command() {
     for text in [
         "get pods --token=x",
         "get pods -s https://evil.example",
-        "get --raw=/api",
+        "get --raw=/debug/pprof",
         "config use-context prod",
         "config view --raw",
         "proxy",
