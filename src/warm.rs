@@ -301,7 +301,7 @@ impl WarmPool {
     }
 
     /// Keeps tools waiting for what calls request, until `stop`: then none of them is left.
-    /// `running` counts the calls that run now.
+    /// `running` counts the calls that run now and may be over soon.
     pub async fn keep(self, running: impl Fn() -> usize, stop: CancellationToken) {
         while !stop.is_cancelled() {
             end(self.0.unwanted()).await;

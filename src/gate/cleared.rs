@@ -58,7 +58,7 @@ impl Cleared {
         if let Some(warm) = parts.warm.take(tool, run.profile()) {
             let discovery = discovery(&warm, parts, principal, &inputs);
             match hand_over(warm, run, &pinned, &inputs, limits, discovery).await {
-                Ok(child) => return Ok(StartedTool { child, place }),
+                Ok(child) => return started(child, place).await,
                 Err(not_taken) => {
                     let error = not_taken.error;
                     tracing::debug!(%error, "the tool that waited cannot take this call");
@@ -75,8 +75,17 @@ impl Cleared {
             })?;
         let child = parts.sandbox.start(run, &pinned, workspace, limits).await;
         let child = child.map_err(not_started)?;
-        Ok(StartedTool { child, place })
+        started(child, place).await
     }
+}
+
+/// A tool that runs. Each caller has one that is as urgent as any other's; more of them at once
+/// leave the processors to those of other callers.
+async fn started(child: Child, place: Place) -> Result<StartedTool, Refusal> {
+    if place.is_further() {
+        child.yield_to_others().await.map_err(not_started)?;
+    }
+    Ok(StartedTool { child, place })
 }
 
 /// Returns what tools of this principal found before with the same inputs, for a tool that can use

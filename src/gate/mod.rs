@@ -156,7 +156,7 @@ impl Gate {
             self.parts
                 .warm
                 .clone()
-                .keep(move || parts.store.admission.running(), self.stop.clone()),
+                .keep(move || parts.store.admission.fresh(), self.stop.clone()),
         );
     }
 

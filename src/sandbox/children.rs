@@ -19,6 +19,7 @@ use super::{
     cleaning::GivenWorkspace,
     message::{Exceeded, ExitStatus},
     privilege::Identity,
+    urgency,
 };
 
 /// A child between fork and reaping.
@@ -33,6 +34,8 @@ pub(super) struct ChildProcess {
     pub(super) bounds: ChildBounds,
     /// Whether nothing of a request runs in it: it waits for one, or is about to end.
     pub(super) is_idle: bool,
+    /// Whether it leaves the processors to others.
+    pub(super) has_yielded: bool,
     /// How it ended, once what it wrote is being removed by the process that has taken its place.
     pub(super) status: Option<ExitStatus>,
 }
@@ -43,6 +46,26 @@ impl ChildProcess {
         let _ = killpg(self.pid, signal);
         let _ = kill(self.pid, signal);
     }
+
+    /// Makes it the least urgent of all, with all that it starts.
+    ///
+    /// # Errors
+    /// When this process could not become itself again.
+    pub(super) fn yield_to_others(&mut self) -> io::Result<()> {
+        if self.has_yielded || self.status.is_some() {
+            return Ok(());
+        }
+        self.has_yielded = urgency::yield_to_others(self.pid, self.user)?;
+        Ok(())
+    }
+}
+
+/// Has children that have computed for long yield to those that have not.
+pub(super) fn have_the_busy_yield(children: &mut HashMap<u64, ChildProcess>) -> io::Result<()> {
+    let running = children.values_mut();
+    let mut busy =
+        running.filter(|child| !child.is_idle && !child.has_yielded && urgency::is_busy(child.pid));
+    busy.try_for_each(ChildProcess::yield_to_others)
 }
 
 /// Ends children that take more than they may, and names them.

@@ -87,6 +87,15 @@ impl Child {
         self.link.signal(self.number, Stop::Kill);
     }
 
+    /// Has it leave the processors to others from now on.
+    ///
+    /// # Errors
+    /// When there is no spawner any more.
+    pub async fn yield_to_others(&self) -> Result<(), SandboxError> {
+        let child = self.number;
+        self.link.send(&ToSpawner::Yield { child }, &[]).await
+    }
+
     /// Waits until it is dead, reaped, and its workspace removed.
     pub async fn wait(&mut self) -> ExitStatus {
         match self.ended.wait_for(Option::is_some).await {

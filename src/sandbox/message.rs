@@ -85,6 +85,8 @@ pub(super) enum ToSpawner {
     Start(Start),
     /// A child that waited has its request from now on.
     Begun { child: u64 },
+    /// Makes a child the least urgent of all, until it ends.
+    Yield { child: u64 },
     /// Sends a signal to a child and its group.
     Signal { child: u64, signal: Stop },
 }

@@ -35,6 +35,7 @@ mod settings;
 mod spawner;
 mod sys;
 mod trace;
+mod urgency;
 mod users;
 mod warm;
 
@@ -52,7 +53,7 @@ pub use programs::ProgramPaths;
 pub use run::Run;
 pub use settings::{SandboxSettings, SandboxTable};
 pub use spawner::{SpawnerLink, fork_spawner};
-pub use sys::give_back_memory;
+pub use sys::{give_back_freed_memory, give_back_memory};
 pub use trace::{Beyond, BeyondFile, CallArguments, TraceError, TraceReport, Tracing, Unused};
 pub use users::claim_users;
 pub use warm::{NotTaken, Warm, WarmError};

@@ -24,7 +24,7 @@ const BESIDES_DATA: u64 = 64 << 20;
 /// The signals that wait for a child, which the kernel holds in memory of its own.
 const MOST_SIGNALS: u64 = 256;
 
-const LEAST_URGENT: i32 = 19;
+pub(super) const LEAST_URGENT: i32 = 19;
 /// How much less urgent than the server a child is (nice(2)): a tenth of its share where both want
 /// a processor.
 const LESS_URGENT: i32 = 10;
@@ -39,7 +39,7 @@ const LARGEST_FILE: u64 = 16 << 20;
 /// child runs its program, so that this comes last.
 pub(super) fn yield_to_others() -> Result<(), Errno> {
     let expected = (sys::niceness() + LESS_URGENT).min(LEAST_URGENT);
-    sys::yield_to_others(LESS_URGENT);
+    let _ = sys::set_niceness(None, expected); // it is read back
     if sys::niceness() == expected {
         Ok(())
     } else {

@@ -219,6 +219,11 @@ impl Spawner {
                     running.is_idle = running.status.is_some();
                 }
             }
+            ToSpawner::Yield { child } => {
+                if let Some(running) = self.children.get_mut(&child) {
+                    running.yield_to_others()?;
+                }
+            }
             ToSpawner::Signal { child, signal } => {
                 // What removes a child's files bounds itself.
                 if let Some(running) = self
@@ -292,6 +297,7 @@ impl Spawner {
                     user,
                     bounds: ChildBounds::new(limits, starts),
                     is_idle,
+                    has_yielded: false,
                     status: None,
                 };
                 self.children.insert(child, process);
@@ -402,6 +408,7 @@ impl Spawner {
 
     /// Ends children that take more than they may.
     fn end_those_beyond_bounds(&mut self) -> io::Result<()> {
+        children::have_the_busy_yield(&mut self.children)?;
         let ended = children::end_those_beyond_bounds(&mut self.children);
         ended.into_iter().try_for_each(|(child, bound)| {
             self.send_reply(&FromSpawner::Exceeded { child, bound }, None)

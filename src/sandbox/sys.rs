@@ -6,6 +6,8 @@
     reason = "the crate denies it, and this is the one file that may; each block says why it is sound"
 )]
 
+mod heap;
+
 use std::{
     ffi::CString,
     io,
@@ -17,6 +19,9 @@ use nix::{
     sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
     unistd::{ForkResult, Pid},
 };
+
+pub(super) use heap::return_large_buffers;
+pub use heap::{give_back_freed_memory, give_back_memory};
 
 /// What [`fork`] returned.
 pub(super) enum Forked {
@@ -187,12 +192,12 @@ pub(super) fn seccomp_mode() -> io::Result<libc::c_int> {
     counted(rc)
 }
 
-/// Makes this process this much less urgent than it is, at most the least urgent there is
-/// (nice(2)).
-pub(super) fn yield_to_others(by: i32) {
-    // SAFETY: nice(2) takes an integer. It fails only for what would be more urgent, and -1 is also
-    // a result.
-    unsafe { libc::nice(by) };
+/// Makes this process, or all of a group, so urgent (setpriority(2)).
+pub(super) fn set_niceness(group: Option<Pid>, to: i32) -> io::Result<()> {
+    let of = group.map_or(libc::PRIO_PROCESS, |_| libc::PRIO_PGRP);
+    let who = group.map_or(0, |group| group.as_raw().unsigned_abs());
+    // SAFETY: setpriority(2) takes integers.
+    counted(unsafe { libc::setpriority(of, who, to) }).map(drop)
 }
 
 /// How urgent this process is, from -20 to 19; the less the more.
@@ -544,40 +549,6 @@ pub(super) fn attempt(
 pub(super) fn exit_now(code: i32) -> ! {
     // SAFETY: _exit(2) has no conditions and does not return.
     unsafe { libc::_exit(code) }
-}
-
-/// Has every large buffer returned to the kernel when it is freed. By default the C library keeps
-/// buffers of a size once one of that size was freed (mallopt(3), the dynamic threshold): what many
-/// slow clients filled for a minute would be held for ever.
-pub(super) fn return_large_buffers() {
-    /// The threshold that the library begins with.
-    const LARGE: libc::c_int = 128 * 1024;
-    // SAFETY: mallopt(3) takes two numbers. It is set while there is one thread, as the manual
-    // wants it; where it is refused, memory is returned as before.
-    #[cfg(target_env = "gnu")]
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE)
-    };
-}
-
-/// Gives back to the kernel what only a start needs: it reads and parses more than a server keeps
-/// (malloc_trim(3)), and touches most of the program, which is in its file (madvise(2)).
-pub fn give_back_memory() {
-    unsafe extern "C" {
-        // By the linker (ld(1)): where the program begins, and where its text ends.
-        static __executable_start: u8;
-        static etext: u8;
-    }
-    let start = &raw const __executable_start;
-    let length = (&raw const etext).addr() - start.addr();
-    // SAFETY: nothing writes to what lies between them, and what is relocated lies behind: when a
-    // page is touched again, it comes from the file as it was.
-    unsafe { libc::madvise(start.cast_mut().cast(), length, libc::MADV_DONTNEED) };
-    // SAFETY: malloc_trim(3) has no conditions.
-    #[cfg(target_env = "gnu")]
-    unsafe {
-        libc::malloc_trim(0)
-    };
 }
 
 /// The result of a call that returns 0.

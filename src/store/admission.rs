@@ -7,11 +7,12 @@
 //! Held by the tests below and `tests/service/callers.rs`.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::time::timeout;
@@ -45,29 +46,82 @@ pub struct Admission {
     waiting: AtomicUsize,
     /// Calls that run or wait.
     shares: Arc<Mutex<Counts>>,
+    fresh: FreshCalls,
     bounds: AdmissionBounds,
+}
+
+/// When the calls began that may be over soon, by number: what else wants the processors waits for
+/// them.
+#[derive(Clone, Debug, Default)]
+struct FreshCalls(Arc<Mutex<(u64, BTreeMap<u64, Instant>)>>);
+
+/// A call may be over soon for so long; most commands are within a tenth of it.
+const FRESH: Duration = Duration::from_secs(1);
+
+impl FreshCalls {
+    fn add(&self) -> FreshCall {
+        let mut state = lock(&self.0);
+        let (next, began) = &mut *state;
+        let number = *next;
+        *next += 1;
+        began.insert(number, Instant::now());
+        FreshCall {
+            calls: self.clone(),
+            number,
+        }
+    }
+
+    fn count(&self) -> usize {
+        let state = lock(&self.0);
+        let fresh = state.1.values().rev();
+        fresh.take_while(|began| began.elapsed() < FRESH).count()
+    }
+}
+
+/// One of [`FreshCalls`], until this is dropped.
+#[derive(Debug)]
+struct FreshCall {
+    calls: FreshCalls,
+    number: u64,
+}
+
+impl Drop for FreshCall {
+    fn drop(&mut self) {
+        lock(&self.calls.0).1.remove(&self.number);
+    }
 }
 
 /// A place for one child, taken until this is dropped.
 ///
 /// Only [`Admission::enter`] makes one, and nothing is started without it.
 /// ```compile_fail,E0451
-/// let forged = kube_airlock::store::Place { _turn: todo!(), _share: todo!() };
+/// let forged = kube_airlock::store::Place { turn: todo!(), share: todo!(), fresh: todo!() };
 /// ```
 #[derive(Debug)]
 #[must_use = "a place that is dropped is another call's"]
 pub struct Place {
-    _turn: Turn,
-    _share: Option<CallerShare>,
+    turn: Turn,
+    share: Option<CallerShare>,
+    fresh: Option<FreshCall>,
 }
 
 impl Place {
-    fn new(turn: Turn, share: Option<CallerShare>) -> Self {
+    fn new(turn: Turn, share: Option<CallerShare>, fresh: &FreshCalls) -> Self {
         metrics::running(1.0);
-        Self {
-            _turn: turn,
-            _share: share,
-        }
+        let mut place = Self {
+            turn,
+            share,
+            fresh: None,
+        };
+        let fresh = (!place.is_further()).then(|| fresh.add());
+        place.fresh = fresh;
+        place
+    }
+
+    /// Whether a known caller held another place when it got this one. Its tools leave the processors
+    /// to those of callers that have one each.
+    pub fn is_further(&self) -> bool {
+        self.share.is_some() && self.turn.is_further()
     }
 }
 
@@ -97,6 +151,7 @@ impl Admission {
             places: Turns::new(bounds.places),
             waiting: AtomicUsize::new(0),
             shares: Arc::default(),
+            fresh: FreshCalls::default(),
             bounds,
         }
     }
@@ -109,6 +164,12 @@ impl Admission {
     /// Counts the places that are taken.
     pub fn running(&self) -> usize {
         self.bounds.places.saturating_sub(self.places.free())
+    }
+
+    /// Counts the calls that may be over soon: neither has run for a second, nor is it a further one of
+    /// its caller.
+    pub fn fresh(&self) -> usize {
+        self.fresh.count()
     }
 
     /// Takes a place, or waits for one, for at most `within`. Places that become free go round the
@@ -124,11 +185,11 @@ impl Admission {
             None => self.bounds.places,
         };
         match self.places.ask(caller.principal(), most) {
-            TurnOrWait::Now(turn) => Ok(Place::new(turn, share)),
+            TurnOrWait::Now(turn) => Ok(Place::new(turn, share, &self.fresh)),
             TurnOrWait::Later(waiting) => {
                 let turn = self.queued(waiting, within).await;
                 let turn = turn.ok_or_else(|| self.overloaded(caller, most))?;
-                Ok(Place::new(turn, share))
+                Ok(Place::new(turn, share, &self.fresh))
             }
         }
     }
@@ -174,8 +235,8 @@ impl Admission {
 }
 
 /// A panic elsewhere leaves the counts whole: nothing in here panics between two changes.
-fn lock(shares: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
-    shares.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A call in the queue; it leaves also when it is dropped.
@@ -262,7 +323,7 @@ mod tests {
         });
         let all: Vec<_> = all.collect();
         tokio::task::yield_now().await;
-        let since = std::time::Instant::now();
+        let since = Instant::now();
         let bobs = [
             admission.enter(&bob, Duration::MAX).await.unwrap(),
             admission.enter(&bob, Duration::MAX).await.unwrap(),

@@ -45,6 +45,7 @@ struct Waiter {
 pub struct Turn {
     turns: Turns,
     principal: String,
+    is_further: bool,
 }
 
 /// A turn, or the wait for one.
@@ -82,8 +83,8 @@ impl Turns {
         let mut state = self.lock();
         // Where a place is free, whoever waits has as many as he may.
         if state.free > 0 && state.held.of(principal) < most {
-            state.take(principal);
-            return TurnOrWait::Now(self.turn(principal));
+            let is_further = state.take(principal);
+            return TurnOrWait::Now(self.turn(principal, is_further));
         }
         let (sender, receiver) = oneshot::channel();
         let id = state.next_id;
@@ -116,10 +117,11 @@ impl Turns {
         self.lock().held.of(principal)
     }
 
-    fn turn(&self, principal: &str) -> Turn {
+    fn turn(&self, principal: &str, is_further: bool) -> Turn {
         Turn {
             turns: self.clone(),
             principal: principal.to_owned(),
+            is_further,
         }
     }
 
@@ -131,8 +133,8 @@ impl Turns {
         drop(state);
         // Whoever has gone meanwhile drops his turn, which is given back in its turn: not under the
         // lock.
-        for (principal, waiter) in next {
-            drop(waiter.turn.send(self.turn(&principal)));
+        for (principal, waiter, is_further) in next {
+            drop(waiter.turn.send(self.turn(&principal, is_further)));
         }
     }
 
@@ -143,13 +145,15 @@ impl Turns {
 }
 
 impl Places {
-    fn take(&mut self, principal: &str) {
+    /// Takes a free place; whether the principal holds another one.
+    fn take(&mut self, principal: &str) -> bool {
         self.free -= 1;
         self.held.add(principal, 1);
+        self.held.of(principal) > 1
     }
 
     /// Takes free places for those who wait, one principal after the other.
-    fn next_turns(&mut self) -> Vec<(String, Waiter)> {
+    fn next_turns(&mut self) -> Vec<(String, Waiter, bool)> {
         let mut turns = Vec::new();
         let mut passed = 0;
         while self.free > 0
@@ -164,8 +168,8 @@ impl Places {
             let is_left = self.leave_or_stay(&principal);
             match next {
                 Some(waiter) => {
-                    self.take(&principal);
-                    turns.push((principal, waiter));
+                    let is_further = self.take(&principal);
+                    turns.push((principal, waiter, is_further));
                     passed = 0;
                 }
                 None => passed += usize::from(is_left),
@@ -183,6 +187,13 @@ impl Places {
             self.waiting.remove(principal);
         }
         waits
+    }
+}
+
+impl Turn {
+    /// Whether its principal held another place when it got this one.
+    pub fn is_further(&self) -> bool {
+        self.is_further
     }
 }
 
@@ -271,15 +282,17 @@ mod tests {
     #[tokio::test]
     async fn a_principal_holds_no_more_than_it_may_and_those_behind_it_pass() {
         let turns = Turns::new(3);
-        let (one, _two) = (now(&turns, "alice", 2), now(&turns, "alice", 2));
+        let (one, two) = (now(&turns, "alice", 2), now(&turns, "alice", 2));
         let third = waiting(&turns, "alice", 2);
         let bobs = now(&turns, "bob", 2);
         let bobs_second = waiting(&turns, "bob", 2);
         drop(bobs);
         assert!(bobs_second.turn().await.is_some(), "alice is passed by");
         assert_eq!((turns.held("alice"), turns.free()), (2, 1));
+        assert!(!one.is_further() && two.is_further());
         drop(one);
-        let _third = third.turn().await.unwrap();
+        let third = third.turn().await.unwrap();
+        assert!(third.is_further(), "she has the second still");
         assert_eq!((turns.held("alice"), turns.free()), (2, 1));
     }
 

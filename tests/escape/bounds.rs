@@ -124,3 +124,60 @@ fn doctor_is_content_with_the_capabilities_of_the_unit() {
     let left = fs::read_dir(work.path()).unwrap().count();
     assert_eq!(left, 0, "its folders are left");
 }
+
+/// How urgent a process is (proc_pid_stat(5), `nice`); the less the more.
+fn niceness(pid: u32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(16)?.parse().ok()
+}
+
+/// A call that computes for eight seconds is the least urgent before it has ended, with all of its
+/// threads; one that waits stays as urgent as it was.
+fn who_computes_for_long_yields(server: &Server) {
+    let of_children = || -> Vec<i32> {
+        let running = server.children().into_iter();
+        running.filter_map(niceness).collect()
+    };
+    let usual = niceness(server.pid()).unwrap() + 10;
+    assert!(
+        usual < 19,
+        "run this less nice, so that it can tell: {usual}"
+    );
+    thread::scope(|scope| {
+        scope.spawn(|| confined(server, "sleep:10", NOWHERE));
+        eventually("one is as urgent as any", || of_children() == [usual]);
+        scope.spawn(|| confined(server, "burn:8000", NOWHERE));
+        eventually("the other one yields", || {
+            let mut both = of_children();
+            both.sort();
+            both == [usual, 19]
+        });
+        let threads = server.children().into_iter().flat_map(threads_of);
+        let least = threads
+            .filter(|thread| niceness(*thread) == Some(19))
+            .count();
+        assert!(least >= 2, "{least} threads of those that compute");
+    });
+}
+
+/// The threads of a process; none once it has ended.
+fn threads_of(pid: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter();
+    let names = threads.flatten().flatten().map(|thread| thread.file_name());
+    names
+        .filter_map(|name| name.to_str()?.parse().ok())
+        .collect()
+}
+
+#[test]
+fn a_child_that_computes_for_long_leaves_the_processors_to_others() {
+    who_computes_for_long_yields(&server());
+}
+
+#[test]
+fn as_a_plain_user_a_child_that_computes_for_long_leaves_the_processors_to_others() {
+    assert!(is_root(), "this test becomes another user and needs root");
+    let flags = flags();
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    who_computes_for_long_yields(&settled(Server::with(&flags, Some(65532))));
+}
