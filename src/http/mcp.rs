@@ -11,6 +11,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
+use futures_util::StreamExt as _;
 
 use super::{
     body,
@@ -49,9 +50,10 @@ pub async fn check(
     }
     if request.method() != Method::POST {
         let is_plain = !wire::knows_priming(None, request.headers());
+        let locked = sessions.locked(&caller);
         let served = next.run(request);
         let answer = sessions.opening(caller, 0, protocol, served).await;
-        let answer = answer.unwrap_or_else(refused);
+        let answer = until(locked, answer.unwrap_or_else(refused));
         return if is_plain {
             without_priming(answer)
         } else {
@@ -105,6 +107,11 @@ pub async fn check(
 /// The value of a header.
 fn named(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+/// An answer that ends with this, too: a stream of a session has no other end that a lock brings.
+fn until(end: impl Future<Output = ()> + Send + 'static, response: Response) -> Response {
+    response.map(|body| Body::from_stream(body.into_data_stream().take_until(Box::pin(end))))
 }
 
 /// A session that has ended has ended; rmcp would say that it will, of which clients complain.

@@ -7,7 +7,10 @@
 //! Held by `tests/service/fairness.rs`.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -20,12 +23,13 @@ use rmcp::{
     },
 };
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::open_requests::{OpenRequests, RequestUnderWay};
 use crate::{
     identity::Caller,
     refusal::Refusal,
+    sandbox::give_back_freed_memory,
     store::{Owner, Store},
 };
 
@@ -34,6 +38,9 @@ const LARGEST_HELLO: usize = 16 * 1024;
 
 /// A session that does not end by itself within this has its end taken away.
 const CLOSED_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long to wait for further sessions to end, before their memory is given back.
+const GIVEN_BACK_AFTER: Duration = Duration::from_secs(5);
 
 tokio::task_local! {
     /// The request that is served. rmcp asks for a session without a word about it.
@@ -59,6 +66,8 @@ pub struct Sessions {
     open: Arc<LocalSessionManager>,
     store: Arc<Store>,
     under_way: OpenRequests,
+    /// Whether memory is about to be given back.
+    gives_back: Arc<AtomicBool>,
 }
 
 /// The protocol that the request names which is served.
@@ -85,7 +94,22 @@ impl Sessions {
             open,
             store,
             under_way: OpenRequests::default(),
+            gives_back: Arc::default(),
         }
+    }
+
+    /// Gives back what ended sessions held, once for all that end within seconds: the C library keeps
+    /// what lies between other things, and five hundred sessions hold 60 MB.
+    fn gives_back(&self) {
+        if self.gives_back.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let pending = Arc::clone(&self.gives_back);
+        tokio::spawn(async move {
+            sleep(GIVEN_BACK_AFTER).await;
+            pending.store(false, Ordering::Relaxed);
+            let _ = tokio::task::spawn_blocking(give_back_freed_memory).await;
+        });
     }
 
     /// Serves a request with a body of `body_bytes` that may open a session for its caller, or one
@@ -122,12 +146,19 @@ impl Sessions {
         self.under_way.begin(session, id)
     }
 
+    /// Waits until an operator locks the caller.
+    pub fn locked(&self, caller: &Caller) -> impl Future<Output = ()> + Send + 'static {
+        let (store, principal) = (Arc::clone(&self.store), caller.principal().to_owned());
+        async move { store.locks.locked(&principal).await }
+    }
+
     /// Registers a session that rmcp has made, for whoever is served.
     async fn admitted(&self, session: &SessionId, opening: &OpeningRequest) -> Result<(), Refusal> {
         let opened = self.store.sessions.open(session, &opening.caller).await;
         if let Some(left) = opened.map_err(|_| Refusal::TooManySessions)? {
             // Its task may hang on a client that takes nothing, and nobody else is to wait for that.
             let open = Arc::clone(&self.open);
+            self.gives_back();
             tokio::spawn(timeout(CLOSED_WITHIN, async move {
                 open.close_session(&left.into()).await
             }));
@@ -189,6 +220,7 @@ impl SessionManager for Sessions {
     /// rmcp lets a handler go on for five seconds: what runs in the session is ended first.
     async fn close_session(&self, session: &SessionId) -> Result<(), Self::Error> {
         self.store.sessions.close(session).await;
+        self.gives_back();
         Ok(self.open.close_session(session).await?)
     }
 

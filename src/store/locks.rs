@@ -6,6 +6,8 @@
 
 use std::time::SystemTime;
 
+use tokio::sync::Notify;
+
 use super::{error::StoreError, local::Local};
 
 /// A lock of one principal.
@@ -21,12 +23,16 @@ pub struct PrincipalLock {
 
 /// The principals that may not call.
 #[derive(Debug, Default)]
-pub struct Locks(Local<PrincipalLock>);
+pub struct Locks {
+    locked: Local<PrincipalLock>,
+    /// Told when there is another.
+    changed: Notify,
+}
 
 impl Locks {
     /// Locks a principal; a second lock of it replaces the reason of the first.
     pub fn lock(&self, principal: &str, reason: Option<&str>) {
-        let mut locks = self.0.lock();
+        let mut locks = self.locked.lock();
         let lock = locks
             .entry(principal.to_owned())
             .or_insert_with(|| PrincipalLock {
@@ -35,11 +41,25 @@ impl Locks {
                 reason: None,
             });
         lock.reason = reason.map(str::to_owned);
+        drop(locks);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until a principal is locked.
+    pub async fn locked(&self, principal: &str) {
+        loop {
+            // Before the look, so that a lock in between is not missed.
+            let changed = self.changed.notified();
+            if self.pass(principal).is_err() {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Unlocks a principal; whether it was locked.
     pub fn unlock(&self, principal: &str) -> bool {
-        self.0.lock().remove(principal).is_some()
+        self.locked.lock().remove(principal).is_some()
     }
 
     /// Lets a principal pass that is not locked.
@@ -47,7 +67,7 @@ impl Locks {
     /// # Errors
     /// [`StoreError::Locked`] when it is.
     pub fn pass(&self, principal: &str) -> Result<(), StoreError> {
-        match self.0.lock().contains_key(principal) {
+        match self.locked.lock().contains_key(principal) {
             true => Err(StoreError::Locked),
             false => Ok(()),
         }
@@ -55,7 +75,7 @@ impl Locks {
 
     /// Lists the locks, by principal.
     pub fn list(&self) -> Vec<PrincipalLock> {
-        let mut listed: Vec<PrincipalLock> = self.0.lock().values().cloned().collect();
+        let mut listed: Vec<PrincipalLock> = self.locked.lock().values().cloned().collect();
         listed.sort_by(|one, other| one.principal.cmp(&other.principal));
         listed
     }

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{Read as _, Write as _},
+    net::TcpStream,
     os::unix::{fs::PermissionsExt, net::UnixStream},
     process::{Command, Output},
 };
@@ -10,7 +11,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    harness::{eventually, is_root, program},
+    harness::{Server, eventually, is_root, program},
     settings::{Settings, hanging_call, records, silent_server, token},
 };
 
@@ -24,6 +25,30 @@ fn airlock(arguments: &[&str], socket: &str) -> Output {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A stream of an MCP session, once it is open.
+fn stream_of(server: &Server, token: &str) -> TcpStream {
+    let bearer = format!("Bearer {token}");
+    let hello = br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#;
+    let json = [
+        ("Authorization", bearer.as_str()),
+        ("Content-Type", "application/json"),
+    ];
+    let hello = server.send("POST", "/mcp", &json, hello);
+    let head = hello.head.to_ascii_lowercase();
+    let mut lines = head.lines();
+    let session = lines.find_map(|line| line.strip_prefix("mcp-session-id: "));
+    let own = [
+        ("Authorization", bearer.as_str()),
+        ("Accept", "text/event-stream"),
+        ("Mcp-Session-Id", session.expect("a session")),
+    ];
+    let mut stream = server.open("GET", "/mcp", &own, b"");
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
+    stream
 }
 
 #[test]
@@ -68,7 +93,8 @@ fn an_operator_sees_and_ends_any_call_and_locks_a_principal() {
         answer.starts_with("HTTP/1.1 403") && answer.contains("ended_by_operator"),
         "{answer}"
     );
-    // A principal, with what it runs and what it sends.
+    // A principal, with what it runs, what it sends, and what it listens to.
+    let mut stream = stream_of(&server, &of_web);
     let locked = airlock(&["lock", "web", "--reason", "stolen token"], socket);
     assert!(
         locked.status.success() && text(&locked.stdout).contains("web is locked"),
@@ -76,6 +102,8 @@ fn an_operator_sees_and_ends_any_call_and_locks_a_principal() {
         text(&locked.stdout),
         text(&locked.stderr)
     );
+    let mut heard = Vec::new();
+    stream.read_to_end(&mut heard).unwrap();
     answer.clear();
     first.read_to_string(&mut answer).unwrap();
     assert!(
