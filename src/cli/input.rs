@@ -6,10 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::asker::Asker;
 use crate::{
     catalogue::Catalogue,
     config::{ReadFor, read_policies},
-    policy::{Explainer, Policy, Target},
+    policy::{Explainer, Policy},
 };
 
 /// The text of a file, or of standard input for `-` and for none.
@@ -25,9 +26,10 @@ pub fn text(path: Option<&Path>) -> Result<String, Box<dyn Error>> {
     }
 }
 
-/// Loads the files and explains by them; none means the built-in policy.
-pub fn explainer(policy: &[PathBuf], target: Target) -> Result<Explainer, Box<dyn Error>> {
+/// Loads the files and explains by them to who asks; none means the built-in policy.
+pub fn explainer(policy: &[PathBuf], asker: Asker) -> Result<Explainer, Box<dyn Error>> {
     let catalogues = Catalogue::carried()?;
     let policy = Policy::load(&read_policies(policy, ReadFor::Look)?, &catalogues)?;
-    Ok(Explainer::new(policy, catalogues, target))
+    let at = asker.at();
+    Ok(Explainer::new(policy, catalogues, asker.target()).at(at))
 }

@@ -69,9 +69,8 @@ impl Diff {
 
     /// Runs the sub-command.
     pub fn run(self) -> CommandEnd {
-        let target = self.asker.target();
-        let old = explainer(&[self.old], target.clone())?;
-        let new = explainer(&[self.new], target)?;
+        let old = explainer(&[self.old], self.asker.clone())?;
+        let new = explainer(&[self.new], self.asker)?;
         let corpus = cases(&text(self.commands.as_deref())?)?;
         let diff = old.diff(&new, &corpus.cases);
         if let (true, Some(first)) = (diff.judged() == 0, diff.unread.first()) {

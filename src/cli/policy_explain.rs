@@ -31,6 +31,7 @@ Works on a file whose tests fail, too, and then says so.
 Examples:
   kube-airlock policy explain -- kubectl get pods -n web
   kube-airlock policy explain --policy team.toml --principal ci-1 --group agents --cluster prod -- 'kubectl get po | head'
+  kube-airlock policy explain --policy team.toml --at 2026-11-30T09:00:00Z -- kubectl rollout restart deploy/web
   kube-airlock policy explain --json -- helm list | jq .rules
   kube-airlock policy explain --api -- kubectl describe deploy app -n web
   jq .command calls.json | kube-airlock policy explain --batch --tool kubectl")]
@@ -97,11 +98,12 @@ impl Explain {
     /// Runs the sub-command.
     pub fn run(self) -> CommandEnd {
         let sources = read_policies(&self.policy, ReadFor::Look)?;
-        let target = self.asker.target();
+        let (at, target) = (self.asker.at(), self.asker.target());
         let Examined {
             explainer,
             failures,
         } = Explainer::examine(&sources, Catalogue::carried()?, target, None)?;
+        let explainer = explainer.at(at);
         warn(&failures)?;
         let tool = self.tool.as_deref().map(tool_called).transpose()?;
         if self.batch {

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -66,15 +66,25 @@ impl Suggest {
 
     /// Runs the sub-command.
     pub fn run(self) -> CommandEnd {
-        let explainer = explainer(&self.policy, self.asker.target())?;
+        let explainer = explainer(&self.policy, self.asker)?;
         let corpus = cases(&text(self.audit.as_deref())?)?;
         let by = match self.by {
             By::Group => CallersBy::Group,
             By::Principal => CallersBy::Principal,
         };
+        let mut suggestion = explainer.suggest(&corpus.cases, by)?;
+        if suggestion.rules.is_empty()
+            && let Some(refusals) = self.audit.as_deref().and_then(refusals_beside)
+        {
+            let note = format!(
+                "nothing was denied in it: refusals are recorded in {}",
+                refusals.display()
+            );
+            suggestion.notes.insert(note);
+        }
         let report = SuggestReport {
             without_command: corpus.without_command,
-            suggestion: explainer.suggest(&corpus.cases, by)?,
+            suggestion,
         };
         match self.json {
             true => print_json(&report)?,
@@ -82,6 +92,14 @@ impl Suggest {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The file of refusals beside a log that has none, where it is there.
+fn refusals_beside(log: &Path) -> Option<PathBuf> {
+    let mut refusals = log.as_os_str().to_owned();
+    refusals.push(".refused");
+    let refusals = PathBuf::from(refusals);
+    refusals.is_file().then_some(refusals)
 }
 
 impl SuggestReport {

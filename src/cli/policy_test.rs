@@ -67,7 +67,7 @@ impl TestPolicy {
 
     /// Runs the sub-command.
     pub fn run(self) -> CommandEnd {
-        let explainer = explainer(&self.policy, self.asker.target())?;
+        let explainer = explainer(&self.policy, self.asker)?;
         let table = match &self.cases {
             Some(path) => cases(&text(Some(path))?)?,
             None => Corpus::default(),

@@ -4,7 +4,7 @@
 //! Comes in: text. Goes out: values, which the command line and the doors print. Decides nothing by
 //! itself. Held by the snapshots of `tests/cli/` and `tests/decisions/`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::SystemTime};
 
 use serde::Serialize;
 
@@ -39,6 +39,7 @@ pub struct Explainer {
     target: Target,
     /// What stands for a cluster's custom resources: no cluster is asked here.
     customs: CustomResources,
+    now: Option<SystemTime>,
 }
 
 /// An explainer of rules whose examples and tests need not hold, and those that do not.
@@ -137,7 +138,15 @@ impl Explainer {
             catalogues,
             target,
             customs,
+            now: None,
         }
+    }
+
+    /// Explains what is decided at this moment; without one no rule about hours allows anything, and
+    /// each of them denies and asks.
+    #[must_use]
+    pub fn at(self, now: Option<SystemTime>) -> Self {
+        Self { now, ..self }
     }
 
     /// Explains by the rules of files whose examples and tests may fail.
@@ -200,8 +209,8 @@ impl Explainer {
                 explained.flags = invocation.flags().clone();
                 explained.operands = invocation.operands().to_vec();
                 explained.filters = filters.iter().map(Filter::argv).collect();
-                let facts = Facts::new(&invocation, &explained.target).through(&filters);
-                explained.decided(self.policy.decide(facts));
+                let facts = self.facts(&invocation, &explained.target);
+                explained.decided(self.policy.decide(facts.through(&filters)));
                 let mut resources = invocation.resources().iter();
                 if resources.any(|name| invocation.has_found(name)) {
                     explained.changes.push(OF_ANOTHER_CLUSTER.into());
@@ -221,9 +230,14 @@ impl Explainer {
         match &explained.invocation {
             Some(invocation) => self
                 .policy
-                .consider(Facts::new(invocation, &explained.target)),
+                .consider(self.facts(invocation, &explained.target)),
             None => Vec::new(),
         }
+    }
+
+    fn facts<'a>(&self, invocation: &'a Invocation, target: &'a Target) -> Facts<'a> {
+        let facts = Facts::new(invocation, target);
+        self.now.map_or(facts, |now| facts.at(now))
     }
 
     /// What the authors of the files should look at again.

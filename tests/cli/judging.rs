@@ -350,3 +350,43 @@ fn errors_are_json_where_answers_are() {
             || found["text"].as_str().unwrap().contains("schema = 1")
     );
 }
+
+/// A rule about hours counts at the moment that is asked about, and at none where none is.
+#[test]
+fn rules_about_hours_are_explained_and_tested_at_a_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let hours = everybody().replace(
+        "tool = ",
+        "days = [\"mon-fri\"]\nhours = \"08:00-18:00\"\ntime_zone = \"UTC\"\ntool = ",
+    );
+    let policy = write(folder.path(), "hours.toml", &hours);
+    let command = "kubectl get pods -n web";
+    let table = write(
+        folder.path(),
+        "cases.tsv",
+        &format!("kubectl\t{command}\tallow\n"),
+    );
+    let on_prod = ["--cluster", "prod"];
+    for (at, effect) in [
+        (&["--at", "2026-11-30T09:00:00Z"][..], "allow"), // a Monday
+        (&["--at", "2026-11-30T18:00:00Z"], "deny"),
+        (&["--at", "2026-11-29T09:00:00Z"], "deny"),
+        (&[], "deny"),
+    ] {
+        let explain = ["policy", "explain", "--policy", &policy, "--json"];
+        let explained = airlock(&[&explain, &on_prod[..], at, &["--", command]].concat(), "");
+        let found: Value = serde_json::from_slice(&explained.stdout).unwrap();
+        assert_eq!(found["effect"], effect, "{at:?}: {found}");
+        let matches = &found["rules"][0]["matches"];
+        assert_eq!(*matches, effect == "allow", "{at:?}: {found}");
+        let test = ["policy", "test", "--policy", &policy, &table];
+        let tested = airlock(&[&test, &on_prod[..], at].concat(), "");
+        let holds = tested.status.code() == Some(0);
+        assert_eq!(holds, effect == "allow", "{at:?}: {}", text(&tested.stdout));
+    }
+    let now = airlock(&["policy", "explain", "--at", "now", "--", command], "");
+    assert!(now.status.success(), "{}", text(&now.stderr));
+    let wrong = airlock(&["policy", "explain", "--at", "noon", "--", command], "");
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(text(&wrong.stderr).contains("2026-11-30T09:00:00Z"));
+}

@@ -290,3 +290,27 @@ fn lines_without_a_sender_are_suggested_for_the_sender_of_the_flags() {
             .contains("the log does not say to whom, so it is for everybody")
     );
 }
+
+#[test]
+fn a_log_without_refusals_names_the_file_that_has_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let log_file = folder.path().join("audit.jsonl");
+    fs::write(&log_file, "").unwrap();
+    let told = || {
+        let command = ["policy", "suggest", log_file.to_str().unwrap()];
+        let output = airlock(&command, "");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    assert!(!told().contains(".refused"));
+    let refusals = folder.path().join("audit.jsonl.refused");
+    fs::write(&refusals, log()).unwrap();
+    let name = refusals.display();
+    assert!(
+        told().contains(&format!(
+            "# nothing was denied in it: refusals are recorded in {name}\n"
+        )),
+        "{}",
+        told()
+    );
+}
