@@ -19,6 +19,8 @@ pub(in crate::command) struct Named {
     pub(in crate::command) of_flags: Vec<NamedObject>,
     /// Namespaces inside of operands.
     pub(in crate::command) namespaces: Vec<String>,
+    /// Whether it looks into the context's namespace beside those.
+    pub(in crate::command) beside_context: bool,
     /// Pairs that the command writes: `KEY=VALUE`, or `KEY-` for one that it removes.
     pub(in crate::command) pairs: Vec<String>,
     /// Charts that the command reads.
@@ -73,7 +75,10 @@ impl Named {
     pub(super) fn reach(&mut self, reach: Reach) {
         match reach {
             Reach::Everywhere => self.everywhere = true,
-            Reach::Into(namespace) => self.namespaces.push(namespace.to_owned()),
+            Reach::Into(namespace) => {
+                self.namespaces.push(namespace.to_owned());
+                self.beside_context = true;
+            }
             Reach::Named => {}
         }
     }

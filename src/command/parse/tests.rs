@@ -371,6 +371,24 @@ fn what_contacts_nobody_is_known() {
 }
 
 #[test]
+fn a_dump_looks_into_the_namespace_of_the_context_too_where_none_is_named() {
+    for (text, expected) in [
+        ("cluster-info dump", &["kube-system", "context"][..]),
+        ("cluster-info dump -n web", &["kube-system", "web"]),
+        ("cluster-info dump --namespaces=web", &["kube-system", "web"]),
+    ] {
+        let read = of_tool(Tool::KUBECTL, text).unwrap();
+        let crate::command::Namespaces::These(mut found) = read.namespaces("context") else {
+            panic!("{text}")
+        };
+        found.sort_unstable();
+        let mut expected = expected.to_vec();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{text}");
+    }
+}
+
+#[test]
 fn namespaces_and_charts_inside_of_operands_are_seen() {
     for (tool, text, names, namespaces, charts) in [
         (
