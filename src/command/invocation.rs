@@ -376,7 +376,9 @@ impl Invocation {
                 .all(|resource| resource::is_cluster_scoped(resource));
         let outside = outside || nowhere.any(|commands| self.is_one_of(commands));
         let beside = self.named.beside_context
-            && !["namespace", "namespaces"].iter().any(|flag| self.flags.contains_key(*flag));
+            && !["namespace", "namespaces"]
+                .iter()
+                .any(|flag| self.flags.contains_key(*flag));
         if namespaces.is_empty() && !outside || beside {
             namespaces.push(match self.tool.spec().namespace {
                 DefaultNamespace::OfContext => of_context,

@@ -375,7 +375,10 @@ fn a_dump_looks_into_the_namespace_of_the_context_too_where_none_is_named() {
     for (text, expected) in [
         ("cluster-info dump", &["kube-system", "context"][..]),
         ("cluster-info dump -n web", &["kube-system", "web"]),
-        ("cluster-info dump --namespaces=web", &["kube-system", "web"]),
+        (
+            "cluster-info dump --namespaces=web",
+            &["kube-system", "web"],
+        ),
     ] {
         let read = of_tool(Tool::KUBECTL, text).unwrap();
         let crate::command::Namespaces::These(mut found) = read.namespaces("context") else {
