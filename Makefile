@@ -31,9 +31,10 @@ bench: ## what the server adds to a call, beside bare kubectl in the same run
 	@AIRLOCK_TEST_BIN=$$(tools/build --bin) AIRLOCK_TEST_DEMO=$$(tools/demo-cluster/build) cargo bench --locked --bench call --bench decide --bench kubeconfig --bench redact --bench refusals --bench spawn
 
 CALLS ?= 20000
-soak: ## calls of every kind at once, for ten minutes at most, and what they left (CALLS=20000)
-	@tools/build kubectl cluster
-	@AIRLOCK_TEST_SOAK=$(CALLS) AIRLOCK_TEST_BIN=$$(tools/build --bin) AIRLOCK_TEST_DEMO=$$(tools/demo-cluster/build) cargo test --release --locked --test service soak -- --nocapture --test-threads=1
+SIEGE ?= 75
+soak: ## calls of every kind at once, and what they left; honest callers beside a hostile one (CALLS=20000, SIEGE=75 seconds)
+	@tools/build all
+	@AIRLOCK_TEST_SOAK=$(CALLS) AIRLOCK_TEST_SIEGE=$(SIEGE) AIRLOCK_TEST_BIN=$$(tools/build --bin) AIRLOCK_TEST_DEMO=$$(tools/demo-cluster/build) cargo test --release --locked --test service soak -- --nocapture --test-threads=1
 
 T ?= 60
 fuzz: ## hunt for inputs that break a property of src/fuzzing/, T seconds for each (T=60)

@@ -4,8 +4,8 @@
 use std::{
     cell::RefCell,
     fs,
-    io::{Read, Write},
-    net::TcpStream,
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
     os::unix::fs::PermissionsExt,
     path::Path,
     process::Command,
@@ -21,7 +21,7 @@ use crate::{
     harness::{Reply, Server, eventually, kubeconfig_of, probe, processor_time, program},
 };
 
-const JSON: (&str, &str) = ("Content-Type", "application/json");
+pub const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 /// A server with two callers, the probe for kubectl, and these settings.
 struct Shared {
@@ -138,7 +138,7 @@ impl Shared {
     }
 }
 
-const VERSION: (&str, &str) = ("MCP-Protocol-Version", "2025-11-25");
+pub const VERSION: (&str, &str) = ("MCP-Protocol-Version", "2025-11-25");
 const NO_RATE: &str = "[limits]\nrate = 0\n";
 
 fn session_of(hello: &Reply) -> String {
@@ -359,15 +359,20 @@ fn streams_of_one_caller_leave_connections_to_others() {
 
 /// One connection of HTTP/2 (RFC 9113) with as many requests for streams as are asked for, none of
 /// which is read.
-fn streams_of_one_connection(shared: &Shared, session: &str, count: u8) -> TcpStream {
-    let address = shared.server.address.to_string();
+pub fn streams_of_one_connection(
+    address: SocketAddr,
+    who: &str,
+    session: &str,
+    count: u8,
+) -> io::Result<TcpStream> {
+    let authority = address.to_string();
     let mut block = Vec::new();
     for (name, value) in [
         (":method", "GET"),
         (":scheme", "http"),
         (":path", "/mcp"),
-        (":authority", &address),
-        ("authorization", &shared.alice),
+        (":authority", &authority),
+        ("authorization", who),
         ("accept", "text/event-stream"),
         ("mcp-session-id", session),
     ] {
@@ -388,19 +393,18 @@ fn streams_of_one_connection(shared: &Shared, session: &str, count: u8) -> TcpSt
     for number in 0..count {
         bytes.extend(frame(1, 5, 2 * number + 1, &block));
     }
-    let mut stream = TcpStream::connect(shared.server.address).unwrap();
-    stream.write_all(&bytes).unwrap();
-    stream
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(&bytes)?;
+    Ok(stream)
 }
 
 #[test]
 fn streams_of_http_2_are_counted_as_well() {
     let shared = Shared::with("[limits]\nrate = 0\nconnections = 32\n");
     let session = shared.session(&shared.alice);
-    let held = [
-        streams_of_one_connection(&shared, &session, 40),
-        streams_of_one_connection(&shared, &session, 40),
-    ];
+    let forty =
+        || streams_of_one_connection(shared.server.address, &shared.alice, &session, 40).unwrap();
+    let held = [forty(), forty()];
     // Alice has no more than she leaves to others. One that is opened here before the others took its
     // place stays open in their stead.
     let more = RefCell::new(Vec::new());

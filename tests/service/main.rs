@@ -32,6 +32,7 @@ mod own;
 mod pipes;
 mod redaction;
 mod secrets;
+mod siege;
 mod soak;
 mod strangers;
 mod streaming;
