@@ -5,7 +5,7 @@
 //! `-o jsonpath`, templates, columns and `describe` print marks, whatever they do with them. A mark
 //! never reaches the API server: a tool that would write one back is refused.
 //!
-//! Held by the tests below, by `tests/service/monitor.rs` and the fuzz target `api_response`.
+//! Held by the tests below and by `tests/service/monitor.rs`.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use memchr::memmem;

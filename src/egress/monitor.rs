@@ -5,7 +5,7 @@
 //! API server's answers, and what the call did. What goes upstream is written from what was read:
 //! method, target and a few headers, never the child's bytes. What is not explained is answered
 //! with a Kubernetes `Status` of 403, and ends the call. May not decide what is explained: `api`
-//! does. Held by `tests/service/monitor.rs`.
+//! does. Held by `tests/service/monitor.rs` and `tests/service/lies.rs`.
 
 use std::{
     convert::Infallible,
