@@ -15,8 +15,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+use crate::secret::fingerprint;
 
 /// The most of one API server, in bytes: some eight hundred kinds of objects. The demo cluster has
 /// 90 in 60 KiB.
@@ -52,16 +53,8 @@ pub(crate) type CacheKey = [u8; 32];
 
 /// Hashes whom something was found for, and with what.
 pub(crate) fn key(principal: &str, kubeconfig: &[u8], authority: Option<&str>) -> CacheKey {
-    let mut hash = Sha256::new();
-    for part in [
-        principal.as_bytes(),
-        kubeconfig,
-        authority.unwrap_or_default().as_bytes(),
-    ] {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
-    hash.finalize().into()
+    let authority = authority.unwrap_or_default().as_bytes();
+    fingerprint(&[principal.as_bytes(), kubeconfig, authority])
 }
 
 /// What one call's tool is given, and where what it finds is kept.

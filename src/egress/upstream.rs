@@ -27,7 +27,6 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
 use rustls_pki_types::ServerName;
-use sha2::{Digest as _, Sha256};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -37,7 +36,10 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use tower::Service;
 
 use super::dial::dial;
-use crate::kubeconfig::{Transport, TransportError};
+use crate::{
+    kubeconfig::{Transport, TransportError},
+    secret::fingerprint,
+};
 
 /// As long as a connection that nobody uses is kept; API servers close theirs later.
 const IDLE: Duration = Duration::from_secs(60);
@@ -165,18 +167,13 @@ impl Upstreams {
         addresses: &[SocketAddr],
         transport: impl FnOnce() -> Result<Transport, TransportError>,
     ) -> Result<Arc<Upstream>, TransportError> {
-        let mut hash = Sha256::new();
-        let addresses_text = format!("{addresses:?}");
-        for part in [
+        let places = format!("{addresses:?}");
+        let key = fingerprint(&[
             principal.as_bytes(),
             known_by,
             authority.as_bytes(),
-            addresses_text.as_bytes(),
-        ] {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        let key = hash.finalize().into();
+            places.as_bytes(),
+        ]);
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|_, (upstream, used)| used.elapsed() < IDLE || Arc::strong_count(upstream) > 1);
         if let Some((upstream, used)) = kept.get_mut(&key) {
