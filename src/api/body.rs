@@ -15,8 +15,6 @@ use crate::api_request::{ApiPath, ApiRequest, ApiVerb};
 pub struct BodyFacts {
     /// The object's name.
     pub name: Option<String>,
-    /// The beginning of a name that the server makes.
-    pub generate_name: Option<String>,
     /// The object's namespace.
     pub namespace: Option<String>,
     /// Whether its options say that nothing is to be kept.
@@ -96,7 +94,6 @@ impl BodyFacts {
         let rehearses = |options: &[String]| options == ["All"];
         Some(Self {
             name: object.metadata.name,
-            generate_name: object.metadata.generate_name,
             namespace: object.metadata.namespace,
             rehearses: rehearses(&object.dry_run) || rehearses(&object.delete_options.dry_run),
         })
@@ -127,7 +124,6 @@ impl BodyFacts {
             .is_some_and(|options| is_all(&options, 5));
         Some(Self {
             name: text(1).map_or(Some(None), |text| text.map(Some))?,
-            generate_name: text(2).map_or(Some(None), |text| text.map(Some))?,
             namespace: text(3).map_or(Some(None), |text| text.map(Some))?,
             rehearses,
         })
@@ -149,7 +145,6 @@ struct JsonBody {
 #[serde(default, rename_all = "camelCase")]
 struct JsonMetadata {
     name: Option<String>,
-    generate_name: Option<String>,
     namespace: Option<String>,
 }
 
