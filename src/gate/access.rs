@@ -94,7 +94,14 @@ impl Access {
     /// Renders what the child of `approved` gets, which is pinned to `pinned`. Without a cluster it
     /// gets a kubeconfig that leads nowhere: without any, client-go looks for the credentials of a
     /// pod.
-    pub(super) fn inputs(&self, pinned: &Pinned, approved: &Approved) -> Inputs {
+    ///
+    /// `known_by` is what [`Self::judged`] returned: then the child's own file has no credential.
+    pub(super) fn inputs(
+        &self,
+        pinned: &Pinned,
+        approved: &Approved,
+        known_by: Option<Rendered>,
+    ) -> Inputs {
         let address = pinned.address().map(|address| address.ip());
         // Some tools name their server to a proxy even where Go would not.
         let by_proxy = ProfileName::of(approved.invocation()).asks_proxy_always();
@@ -106,9 +113,9 @@ impl Access {
             variables: None,
         };
         match (self, address) {
-            (Self::Kubernetes(kubeconfig), Some(address)) if pinned.monitor().is_some() => Inputs {
+            (Self::Kubernetes(kubeconfig), Some(address)) if known_by.is_some() => Inputs {
                 kubeconfig: kubeconfig.render_judged(address, proxy),
-                known_by: Some(kubeconfig.render(address)),
+                known_by,
                 ..nothing()
             },
             (Self::Kubernetes(kubeconfig), Some(_)) if by_proxy => Inputs {
@@ -201,6 +208,7 @@ impl Access {
 
     /// Puts this server in the API server's place, where the tool's requests are judged: they are
     /// those of `approved`, in the call `request_id` of `principal`.
+    /// Returns with it what holds the credential, which the tool does not get then.
     ///
     /// # Errors
     /// [`Refusal::Transport`] when the kubeconfig is none that this server can use itself.
@@ -211,20 +219,20 @@ impl Access {
         parts: &Parts,
         principal: &str,
         request_id: &str,
-    ) -> Result<Pinned, Refusal> {
+    ) -> Result<(Pinned, Option<Rendered>), Refusal> {
         let invocation = approved.invocation();
         let enforcement = match parts.judging.of(invocation.tool()) {
             Judging::Require => Enforcement::Refuse,
             Judging::Prefer => Enforcement::Tell,
-            Judging::Off => return Ok(pinned),
+            Judging::Off => return Ok((pinned, None)),
         };
         let (Self::Kubernetes(kubeconfig), Some(address)) = (self, pinned.address()) else {
-            return Ok(pinned);
+            return Ok((pinned, None));
         };
         let known_by = kubeconfig.render(address.ip());
         let upstream = pinned.upstream(&parts.upstreams, principal, kubeconfig, &known_by)?;
         let Some(upstream) = upstream else {
-            return Ok(pinned);
+            return Ok((pinned, None));
         };
         let authority = Authority::of(invocation, kubeconfig.namespace());
         let secrets = hidden_secrets(invocation.tool())?;
@@ -237,7 +245,7 @@ impl Access {
             prefix,
             request_id,
         );
-        Ok(pinned.judged_by(monitor))
+        Ok((pinned.judged_by(monitor), Some(known_by)))
     }
 
     /// Resolves the server's name once and vets every address of it.

@@ -100,14 +100,15 @@ impl Call<'_> {
         let deadline = requested.under(&approved)?;
         let pinned = access.pin(&parts.allowed).await?;
         let principal = caller.principal();
-        let pinned = access.judged(pinned, &approved, parts, principal, self.request_id)?;
+        let (pinned, known_by) =
+            access.judged(pinned, &approved, parts, principal, self.request_id)?;
         let recorded = journal
             .allowed(&approved, &filters, access.endpoint())
             .await?;
         let place = self.place(deadline, journal).await?;
         let unshown = access.unshown(&pinned, &approved);
         let cleared = Cleared {
-            inputs: access.inputs(&pinned, &approved),
+            inputs: access.inputs(&pinned, &approved, known_by),
             approved,
             pinned,
             recorded,

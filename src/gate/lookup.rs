@@ -88,8 +88,9 @@ impl Call<'_> {
         let deadline = requested.under(&approved)?.min(LONGEST);
         let pinned = access.pin(&parts.allowed).await?;
         let principal = caller.principal();
-        let pinned = access.judged(pinned, &approved, parts, principal, self.request_id)?;
-        let inputs = access.inputs(&pinned, &approved);
+        let (pinned, known_by) =
+            access.judged(pinned, &approved, parts, principal, self.request_id)?;
+        let inputs = access.inputs(&pinned, &approved, known_by);
         let asker = LookupKey::new(caller.principal(), inputs.known_by().expose());
         let known = parts
             .customs
