@@ -28,7 +28,7 @@ use http::{
         VARY, WARNING,
     },
 };
-use http_body_util::{BodyExt as _, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt as _, Empty, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
     body::{Frame, Incoming},
     service::service_fn,
@@ -355,10 +355,7 @@ impl Monitor {
                 UnsyncBoxBody::new(Full::new(shown).map_err(Into::into))
             }
         };
-        let mut response = Response::new(body);
-        *response.status_mut() = head.status;
-        *response.headers_mut() = headers;
-        Ok(response)
+        Ok(response(head.status, headers, body))
     }
 
     /// Holds a body against what explains its request. One that would write a mark back, which
@@ -481,24 +478,12 @@ impl Monitor {
         self.noted().answered(write, code, b"");
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             let (head, body) = answer.into_parts();
-            let mut response =
-                Response::new(UnsyncBoxBody::new(Limited::new(body, LONGEST_READ_ANSWER)));
-            *response.status_mut() = head.status;
-            *response.headers_mut() = answered(&head.headers, &request).unwrap_or_default();
-            return Ok(response);
+            let headers = answered(&head.headers, &request).unwrap_or_default();
+            let body = UnsyncBoxBody::new(Limited::new(body, LONGEST_READ_ANSWER));
+            return Ok(response(head.status, headers, body));
         }
-        let mut response = Response::new(UnsyncBoxBody::new(
-            http_body_util::Empty::new().map_err(Into::into),
-        ));
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        for name in ANSWERED_OF_UPGRADE {
-            for value in answer.headers().get_all(&name) {
-                response.headers_mut().append(&name, value.clone());
-            }
-        }
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        let mut headers = only(answer.headers(), &ANSWERED_OF_UPGRADE);
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         let (of_child, of_server) = (hyper::upgrade::on(sent), hyper::upgrade::on(&mut answer));
         let carrying = async move {
             let (Ok(child), Ok(server)) = tokio::join!(of_child, of_server) else {
@@ -509,7 +494,8 @@ impl Monitor {
             let _ = tokio::io::copy_bidirectional(&mut child, &mut server).await;
         };
         tokio::spawn(carrying.in_current_span());
-        Ok(response)
+        let nothing = UnsyncBoxBody::new(Empty::new().map_err(Into::into));
+        Ok(response(StatusCode::SWITCHING_PROTOCOLS, headers, nothing))
     }
 
     /// What of a request's headers is sent on, with what identifies the caller and the call.
@@ -522,12 +508,7 @@ impl Monitor {
         sent: &HeaderMap,
         passed: &[HeaderName],
     ) -> Result<HeaderMap, Response<AnswerBody>> {
-        let mut headers = HeaderMap::new();
-        for name in passed {
-            for value in sent.get_all(name) {
-                headers.append(name, value.clone());
-            }
-        }
+        let mut headers = only(sent, passed);
         // The server takes what stands before the slash for the manager of the fields that it writes.
         let agent = sent.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
         let own = format!("kube-airlock/{}", self.request_id);
@@ -639,17 +620,30 @@ const ANSWERED_OF_UPGRADE: [HeaderName; 4] = [
     STREAM_PROTOCOL,
 ];
 
+/// Those of these headers that have one of the names.
+fn only(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
+    let mut passed = HeaderMap::new();
+    for name in names {
+        for value in headers.get_all(name) {
+            passed.append(name, value.clone());
+        }
+    }
+    passed
+}
+
+/// The elements of a list that a header holds (RFC 9110, section 5.6.1).
+fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(name).into_iter();
+    let texts = values.filter_map(|value| value.to_str().ok());
+    texts.flat_map(|text| text.split(',')).map(str::trim)
+}
+
 /// The `Accept` of a request. Of an object, without what is not read here: protobuf and CBOR; every
 /// client that offers one of them takes JSON too. Schemas are passed on in any form.
 fn accepted(request: &ApiRequest, sent: &HeaderMap) -> Option<(HeaderName, HeaderValue)> {
     let is_object = matches!(request.path, ApiPath::Resource(_));
-    let offered = sent.get_all(ACCEPT).iter();
-    let types = offered
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim);
     let is_read = |one: &&str| !(is_object && (one.contains("protobuf") || one.contains("cbor")));
-    let kept: Vec<&str> = types
+    let kept: Vec<&str> = elements(sent, ACCEPT)
         .filter(is_read)
         .filter(|one| !one.is_empty())
         .collect();
@@ -664,13 +658,7 @@ fn accepted(request: &ApiRequest, sent: &HeaderMap) -> Option<(HeaderName, Heade
 
 /// The subprotocols of a WebSocket, without those that carry a token.
 fn protocols(sent: &HeaderMap) -> Option<(HeaderName, HeaderValue)> {
-    let offered = sent
-        .get_all(SEC_WEBSOCKET_PROTOCOL)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    let kept: Vec<&str> = offered
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
+    let kept: Vec<&str> = elements(sent, SEC_WEBSOCKET_PROTOCOL)
         .filter(|one| !one.starts_with("base64url.bearer."))
         .collect();
     let joined = HeaderValue::from_str(&kept.join(", "))
@@ -682,12 +670,7 @@ fn protocols(sent: &HeaderMap) -> Option<(HeaderName, HeaderValue)> {
 /// What of an answer's headers is passed on; none for a redirect. The schemas' own redirect stays on
 /// its path (`/openapi/v3/…?hash=`); client-go would follow any other with what it sends.
 fn answered(headers: &HeaderMap, request: &ApiRequest) -> Option<HeaderMap> {
-    let mut passed = HeaderMap::new();
-    for name in ANSWERED {
-        for value in headers.get_all(&name) {
-            passed.append(&name, value.clone());
-        }
-    }
+    let mut passed = only(headers, &ANSWERED);
     if let Some(location) = headers.get(LOCATION) {
         let is_of_schemas = matches!(&request.path, ApiPath::Other(path) if path.starts_with("/openapi/v3/"))
             && location.as_bytes().starts_with(b"/openapi/v3/");
@@ -712,10 +695,15 @@ fn status(code: StatusCode, reason: &str, told: &str) -> Response<AnswerBody> {
         "code": code.as_u16(),
     });
     let body = Full::new(Bytes::from(body.to_string())).map_err(Into::into);
-    let mut response = Response::new(UnsyncBoxBody::new(body));
-    *response.status_mut() = code;
     let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(CONTENT_TYPE, json);
+    let headers = HeaderMap::from_iter([(CONTENT_TYPE, json)]);
+    response(code, headers, UnsyncBoxBody::new(body))
+}
+
+fn response(code: StatusCode, headers: HeaderMap, body: AnswerBody) -> Response<AnswerBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = code;
+    *response.headers_mut() = headers;
     response
 }
 
