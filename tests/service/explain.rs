@@ -4,26 +4,9 @@
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Server, cluster, tools},
-    pipes::looked,
+    tokens::server,
     typed::{mcp, rest},
 };
-
-fn server(policy: &str) -> Server {
-    let tools = tools();
-    let address = cluster().server.to_string();
-    let tools = ["--tools-dir", tools.to_str().unwrap()];
-    let server = Server::with(
-        &[
-            &tools[..],
-            &["--egress-allow", &address, "--policy", policy],
-        ]
-        .concat(),
-        None,
-    );
-    looked(&server);
-    server
-}
 
 #[test]
 fn a_question_is_answered_without_a_credential_and_starts_nothing() {

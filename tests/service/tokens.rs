@@ -27,7 +27,8 @@ fn tokens(text: &str) -> usize {
     counts.into_iter().max().unwrap()
 }
 
-fn server(policy: &str) -> Server {
+/// A server with this policy, which has looked at its tools.
+pub fn server(policy: &str) -> Server {
     let tools = tools();
     let address = cluster().server.to_string();
     let tools = ["--tools-dir", tools.to_str().unwrap()];
