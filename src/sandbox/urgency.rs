@@ -13,7 +13,7 @@ use std::{fs, io, time::Duration};
 
 use nix::{
     errno::Errno,
-    unistd::{Pid, Uid, seteuid},
+    unistd::{Pid, Uid, getsid, seteuid},
 };
 
 use super::{privilege::Identity, rlimit::LEAST_URGENT, sys};
@@ -54,6 +54,10 @@ pub(super) fn yield_to_others(child: Pid, user: Option<Identity>) -> io::Result<
     as_user(user, || {
         // It may have ended, and may have no group of its own where that layer is off.
         let _ = sys::set_niceness(Some(child), LEAST_URGENT);
+        // Where that layer is off, its session is the server's own, and all other children's.
+        if getsid(Some(child)) != Ok(child) {
+            return true;
+        }
         // The kernel takes ten of these a second, and has none of it in a control group.
         let session = fs::write(format!("/proc/{child}/autogroup"), OF_SESSION);
         let is_later = |error: io::Error| error.raw_os_error() == Some(Errno::EAGAIN as i32);

@@ -386,10 +386,14 @@ fn a_child_is_less_urgent_than_its_server_which_stays_as_it_is() {
             // With an urgent session it would not wait for what else the host computes, and with a
             // less urgent one it would wait for all of it.
             eventually("it is less urgent, its session is not", || {
-                let (nice, session) = urgency(server.children()[0]);
-                nice == "10" && session.as_deref().is_none_or(|nice| nice == "0")
+                server.children().first().is_some_and(|child| {
+                    let (nice, session) = urgency(*child);
+                    nice == "10" && session.as_deref().is_none_or(|nice| nice == "0")
+                })
             });
         });
+        // What has had its share yields, and takes nobody of its session with it.
+        confined(&server, "burn:4000", NOWHERE);
         assert_eq!(
             urgency(server.pid()),
             before,
