@@ -9,6 +9,11 @@
 //! Source: `kubectl api-resources` of Kubernetes 1.37; custom resources of Istio 1.31, the Gateway
 //! API 1.4, Argo CD 3.6 and the metrics API.
 
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::LazyLock,
+};
+
 /// One resource: its canonical name is `plural` for the core group and `plural.group` otherwise.
 struct Resource {
     plural: &'static str,
@@ -479,23 +484,45 @@ impl Resource {
         }
     }
 
-    /// Whether `name` is the canonical name.
-    fn is_named(&self, name: &str) -> bool {
-        match name.strip_prefix(self.plural) {
-            Some("") => self.group.is_empty(),
-            Some(rest) => !self.group.is_empty() && rest.strip_prefix('.') == Some(self.group),
-            None => false,
-        }
-    }
-
     fn qualified(&self) -> String {
         format!("{}.{}.{}", self.plural, self.version, self.group)
     }
 
-    /// Whether `word` (ASCII lower case) is the plural, the singular, the kind or a short name.
-    fn is_called(&self, word: &str) -> bool {
-        self.plural == word || self.kind.eq_ignore_ascii_case(word) || self.short.contains(&word)
+    /// The words that call it: its plural, its singular, which is its kind, and its short names.
+    fn words(&self) -> BTreeSet<String> {
+        let short = self.short.iter().copied().map(str::to_owned);
+        short
+            .chain([self.plural.to_owned(), self.kind.to_ascii_lowercase()])
+            .collect()
     }
+}
+
+/// The table by its words, which every decision about a command looks up many times.
+struct Index {
+    by_canonical: HashMap<String, &'static Resource>,
+    /// By what calls them, in ASCII lower case, and in the table's order.
+    by_word: HashMap<String, Vec<&'static Resource>>,
+    groups: HashSet<&'static str>,
+}
+
+static INDEX: LazyLock<Index> = LazyLock::new(|| {
+    let mut by_word: HashMap<String, Vec<&'static Resource>> = HashMap::new();
+    for resource in RESOURCES {
+        for word in resource.words() {
+            by_word.entry(word).or_default().push(resource);
+        }
+    }
+    let canonical = |resource: &'static Resource| (resource.canonical(), resource);
+    Index {
+        by_canonical: RESOURCES.iter().map(canonical).collect(),
+        by_word,
+        groups: RESOURCES.iter().map(|resource| resource.group).collect(),
+    }
+});
+
+/// The resources that a word (ASCII lower case) calls, in the table's order.
+fn called(word: &str) -> impl Iterator<Item = &'static Resource> {
+    INDEX.by_word.get(word).into_iter().flatten().copied()
 }
 
 /// The canonical name of one resource token, or `None` when the table does not hold it.
@@ -515,9 +542,8 @@ pub fn claimants(word: &str) -> Vec<String> {
     customs(&word).map(Resource::canonical).collect()
 }
 
-fn customs(name: &str) -> impl Iterator<Item = &'static Resource> {
-    let called = |resource: &&Resource| resource.custom && resource.is_called(name);
-    RESOURCES.iter().filter(called)
+fn customs(word: &str) -> impl Iterator<Item = &'static Resource> {
+    called(word).filter(|resource| resource.custom)
 }
 
 /// Every name of one resource in the table: canonical, singular and short ones.
@@ -554,21 +580,16 @@ fn find(token: &str) -> Option<&'static Resource> {
         .split_once('.')
         .map_or((token.as_str(), None), |(name, rest)| (name, Some(rest)));
     match rest {
-        None => RESOURCES
-            .iter()
-            .find(|resource| !resource.custom && resource.is_called(name))
-            .or_else(|| {
-                let mut customs = customs(name);
-                customs.next().filter(|_| customs.next().is_none())
-            }),
+        None => called(name).find(|resource| !resource.custom).or_else(|| {
+            let mut customs = customs(name);
+            customs.next().filter(|_| customs.next().is_none())
+        }),
         Some(rest) => {
             let group = rest
                 .split_once('.')
                 .filter(|(version, _)| is_version(version))
                 .map_or(rest, |(_, group)| group);
-            RESOURCES
-                .iter()
-                .find(|resource| resource.group == group && resource.is_called(name))
+            called(name).find(|resource| resource.group == group)
         }
     }
 }
@@ -619,7 +640,7 @@ const OPEN_GROUPS: [&str; 2] = ["argoproj.io", "gateway.networking.k8s.io"];
 
 /// Whether the table holds resources of this group, and all that are meant.
 pub fn has_group(group: &str) -> bool {
-    !OPEN_GROUPS.contains(&group) && RESOURCES.iter().any(|resource| resource.group == group)
+    !OPEN_GROUPS.contains(&group) && INDEX.groups.contains(group)
 }
 
 /// Whether the API server itself has resources of this group: nobody else may add to it.
@@ -642,7 +663,7 @@ pub fn is_namespaced(canonical: &str) -> bool {
 
 /// Whether `name` is a canonical name of the table.
 pub fn is_canonical(name: &str) -> bool {
-    RESOURCES.iter().any(|resource| resource.is_named(name))
+    INDEX.by_canonical.contains_key(name)
 }
 
 /// Every canonical name, in the table's order.
@@ -652,7 +673,7 @@ pub fn all() -> impl Iterator<Item = String> {
 
 /// The other names of a resource of the table: its kind and its short names.
 pub fn other_names(name: &str) -> Vec<&'static str> {
-    let found = RESOURCES.iter().find(|resource| resource.is_named(name));
+    let found = INDEX.by_canonical.get(name);
     found.map_or_else(Vec::new, |resource| {
         let short = resource.short.iter().copied();
         std::iter::once(resource.kind).chain(short).collect()

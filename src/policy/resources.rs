@@ -5,25 +5,38 @@
 //! never reaches over the first dot: `*.apps` is every resource of that group, `pod*` is of the
 //! core group alone.
 
+use std::collections::HashSet;
+
 use crate::{catalogue::resource, glob};
 
 /// What a rule lists, at least one entry.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Resources(Vec<String>);
+pub(super) struct Resources {
+    entries: Vec<String>,
+    /// Those that are no globs: a rule may name hundreds, and each command is held against them.
+    names: HashSet<String>,
+    globs: Vec<String>,
+}
 
 impl Resources {
     pub(super) fn new(entries: Vec<String>) -> Self {
-        Self(entries)
+        let is_glob = |entry: &&String| entry.contains('*');
+        let (globs, names): (Vec<&String>, Vec<&String>) = entries.iter().partition(is_glob);
+        Self {
+            names: names.into_iter().cloned().collect(),
+            globs: globs.into_iter().cloned().collect(),
+            entries,
+        }
     }
 
     /// The entries, as they are written.
     pub(super) fn entries(&self) -> &[String] {
-        &self.0
+        &self.entries
     }
 
     /// Whether the resource of this canonical name is listed.
     pub(super) fn list(&self, name: &str) -> bool {
-        self.0.iter().any(|entry| is_listed(entry, name))
+        self.names.contains(name) || self.globs.iter().any(|glob| is_listed(glob, name))
     }
 
     /// Whether a command that names `name` may mean something that is listed. A custom resource may
@@ -34,12 +47,12 @@ impl Resources {
             let groups = group_of(entry).zip(group_of(name));
             groups.is_some_and(|(entry, group)| glob::matches(entry, group))
         };
-        self.list(name) || !resource::is_canonical(name) && self.0.iter().any(is_in_group)
+        self.list(name) || !resource::is_canonical(name) && self.entries.iter().any(is_in_group)
     }
 
     /// Whether every resource that `others` lists is listed here too.
     pub(super) fn include(&self, others: &Self) -> bool {
-        others.0.iter().all(|name| self.list(name))
+        others.entries.iter().all(|name| self.list(name))
     }
 }
 
