@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     access::Access,
-    cleared::{Cleared, StartedTool},
+    cleared::{Cleared, StartedTool, yielding},
     deadline::Requested,
     forecast::Forecast,
     journal::{Journal, Stopped},
@@ -224,6 +224,9 @@ impl Call<'_> {
         let (filters, unshown) = (&rest.filters, &rest.unshown);
         let sandbox = &self.parts.sandbox;
         let pipeline = Pipeline::start(sandbox, filters, &shares.filters, unshown).await?;
+        if let (Some(pipeline), Some(how)) = (&pipeline, yielding(&cleared.place)) {
+            pipeline.yield_to_others(how).await?;
+        }
         let principal = self.caller.principal();
         let StartedTool { child, place } =
             cleared.start(self.parts, principal, shares.tool).await?;

@@ -13,8 +13,8 @@ use crate::{
     metrics,
     policy::Approved,
     refusal::Refusal,
-    sandbox::{Child, Limits, NotTaken, Run, SandboxError, StartPart, Warm},
-    store::Place,
+    sandbox::{Child, Limits, NotTaken, Run, SandboxError, StartPart, Warm, Yield},
+    store::{Place, Standing},
 };
 
 /// A request that may run: what allows it, where it leads, what it runs with, where that is
@@ -82,10 +82,19 @@ impl Cleared {
 /// A tool that runs. Each caller has one that is as urgent as any other's; more of them at once
 /// leave the processors to those of other callers.
 async fn started(child: Child, place: Place) -> Result<StartedTool, Refusal> {
-    if place.is_further() {
-        child.yield_to_others().await.map_err(not_started)?;
+    if let Some(how) = yielding(&place) {
+        child.yield_to_others(how).await.map_err(not_started)?;
     }
     Ok(StartedTool { child, place })
+}
+
+/// Returns how what runs in a place leaves the processors to others, if it does.
+pub(super) fn yielding(place: &Place) -> Option<Yield> {
+    match place.standing() {
+        Standing::First => None,
+        Standing::Further => Some(Yield::LeastUrgent),
+        Standing::BehindOthers => Some(Yield::Held),
+    }
 }
 
 /// Returns what tools of this principal found before with the same inputs, for a tool that can use

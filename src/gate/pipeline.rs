@@ -25,7 +25,7 @@ use crate::{
     command::Filter,
     output::{Caps, Captured, LineCount, Sanitizer, Unshown, capture},
     refusal::Refusal,
-    sandbox::{Child, ExitStatus, FilterStreams, Limits, Sandbox, SandboxError, Streams},
+    sandbox::{Child, ExitStatus, FilterStreams, Limits, Sandbox, SandboxError, Streams, Yield},
     store::StoreError,
 };
 
@@ -104,6 +104,17 @@ impl Pipeline {
             into_first,
             out_of_last,
         }))
+    }
+
+    /// Has the filters leave the processors to others.
+    ///
+    /// # Errors
+    /// When there is no spawner any more.
+    pub(super) async fn yield_to_others(&self, how: Yield) -> Result<(), SandboxError> {
+        for filter in &self.filters {
+            filter.child.yield_to_others(how).await?;
+        }
+        Ok(())
     }
 }
 

@@ -17,6 +17,7 @@ use super::{
     message::{Exceeded, Limits},
     privilege::ChildUser,
     rlimit::MOST_THREADS,
+    urgency::LOOK_EVERY,
 };
 
 /// How often it is looked where one child could take the threads of all: it starts some 30 in a
@@ -81,19 +82,30 @@ impl ChildBounds {
 /// When it is time to look at children that may run something of a request's.
 #[derive(Debug)]
 pub(super) struct Lookout {
+    usual: Duration,
     every: Duration,
     last: Instant,
 }
 
 impl Lookout {
     pub(super) fn new(user: ChildUser) -> Self {
+        let usual = match user {
+            ChildUser::Own => OF_OWN,
+            ChildUser::Shared => OF_SHARED,
+        };
         Self {
-            every: match user {
-                ChildUser::Own => OF_OWN,
-                ChildUser::Shared => OF_SHARED,
-            },
+            usual,
+            every: usual,
             last: Instant::now(),
         }
+    }
+
+    /// Has it be time as often as children have to be looked at that may stand still.
+    pub(super) fn hasten(&mut self, is_hasty: bool) {
+        self.every = match is_hasty {
+            true => LOOK_EVERY.min(self.usual),
+            false => self.usual,
+        };
     }
 
     /// How long to wait at most for something else.

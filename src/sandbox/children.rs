@@ -19,7 +19,7 @@ use super::{
     cleaning::GivenWorkspace,
     message::{Exceeded, ExitStatus},
     privilege::Identity,
-    urgency,
+    urgency::{self, Work, Yielding},
 };
 
 /// A child between fork and reaping.
@@ -34,17 +34,40 @@ pub(super) struct ChildProcess {
     pub(super) bounds: ChildBounds,
     /// Whether nothing of a request runs in it: it waits for one, or is about to end.
     pub(super) is_idle: bool,
-    /// Whether it leaves the processors to others.
-    pub(super) has_yielded: bool,
+    /// Its processors, beside those of others.
+    pub(super) work: Work,
     /// How it ended, once what it wrote is being removed by the process that has taken its place.
     pub(super) status: Option<ExitStatus>,
 }
 
 impl ChildProcess {
+    /// Whether something of a request runs in it.
+    pub(super) fn runs(&self) -> bool {
+        !self.is_idle && self.status.is_none()
+    }
+
     /// Sends a signal to it and its group. It may have ended, which is reported by itself.
-    pub(super) fn send(&self, signal: Signal) {
+    pub(super) fn send(&mut self, signal: Signal) {
+        self.signal(signal);
+        // What stands still gets no signal but SIGKILL.
+        self.stand_still(false);
+    }
+
+    fn signal(&self, signal: Signal) {
         let _ = killpg(self.pid, signal);
         let _ = kill(self.pid, signal);
+    }
+
+    /// Has it stand still, or go on.
+    pub(super) fn stand_still(&mut self, still: bool) {
+        if self.work.stands_still != still {
+            self.work.stands_still = still;
+            self.signal(if still {
+                Signal::SIGSTOP
+            } else {
+                Signal::SIGCONT
+            });
+        }
     }
 
     /// Makes it the least urgent of all, with all that it starts.
@@ -52,20 +75,15 @@ impl ChildProcess {
     /// # Errors
     /// When this process could not become itself again.
     pub(super) fn yield_to_others(&mut self) -> io::Result<()> {
-        if self.has_yielded || self.status.is_some() {
+        if self.work.yielding == Yielding::Done || self.status.is_some() {
             return Ok(());
         }
-        self.has_yielded = urgency::yield_to_others(self.pid, self.user)?;
+        self.work.yielding = match urgency::yield_to_others(self.pid, self.user)? {
+            true => Yielding::Done,
+            false => Yielding::Begun,
+        };
         Ok(())
     }
-}
-
-/// Has children that have computed for long yield to those that have not.
-pub(super) fn have_the_busy_yield(children: &mut HashMap<u64, ChildProcess>) -> io::Result<()> {
-    let running = children.values_mut();
-    let mut busy =
-        running.filter(|child| !child.is_idle && !child.has_yielded && urgency::is_busy(child.pid));
-    busy.try_for_each(ChildProcess::yield_to_others)
 }
 
 /// Ends children that take more than they may, and names them.

@@ -13,7 +13,7 @@ use super::{
     error::SandboxError,
     layer::LayerStatus,
     link::SpawnerSocket,
-    message::{ExitStatus, Stop, ToSpawner},
+    message::{ExitStatus, Stop, ToSpawner, Yield},
     notify::{Way, supervise},
     profile::ProfileName,
 };
@@ -91,9 +91,9 @@ impl Child {
     ///
     /// # Errors
     /// When there is no spawner any more.
-    pub async fn yield_to_others(&self) -> Result<(), SandboxError> {
+    pub async fn yield_to_others(&self, how: Yield) -> Result<(), SandboxError> {
         let child = self.number;
-        self.link.send(&ToSpawner::Yield { child }, &[]).await
+        self.link.send(&ToSpawner::Yield { child, how }, &[]).await
     }
 
     /// Waits until it is dead, reaped, and its workspace removed.

@@ -85,10 +85,20 @@ pub(super) enum ToSpawner {
     Start(Start),
     /// A child that waited has its request from now on.
     Begun { child: u64 },
-    /// Makes a child the least urgent of all, until it ends.
-    Yield { child: u64 },
+    /// Has a child leave the processors to others, until it ends.
+    Yield { child: u64, how: Yield },
     /// Sends a signal to a child and its group.
     Signal { child: u64, signal: Stop },
+}
+
+/// How a child leaves the processors to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Yield {
+    /// It is the least urgent of all.
+    LeastUrgent,
+    /// And it stands still while another one works that does neither.
+    Held,
 }
 
 /// The start of a child. Its descriptors come along, one for each of `descriptors` and in that

@@ -37,14 +37,17 @@ use super::{
     datagram::{receive, send},
     descriptors::{Given, OfChild},
     failure::{StartFailure, StartPart, StartStep},
+    holding::Holding,
     layer::{Layer, Levels},
     message::{
         ExitStatus, FromSpawner, LARGEST, Program, Slots, Start, Stop, ToSpawner, ToolAbsence,
+        Yield,
     },
     privilege::{self, ChildUser, Identity},
     profile::{ProfileName, Profiles},
     programs::{ProgramPaths, open_trusted},
     sys::{self, Stack, Words},
+    urgency::Work,
 };
 
 /// The server's end of the socket to its spawner.
@@ -112,6 +115,7 @@ struct Spawner {
     /// Of the next child, until it runs its program.
     stack: Stack,
     lookout: Lookout,
+    holding: Holding,
     programs: ProgramPaths,
     open: HashMap<Program, OwnedFd>,
     profiles: Profiles,
@@ -168,6 +172,7 @@ impl Spawner {
             socket,
             stack: Stack::new()?,
             lookout: Lookout::new(ChildUser::among(first_user)),
+            holding: Holding::new(),
             programs,
             open: HashMap::new(),
             profiles,
@@ -189,8 +194,10 @@ impl Spawner {
                 self.reap(child)?;
             }
             if self.lookout.is_due() {
+                self.holding.look(&mut self.children)?;
                 self.end_those_beyond_bounds()?;
             }
+            self.lookout.hasten(Holding::is_needed(&self.children));
             if ready.socket && !self.answer()? {
                 return self.end();
             }
@@ -218,17 +225,20 @@ impl Spawner {
                 if let Some(running) = self.children.get_mut(&child) {
                     running.is_idle = running.status.is_some();
                 }
+                self.holding.begun(child, &mut self.children);
             }
-            ToSpawner::Yield { child } => {
+            ToSpawner::Yield { child, how } => {
                 if let Some(running) = self.children.get_mut(&child) {
+                    running.work.is_held |= how == Yield::Held;
                     running.yield_to_others()?;
                 }
+                self.holding.hold(&mut self.children);
             }
             ToSpawner::Signal { child, signal } => {
                 // What removes a child's files bounds itself.
                 if let Some(running) = self
                     .children
-                    .get(&child)
+                    .get_mut(&child)
                     .filter(|running| running.status.is_none())
                 {
                     let signal = match signal {
@@ -297,10 +307,11 @@ impl Spawner {
                     user,
                     bounds: ChildBounds::new(limits, starts),
                     is_idle,
-                    has_yielded: false,
+                    work: Work::new(),
                     status: None,
                 };
                 self.children.insert(child, process);
+                self.holding.begun(child, &mut self.children);
                 Ok(())
             }
             Err(failure) => {
@@ -408,7 +419,6 @@ impl Spawner {
 
     /// Ends children that take more than they may.
     fn end_those_beyond_bounds(&mut self) -> io::Result<()> {
-        children::have_the_busy_yield(&mut self.children)?;
         let ended = children::end_those_beyond_bounds(&mut self.children);
         ended.into_iter().try_for_each(|(child, bound)| {
             self.send_reply(&FromSpawner::Exceeded { child, bound }, None)
@@ -544,7 +554,7 @@ impl Spawner {
     /// The server is gone: ends every child and removes the credentials that the server cannot any
     /// more.
     fn end(mut self) -> io::Result<()> {
-        for running in self.children.values() {
+        for running in self.children.values_mut() {
             running.send(Signal::SIGKILL);
         }
         for (_, running) in std::mem::take(&mut self.children) {

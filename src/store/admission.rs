@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use super::{
     counts::Counts,
     error::StoreError,
-    turns::{Turn, TurnOrWait, Turns, Waiting},
+    turns::{Standing, Turn, TurnOrWait, Turns, Waiting},
 };
 use crate::{identity::Caller, metrics};
 
@@ -113,15 +113,18 @@ impl Place {
             share,
             fresh: None,
         };
-        let fresh = (!place.is_further()).then(|| fresh.add());
+        let fresh = (place.standing() == Standing::First).then(|| fresh.add());
         place.fresh = fresh;
         place
     }
 
-    /// Whether a known caller held another place when it got this one. Its tools leave the processors
-    /// to those of callers that have one each.
-    pub fn is_further(&self) -> bool {
-        self.share.is_some() && self.turn.is_further()
+    /// How it stands beside the other places. The tools of a known caller that held another one leave
+    /// the processors to those of callers that have one each.
+    pub fn standing(&self) -> Standing {
+        match self.share {
+            Some(_) => self.turn.standing(),
+            None => Standing::First,
+        }
     }
 }
 

@@ -34,7 +34,7 @@ pub use logins::RefusedLogins;
 pub use rates::{Rate, Rates};
 pub use rule_rates::RuleRates;
 pub use sessions::{NoRoom, Owner, SessionCall, SessionRegistry};
-pub use turns::{Turn, TurnOrWait, Turns, Waiting};
+pub use turns::{Standing, Turn, TurnOrWait, Turns, Waiting};
 
 /// One value for a whole server, shared by its doors and its gate.
 #[derive(Debug)]

@@ -9,6 +9,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use tokio::sync::oneshot;
@@ -19,9 +20,14 @@ use super::counts::Counts;
 #[derive(Clone, Debug)]
 pub struct Turns(Arc<Mutex<Places>>);
 
+/// Who had a turn so long ago may come back for another.
+const LATELY: Duration = Duration::from_secs(2);
+
 #[derive(Debug)]
 struct Places {
     free: usize,
+    /// The two principals that had the latest turns, and when; the last one first.
+    latest: VecDeque<(String, Instant)>,
     /// Places that are held.
     held: Counts,
     /// Those who wait, by principal, in the order in which they came.
@@ -45,7 +51,18 @@ struct Waiter {
 pub struct Turn {
     turns: Turns,
     principal: String,
-    is_further: bool,
+    standing: Standing,
+}
+
+/// How a turn stands beside those that were given before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Its principal has no other.
+    First,
+    /// Its principal has another one, and is alone.
+    Further,
+    /// Its principal has another one, and others have one, or had a moment ago.
+    BehindOthers,
 }
 
 /// A turn, or the wait for one.
@@ -71,6 +88,7 @@ impl Turns {
     pub fn new(places: usize) -> Self {
         Self(Arc::new(Mutex::new(Places {
             free: places,
+            latest: VecDeque::new(),
             held: Counts::default(),
             waiting: HashMap::new(),
             round: VecDeque::new(),
@@ -83,8 +101,8 @@ impl Turns {
         let mut state = self.lock();
         // Where a place is free, whoever waits has as many as he may.
         if state.free > 0 && state.held.of(principal) < most {
-            let is_further = state.take(principal);
-            return TurnOrWait::Now(self.turn(principal, is_further));
+            let standing = state.take(principal);
+            return TurnOrWait::Now(self.turn(principal, standing));
         }
         let (sender, receiver) = oneshot::channel();
         let id = state.next_id;
@@ -117,11 +135,11 @@ impl Turns {
         self.lock().held.of(principal)
     }
 
-    fn turn(&self, principal: &str, is_further: bool) -> Turn {
+    fn turn(&self, principal: &str, standing: Standing) -> Turn {
         Turn {
             turns: self.clone(),
             principal: principal.to_owned(),
-            is_further,
+            standing,
         }
     }
 
@@ -133,8 +151,8 @@ impl Turns {
         drop(state);
         // Whoever has gone meanwhile drops his turn, which is given back in its turn: not under the
         // lock.
-        for (principal, waiter, is_further) in next {
-            drop(waiter.turn.send(self.turn(&principal, is_further)));
+        for (principal, waiter, standing) in next {
+            drop(waiter.turn.send(self.turn(&principal, standing)));
         }
     }
 
@@ -145,15 +163,26 @@ impl Turns {
 }
 
 impl Places {
-    /// Takes a free place; whether the principal holds another one.
-    fn take(&mut self, principal: &str) -> bool {
+    /// Takes a free place.
+    fn take(&mut self, principal: &str) -> Standing {
+        let other = self.latest.iter().find(|(name, _)| name != principal);
+        let is_beside_others =
+            other.is_some_and(|(name, at)| at.elapsed() < LATELY || self.held.of(name) > 0);
+        self.latest.retain(|(name, _)| name != principal);
+        self.latest
+            .push_front((principal.to_owned(), Instant::now()));
+        self.latest.truncate(2);
         self.free -= 1;
         self.held.add(principal, 1);
-        self.held.of(principal) > 1
+        match self.held.of(principal) {
+            0 | 1 => Standing::First,
+            _ if is_beside_others => Standing::BehindOthers,
+            _ => Standing::Further,
+        }
     }
 
     /// Takes free places for those who wait, one principal after the other.
-    fn next_turns(&mut self) -> Vec<(String, Waiter, bool)> {
+    fn next_turns(&mut self) -> Vec<(String, Waiter, Standing)> {
         let mut turns = Vec::new();
         let mut passed = 0;
         while self.free > 0
@@ -168,8 +197,8 @@ impl Places {
             let is_left = self.leave_or_stay(&principal);
             match next {
                 Some(waiter) => {
-                    let is_further = self.take(&principal);
-                    turns.push((principal, waiter, is_further));
+                    let standing = self.take(&principal);
+                    turns.push((principal, waiter, standing));
                     passed = 0;
                 }
                 None => passed += usize::from(is_left),
@@ -191,9 +220,9 @@ impl Places {
 }
 
 impl Turn {
-    /// Whether its principal held another place when it got this one.
-    pub fn is_further(&self) -> bool {
-        self.is_further
+    /// How it stood beside others when it was given.
+    pub fn standing(&self) -> Standing {
+        self.standing
     }
 }
 
@@ -289,10 +318,12 @@ mod tests {
         drop(bobs);
         assert!(bobs_second.turn().await.is_some(), "alice is passed by");
         assert_eq!((turns.held("alice"), turns.free()), (2, 1));
-        assert!(!one.is_further() && two.is_further());
+        assert_eq!(one.standing(), Standing::First);
+        assert_eq!(two.standing(), Standing::Further, "nobody else was there");
         drop(one);
         let third = third.turn().await.unwrap();
-        assert!(third.is_further(), "she has the second still");
+        // She has the second still, and bob was there a moment ago.
+        assert_eq!(third.standing(), Standing::BehindOthers);
         assert_eq!((turns.held("alice"), turns.free()), (2, 1));
     }
 

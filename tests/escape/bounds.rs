@@ -169,6 +169,61 @@ fn threads_of(pid: u32) -> Vec<u32> {
         .collect()
 }
 
+/// The states that a process was seen in (proc_pid_stat(5)) in so long a time.
+fn states(pid: u32, within: Duration) -> String {
+    let began = Instant::now();
+    let mut seen = String::new();
+    while began.elapsed() < within {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        seen.extend(
+            stat.rsplit_once(") ")
+                .and_then(|(_, rest)| rest.chars().next()),
+        );
+        thread::sleep(Duration::from_millis(5));
+    }
+    seen
+}
+
+/// A call that has had its share stands still while as many others work as there are processors,
+/// but for an eighth of the time; it goes on when they are done, and ends when it is to end.
+#[test]
+fn what_has_had_its_share_stands_still_while_others_work() {
+    let server = server();
+    let processors = thread::available_parallelism().unwrap().get();
+    thread::scope(|scope| {
+        let hog = scope.spawn(|| {
+            let began = Instant::now();
+            let body = r#"{"command":"get pods -l 'burn:60000'","timeout":"8s"}"#;
+            let kubeconfig = kubeconfig_of("https://127.0.0.1:1");
+            let headers = [
+                ("Content-Type", "application/json"),
+                ("X-Kubeconfig", kubeconfig.as_str()),
+            ];
+            let reply = server.send("POST", "/tools/kubectl", &headers, body.as_bytes());
+            (reply.status, began.elapsed())
+        });
+        eventually("it has had its share", || {
+            let child = server.children().first().copied();
+            child.is_some_and(|child| niceness(child) == Some(19))
+        });
+        let hogs = server.children()[0];
+        let seen = states(hogs, Duration::from_millis(200));
+        assert!(!seen.contains('T'), "it is alone: {seen}");
+        // Each of them does nothing while it ends and the next one starts.
+        for _ in 0..2 * processors {
+            scope.spawn(|| (0..12).for_each(|_| drop(confined(&server, "burn:100", NOWHERE))));
+        }
+        thread::sleep(Duration::from_millis(300));
+        let seen = states(hogs, Duration::from_millis(600));
+        let still = seen.matches('T').count();
+        assert!(still > seen.len() / 8, "it works on: {seen}");
+        assert!(still < seen.len(), "it never works: {seen}");
+        let (status, took) = hog.join().unwrap();
+        assert_eq!(status, 504);
+        assert!(took < Duration::from_secs(12), "{took:?}");
+    });
+}
+
 #[test]
 fn a_child_that_computes_for_long_leaves_the_processors_to_others() {
     who_computes_for_long_yields(&server());
