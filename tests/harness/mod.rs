@@ -762,14 +762,17 @@ fn unchunked(mut body: &[u8]) -> Vec<u8> {
     whole
 }
 
-/// The program under test, where every user may run it: a checkout may lie under a private home.
+/// The program under test, where every user may run it: a checkout may lie under a private home. It
+/// is the one that AIRLOCK_TEST_SERVER names where there is one, which `make soak` builds as a release.
 pub fn program() -> &'static Path {
     static COPY: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     &COPY
         .get_or_init(|| {
             let folder = folder_of_process("airlock-test-bin");
             let path = folder.path().join("kube-airlock");
-            fs::copy(env!("CARGO_BIN_EXE_kube-airlock"), &path).unwrap();
+            let server = env::var_os("AIRLOCK_TEST_SERVER")
+                .unwrap_or_else(|| env!("CARGO_BIN_EXE_kube-airlock").into());
+            fs::copy(server, &path).unwrap();
             (folder, path)
         })
         .1
