@@ -45,6 +45,12 @@ pub(super) enum Subresource {
 }
 
 impl Ask {
+    /// Whether one of its requests may be about a single object.
+    pub(super) fn is_about_one(&self) -> bool {
+        let of_collection = [ApiVerb::List, ApiVerb::Watch].map(AskedVerb::Verb);
+        !self.verbs.iter().all(|verb| of_collection.contains(verb))
+    }
+
     /// Reads `VERB[, VERB…] WHAT[/SUBRESOURCE]`.
     ///
     /// # Errors

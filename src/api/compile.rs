@@ -202,10 +202,11 @@ impl<'a> Compiler<'a> {
             match (&form.ask.on, told.is_empty()) {
                 (On::Resource(_), _) => names.every = true,
                 (_, false) => names.told = told.to_vec(),
-                // All of a type, and its members.
+                // All of a type, and its members, where one of those can be asked for: the names of a
+                // list that nothing but a list may follow need not be known, and it may be a large one.
                 (_, true) => {
                     names.every = true;
-                    names.seen = Some(Vec::new());
+                    names.seen = form.ask.is_about_one().then(Vec::new);
                 }
             }
             return Some(names);

@@ -12,7 +12,7 @@ use crate::{
 
 /// Whether the API requests of a tool are judged by this server, which sends them on itself.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema, utoipa::ToSchema,
+    Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema, utoipa::ToSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Judging {
@@ -21,8 +21,18 @@ pub enum Judging {
     /// They are; one that the command does not explain is told, and sent on.
     Prefer,
     /// They are not: the tool holds the credential, and speaks to its server itself.
-    #[default]
     Off,
+}
+
+impl Judging {
+    /// How it is with a tool that the settings do not name: judged, where its table explains all that
+    /// it asks.
+    fn usual(tool: Tool) -> Self {
+        match tool.spec().explains_all {
+            true => Self::Require,
+            false => Self::Off,
+        }
+    }
 }
 
 /// Whose API requests are judged, tool by tool.
@@ -32,7 +42,10 @@ pub struct JudgingSettings(BTreeMap<Tool, Judging>);
 impl JudgingSettings {
     /// Returns how it is with a tool.
     pub fn of(&self, tool: Tool) -> Judging {
-        self.0.get(&tool).copied().unwrap_or_default()
+        self.0
+            .get(&tool)
+            .copied()
+            .unwrap_or_else(|| Judging::usual(tool))
     }
 }
 
@@ -83,7 +96,12 @@ impl JsonSchema for JudgingTable {
         let tools = Tool::all().filter(|tool| tool.spec().access == AccessKind::Kubeconfig);
         let keys: serde_json::Map<String, serde_json::Value> = tools
             .map(|tool| {
-                let description = format!("Whether the API requests of {tool} are judged: `off`.");
+                let usual = match Judging::usual(tool) {
+                    Judging::Off => "off",
+                    Judging::Require | Judging::Prefer => "require",
+                };
+                let description =
+                    format!("Whether the API requests of {tool} are judged: `{usual}`.");
                 let key = serde_json::json!({ "allOf": [&judging], "description": description });
                 (tool.to_string(), key)
             })
@@ -105,6 +123,9 @@ mod tests {
     #[test]
     fn a_tool_is_judged_as_far_as_its_table_goes() {
         let settings = read("kubectl = \"require\"\nhelm = \"prefer\"\nargocd = \"off\"").unwrap();
+        let usual = |tool| JudgingSettings::default().of(tool);
+        assert_eq!(usual(Tool::KUBECTL), Judging::Require);
+        assert_eq!(usual(Tool::ARGOCD), Judging::Off);
         let of = [Tool::KUBECTL, Tool::HELM, Tool::ISTIOCTL].map(|tool| settings.of(tool));
         assert_eq!(of, [Judging::Require, Judging::Prefer, Judging::Off]);
         for text in [

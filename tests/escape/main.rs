@@ -32,7 +32,7 @@ mod writer;
 
 use harness::{
     Server, eventually, is_root, kubeconfig_of, own_address, probe, program, restricted_pod,
-    restricted_pod_before_6_3,
+    restricted_pod_before_6_3, unjudged,
 };
 
 fn server() -> Server {
@@ -45,6 +45,19 @@ fn server() -> Server {
         ],
         None,
     ))
+}
+
+/// One whose tools hold their credential, and speak to their servers themselves.
+fn unjudged_server() -> Server {
+    let flags = [
+        "--tools-dir",
+        probe().to_str().unwrap(),
+        "--egress-allow",
+        "127.0.0.1",
+        "--config",
+        unjudged(),
+    ];
+    settled(Server::with(&flags, None))
 }
 
 /// The server once it has asked every probe for its version: from then on children are calls.
@@ -88,9 +101,11 @@ const NOWHERE: &str = "127.0.0.1:1";
 
 #[test]
 fn a_child_reads_its_own_kubeconfig_and_nothing_else() {
+    let own = confined(&unjudged_server(), "own-kubeconfig:", NOWHERE);
+    assert!(own.contains(r#""token":"[REDACTED]""#), "{own}");
     let server = server();
     let own = confined(&server, "own-kubeconfig:", NOWHERE);
-    assert!(own.contains(r#""token":"[REDACTED]""#), "{own}");
+    assert!(own.contains(r#""user":{}"#), "{own}");
     // For API servers whose certificates public authorities signed.
     if fs::exists("/etc/ssl/certs/ca-certificates.crt").unwrap() {
         assert_eq!(
@@ -125,7 +140,7 @@ fn a_child_reads_its_own_kubeconfig_and_nothing_else() {
 
 #[test]
 fn a_child_cannot_read_another_requests_kubeconfig() {
-    let server = server();
+    let server = unjudged_server();
     // One request sleeps; another one tries its directory.
     thread::scope(|scope| {
         scope.spawn(|| confined(&server, "sleep:4", NOWHERE));
@@ -212,7 +227,7 @@ fn a_child_reaches_its_server_and_no_other_whatever_it_dials() {
         greeter("127.0.0.1:0", "pinned"),
         greeter("127.0.0.1:0", "other"),
     );
-    let server = server();
+    let server = unjudged_server();
     for dialled in [pinned, other] {
         let task = format!("greeting:{dialled}");
         assert_eq!(
@@ -245,6 +260,8 @@ fn a_child_that_asks_its_proxy_reaches_its_server_and_no_other() {
             probe().to_str().unwrap(),
             "--egress-allow",
             &address.to_string(),
+            "--config",
+            unjudged(),
         ],
         None,
     );
@@ -601,7 +618,7 @@ fn five_capabilities_are_enough_for_users_of_their_own() {
     );
     let identity = confined(&server, "identity:", NOWHERE);
     assert!(!identity.contains("uid=0"), "{identity}");
-    assert!(confined(&server, "own-kubeconfig:", NOWHERE).contains(r#""token":"[REDACTED]""#));
+    assert!(confined(&server, "own-kubeconfig:", NOWHERE).contains(r#""user":{}"#));
     eventually("nothing is left", || {
         server.children().is_empty() && server.workspaces().is_empty()
     });
@@ -675,6 +692,8 @@ fn in_a_restricted_pod_the_same_walls_stand() {
             probe().to_str().unwrap(),
             "--egress-allow",
             "127.0.0.1",
+            "--config",
+            unjudged(),
         ],
     );
     let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();

@@ -778,6 +778,20 @@ pub fn program() -> &'static Path {
         .1
 }
 
+/// Settings with which a tool holds its credential, and speaks to its API server itself.
+pub fn unjudged() -> &'static str {
+    static FILE: OnceLock<(tempfile::TempDir, String)> = OnceLock::new();
+    &FILE
+        .get_or_init(|| {
+            let folder = folder_of_process("airlock-test-unjudged");
+            let path = folder.path().join("airlock.toml");
+            fs::write(&path, "[api]\nkubectl = \"off\"\n").unwrap();
+            let path = path.to_str().unwrap().to_owned();
+            (folder, path)
+        })
+        .1
+}
+
 /// Whether a tool waits for its request: the descriptor that it gets it by is open. Once it has it,
 /// it is closed or no helper's any more.
 fn waits(pid: u32) -> bool {

@@ -18,7 +18,10 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned, pki_types::PrivateKeyD
 fn server(relay: SocketAddr, policy: Option<&str>) -> (Server, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("airlock.toml");
-    let mut text = String::from("[kubeconfig]\nallow_tls_server_name = true\n");
+    // Each tool speaks to its server itself.
+    let mut text = String::from(
+        "[kubeconfig]\nallow_tls_server_name = true\n[api]\nkubectl = \"off\"\nhelm = \"off\"\nistioctl = \"off\"\n",
+    );
     if let Some(policy) = policy {
         let path = folder.path().join("policy.toml");
         fs::write(&path, policy).unwrap();

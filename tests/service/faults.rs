@@ -905,7 +905,7 @@ fn a_stop_while_a_tool_is_asked_for_its_version_leaves_nothing() {
 
 #[test]
 fn when_the_spawner_is_killed_its_children_go_with_it_and_callers_are_told() {
-    let mut server = Server::start();
+    let (_folder, mut server) = Server::with_settings("[api]\nkubectl = \"off\"\n");
     let kubeconfig = base64_of(&cluster().view);
     let headers = [
         ("Content-Type", "application/json"),
