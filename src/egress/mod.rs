@@ -9,6 +9,7 @@
 
 mod address;
 mod dial;
+mod headers;
 mod judging;
 mod listener;
 mod monitor;
