@@ -28,7 +28,7 @@ pub use answer::names_of;
 pub use authority::{Authority, Unexplained};
 pub use body::{BodyError, BodyFacts};
 pub use effect::{ApiWrite, Effects};
-pub use secrets::HiddenSecrets;
+pub use secrets::{EventError, HiddenEvents, HiddenSecrets};
 pub use sentence::Sentence;
 pub use table::ApiTable;
 

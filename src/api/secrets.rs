@@ -5,7 +5,9 @@
 //! `-o jsonpath`, templates, columns and `describe` print marks, whatever they do with them. A mark
 //! never reaches the API server: a tool that would write one back is refused.
 //!
-//! Held by the tests below and by `tests/service/monitor.rs`.
+//! Held by the tests below, by `tests/service/monitor.rs` and by the fuzz target `api_response`.
+
+use std::sync::Arc;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use memchr::memmem;
@@ -129,6 +131,61 @@ impl HiddenSecrets {
             true => BASE64_STANDARD.encode(mark).into(),
             false => mark.into(),
         }
+    }
+}
+
+/// Takes the values of Secrets out of the events of a watch, one line each, however the stream is cut
+/// on its way.
+pub struct HiddenEvents {
+    secrets: Arc<HiddenSecrets>,
+    /// What has come of a line that has not ended.
+    held: Vec<u8>,
+}
+
+/// Why events of a watch are not passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EventError {
+    /// A line is longer than any event about a Secret.
+    #[error("an event about Secrets is too long")]
+    TooLong,
+    /// A line is no JSON.
+    #[error("an event about Secrets is no JSON")]
+    Unread,
+}
+
+/// One event that is read here: a Secret has at most 1 MiB, and kubectl's annotation holds it again.
+const LONGEST_EVENT: usize = 4 << 20;
+
+impl HiddenEvents {
+    /// For one watch of the call that `secrets` is for.
+    pub fn new(secrets: Arc<HiddenSecrets>) -> Self {
+        Self {
+            secrets,
+            held: Vec::new(),
+        }
+    }
+
+    /// Takes what has come, and adds the events that have ended to `told`, without the values in them.
+    ///
+    /// # Errors
+    /// [`EventError`] for what is no event, of which nothing is told; what stands before it is.
+    pub fn pass(&mut self, came: &[u8], told: &mut Vec<u8>) -> Result<(), EventError> {
+        let mut lines = came.split_inclusive(|byte| *byte == b'\n');
+        lines.try_for_each(|part| {
+            let ended = part.strip_suffix(b"\n");
+            self.held.extend(ended.unwrap_or(part));
+            if self.held.len() > LONGEST_EVENT {
+                return Err(EventError::TooLong);
+            }
+            if ended.is_some() {
+                let event = std::mem::take(&mut self.held);
+                if !event.is_empty() {
+                    told.extend(self.secrets.hide(&event).ok_or(EventError::Unread)?);
+                    told.push(b'\n');
+                }
+            }
+            Ok(())
+        })
     }
 }
 

@@ -45,7 +45,10 @@ use super::{
     upstream::{Upstream, UpstreamError, whole},
 };
 use crate::{
-    api::{ApiPath, ApiRequest, ApiVerb, Authority, Effects, HiddenSecrets, Sentence, names_of},
+    api::{
+        ApiPath, ApiRequest, ApiVerb, Authority, Effects, HiddenEvents, HiddenSecrets, Sentence,
+        names_of,
+    },
     excerpt::Excerpt,
     metrics,
 };
@@ -58,8 +61,6 @@ const LONGEST_BODY: usize = 3 << 20;
 const LONGEST_READ_ANSWER: usize = 16 << 20;
 /// Answers of one call that are read here at the same time.
 const WHOLE_ANSWERS: usize = 2;
-/// One event of a watch that is read here: a Secret has at most 1 MiB.
-const LONGEST_EVENT: usize = 4 << 20;
 /// One answer that is only passed on: more than any answer that a call may keep.
 const LONGEST_ANSWER: usize = 1 << 30;
 /// A request's head: paths and queries have selectors and words of commands.
@@ -429,35 +430,20 @@ impl Monitor {
         &self,
         body: Incoming,
     ) -> impl Stream<Item = Result<Frame<Bytes>, AnswerError>> + Send + use<> {
-        let secrets = self.secrets.clone();
-        let state = (body, Vec::new(), secrets);
-        stream::try_unfold(state, |(mut body, mut held, secrets)| async move {
-            loop {
-                let lines = memchr::memrchr(b'\n', &held).map_or(0, |end| end + 1);
-                let events: Vec<u8> = held.drain(..lines).collect();
-                let mut told = Vec::with_capacity(events.len());
-                for event in events
-                    .split(|byte| *byte == b'\n')
-                    .filter(|event| !event.is_empty())
-                {
-                    let hidden = secrets.as_ref().and_then(|secrets| secrets.hide(event));
-                    told.extend(hidden.ok_or("an event about Secrets is no JSON")?);
-                    told.push(b'\n');
+        let events = self.secrets.clone().map(HiddenEvents::new);
+        stream::try_unfold((body, events), |(mut body, mut events)| async move {
+            while let Some(frame) = body.frame().await.transpose()? {
+                let came = frame.into_data().unwrap_or_default();
+                let mut told = Vec::new();
+                match &mut events {
+                    Some(events) => events.pass(&came, &mut told)?,
+                    None => told.extend(came),
                 }
                 if !told.is_empty() {
-                    return Ok(Some((
-                        Frame::data(Bytes::from(told)),
-                        (body, held, secrets),
-                    )));
-                }
-                if held.len() > LONGEST_EVENT {
-                    return Err("an event about Secrets is too long".into());
-                }
-                match body.frame().await.transpose()? {
-                    None => return Ok(None),
-                    Some(frame) => held.extend(frame.into_data().unwrap_or_default()),
+                    return Ok(Some((Frame::data(Bytes::from(told)), (body, events))));
                 }
             }
+            Ok(None)
         })
     }
 

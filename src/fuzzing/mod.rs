@@ -7,6 +7,7 @@
 //! | property | claims |
 //! |---|---|
 //! | [`api_request()`] | a request of the Kubernetes API that is accepted has one spelling, which is written and read again to the same one |
+//! | [`api_response()`] | of the Secrets in an answer each value becomes a mark, nothing else changes, and events are the same however their stream is cut |
 //! | [`audit()`] | the verifier takes any bytes; no byte and no line of a chain changes, goes, comes or moves unnoticed |
 //! | [`split()`] | what the words room accepts has no live shell syntax, and a POSIX shell reads the same words |
 //! | [`pipeline()`] | a POSIX shell cuts what is accepted at the same bars, and each filter renders to words that read again to it |
@@ -35,6 +36,7 @@
 )]
 
 mod api_request;
+mod api_response;
 mod audit;
 mod catalogues;
 mod choices;
@@ -52,6 +54,7 @@ mod split;
 mod yaml;
 
 pub use api_request::api_request;
+pub use api_response::api_response;
 pub use audit::audit;
 pub use command::parse;
 pub use discovery::discovery;
@@ -73,8 +76,9 @@ mod tests {
 
     type Property = fn(&[u8]) -> bool;
 
-    const PROPERTIES: [(&str, Property); 15] = [
+    const PROPERTIES: [(&str, Property); 16] = [
         ("api_request", api_request),
+        ("api_response", api_response),
         ("audit", audit),
         ("decide", decide),
         ("discovery", discovery),
