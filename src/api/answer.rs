@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 /// Returns the namespaces and names of the objects that an answer holds: an object, a list, or the
 /// rows of a table.
-pub fn names_of(answer: &[u8]) -> Vec<(Option<String>, String)> {
+pub(super) fn names_of(answer: &[u8]) -> Vec<(Option<String>, String)> {
     let Ok(answer) = serde_json::from_slice::<Answer>(answer) else {
         return Vec::new();
     };

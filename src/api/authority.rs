@@ -3,21 +3,26 @@
 //! Made of the table of its tool ([`ApiTable`]) and of what the command names, once per call. What no
 //! sentence explains is refused. ObjectNames that the command does not tell (the pods of a workload, the
 //! members of a selector) are those that earlier answers of the same call named
-//! ([`Authority::learn`]). Bodies are judged elsewhere: a [`Sentence`] says what they may name.
+//! ([`Authority::learn`]). What the body of a write changes has to be what the command changes
+//! ([`Authority::explain_body`]).
 //!
 //! Held by the tests beside this file and by `tests/corpus/api-traces/`.
 
 use std::{collections::BTreeMap, fmt, sync::LazyLock};
 
 use super::{
+    answer::names_of,
+    body::BodyError,
     compile::Compiler,
+    kept::KeptObjects,
     permit::{Miss, Permit},
     seen::SeenNames,
     sentence::Sentence,
     table::ApiTable,
+    writing::WrittenBody,
 };
 use crate::{
-    api_request::{ApiPath, ApiRequest},
+    api_request::{ApiPath, ApiRequest, ApiVerb},
     command::Invocation,
     excerpt::Excerpt,
     tool::{AccessKind, Tool},
@@ -28,6 +33,7 @@ use crate::{
 pub struct Authority {
     permits: Vec<Permit>,
     seen: SeenNames,
+    kept: KeptObjects,
 }
 
 /// A request that the approved command does not explain.
@@ -62,7 +68,28 @@ impl Authority {
         });
         let wanted = permits.iter().flat_map(Permit::wants);
         let seen = SeenNames::of(wanted.map(str::to_owned));
-        Self { permits, seen }
+        Self {
+            permits,
+            seen,
+            kept: KeptObjects::default(),
+        }
+    }
+
+    /// Takes an answer of the API server: the names of its objects, and the object itself where the
+    /// command may put another in its place.
+    pub fn learn_answer(&mut self, request: &ApiRequest, answer: &[u8]) {
+        if self.keeps(request) {
+            self.kept.keep(request, answer);
+        }
+        if self.edits(request) {
+            self.kept.keep_lists(request, answer);
+        }
+        if self.wants_names(request) {
+            let names = names_of(answer);
+            let names = names.iter();
+            let names = names.map(|(namespace, name)| (namespace.as_deref(), name.as_str()));
+            self.learn(request, names);
+        }
     }
 
     /// Takes the names of an answer: `names` are the namespaces and names of its objects. Of an answer
@@ -91,8 +118,28 @@ impl Authority {
         self.seen.hold(resource, namespace, name);
     }
 
-    /// Whether names of the answer to this request are asked for: then [`Self::learn`] wants them.
+    /// Whether the answer to this request is asked for: then [`Self::learn_answer`] wants it.
     pub fn wants(&self, request: &ApiRequest) -> bool {
+        self.wants_names(request) || self.keeps(request) || self.edits(request)
+    }
+
+    fn edits(&self, request: &ApiRequest) -> bool {
+        let ApiPath::Resource(path) = &request.path else {
+            return false;
+        };
+        let reads = matches!(request.verb, ApiVerb::Get | ApiVerb::List);
+        reads && self.permits.iter().any(|permit| permit.edits(path))
+    }
+
+    fn keeps(&self, request: &ApiRequest) -> bool {
+        let ApiPath::Resource(path) = &request.path else {
+            return false;
+        };
+        let mut permits = self.permits.iter();
+        request.verb == ApiVerb::Get && permits.any(|permit| permit.replaces(path, &self.seen))
+    }
+
+    fn wants_names(&self, request: &ApiRequest) -> bool {
         matches!(&request.path, ApiPath::Resource(resource)
             if resource.subresource.is_none() && self.seen.wants(&resource.qualified()))
     }
@@ -116,6 +163,31 @@ impl Authority {
                 false => nearest,
             },
         })
+    }
+
+    /// Whether the command explains the body of a request, which one of its sentences explains; what
+    /// none explains is not asked.
+    ///
+    /// # Errors
+    /// [`BodyError`], of the first sentence, when no sentence explains it.
+    pub fn explain_body(
+        &self,
+        request: &ApiRequest,
+        media_type: &str,
+        body: &[u8],
+    ) -> Result<(), BodyError> {
+        let body = WrittenBody::new(media_type, body);
+        let mut refused = None;
+        for permit in &self.permits {
+            if permit.explains(request, &self.seen).is_err() {
+                continue;
+            }
+            match permit.explains_body(request, &body, &self.kept) {
+                Ok(()) => return Ok(()),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        refused.map_or(Ok(()), Err)
     }
 
     /// All that the command may ask, for reports.

@@ -7,8 +7,14 @@
 
 use serde::Deserialize;
 
-use super::sentence::Sentence;
-use crate::api_request::{ApiPath, ApiRequest, ApiVerb};
+use super::{
+    protobuf::{Fields, PROTOBUF},
+    sentence::Sentence,
+};
+use crate::{
+    api_request::{ApiPath, ApiRequest, ApiVerb},
+    excerpt::Excerpt,
+};
 
 /// What a body says of its object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +42,18 @@ pub enum BodyError {
     /// It would change something, and the command only rehearses.
     #[error("its body does not say `dryRun`")]
     NoRehearsal,
+    /// It changes the field at this path.
+    #[error("its body changes {}, which the command does not", Excerpt::new(.0))]
+    Change(String),
+    /// It is in a form that this request does not have here.
+    #[error("its body is in another form than the command's: {}", Excerpt::new(.0))]
+    Form(String),
+    /// It is another patch than the one that the command has.
+    #[error("its body is not the patch that the command has")]
+    Document,
+    /// It takes an object's place, and no answer of this call showed that.
+    #[error("its body takes the place of an object that the call has not read")]
+    Unseen,
 }
 
 impl Sentence {
@@ -43,7 +61,7 @@ impl Sentence {
     ///
     /// # Errors
     /// [`BodyError`], when it says more than the command does.
-    pub fn explains_body(
+    pub(super) fn explains_body(
         &self,
         request: &ApiRequest,
         media_type: &str,
@@ -130,9 +148,6 @@ impl BodyFacts {
     }
 }
 
-/// What stands before a protobuf message (k8s.io/apimachinery serializer/protobuf).
-const PROTOBUF: &[u8] = b"k8s\0";
-
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct JsonBody {
@@ -152,58 +167,6 @@ struct JsonMetadata {
 #[serde(default, rename_all = "camelCase")]
 struct JsonOptions {
     dry_run: Vec<String>,
-}
-
-/// The fields of one protobuf message that have a length: texts and messages.
-struct Fields<'m>(Vec<(u64, &'m [u8])>);
-
-impl<'m> Fields<'m> {
-    /// Reads a message (protobuf.dev, encoding); none for what is none.
-    fn read(mut message: &'m [u8]) -> Option<Self> {
-        let mut fields = Vec::new();
-        while !message.is_empty() {
-            let key = varint(&mut message)?;
-            match key & 7 {
-                0 => drop(varint(&mut message)?),
-                1 => message = message.get(8..)?,
-                2 => {
-                    let length = usize::try_from(varint(&mut message)?).ok()?;
-                    fields.push((key >> 3, message.get(..length)?));
-                    message = message.get(length..)?;
-                }
-                5 => message = message.get(4..)?,
-                _ => return None,
-            }
-        }
-        Some(Self(fields))
-    }
-
-    /// The values of a field, in their order.
-    fn all(&self, number: u64) -> impl Iterator<Item = &'m [u8]> {
-        self.0
-            .iter()
-            .filter(move |(known, _)| *known == number)
-            .map(|(_, value)| *value)
-    }
-
-    /// The last value of a field, which is the one that counts.
-    fn last(&self, number: u64) -> Option<&'m [u8]> {
-        self.all(number).last()
-    }
-}
-
-/// Takes a number off the beginning of a message.
-fn varint(message: &mut &[u8]) -> Option<u64> {
-    let mut number = 0_u64;
-    for shift in (0..64).step_by(7) {
-        let (&byte, rest) = message.split_first()?;
-        *message = rest;
-        number |= u64::from(byte & 0x7f).checked_shl(shift)?;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
 }
 
 #[cfg(test)]

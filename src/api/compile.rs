@@ -5,15 +5,19 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::{
     ask::{AskedVerb, On, Subresource},
+    json::{read_json, read_yaml},
     permit::{
         ApiPlaces, KeyValue, ObjectNames, Permit, Requirement, ResourcePermit, SelectorPattern,
         What,
     },
     selector::Selector,
     sentence::Sentence,
-    table::{ApiTable, Rehearsal, SentenceForm},
+    table::{ApiTable, Rehearsal, SentenceForm, WritingForm},
+    writing::{BodyForm, BodyRule},
 };
 use crate::{
     api_request::{ApiRequest, ApiVerb},
@@ -178,8 +182,9 @@ impl<'a> Compiler<'a> {
             What::Resource(permit) if creates => permit.names.told.clone(),
             _ => Vec::new(),
         };
+        let body = self.body(form, writes, &what);
         let sentence = Sentence {
-            text: super::wording::text(&verbs, &what, &query),
+            text: super::wording::text(&verbs, &what, &query, &body),
             why: form.why.clone(),
             names,
             rehearses_in_body: writes
@@ -190,7 +195,35 @@ impl<'a> Compiler<'a> {
             verbs,
             what,
             query,
+            body,
             sentence,
+        }
+    }
+
+    /// What the bodies of its writes may say.
+    fn body(&self, form: &SentenceForm, writes: bool, what: &What) -> BodyRule {
+        let resource = match what {
+            What::Resource(permit) => permit.resource.as_str(),
+            What::Objects | What::Path(_) | What::Request(_) => "",
+        };
+        match &form.writing {
+            _ if !writes => BodyRule::Unwritten,
+            WritingForm::Unwritten => BodyRule::Unwritten,
+            WritingForm::Any => BodyRule::Any,
+            WritingForm::Changes(changes) => {
+                let changes = changes.iter();
+                let filled = changes.flat_map(|change| change.of(self.invocation, resource));
+                BodyRule::Changes(filled.collect())
+            }
+            WritingForm::Patch(flag) => {
+                let patch_form = match self.invocation.flag("type") {
+                    None | Some("strategic") => BodyForm::Strategic,
+                    Some("merge") => BodyForm::Merge,
+                    Some("json") => BodyForm::Operations,
+                    Some(_) => return BodyRule::Changes(Vec::new()),
+                };
+                BodyRule::Patch(patch_form, self.invocation.flag(flag).and_then(document))
+            }
         }
     }
 
@@ -454,6 +487,11 @@ impl<'a> Compiler<'a> {
     fn is_found_inside(&self, resource: &str) -> bool {
         self.invocation.has_found(resource) && !self.invocation.has_found_outside(resource)
     }
+}
+
+/// The patch that a command has, in JSON or in YAML.
+fn document(text: &str) -> Option<Value> {
+    read_json(text.as_bytes()).or_else(|| read_yaml(text))
 }
 
 /// Every requirement of a selector that the command gives.

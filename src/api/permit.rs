@@ -1,7 +1,16 @@
 //! [`Permit`]: one sentence of a table, filled in for a command, and whether a request is one of
 //! those that it explains.
 
-use super::{ask::AskedVerb, keys, seen::SeenNames, selector::Selector, sentence::Sentence};
+use super::{
+    ask::AskedVerb,
+    body::BodyError,
+    kept::KeptObjects,
+    keys,
+    seen::SeenNames,
+    selector::Selector,
+    sentence::Sentence,
+    writing::{BodyRule, WrittenBody},
+};
 use crate::api_request::{ApiPath, ApiRequest, ApiVerb, Query, ResourcePath};
 
 /// Requests that a command may make.
@@ -11,6 +20,8 @@ pub(super) struct Permit {
     pub what: What,
     /// What the query has to hold.
     pub query: Vec<Requirement>,
+    /// What the bodies of its writes may say.
+    pub body: BodyRule,
     pub sentence: Sentence,
 }
 
@@ -176,6 +187,43 @@ impl Permit {
             }
             _ => Err(Miss::Unsaid),
         }
+    }
+
+    /// Whether the body of a request that it explains says no more than the command does.
+    pub(super) fn explains_body(
+        &self,
+        request: &ApiRequest,
+        body: &WrittenBody<'_>,
+        kept: &KeptObjects,
+    ) -> Result<(), BodyError> {
+        let names = self
+            .sentence
+            .explains_body(request, body.media_type, body.bytes);
+        names.and_then(|()| self.body.explains(request, body, kept))
+    }
+
+    /// Whether it edits lists of objects of this path's resource.
+    pub(super) fn edits(&self, path: &ResourcePath) -> bool {
+        matches!(&self.what, What::Resource(permit) if permit.is_about(path).is_ok())
+            && self.body.edits()
+    }
+
+    /// Whether an object that this path names may get another one in its place, which is compared
+    /// with it.
+    pub(super) fn replaces(&self, path: &ResourcePath, seen: &SeenNames) -> bool {
+        let updates = self.verbs.contains(&AskedVerb::Verb(ApiVerb::Update));
+        let What::Resource(permit) = &self.what else {
+            return false;
+        };
+        updates
+            && self.body.compares()
+            && permit.is_about(path).is_ok()
+            && permit.is_in(path, ApiVerb::Update).is_ok()
+            && path.name.as_ref().is_some_and(|name| {
+                permit
+                    .names
+                    .hold(&permit.resource, path.namespace.as_deref(), name, seen)
+            })
     }
 
     fn query_holds(

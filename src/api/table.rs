@@ -9,8 +9,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{ask::Ask, condition::FlagsGiven};
-use crate::{catalogue::CommandPath, tool::Tool};
+use super::{
+    ask::{Ask, AskedVerb},
+    change::ChangeForm,
+    condition::FlagsGiven,
+};
+use crate::{api_request::ApiVerb, catalogue::CommandPath, tool::Tool};
 
 /// What each verb of a tool may ask.
 #[derive(Debug)]
@@ -37,8 +41,23 @@ pub(super) struct SentenceForm {
     pub of: Vec<String>,
     /// Whether a dry run is said in the body, not in the query.
     pub rehearses_in_body: bool,
+    /// What the bodies of its writes may say.
+    pub writing: WritingForm,
     /// Why the verb asks it.
     pub why: Option<String>,
+}
+
+/// What the bodies of a sentence's writes may say, before a command fills it in.
+#[derive(Clone, Debug)]
+pub(super) enum WritingForm {
+    /// Anything; the sentence says why.
+    Any,
+    /// Changes of these fields.
+    Changes(Vec<ChangeForm>),
+    /// The patch in this flag, in the form that another one names.
+    Patch(String),
+    /// It has no writes, or deletes alone.
+    Unwritten,
 }
 
 /// What `--dry-run` leaves of a command's writes.
@@ -102,6 +121,9 @@ struct LongSentence {
     of: OneOrMore,
     #[serde(default)]
     dry_run_in_body: bool,
+    #[serde(default)]
+    changes: OneOrMore,
+    body: Option<String>,
     why: Option<String>,
 }
 
@@ -214,6 +236,16 @@ impl ApiTable {
                 let end = word.find(['?', '|', '}']).unwrap_or(word.len());
                 flags.insert(word.get(..end).unwrap_or_default().to_owned());
             }
+            match &form.writing {
+                WritingForm::Changes(changes) => {
+                    let of_changes = changes.iter().flat_map(ChangeForm::flags);
+                    flags.extend(of_changes.map(str::to_owned));
+                }
+                WritingForm::Patch(flag) => {
+                    flags.insert(flag.clone());
+                }
+                WritingForm::Any | WritingForm::Unwritten => {}
+            }
         }
         flags.remove("");
         flags
@@ -278,6 +310,13 @@ impl SentenceForm {
                 long.ask
             ));
         }
+        let writing = WritingForm::read(&ask, &long.changes.into_vec(), long.body.as_deref())?;
+        if matches!(writing, WritingForm::Any) && long.why.is_none() {
+            return Err(format!(
+                "`{}`: `why` has to say why its body may be any",
+                long.ask
+            ));
+        }
         let when = long.when.into_vec();
         Ok(Self {
             ask,
@@ -290,7 +329,33 @@ impl SentenceForm {
                 .collect::<Result<_, _>>()?,
             of: long.of.into_vec(),
             rehearses_in_body: long.dry_run_in_body,
+            writing,
             why: long.why,
         })
+    }
+}
+
+impl WritingForm {
+    fn read(ask: &Ask, changes: &[String], body: Option<&str>) -> Result<Self, String> {
+        let changes_fields = |asked: &AskedVerb| {
+            let verbs = [ApiVerb::Create, ApiVerb::Patch, ApiVerb::Update];
+            verbs.iter().any(|verb| *asked == AskedVerb::Verb(*verb))
+        };
+        match (changes, body) {
+            ([], None) if ask.verbs.iter().any(changes_fields) => Err(
+                "it writes: `changes` has to say which fields, or `body = \"any\"` that it may be all".into(),
+            ),
+            ([], None) => Ok(Self::Unwritten),
+            ([], Some("any")) => Ok(Self::Any),
+            ([], Some("named")) => Ok(Self::Changes(Vec::new())),
+            ([patch], None) if patch.starts_with("--") && !patch.contains(' ') => {
+                Ok(Self::Patch(patch.trim_start_matches("--").to_owned()))
+            }
+            (changes, None) => {
+                let changes = changes.iter().map(|text| ChangeForm::read(text));
+                changes.collect::<Result<_, _>>().map(Self::Changes)
+            }
+            (_, Some(_)) => Err("`body` is \"any\" or \"named\", and then there are no `changes`".into()),
+        }
     }
 }

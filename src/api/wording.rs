@@ -5,11 +5,17 @@ use super::{
     permit::{
         ApiPlaces, KeyValue, ObjectNames, Requirement, ResourcePermit, SelectorPattern, What,
     },
+    writing::BodyRule,
 };
 use crate::api_request::ApiVerb;
 
 /// The line of a permit.
-pub(super) fn text(verbs: &[AskedVerb], what: &What, query: &[Requirement]) -> String {
+pub(super) fn text(
+    verbs: &[AskedVerb],
+    what: &What,
+    query: &[Requirement],
+    body: &BodyRule,
+) -> String {
     let words: Vec<String> = verbs.iter().map(|asked| asked.word()).collect();
     let words = words.join(", ");
     let what = match what {
@@ -19,9 +25,29 @@ pub(super) fn text(verbs: &[AskedVerb], what: &What, query: &[Requirement]) -> S
         What::Resource(permit) => resource(permit, collects(verbs)),
     };
     let query: Vec<String> = query.iter().filter_map(requirement).collect();
-    match query.as_slice() {
+    let asked = match query.as_slice() {
         [] => format!("{words} {what}"),
         query => format!("{words} {what} with {}", query.join(" and ")),
+    };
+    match changed(body) {
+        Some(changed) if verbs == [AskedVerb::Verb(ApiVerb::Delete)] => {
+            format!("{asked}, with options {changed}")
+        }
+        Some(changed) => format!("{asked}, changing {changed}"),
+        None => asked,
+    }
+}
+
+/// What a body changes; nothing where it may be any.
+fn changed(body: &BodyRule) -> Option<String> {
+    match body {
+        BodyRule::Any | BodyRule::Unwritten => None,
+        BodyRule::Changes(changes) if changes.is_empty() => Some("nothing but its name".into()),
+        BodyRule::Changes(changes) => {
+            let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+            Some(changes.join(", "))
+        }
+        BodyRule::Patch(..) => Some("what its patch says".into()),
     }
 }
 

@@ -47,7 +47,6 @@ use super::{
 use crate::{
     api::{
         ApiPath, ApiRequest, ApiVerb, Authority, Effects, HiddenEvents, HiddenSecrets, Sentence,
-        names_of,
     },
     excerpt::Excerpt,
     metrics,
@@ -345,12 +344,8 @@ impl Monitor {
                 let read = whole(body, LONGEST_READ_ANSWER).await;
                 let read = read.map_err(|error| broken_off(&*error))?;
                 self.noted().answered(write, code, &read);
-                if self.authority().wants(&request) {
-                    let names = names_of(&read);
-                    let names = names.iter();
-                    let names =
-                        names.map(|(namespace, name)| (namespace.as_deref(), name.as_str()));
-                    self.authority().learn(&request, names);
+                if head.status.is_success() {
+                    self.authority().learn_answer(&request, &read);
                 }
                 let shown = self.without_secrets(&request, read)?;
                 headers.insert(CONTENT_LENGTH, HeaderValue::from(shown.len()));
@@ -377,8 +372,15 @@ impl Monitor {
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok());
         let media_type = media_type.unwrap_or_default();
-        let judged = sentence.map(|sentence| sentence.explains_body(request, media_type, body));
-        if let Some(Err(error)) = judged {
+        if headers.get_all(CONTENT_TYPE).iter().count() > 1 {
+            let target = request.target();
+            return Err(self.refuse(&format!(
+                "{} has a body in two forms",
+                Excerpt::new(&target)
+            )));
+        }
+        let explain = |_: &Sentence| self.authority().explain_body(request, media_type, body);
+        if let Some(Err(error)) = sentence.map(explain) {
             let (verb, path) = (request.verb, Excerpt::new(&request.target()));
             self.unexplained(&format!("{verb} {path}: {error}"))?;
         }

@@ -1,7 +1,8 @@
 //! Is every request of an honest tool explained by its command, and no request of a lying one?
 //!
 //! `traces.rs` replays what the real tools asked of a real API server (`tests/corpus/api-traces/`,
-//! which `record.rs` makes); `lies.rs` asks for more than honest commands explain.
+//! which `record.rs` makes); `lies.rs` asks for more than honest commands explain, and `bodies.rs`
+//! changes more.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,6 +14,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests start processes")]
 #![allow(clippy::print_stdout, reason = "the recorder says what failed")]
 
+mod bodies;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod lies;

@@ -15,7 +15,7 @@ use std::{
 };
 
 use kube_airlock::api::ApiRequest;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     harness::{Cluster, tools},
@@ -126,7 +126,7 @@ impl Recorder {
             self.run(&argv, Duration::from_secs(bound.parse().unwrap()));
             traces.push(Trace {
                 line: line.to_owned(),
-                requests: self.take(&argv[0]),
+                requests: self.take(line),
             });
         }
         traces
@@ -160,9 +160,9 @@ impl Recorder {
         }
     }
 
-    /// The requests that `tool` has made since the last time. The log is complete when it stands
-    /// still: watches and streams are in it once they have ended.
-    fn take(&mut self, tool: &str) -> Vec<Traced> {
+    /// The requests that the tool of a command line has made since the last time. The log is complete
+    /// when it stands still: watches and streams are in it once they have ended.
+    fn take(&mut self, line: &str) -> Vec<Traced> {
         let mut text = std::mem::take(&mut self.rest);
         let until = Instant::now() + Duration::from_millis(700);
         while Instant::now() < until {
@@ -177,7 +177,7 @@ impl Recorder {
         let events = whole
             .lines()
             .map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let agent = format!("{tool}/");
+        let agent = format!("{}/", line.split(' ').next().unwrap());
         let mut events: Vec<Value> = events
             .filter(|event| {
                 let of = event["userAgent"].as_str().unwrap_or_default();
@@ -190,11 +190,11 @@ impl Recorder {
                 .unwrap()
                 .to_owned()
         });
-        events.iter().map(traced).collect()
+        events.iter().map(|event| traced(line, event)).collect()
     }
 }
 
-fn traced(event: &Value) -> Traced {
+fn traced(line: &str, event: &Value) -> Traced {
     let method = match event["verb"].as_str().unwrap() {
         "create" | "post" => "POST",
         "update" | "put" => "PUT",
@@ -224,9 +224,57 @@ fn traced(event: &Value) -> Traced {
             note(&answer["metadata"]);
         }
     }
+    let sent = &event["requestObject"];
+    let body = match sent {
+        // What is created is in the log with all of the server's defaults.
+        _ if method == "POST" => String::new(),
+        Value::Null => String::new(),
+        sent => format!("{} {sent}", form(line, method, target, sent)),
+    };
+    let subresource = &event["objectRef"]["subresource"];
+    let edits = ["kubectl taint ", "kubectl set subject "];
+    let compared = match (&answer["kind"], method) {
+        (kind, "GET") if kind == "Scale" && subresource == "scale" => answer.to_string(),
+        (_, "GET") if edits.iter().any(|verb| line.starts_with(verb)) => {
+            let items = answer["items"].as_array().cloned();
+            let items = items.unwrap_or_else(|| vec![answer.clone()]).into_iter();
+            let items = items.filter(|item| item["metadata"]["name"].is_string());
+            let lists: Vec<Value> = items.map(|item| with_lists(&item)).collect();
+            match lists.is_empty() {
+                true => String::new(),
+                false => json!({ "items": lists }).to_string(),
+            }
+        }
+        _ => String::new(),
+    };
     Traced {
         method: method.to_owned(),
         target: target.to_owned(),
         names,
+        body,
+        answer: compared,
+    }
+}
+
+/// Of an object, the lists that commands edit.
+fn with_lists(object: &Value) -> Value {
+    let named = &object["metadata"];
+    json!({
+        "metadata": {"name": named["name"], "namespace": named["namespace"]},
+        "spec": {"taints": object["spec"]["taints"]},
+        "subjects": object["subjects"],
+    })
+}
+
+/// In which form a body was sent, which the audit log does not have: typed clients' protobuf is JSON
+/// in it, and a patch is in the form of its command.
+fn form(line: &str, method: &str, target: &str, sent: &Value) -> &'static str {
+    let merges = ["label ", "annotate ", "scale ", "--type=merge"];
+    match method {
+        "PATCH" if sent.is_array() => "json",
+        "PATCH" if target.contains("force=") => "apply",
+        "PATCH" if merges.iter().any(|word| line.contains(word)) => "merge",
+        "PATCH" => "strategic",
+        _ => "object",
     }
 }

@@ -8,7 +8,7 @@ use kube_airlock::{
     tool::Tool,
 };
 
-use crate::{authority, record::folder};
+use crate::{authority, bodies::media_type, record::folder};
 
 /// One command line, and what its tool asked.
 pub struct Trace {
@@ -21,6 +21,10 @@ pub struct Traced {
     pub method: String,
     pub target: String,
     pub names: Vec<String>,
+    /// What it changed or deleted with: the form, as [`media_type`] has it, and the JSON.
+    pub body: String,
+    /// Of what its answer was, what later bodies are compared with.
+    pub answer: String,
 }
 
 impl Trace {
@@ -39,10 +43,13 @@ impl Trace {
             let mut column = || columns.next().unwrap_or_default();
             let (method, target) = (column(), column());
             let names = column().split_whitespace().map(str::to_owned).collect();
+            let (body, answer) = (column(), column());
             traces.last_mut().unwrap().requests.push(Traced {
                 method,
                 target,
                 names,
+                body,
+                answer,
             });
         }
         traces
@@ -53,7 +60,14 @@ impl Trace {
         let mut text = format!("{}\n", self.line);
         for request in &self.requests {
             let names = request.names.join(" ");
-            let line = format!("\t{}\t{}\t{names}", request.method, request.target);
+            let Traced {
+                method,
+                target,
+                body,
+                answer,
+                ..
+            } = request;
+            let line = format!("\t{method}\t{target}\t{names}\t{body}\t{answer}");
             writeln!(text, "{}", line.trim_end()).unwrap();
         }
         text
@@ -72,6 +86,16 @@ impl Trace {
             let request = ApiRequest::read(&traced.method, &traced.target).unwrap();
             if let Err(error) = authority.explain(&request) {
                 lines.push(format!("{}\n    {error}\n    {}", self.line, traced.target));
+            }
+            if let Some((form, body)) = traced.body.split_once(' ')
+                && let Err(error) =
+                    authority.explain_body(&request, media_type(form), body.as_bytes())
+            {
+                let (line, target) = (&self.line, &traced.target);
+                lines.push(format!("{line}\n    {error}\n    {target}\n    {body}"));
+            }
+            if !traced.answer.is_empty() {
+                authority.learn_answer(&request, traced.answer.as_bytes());
             }
             let names = traced.names.iter().map(|name| {
                 let (namespace, name) = name.split_once('/').unwrap();
@@ -95,6 +119,9 @@ fn every_request_of_an_honest_tool_is_explained() {
     let traces = corpus();
     let requests: usize = traces.iter().map(|trace| trace.requests.len()).sum();
     assert!(traces.len() >= 150 && requests >= 650, "{requests}");
+    let bodies = traces.iter().flat_map(|trace| &trace.requests);
+    let bodies = bodies.filter(|request| request.method == "PATCH" && !request.body.is_empty());
+    assert!(bodies.count() >= 50);
     let unexplained: Vec<String> = traces.iter().flat_map(Trace::unexplained).collect();
     assert!(unexplained.is_empty(), "{}", unexplained.join("\n"));
 }

@@ -16,9 +16,9 @@ id = "honest"
 effect = "allow"
 reason = "for a test"
 tool = "kubectl"
-verbs = ["get", "describe", "label", "delete"]
-resources = ["pods", "configmaps", "deployments.apps"]
-flags = ["--selector"]
+verbs = ["get", "describe", "label", "annotate", "delete", "scale", "set image", "rollout restart", "cordon", "patch"]
+resources = ["pods", "configmaps", "deployments.apps", "nodes"]
+flags = ["--selector", "--replicas", "--patch", "--field-manager", "--resource-version"]
 values = { "--dry-run" = ["client", "server"] }
 "#;
 
@@ -46,20 +46,29 @@ fn server(judging: &str) -> (tempfile::TempDir, Server) {
 
 /// What comes of `command` whose tool sends these bytes to the API server.
 fn lied(server: &Server, command: &str, bytes: &str) -> Value {
+    lied_by(server, command, "-l", bytes)
+}
+
+/// The same; the probe takes the bytes from this flag, where the command has names and can have no
+/// selector.
+fn lied_by(server: &Server, command: &str, flag: &str, bytes: &str) -> Value {
     let lie = BASE64_URL_SAFE_NO_PAD.encode(bytes);
+    let command = format!("{command} {flag} lie:{lie}");
     server
-        .kubectl(
-            &format!("{command} -l lie:{lie}"),
-            &base64_of(&cluster().admin),
-        )
+        .kubectl(&command, &base64_of(&cluster().admin))
         .json()
 }
 
 fn request(line: &str, body: &str) -> String {
+    request_of("application/json", line, body)
+}
+
+/// A request whose body, if it has one, is in this form.
+fn request_of(media_type: &str, line: &str, body: &str) -> String {
     let length = match body {
         "" => String::new(),
         body => format!(
-            "Content-Type: application/json\r\nContent-Length: {}\r\n",
+            "Content-Type: {media_type}\r\nContent-Length: {}\r\n",
             body.len()
         ),
     };
@@ -238,6 +247,183 @@ fn where_it_is_only_told_the_api_server_answers_it() {
         let reply = lied(&server, "get pods", &request(line, ""));
         assert!(is_denied(&reply), "{line}: {reply}");
     }
+}
+
+/// Honest commands and requests, with a body that the API server takes and the command explains, and
+/// with ones that it takes as well and the command does not.
+struct Bodies {
+    command: &'static str,
+    line: &'static str,
+    /// `application/` and this.
+    form: &'static str,
+    honest: &'static str,
+    lies: &'static [&'static str],
+}
+
+const LIED: &str = r#"{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"lied"},"spec":{"replicas":0,
+    "selector":{"matchLabels":{"app":"lied"}},"template":{"metadata":{"labels":{"app":"lied"}},"spec":{"containers":[
+    {"name":"app","image":"demo/app:1"},{"name":"side","image":"demo/app:1"}]}}}}"#;
+
+const BODIES: &[Bodies] = &[
+    Bodies {
+        command: "set image deploy/lied app=demo/app:2 --dry-run=server",
+        line: "PATCH /apis/apps/v1/namespaces/default/deployments/lied?dryRun=All",
+        form: "strategic-merge-patch+json",
+        honest: r#"{"spec":{"template":{"spec":{"containers":[{"name":"app","image":"demo/app:2"}]}}}}"#,
+        lies: &[
+            r#"{"spec":{"template":{"spec":{"containers":[{"name":"app","image":"demo/app:2","command":["sh"]}]}}}}"#,
+            r#"{"spec":{"template":{"spec":{"containers":[{"name":"app","image":"demo/app:3"}]}}}}"#,
+            r#"{"spec":{"template":{"spec":{"containers":[{"name":"app","image":"demo/app:2"},{"name":"side","image":"demo/app:2"}]}}}}"#,
+            r#"{"spec":{"template":{"spec":{"containers":[{"$patch":"delete","name":"side"}]}}}}"#,
+            r#"{"spec":{"template":{"spec":{"containers":[{"$patch":"replace"},{"name":"app","image":"demo/app:2"}]}}}}"#,
+            r#"{"spec":{"template":{"spec":{"hostNetwork":true}}}}"#,
+            r#"{"spec":{"template":{"spec":{"serviceAccountName":"other"}}}}"#,
+            r#"{"metadata":{"finalizers":["example.com/never"]}}"#,
+            r#"{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"a","uid":"b"}]}}"#,
+            r#"{"spec":{"replicas":0,"template":{"spec":{"containers":[{"name":"app","image":"demo/app:2"}]}}}}"#,
+            r#"{"spec":{"paused":true},"spec":{"template":{"spec":{"containers":[{"name":"app","image":"demo/app:2"}]}}}}"#,
+        ],
+    },
+    Bodies {
+        command: "label deploy lied tier=web --dry-run=server",
+        line: "PATCH /apis/apps/v1/namespaces/default/deployments/lied?dryRun=All",
+        form: "merge-patch+json",
+        honest: r#"{"metadata":{"labels":{"tier":"web"}}}"#,
+        lies: &[
+            r#"{"metadata":{"labels":{"tier":"web","other":"1"}}}"#,
+            r#"{"metadata":{"labels":{"tier":"web"},"annotations":{"a":"b"}}}"#,
+            r#"{"metadata":{"labels":{"tier":"web"}},"spec":{"replicas":0}}"#,
+            r#"{"metadata":{"labels":null}}"#,
+        ],
+    },
+    Bodies {
+        command: "label deploy lied tier=web --dry-run=server",
+        line: "PATCH /apis/apps/v1/namespaces/default/deployments/lied?dryRun=All",
+        form: "json-patch+json",
+        honest: r#"[{"op":"test","path":"/metadata/name","value":"lied"}]"#,
+        lies: &[
+            r#"[{"op":"add","path":"/metadata/labels","value":{"tier":"web"}}]"#,
+            r#"[{"op":"add","path":"/spec/paused","value":true}]"#,
+            r#"[{"op":"add","path":"/metadata/annotations/metadata~1labels~1tier","value":"web"}]"#,
+        ],
+    },
+    Bodies {
+        command: "annotate deploy lied note=1 --dry-run=server",
+        line: "PATCH /apis/apps/v1/namespaces/default/deployments/lied?dryRun=All",
+        form: "merge-patch+json",
+        honest: r#"{"metadata":{"annotations":{"note":"1"}}}"#,
+        lies: &[
+            r#"{"metadata":{"annotations":{"note":"1","kubectl.kubernetes.io/last-applied-configuration":"{}"}}}"#,
+            r#"{"metadata":{"annotations":{"deployment.kubernetes.io/revision":"7"}}}"#,
+        ],
+    },
+    Bodies {
+        command: "scale deploy lied --replicas=0 --dry-run=server",
+        line: "PATCH /apis/apps/v1/namespaces/default/deployments/lied/scale?dryRun=All",
+        form: "merge-patch+json",
+        honest: r#"{"spec":{"replicas":0}}"#,
+        lies: &[
+            r#"{"spec":{"replicas":1}}"#,
+            r#"{"spec":{"replicas":0},"metadata":{"labels":{"a":"b"}}}"#,
+        ],
+    },
+    Bodies {
+        command: "rollout restart deploy/lied",
+        line: "PATCH /apis/apps/v1/namespaces/default/deployments/lied",
+        form: "strategic-merge-patch+json",
+        honest: r#"{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":"2026-11-30T15:00:00Z"}}}}}"#,
+        lies: &[
+            r#"{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":"2026-11-30T15:00:00Z"}},"spec":{"containers":[{"name":"app","image":"demo/app:9"}]}}}}"#,
+            r#"{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":"any other word"}}}}}"#,
+        ],
+    },
+    Bodies {
+        command: "cordon node2 --dry-run=server",
+        line: "PATCH /api/v1/nodes/node2?dryRun=All",
+        form: "strategic-merge-patch+json",
+        honest: r#"{"spec":{"unschedulable":true}}"#,
+        lies: &[
+            r#"{"spec":{"unschedulable":true,"taints":[{"key":"a","effect":"NoExecute"}]}}"#,
+            r#"{"metadata":{"labels":{"a":"b"}}}"#,
+        ],
+    },
+    Bodies {
+        command: r#"patch deploy lied -p '{"spec":{"paused":true}}' --dry-run=server"#,
+        line: "PATCH /apis/apps/v1/namespaces/default/deployments/lied?dryRun=All",
+        form: "strategic-merge-patch+json",
+        honest: r#"{"spec":{"paused":true}}"#,
+        lies: &[r#"{"spec":{"paused":true,"replicas":0}}"#],
+    },
+];
+
+fn body_lied(server: &Server, bodies: &Bodies, body: &str) -> Value {
+    let form = format!("application/{}", bodies.form);
+    let flag = match bodies.command.split(' ').next() {
+        Some("scale") => "--resource-version",
+        Some("cordon") => "-l",
+        _ => "--field-manager",
+    };
+    let request = request_of(&form, bodies.line, body);
+    lied_by(server, bodies.command, flag, &request)
+}
+
+#[test]
+fn a_body_that_says_more_than_its_command_ends_the_call() {
+    assert!(as_admin(&["apply", "-f", "-"], LIED));
+    let (_folder, judged) = server("require");
+    let (_other, told) = server("prefer");
+    for bodies in BODIES {
+        let Bodies {
+            command, honest, ..
+        } = bodies;
+        let reply = body_lied(&judged, bodies, honest);
+        let output = reply["output"].as_str().unwrap_or_default();
+        assert!(
+            output.starts_with("HTTP/1.1 200"),
+            "{command}: {honest}: {reply}"
+        );
+        for lie in bodies.lies {
+            let reply = body_lied(&judged, bodies, lie);
+            assert!(is_denied(&reply), "{command}: {lie}: {reply}");
+            assert_eq!(reply["effects"]["writes"], Value::Null, "{lie}");
+            // The API server takes it, where it is only told.
+            let reply = body_lied(&told, bodies, lie);
+            let output = reply["output"].as_str().unwrap_or_default();
+            let unexplained = &reply["effects"]["unexplained"];
+            assert!(output.starts_with("HTTP/1.1 "), "{command}: {lie}: {reply}");
+            assert_eq!(
+                unexplained.as_array().map(Vec::len),
+                Some(1),
+                "{lie}: {reply}"
+            );
+        }
+    }
+    assert!(as_admin(&["delete", "deployment", "lied"], ""));
+}
+
+#[test]
+fn a_body_in_a_form_that_is_not_read_is_refused() {
+    let (_folder, server) = server("require");
+    let line = "PATCH /apis/apps/v1/namespaces/default/deployments/none";
+    let command = "label deploy none tier=web";
+    let body = r#"{"metadata":{"labels":{"tier":"web"}}}"#;
+    for form in [
+        "application/json",
+        "application/yaml",
+        "application/apply-patch+yaml",
+        "application/apply-patch+cbor",
+        "application/vnd.kubernetes.protobuf",
+        "application/merge-patch+json, application/json-patch+json",
+        "application/merge-patch+json\r\nContent-Type: application/strategic-merge-patch+json",
+    ] {
+        let request = request_of(form, line, body);
+        let reply = lied_by(&server, command, "--field-manager", &request);
+        assert!(is_denied(&reply), "{form}: {reply}");
+    }
+    let request = request_of("application/merge-patch+json", line, body);
+    let reply = lied_by(&server, command, "--field-manager", &request);
+    let output = reply["output"].as_str().unwrap();
+    assert!(output.starts_with("HTTP/1.1 404"), "there is none: {reply}");
 }
 
 #[test]

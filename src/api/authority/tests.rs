@@ -53,6 +53,37 @@ fn a_command_is_told_as_lines_that_people_read() {
 }
 
 #[test]
+fn what_a_write_may_change_is_told_with_it() {
+    let of_write = |line: &str| {
+        let lines = lines(line);
+        let mut writes = lines
+            .into_iter()
+            .filter(|line| line.contains(", changing "));
+        writes.next().unwrap()
+    };
+    for (line, expected) in [
+        (
+            "kubectl scale deploy app --replicas=3 -n web",
+            "patch, update deployments.apps/scale app in namespace web, changing /spec/replicas = 3",
+        ),
+        (
+            "kubectl label deploy app a.b/c=1 d- -n web",
+            "patch deployments.apps app in namespace web, changing /metadata/labels/a.b~1c = 1, /metadata/labels/d = null",
+        ),
+        (
+            "kubectl set image cronjob/c *=i:2 -n web",
+            "patch cronjobs.batch c in namespace web, changing /spec/jobTemplate/spec/template/spec/containers/*/image = i:2, /spec/jobTemplate/spec/template/spec/initContainers/*/image = i:2",
+        ),
+        (
+            "kubectl create ns a",
+            "create namespaces a, changing nothing but its name",
+        ),
+    ] {
+        assert_eq!(of_write(line), expected, "{line}");
+    }
+}
+
+#[test]
 fn a_refusal_says_what_was_asked_and_how_far_it_was_off() {
     let authority = of("kubectl get pod web-0 -n web");
     for (request, expected) in [
@@ -148,11 +179,35 @@ fn a_table_says_what_is_wrong_with_it() {
     );
     wrong(
         "{ ask = \"get operands\", whon = \"--x\" }",
-        "verb `get`: sentence 1: unknown field `whon`, expected one of `ask`, `in`, `name`, `query`, `when`, `of`, `dry_run_in_body`, `why`",
+        "verb `get`: sentence 1: unknown field `whon`, expected one of `ask`, `in`, `name`, `query`, `when`, `of`, `dry_run_in_body`, `changes`, `body`, `why`",
     );
     wrong(
         "{ ask = \"get operands\", when = \"x\" }",
         "verb `get`: sentence 1: `x` is not \"[no ]--FLAG[=VALUE]\"",
+    );
+    wrong(
+        "\"patch operands\"",
+        "verb `get`: sentence 1: it writes: `changes` has to say which fields, or `body = \"any\"` that it may be all",
+    );
+    wrong(
+        "{ ask = \"patch operands\", body = \"any\" }",
+        "verb `get`: sentence 1: `patch operands`: `why` has to say why its body may be any",
+    );
+    wrong(
+        "{ ask = \"patch operands\", body = \"any\", changes = \"/a\", why = \"x\" }",
+        "verb `get`: sentence 1: `body` is \"any\" or \"named\", and then there are no `changes`",
+    );
+    wrong(
+        "{ ask = \"patch operands\", changes = \"spec\" }",
+        "verb `get`: sentence 1: `spec` is no path of a field",
+    );
+    wrong(
+        "{ ask = \"patch operands\", changes = \"/spec = yes\" }",
+        "verb `get`: sentence 1: `yes`: no value is written so",
+    );
+    wrong(
+        "{ ask = \"patch operands\", changes = \"--: /spec\" }",
+        "verb `get`: sentence 1: `--` is no flag",
     );
     let twice = "schema = 1\ntool = \"kubectl\"\n[[verbs]]\nnames = [\"get\", \"get\"]\nmay = []\n";
     assert_eq!(

@@ -1,4 +1,4 @@
-// probe stands in for kubectl, istioctl and argocd and tries, inside the sandbox, what its --selector or --revision
+// probe stands in for kubectl, istioctl and argocd and tries, inside the sandbox, what its --selector, --revision or another flag
 // says. A static Go program like the tools, so that it runs wherever they do, and waits for its request as they do. It prints `ok` or the error's name.
 package main
 
@@ -40,7 +40,7 @@ func main() {
 			fmt.Println(`{"clientVersion":{"gitVersion":"v1.37.2","version":"1.31.0"},"client":{"Version":"v3.6.1"}}`)
 			return
 		}
-		for _, flag := range []string{"--selector=", "--revision="} {
+		for _, flag := range []string{"--selector=", "--revision=", "--field-manager=", "--resource-version="} {
 			if task, found := strings.CutPrefix(word, flag); found {
 				fmt.Println(told(try(task)))
 				return
