@@ -16,6 +16,8 @@ use serde::Serialize;
 pub enum Code {
     /// The tool made an API request that its command does not explain.
     ApiDenied,
+    /// The call asked more of its API server than it may: requests, bytes or objects.
+    BudgetExceeded,
     /// The caller ended the call.
     Cancelled,
     /// The policy allows the command once a person has said so.
@@ -69,8 +71,9 @@ pub enum Code {
 
 impl Code {
     /// Every code, for documents and their tests.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::ApiDenied,
+        Self::BudgetExceeded,
         Self::Cancelled,
         Self::ConfirmationRequired,
         Self::EgressDenied,
@@ -101,6 +104,7 @@ impl Code {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ApiDenied => "api_denied",
+            Self::BudgetExceeded => "budget_exceeded",
             Self::Cancelled => "cancelled",
             Self::ConfirmationRequired => "confirmation_required",
             Self::EgressDenied => "egress_denied",

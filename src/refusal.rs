@@ -49,6 +49,9 @@ pub enum Refusal {
     /// A request of the tool to the API that the command does not explain.
     #[error("the tool made an API request that the command does not explain, and was ended: {0}")]
     Api(String),
+    /// More of the API than one call may ask.
+    #[error("the call was ended: {0}")]
+    Budget(String),
     /// A Host or Origin that may not call this server, or a header twice that names a caller.
     #[error("{}", .0.reason)]
     ForbiddenHost(Advice),
@@ -173,6 +176,7 @@ impl Refusal {
     pub fn code(&self) -> Code {
         match self {
             Self::Api(_) => Code::ApiDenied,
+            Self::Budget(_) => Code::BudgetExceeded,
             Self::Cancelled => Code::Cancelled,
             Self::Command(_) | Self::Filter(_) | Self::Words(_) => Code::InvalidCommand,
             Self::Denied(_) => Code::PolicyDenied,
@@ -231,6 +235,7 @@ impl Refusal {
         match self {
             Self::Api(_) => "tell the operator the request id: either this tool does more than it is asked, or the table of what its verbs need lacks a line (docs/api.md)".into(),
             Self::Argocd(error) => error.help().into(),
+            Self::Budget(_) => "what it did until then is in `effects`; ask for less at once: fewer names, a selector, one namespace".into(),
             Self::Cancelled => "call again if the answer is still wanted".into(),
             Self::Command(error) => error.help(),
             Self::Denied(denied) => denied.advice.hint.clone(),

@@ -25,7 +25,7 @@ use kube_airlock::{
     clusters::Clusters,
     customs::CustomsCache,
     discovery::DiscoveryCache,
-    egress::{Allowed, JudgingSettings, Upstreams},
+    egress::{Allowed, CallBudget, JudgingSettings, Upstreams},
     gate::{Arguments, Bounds, Gate, Headers, Outcome, Parts},
     identity::Caller,
     inventory::Inventory,
@@ -129,6 +129,7 @@ fn main() {
                 largest_output: 1 << 16,
                 read_output: 1 << 20,
                 memory_bytes: LIMITS.memory_bytes,
+                api: CallBudget::default(),
             },
         });
         until("kubectl is found", || {

@@ -59,6 +59,9 @@ pub struct Effects {
     /// Those beyond them.
     #[serde(skip_serializing_if = "is_zero")]
     pub more_unexplained: u32,
+    /// What the call had enough of, where that ended it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exceeded: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::{
+    egress::CallBudget,
     gate::Bounds,
     memory::Budget,
     mistake::{SettingError, or_default},
@@ -76,6 +77,18 @@ pub(super) struct LimitsTable {
     /// The memory of one tool: `1GiB`, at least `256MiB`.
     #[schemars(with = "Option<Bytes>")]
     memory: Option<Spanned<Bytes>>,
+    /// API requests of one call, where they are judged: 2048.
+    #[schemars(with = "Option<u32>")]
+    api_requests: Option<Spanned<u32>>,
+    /// Bytes that one call sends to its API server: `64MiB`.
+    #[schemars(with = "Option<Bytes>")]
+    api_sent: Option<Spanned<Bytes>>,
+    /// Bytes that one call receives of its API server: `1GiB`.
+    #[schemars(with = "Option<Bytes>")]
+    api_received: Option<Spanned<Bytes>>,
+    /// Objects that one call writes or deletes: 1000, at most 100000.
+    #[schemars(with = "Option<u32>")]
+    api_objects: Option<Spanned<u32>>,
     /// What all tools together may take; without it what the host or the control group has.
     #[schemars(with = "Option<Bytes>")]
     memory_budget: Option<Spanned<Bytes>>,
@@ -201,6 +214,40 @@ fn bounds(table: &LimitsTable) -> Result<Bounds, SettingError> {
         largest_output: largest_output.max(kept_output),
         read_output: bytes(&table.longest_output, 64 << 20),
         memory_bytes,
+        api: api(table)?,
+    })
+}
+
+/// What one call may ask of its API server.
+fn api(table: &LimitsTable) -> Result<CallBudget, SettingError> {
+    let default = CallBudget::default();
+    let number = |key: &'static str, given: &Option<Spanned<u32>>, default: u32, most: u32| {
+        let number = given.as_ref().map_or(default, |given| *given.get_ref());
+        if (1..=most).contains(&number) {
+            return Ok(number);
+        }
+        let at = given.as_ref().map(Spanned::span);
+        let help = "give 1 or more, and as many as are kept in mind: at most 100000";
+        Err(SettingError::new(key, at, "the number is out of range").help(help))
+    };
+    let bytes = |given: &Option<Spanned<Bytes>>, default: u64| {
+        given.as_ref().map_or(default, |size| size.get_ref().get())
+    };
+    Ok(CallBudget {
+        requests: number(
+            "limits.api_requests",
+            &table.api_requests,
+            default.requests,
+            100_000,
+        )?,
+        sent_bytes: bytes(&table.api_sent, default.sent_bytes),
+        received_bytes: bytes(&table.api_received, default.received_bytes),
+        objects: number(
+            "limits.api_objects",
+            &table.api_objects,
+            default.objects,
+            100_000,
+        )?,
     })
 }
 

@@ -8,10 +8,12 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod budget;
 mod dial;
 mod headers;
 mod judging;
 mod listener;
+mod metered;
 mod monitor;
 mod pin;
 mod settings;
@@ -19,6 +21,7 @@ mod tunnel;
 mod upstream;
 
 pub use address::{AllowError, AllowRule, Allowed, Forbidden, OnlyError, OnlyRule};
+pub use budget::CallBudget;
 pub use judging::{Judging, JudgingSettings, JudgingTable};
 pub use listener::Listening;
 pub use monitor::{Enforcement, Monitor};

@@ -10,10 +10,7 @@
 use std::{
     convert::Infallible,
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -38,10 +35,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{
+    budget::{CallBudget, OverBudget, Spending, StreamWay},
     headers::{
         ANSWERED_OF_UPGRADE, AUDIT_ID, PASSED, PASSED_OF_UPGRADE, accepted, answered, only,
         protocols, wants_a_stream,
     },
+    metered::{MeteredBody, MeteredStream},
     upstream::{Upstream, UpstreamError, whole},
 };
 use crate::{
@@ -52,8 +51,6 @@ use crate::{
     metrics,
 };
 
-/// Requests of one call. The most that a tool was seen to need is 73; one that polls needs more.
-const MOST_REQUESTS: u32 = 2048;
 /// A body of a request: the API server takes 3 MiB.
 const LONGEST_BODY: usize = 3 << 20;
 /// An answer that is read here: of a write, one object.
@@ -92,8 +89,8 @@ pub struct Monitor {
     effects: Mutex<Effects>,
     /// Turns of answers that are read whole: so many are held at once.
     whole_answers: Semaphore,
-    requests: AtomicU32,
-    /// Cancelled at the first request that is refused.
+    spending: Arc<Spending>,
+    /// Cancelled at the first request that is refused, or beyond the call's budget.
     denied: CancellationToken,
 }
 
@@ -127,7 +124,7 @@ struct Judged {
 impl Monitor {
     /// A monitor of the call `request_id`, whose command may do what `authority` says, to the server
     /// of `upstream`, whose API stands below the path `prefix`. `secrets` takes the values of
-    /// Secrets out of what the tool reads.
+    /// Secrets out of what the tool reads. In all the call may ask as much as `budget` says.
     pub fn new(
         upstream: Arc<Upstream>,
         authority: Authority,
@@ -135,8 +132,10 @@ impl Monitor {
         secrets: Option<HiddenSecrets>,
         prefix: &str,
         request_id: &str,
+        budget: CallBudget,
     ) -> Arc<Self> {
         let secrets = secrets.map(Arc::new);
+        let denied = CancellationToken::new();
         Arc::new(Self {
             upstream,
             authority: Mutex::new(authority),
@@ -146,8 +145,8 @@ impl Monitor {
             secrets,
             effects: Mutex::default(),
             whole_answers: Semaphore::new(WHOLE_ANSWERS),
-            requests: AtomicU32::new(0),
-            denied: CancellationToken::new(),
+            spending: Arc::new(Spending::new(budget, denied.clone())),
+            denied,
         })
     }
 
@@ -156,14 +155,21 @@ impl Monitor {
         self.upstream.authority()
     }
 
-    /// Cancelled at the first request that is refused.
+    /// Cancelled at the first request that is refused, or beyond the call's budget.
     pub fn denied(&self) -> CancellationToken {
         self.denied.clone()
     }
 
     /// What the call did until now.
     pub fn effects(&self) -> Effects {
-        self.noted().clone()
+        let mut effects = self.noted().clone();
+        effects.exceeded = self.spending.over().map(|over| over.to_string());
+        effects
+    }
+
+    fn metered(&self, body: Incoming) -> MeteredBody<Incoming> {
+        let spending = Arc::clone(&self.spending);
+        MeteredBody { body, spending }
     }
 
     fn noted(&self) -> MutexGuard<'_, Effects> {
@@ -195,15 +201,11 @@ impl Monitor {
     }
 
     async fn answer(self: Arc<Self>, mut request: Request<Incoming>) -> Response<AnswerBody> {
-        if self.requests.fetch_add(1, Ordering::Relaxed) >= MOST_REQUESTS {
-            return status(
-                StatusCode::TOO_MANY_REQUESTS,
-                "TooManyRequests",
-                &format!("this call has made {MOST_REQUESTS} requests, which is as many as it may"),
-            );
+        if let Err(over) = self.spending.request() {
+            return exceeded(over);
         }
         // What has lied once is asked nothing more, whatever else it has under way.
-        if self.noted().refused().is_some() {
+        if self.denied.is_cancelled() {
             return status(StatusCode::FORBIDDEN, "Forbidden", "this call is ended");
         }
         let judged = match self.judge(&request) {
@@ -313,6 +315,13 @@ impl Monitor {
             return Err(self.refuse(&format!("GET {} has a body", Excerpt::new(&target))));
         }
         self.judge_body(&request, sentence.as_ref(), &head.headers, &body)?;
+        self.spending
+            .bytes(StreamWay::Sent, body.len())
+            .map_err(exceeded)?;
+        let rehearses = sentence.is_some_and(|sentence| sentence.rehearses_in_body);
+        if !rehearses {
+            self.spending.object(&request).map_err(exceeded)?;
+        }
         let reading = self.reading(&request);
         let mut headers = self.headers(&head.headers, &PASSED)?;
         headers.extend(accepted(&request, &head.headers));
@@ -323,6 +332,7 @@ impl Monitor {
         let write = self.noted().note(&request);
         let answer = self.upstream.send(upstream).await;
         let (head, body) = answer.map_err(|error| unreachable(&error))?.into_parts();
+        let body = self.metered(body);
         let mut headers = answered(&head.headers, &request).ok_or_else(|| {
             let told = "the API server answers with a redirect, which is not followed";
             status(StatusCode::BAD_GATEWAY, "BadGateway", told)
@@ -430,7 +440,7 @@ impl Monitor {
     /// Takes the values of Secrets out of the events of a watch, one line each.
     fn events_without_secrets(
         &self,
-        body: Incoming,
+        body: MeteredBody<Incoming>,
     ) -> impl Stream<Item = Result<Frame<Bytes>, AnswerError>> + Send + use<> {
         let events = self.secrets.clone().map(HiddenEvents::new);
         stream::try_unfold((body, events), |(mut body, mut events)| async move {
@@ -468,17 +478,26 @@ impl Monitor {
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             let (head, body) = answer.into_parts();
             let headers = answered(&head.headers, &request).unwrap_or_default();
-            let body = UnsyncBoxBody::new(Limited::new(body, LONGEST_READ_ANSWER));
+            let body = Limited::new(self.metered(body), LONGEST_READ_ANSWER);
+            let body = UnsyncBoxBody::new(body);
             return Ok(response(head.status, headers, body));
         }
         let mut headers = only(answer.headers(), &ANSWERED_OF_UPGRADE);
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         let (of_child, of_server) = (hyper::upgrade::on(sent), hyper::upgrade::on(&mut answer));
+        let spending = Arc::clone(&self.spending);
+        let metered = move |stream, way| MeteredStream {
+            stream,
+            way,
+            spending: Arc::clone(&spending),
+        };
         let carrying = async move {
             let (Ok(child), Ok(server)) = tokio::join!(of_child, of_server) else {
                 return;
             };
-            let (mut child, mut server) = (TokioIo::new(child), TokioIo::new(server));
+            let (child, server) = (TokioIo::new(child), TokioIo::new(server));
+            let mut child = metered(child, StreamWay::Sent);
+            let mut server = metered(server, StreamWay::Received);
             // Its end is the stream's end. Both go with the call: the child's end of it is dropped.
             let _ = tokio::io::copy_bidirectional(&mut child, &mut server).await;
         };
@@ -504,7 +523,7 @@ impl Monitor {
         let agent = agent.map_or(own.clone(), |agent| format!("{agent} {own}"));
         let agent = HeaderValue::from_str(&agent).ok();
         headers.extend(agent.map(|agent| (USER_AGENT, agent)));
-        let number = self.requests.load(Ordering::Relaxed);
+        let number = self.spending.requests();
         let audit_id = HeaderValue::from_str(&format!("{}-{number}", self.request_id));
         headers.extend(audit_id.ok().map(|id| (AUDIT_ID, id)));
         let identified = self.upstream.transport().identify(&mut headers);
@@ -538,6 +557,12 @@ impl Monitor {
         *upstream.headers_mut() = headers;
         Ok(upstream)
     }
+}
+
+/// The answer to what is beyond a call's budget.
+fn exceeded(over: OverBudget) -> Response<AnswerBody> {
+    let told = format!("this call is ended: {over}");
+    status(StatusCode::FORBIDDEN, "Forbidden", &told)
 }
 
 /// Whether a request may become a stream.

@@ -18,7 +18,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper_util::{
     client::legacy::{
         Client,
@@ -206,7 +206,7 @@ impl Upstreams {
 /// # Errors
 /// When it is longer, or breaks off.
 pub(super) async fn whole(
-    body: Incoming,
+    body: impl Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
     limit: usize,
 ) -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
     let limited = http_body_util::Limited::new(body, limit);

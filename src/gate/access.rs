@@ -224,6 +224,9 @@ impl Access {
         let enforcement = match parts.judging.of(invocation.tool()) {
             Judging::Require => Enforcement::Refuse,
             Judging::Prefer => Enforcement::Tell,
+            Judging::Off if approved.bounds().max_objects.is_some() => {
+                return Err(Refusal::Tool(not_counted(invocation.tool(), approved)));
+            }
             Judging::Off => return Ok((pinned, None)),
         };
         let (Self::Kubernetes(kubeconfig), Some(address)) = (self, pinned.address()) else {
@@ -237,6 +240,9 @@ impl Access {
         let authority = Authority::of(invocation, kubeconfig.namespace());
         let secrets = hidden_secrets(invocation.tool())?;
         let prefix = kubeconfig.endpoint().path();
+        let mut budget = parts.bounds.api;
+        let of_rule = approved.bounds().max_objects;
+        budget.objects = of_rule.map_or(budget.objects, |most| budget.objects.min(most.get()));
         let monitor = Monitor::new(
             upstream,
             authority,
@@ -244,6 +250,7 @@ impl Access {
             secrets,
             prefix,
             request_id,
+            budget,
         );
         Ok((pinned.judged_by(monitor), Some(known_by)))
     }
@@ -258,6 +265,19 @@ impl Access {
         };
         let pinned = pin(endpoint, allowed).await;
         Ok(pinned.inspect_err(|_| metrics::egress_refusal())?)
+    }
+}
+
+/// Why a command does not run that may change so many objects, and whose changes nobody counts.
+fn not_counted(tool: Tool, approved: &Approved) -> Advice {
+    let rule = approved.rule();
+    Advice {
+        reason: format!(
+            "rule `{rule}` has `max_objects`, and what {tool} changes is not counted here"
+        ),
+        hint: format!(
+            "an operator says `{tool} = \"require\"` or `prefer` under `[api]`, or takes `max_objects` out of the rule"
+        ),
     }
 }
 

@@ -25,6 +25,7 @@ use super::{
     watch::Watch,
 };
 use crate::{
+    api::Effects,
     command::Filter,
     identity::Caller,
     metrics::Step,
@@ -187,10 +188,10 @@ impl Call<'_> {
         let limit = bounds.read_output;
         let too_much = piped.too_much.then_some(Refusal::TooMuchOutput { limit });
         let effects = monitor.map(|monitor| monitor.effects());
-        let denied = effects
-            .as_ref()
-            .and_then(|effects| effects.refused())
-            .map(Refusal::Api);
+        let told = effects.as_ref();
+        let denied = told.and_then(Effects::refused).map(Refusal::Api);
+        let exceeded = told.and_then(|effects| effects.exceeded.clone());
+        let denied = denied.or(exceeded.map(Refusal::Budget));
         let refusal = denied.or(ended.refusal).or(too_much);
         let ran = Ran {
             tool,

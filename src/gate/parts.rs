@@ -10,7 +10,7 @@ use crate::{
     clusters::Clusters,
     customs::CustomsCache,
     discovery::DiscoveryCache,
-    egress::{Allowed, JudgingSettings, Upstreams},
+    egress::{Allowed, CallBudget, JudgingSettings, Upstreams},
     inventory::Inventory,
     kubeconfig::Allowances,
     policy::Policy,
@@ -35,6 +35,8 @@ pub struct Bounds {
     pub read_output: u64,
     /// RLIMIT_DATA of a child, in bytes.
     pub memory_bytes: u64,
+    /// What it may ask of its API server, where its requests are judged.
+    pub api: CallBudget,
 }
 
 /// The rooms that a request passes, and what bounds it there.

@@ -84,7 +84,8 @@ pub(super) fn status(code: Code) -> StatusCode {
         | Code::PolicyDenied
         | Code::PrincipalLocked => StatusCode::FORBIDDEN,
         // Asked again, it ends in the same way.
-        Code::InvalidCommand
+        Code::BudgetExceeded
+        | Code::InvalidCommand
         | Code::InvalidKubeconfig
         | Code::OutOfMemory
         | Code::TooMuchOutput => StatusCode::UNPROCESSABLE_ENTITY,

@@ -153,6 +153,9 @@ pub(super) struct RawRule {
     /// The most lines of each stream; with the last one the command is ended.
     #[schemars(with = "Option<u64>")]
     pub(super) max_lines: Option<Spanned<u64>>,
+    /// The most objects that a call may write or delete; with one more it is ended.
+    #[schemars(with = "Option<u32>")]
+    pub(super) max_objects: Option<Spanned<u32>>,
     /// Commands that this rule has to match, or the file does not load.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]

@@ -11,6 +11,7 @@
 
 mod argocd;
 mod audit;
+mod budgets;
 mod callers;
 mod custom;
 mod discovery;

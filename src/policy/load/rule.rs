@@ -1,7 +1,7 @@
 //! One rule: its keys, each read by the file beside this one that knows it, and what they rule out
 //! together.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use toml::Spanned;
 
@@ -115,6 +115,7 @@ impl Loading<'_> {
             raw.timeout.as_ref().map(|timeout| (timeout.span(), BOUNDS)),
             raw.max_output.as_ref().map(|most| (most.span(), BOUNDS)),
             raw.max_lines.as_ref().map(|most| (most.span(), BOUNDS)),
+            raw.max_objects.as_ref().map(|most| (most.span(), BOUNDS)),
             raw.after_dash
                 .then(|| (raw.id.span(), "`after_dash` makes an allow rule wider")),
         ];
@@ -146,10 +147,17 @@ impl Loading<'_> {
                 self.error(most.span(), message, None)
             })
         });
+        let max_objects = raw.max_objects.as_ref().map(|most| {
+            NonZeroU32::new(*most.get_ref()).ok_or_else(|| {
+                let message = "max_objects is a number of objects, and not 0";
+                self.error(most.span(), message, None)
+            })
+        });
         Ok(RuleBounds {
             timeout: timeout.transpose()?,
             max_output_bytes: max_output_bytes.transpose()?,
             max_lines: max_lines.transpose()?,
+            max_objects: max_objects.transpose()?,
         })
     }
 }

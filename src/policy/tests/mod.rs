@@ -5,7 +5,11 @@ mod dodges;
 mod foot_guns;
 mod lookups;
 
-use std::{num::NonZeroU64, sync::OnceLock, time::SystemTime};
+use std::{
+    num::{NonZeroU32, NonZeroU64},
+    sync::OnceLock,
+    time::SystemTime,
+};
 
 use super::{Decision, Effect, Facts, Policy, PolicyError, PolicySource, RuleBounds, Target};
 use crate::{
@@ -126,7 +130,9 @@ fn a_rule_is_about_its_callers_and_clusters() {
 fn the_tightest_bounds_count() {
     use super::Decision as D;
     let text = |timeout: &str, most: &str| {
-        let bounds = format!("timeout = \"{timeout}\"\nmax_output = \"{most}\"\nmax_lines = 20\n");
+        let bounds = format!(
+            "timeout = \"{timeout}\"\nmax_output = \"{most}\"\nmax_lines = 20\nmax_objects = 7\n"
+        );
         format!("{HEAD}verbs = [\"get\"]\nresources = [\"pods\"]\n{bounds}")
     };
     let files = [("60s", "16KiB"), ("10s", "1MiB")]
@@ -141,7 +147,8 @@ fn the_tightest_bounds_count() {
         RuleBounds {
             timeout,
             max_output_bytes: Some(16 * 1024),
-            max_lines: NonZeroU64::new(20)
+            max_lines: NonZeroU64::new(20),
+            max_objects: NonZeroU32::new(7),
         }
     );
 }
