@@ -38,7 +38,7 @@ pub enum Code {
     Internal,
     /// The path does not take that method.
     MethodNotAllowed,
-    /// There is nothing at that path, or no such session.
+    /// There is nothing at that path, no such session, or no such kept output.
     NotFound,
     /// A program of the command needed more memory than it may have.
     OutOfMemory,

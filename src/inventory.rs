@@ -481,8 +481,8 @@ impl Inventory {
         };
         let output = async {
             tokio::join!(
-                capture(streams.stdout, caps, plain(), None, stopped.clone()),
-                capture(streams.stderr, caps, plain(), None, stopped.clone())
+                capture(streams.stdout, caps, plain(), None, None, stopped.clone()),
+                capture(streams.stderr, caps, plain(), None, None, stopped.clone())
             )
         };
         let Ok((out, err)) = timeout(PROBE_WITHIN, output).await else {

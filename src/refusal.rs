@@ -204,6 +204,7 @@ impl Refusal {
                 StoreError::Locked => Code::PrincipalLocked,
                 StoreError::Removed => Code::Unauthenticated,
                 StoreError::UnknownCall => Code::UnknownCall,
+                StoreError::UnknownOutput => Code::NotFound,
             },
             Self::Unidentified(_) => Code::Unauthenticated,
             Self::Argocd(_) | Self::Request(_) => Code::InvalidRequest,

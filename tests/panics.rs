@@ -32,7 +32,7 @@ use kube_airlock::{
     kubeconfig::Allowances,
     policy::{Policy, PolicySource},
     sandbox::{Levels, Limits, Profiles, Program, Sandbox, Slots, claim_users, fork_spawner},
-    store::{Admission, AdmissionBounds, Store},
+    store::{Admission, AdmissionBounds, KeptBounds, Store},
     tool::Tool,
     warm::{WarmPool, WarmSettings},
     workspace::Workspaces,
@@ -44,6 +44,12 @@ use tokio::time::{sleep, timeout};
 const SLOTS: Slots = Slots {
     tools: 4,
     filters: 0,
+};
+const KEPT: KeptBounds = KeptBounds {
+    of_one: 0,
+    of_principal: 0,
+    of_all: 0,
+    time: Duration::ZERO,
 };
 const LIMITS: Limits = Limits {
     memory_bytes: 1 << 30,
@@ -120,6 +126,7 @@ fn main() {
                     calls_per_caller: 4,
                     wait: Duration::from_secs(1),
                 }),
+                KEPT,
             )),
             audit: Audit::to_file(settings, Seal::default()).unwrap(),
             bounds: Bounds {

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::record::Who;
 use crate::code::Code;
 
 /// The callers of the settings changed. Principals, not tokens.
@@ -63,6 +64,23 @@ pub struct LoginRecord<'a> {
     pub peer: Option<String>,
     /// The door.
     pub door: &'static str,
+}
+
+/// A caller reads a part of an output that was kept.
+#[derive(Debug, Serialize)]
+pub struct OutputRecord<'a> {
+    /// The call that printed it.
+    pub request_id: &'a str,
+    /// Who reads.
+    #[serde(flatten)]
+    pub who: Who<'a>,
+    /// The first and the last line that were looked at.
+    pub lines: (u64, u64),
+    /// Whether only lines are told that match a pattern.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub searched: bool,
+    /// The bytes that are told.
+    pub bytes: usize,
 }
 
 /// An operator used the server's own socket.

@@ -22,7 +22,9 @@ use std::{
 };
 
 pub use chain::{Chain, Hash, Link, NoLink, Seal};
-pub use events::{CallersRecord, ClusterRecord, LoginRecord, OperatorRecord, ToolRecord};
+pub use events::{
+    CallersRecord, ClusterRecord, LoginRecord, OperatorRecord, OutputRecord, ToolRecord,
+};
 pub use file::{AuditError, FileSettings, MOST_KEPT, rotated};
 pub use record::{
     ArgvRest, DecisionRecord, EndRecord, PolicyDigest, PolicyRecord, StageRecord, StartRecord,
@@ -67,9 +69,9 @@ pub struct Audit {
 }
 
 /// What calls and the server have records written about.
-const EVENTS: [&str; 11] = [
-    "callers", "cluster", "decision", "end", "login", "lookup", "operator", "policy", "start",
-    "stop", "tool",
+const EVENTS: [&str; 12] = [
+    "callers", "cluster", "decision", "end", "login", "lookup", "operator", "output", "policy",
+    "start", "stop", "tool",
 ];
 
 impl Audit {
@@ -198,6 +200,14 @@ impl Audit {
     /// When it could not be written; the caller receives a fault then.
     pub async fn refused(&self, record: &DecisionRecord<'_>) -> io::Result<usize> {
         self.of_refusals().write("decision", record, Due::Now).await
+    }
+
+    /// Records that a caller reads what was kept for it. Returns how long the record is.
+    ///
+    /// # Errors
+    /// When it could not be written; nothing may be told then.
+    pub async fn output(&self, record: &OutputRecord<'_>) -> io::Result<usize> {
+        self.log.write("output", record, Due::Now).await
     }
 
     /// Records the end of a call. Written later when it cannot be now. Returns how long the record

@@ -268,6 +268,7 @@ impl Prepared {
                 calls_per_caller: settings.limits.calls_per_caller,
                 wait: LONGEST_QUEUE,
             }),
+            settings.kept,
         ));
         let gate = Gate::new(Parts {
             inventory,

@@ -26,6 +26,7 @@ use crate::{
     operator::OperatorTable,
     sandbox::SandboxTable,
     schema::for_editors,
+    store::KeptTable,
     tool::Tool,
     trusted::{self, Holds},
     warm::WarmTable,
@@ -63,6 +64,8 @@ pub(super) struct Tables {
     pub(super) clusters: BTreeMap<Spanned<String>, ClusterTable>,
     /// What bounds a call, a caller, and all calls together.
     pub(super) limits: LimitsTable,
+    /// What is kept of outputs that an answer shows in part.
+    pub(super) kept: KeptTable,
     /// What is wanted of the sandbox.
     pub(super) sandbox: SandboxTable,
     /// Those who may call; without any, whoever reaches the port.

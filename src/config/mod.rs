@@ -46,6 +46,7 @@ use crate::{
     mistake::SettingError,
     policy::PolicySource,
     sandbox::{Program, ProgramPaths, SandboxSettings},
+    store::KeptBounds,
     tool::Tool,
     warm::WarmSettings,
 };
@@ -80,6 +81,8 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     /// What bounds calls, callers and connections.
     pub limits: LimitSettings,
+    /// How much is kept of outputs that an answer shows in part, and for how long.
+    pub kept: KeptBounds,
     /// Tools that are started before their call.
     pub warm: WarmSettings,
     /// Those who may call; none: everybody who reaches the port.
@@ -184,6 +187,7 @@ impl Settings {
             .limits
             .settings(warm.clone().unwrap_or_default(), warmth);
         let limits = gathered(limits, wrong);
+        let kept = gathered(tables.kept.bounds(), wrong);
         let callers = known(tables.caller, wrong);
         let metrics_listen = tables.metrics.listen;
         let counted = gathered(tables.metrics.counted(&callers), wrong);
@@ -209,6 +213,7 @@ impl Settings {
             work_dir: options.work_dir.or(tables.work_dir),
             allowed_hosts,
             limits,
+            kept: kept?,
             warm,
             operator_socket: tables.operator.socket(folder),
             metrics_listen: options.metrics_listen.or(metrics_listen),

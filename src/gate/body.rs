@@ -42,6 +42,12 @@ pub struct Body {
     /// How much of the output was left out, if some was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left_out: Option<LeftOutBody>,
+    /// Where all of the output is, if some was left out and is kept: GET /calls/{id}/output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<KeptBody>,
+    /// Which lines these are, of an output that was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<PartBody>,
     /// The flags that the server added to the command: `--tail=500`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
@@ -121,6 +127,45 @@ impl From<LeftOut> for LeftOutBody {
             of_items: left_out.items.map(|items| items.1),
         }
     }
+}
+
+/// An output that is kept for its caller.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct KeptBody {
+    /// Its name: the id of the call, where callers have tokens.
+    pub id: String,
+    /// The first line that is not in this answer, or not whole.
+    pub from_line: u64,
+    /// The lines that are kept.
+    pub lines: u64,
+    /// The bytes that are kept.
+    pub bytes: u64,
+    /// Whether that is all of it.
+    pub whole: bool,
+    /// For how long, in seconds; less where there is no more room.
+    pub seconds: u64,
+}
+
+/// Lines of an output that was kept.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PartBody {
+    /// The name of the output.
+    pub id: String,
+    /// The first line that was looked at; lines are counted from 1, and one of more than 16 KiB
+    /// counts as several.
+    pub from: u64,
+    /// The last line that was looked at.
+    pub to: u64,
+    /// The lines that are kept.
+    pub of_lines: u64,
+    /// Lines that match, where a pattern was looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matching: Option<u64>,
+    /// The line where it goes on, if this is not all of what was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<u64>,
+    /// Whether all of the output is kept.
+    pub whole: bool,
 }
 
 /// How one stage of a pipeline ended.

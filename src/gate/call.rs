@@ -171,6 +171,8 @@ impl Call<'_> {
             live.started(self.request_id).await;
         }
         let watch = Watch {
+            kept: &self.parts.store.kept,
+            principal: self.caller.principal(),
             caps: shape.caps,
             is_without_stacks: shape.is_without_stacks,
             unshown: rest.unshown,

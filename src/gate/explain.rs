@@ -24,6 +24,7 @@ use crate::{
     identity::Caller,
     policy::{Approved, Decision, Facts, Target},
     refusal::Refusal,
+    tool::Tool,
 };
 
 impl Gate {
@@ -40,11 +41,19 @@ impl Gate {
         };
         Outcome {
             took: since.elapsed(),
-            ran: None,
             permitted,
             refusal,
-            request_id: request_id.clone(),
+            ..Outcome::nothing(request_id.clone())
         }
+    }
+}
+
+impl Gate {
+    /// Returns whether a command alone would run for a caller, on a cluster of which nothing is
+    /// known.
+    pub async fn may_run(&self, caller: &Caller, tool: Tool, command: &str) -> bool {
+        let request = Request::question(tool, command);
+        self.explain(caller, &request).await.permitted.is_some()
     }
 }
 

@@ -15,9 +15,12 @@ mod explain;
 mod forecast;
 mod journal;
 mod judge;
+mod keep;
 mod lookup;
 mod notes;
 mod outcome;
+mod part;
+mod part_request;
 mod parts;
 mod pipeline;
 mod request;
@@ -40,8 +43,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
 pub use arguments::{Arguments, Headers};
-pub use body::{Body, ChangedBody, Confinement, LeftOutBody, StageBody};
-pub use outcome::{Bound, Outcome, Permitted, Ran, Told};
+pub use body::{Body, ChangedBody, Confinement, KeptBody, LeftOutBody, PartBody, StageBody};
+pub use outcome::{Bound, GivenPart, KeptWhole, Outcome, Permitted, Ran, Told};
+pub use part_request::PartRequest;
 pub use parts::{Bounds, Parts};
 pub use pipeline::Stage;
 pub use request::{CarriedKubeconfig, Request};
@@ -49,6 +53,7 @@ pub use request::{CarriedKubeconfig, Request};
 use access::usable_clusters;
 use call::Call;
 use journal::{FAULT, Journal, Stopped, caught};
+use keep::keep;
 
 use crate::{
     audit::Audit,
@@ -99,6 +104,8 @@ impl Gate {
     /// Replaces the rules; calls that were judged already go on under the old ones.
     pub fn replace_policy(&self, policy: Policy) {
         self.parts.replace_policy(policy);
+        // What the old ones let callers read, the new ones may not.
+        self.parts.store.kept.forget_those_of(|_| true);
         self.changed.send_replace(());
     }
 
@@ -120,6 +127,11 @@ impl Gate {
         known
             .map(|(tool, catalogue)| (tool, policy.offer(catalogue, caller)))
             .collect()
+    }
+
+    /// Returns the bounds of each call.
+    fn bounds(&self) -> Bounds {
+        self.parts.bounds
     }
 
     /// Reports itself as not ready from now on; calls go on.
@@ -199,13 +211,14 @@ impl Gate {
         self.parts.store.calls.cancel(caller, request_id).await
     }
 
-    /// Ends the calls of principals that are not known any more.
+    /// Ends the calls of principals that are not known any more, and forgets what was kept for them.
     pub fn end_calls_of_strangers(&self, authenticator: &Authenticator) {
         let is_stranger = |principal: &str| !authenticator.knows(principal);
         self.parts
             .store
             .calls
             .end_those_of(is_stranger, EndedBy::Removal);
+        self.parts.store.kept.forget_those_of(is_stranger);
     }
 
     /// Returns what is under way and who may not call, for an operator.
@@ -213,12 +226,15 @@ impl Gate {
         &self.parts.store
     }
 
-    /// Runs one request to its end, unless it only asks whether it would run; `live` hears what it
-    /// prints while it does. Dropping the future
+    /// Runs one request to its end, unless it only asks whether it would run, or for a part of an
+    /// output that is kept; `live` hears what it prints while it does. Dropping the future
     /// cancels it: the child is ended and what it had is removed, whoever still listens.
     pub async fn run(&self, caller: Caller, request: Request, live: Option<Live>) -> Outcome {
         if request.is_question {
             return self.explain(&caller, &request).await;
+        }
+        if let Some(asked) = PartRequest::of_command(&request) {
+            return self.part(&caller, asked, request.client.as_ref()).await;
         }
         let started = Instant::now();
         let request_id = outcome::request_id();
@@ -250,6 +266,7 @@ impl Gate {
                 };
                 let mut journal = Journal::new(&parts, &caller, &request, &request_id, started);
                 let ended = caught(call.run(live, &mut journal)).await;
+                let ended = keep(&parts.store.kept, &caller, &request_id, ended);
                 journal.close(named_end(ended, &registration)).await
             };
             call.instrument(span.clone())
@@ -257,11 +274,10 @@ impl Gate {
         let (ran, refusal) = ran_or_refused(call.await);
         drop(guard.disarm());
         let outcome = Outcome {
-            request_id,
             took: started.elapsed(),
             ran,
-            permitted: None,
             refusal,
+            ..Outcome::nothing(request_id)
         };
         if let Some(refusal @ (Refusal::Fault { .. } | Refusal::Sandbox(_))) = &outcome.refusal {
             span.in_scope(|| tracing::error!(error = %with_causes(refusal), "fault"));

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::{
-    body::{Body, ChangedBody, Confinement, LeftOutBody, StageBody},
+    body::{Body, ChangedBody, Confinement, KeptBody, LeftOutBody, PartBody, StageBody},
     pipeline::Stage,
 };
 use crate::{
     api::Effects,
     audit::milliseconds,
     command::Adjustment,
-    output::Captured,
+    output::{Captured, TextPart},
     refusal::{Code, Refusal},
     sandbox::{ExitStatus, LayerStatus},
     tool::Tool,
@@ -27,6 +27,8 @@ pub struct Outcome {
     pub ran: Option<Ran>,
     /// The answer to a request that only asks whether it may run, when it may.
     pub permitted: Option<Permitted>,
+    /// The answer to a request for a part of an output that is kept.
+    pub part: Option<GivenPart>,
     /// The reason why the command was not run, or not to its end.
     pub refusal: Option<Refusal>,
 }
@@ -38,6 +40,34 @@ pub struct Permitted {
     pub rule: String,
     /// That it may run, and what would differ from what was sent.
     pub notes: Vec<String>,
+}
+
+/// A part of an output that is kept.
+#[derive(Debug)]
+pub struct GivenPart {
+    /// The name of the output.
+    pub id: String,
+    /// The lines that were asked for.
+    pub part: TextPart,
+    /// Whether all of the output is kept.
+    pub is_whole: bool,
+}
+
+/// An output that is kept, since the answer has a part of it.
+#[derive(Clone, Debug)]
+pub struct KeptWhole {
+    /// Its name.
+    pub id: String,
+    /// The first line that the answer does not have, or not whole.
+    pub from_line: u64,
+    /// The lines that are kept.
+    pub lines: u64,
+    /// The bytes that are kept.
+    pub bytes: u64,
+    /// Whether that is all of it.
+    pub is_whole: bool,
+    /// For how long.
+    pub time: Duration,
 }
 
 /// A command that ran.
@@ -95,6 +125,40 @@ pub struct Told {
     pub notes: Vec<String>,
     /// The note that stands in the last line of the output: a log that may be incomplete.
     pub last_line: Option<String>,
+    /// Where the rest of the output is.
+    pub kept: Option<KeptWhole>,
+}
+
+impl GivenPart {
+    /// Returns what there is to know of it beside its lines.
+    fn notes(&self) -> Vec<String> {
+        let TextPart {
+            lines: (from, to),
+            of_lines,
+            matching,
+            next,
+            is_literal,
+            ..
+        } = &self.part;
+        let all = match self.is_whole {
+            true => format!("{of_lines}"),
+            false => format!("{of_lines} that are kept"),
+        };
+        let looked_at = match (from <= to, matching) {
+            (false, _) => format!("none of these lines is there, of {all}"),
+            (true, None) => format!("lines {from} to {to} of {all}"),
+            (true, Some(0)) => format!("no line matches in {from} to {to} of {all}"),
+            (true, Some(matching)) => format!("{matching} match in lines {from} to {to} of {all}"),
+        };
+        let goes_on = next.map(|next| format!("it goes on with lines={next}-"));
+        let literal = is_literal
+            .then(|| "grep is no regular expression, and was taken as it stands".to_owned());
+        [looked_at]
+            .into_iter()
+            .chain(goes_on)
+            .chain(literal)
+            .collect()
+    }
 }
 
 impl Told {
@@ -117,6 +181,34 @@ impl Told {
                 sent: format!("{flag}={given}"),
                 ran: format!("{flag}={used}"),
             }),
+        }
+    }
+}
+
+impl From<&KeptWhole> for KeptBody {
+    fn from(kept: &KeptWhole) -> Self {
+        Self {
+            id: kept.id.clone(),
+            from_line: kept.from_line,
+            lines: kept.lines,
+            bytes: kept.bytes,
+            whole: kept.is_whole,
+            seconds: kept.time.as_secs(),
+        }
+    }
+}
+
+impl From<&GivenPart> for PartBody {
+    fn from(given: &GivenPart) -> Self {
+        let part = &given.part;
+        Self {
+            id: given.id.clone(),
+            from: part.lines.0,
+            to: part.lines.1,
+            of_lines: part.of_lines,
+            matching: part.matching,
+            next: part.next,
+            whole: given.is_whole,
         }
     }
 }
@@ -228,11 +320,20 @@ impl Outcome {
     /// Returns the outcome of a request that a door refused before it reached the gate.
     pub fn refused(refusal: Refusal) -> Self {
         Self {
-            request_id: request_id(),
+            refusal: Some(refusal),
+            ..Self::nothing(request_id())
+        }
+    }
+
+    /// Returns the outcome of a request that has come to nothing yet.
+    pub(super) fn nothing(request_id: String) -> Self {
+        Self {
+            request_id,
             took: Duration::ZERO,
             ran: None,
             permitted: None,
-            refusal: Some(refusal),
+            part: None,
+            refusal: None,
         }
     }
 
@@ -247,15 +348,19 @@ impl Outcome {
             exit_code: stage.status.code(),
             error: Some(stage.error.clone()).filter(|text| !text.is_empty()),
         };
+        let part = self.part.as_ref();
         let (output, last_line) = ran.map(Ran::output).unwrap_or_default();
+        let output = part.map_or(output, |given| given.part.text.clone());
+        let is_answered = permitted.is_some() || part.is_some();
         let exit_code = match (refusal, ran) {
             (None, Some(ran)) => ran.exit_code(),
-            (None, None) if permitted.is_some() => 0,
+            (None, None) if is_answered => 0,
             _ => -1,
         };
-        let succeeded = ran.map_or(permitted.is_some(), Ran::succeeded);
-        let notes = ran.map(|ran| &ran.told.notes);
-        let notes = notes.or(permitted.map(|permitted| &permitted.notes));
+        let succeeded = ran.map_or(is_answered, Ran::succeeded);
+        let notes = ran.map(|ran| ran.told.notes.clone());
+        let notes = notes.or_else(|| permitted.map(|permitted| permitted.notes.clone()));
+        let notes = notes.or_else(|| part.map(GivenPart::notes));
         Body {
             success: refusal.is_none() && succeeded,
             output,
@@ -274,10 +379,14 @@ impl Outcome {
             left_out: ran
                 .and_then(|ran| ran.stdout.left_out)
                 .map(LeftOutBody::from),
+            kept: ran
+                .and_then(|ran| ran.told.kept.as_ref())
+                .map(KeptBody::from),
+            part: part.map(PartBody::from),
             added: ran.map(|ran| ran.told.added.clone()).unwrap_or_default(),
             dropped: ran.map(|ran| ran.told.dropped.clone()).unwrap_or_default(),
             changed: ran.map(|ran| ran.told.changed.clone()).unwrap_or_default(),
-            notes: notes.cloned().unwrap_or_default(),
+            notes: notes.unwrap_or_default(),
             rule: refusal
                 .and_then(Refusal::rule)
                 .or_else(|| ran.map(|ran| ran.rule.clone()))

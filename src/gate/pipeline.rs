@@ -89,7 +89,7 @@ impl Pipeline {
             let errors = tokio::spawn(async move {
                 // It ends when the filter has: nothing else holds the other end.
                 let (_never, stop) = watch::channel(false);
-                capture(stderr, KEPT_ERRORS, sanitizer, None, stop).await
+                capture(stderr, KEPT_ERRORS, sanitizer, None, None, stop).await
             });
             running.push(RunningFilter {
                 child,

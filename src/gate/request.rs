@@ -35,6 +35,27 @@ pub struct Request {
     pub client: Option<Excerpt>,
 }
 
+impl Request {
+    /// Asks whether a command alone would run.
+    pub(super) fn question(tool: Tool, command: &str) -> Self {
+        Self {
+            tool,
+            command: command.to_owned(),
+            namespace: None,
+            kubeconfig: CarriedKubeconfig::Nothing,
+            context: None,
+            cluster: None,
+            argocd: Carried::default(),
+            stray_fields: Vec::new(),
+            timeout: None,
+            max_output: None,
+            is_compact: false,
+            is_question: true,
+            client: None,
+        }
+    }
+}
+
 /// A kubeconfig in base64, and whether another one came with it.
 pub enum CarriedKubeconfig {
     /// The request brings none.

@@ -11,11 +11,15 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::pipeline::{GRACE, Stages};
+use super::{
+    keep,
+    pipeline::{GRACE, Stages},
+};
 use crate::{
     output::{Cap, Caps, Captured, Live, OutputStream, Sanitizer, Unshown, capture},
     refusal::Refusal,
     sandbox::{ExitStatus, Streams},
+    store::KeptOutputs,
 };
 
 /// The time in which the rest of a dead child's output is read, where no listener sets the pace.
@@ -23,6 +27,10 @@ const FLUSH: Duration = Duration::from_millis(200);
 
 /// The bounds of a child, and what its output may not show.
 pub(super) struct Watch<'a> {
+    /// Where what an answer does not have of its output is kept.
+    pub(super) kept: &'a KeptOutputs,
+    /// Who calls.
+    pub(super) principal: &'a str,
     /// The bytes and lines that are kept, sent and read of each stream.
     pub(super) caps: Caps,
     /// Whether standard error is the tool's own, and no program's in the cluster.
@@ -66,6 +74,7 @@ impl Watch<'_> {
                 caps,
                 Sanitizer::of(&self.unshown),
                 live,
+                keep::whole(self.kept, self.principal, self.live.as_ref()),
                 stopped.clone(),
             )
             .await;

@@ -15,6 +15,7 @@ mod health;
 mod listen;
 mod mcp;
 mod openapi;
+mod output;
 mod probes;
 mod reply;
 mod stream;
@@ -142,6 +143,7 @@ impl Doors {
             .route("/tools/{tool}", post(tools::call))
             .route("/calls", get(calls::list))
             .route("/calls/{request_id}", delete(calls::cancel))
+            .route("/calls/{request_id}/output", get(output::read))
             .route("/clusters", get(health::clusters))
             .method_not_allowed_fallback(reply::method_not_allowed)
             .layer(middleware::from_fn_with_state(

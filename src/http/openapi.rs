@@ -14,7 +14,7 @@ use utoipa::{
     },
 };
 
-use super::{calls, health, reply::status};
+use super::{calls, health, output, reply::status};
 use crate::{
     gate::{Arguments, Body},
     refusal::Code,
@@ -29,7 +29,8 @@ use crate::{
         health::clusters,
         health::health,
         health::ready,
-        health::tools
+        health::tools,
+        output::read
     ),
     components(schemas(Arguments, Body))
 )]
@@ -94,13 +95,14 @@ fn operation(tool: Tool) -> openapi::path::Operation {
         ResponseBuilder::new()
             .description(description)
             .content("application/json", body("Body"))
-            .build()
     };
     let ran = response("The command ran; `exit_code` says how it ended");
-    let mut responses = ResponsesBuilder::new().response("200", ran);
+    let mut responses = ResponsesBuilder::new().response("200", ran.build());
     for (status, codes) in statuses() {
         let refused = response(&format!("Refused: {}", codes.join(" or ")));
-        responses = responses.response(status, refused);
+        // With the members of a problem (RFC 9457) beside these.
+        let refused = refused.content("application/problem+json", body("Body"));
+        responses = responses.response(status, refused.build());
     }
     // Of the shared arguments some are another tool's: what a reader tries is this.
     let arguments = ContentBuilder::new()
@@ -124,7 +126,7 @@ fn operation(tool: Tool) -> openapi::path::Operation {
 /// Returns each status of a refused command, with the codes that have it.
 fn statuses() -> BTreeMap<String, Vec<String>> {
     // What other paths alone answer with.
-    let others = [Code::MethodNotAllowed, Code::NotFound, Code::UnknownCall];
+    let others = [Code::MethodNotAllowed, Code::UnknownCall];
     let mut statuses = BTreeMap::<_, Vec<_>>::new();
     for code in Code::ALL.into_iter().filter(|code| !others.contains(code)) {
         let status = status(code).as_u16().to_string();

@@ -12,6 +12,7 @@ use super::{
     live::{Live, LiveLines, OutputStream},
     sanitize::Sanitizer,
     stacks::Stacks,
+    whole::{Whole, WholeText},
 };
 
 /// The bounds of one stream: what is kept of it, what is read at all, and what it is.
@@ -70,6 +71,8 @@ pub struct Captured {
     pub left_out: Option<LeftOut>,
     /// Whether the text is a document that was cut, so that nobody can read it as one.
     pub is_half: bool,
+    /// All of it, where something is left out and it was to be kept.
+    pub whole: Option<WholeText>,
     /// The bound that the stream came to, and was read no further.
     pub capped: Option<Cap>,
 }
@@ -84,17 +87,18 @@ pub enum Cap {
 }
 
 /// Reads `stream` to its end, or until a cap is reached or `stop` changes to true: then what was
-/// read so far is returned. `sanitizer` takes out what it knows before anything is kept or sent to
-/// `live`.
+/// read so far is returned. `sanitizer` takes out what it knows before anything is kept, in `whole`
+/// too, or sent to `live`.
 pub async fn capture(
     mut stream: impl AsyncRead + Unpin,
     caps: Caps,
     sanitizer: Sanitizer,
     live: Option<(Live, OutputStream)>,
+    whole: Option<Whole>,
     mut stop: watch::Receiver<bool>,
 ) -> Captured {
     let instead = live.as_ref().is_some_and(|(live, _)| live.instead);
-    let mut kept = (!instead).then(|| Kept::new(caps.kept, caps.form));
+    let mut kept = (!instead).then(|| Kept::new(caps.kept, caps.form, whole));
     let mut live = live.map(|(live, stream)| LiveLines::new(live, stream));
     let mut written: u64 = 0;
     let mut buffer = vec![0_u8; 32 * 1024];
@@ -139,6 +143,7 @@ pub async fn capture(
         text,
         left_out,
         is_half,
+        whole,
     } = kept.map(Kept::text).unwrap_or_default();
     Captured {
         text,
@@ -147,6 +152,7 @@ pub async fn capture(
         truncated: left_out.is_some() || capped.is_some(),
         left_out,
         is_half,
+        whole,
         capped,
     }
 }
@@ -208,7 +214,15 @@ mod tests {
 
     async fn captured(text: &[u8], kept: usize, read: u64) -> Captured {
         let (_sender, stop) = watch::channel(false);
-        capture(text, Caps::of(kept, read), Sanitizer::new(&[]), None, stop).await
+        capture(
+            text,
+            Caps::of(kept, read),
+            Sanitizer::new(&[]),
+            None,
+            None,
+            stop,
+        )
+        .await
     }
 
     #[tokio::test]
@@ -254,7 +268,15 @@ mod tests {
             lines: Some(2),
             ..Caps::of(100, 1000)
         };
-        let found = capture(&b"a\nb\nc\nd"[..], caps, Sanitizer::new(&[]), None, stop).await;
+        let found = capture(
+            &b"a\nb\nc\nd"[..],
+            caps,
+            Sanitizer::new(&[]),
+            None,
+            None,
+            stop,
+        )
+        .await;
         assert_eq!(
             (found.text.as_str(), found.capped),
             ("a\nb\n", Some(Cap::Lines(2)))
@@ -271,6 +293,7 @@ mod tests {
             caps,
             Sanitizer::new(&[]),
             Some((live, OutputStream::Stdout)),
+            None,
             stop,
         )
         .await;
@@ -321,7 +344,7 @@ mod tests {
                 let caps = Caps::of(4096, 1 << 20);
                 let sanitizer =
                     Sanitizer::new(&[crate::secret::SecretString::new("s3cret-token".into())]);
-                let found = capture(from, caps, sanitizer, None, stop).await;
+                let found = capture(from, caps, sanitizer, None, None, stop).await;
                 writing.await.unwrap().unwrap();
                 assert!(
                     !found.text.contains(secret) && found.text.contains("[REDACTED]"),

@@ -9,6 +9,7 @@ use super::{
     clean::clean,
     cut::{CutPlace, Form},
     items::Items,
+    whole::{Whole, WholeText},
 };
 
 /// What was left out of a text.
@@ -20,6 +21,8 @@ pub struct LeftOut {
     pub lines: (u64, u64),
     /// Items that are not told, and all of them, where the text is a list of such.
     pub items: Option<(u64, u64)>,
+    /// The first line that is not told, or not whole; lines are counted from 1.
+    pub from_line: u64,
 }
 
 /// The text that is told of a stream.
@@ -29,6 +32,8 @@ pub(super) struct KeptText {
     pub(super) left_out: Option<LeftOut>,
     /// Whether it is a document that is cut, so that nobody can read it as one.
     pub(super) is_half: bool,
+    /// All of it, where something is left out.
+    pub(super) whole: Option<WholeText>,
 }
 
 /// The beginning and the end of a stream, and how much it was: two thirds of the size are the
@@ -41,6 +46,8 @@ pub(super) struct Kept {
     /// The end, once there is more than that.
     last: Vec<u8>,
     items: Option<Items>,
+    /// Where all of it goes, once it cannot be told.
+    whole: Option<Whole>,
     /// Bytes in all, without those that the sanitizer took out.
     shown: u64,
     lines: LineCount,
@@ -69,13 +76,14 @@ impl LineCount {
 }
 
 impl Kept {
-    pub(super) fn new(size: usize, form: Form) -> Self {
+    pub(super) fn new(size: usize, form: Form, whole: Option<Whole>) -> Self {
         Self {
             size,
             form,
             first: Vec::new(),
             last: Vec::new(),
             items: None,
+            whole,
             shown: 0,
             lines: LineCount::default(),
         }
@@ -95,6 +103,12 @@ impl Kept {
             let (_, end) = self.first.split_at(self.head_size());
             self.last.extend_from_slice(end);
             self.items = Items::of(self.form, &self.first, self.size);
+            if let Some(whole) = &mut self.whole {
+                whole.push(&self.first);
+            }
+        }
+        if let Some(whole) = &mut self.whole {
+            whole.push(rest);
         }
         if let Some(items) = &mut self.items {
             items.push(rest);
@@ -114,24 +128,27 @@ impl Kept {
                 ..KeptText::default()
             };
         }
-        match self.items.take().and_then(Items::finish) {
+        let whole = self.whole.take().map(Whole::text);
+        let told = match self.items.take().and_then(Items::finish) {
             Some(CutPlace::At { end, close, items }) => self.cut(end, &close, items),
             Some(CutPlace::Nowhere) => KeptText {
                 is_half: true,
                 ..self.head_and_tail()
             },
             None => self.head_and_tail(),
-        }
+        };
+        KeptText { whole, ..told }
     }
 
     fn cut(mut self, end: usize, close: &[u8], items: (u64, u64)) -> KeptText {
         self.first.truncate(end);
+        let from_line = newlines(&self.first) + 1;
         self.first.extend_from_slice(close);
-        let left_out = self.left_out(&[&self.first], Some(items));
+        let left_out = self.left_out(&[&self.first], Some(items), from_line);
         KeptText {
             text: clean(&self.first),
             left_out: Some(left_out),
-            is_half: false,
+            ..KeptText::default()
         }
     }
 
@@ -140,7 +157,7 @@ impl Kept {
         let from = self.last.len().saturating_sub(self.tail_size());
         let tail = self.last.get(from..).unwrap_or_default();
         let (head, tail) = (last_line_end(head), first_line_start(tail));
-        let left_out = self.left_out(&[head, tail], None);
+        let left_out = self.left_out(&[head, tail], None, newlines(head) + 1);
         let LeftOut { bytes, lines, .. } = left_out;
         let marker = format!(
             "[... {} of {} lines left out ({} of {} bytes); narrow the query: -l, --field-selector, -o name, --tail, a filter; or raise max_output ...]",
@@ -149,17 +166,18 @@ impl Kept {
         KeptText {
             text: format!("{}{marker}\n{}", clean(head), clean(tail)),
             left_out: Some(left_out),
-            is_half: false,
+            ..KeptText::default()
         }
     }
 
-    fn left_out(&self, told: &[&[u8]], items: Option<(u64, u64)>) -> LeftOut {
+    fn left_out(&self, told: &[&[u8]], items: Option<(u64, u64)>, from_line: u64) -> LeftOut {
         let bytes: usize = told.iter().map(|part| part.len()).sum();
         let lines: u64 = told.iter().map(|part| newlines(part)).sum();
         LeftOut {
             bytes: (self.shown.saturating_sub(bytes as u64), self.shown),
             lines: (self.lines.all().saturating_sub(lines), self.lines.all()),
             items: items.map(|(told, all)| (all.saturating_sub(told), all)),
+            from_line,
         }
     }
 
@@ -205,7 +223,7 @@ mod tests {
     use super::*;
 
     fn kept(text: &str, size: usize, form: Form, chunk: usize) -> KeptText {
-        let mut kept = Kept::new(size, form);
+        let mut kept = Kept::new(size, form, None);
         for chunk in text.as_bytes().chunks(chunk) {
             kept.push(chunk);
         }

@@ -17,7 +17,9 @@ mod live;
 mod redact;
 mod respelled;
 mod sanitize;
+mod slice;
 mod stacks;
+mod whole;
 
 pub use capture::{Cap, Caps, Captured, capture};
 pub use clean::clean;
@@ -26,3 +28,5 @@ pub use kept::{LeftOut, LineCount};
 pub use live::{Event, Live, OutputStream};
 pub use redact::Redactor;
 pub use sanitize::{Sanitizer, Unshown};
+pub use slice::{Slice, TextPart};
+pub use whole::{Whole, WholeText};

@@ -26,6 +26,8 @@ pub enum StoreError {
     RateOfRule { after: Duration },
     #[error("no call of yours of that name is under way")]
     UnknownCall,
+    #[error("no output of yours of that name is kept")]
+    UnknownOutput,
 }
 
 impl StoreError {
@@ -43,6 +45,9 @@ impl StoreError {
                 "wait as long as the header Retry-After says"
             }
             Self::UnknownCall => "GET /calls lists those that are",
+            Self::UnknownOutput => {
+                "outputs are kept for minutes; run the command again, narrower (-l, --field-selector, --tail, a filter)"
+            }
         }
     }
 
@@ -55,7 +60,11 @@ impl StoreError {
             Self::RateLimited { after }
             | Self::RateOfRule { after }
             | Self::TooMuchRecorded { after } => Some(after.as_secs() + 1),
-            Self::EndedByOperator | Self::Locked | Self::Removed | Self::UnknownCall => None,
+            Self::EndedByOperator
+            | Self::Locked
+            | Self::Removed
+            | Self::UnknownCall
+            | Self::UnknownOutput => None,
         }
     }
 }

@@ -5,8 +5,9 @@
 //! calls are under way and whose a session is live here and nowhere else. All of it is of this
 //! process today (`local.rs`); what another replica would have to answer is asynchronous already.
 //!
-//! May not hold a secret, nor decide about a command. Held by the tests in its files,
-//! `tests/service/callers.rs`, `tests/service/fairness.rs` and `tests/service/streaming.rs`.
+//! May not hold a secret, nor decide about a command: outputs are kept as they may be shown. Held by
+//! the tests in its files, `tests/service/callers.rs`, `tests/service/fairness.rs`,
+//! `tests/service/kept.rs` and `tests/service/streaming.rs`.
 
 #![forbid(unsafe_code)]
 
@@ -16,12 +17,14 @@ mod admission;
 mod calls;
 mod counts;
 mod error;
+mod kept;
 mod local;
 mod locks;
 mod logins;
 mod rates;
 mod rule_rates;
 mod sessions;
+mod settings;
 mod turns;
 mod written;
 
@@ -29,11 +32,13 @@ pub use admission::{Admission, AdmissionBounds, Place};
 pub use calls::{CallRegistry, CallState, EndedBy, RegisteredCall, Registration};
 pub use counts::Counts;
 pub use error::StoreError;
+pub use kept::{Keeping, KeptBounds, KeptOutput, KeptOutputs};
 pub use locks::{Locks, PrincipalLock};
 pub use logins::RefusedLogins;
 pub use rates::{Rate, Rates};
 pub use rule_rates::RuleRates;
 pub use sessions::{NoRoom, Owner, SessionCall, SessionRegistry};
+pub use settings::KeptTable;
 pub use turns::{Standing, Turn, TurnOrWait, Turns, Waiting};
 
 /// One value for a whole server, shared by its doors and its gate.
@@ -55,11 +60,13 @@ pub struct Store {
     pub locks: Locks,
     /// Those that were not let in.
     pub logins: RefusedLogins,
+    /// Outputs of which an answer showed a part.
+    pub kept: KeptOutputs,
 }
 
 impl Store {
     /// An empty store with these bounds; without a rate callers call as often as they like.
-    pub fn new(rate: Option<Rate>, admission: Admission) -> Self {
+    pub fn new(rate: Option<Rate>, admission: Admission, kept: KeptBounds) -> Self {
         // Half of the processors are left to those who are served.
         let readers = available_parallelism().map_or(1, |count| (count.get() / 2).clamp(1, 4));
         Self {
@@ -71,6 +78,7 @@ impl Store {
             reading: Turns::new(readers),
             locks: Locks::default(),
             logins: RefusedLogins::new(),
+            kept: KeptOutputs::new(kept),
         }
     }
 }

@@ -26,6 +26,7 @@ mod harness;
 mod headers;
 mod honest;
 mod istio;
+mod kept;
 mod lies;
 mod mcp;
 mod monitor;

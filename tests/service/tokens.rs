@@ -200,6 +200,16 @@ fn an_answer_costs_little_more_than_its_output_and_a_refusal_eighty_tokens() {
         4,
         "each call has a fence of its own: {numbers:?}"
     );
+    // What is cut says how the rest is had.
+    let cut = json!({ "command": "explain pod.spec --recursive", "max_output": 3000 });
+    let cut = call_tool(&server, "kubectl", &cut, &headers);
+    let fence = cut["_meta"]["kube-airlock"]["untrusted"].as_str().unwrap();
+    let text = cut["content"][0]["text"].as_str().unwrap();
+    let (_, words) = text.split_once(&format!("</{fence}>\n")).unwrap();
+    assert!(words.contains("send `output "), "{words}");
+    let cost = tokens(words);
+    println!("{cost} tokens: {words}");
+    assert!(cost <= 80, "{cost} tokens: {words}");
     let mut costs = Vec::new();
     for command in [
         "delete pod web-0",
