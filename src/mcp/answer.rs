@@ -21,8 +21,27 @@ const FACTS: &str = "kube-airlock";
 /// What is in the text already.
 const IN_THE_TEXT: [&str; 5] = ["output", "error", "reason", "hint", "notes"];
 
-/// Returns what a model reads of an outcome, and beside it what a program may want to know.
+/// What a model reads of an outcome, and beside it what a program may want to know.
+pub(super) struct Worded {
+    pub(super) text: String,
+    pub(super) meta: MetaObject,
+    pub(super) success: bool,
+}
+
+/// Returns an outcome as the result of a tool.
 pub(super) fn rendered(outcome: &Outcome) -> CallToolResponse {
+    let worded = worded(outcome);
+    let content = vec![ContentBlock::text(worded.text)];
+    let mut result = match worded.success {
+        true => CallToolResult::success(content),
+        false => CallToolResult::error(content),
+    };
+    result.meta = Some(worded.meta);
+    result.into()
+}
+
+/// Returns what is told of an outcome.
+pub(super) fn worded(outcome: &Outcome) -> Worded {
     let body = outcome.body();
     let (printed, words) = (body.printed(), body.words());
     let mut facts = facts(&body);
@@ -40,15 +59,13 @@ pub(super) fn rendered(outcome: &Outcome) -> CallToolResponse {
             false => format!("{fenced}\n{words}"),
         }
     };
-    let content = vec![ContentBlock::text(text)];
-    let mut result = match body.success {
-        true => CallToolResult::success(content),
-        false => CallToolResult::error(content),
-    };
     let mut meta = MetaObject::new();
     meta.insert(FACTS.into(), Value::Object(facts));
-    result.meta = Some(meta);
-    result.into()
+    Worded {
+        text,
+        meta,
+        success: body.success,
+    }
 }
 
 /// The answer's fields but for those that its text has.

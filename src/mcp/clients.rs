@@ -1,4 +1,4 @@
-//! The clients of the initialize era that are told when their tools change: [`Clients`].
+//! The clients of the initialize era that are told when their tools and prompts change: [`Clients`].
 //!
 //! Those of the 2026 era listen for it, or ask again once `ttlMs` is over.
 
@@ -31,8 +31,11 @@ impl Clients {
                 for peer in peers.into_iter().filter(|peer| !peer.is_transport_closed()) {
                     let client = told.clone();
                     tokio::spawn(async move {
-                        let taken = timeout(TAKEN_WITHIN, peer.notify_tool_list_changed()).await;
-                        if matches!(taken, Ok(Ok(()))) {
+                        let told = async {
+                            peer.notify_tool_list_changed().await?;
+                            peer.notify_prompt_list_changed().await
+                        };
+                        if matches!(timeout(TAKEN_WITHIN, told).await, Ok(Ok(()))) {
                             client.add(peer);
                         }
                     });

@@ -6,10 +6,15 @@
 
 #![forbid(unsafe_code)]
 
+mod about;
 mod answer;
 mod clients;
+mod completions;
 mod fence;
+mod implementation;
 mod progress;
+mod prompts;
+mod resources;
 mod restored;
 mod sessions;
 mod tools;
@@ -21,9 +26,11 @@ use http::request::Parts;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler, ServiceExt,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock,
-        Extensions, Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
-        ServerConfig, SubscriptionFilter,
+        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams,
+        CompleteResult, ContentBlock, Extensions, GetPromptRequestParams, GetPromptResponse,
+        GetPromptResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
+        ListToolsResult, PaginatedRequestParams, PromptMessage, ReadResourceRequestParams,
+        ReadResourceResponse, Role, ServerCapabilities, ServerConfig, SubscriptionFilter,
     },
     service::{NotificationContext, RequestContext, ServerInitializeError, SubscriptionContext},
     transport::common::http_header::HEADER_SESSION_ID,
@@ -50,6 +57,9 @@ pub use sessions::Sessions;
 
 use answer::{malformed, rendered};
 use clients::Clients;
+use completions::completed;
+use implementation::implementation;
+use prompts::Inquiry;
 use restored::Restored;
 use tools::offered;
 
@@ -169,15 +179,33 @@ impl Server {
             clients,
         }
     }
+
+    /// Returns who sends a request, and its headers, with the name of the client's program.
+    fn sender(&self, context: &RequestContext<RoleServer>) -> Result<(Caller, Headers), ErrorData> {
+        let (caller, mut headers) = self.senders.of(&context.extensions)?;
+        // Where a client does not say who it is, rmcp says that it is itself.
+        if let Some(client) = context.client_info().filter(|client| client.name != "rmcp") {
+            headers.client = Some(Excerpt::new(&format!("{} {}", client.name, client.version)));
+        }
+        Ok((caller, headers))
+    }
 }
+
+/// For how long a client may keep a list; it is told when another policy is in force.
+const LISTS_MS: u64 = 60_000;
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let tools = ServerCapabilities::builder().enable_tools();
-        let capabilities = tools.enable_tool_list_changed().build();
-        let implementation = Implementation::new("kube-airlock", env!("CARGO_PKG_VERSION"));
+        let capabilities = ServerCapabilities::builder()
+            .enable_completions()
+            .enable_prompts()
+            .enable_prompts_list_changed()
+            .enable_resources()
+            .enable_tools()
+            .enable_tool_list_changed()
+            .build();
         ServerConfig::new(capabilities)
-            .with_server_info(implementation)
+            .with_server_info(implementation())
             .with_instructions(INSTRUCTIONS)
     }
 
@@ -188,9 +216,91 @@ impl ServerHandler for Server {
     ) -> Result<ListToolsResult, ErrorData> {
         let (caller, _) = self.senders.of(&context.extensions)?;
         let mut result = ListToolsResult::with_all_items(offered(&self.gate, &caller));
-        result.ttl_ms = Some(60_000);
+        result.ttl_ms = Some(LISTS_MS);
         result.cache_scope = Some(CacheScope::Private);
         Ok(result)
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let mut result = ListResourcesResult::with_all_items(resources::listed());
+        result.ttl_ms = Some(LISTS_MS);
+        result.cache_scope = Some(CacheScope::Private);
+        Ok(result)
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        let mut result = ListResourceTemplatesResult::with_all_items(resources::templates());
+        result.ttl_ms = Some(LISTS_MS);
+        result.cache_scope = Some(CacheScope::Private);
+        Ok(result)
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let (caller, headers) = self.sender(&context)?;
+        let client = headers.client.as_ref();
+        let read = resources::read(&self.gate, &caller, client, &request.uri).await?;
+        Ok(read.into())
+    }
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let (caller, _) = self.senders.of(&context.extensions)?;
+        let mut result = ListPromptsResult::with_all_items(prompts::listed(&self.gate, &caller));
+        result.ttl_ms = Some(LISTS_MS);
+        result.cache_scope = Some(CacheScope::Private);
+        Ok(result)
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let (caller, _) = self.senders.of(&context.extensions)?;
+        let wrong = |what: String| ErrorData::invalid_params(what, None);
+        let inquiry = Inquiry::named(&request.name);
+        let inquiry = inquiry.ok_or_else(|| wrong("there is no such prompt".into()))?;
+        let given = request.arguments.unwrap_or_default();
+        let texts = given
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str().unwrap_or("?")));
+        let asked = inquiry
+            .asked(texts, &self.gate.clusters(&caller))
+            .map_err(wrong)?;
+        if let Senders::Stdio { .. } = self.senders {
+            for tool in inquiry.tools() {
+                self.gate.inventory().looked_at(tool).await;
+            }
+        }
+        let text = asked.text(&self.gate, &caller).await;
+        let text = text.ok_or_else(|| wrong("the policy allows no command of it here".into()))?;
+        Ok(GetPromptResult::new(vec![PromptMessage::new_text(Role::User, text)]).into())
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        let (caller, _) = self.senders.of(&context.extensions)?;
+        Ok(CompleteResult::new(completed(
+            &self.gate, &caller, &request,
+        )))
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
@@ -210,7 +320,15 @@ impl ServerHandler for Server {
             tokio::select! {
                 () = subscription.cancelled() => return Ok(()),
                 changed = changes.changed() => {
-                    if changed.is_err() || subscription.sink().notify_tool_list_changed().await.is_err() {
+                    let (sink, wanted) = (subscription.sink(), subscription.accepted());
+                    let mut told = changed.is_ok();
+                    if told && wanted.tools_list_changed == Some(true) {
+                        told = sink.notify_tool_list_changed().await.is_ok();
+                    }
+                    if told && wanted.prompts_list_changed == Some(true) {
+                        told = sink.notify_prompt_list_changed().await.is_ok();
+                    }
+                    if !told {
                         return Ok(());
                     }
                 }
@@ -232,11 +350,7 @@ impl ServerHandler for Server {
             Ok(arguments) => arguments,
             Err(error) => return Ok(malformed(&error, &sent)),
         };
-        let (caller, mut headers) = self.senders.of(&context.extensions)?;
-        // Where a client does not say who it is, rmcp says that it is itself.
-        if let Some(client) = context.client_info().filter(|client| client.name != "rmcp") {
-            headers.client = Some(Excerpt::new(&format!("{} {}", client.name, client.version)));
-        }
+        let (caller, headers) = self.sender(&context)?;
         let request = arguments.request(tool, headers);
         let session = self.senders.session_call(&context.extensions).await;
         let session_ended = async {
@@ -281,7 +395,7 @@ fn cancelled() -> CallToolResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Admission, AdmissionBounds};
+    use crate::store::{Admission, AdmissionBounds, KeptBounds};
 
     #[test]
     fn nobody_is_anonymous_at_the_http_door_by_bringing_nothing() {
@@ -292,7 +406,13 @@ mod tests {
             calls_per_caller: 1,
             wait: Duration::ZERO,
         });
-        let http = Senders::Http(Arc::new(Store::new(None, admission)));
+        let kept = KeptBounds {
+            of_one: 0,
+            of_principal: 0,
+            of_all: 0,
+            time: Duration::ZERO,
+        };
+        let http = Senders::Http(Arc::new(Store::new(None, admission, kept)));
         assert!(http.of(&Extensions::new()).is_err());
         let unidentified = http::Request::new(()).into_parts().0;
         let mut extensions = Extensions::new();

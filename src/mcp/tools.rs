@@ -65,7 +65,23 @@ fn description(tool: Tool, offer: &Offer) -> String {
 
 /// Verbs, those of one group together; of a group no more than there is space for.
 fn listed(verbs: &[CommandPath]) -> String {
-    let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
+    let groups = grouped(verbs);
+    let lists = [usize::MAX, 4, 3, 2, 1].into_iter();
+    let lists = lists.map(|most| of_each(&groups, most));
+    let mut short = lists.filter(|list| list.len() <= LONGEST_LIST);
+    short.next().unwrap_or_else(|| of_each(&groups, 0))
+}
+
+/// Verbs, those of one group together.
+pub(super) fn all_listed(verbs: &[CommandPath]) -> String {
+    of_each(&grouped(verbs), usize::MAX)
+}
+
+/// The first words of verbs, and what comes behind each.
+type VerbGroups<'v> = Vec<(&'v str, Vec<String>)>;
+
+fn grouped(verbs: &[CommandPath]) -> VerbGroups<'_> {
+    let mut groups = VerbGroups::new();
     for verb in verbs {
         let Some((first, rest)) = verb.words().split_first() else {
             continue;
@@ -76,21 +92,21 @@ fn listed(verbs: &[CommandPath]) -> String {
             None => groups.push((first, rest.into_iter().collect())),
         }
     }
-    let of_each = |most: usize| {
-        let groups = groups.iter().map(|(group, below)| {
-            let shown = below.get(..most).unwrap_or(below);
-            let more = if shown.len() < below.len() { "…" } else { "" };
-            match shown {
-                [] => (*group).to_owned(),
-                [one] if more.is_empty() => format!("{group} {one}"),
-                shown => format!("{group} ({}{more})", shown.join(", ")),
-            }
-        });
-        groups.collect::<Vec<_>>().join(", ")
-    };
-    let lists = [usize::MAX, 4, 3, 2, 1].into_iter().map(of_each);
-    let mut short = lists.filter(|list| list.len() <= LONGEST_LIST);
-    short.next().unwrap_or_else(|| of_each(0))
+    groups
+}
+
+/// Groups of verbs, of each so many at most.
+fn of_each(groups: &VerbGroups<'_>, most: usize) -> String {
+    let groups = groups.iter().map(|(group, below)| {
+        let shown = below.get(..most).unwrap_or(below);
+        let more = if shown.len() < below.len() { "…" } else { "" };
+        match shown {
+            [] => (*group).to_owned(),
+            [one] if more.is_empty() => format!("{group} {one}"),
+            shown => format!("{group} ({}{more})", shown.join(", ")),
+        }
+    });
+    groups.collect::<Vec<_>>().join(", ")
 }
 
 /// The arguments that a model fills. The door takes more: a model has no credential to give.

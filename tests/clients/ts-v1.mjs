@@ -17,6 +17,15 @@ if (connected) {
     call: (name, command, signal) => client.callTool({ name, arguments: { command } }, undefined, { signal }),
   };
   await calls(label, api);
+  await check(label, 'reads the policy, a prompt and a completion', async () => {
+    const { contents: [policy] } = await client.readResource({ uri: 'airlock://policy' });
+    expect(policy.text.includes('kubectl (it only reads)'), 'the policy does not say so of kubectl', policy);
+    const { messages: [message] } = await client.getPrompt({ name: 'capacity' });
+    expect(message.content.text.includes('kubectl: `top node`'), 'the prompt has no such command', message);
+    const ref = { type: 'ref/resource', uri: 'airlock://catalogue/{tool}/{verb}' };
+    const { completion } = await client.complete({ ref, argument: { name: 'tool', value: 'kube' } });
+    expect(completion.values.join() === 'kubectl', 'it completes something else', completion);
+  });
   await abort(label, 24, api);
   await check(label, 'ends its session', () => transport.terminateSession());
 }
