@@ -14,7 +14,7 @@ use axum::{
     response::Response,
 };
 
-use super::{connections, reply::refused};
+use super::{connections, reply, reply::refused};
 use crate::{advice::Advice, gate::Headers, refusal::Refusal};
 
 /// Names under which this server is called, without ports.
@@ -118,6 +118,7 @@ pub async fn check(State(hosts): State<Hosts>, mut request: Request, next: Next)
         .map(|authority| authority.as_str().to_owned());
     let under_way = connections::begin(&request);
     let is_probe = connections::is_probe(&request);
+    let reads_problems = reply::reads_problems(request.headers());
     let response = match hosts.refusal(request.headers(), target.as_deref(), is_probe) {
         Some(refusal) => refused(refusal),
         // Here and not in a layer of its own: each costs every request a copy of the router.
@@ -125,6 +126,10 @@ pub async fn check(State(hosts): State<Hosts>, mut request: Request, next: Next)
             connections::answer(request, next).await
         }
         None => next.run(request).await,
+    };
+    let response = match reads_problems {
+        true => reply::as_problem(response).await,
+        false => response,
     };
     connections::until_sent(response, under_way)
 }

@@ -12,9 +12,11 @@ use std::{any::Any, io, sync::Arc};
 
 use axum::{
     Json,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use http_body_util::{BodyExt as _, Collected};
+use serde_json::{Map, Value};
 
 use crate::{
     gate::Outcome,
@@ -57,11 +59,55 @@ pub(super) fn refused(refusal: Refusal) -> Response {
 #[derive(Clone)]
 pub(super) struct RefusedAnswer(pub(super) Arc<Outcome>);
 
+/// Marks a refusal's answer, as long as it has this server's own shape.
+#[derive(Clone, Copy)]
+pub(super) struct IsRefusal;
+
+/// Whether a client asks for refusals as problems (RFC 9457).
+pub(super) fn reads_problems(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter();
+    let accepted = accepted.filter_map(|value| value.to_str().ok());
+    let mut ranges = accepted.flat_map(|value| value.split(','));
+    ranges.any(|range| range.split(';').next().unwrap_or_default().trim() == PROBLEM)
+}
+
+const PROBLEM: &str = "application/problem+json";
+
+/// Returns a refusal as a problem with all members that it has otherwise; any other answer as it
+/// is. The type is `about:blank`: the stable name of a refusal is its `code`.
+pub(super) async fn as_problem(response: Response) -> Response {
+    if response.extensions().get::<IsRefusal>().is_none() {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let read = body
+        .collect()
+        .await
+        .map(Collected::to_bytes)
+        .unwrap_or_default();
+    let mut problem: Map<String, Value> = serde_json::from_slice(&read).unwrap_or_default();
+    let detail = problem.get("reason").cloned();
+    problem.insert("type".into(), "about:blank".into());
+    problem.insert(
+        "title".into(),
+        parts.status.canonical_reason().unwrap_or("Refused").into(),
+    );
+    problem.insert("status".into(), parts.status.as_u16().into());
+    problem.insert("detail".into(), detail.unwrap_or_default());
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let kind = HeaderValue::from_static(PROBLEM);
+    parts.headers.insert(header::CONTENT_TYPE, kind);
+    Response::from_parts(parts, Value::Object(problem).to_string().into())
+}
+
 /// Answers with what a call came to.
 pub(super) fn rendered(outcome: &Outcome) -> Response {
     let refusal = outcome.refusal.as_ref();
     let status = refusal.map_or(StatusCode::OK, |refusal| status(refusal.code()));
     let mut response = (status, Json(outcome.body())).into_response();
+    if refusal.is_some() {
+        response.extensions_mut().insert(IsRefusal);
+    }
     let headers = response.headers_mut();
     if let Some(seconds) = refusal.and_then(Refusal::retry_after) {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

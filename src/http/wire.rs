@@ -14,7 +14,7 @@ use axum::{
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
-use super::reply::RefusedAnswer;
+use super::reply::{IsRefusal, RefusedAnswer};
 
 /// The first protocol whose clients know an event without a message (SEP-1699).
 const KNOWS_PRIMING: &str = "2025-11-25";
@@ -105,6 +105,7 @@ pub(super) async fn in_json_rpc(request: Request, next: Next) -> Response {
     let id = response.extensions().get::<MessageId>();
     let id = id.map_or(Value::Null, |id| id.0.clone());
     let (mut parts, _) = response.into_parts();
+    parts.extensions.remove::<IsRefusal>();
     let body = outcome.body();
     let error = json!({
         "jsonrpc": "2.0", "id": id,

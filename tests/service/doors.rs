@@ -109,12 +109,47 @@ fn a_refusal_has_the_same_shape_wherever_it_comes_from() {
         let head = reply.head.to_ascii_lowercase();
         assert!(head.contains("content-type: application/json"), "{shown}");
         assert_eq!(head.contains("\nallow: "), status == 405, "{shown}");
+        if path == "/mcp" {
+            continue;
+        }
+        let asking = [
+            &headers[..],
+            &[("Accept", "application/json, application/problem+json")],
+        ];
+        let problem = server.send(method, path, &asking.concat(), body);
+        let head = problem.head.to_ascii_lowercase();
+        assert!(
+            head.contains("content-type: application/problem+json"),
+            "{head}"
+        );
+        let problem = problem.json();
+        assert_eq!(
+            (
+                &problem["type"],
+                &problem["status"],
+                &problem["detail"],
+                &problem["code"]
+            ),
+            (
+                &json!("about:blank"),
+                &json!(status),
+                &answer["reason"],
+                &json!(code)
+            ),
+            "{problem}"
+        );
+        assert!(
+            problem["title"]
+                .as_str()
+                .is_some_and(|title| !title.is_empty()),
+            "{problem}"
+        );
     }
     let metrics = String::from_utf8(server.get("/metrics").body).unwrap();
     for counted in [
-        r#"airlock_refusals_total{code="forbidden_host"} 4"#,
-        r#"airlock_refusals_total{code="method_not_allowed"} 3"#,
-        r#"airlock_refusals_total{code="not_found"} 1"#,
+        r#"airlock_refusals_total{code="forbidden_host"} 7"#,
+        r#"airlock_refusals_total{code="method_not_allowed"} 6"#,
+        r#"airlock_refusals_total{code="not_found"} 2"#,
     ] {
         assert!(metrics.contains(counted), "{counted}\n{metrics}");
     }
