@@ -2,7 +2,11 @@
 //! JSON alone, streams of older protocols, sessions that a restart does not end, and news of a
 //! changed policy.
 
-use std::{fs, io::Read, time::Duration};
+use std::{
+    fs,
+    io::Read,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
@@ -214,4 +218,31 @@ fn clients_are_told_when_the_policy_has_changed() {
             .iter()
             .any(|tool| tool["annotations"]["readOnlyHint"] == false)
     );
+}
+
+#[test]
+fn a_session_that_its_client_ends_ends_its_calls_within_a_second() {
+    let server = Server::start();
+    let (session, kubeconfig) = (session(&server), base64_of(&cluster().view));
+    let of_session = ("Mcp-Session-Id", session.as_str());
+    let call = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {
+        "name": "kubectl", "arguments": { "command": "wait --for=delete pod/web-0 --timeout=25s" } } });
+    let headers = [
+        JSON,
+        BOTH,
+        of_session,
+        ("X-Kubeconfig", kubeconfig.as_str()),
+    ];
+    let _answer = server.open("POST", "/mcp", &headers, call.to_string().as_bytes());
+    let calls = || server.get("/calls").json()["calls"].clone();
+    eventually("it runs", || calls()[0]["state"] == "running");
+    let since = Instant::now();
+    assert_eq!(
+        server.send("DELETE", "/mcp", &[of_session], b"").status,
+        204
+    );
+    // It is listed until its child is gone.
+    eventually("it has ended", || calls() == json!([]));
+    let took = since.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
 }
