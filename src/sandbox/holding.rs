@@ -96,7 +96,7 @@ impl Holding {
             .collect();
         held.sort_unstable();
         let turns = self.since.elapsed().as_millis() / LOOK_EVERY.as_millis();
-        let turns = Turns {
+        let turns = ProcessorTurns {
             held: held.len() as u64,
             processors: self.processors as u64,
             working: working as u64,
@@ -112,14 +112,14 @@ impl Holding {
 
 /// Whose turn it is on the processors that nothing else works on.
 #[derive(Clone, Copy, Debug)]
-struct Turns {
+struct ProcessorTurns {
     held: u64,
     processors: u64,
     working: u64,
     number: u64,
 }
 
-impl Turns {
+impl ProcessorTurns {
     fn has(self, at: u64) -> bool {
         // An eighth of the time all processors are for them.
         let (free, begins) = match self.number.is_multiple_of(ONE_TURN_IN) {
@@ -137,7 +137,7 @@ mod tests {
 
     /// How often each of so many has its turn of 24 times 840.
     fn turns(held: u64, processors: u64, working: u64) -> Vec<usize> {
-        let turn = |number| Turns {
+        let turn = |number| ProcessorTurns {
             held,
             processors,
             working,
