@@ -49,24 +49,17 @@ impl Rules {
                 advice: rule.advice("ask the operator if this is needed"),
             });
         }
-        let mut nearest: Nearest<'_> = None;
-        let mut accepts = |rule: &&'p Rule| match rule.accepts(facts) {
-            Ok(()) => true,
-            Err(mismatch) => {
-                keep_nearer(&mut nearest, rule, mismatch, facts);
-                false
-            }
-        };
+        let accepts = |rule: &&'p Rule| rule.accepts(facts).is_ok();
         // Help does nothing that a person would have to confirm.
         let confirm = || with(Effect::Confirm).filter(|_| !invocation.is_help());
-        let confirmed: Vec<&Rule> = confirm().filter(&mut accepts).collect();
+        let confirmed: Vec<&Rule> = confirm().filter(accepts).collect();
         if let Some(&first) = confirmed.first() {
             return Ok(Verdict {
                 accepting: confirmed,
                 asking: Some(first),
             });
         }
-        let allowed: Vec<&Rule> = with(Effect::Allow).filter(&mut accepts).collect();
+        let allowed: Vec<&Rule> = with(Effect::Allow).filter(accepts).collect();
         let asking = |allow: &Rule| confirm().find(|rule| rule.asks_about(facts, allow));
         let (asked, unasked): (Vec<&Rule>, Vec<&Rule>) =
             allowed.into_iter().partition(|rule| asking(rule).is_some());
@@ -81,7 +74,16 @@ impl Rules {
                 asking: asking(first),
                 accepting: asked,
             }),
-            None => Err(self.not_accepted(invocation, nearest)),
+            None => {
+                // Which rule came nearest is of interest to who is refused, and to nobody else.
+                let mut nearest: Nearest<'_> = None;
+                for rule in confirm().chain(with(Effect::Allow)) {
+                    if let Err(mismatch) = rule.accepts(facts) {
+                        keep_nearer(&mut nearest, rule, mismatch, facts);
+                    }
+                }
+                Err(self.not_accepted(invocation, nearest))
+            }
         }
     }
 
