@@ -178,6 +178,19 @@ fn kind_of(request: &ApiRequest) -> String {
 }
 
 impl ApiRequest {
+    /// Whether it may become a stream of a pod's.
+    pub fn connects(&self) -> bool {
+        let ApiPath::Resource(path) = &self.path else {
+            return false;
+        };
+        path.group.is_empty()
+            && path.resource == "pods"
+            && matches!(
+                path.subresource.as_deref(),
+                Some("exec" | "attach" | "portforward")
+            )
+    }
+
     /// Whether it may change something, or starts a program in the cluster.
     pub fn writes(&self) -> bool {
         let ApiPath::Resource(path) = &self.path else {

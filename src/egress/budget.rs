@@ -142,12 +142,8 @@ impl Spending {
         let ApiPath::Resource(path) = &request.path else {
             return Ok(());
         };
-        let is_stream = matches!(
-            path.subresource.as_deref(),
-            Some("exec" | "attach" | "portforward")
-        );
         let is_rehearsal = request.query.get("dryRun").is_some() && request.verb != ApiVerb::Delete;
-        if !request.writes() || is_stream || is_rehearsal {
+        if !request.writes() || request.connects() || is_rehearsal {
             return Ok(());
         }
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);

@@ -44,9 +44,7 @@ use super::{
     upstream::{Upstream, UpstreamError, whole},
 };
 use crate::{
-    api::{
-        ApiPath, ApiRequest, ApiVerb, Authority, Effects, HiddenEvents, HiddenSecrets, Sentence,
-    },
+    api::{ApiRequest, ApiVerb, Authority, Effects, HiddenEvents, HiddenSecrets, Sentence},
     excerpt::Excerpt,
     metrics,
 };
@@ -244,7 +242,7 @@ impl Monitor {
         let read = ApiRequest::read(request.method().as_str(), inside)
             .map_err(|odd| self.refuse(&format!("{}: {odd}", shown())))?;
         let is_upgrade = request.headers().contains_key(UPGRADE);
-        if is_upgrade && !(connects(&read) && wants_a_stream(request.headers())) {
+        if is_upgrade && !(read.connects() && wants_a_stream(request.headers())) {
             return Err(self.refuse(&format!("{} wants another protocol", shown())));
         }
         let explained = self.authority().explain(&read).cloned();
@@ -447,10 +445,8 @@ impl Monitor {
             while let Some(frame) = body.frame().await.transpose()? {
                 let came = frame.into_data().unwrap_or_default();
                 let mut told = Vec::new();
-                match &mut events {
-                    Some(events) => events.pass(&came, &mut told)?,
-                    None => told.extend(came),
-                }
+                let hidden = events.as_mut().ok_or("nothing hides what is in Secrets")?;
+                hidden.pass(&came, &mut told)?;
                 if !told.is_empty() {
                     return Ok(Some((Frame::data(Bytes::from(told)), (body, events))));
                 }
@@ -563,19 +559,6 @@ impl Monitor {
 fn exceeded(over: OverBudget) -> Response<AnswerBody> {
     let told = format!("this call is ended: {over}");
     status(StatusCode::FORBIDDEN, "Forbidden", &told)
-}
-
-/// Whether a request may become a stream.
-fn connects(request: &ApiRequest) -> bool {
-    let ApiPath::Resource(path) = &request.path else {
-        return false;
-    };
-    path.group.is_empty()
-        && path.resource == "pods"
-        && matches!(
-            path.subresource.as_deref(),
-            Some("exec" | "attach" | "portforward")
-        )
 }
 
 /// An answer of ours, in the form of the API's own.
