@@ -49,17 +49,24 @@ impl Rules {
                 advice: rule.advice("ask the operator if this is needed"),
             });
         }
-        let accepts = |rule: &&'p Rule| rule.accepts(facts).is_ok();
+        let mut missed = Vec::new();
+        let mut accepts = |rule: &&'p Rule| match rule.accepts(facts) {
+            Ok(()) => true,
+            Err(mismatch) => {
+                missed.push((*rule, mismatch));
+                false
+            }
+        };
         // Help does nothing that a person would have to confirm.
         let confirm = || with(Effect::Confirm).filter(|_| !invocation.is_help());
-        let confirmed: Vec<&Rule> = confirm().filter(accepts).collect();
+        let confirmed: Vec<&Rule> = confirm().filter(&mut accepts).collect();
         if let Some(&first) = confirmed.first() {
             return Ok(Verdict {
                 accepting: confirmed,
                 asking: Some(first),
             });
         }
-        let allowed: Vec<&Rule> = with(Effect::Allow).filter(accepts).collect();
+        let allowed: Vec<&Rule> = with(Effect::Allow).filter(&mut accepts).collect();
         let asking = |allow: &Rule| confirm().find(|rule| rule.asks_about(facts, allow));
         let (asked, unasked): (Vec<&Rule>, Vec<&Rule>) =
             allowed.into_iter().partition(|rule| asking(rule).is_some());
@@ -77,10 +84,8 @@ impl Rules {
             None => {
                 // Which rule came nearest is of interest to who is refused, and to nobody else.
                 let mut nearest: Nearest<'_> = None;
-                for rule in confirm().chain(with(Effect::Allow)) {
-                    if let Err(mismatch) = rule.accepts(facts) {
-                        keep_nearer(&mut nearest, rule, mismatch, facts);
-                    }
+                for (rule, mismatch) in missed {
+                    keep_nearer(&mut nearest, rule, mismatch, facts);
                 }
                 Err(self.not_accepted(invocation, nearest))
             }
