@@ -2,7 +2,7 @@
 //!
 //! Each is true for the caller that asks, and says no more than `explain` would tell it.
 
-use super::tools::all_listed;
+use super::tools::{all_listed, usable};
 use crate::{
     catalogue::{CommandNode, Flag, flags_in_scope},
     gate::{Confinement, Gate},
@@ -85,10 +85,8 @@ pub(super) fn status(gate: &Gate) -> String {
 pub(super) fn verb(gate: &Gate, caller: &Caller, tool: &str, words: &[String]) -> Option<String> {
     let tool: Tool = tool.parse().ok()?;
     let catalogue = gate.inventory().expected(tool)?;
-    let (_, offer) = (gate.offers(caller).into_iter()).find(|(offered, _)| *offered == tool)?;
-    if offer.is_empty() {
-        return None;
-    }
+    let mut offers = usable(gate, caller).into_iter();
+    let (_, offer) = offers.find(|(offered, _)| *offered == tool)?;
     let mut lineage = vec![catalogue.root()];
     for word in words {
         lineage.push(lineage.last()?.child(word)?);

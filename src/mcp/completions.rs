@@ -7,8 +7,9 @@ use rmcp::model::{CompleteRequestParams, CompletionInfo, Reference};
 use super::{
     prompts::Inquiry,
     resources::{CATALOGUE, OUTPUT},
+    tools::usable,
 };
-use crate::{gate::Gate, identity::Caller, policy::Offer, tool::Tool};
+use crate::{gate::Gate, identity::Caller};
 
 /// What workloads begin with.
 const KINDS: [&str; 6] = [
@@ -68,13 +69,6 @@ pub(super) fn completed(
         .collect();
     let has_more = shown.len() < all.len();
     CompletionInfo::with_pagination(shown, total, has_more).unwrap_or_default()
-}
-
-/// The tools of which the caller may use something.
-fn usable(gate: &Gate, caller: &Caller) -> Vec<(Tool, Offer)> {
-    let mut offers = gate.offers(caller);
-    offers.retain(|(_, offer)| !offer.is_empty());
-    offers
 }
 
 /// The verbs that the caller may use of a tool, or of all.

@@ -215,10 +215,10 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let (caller, _) = self.senders.of(&context.extensions)?;
-        let mut result = ListToolsResult::with_all_items(offered(&self.gate, &caller));
-        result.ttl_ms = Some(LISTS_MS);
-        result.cache_scope = Some(CacheScope::Private);
-        Ok(result)
+        let result = ListToolsResult::with_all_items(offered(&self.gate, &caller));
+        Ok(result
+            .with_ttl_ms(LISTS_MS)
+            .with_cache_scope(CacheScope::Private))
     }
 
     async fn list_resources(
@@ -226,10 +226,10 @@ impl ServerHandler for Server {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        let mut result = ListResourcesResult::with_all_items(resources::listed());
-        result.ttl_ms = Some(LISTS_MS);
-        result.cache_scope = Some(CacheScope::Private);
-        Ok(result)
+        let result = ListResourcesResult::with_all_items(resources::listed());
+        Ok(result
+            .with_ttl_ms(LISTS_MS)
+            .with_cache_scope(CacheScope::Private))
     }
 
     async fn list_resource_templates(
@@ -237,10 +237,10 @@ impl ServerHandler for Server {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        let mut result = ListResourceTemplatesResult::with_all_items(resources::templates());
-        result.ttl_ms = Some(LISTS_MS);
-        result.cache_scope = Some(CacheScope::Private);
-        Ok(result)
+        let result = ListResourceTemplatesResult::with_all_items(resources::templates());
+        Ok(result
+            .with_ttl_ms(LISTS_MS)
+            .with_cache_scope(CacheScope::Private))
     }
 
     async fn read_resource(
@@ -260,10 +260,10 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
         let (caller, _) = self.senders.of(&context.extensions)?;
-        let mut result = ListPromptsResult::with_all_items(prompts::listed(&self.gate, &caller));
-        result.ttl_ms = Some(LISTS_MS);
-        result.cache_scope = Some(CacheScope::Private);
-        Ok(result)
+        let result = ListPromptsResult::with_all_items(prompts::listed(&self.gate, &caller));
+        Ok(result
+            .with_ttl_ms(LISTS_MS)
+            .with_cache_scope(CacheScope::Private))
     }
 
     async fn get_prompt(

@@ -26,11 +26,17 @@ const MOST_CLUSTERS: usize = 16;
 /// Returns the tools of which `caller` may use something, in the order of all tools.
 pub(super) fn offered(gate: &Gate, caller: &Caller) -> Vec<McpTool> {
     let clusters = gate.clusters(caller);
-    let offers = gate.offers(caller);
-    let offers = offers.iter().filter(|(_, offer)| !offer.is_empty());
+    let offers = usable(gate, caller).into_iter();
     offers
-        .map(|(tool, offer)| described(*tool, offer, &clusters))
+        .map(|(tool, offer)| described(tool, &offer, &clusters))
         .collect()
+}
+
+/// The tools of which a caller may use something, and what.
+pub(super) fn usable(gate: &Gate, caller: &Caller) -> Vec<(Tool, Offer)> {
+    let mut offers = gate.offers(caller);
+    offers.retain(|(_, offer)| !offer.is_empty());
+    offers
 }
 
 fn described(tool: Tool, offer: &Offer, clusters: &[String]) -> McpTool {
