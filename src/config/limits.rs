@@ -194,9 +194,6 @@ fn bounds(table: &LimitsTable) -> Result<Bounds, SettingError> {
         return Err(SettingError::new("limits.timeout", at, problem)
             .help("give a shorter one, or a longer limits.longest_timeout"));
     }
-    let bytes = |given: &Option<Spanned<Bytes>>, default: u64| {
-        given.as_ref().map_or(default, |size| size.get_ref().get())
-    };
     let memory_bytes = bytes(&table.memory, 1 << 30);
     if memory_bytes < LEAST_MEMORY {
         let at = table.memory.as_ref().map(Spanned::span);
@@ -218,36 +215,30 @@ fn bounds(table: &LimitsTable) -> Result<Bounds, SettingError> {
     })
 }
 
+fn bytes(given: &Option<Spanned<Bytes>>, default: u64) -> u64 {
+    given.as_ref().map_or(default, |size| size.get_ref().get())
+}
+
+/// The most requests, and the most objects, that one call may be given.
+const MOST_OF_API: u32 = 100_000;
+
 /// What one call may ask of its API server.
 fn api(table: &LimitsTable) -> Result<CallBudget, SettingError> {
     let default = CallBudget::default();
-    let number = |key: &'static str, given: &Option<Spanned<u32>>, default: u32, most: u32| {
+    let number = |key: &'static str, given: &Option<Spanned<u32>>, default: u32| {
         let number = given.as_ref().map_or(default, |given| *given.get_ref());
-        if (1..=most).contains(&number) {
+        if (1..=MOST_OF_API).contains(&number) {
             return Ok(number);
         }
         let at = given.as_ref().map(Spanned::span);
         let help = "give 1 or more, and as many as are kept in mind: at most 100000";
         Err(SettingError::new(key, at, "the number is out of range").help(help))
     };
-    let bytes = |given: &Option<Spanned<Bytes>>, default: u64| {
-        given.as_ref().map_or(default, |size| size.get_ref().get())
-    };
     Ok(CallBudget {
-        requests: number(
-            "limits.api_requests",
-            &table.api_requests,
-            default.requests,
-            100_000,
-        )?,
+        requests: number("limits.api_requests", &table.api_requests, default.requests)?,
         sent_bytes: bytes(&table.api_sent, default.sent_bytes),
         received_bytes: bytes(&table.api_received, default.received_bytes),
-        objects: number(
-            "limits.api_objects",
-            &table.api_objects,
-            default.objects,
-            100_000,
-        )?,
+        objects: number("limits.api_objects", &table.api_objects, default.objects)?,
     })
 }
 

@@ -43,12 +43,10 @@ impl Gate {
             took: since.elapsed(),
             permitted,
             refusal,
-            ..Outcome::nothing(request_id.clone())
+            ..Outcome::nothing(request_id)
         }
     }
-}
 
-impl Gate {
     /// Returns whether a command alone would run for a caller, on a cluster of which nothing is
     /// known.
     pub async fn may_run(&self, caller: &Caller, tool: Tool, command: &str) -> bool {

@@ -8,7 +8,7 @@
 //!
 //! That is the kernel's to do, and it does it over seconds, one session beside the other; a host that
 //! bounds a group of processes stops all of them at once. So what has had its share also stands still
-//! while something else works ([`Held`](super::holding)).
+//! while something else works ([`Holding`](super::holding::Holding)).
 //!
 //! A plain user may lower what is its own. The spawner that is root becomes the child's user for that
 //! call, since it need not have CAP_SYS_NICE. Held by `tests/escape/bounds.rs`.
