@@ -35,8 +35,7 @@ SIEGE ?= 75
 soak: ## calls of every kind at once, and what they left; honest callers beside a hostile one (CALLS=20000, SIEGE=75 seconds)
 	@tools/build all
 	@cargo build --release --locked
-	@server=$$(cargo metadata --format-version 1 --no-deps --locked --offline | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/kube-airlock && \
-	AIRLOCK_TEST_SERVER=$$server AIRLOCK_TEST_SOAK=$(CALLS) AIRLOCK_TEST_SIEGE=$(SIEGE) AIRLOCK_TEST_BIN=$$(tools/build --bin) AIRLOCK_TEST_DEMO=$$(tools/demo-cluster/build) \
+	@AIRLOCK_TEST_SERVER=$$(tools/target-directory)/release/kube-airlock AIRLOCK_TEST_SOAK=$(CALLS) AIRLOCK_TEST_SIEGE=$(SIEGE) AIRLOCK_TEST_BIN=$$(tools/build --bin) AIRLOCK_TEST_DEMO=$$(tools/demo-cluster/build) \
 	cargo test --locked --test service soak -- --nocapture --test-threads=1
 
 T ?= 60
