@@ -47,17 +47,22 @@ fn server() -> Server {
     ))
 }
 
-/// One whose tools hold their credential, and speak to their servers themselves.
-fn unjudged_server() -> Server {
+/// One with the settings of this file.
+fn server_with(config: &str) -> Server {
     let flags = [
         "--tools-dir",
         probe().to_str().unwrap(),
         "--egress-allow",
         "127.0.0.1",
         "--config",
-        unjudged(),
+        config,
     ];
     settled(Server::with(&flags, None))
+}
+
+/// One whose tools hold their credential, and speak to their servers themselves.
+fn unjudged_server() -> Server {
+    server_with(unjudged())
 }
 
 /// The server once it has asked every probe for its version: from then on children are calls.
@@ -387,16 +392,8 @@ fn a_child_is_less_urgent_than_its_server_which_stays_as_it_is() {
     let config = folder.path().join("airlock.toml");
     for layers in ["", "[sandbox.layers]\nsession = \"off\"\n"] {
         fs::write(&config, layers).unwrap();
-        let flags = [
-            "--tools-dir",
-            probe().to_str().unwrap(),
-            "--egress-allow",
-            "127.0.0.1",
-            "--config",
-            config.to_str().unwrap(),
-        ];
         let before = urgency(std::process::id());
-        let server = settled(Server::with(&flags, None));
+        let server = server_with(config.to_str().unwrap());
         thread::scope(|scope| {
             scope.spawn(|| confined(&server, "sleep:3", NOWHERE));
             eventually("it runs", || server.children().len() == 1);
@@ -491,17 +488,7 @@ fn memory_beyond_the_limit_ends_the_child_and_not_the_server() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("airlock.toml");
     fs::write(&config, "[limits]\nmemory = \"256MiB\"\n").unwrap();
-    let server = Server::with(
-        &[
-            "--tools-dir",
-            probe().to_str().unwrap(),
-            "--egress-allow",
-            "127.0.0.1",
-            "--config",
-            config.to_str().unwrap(),
-        ],
-        None,
-    );
+    let server = server_with(config.to_str().unwrap());
     assert_eq!(unconfined("memory:512", "/"), "ok");
     let reply = server.kubectl(
         "get pods -l memory:512",
