@@ -27,6 +27,8 @@ pub(super) enum On {
     Operands,
     /// The objects that a release holds, as far as the call has read it.
     Objects,
+    /// Its hooks, which are none of those.
+    Hooks,
     /// The objects, or the path, that this flag names.
     Flag(String),
     /// A path outside of resources; `{…}` stands for one segment.
@@ -75,6 +77,7 @@ impl Ask {
             (_, Some(flag)) => On::Flag(flag.to_owned()),
             ("operands", _) => On::Operands,
             ("objects", _) => On::Objects,
+            ("hooks", _) => On::Hooks,
             ("", _) => return Err(format!("`{text}` says of nothing what is asked")),
             _ => On::Resource(what.to_owned()),
         };

@@ -16,8 +16,10 @@ use super::{
     compile::Compiler,
     kept::KeptObjects,
     permit::{Miss, Permit},
+    release::Release,
     seen::SeenNames,
-    sentence::Sentence,
+    selector::Selector,
+    sentence::{Sentence, ToldRevision},
     table::ApiTable,
     writing::WrittenBody,
 };
@@ -34,6 +36,8 @@ pub struct Authority {
     permits: Vec<Permit>,
     seen: SeenNames,
     kept: KeptObjects,
+    /// The newest revision of the release, where a list of all was read.
+    newest: Option<u64>,
 }
 
 /// A request that the approved command does not explain.
@@ -72,6 +76,7 @@ impl Authority {
             permits,
             seen,
             kept: KeptObjects::default(),
+            newest: None,
         }
     }
 
@@ -112,10 +117,39 @@ impl Authority {
         self.seen.learn(&resource.qualified(), names);
     }
 
-    /// Takes an object that a release of this call holds: its canonical resource, its namespace and its
-    /// name. Only what the caller has decoded from an answer that [`Self::explain`] allowed is one.
-    pub fn learn_object(&mut self, resource: &str, namespace: Option<&str>, name: &str) {
-        self.seen.hold(resource, namespace, name);
+    /// Takes what a release consists of: `releases` are the revisions in the answer to a request whose
+    /// sentence `tells` so ([`Sentence::tells`]).
+    pub fn learn_releases(
+        &mut self,
+        request: &ApiRequest,
+        tells: ToldRevision,
+        releases: Vec<Release>,
+    ) {
+        let newest = releases.into_iter().max_by_key(|release| release.revision);
+        let Some(release) = newest else { return };
+        let counts = match tells {
+            // A part of them has another newest one.
+            ToldRevision::Newest if !is_of_all_revisions(request) => false,
+            ToldRevision::Newest => {
+                self.newest = Some(release.revision);
+                true
+            }
+            ToldRevision::Asked if self.names_revision(request) => true,
+            ToldRevision::Asked => {
+                let before = self.newest.and_then(|newest| newest.checked_sub(1));
+                before == Some(release.revision)
+            }
+        };
+        if counts {
+            self.seen.hold(release.objects);
+        }
+    }
+
+    /// Whether the command itself names the revision that this request reads.
+    fn names_revision(&self, request: &ApiRequest) -> bool {
+        let name = request.name().unwrap_or_default();
+        let mut permits = self.permits.iter();
+        permits.any(|permit| permit.tells_of(name))
     }
 
     /// Whether the answer to this request is asked for: then [`Self::learn_answer`] wants it.
@@ -182,7 +216,7 @@ impl Authority {
             if permit.explains(request, &self.seen).is_err() {
                 continue;
             }
-            match permit.explains_body(request, &body, &self.kept) {
+            match permit.explains_body(request, &body, &self.kept, &self.seen) {
                 Ok(()) => return Ok(()),
                 Err(error) => refused = refused.or(Some(error)),
             }
@@ -194,6 +228,15 @@ impl Authority {
     pub fn sentences(&self) -> impl Iterator<Item = &Sentence> {
         self.permits.iter().map(Permit::sentence)
     }
+}
+
+/// Whether a list of revisions leaves none out: two requirements say whose they are, and there is no
+/// page, no moment in the past and no third requirement.
+fn is_of_all_revisions(request: &ApiRequest) -> bool {
+    let mut keys = request.query.iter().map(|(key, _)| key);
+    let selector = request.query.get("labelSelector").and_then(Selector::read);
+    let requirements = selector.map_or(0, |selector| selector.requirements().count());
+    keys.all(|key| key == "labelSelector") && requirements == 2
 }
 
 /// `list secrets in namespace web`.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{
     protobuf::{Fields, PROTOBUF},
-    sentence::Sentence,
+    sentence::{Sentence, is_named},
 };
 use crate::{
     api_request::{ApiPath, ApiRequest, ApiVerb},
@@ -84,9 +84,8 @@ impl Sentence {
         if !names {
             return Ok(());
         }
-        let is_named =
-            |names: &[String]| facts.name.as_ref().is_some_and(|name| names.contains(name));
-        if !self.names.is_empty() && !is_named(&self.names) {
+        let name = facts.name.as_deref().unwrap_or_default();
+        if !self.names.is_empty() && !self.names.iter().any(|told| is_named(told, name)) {
             return Err(BodyError::Name);
         }
         let of_path = match &request.path {

@@ -69,7 +69,7 @@ impl<'a> Compiler<'a> {
                 Some(path) if path.starts_with('/') => self.requests(form, &verbs, path),
                 _ => self.resources(form, &verbs, self.invocation.objects_of_flags()),
             },
-            On::Objects => self.objects(form, &verbs),
+            On::Objects | On::Hooks => self.objects(form, &verbs),
             On::Operands => self.resources(form, &verbs, self.invocation.objects()),
             On::Resource(resource) => {
                 let names = self.names(form, resource, &[]);
@@ -98,7 +98,15 @@ impl<'a> Compiler<'a> {
         let permits = kinds.into_iter().filter_map(|is_of_kind| {
             let verbs: Vec<AskedVerb> = verbs.iter().copied().filter(is_of_kind).collect();
             let query = self.query(form, &verbs, &ObjectNames::default())?;
-            (!verbs.is_empty()).then(|| self.permit(form, verbs, What::Objects, query))
+            let subresource = match &form.ask.subresource {
+                Some(Subresource::Named(name)) => Some(name.clone()),
+                Some(Subresource::Flag(_)) | None => None,
+            };
+            let what = What::Objects {
+                are_hooks: form.ask.on == On::Hooks,
+                subresource,
+            };
+            (!verbs.is_empty()).then(|| self.permit(form, verbs, what, query))
         });
         permits.collect()
     }
@@ -190,6 +198,8 @@ impl<'a> Compiler<'a> {
             rehearses_in_body: writes
                 && self.rehearsal == Rehearsal::DryRunAll
                 && (deletes || form.rehearses_in_body),
+            shows: form.shows,
+            tells: form.tells,
         };
         Permit {
             verbs,
@@ -204,7 +214,7 @@ impl<'a> Compiler<'a> {
     fn body(&self, form: &SentenceForm, writes: bool, what: &What) -> BodyRule {
         let resource = match what {
             What::Resource(permit) => permit.resource.as_str(),
-            What::Objects | What::Path(_) | What::Request(_) => "",
+            What::Objects { .. } | What::Path(_) | What::Request(_) => "",
         };
         match &form.writing {
             _ if !writes => BodyRule::Unwritten,
@@ -253,6 +263,7 @@ impl<'a> Compiler<'a> {
                     names.alike.extend_from_slice(self.invocation.resources());
                 }
                 "own" => names.told.extend(self.own_namespaces()),
+                "context" => names.told.push(self.base_namespace()),
                 "names" => names.told.extend_from_slice(self.invocation.names()),
                 "told" => {
                     let objects = self.invocation.objects().iter();
@@ -285,15 +296,34 @@ impl<'a> Compiler<'a> {
         (names != ObjectNames::default()).then_some(names)
     }
 
-    /// A word of the table with `{name}` in it, for each name of the command.
+    /// A word of the table with `{name}` in it, for each name of the command; `{revision}` is that of a
+    /// release, or any number.
     fn filled(&self, word: &str) -> Vec<String> {
+        let word = &word.replace("{revision}", self.revision().unwrap_or("#"));
         match word.split_once("{name}") {
-            None => vec![word.to_owned()],
+            None => vec![word.clone()],
             Some((head, tail)) => {
                 let names = self.invocation.names().iter();
                 names.map(|name| format!("{head}{name}{tail}")).collect()
             }
         }
+    }
+
+    /// The revision of a release that the command names; 0 is the newest, or the one before it.
+    fn revision(&self) -> Option<&str> {
+        let operand = match self.grammar() {
+            OperandGrammar::NameThenRevision => self.invocation.operands().get(1),
+            _ => None,
+        };
+        let revision = operand.map(String::as_str);
+        let revision = revision.or_else(|| self.invocation.flag("revision"));
+        revision.filter(|revision| revision.bytes().any(|digit| digit != b'0'))
+    }
+
+    fn grammar(&self) -> OperandGrammar {
+        let verb = self.invocation.path().words().iter();
+        let verb: Vec<&str> = verb.map(String::as_str).collect();
+        (self.invocation.tool().spec().operands)(&verb)
     }
 
     fn places(&self, form: &SentenceForm, resource: &str) -> ApiPlaces {
@@ -355,17 +385,23 @@ impl<'a> Compiler<'a> {
         if self.is_everywhere() {
             return Vec::new();
         }
-        let verb = self.invocation.path().words().iter();
-        let verb: Vec<&str> = verb.map(String::as_str).collect();
-        let grammar = (self.invocation.tool().spec().operands)(&verb);
-        if matches!(grammar, OperandGrammar::Workloads(_)) {
-            let named = self.invocation.own_namespaces();
-            if !named.is_empty() {
-                return named.into_iter().map(str::to_owned).collect();
+        let mut namespaces = Vec::new();
+        if matches!(self.grammar(), OperandGrammar::Workloads(_)) {
+            let of_operands = self.invocation.operand_namespaces();
+            namespaces.extend_from_slice(of_operands);
+            // Each of them names its own, or is in the command's.
+            if !of_operands.is_empty() && of_operands.len() == self.invocation.operands().len() {
+                return namespaces;
             }
         }
+        namespaces.push(self.base_namespace());
+        namespaces
+    }
+
+    /// The namespace of the command's flag, else of its context.
+    fn base_namespace(&self) -> String {
         let own = self.invocation.flag("namespace").unwrap_or(self.context);
-        vec![own.to_owned()]
+        own.to_owned()
     }
 
     /// What the query has to hold. None when a selector of the command could be read in two ways.
@@ -409,8 +445,9 @@ impl<'a> Compiler<'a> {
         Some(query)
     }
 
-    /// What a key has to be: `--FLAG`, `--FLAG?`, `--`, `*`, or what is written, with `{name}` for what
-    /// the command is about and `{--FLAG}` for the name in a flag. Nothing where a flag is not given.
+    /// What a key has to be: `--FLAG`, `--FLAG?`, `--`, `*`, `?`, or what is written, with `{name}` for what
+    /// the command is about, `{hook}` for a hook of the release and `{--FLAG}` for the name in a flag.
+    /// Nothing where a flag is not given.
     fn requirement(&self, key: &str, text: &str) -> Option<Option<Requirement>> {
         let some = |value| {
             Some(Some(Requirement {
@@ -436,6 +473,7 @@ impl<'a> Compiler<'a> {
             };
         }
         match is_selector(key) {
+            true if text == "?" => some(KeyValue::Any),
             true => some(KeyValue::Selects(self.patterns(text))),
             false if text == "*" => some(KeyValue::Any),
             false => some(KeyValue::Is(text.to_owned())),
@@ -456,6 +494,9 @@ impl<'a> Compiler<'a> {
                     told: self.invocation.names().to_vec(),
                     of: self.invocation.resources().to_vec(),
                 };
+            }
+            if let Some(head) = text.strip_suffix("{hook}") {
+                return SelectorPattern::OfHook(head.to_owned());
             }
             match text.strip_suffix('*') {
                 Some("") => SelectorPattern::Some,

@@ -22,6 +22,7 @@ mod kept;
 mod keys;
 mod permit;
 mod protobuf;
+mod release;
 mod secrets;
 mod seen;
 mod selector;
@@ -34,8 +35,9 @@ mod writing;
 pub use authority::{Authority, Unexplained};
 pub use body::{BodyError, BodyFacts};
 pub use effect::{ApiWrite, Effects};
+pub use release::{RELEASE_TYPE, Release, ReleaseObject, ReleaseResource};
 pub use secrets::{EventError, HiddenEvents, HiddenSecrets};
-pub use sentence::Sentence;
+pub use sentence::{Sentence, ShownSecrets, ToldRevision};
 pub use table::ApiTable;
 
 pub use crate::api_request::{ApiPath, ApiRequest, ApiVerb, KubeletPath, Odd, Query, ResourcePath};

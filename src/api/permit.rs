@@ -3,12 +3,12 @@
 
 use super::{
     ask::AskedVerb,
-    body::BodyError,
+    body::{BodyError, BodyFacts},
     kept::KeptObjects,
     keys,
     seen::SeenNames,
     selector::Selector,
-    sentence::Sentence,
+    sentence::{Sentence, is_named},
     writing::{BodyRule, WrittenBody},
 };
 use crate::api_request::{ApiPath, ApiRequest, ApiVerb, Query, ResourcePath};
@@ -34,7 +34,12 @@ pub(super) enum What {
     Request(Box<ApiRequest>),
     /// The objects of a release, as far as the call has read it; and collections of their types where
     /// they are.
-    Objects,
+    Objects {
+        /// Whether its hooks are meant, which are none of the others.
+        are_hooks: bool,
+        /// What of them.
+        subresource: Option<String>,
+    },
     /// A resource.
     Resource(ResourcePermit),
 }
@@ -108,6 +113,8 @@ pub(super) enum SelectorPattern {
     Some,
     /// One that begins so, and goes on.
     Begins(String),
+    /// This, and behind it the name of a hook of the release.
+    OfHook(String),
     /// This, and behind it the name of an object that the command is about.
     OfName {
         /// What stands before the name.
@@ -139,6 +146,14 @@ impl Permit {
         &self.sentence
     }
 
+    /// Whether what an object of this name says of a release counts, because the command names it.
+    pub(super) fn tells_of(&self, name: &str) -> bool {
+        match (&self.what, self.sentence.tells) {
+            (What::Resource(permit), Some(_)) => permit.names.told.iter().any(|told| told == name),
+            _ => false,
+        }
+    }
+
     /// The resources whose names it takes from earlier answers.
     pub(super) fn wants(&self) -> impl Iterator<Item = &str> {
         let (own, alike) = match &self.what {
@@ -146,7 +161,7 @@ impl Permit {
                 let own = permit.names.seen.as_ref().map(|_| permit.resource.as_str());
                 (own, permit.names.alike.as_slice())
             }
-            What::Objects | What::Path(_) | What::Request(_) => (None, [].as_slice()),
+            What::Objects { .. } | What::Path(_) | What::Request(_) => (None, [].as_slice()),
         };
         let patterns = self
             .query
@@ -173,8 +188,14 @@ impl Permit {
             (What::Path(pattern), ApiPath::Other(path)) if is_path(pattern, path) => {
                 self.query_holds(request, None, seen)
             }
-            (What::Objects, ApiPath::Resource(path)) if path.subresource.is_none() => {
-                if !seen.holds(path) {
+            (
+                What::Objects {
+                    are_hooks,
+                    subresource,
+                },
+                ApiPath::Resource(path),
+            ) => {
+                if path.subresource != *subresource || !seen.holds(path, *are_hooks) {
                     return Err(Miss::Unsaid);
                 }
                 self.query_holds(request, Some(path), seen)
@@ -195,11 +216,25 @@ impl Permit {
         request: &ApiRequest,
         body: &WrittenBody<'_>,
         kept: &KeptObjects,
+        seen: &SeenNames,
     ) -> Result<(), BodyError> {
         let names = self
             .sentence
             .explains_body(request, body.media_type, body.bytes);
-        names.and_then(|()| self.body.explains(request, body, kept))
+        names?;
+        if let (What::Objects { are_hooks, .. }, ApiPath::Resource(path)) =
+            (&self.what, &request.path)
+            && request.verb == ApiVerb::Create
+        {
+            // The path of a create has the type alone.
+            let facts = BodyFacts::read(body.media_type, body.bytes).ok_or(BodyError::Unread)?;
+            let mut named = path.clone();
+            named.name = Some(facts.name.unwrap_or_default());
+            if !seen.holds(&named, *are_hooks) {
+                return Err(BodyError::Name);
+            }
+        }
+        self.body.explains(request, body, kept)
     }
 
     /// Whether it edits lists of objects of this path's resource.
@@ -237,7 +272,11 @@ impl Permit {
         }
         let said = |key: &str| self.query.iter().any(|requirement| requirement.key == key);
         // A collection that is asked for by a name says so in this key.
-        let names_one = matches!(&self.what, What::Resource(permit) if !permit.names.every);
+        let names_one = match &self.what {
+            What::Resource(permit) => !permit.names.every,
+            What::Objects { .. } => true,
+            What::Path(_) | What::Request(_) => false,
+        };
         for (key, value) in request.query.iter() {
             let by_name = names_one && key == "fieldSelector";
             if !said(key) && !by_name && !keys::are_plain(request.verb, path, key, value) {
@@ -314,16 +353,6 @@ impl ObjectNames {
     }
 }
 
-/// Whether `name` is `told`, whose last character may be a `#` for a number.
-fn is_named(told: &str, name: &str) -> bool {
-    match told.strip_suffix('#') {
-        None => told == name,
-        Some(head) => name.strip_prefix(head).is_some_and(|number| {
-            !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
-        }),
-    }
-}
-
 /// Whether `path` is `pattern`, in which `{…}` stands for one segment.
 fn is_path(pattern: &str, path: &str) -> bool {
     let mut segments = path.split('/');
@@ -375,6 +404,10 @@ impl SelectorPattern {
             Self::Some => !requirement.is_empty(),
             Self::Begins(head) => {
                 requirement.len() > head.len() && requirement.starts_with(head.as_str())
+            }
+            Self::OfHook(head) => {
+                let name = requirement.strip_prefix(head.as_str());
+                name.is_some_and(|name| seen.has_hook(name))
             }
             Self::OfName { head, told, of } => {
                 requirement.strip_prefix(head.as_str()).is_some_and(|name| {

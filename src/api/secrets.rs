@@ -14,6 +14,7 @@ use memchr::memmem;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use super::{release::RELEASE_TYPE, sentence::ShownSecrets};
 use crate::api_request::{ApiPath, ApiRequest};
 
 /// What every mark begins with. A multiple of three, so that its base64 begins every mark's.
@@ -51,16 +52,16 @@ impl HiddenSecrets {
         found(MARK.as_bytes()) || shifted.into_iter().any(|text| found(text.as_bytes()))
     }
 
-    /// Returns an answer without the values of the Secrets in it: an object, a list, a table, or one
-    /// event of a watch. None for what is no JSON.
-    pub fn hide(&self, answer: &[u8]) -> Option<Vec<u8>> {
+    /// Returns an answer without the values of the Secrets in it, but those that are shown: an object, a
+    /// list, a table, or one event of a watch. None for what is no JSON.
+    pub fn hide(&self, answer: &[u8], shown: ShownSecrets) -> Option<Vec<u8>> {
         let mut answer: Value = serde_json::from_slice(answer).ok()?;
-        self.hide_in_all(answer.as_object_mut()?);
+        self.hide_in_all(answer.as_object_mut()?, shown);
         serde_json::to_vec(&answer).ok()
     }
 
-    fn hide_in_all(&self, answer: &mut Map<String, Value>) {
-        self.hide_in(answer);
+    fn hide_in_all(&self, answer: &mut Map<String, Value>, shown: ShownSecrets) {
+        self.hide_in(answer, shown);
         for (list, member) in [("items", None), ("rows", Some("object"))] {
             for entry in answer
                 .get_mut(list)
@@ -75,23 +76,28 @@ impl HiddenSecrets {
                 object
                     .and_then(Value::as_object_mut)
                     .into_iter()
-                    .for_each(|object| self.hide_in(object));
+                    .for_each(|object| self.hide_in(object, shown));
             }
         }
         // An event of a watch, whose object may be a table.
         if let Some(Value::Object(object)) = answer.get_mut("object") {
-            self.hide_in_all(object);
+            self.hide_in_all(object, shown);
         }
     }
 
-    fn hide_in(&self, secret: &mut Map<String, Value>) {
+    fn hide_in(&self, secret: &mut Map<String, Value>, shown: ShownSecrets) {
+        let is_release = secret.get("type").and_then(Value::as_str) == Some(RELEASE_TYPE);
+        let is_shown = |value: &Value| match shown {
+            ShownSecrets::Nothing => false,
+            ShownSecrets::Certificates => holds_certificates_alone(value),
+            ShownSecrets::Releases => is_release,
+        };
         for (member, in_base64) in [("data", true), ("stringData", false)] {
             match secret.get_mut(member) {
                 None | Some(Value::Null) => {}
                 Some(Value::Object(values)) => {
-                    values
-                        .values_mut()
-                        .for_each(|value| *value = self.mark(value, in_base64));
+                    let hidden = values.values_mut().filter(|value| !is_shown(value));
+                    hidden.for_each(|value| *value = self.mark(value, in_base64));
                 }
                 Some(other) => *other = self.mark(other, in_base64),
             }
@@ -105,7 +111,7 @@ impl HiddenSecrets {
                 .and_then(|text| serde_json::from_str::<Value>(text).ok());
             *kept = match object {
                 Some(Value::Object(mut object)) => {
-                    self.hide_in(&mut object);
+                    self.hide_in(&mut object, ShownSecrets::Nothing);
                     Value::Object(object).to_string().into()
                 }
                 _ => self.mark(kept, false),
@@ -138,6 +144,8 @@ impl HiddenSecrets {
 /// on its way.
 pub struct HiddenEvents {
     secrets: Arc<HiddenSecrets>,
+    /// The Secrets whose values are left.
+    shown: ShownSecrets,
     /// What has come of a line that has not ended.
     held: Vec<u8>,
 }
@@ -157,15 +165,17 @@ pub enum EventError {
 const LONGEST_EVENT: usize = 4 << 20;
 
 impl HiddenEvents {
-    /// For one watch of the call that `secrets` is for.
-    pub fn new(secrets: Arc<HiddenSecrets>) -> Self {
+    /// For one watch of the call that `secrets` is for, whose sentence shows `shown`.
+    pub fn new(secrets: Arc<HiddenSecrets>, shown: ShownSecrets) -> Self {
         Self {
             secrets,
+            shown,
             held: Vec::new(),
         }
     }
 
-    /// Takes what has come, and adds the events that have ended to `told`, without the values in them.
+    /// Takes what has come, and adds the events that have ended to `told`, without the values in them
+    /// that are not shown.
     ///
     /// # Errors
     /// [`EventError`] for what is no event, of which nothing is told; what stands before it is.
@@ -180,13 +190,44 @@ impl HiddenEvents {
             if ended.is_some() {
                 let event = std::mem::take(&mut self.held);
                 if !event.is_empty() {
-                    told.extend(self.secrets.hide(&event).ok_or(EventError::Unread)?);
+                    let hidden = self.secrets.hide(&event, self.shown);
+                    told.extend(hidden.ok_or(EventError::Unread)?);
                     told.push(b'\n');
                 }
             }
             Ok(())
         })
     }
+}
+
+/// Whether a value, in base64, is a text of certificates in PEM (RFC 7468) and of nothing else: they
+/// are shown to everybody who connects.
+fn holds_certificates_alone(value: &Value) -> bool {
+    let decoded = value
+        .as_str()
+        .and_then(|text| BASE64_STANDARD.decode(text).ok());
+    let Some(text) = decoded.and_then(|bytes| String::from_utf8(bytes).ok()) else {
+        return false;
+    };
+    let mut certificates = 0_usize;
+    let mut encoded: Option<String> = None;
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        match (line, &mut encoded) {
+            ("-----BEGIN CERTIFICATE-----", None) => encoded = Some(String::new()),
+            ("-----END CERTIFICATE-----", Some(all)) => {
+                let der = BASE64_STANDARD.decode(&all).unwrap_or_default();
+                let read = x509_parser::parse_x509_certificate(&der);
+                if !read.is_ok_and(|(rest, _)| rest.is_empty()) {
+                    return false;
+                }
+                certificates = certificates.saturating_add(1);
+                encoded = None;
+            }
+            (line, Some(all)) => all.push_str(line),
+            (_, None) => return false,
+        }
+    }
+    certificates > 0 && encoded.is_none()
 }
 
 #[cfg(test)]
@@ -197,7 +238,7 @@ mod tests {
 
     fn hidden(answer: &Value) -> Value {
         let hidden = HiddenSecrets::new([7; 32])
-            .hide(answer.to_string().as_bytes())
+            .hide(answer.to_string().as_bytes(), ShownSecrets::Nothing)
             .unwrap();
         serde_json::from_slice(&hidden).unwrap()
     }
@@ -241,14 +282,69 @@ mod tests {
             .decode(told["data"]["a"].as_str().unwrap())
             .unwrap();
         assert!(decoded.starts_with(MARK.as_bytes()));
-        assert_eq!(HiddenSecrets::new([7; 32]).hide(b"no JSON"), None);
+        assert_eq!(
+            HiddenSecrets::new([7; 32]).hide(b"no JSON", ShownSecrets::Nothing),
+            None
+        );
         let others = HiddenSecrets::new([8; 32])
-            .hide(secret.to_string().as_bytes())
+            .hide(secret.to_string().as_bytes(), ShownSecrets::Nothing)
             .unwrap();
         assert_ne!(
             serde_json::from_slice::<Value>(&others).unwrap()["data"]["a"],
             told["data"]["a"]
         );
+    }
+
+    #[test]
+    fn what_a_sentence_shows_is_left_and_nothing_beside_it() {
+        let hidden = HiddenSecrets::new([7; 32]);
+        let told = |secret: &Value, shown| {
+            let told = hidden.hide(secret.to_string().as_bytes(), shown).unwrap();
+            serde_json::from_slice::<Value>(&told).unwrap()
+        };
+        let release = json!({"type": RELEASE_TYPE, "data": {"release": "SDRzSQ=="}});
+        let other = json!({"type": "Opaque", "data": {"release": "SDRzSQ=="}});
+        assert_eq!(told(&release, ShownSecrets::Releases), release);
+        for (secret, shown) in [
+            (&release, ShownSecrets::Nothing),
+            (&release, ShownSecrets::Certificates),
+            (&other, ShownSecrets::Releases),
+        ] {
+            let told = told(secret, shown);
+            assert!(
+                HiddenSecrets::has_mark(told.to_string().as_bytes()),
+                "{told}"
+            );
+        }
+        let certificate = rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap();
+        let (public, private) = (
+            certificate.cert.pem(),
+            certificate.signing_key.serialize_pem(),
+        );
+        let of = |text: &str| json!({"type": "kubernetes.io/tls", "data": {"a": BASE64_STANDARD.encode(text)}});
+        for text in [public.clone(), format!("{public}\n{public}")] {
+            assert_eq!(
+                told(&of(&text), ShownSecrets::Certificates),
+                of(&text),
+                "{text}"
+            );
+            assert_ne!(told(&of(&text), ShownSecrets::Nothing), of(&text));
+        }
+        let forged = "-----BEGIN CERTIFICATE-----\naHVudGVyMg==\n-----END CERTIFICATE-----\n";
+        for text in [
+            private.clone(),
+            format!("{public}{private}"),
+            format!("{public}hunter2\n"),
+            forged.to_owned(),
+            String::new(),
+            "hunter2".to_owned(),
+        ] {
+            assert_ne!(
+                told(&of(&text), ShownSecrets::Certificates),
+                of(&text),
+                "{text}"
+            );
+        }
     }
 
     #[test]

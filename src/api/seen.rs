@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::release::ReleaseObject;
 use crate::api_request::ResourcePath;
 
 /// ObjectNames by resource: `NAMESPACE/NAME`, or `/NAME` outside of namespaces.
@@ -9,8 +10,8 @@ use crate::api_request::ResourcePath;
 pub(super) struct SeenNames {
     names: BTreeMap<String, BTreeSet<Box<str>>>,
     count: usize,
-    /// What a release holds: resource, namespace and name.
-    held: BTreeSet<(String, Option<String>, String)>,
+    /// What a release holds.
+    held: BTreeSet<ReleaseObject>,
 }
 
 /// What is kept of one call, some 4 MiB: `delete pods --all` of a namespace has fewer.
@@ -49,26 +50,32 @@ impl SeenNames {
         }
     }
 
-    /// Keeps an object of a release.
-    pub(super) fn hold(&mut self, resource: &str, namespace: Option<&str>, name: &str) {
-        if self.held.len() < MOST_HELD {
-            let namespace = namespace.map(str::to_owned);
-            let object = (resource.to_owned(), namespace, name.to_owned());
-            self.held.insert(object);
-        }
+    /// Keeps the objects of a release.
+    pub(super) fn hold(&mut self, objects: impl IntoIterator<Item = ReleaseObject>) {
+        let room = MOST_HELD.saturating_sub(self.held.len());
+        self.held.extend(objects.into_iter().take(room));
     }
 
-    /// Whether a release holds the object of this path, or one in its collection.
-    pub(super) fn holds(&self, path: &ResourcePath) -> bool {
+    /// Whether a release holds the object of this path, or one in its collection: among its hooks,
+    /// or among what it consists of.
+    pub(super) fn holds(&self, path: &ResourcePath, are_hooks: bool) -> bool {
         let resource = path.qualified();
         let namespace = match path.resource.as_str() {
             "namespaces" => None,
             _ => path.namespace.as_deref(),
         };
-        self.held.iter().any(|(of, within, name)| {
-            let is_there = *of == resource && within.as_deref() == namespace;
-            is_there && path.name.as_ref().is_none_or(|asked| asked == name)
+        self.held.iter().any(|object| {
+            let is_there = object.namespace.as_deref() == namespace
+                && object.resource.is(&resource)
+                && object.is_hook == are_hooks;
+            is_there && path.name.as_ref().is_none_or(|asked| *asked == object.name)
         })
+    }
+
+    /// Whether a release has a hook of this name.
+    pub(super) fn has_hook(&self, name: &str) -> bool {
+        let mut held = self.held.iter();
+        held.any(|object| object.is_hook && object.name == name)
     }
 
     /// Whether names of this resource are kept.

@@ -13,6 +13,7 @@ use super::{
     ask::{Ask, AskedVerb},
     change::ChangeForm,
     condition::FlagsGiven,
+    sentence::{ShownSecrets, ToldRevision},
 };
 use crate::{api_request::ApiVerb, catalogue::CommandPath, tool::Tool};
 
@@ -43,6 +44,10 @@ pub(super) struct SentenceForm {
     pub rehearses_in_body: bool,
     /// What the bodies of its writes may say.
     pub writing: WritingForm,
+    /// The Secrets whose values the tool gets.
+    pub shows: ShownSecrets,
+    /// Which revisions in the answer say what the release consists of.
+    pub tells: Option<ToldRevision>,
     /// Why the verb asks it.
     pub why: Option<String>,
 }
@@ -124,6 +129,9 @@ struct LongSentence {
     #[serde(default)]
     changes: OneOrMore,
     body: Option<String>,
+    #[serde(default)]
+    shows: ShownSecrets,
+    tells: Option<ToldRevision>,
     why: Option<String>,
 }
 
@@ -330,6 +338,8 @@ impl SentenceForm {
             of: long.of.into_vec(),
             rehearses_in_body: long.dry_run_in_body,
             writing,
+            shows: long.shows,
+            tells: long.tells,
             why: long.why,
         })
     }

@@ -21,7 +21,10 @@ pub(super) fn text(
     let what = match what {
         What::Path(path) => path.clone(),
         What::Request(request) => request.target(),
-        What::Objects => "what the release holds".into(),
+        What::Objects {
+            are_hooks,
+            subresource,
+        } => objects(*are_hooks, subresource.as_deref()),
         What::Resource(permit) => resource(permit, collects(verbs)),
     };
     let query: Vec<String> = query.iter().filter_map(requirement).collect();
@@ -55,6 +58,17 @@ fn collects(verbs: &[AskedVerb]) -> bool {
     let collects =
         |asked: &AskedVerb| matches!(asked, AskedVerb::Verb(ApiVerb::List | ApiVerb::Watch));
     verbs.iter().any(collects)
+}
+
+fn objects(are_hooks: bool, subresource: Option<&str>) -> String {
+    let of = match are_hooks {
+        true => "the hooks of the release",
+        false => "what the release holds",
+    };
+    match subresource {
+        Some(subresource) => format!("{of} (/{subresource})"),
+        None => of.to_owned(),
+    }
 }
 
 fn resource(permit: &ResourcePermit, collects: bool) -> String {
@@ -135,6 +149,7 @@ fn pattern(pattern: &SelectorPattern) -> String {
         SelectorPattern::Is(this) => this.clone(),
         SelectorPattern::Some => "(any)".into(),
         SelectorPattern::Begins(head) => format!("{head}(any)"),
+        SelectorPattern::OfHook(head) => format!("{head}(a hook of the release)"),
         SelectorPattern::OfName { head, told, .. } if told.is_empty() => {
             format!("{head}(one that its answers name)")
         }

@@ -536,6 +536,12 @@ pub fn named(token: &str) -> Option<(String, String)> {
     find(token).map(|resource| (resource.canonical(), resource.qualified()))
 }
 
+/// The canonical name of the resource whose objects are of this kind, in the letters of a manifest.
+pub fn of_kind(group: &str, kind: &str) -> Option<String> {
+    let is_it = |resource: &&Resource| resource.group == group && resource.kind == kind;
+    RESOURCES.iter().find(is_it).map(Resource::canonical)
+}
+
 /// The canonical names of the custom resources that a bare word may mean: two for `gateways`.
 pub fn claimants(word: &str) -> Vec<String> {
     let word = word.to_ascii_lowercase();

@@ -44,7 +44,10 @@ use super::{
     upstream::{Upstream, UpstreamError, whole},
 };
 use crate::{
-    api::{ApiRequest, ApiVerb, Authority, Effects, HiddenEvents, HiddenSecrets, Sentence},
+    api::{
+        ApiPath, ApiRequest, ApiVerb, Authority, Effects, HiddenEvents, HiddenSecrets,
+        RELEASE_TYPE, Release, Sentence, ShownSecrets,
+    },
     excerpt::Excerpt,
     metrics,
 };
@@ -301,6 +304,7 @@ impl Monitor {
         let Judged {
             request, sentence, ..
         } = judged;
+        let sentence = sentence.as_ref();
         let (head, body) = sent.into_parts();
         let body = Limited::new(body, LONGEST_BODY).collect().await;
         let body = body.map_err(|_| {
@@ -312,7 +316,7 @@ impl Monitor {
             let target = request.target();
             return Err(self.refuse(&format!("GET {} has a body", Excerpt::new(&target))));
         }
-        self.judge_body(&request, sentence.as_ref(), &head.headers, &body)?;
+        self.judge_body(&request, sentence, &head.headers, &body)?;
         self.spending
             .bytes(StreamWay::Sent, body.len())
             .map_err(exceeded)?;
@@ -320,13 +324,20 @@ impl Monitor {
         if !rehearses {
             self.spending.object(&request).map_err(exceeded)?;
         }
-        let reading = self.reading(&request);
+        let lists_releases = lists_releases(&request, sentence);
+        let shown = sentence.map_or(ShownSecrets::Nothing, |sentence| sentence.shows);
+        let reading = self.reading(&request, sentence);
         let mut headers = self.headers(&head.headers, &PASSED)?;
         headers.extend(accepted(&request, &head.headers));
         if !matches!(reading, Reading::Nothing) {
             headers.remove(ACCEPT_ENCODING);
         }
-        let upstream = self.upstream_request(&head.method, &request, headers, body)?;
+        let asked = match lists_releases {
+            // Of all Secrets that are labelled so the server gives those that are releases.
+            true => selecting_releases(&request),
+            false => request.clone(),
+        };
+        let upstream = self.upstream_request(&head.method, &asked, headers, body)?;
         let write = self.noted().note(&request);
         let answer = self.upstream.send(upstream).await;
         let (head, body) = answer.map_err(|error| unreachable(&error))?.into_parts();
@@ -344,7 +355,7 @@ impl Monitor {
             Reading::Events => {
                 self.noted().answered(write, code, b"");
                 headers.remove(CONTENT_LENGTH);
-                UnsyncBoxBody::new(StreamBody::new(self.events_without_secrets(body)))
+                UnsyncBoxBody::new(StreamBody::new(self.events_without_secrets(body, shown)))
             }
             Reading::Whole => {
                 // It is closed by nobody.
@@ -355,9 +366,15 @@ impl Monitor {
                 if head.status.is_success() {
                     self.authority().learn_answer(&request, &read);
                 }
-                let shown = self.without_secrets(&request, read)?;
-                headers.insert(CONTENT_LENGTH, HeaderValue::from(shown.len()));
-                UnsyncBoxBody::new(Full::new(shown).map_err(Into::into))
+                if head.status == StatusCode::OK {
+                    self.learn_releases(&request, sentence, &read).await;
+                }
+                let told = match lists_releases {
+                    true => read,
+                    false => self.without_secrets(&request, read, shown)?,
+                };
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(told.len()));
+                UnsyncBoxBody::new(Full::new(told).map_err(Into::into))
             }
         };
         Ok(response(head.status, headers, body))
@@ -399,8 +416,34 @@ impl Monitor {
         Ok(())
     }
 
+    /// Takes what a release consists of, where the answer to this request says it.
+    async fn learn_releases(
+        &self,
+        request: &ApiRequest,
+        sentence: Option<&Sentence>,
+        answer: &Bytes,
+    ) {
+        let tells = sentence.and_then(|sentence| sentence.tells);
+        let (Some(tells), ApiPath::Resource(path)) = (tells, &request.path) else {
+            return;
+        };
+        let (answer, namespace) = (answer.clone(), path.namespace.clone().unwrap_or_default());
+        // A large one takes longer than others who are served here may wait.
+        let reading = move || Release::all_in(&answer, &namespace);
+        let releases = tokio::task::spawn_blocking(reading).await;
+        let releases = releases.unwrap_or_default(); // it does not panic
+        self.authority().learn_releases(request, tells, releases);
+    }
+
     /// How much of the answer to a request is read here.
-    fn reading(&self, request: &ApiRequest) -> Reading {
+    fn reading(&self, request: &ApiRequest, sentence: Option<&Sentence>) -> Reading {
+        let tells = sentence.is_some_and(|sentence| sentence.tells.is_some());
+        if lists_releases(request, sentence) {
+            return match tells {
+                true => Reading::Whole,
+                false => Reading::Nothing,
+            };
+        }
         let has_secrets = self.secrets.is_some() && HiddenSecrets::are_in(request);
         match (request.verb, has_secrets) {
             (ApiVerb::Watch, true) => Reading::Events,
@@ -411,7 +454,7 @@ impl Monitor {
         }
     }
 
-    /// Takes the values of Secrets out of an answer.
+    /// Takes the values of Secrets out of an answer, but those that are shown.
     #[expect(
         clippy::result_large_err,
         reason = "the error is an answer, which is sent at once"
@@ -420,6 +463,7 @@ impl Monitor {
         &self,
         request: &ApiRequest,
         answer: Bytes,
+        shown: ShownSecrets,
     ) -> Result<Bytes, Response<AnswerBody>> {
         let secrets = self
             .secrets
@@ -428,19 +472,22 @@ impl Monitor {
         let Some(secrets) = secrets else {
             return Ok(answer);
         };
-        let hidden = secrets.hide(&answer).map(Bytes::from);
+        let hidden = secrets.hide(&answer, shown).map(Bytes::from);
         hidden.ok_or_else(|| {
             let told = "the answer about Secrets is no JSON, so that no value can be taken out";
             status(StatusCode::BAD_GATEWAY, "BadGateway", told)
         })
     }
 
-    /// Takes the values of Secrets out of the events of a watch, one line each.
+    /// Takes the values of Secrets out of the events of a watch, one line each, but those that are
+    /// shown.
     fn events_without_secrets(
         &self,
         body: MeteredBody<Incoming>,
+        shown: ShownSecrets,
     ) -> impl Stream<Item = Result<Frame<Bytes>, AnswerError>> + Send + use<> {
-        let events = self.secrets.clone().map(HiddenEvents::new);
+        let secrets = self.secrets.clone();
+        let events = secrets.map(|secrets| HiddenEvents::new(secrets, shown));
         stream::try_unfold((body, events), |(mut body, mut events)| async move {
             while let Some(frame) = body.frame().await.transpose()? {
                 let came = frame.into_data().unwrap_or_default();
@@ -559,6 +606,21 @@ impl Monitor {
 fn exceeded(over: OverBudget) -> Response<AnswerBody> {
     let told = format!("this call is ended: {over}");
     status(StatusCode::FORBIDDEN, "Forbidden", &told)
+}
+
+/// Whether this lists helm's own Secrets, of which the tool has to see the values.
+fn lists_releases(request: &ApiRequest, sentence: Option<&Sentence>) -> bool {
+    request.verb == ApiVerb::List
+        && HiddenSecrets::are_in(request)
+        && sentence.is_some_and(|sentence| sentence.shows == ShownSecrets::Releases)
+}
+
+/// The same list, of releases alone.
+fn selecting_releases(request: &ApiRequest) -> ApiRequest {
+    let mut request = request.clone();
+    let selector = format!("type={RELEASE_TYPE}");
+    request.query.set("fieldSelector", &selector);
+    request
 }
 
 /// An answer of ours, in the form of the API's own.

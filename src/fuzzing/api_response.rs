@@ -6,7 +6,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value, json};
 
 use super::choices::Choices;
-use crate::api::{EventError, HiddenEvents, HiddenSecrets};
+use crate::api::{EventError, HiddenEvents, HiddenSecrets, ShownSecrets};
 
 /// In every value of a Secret.
 const SECRET: &str = "c4n4ry-of-a-value";
@@ -21,12 +21,12 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// themselves were an answer.
 pub fn api_response(bytes: &[u8]) -> bool {
     let secrets = Arc::new(HiddenSecrets::new([7; 32]));
-    let hidden = secrets.hide(bytes);
+    let hidden = secrets.hide(bytes, ShownSecrets::Nothing);
     if let Some(hidden) = &hidden {
         let answer: Value = serde_json::from_slice(hidden).expect("what is passed on is JSON");
         only_marks(&answer);
         assert_eq!(
-            secrets.hide(bytes).as_ref(),
+            secrets.hide(bytes, ShownSecrets::Nothing).as_ref(),
             Some(hidden),
             "it is told twice"
         );
@@ -35,7 +35,9 @@ pub fn api_response(bytes: &[u8]) -> bool {
     let mut choices = Choices::new(bytes);
     let (answer, kept) = made_up(&mut choices);
     let text = answer.to_string();
-    let told = secrets.hide(text.as_bytes()).expect("it is JSON");
+    let told = secrets
+        .hide(text.as_bytes(), ShownSecrets::Nothing)
+        .expect("it is JSON");
     let told = String::from_utf8(told).expect("JSON is text");
     let encoded = BASE64_STANDARD.encode(SECRET);
     let encoded = encoded.trim_end_matches('=');
@@ -78,7 +80,7 @@ fn passed(
     stream: &[u8],
     size: usize,
 ) -> (Vec<u8>, Option<EventError>) {
-    let mut events = HiddenEvents::new(Arc::clone(secrets));
+    let mut events = HiddenEvents::new(Arc::clone(secrets), ShownSecrets::Nothing);
     let mut told = Vec::new();
     let mut pieces = stream.chunks(size.max(1));
     let ended = pieces.try_for_each(|piece| events.pass(piece, &mut told));

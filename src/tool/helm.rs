@@ -65,8 +65,8 @@ pub(super) static HELM: ToolSpec = ToolSpec {
     meanings: &[],
     raw: &[],
     failures: &[],
-    explains_all: false,
-    is_without_secrets: false,
+    explains_all: true,
+    is_without_secrets: true,
     warm: 1,
 };
 

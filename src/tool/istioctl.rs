@@ -91,8 +91,8 @@ pub(super) static ISTIOCTL: ToolSpec = ToolSpec {
     meanings: &[],
     raw: &[],
     failures: &[],
-    explains_all: false,
-    is_without_secrets: false,
+    explains_all: true,
+    is_without_secrets: true,
     warm: 1,
 };
 

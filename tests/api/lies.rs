@@ -56,7 +56,7 @@ fn no_request_beyond_its_command_is_explained() {
     assert!(lies >= 100, "{lies}");
 }
 
-fn read(request: &str) -> Result<ApiRequest, String> {
+pub fn read(request: &str) -> Result<ApiRequest, String> {
     let (method, target) = request.split_once(' ').unwrap();
     ApiRequest::read(method, target).map_err(|error| error.to_string())
 }

@@ -18,7 +18,9 @@ mod bodies;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod lies;
+mod meshes;
 mod record;
+mod releases;
 mod traces;
 
 use std::sync::LazyLock;

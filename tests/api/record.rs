@@ -14,13 +14,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kube_airlock::api::ApiRequest;
+use kube_airlock::api::{ApiRequest, Release};
 use serde_json::{Value, json};
 
 use crate::{
     harness::{Cluster, tools},
     invocation,
-    traces::{Trace, Traced},
+    traces::{Trace, Traced, written},
 };
 
 const POLICY: &str = "
@@ -228,6 +228,8 @@ fn traced(line: &str, event: &Value) -> Traced {
     let body = match sent {
         // What is created is in the log with all of the server's defaults.
         _ if method == "POST" => String::new(),
+        // Of a release it is the whole chart, and may be anything.
+        _ if of == "secrets" && method == "PUT" => String::new(),
         Value::Null => String::new(),
         sent => format!("{} {sent}", form(line, method, target, sent)),
     };
@@ -235,6 +237,9 @@ fn traced(line: &str, event: &Value) -> Traced {
     let edits = ["kubectl taint ", "kubectl set subject "];
     let compared = match (&answer["kind"], method) {
         (kind, "GET") if kind == "Scale" && subresource == "scale" => answer.to_string(),
+        (kind, "GET") if kind == "Namespace" && line.contains("--enroll-namespace") => {
+            answer.to_string()
+        }
         (_, "GET") if edits.iter().any(|verb| line.starts_with(verb)) => {
             let items = answer["items"].as_array().cloned();
             let items = items.unwrap_or_else(|| vec![answer.clone()]).into_iter();
@@ -247,12 +252,18 @@ fn traced(line: &str, event: &Value) -> Traced {
         }
         _ => String::new(),
     };
+    let namespace = event["objectRef"]["namespace"].as_str().unwrap_or_default();
+    let releases = match of {
+        "secrets" => Release::all_in(answer.to_string().as_bytes(), namespace),
+        _ => Vec::new(),
+    };
     Traced {
         method: method.to_owned(),
         target: target.to_owned(),
         names,
         body,
         answer: compared,
+        releases: releases.iter().map(written).collect(),
     }
 }
 
@@ -273,6 +284,7 @@ fn form(line: &str, method: &str, target: &str, sent: &Value) -> &'static str {
     match method {
         "PATCH" if sent.is_array() => "json",
         "PATCH" if target.contains("force=") => "apply",
+        "PATCH" if line.starts_with("istioctl waypoint apply") => "apply",
         "PATCH" if merges.iter().any(|word| line.contains(word)) => "merge",
         "PATCH" => "strategic",
         _ => "object",

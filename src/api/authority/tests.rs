@@ -1,5 +1,6 @@
 use super::*;
 use crate::{
+    api::{ReleaseObject, ReleaseResource},
     catalogue::Catalogue,
     command::{parse, split_stages},
 };
@@ -179,7 +180,7 @@ fn a_table_says_what_is_wrong_with_it() {
     );
     wrong(
         "{ ask = \"get operands\", whon = \"--x\" }",
-        "verb `get`: sentence 1: unknown field `whon`, expected one of `ask`, `in`, `name`, `query`, `when`, `of`, `dry_run_in_body`, `changes`, `body`, `why`",
+        "verb `get`: sentence 1: unknown field `whon`, expected one of `ask`, `in`, `name`, `query`, `when`, `of`, `dry_run_in_body`, `changes`, `body`, `shows`, `tells`, `why`",
     );
     wrong(
         "{ ask = \"get operands\", when = \"x\" }",
@@ -247,25 +248,152 @@ fn a_table_names_verbs_and_flags_that_its_tool_has() {
     }
 }
 
+/// A revision that holds one ConfigMap and one hook.
+fn revision(number: u64, name: &str) -> Release {
+    let object = |resource: &str, name: &str, is_hook| ReleaseObject {
+        resource: ReleaseResource::Named(resource.into()),
+        namespace: Some("web".into()),
+        name: name.into(),
+        is_hook,
+    };
+    Release {
+        revision: number,
+        objects: vec![
+            object("configmaps", name, false),
+            object("jobs.batch", "web-test", true),
+        ],
+    }
+}
+
+/// Takes the revisions in the answer to a request, as far as its sentence says that they count.
+fn told(authority: &mut Authority, target: &str, releases: &[Release]) {
+    let request = ApiRequest::read("GET", target).unwrap();
+    let tells = authority.explain(&request).unwrap().tells;
+    if let Some(tells) = tells {
+        authority.learn_releases(&request, tells, releases.to_vec());
+    }
+}
+
+const LIST: &str = "/api/v1/namespaces/web/secrets?labelSelector=name%3Dweb%2Cowner%3Dhelm";
+const SECRET: &str = "/api/v1/namespaces/web/secrets/sh.helm.release.v1.web.v";
+
 #[test]
 fn what_a_release_holds_is_what_was_read_of_it() {
+    let patch = "PATCH /api/v1/namespaces/web/configmaps/now?fieldManager=helm&force=false";
     let mut authority = of("helm rollback web 1 -n web");
-    let patch =
-        "PATCH /api/v1/namespaces/web/configmaps/web-greeting?fieldManager=helm&force=false";
     assert!(explained(&authority, patch).is_err());
-    authority.learn_object("configmaps", Some("web"), "web-greeting");
+    told(
+        &mut authority,
+        LIST,
+        &[revision(2, "before"), revision(3, "now")],
+    );
     assert!(explained(&authority, patch).is_ok());
+    assert!(explained(&authority, "GET /apis/batch/v1/namespaces/web/jobs").is_ok());
     for other in [
-        "PATCH /api/v1/namespaces/web/configmaps/web-greeting?force=true",
-        "PATCH /api/v1/namespaces/web/configmaps/other",
-        "PATCH /api/v1/namespaces/payments/configmaps/web-greeting",
-        "GET /api/v1/namespaces/web/secrets/web-greeting",
+        "PATCH /api/v1/namespaces/web/configmaps/now?force=true",
+        "PATCH /api/v1/namespaces/web/configmaps/before",
+        "PATCH /api/v1/namespaces/payments/configmaps/now",
+        "GET /api/v1/namespaces/web/secrets/now",
         "DELETE /api/v1/namespaces/web/configmaps",
         "DELETE /api/v1/namespaces/web/secrets/credential",
+        "GET /api/v1/namespaces/web/pods/web-test/log",
     ] {
         assert!(explained(&authority, other).is_err(), "{other}");
     }
-    let mut dry = of("helm rollback web 1 -n web --dry-run=server");
-    dry.learn_object("configmaps", Some("web"), "web-greeting");
-    assert!(explained(&dry, patch).is_err());
+    for dry in ["server", "client"] {
+        let mut dry = of(&format!("helm rollback web 1 -n web --dry-run={dry}"));
+        told(&mut dry, LIST, &[revision(3, "now")]);
+        assert!(explained(&dry, patch).is_err());
+    }
+}
+
+#[test]
+fn the_revision_that_counts_is_the_one_that_the_command_is_about() {
+    let old = "PATCH /api/v1/namespaces/web/configmaps/old?force=false";
+    let counts = |command: &str, answers: &[(&str, u64)]| {
+        let mut authority = of(command);
+        for (target, number) in answers {
+            let name = if *number == 9 { "now" } else { "old" };
+            told(&mut authority, target, &[revision(*number, name)]);
+        }
+        explained(&authority, old).is_ok()
+    };
+    let one = |number: u64| format!("{SECRET}{number}");
+    assert!(counts(
+        "helm rollback web 4 -n web",
+        &[(LIST, 9), (&one(4), 4)]
+    ));
+    // Without a number it is the one before the newest.
+    assert!(counts(
+        "helm rollback web -n web",
+        &[(LIST, 9), (&one(8), 8)]
+    ));
+    assert!(!counts(
+        "helm rollback web -n web",
+        &[(LIST, 9), (&one(4), 4)]
+    ));
+    assert!(!counts("helm rollback web -n web", &[(&one(8), 8)]));
+    // What is read before it is deleted tells nothing.
+    assert!(!counts(
+        "helm uninstall web -n web",
+        &[(LIST, 9), (&one(4), 4)]
+    ));
+    // A part of the list, or what it was, has another newest one.
+    for narrowed in [
+        format!("{LIST}%2Cversion%3D1"),
+        format!("{LIST}&limit=1"),
+        format!("{LIST}&resourceVersion=1"),
+        format!("{LIST}&resourceVersion=1&resourceVersionMatch=Exact"),
+    ] {
+        assert!(
+            !counts("helm rollback web 4 -n web", &[(&narrowed, 1)]),
+            "{narrowed}"
+        );
+    }
+}
+
+#[test]
+fn only_hooks_are_asked_for_by_what_starts_hooks_alone() {
+    let mut test = of("helm test web -n web");
+    told(&mut test, LIST, &[revision(3, "now")]);
+    let job = "PATCH /apis/batch/v1/namespaces/web/jobs/web-test?force=false";
+    assert!(explained(&test, job).is_ok());
+    assert!(
+        explained(
+            &test,
+            "GET /api/v1/namespaces/web/pods?labelSelector=job-name%3Dweb-test"
+        )
+        .is_ok()
+    );
+    for other in [
+        "GET /api/v1/namespaces/web/configmaps/now",
+        "PATCH /api/v1/namespaces/web/configmaps/now?force=false",
+        "GET /api/v1/namespaces/web/pods?labelSelector=job-name%3Dother",
+    ] {
+        assert!(explained(&test, other).is_err(), "{other}");
+    }
+    let mut without = of("helm rollback web 2 -n web --no-hooks");
+    told(&mut without, LIST, &[revision(3, "now")]);
+    assert!(explained(&without, job).is_err());
+}
+
+#[test]
+fn a_revision_that_is_written_is_one_of_the_release() {
+    let authority = of("helm rollback web 1 -n web");
+    let request = ApiRequest::read("POST", "/api/v1/namespaces/web/secrets").unwrap();
+    let sentence = authority.explain(&request).unwrap();
+    let writes = |name: &str| {
+        let body = format!(r#"{{"kind":"Secret","metadata":{{"name":"{name}"}}}}"#);
+        sentence.explains_body(&request, "application/json", body.as_bytes())
+    };
+    assert_eq!(writes("sh.helm.release.v1.web.v12"), Ok(()));
+    for other in [
+        "sh.helm.release.v1.other.v12",
+        "sh.helm.release.v1.web.v",
+        "sh.helm.release.v1.web.v1.v2",
+        "sh.helm.release.v1.web.v#",
+        "credential",
+    ] {
+        assert!(writes(other).is_err(), "{other}");
+    }
 }

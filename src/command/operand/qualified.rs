@@ -2,6 +2,7 @@
 
 use super::{named::Named, read::OperandReader};
 use crate::{
+    catalogue::resource,
     command::error::CommandError,
     tool::{Applications, Reach},
 };
@@ -24,16 +25,21 @@ impl OperandReader<'_> {
                 .map_or((None, word.as_str()), |(resource, object)| {
                     (Some(resource), object)
                 });
-            if let Some(resource) = resource {
-                self.name(resource)?;
-            }
+            // Of a type that no table holds nobody knows what it is.
+            let canonical = match resource {
+                Some(resource) => resource::canonical(&self.name(resource)?),
+                None => Some("pods".to_owned()),
+            };
             let (name, namespace) = object
                 .rsplit_once('.')
                 .map_or((object, None), |(name, namespace)| (name, Some(namespace)));
-            named.names.push(
-                self.name(name)
-                    .map_err(|_| self.refused(word, "it is not the name of an object"))?,
-            );
+            let name = self
+                .name(name)
+                .map_err(|_| self.refused(word, "it is not the name of an object"))?;
+            if let Some(canonical) = canonical {
+                named.object(&canonical, Some(&name));
+            }
+            named.names.push(name);
             if let Some(namespace) = namespace {
                 named.namespaces.push(self.namespace(word, namespace)?);
             }
