@@ -95,15 +95,7 @@ pub fn probe() -> &'static PathBuf {
     &FOLDER
         .get_or_init(|| {
             let folder = folder_of_process("airlock-test-probe");
-            let built = Command::new("go")
-                .args(["build", "-trimpath", "-o"])
-                .arg(folder.path().join("kubectl"))
-                .arg(".")
-                .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/escape/probe"))
-                .env("CGO_ENABLED", "0")
-                .status()
-                .unwrap();
-            assert!(built.success());
+            build_probe(&folder.path().join("kubectl"), "");
             fs::create_dir(folder.path().join("helpers")).unwrap();
             for other in ["istioctl", "argocd", "helpers/diff"] {
                 fs::hard_link(folder.path().join("kubectl"), folder.path().join(other)).unwrap();
@@ -112,6 +104,19 @@ pub fn probe() -> &'static PathBuf {
             (folder, path)
         })
         .1
+}
+
+/// Builds a probe; the linker sets what `settings` says.
+pub fn build_probe(program: &Path, settings: &str) {
+    let built = Command::new("go")
+        .args(["build", "-trimpath", "-ldflags", settings, "-o"])
+        .arg(program)
+        .arg(".")
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/escape/probe"))
+        .env("CGO_ENABLED", "0")
+        .status()
+        .unwrap();
+    assert!(built.success());
 }
 
 /// A launcher in the place of a restricted pod: user 65532, no capability, a container's seccomp
@@ -785,7 +790,11 @@ pub fn unjudged() -> &'static str {
         .get_or_init(|| {
             let folder = folder_of_process("airlock-test-unjudged");
             let path = folder.path().join("airlock.toml");
-            fs::write(&path, "[api]\nkubectl = \"off\"\n").unwrap();
+            fs::write(
+                &path,
+                "[api]\nkubectl = \"off\"\nhelm = \"off\"\nistioctl = \"off\"\n",
+            )
+            .unwrap();
             let path = path.to_str().unwrap().to_owned();
             (folder, path)
         })

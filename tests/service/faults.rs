@@ -19,8 +19,8 @@ use nix::sys::{
 use serde_json::Value;
 
 use crate::harness::{
-    Reply, Server, base64_of, cluster, descendants, eventually, forget_peak, held, is_root,
-    kubeconfig_of, memory_of, probe, tools,
+    Reply, Server, base64_of, build_probe, cluster, descendants, eventually, forget_peak, held,
+    is_root, kubeconfig_of, memory_of, probe, tools,
 };
 
 /// A server whose kubectl is the probe, with these settings.
@@ -871,9 +871,8 @@ fn a_stop_while_a_tool_is_asked_for_its_version_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
     // The probe in the place of helm does not answer.
-    for tool in ["kubectl", "helm"] {
-        fs::copy(probe().join("kubectl"), folder.path().join(tool)).unwrap();
-    }
+    fs::copy(probe().join("kubectl"), folder.path().join("kubectl")).unwrap();
+    build_probe(&folder.path().join("helm"), "-X main.silent=yes");
     let mut server = Server::with(&["--tools-dir", folder.path().to_str().unwrap()], None);
     eventually("helm is asked", || {
         server.children().len() == 1 && server.workspaces().len() == 1

@@ -13,6 +13,7 @@ mod argocd;
 mod audit;
 mod budgets;
 mod callers;
+mod charts;
 mod custom;
 mod discovery;
 mod doors;

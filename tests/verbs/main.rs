@@ -175,7 +175,7 @@ fn every_verb_works_in_a_restricted_pod() {
     );
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     probe(); // built by now
-    // And every API request of kubectl is one that its command explains.
+    // And every API request of kubectl, helm and istioctl is one that its command explains.
     let stand = Stand::new("verbs-pod", full_cluster().server, "require", |flags| {
         Server::behind(restricted_pod(), flags)
     });
@@ -211,7 +211,7 @@ impl Stand {
     fn new(
         namespace: &'static str,
         api_server: SocketAddr,
-        kubectl: &str,
+        judging: &str,
         start: impl FnOnce(&[&str]) -> Server,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -225,7 +225,7 @@ impl Stand {
         let config = file(
             "airlock.toml",
             &format!(
-                "policy = [{policy:?}]\n[kubeconfig]\nallow_tls_server_name = true\n[api]\nkubectl = \"{kubectl}\"\n"
+                "policy = [{policy:?}]\n[kubeconfig]\nallow_tls_server_name = true\n[api]\nkubectl = \"{judging}\"\nhelm = \"{judging}\"\nistioctl = \"{judging}\"\n"
             ),
         );
         let local = api_server == full_cluster().server;

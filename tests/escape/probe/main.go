@@ -22,6 +22,9 @@ import (
 	"kube-airlock.dev/tools/warm"
 )
 
+// Of a tool that does not say its version: set by the linker.
+var silent string
+
 // What earlier tools found, where this one waited and is asked for what it finds.
 var cache *warm.Cache
 
@@ -32,10 +35,21 @@ func main() {
 		fmt.Fprintln(os.Stderr, restricted(os.Args[2], isOld, os.Args[3:]))
 		os.Exit(1)
 	}
+	// A lie may stand in any flag: not every verb has one of those below.
+	for _, word := range os.Args[1:] {
+		if _, lie, found := strings.Cut(word, "=lie:"); found {
+			fmt.Println(told(try("lie:" + lie)))
+			return
+		}
+	}
 	for _, word := range os.Args[1:] {
 		if word == "version" {
+			if silent != "" {
+				time.Sleep(time.Hour)
+			}
 			if os.Args[0] == "helm" {
-				time.Sleep(time.Hour) // a tool that does not say
+				fmt.Println("v4.3.2")
+				return
 			}
 			fmt.Println(`{"clientVersion":{"gitVersion":"v1.37.2","version":"1.31.0"},"client":{"Version":"v3.6.1"}}`)
 			return
