@@ -35,7 +35,7 @@ mod writing;
 pub use authority::{Authority, Unexplained};
 pub use body::{BodyError, BodyFacts};
 pub use effect::{ApiWrite, Effects};
-pub use release::{RELEASE_TYPE, Release, ReleaseObject, ReleaseResource};
+pub use release::{Release, ReleaseObject, ReleaseResource};
 pub use secrets::{EventError, HiddenEvents, HiddenSecrets};
 pub use sentence::{Sentence, ShownSecrets, ToldRevision};
 pub use table::ApiTable;

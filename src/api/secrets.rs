@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::{release::RELEASE_TYPE, sentence::ShownSecrets};
-use crate::api_request::{ApiPath, ApiRequest};
+use crate::api_request::{ApiPath, ApiRequest, ApiVerb};
 
 /// What every mark begins with. A multiple of three, so that its base64 begins every mark's.
 const MARK: &str = "REDACTED-BY-AIRLOCK--";
@@ -50,6 +50,20 @@ impl HiddenSecrets {
             encoded.get(4..end).unwrap_or_default().to_owned()
         });
         found(MARK.as_bytes()) || shifted.into_iter().any(|text| found(text.as_bytes()))
+    }
+
+    /// Whether a request whose sentence shows `shown` lists helm's own Secrets, of which the tool
+    /// has to see the values.
+    pub fn lists_releases(request: &ApiRequest, shown: ShownSecrets) -> bool {
+        request.verb == ApiVerb::List && Self::are_in(request) && shown == ShownSecrets::Releases
+    }
+
+    /// The same list, of releases alone.
+    pub fn selecting_releases(request: &ApiRequest) -> ApiRequest {
+        let mut request = request.clone();
+        let selector = format!("type={RELEASE_TYPE}");
+        request.query.set("fieldSelector", &selector);
+        request
     }
 
     /// Returns an answer without the values of the Secrets in it, but those that are shown: an object, a

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod answer;
 mod budget;
 mod dial;
 mod headers;

@@ -26,7 +26,6 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use serde_json::json;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::Semaphore,
@@ -35,18 +34,19 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{
-    budget::{CallBudget, OverBudget, Spending, StreamWay},
+    answer::{AnswerBody, AnswerError, broken_off, exceeded, response, status, unreachable},
+    budget::{CallBudget, Spending, StreamWay},
     headers::{
         ANSWERED_OF_UPGRADE, AUDIT_ID, PASSED, PASSED_OF_UPGRADE, accepted, answered, only,
         protocols, wants_a_stream,
     },
     metered::{MeteredBody, MeteredStream},
-    upstream::{Upstream, UpstreamError, whole},
+    upstream::{Upstream, whole},
 };
 use crate::{
     api::{
-        ApiPath, ApiRequest, ApiVerb, Authority, Effects, HiddenEvents, HiddenSecrets,
-        RELEASE_TYPE, Release, Sentence, ShownSecrets,
+        ApiPath, ApiRequest, ApiVerb, Authority, Effects, HiddenEvents, HiddenSecrets, Release,
+        Sentence, ShownSecrets,
     },
     excerpt::Excerpt,
     metrics,
@@ -64,9 +64,6 @@ const LONGEST_ANSWER: usize = 1 << 30;
 const LONGEST_HEAD: usize = 64 << 10;
 /// A head comes at once, from the same machine.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
-
-type AnswerError = Box<dyn std::error::Error + Send + Sync>;
-type AnswerBody = UnsyncBoxBody<Bytes, AnswerError>;
 
 /// What happens to a request that the approved command does not explain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -324,8 +321,8 @@ impl Monitor {
         if !rehearses {
             self.spending.object(&request).map_err(exceeded)?;
         }
-        let lists_releases = lists_releases(&request, sentence);
         let shown = sentence.map_or(ShownSecrets::Nothing, |sentence| sentence.shows);
+        let lists_releases = HiddenSecrets::lists_releases(&request, shown);
         let reading = self.reading(&request, sentence);
         let mut headers = self.headers(&head.headers, &PASSED)?;
         headers.extend(accepted(&request, &head.headers));
@@ -334,7 +331,7 @@ impl Monitor {
         }
         let asked = match lists_releases {
             // Of all Secrets that are labelled so the server gives those that are releases.
-            true => selecting_releases(&request),
+            true => HiddenSecrets::selecting_releases(&request),
             false => request.clone(),
         };
         let upstream = self.upstream_request(&head.method, &asked, headers, body)?;
@@ -358,8 +355,7 @@ impl Monitor {
                 UnsyncBoxBody::new(StreamBody::new(self.events_without_secrets(body, shown)))
             }
             Reading::Whole => {
-                // It is closed by nobody.
-                let _turn = self.whole_answers.acquire().await.ok();
+                let _turn = self.whole_answers.acquire().await.ok(); // closed by nobody
                 let read = whole(body, LONGEST_READ_ANSWER).await;
                 let read = read.map_err(|error| broken_off(&*error))?;
                 self.noted().answered(write, code, &read);
@@ -437,8 +433,9 @@ impl Monitor {
 
     /// How much of the answer to a request is read here.
     fn reading(&self, request: &ApiRequest, sentence: Option<&Sentence>) -> Reading {
+        let shown = sentence.map_or(ShownSecrets::Nothing, |sentence| sentence.shows);
         let tells = sentence.is_some_and(|sentence| sentence.tells.is_some());
-        if lists_releases(request, sentence) {
+        if HiddenSecrets::lists_releases(request, shown) {
             return match tells {
                 true => Reading::Whole,
                 false => Reading::Nothing,
@@ -600,68 +597,4 @@ impl Monitor {
         *upstream.headers_mut() = headers;
         Ok(upstream)
     }
-}
-
-/// The answer to what is beyond a call's budget.
-fn exceeded(over: OverBudget) -> Response<AnswerBody> {
-    let told = format!("this call is ended: {over}");
-    status(StatusCode::FORBIDDEN, "Forbidden", &told)
-}
-
-/// Whether this lists helm's own Secrets, of which the tool has to see the values.
-fn lists_releases(request: &ApiRequest, sentence: Option<&Sentence>) -> bool {
-    request.verb == ApiVerb::List
-        && HiddenSecrets::are_in(request)
-        && sentence.is_some_and(|sentence| sentence.shows == ShownSecrets::Releases)
-}
-
-/// The same list, of releases alone.
-fn selecting_releases(request: &ApiRequest) -> ApiRequest {
-    let mut request = request.clone();
-    let selector = format!("type={RELEASE_TYPE}");
-    request.query.set("fieldSelector", &selector);
-    request
-}
-
-/// An answer of ours, in the form of the API's own.
-fn status(code: StatusCode, reason: &str, told: &str) -> Response<AnswerBody> {
-    let body = json!({
-        "kind": "Status",
-        "apiVersion": "v1",
-        "metadata": {},
-        "status": "Failure",
-        "message": format!("kube-airlock: {told}"),
-        "reason": reason,
-        "code": code.as_u16(),
-    });
-    let body = Full::new(Bytes::from(body.to_string())).map_err(Into::into);
-    let json = HeaderValue::from_static("application/json");
-    let headers = HeaderMap::from_iter([(CONTENT_TYPE, json)]);
-    response(code, headers, UnsyncBoxBody::new(body))
-}
-
-fn response(code: StatusCode, headers: HeaderMap, body: AnswerBody) -> Response<AnswerBody> {
-    let mut response = Response::new(body);
-    *response.status_mut() = code;
-    *response.headers_mut() = headers;
-    response
-}
-
-/// Why the server does not answer, with the causes, which name no credential.
-fn unreachable(error: &UpstreamError) -> Response<AnswerBody> {
-    let mut told = "the API server cannot be reached".to_owned();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        told.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    status(StatusCode::BAD_GATEWAY, "BadGateway", &told)
-}
-
-fn broken_off(error: &(dyn std::error::Error + Send + Sync)) -> Response<AnswerBody> {
-    status(
-        StatusCode::BAD_GATEWAY,
-        "BadGateway",
-        &format!("the answer of the API server could not be read: {error}"),
-    )
 }
