@@ -37,6 +37,8 @@ soak: ## calls of every kind at once, and what they left; honest callers beside 
 	@cargo build --release --locked
 	@AIRLOCK_TEST_SERVER=$$(tools/target-directory)/release/kube-airlock AIRLOCK_TEST_SOAK=$(CALLS) AIRLOCK_TEST_SIEGE=$(SIEGE) AIRLOCK_TEST_BIN=$$(tools/build --bin) AIRLOCK_TEST_DEMO=$$(tools/demo-cluster/build) \
 	cargo test --locked --test service soak -- --nocapture --test-threads=1
+	@AIRLOCK_TEST_JUDGING=off AIRLOCK_TEST_BIN=$$(tools/build --bin) AIRLOCK_TEST_DEMO=$$(tools/demo-cluster/build) \
+	cargo test --locked --test verbs children -- --nocapture
 
 T ?= 60
 fuzz: ## hunt for inputs that break a property of src/fuzzing/, T seconds for each (T=60)

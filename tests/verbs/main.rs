@@ -155,16 +155,21 @@ fn every_verb_works_for_children_with_users_of_their_own() {
         "this test starts a server as root; see CONTRIBUTING.md"
     );
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    // `make soak` runs this once more where the tools speak to the API server themselves.
+    let judging = std::env::var("AIRLOCK_TEST_JUDGING");
+    let judging = judging.as_deref().unwrap_or("require");
     let relay = Relay::to(full_cluster().server);
-    let stand = Stand::new("verbs-root", relay.address, "off", |flags| {
+    let stand = Stand::new("verbs-root", relay.address, judging, |flags| {
         Server::with_capabilities("+setuid,+setgid,+setpcap,+kill,+chown", flags)
     });
     stand.run_all(&LAYERS);
-    let connections = relay.connections();
-    assert!(
-        connections >= kubectl::rows().len(),
-        "{connections} connections came through the tunnel"
-    );
+    if judging == "off" {
+        let connections = relay.connections();
+        assert!(
+            connections >= kubectl::rows().len(),
+            "{connections} connections came through the tunnel"
+        );
+    }
 }
 
 #[test]
