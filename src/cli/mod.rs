@@ -21,6 +21,7 @@ mod policy_explain;
 mod policy_show;
 mod policy_suggest;
 mod policy_test;
+mod prepared;
 mod reload;
 mod report;
 mod serve;
