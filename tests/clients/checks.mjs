@@ -1,15 +1,22 @@
 // The checks that every TypeScript client and the Inspector run, whatever the API of its version.
 //
-// A client is two functions: `list()` gives the names of the tools, `call(tool, command, signal)` the result
-// of one call. python.py holds the same checks for Python.
+// A client is two functions: `list()` gives the names of the tools, `call(tool, command, signal, onprogress)` the
+// result of one call. checks.py holds the same checks for Python.
 
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 
 export const url = process.env.AIRLOCK_URL;
 export const headers = { 'X-Kubeconfig': readFileSync(process.env.AIRLOCK_KUBECONFIG).toString('base64') };
 
 const TOOLS = ['argocd', 'helm', 'istioctl', 'kubectl'];
+
+// What each of the other tools answers beside the demo cluster, with the view-only kubeconfig.
+const ANSWERS = [
+  ['helm', 'list -n releases', 'shop-1.0.0'],
+  ['istioctl', 'version --remote=false', 'client version'],
+  ['argocd', 'version --client', 'argocd: v'],
+];
 
 export async function check(client, sentence, body) {
   try {
@@ -47,11 +54,15 @@ function expectRefused(result, code) {
 }
 
 function expectPods(result) {
+  return expectOutput(result, 'web-0');
+}
+
+function expectOutput(result, word) {
   const { success, exit_code, untrusted } = facts(result) ?? {};
   expect(!result.isError && success === true && exit_code === 0, 'it did not succeed', result);
   const output = text(result);
   expect(output.startsWith(`<${untrusted}>\n`) && output.endsWith(`</${untrusted}>`), 'the output has no fence', result);
-  expect(output.includes('web-0'), 'the text does not name web-0', result);
+  expect(output.includes(word), `the text does not name ${word}`, result);
   return output;
 }
 
@@ -68,35 +79,73 @@ export async function calls(client, { list, call }) {
   });
   await check(client, '`get pods; id` is an invalid command', async () => expectRefused(await call('kubectl', 'get pods; id'), 'invalid_command'));
   await check(client, '`helm list` is a tool error', async () => expectRefused(await call('helm', 'list')));
+  const here = await installed();
+  for (const [tool, command, word] of ANSWERS) {
+    if (here.includes(tool)) await check(client, `\`${tool} ${command}\` answers`, async () => expectOutput(await call(tool, command), word));
+    else note(client, `${tool} is not installed beside this server, and is not called`);
+  }
   await check(client, 'a call after the tool errors works', async () => expectPods(await call('kubectl', 'get pods -A')));
 }
 
-// A call waits longer than a check does, so only the abort can have ended it.
-export async function abort(client, seconds, { call }) {
-  await check(client, 'an abort ends the running call, and its process', async () => {
-    const [namespace] = expectPods(await call('kubectl', 'get pods -A --no-headers')).split('\n').find(line => line.includes(' web-0 ')).split(' ');
+// A call that tells a line and then waits longer than a check does: only the abort can have ended it.
+export async function abort(client, { call }) {
+  await check(client, 'a running call tells its progress, and an abort ends it and its process', () => alone(async () => {
+    const before = await children();
     const controller = new AbortController();
+    const told = [];
     let settled;
-    const running = call('kubectl', `wait --for=delete pod/web-0 -n ${namespace} --timeout=${seconds}s`, controller.signal)
+    const running = call('kubectl', WAIT, controller.signal, progress => told.push(progress.message))
       .then(result => { settled = `it returned ${JSON.stringify(result)}`; }, error => { settled = `it failed: ${error.message}`; });
-    // Time for the child to start; a call that ended by itself would prove nothing.
-    for (let tries = 0; tries < 50 && !settled && !await children(); tries++) await pause(100);
+    for (let tries = 0; tries < 80 && !settled && !told.length; tries++) await pause(100);
     expect(!settled, `the call was over before the abort: ${settled}`);
-    expect(await children() > 0, 'no child was started in 5 s');
+    expect(told.join().includes('pod/web-0 condition met'), `its progress after 8 s is ${JSON.stringify(told)}`);
+    const mine = (await children()).filter(id => !before.includes(id));
+    expect(mine.length > 0, 'the server has no such call');
     controller.abort('the user changed their mind');
     for (let tries = 0; tries < 30 && !settled; tries++) await pause(100);
     expect(settled, 'the call is not over 3 s after the abort');
     await running;
     expect(settled.startsWith('it failed'), `the aborted call has a result: ${settled}`);
-    for (let tries = 0; tries < 50 && await children(); tries++) await pause(100);
-    expect(!await children(), 'the process runs on 5 s after the abort');
-  });
+    for (let tries = 0; tries < 20 && await some(mine); tries++) await pause(100);
+    expect(!await some(mine), 'the process runs on 2 s after the abort');
+  }));
   await check(client, 'a call after the abort works', async () => expectPods(await call('kubectl', 'get pods -A')));
 }
 
-// How many calls of this client have a child. The server knows; who looks among the processes does not see
-// what a child does that was started before its call. A call is on the list until its child is gone.
+// The first condition is met, and told; a StatefulSet never has the second.
+const WAIT = 'wait --for=condition=Ready pod/web-0 statefulset/web -n default --timeout=50s';
+
+// The ids of calls that have a child. The server knows; who looks among the processes does not see what a child does
+// that was started before its call. A call is on the list until its child is gone.
 async function children() {
   const { calls } = await (await fetch(new URL('/calls', url))).json();
-  return calls.filter(call => call.state === 'running').length;
+  return calls.filter(call => call.state === 'running').map(call => call.request_id);
+}
+
+async function some(ids) {
+  return (await children()).some(id => ids.includes(id));
+}
+
+// Two clients run at once, and the list of calls does not say whose they are: one of them at a time has a call that
+// waits, and what else is on the list ends by itself.
+async function alone(body) {
+  for (let tries = 0; ; tries++) {
+    try {
+      mkdirSync('waiting');
+      break;
+    } catch (error) {
+      if (error.code !== 'EEXIST' || tries > 600) throw error;
+      await pause(50);
+    }
+  }
+  try {
+    await body();
+  } finally {
+    rmdirSync('waiting');
+  }
+}
+
+async function installed() {
+  const { tools } = await (await fetch(new URL('/tools/status', url))).json();
+  return Object.keys(tools).filter(tool => tools[tool].state === 'available');
 }
