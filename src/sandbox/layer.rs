@@ -4,20 +4,34 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-/// One layer of a child's confinement.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-#[repr(u8)]
-pub enum Layer {
+/// Declares the layers once, so that none can be missing in the list that is applied.
+macro_rules! layers {
+    ($($(#[$doc:meta])* $layer:ident,)*) => {
+        /// One layer of a child's confinement.
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
+            schemars::JsonSchema,
+        )]
+        #[serde(rename_all = "kebab-case")]
+        #[repr(u8)]
+        pub enum Layer { $($(#[$doc])* $layer,)* }
+
+        impl Layer {
+            /// All of them, in the order in which they are applied.
+            pub const ALL: [Self; [$(stringify!($layer)),*].len()] = [$(Self::$layer,)*];
+        }
+    };
+}
+
+layers! {
     /// Its own session, default signals, no controlling terminal.
     Session,
     /// Limits on memory, processor time, descriptors and file sizes.
     Rlimits,
     /// A user and group of its own, when the server was started as root.
     User,
-    /// Every capability set empty.
+    /// No capability, in none of the sets that a program has one by; with a user of its own, the
+    /// bounding set is empty as well.
     Capabilities,
     /// It dies with the spawner.
     ParentDeath,
@@ -40,23 +54,6 @@ pub enum Layer {
 }
 
 impl Layer {
-    /// All of them, in the order in which they are applied.
-    pub const ALL: [Self; 13] = [
-        Self::Session,
-        Self::Rlimits,
-        Self::User,
-        Self::Capabilities,
-        Self::ParentDeath,
-        Self::NoNewPrivileges,
-        Self::WriteXorExecute,
-        Self::Egress,
-        Self::Descriptors,
-        Self::LandlockFs,
-        Self::LandlockNet,
-        Self::LandlockScope,
-        Self::Seccomp,
-    ];
-
     /// Its level where the operator has not said another: what only newer kernels have is taken
     /// where it is.
     pub fn default_level(self) -> Level {
