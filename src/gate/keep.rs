@@ -23,7 +23,7 @@ use crate::{
 /// Begins to keep one stream of a caller's call; nothing where a listener takes it instead of the
 /// answer, or where nothing is kept.
 pub(super) fn whole(outputs: &KeptOutputs, principal: &str, live: Option<&Live>) -> Option<Whole> {
-    let is_streamed = live.is_some_and(|live| live.instead);
+    let is_streamed = live.is_some_and(|live| live.replaces_answer);
     let is_kept = !is_streamed && !outputs.bounds().time.is_zero();
     is_kept.then(|| Whole::new(outputs.begin(principal)))
 }

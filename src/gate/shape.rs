@@ -37,7 +37,7 @@ impl Shape {
         let (invocation, rule) = (approved.invocation(), approved.bounds());
         let most = rule.max_output_bytes.unwrap_or(usize::MAX);
         let read = match live {
-            Some(live) if live.instead => bounds.read_output.min(most as u64),
+            Some(live) if live.replaces_answer => bounds.read_output.min(most as u64),
             _ => bounds.read_output,
         };
         let kept = kept(request, bounds, rule);

@@ -97,7 +97,7 @@ pub async fn capture(
     whole: Option<Whole>,
     mut stop: watch::Receiver<bool>,
 ) -> Captured {
-    let instead = live.as_ref().is_some_and(|(live, _)| live.instead);
+    let instead = live.as_ref().is_some_and(|(live, _)| live.replaces_answer);
     let mut kept = (!instead).then(|| Kept::new(caps.kept, caps.form, whole));
     let mut live = live.map(|(live, stream)| LiveLines::new(live, stream));
     let mut written: u64 = 0;

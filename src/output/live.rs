@@ -55,14 +55,20 @@ const LONGEST_EVENT: usize = 32 * 1024;
 pub struct Live {
     sender: mpsc::Sender<Event>,
     /// Whether the listener takes what is printed instead of having it in the answer too.
-    pub instead: bool,
+    pub replaces_answer: bool,
 }
 
 impl Live {
-    /// A listener, and what it hears; `instead` of the answer's text, or beside it.
-    pub fn new(instead: bool) -> (Self, mpsc::Receiver<Event>) {
+    /// A listener, and what it hears: instead of the answer's text, or beside it.
+    pub fn new(replaces_answer: bool) -> (Self, mpsc::Receiver<Event>) {
         let (sender, receiver) = mpsc::channel(WAITING);
-        (Self { sender, instead }, receiver)
+        (
+            Self {
+                sender,
+                replaces_answer,
+            },
+            receiver,
+        )
     }
 
     /// Tells that the child runs.
