@@ -75,7 +75,7 @@ impl Approved {
 /// Only [`Policy::decide`] makes one. Not `Clone`: one question has one answer.
 ///
 /// ```compile_fail,E0451
-/// let forged = kube_airlock::policy::Pending { invocation: todo!(), rules: todo!(), bounds: todo!(), question: todo!() };
+/// let forged = kube_airlock::policy::Pending { invocation: todo!(), rules: todo!(), bounds: todo!(), rates: todo!(), question: todo!() };
 /// ```
 #[must_use = "a question that is dropped is put to nobody"]
 #[derive(Debug)]
@@ -83,6 +83,8 @@ pub struct Pending {
     invocation: Invocation,
     rules: Vec<RuleId>,
     bounds: RuleBounds,
+    /// What a confirmed call counts against, as one that needed no question.
+    rates: Vec<(String, RuleRate)>,
     question: Question,
 }
 
@@ -100,6 +102,11 @@ impl Pending {
     /// The ids of the rules that would allow it, one per policy file, and of those that ask.
     pub fn rule(&self) -> String {
         ids(&self.rules)
+    }
+
+    /// The rates of those rules, each with the id of its rule.
+    pub fn rates(&self) -> &[(String, RuleRate)] {
+        &self.rates
     }
 
     /// Gives the command up and keeps the question.
@@ -274,6 +281,7 @@ impl Candidate<'_> {
                 invocation,
                 rules,
                 bounds,
+                rates,
                 question,
             }),
         }
