@@ -30,7 +30,7 @@ use crate::{
     identity::Caller,
     metrics::Step,
     output::{Live, Unshown},
-    policy::{Decision, Facts},
+    policy::Facts,
     refusal::Refusal,
     sandbox::{Limits, Streams},
     store::{Place, Registration},
@@ -88,13 +88,7 @@ impl Call<'_> {
             .through(&filters)
             .at(SystemTime::now());
         let decision = journal.timed(Step::Policy, || policy.decide(facts));
-        let approved = match decision {
-            Decision::Allow(approved) => approved,
-            Decision::Confirm(pending) => {
-                return Err(Refusal::Unconfirmed(pending.into_question()).into());
-            }
-            Decision::Deny(denied) => return Err(Refusal::Denied(denied).into()),
-        };
+        let approved = judge::approved(decision)?;
         let rates = &parts.store.rule_rates;
         rates.count(caller.principal(), approved.rates(), Instant::now())?;
         judge::can_run(&approved, &filters, &parts.inventory)?;
@@ -153,7 +147,7 @@ impl Call<'_> {
         let bounds = self.parts.bounds;
         let live = rest.live.as_ref();
         let shape = Shape::of(&cleared.approved, &rest.filters, self.request, bounds, live);
-        let is_streamed = live.is_some_and(|live| live.instead);
+        let is_streamed = live.is_some_and(|live| live.replaces_answer);
         let forecast = Forecast::of(&cleared.approved, &shape, is_streamed);
         let limits = Limits::of_call(bounds.memory_bytes, rest.deadline);
         let shares = Shares::of(limits, &rest.filters);

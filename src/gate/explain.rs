@@ -22,7 +22,7 @@ use super::{
 use crate::{
     command::Invocation,
     identity::Caller,
-    policy::{Approved, Decision, Facts, Target},
+    policy::{Approved, Facts, Target},
     refusal::Refusal,
     tool::Tool,
 };
@@ -84,11 +84,7 @@ async fn explained(
     let facts = Facts::new(&invocation, &target)
         .through(&filters)
         .at(SystemTime::now());
-    let approved = match parts.policy().decide(facts) {
-        Decision::Allow(approved) => approved,
-        Decision::Confirm(pending) => return Err(Refusal::Unconfirmed(pending.into_question())),
-        Decision::Deny(denied) => return Err(Refusal::Denied(denied)),
-    };
+    let approved = judge::approved(parts.policy().decide(facts))?;
     judge::can_run(&approved, &filters, &parts.inventory)?;
     requested.under(&approved)?;
     Ok(Permitted::of(&approved))

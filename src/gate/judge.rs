@@ -15,7 +15,7 @@ use crate::{
     },
     inventory::Inventory,
     metrics::Step,
-    policy::Approved,
+    policy::{Approved, Decision},
     refusal::Refusal,
     tool::NotYetWhat,
 };
@@ -68,6 +68,18 @@ pub(super) fn depends_on_cluster(read: &Result<(Invocation, Vec<Filter>), Refusa
         Ok((invocation, _)) => invocation.has_customs(),
         Err(Refusal::Command(CommandError::UnknownResource { .. })) => true,
         Err(_) => false,
+    }
+}
+
+/// Returns what the policy lets run now.
+///
+/// # Errors
+/// [`Refusal::Unconfirmed`] where it asks a person first, [`Refusal::Denied`] where it denies.
+pub(super) fn approved(decision: Decision) -> Result<Approved, Refusal> {
+    match decision {
+        Decision::Allow(approved) => Ok(approved),
+        Decision::Confirm(pending) => Err(Refusal::Unconfirmed(pending.into_question())),
+        Decision::Deny(denied) => Err(Refusal::Denied(denied)),
     }
 }
 

@@ -1,4 +1,5 @@
-//! The whole journey of a request on one screen, the same for every door: [`Gate::run`].
+//! The one enforcement point, the same for every door: [`Gate::run`]. The journey of a request is in
+//! `call.rs`, on one screen.
 //!
 //! Nothing else can start a child for a caller. May not differ between doors.
 

@@ -1,8 +1,8 @@
 //! What an answer says beside its output: what the server added to the command, what it left out of
 //! the answer, and what an end means. [`Notes::of`] before the command runs, [`Notes::after`] then.
 //!
-//! An answer that lacks a part and does not say so is a wrong one. Held by the property
-//! `reply`, and by `tests/service/honest.rs`.
+//! An answer that lacks a part and does not say so is a wrong one. Held by
+//! `tests/service/honest.rs`.
 
 use super::{
     outcome::{Bound, Ran, Told},
