@@ -1,7 +1,8 @@
 //! kube-airlock: lets untrusted agents run kubectl, helm, istioctl and argocd, and nothing else.
 //!
-//! The rooms, in the order a request travels through them. A room uses only rooms above it
-//! (`tests/rooms.rs` holds that); `docs/design.md` says what each takes, gives and may not do.
+//! The rooms, in the order to read them in: each uses only rooms above it (`tests/rooms.rs` holds
+//! that), so that a request enters at the bottom. `docs/design.md` says what each takes, gives and
+//! may not do.
 
 pub mod advice;
 pub mod code;

@@ -1,7 +1,7 @@
 //! A JSON Schema as editors show it best: [`for_editors`].
 //!
 //! Comes in: what `schemars` makes of the types that read a file. Goes out: the same, with a name of its
-//! own, and each choice of words as one list. Held by `tests/cli/schema.rs`.
+//! own, and each choice of words as one list. Held by `tests/cli/catalogue.rs`.
 
 #![forbid(unsafe_code)]
 

@@ -12,7 +12,7 @@
 //! its maker found convenient, and nobody in here writes there; a file that everybody may write is
 //! refused there too.
 //!
-//! Held by the tests below, and by `tests/cli/trusted.rs`.
+//! Held by the tests below, and by `tests/service/strangers.rs`.
 
 #![forbid(unsafe_code)]
 

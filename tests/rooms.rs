@@ -1,7 +1,8 @@
 //! Does every room use only rooms above it, and every file only files that do not use it?
 //!
 //! `lib.rs` lists the rooms in order; this reads the paths of every source file and holds them to
-//! it. Within a room the same paths may make no circle. And one name names one type.
+//! it. Within a room the same paths may make no circle. One name names one type, the tests that comments
+//! name are there, and a proof that is forged in a `compile_fail` would be whole.
 
 #![allow(
     clippy::unwrap_used,
@@ -298,9 +299,10 @@ fn a_type_name_has_one_meaning() {
     let mut declared: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for Source { module, code } in sources() {
         for line in code.lines() {
-            let line = line.strip_prefix("pub ").unwrap_or(line);
-            let line = line.strip_prefix("pub(super) ").unwrap_or(line);
-            let line = line.strip_prefix("pub(crate) ").unwrap_or(line);
+            let line = match line.strip_prefix("pub(") {
+                Some(line) => line.split_once(") ").map_or(line, |(_, line)| line),
+                None => line.strip_prefix("pub ").unwrap_or(line),
+            };
             let words: Vec<&str> = line.split(|c: char| !c.is_alphanumeric()).collect();
             if let ["struct" | "enum" | "union" | "trait" | "type", name, ..] = words[..] {
                 declared
@@ -350,4 +352,84 @@ fn every_test_that_an_invariant_names_exists() {
         })
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// The text of every source file, with its comments.
+fn texts() -> Vec<(PathBuf, String)> {
+    let lib = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/lib.rs")).unwrap();
+    let rooms = lib
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    let files = rooms.flat_map(files);
+    files
+        .map(|file| (file.clone(), fs::read_to_string(file).unwrap()))
+        .collect()
+}
+
+#[test]
+fn the_tests_that_comments_and_documents_name_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut texts = texts();
+    for entry in fs::read_dir(root.join("docs")).unwrap() {
+        let path = entry.unwrap().path();
+        texts.push((path.clone(), fs::read_to_string(path).unwrap()));
+    }
+    let (mut count, mut missing) = (0, Vec::new());
+    for (file, text) in texts {
+        for (_, rest) in text
+            .match_indices("`tests/")
+            .map(|at| text.split_at(at.0 + 1))
+        {
+            let named = rest.split('`').next().unwrap();
+            // A pattern, or a command line, is no file.
+            if named.contains(['*', ' ', '<', '\n']) {
+                continue;
+            }
+            count += 1;
+            if !root.join(named).exists() {
+                missing.push(format!("{}: {named}", file.display()));
+            }
+        }
+    }
+    assert!(count > 100, "references are not read: {count}");
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+/// A compiler may take any error for the one that is expected: a forged value that lacks a field
+/// does not compile either, and proves nothing.
+#[test]
+fn a_forged_proof_has_the_fields_of_its_type() {
+    let fields = |text: &str, opening: &str| -> Option<BTreeSet<String>> {
+        let (_, body) = text.split_once(opening)?;
+        let names = body.split('\n').take_while(|line| *line != "}");
+        let names = names.filter_map(|line| {
+            let line = line.strip_prefix("    ")?;
+            let line = line.strip_prefix("pub(super) ").unwrap_or(line);
+            let (name, _) = line.strip_prefix("pub ").unwrap_or(line).split_once(": ")?;
+            let is_name = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+            is_name.then(|| name.to_owned())
+        });
+        Some(names.collect())
+    };
+    let mut count = 0;
+    for (file, text) in texts() {
+        for line in text.lines().filter(|line| line.contains("let forged = ")) {
+            let Some((path, literal)) = line.split_once(" { ") else {
+                continue;
+            };
+            let name = path.rsplit([':', ' ']).next().unwrap();
+            let literal = literal.trim_end_matches([' ', '}', ';']).split(", ");
+            let literal = literal.map(|field| field.split(':').next().unwrap().to_owned());
+            let opening = format!("struct {name} {{\n");
+            let declared = fields(&text, &opening);
+            assert_eq!(
+                Some(literal.collect()),
+                declared,
+                "{}: {name}",
+                file.display()
+            );
+            count += 1;
+        }
+    }
+    assert!(count >= 7, "{count}");
 }

@@ -1,5 +1,6 @@
-//! The command line: one file per sub-command. A server starts here; no sub-command starts a tool
-//! other than through the gate.
+//! The command line, one file per sub-command, and where the rooms are put together. No sub-command
+//! starts a tool other than through the gate, but `trace`, which runs a program unconfined to learn
+//! its system calls.
 
 #![forbid(unsafe_code)]
 

@@ -44,7 +44,7 @@ impl Given {
         profile: &Profile,
         descriptors: Vec<OwnedFd>,
     ) -> Result<Self, StartFailure> {
-        let mut named = Named::new(&start.descriptors, descriptors)?;
+        let mut named = ByRole::new(&start.descriptors, descriptors)?;
         let (stdin, workspace) = match start.program {
             Program::Tool(_) => {
                 let workspace = GivenWorkspace {
@@ -92,9 +92,9 @@ fn null() -> Result<OwnedFd, StartFailure> {
 }
 
 /// Descriptors with their roles, of which none stands twice.
-struct Named(Vec<(Role, OwnedFd)>);
+struct ByRole(Vec<(Role, OwnedFd)>);
 
-impl Named {
+impl ByRole {
     fn new(roles: &[Role], descriptors: Vec<OwnedFd>) -> Result<Self, StartFailure> {
         let is_twice = |(at, role)| roles.iter().take(at).any(|other| other == role);
         if roles.len() != descriptors.len() || roles.iter().enumerate().any(is_twice) {
@@ -225,11 +225,11 @@ mod tests {
     #[test]
     fn roles_without_descriptors_are_refused() {
         assert_eq!(
-            Named::new(&[Role::Report], Vec::new()).map(drop),
+            ByRole::new(&[Role::Report], Vec::new()).map(drop),
             Err(refused())
         );
         assert_eq!(
-            Named::new(&[], vec![null().unwrap()]).map(drop),
+            ByRole::new(&[], vec![null().unwrap()]).map(drop),
             Err(refused())
         );
     }
@@ -242,7 +242,7 @@ mod tests {
         let number = reader.as_fd().as_raw_fd();
         let mut descriptors: Vec<OwnedFd> = TOOL.iter().map(|_| null().unwrap()).collect();
         descriptors.push(reader);
-        let mut named = Named::new(&roles, descriptors).unwrap();
+        let mut named = ByRole::new(&roles, descriptors).unwrap();
         let stdin = named.take_if_there(Role::Stdin).unwrap();
         assert_eq!(stdin.as_raw_fd(), number);
     }

@@ -1,5 +1,5 @@
-//! The system calls that have no safe wrapper. The only file with `unsafe`: one thin function per
-//! call, one operation per block.
+//! The system calls that have no safe wrapper. The only file with `unsafe`, beside its part `heap`,
+//! which is about the allocator: one thin function per call, one operation per block.
 
 #![expect(
     unsafe_code,

@@ -2,7 +2,8 @@
 //!
 //! Comes in: the list, with its sets. Goes out: canonical names, and globs of them. A name that no
 //! command can have would make a deny rule empty and nobody would see it, so it is an error with
-//! the name that was meant. Held by the tests below and `every_spelling_of_a_dead_resource`.
+//! the name that was meant. Held by the tests below and
+//! `policy/tests/dead_rules.rs`.
 
 use std::{collections::BTreeSet, ops::Range};
 
