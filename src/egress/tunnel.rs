@@ -157,19 +157,19 @@ impl Tunnel {
         let Ok(_place) = self.places.try_acquire() else {
             return;
         };
-        let Ok(Ok(Some(asked))) = timeout(ASK_WITHIN, opening(&mut child)).await else {
+        let Ok(Ok(Some(asked))) = timeout(ASK_WITHIN, preamble(&mut child)).await else {
             return;
         };
         // Its end is the connection's end, whatever it was.
         let _ = match asked {
-            Opening::Proxy(dialect, authority) => self.proxy(child, dialect, &authority).await,
-            Opening::Direct(begun) if self.is_for_monitor(&begun) => {
+            Preamble::Proxy(dialect, authority) => self.proxy(child, dialect, &authority).await,
+            Preamble::Direct(begun) if self.is_for_monitor(&begun) => {
                 self.judge(child, begun).await;
                 Ok(())
             }
             // A port of its own may be forwarded to a server that speaks TLS; the API server is
             // asked for by name then.
-            Opening::Tls(begun) => match self
+            Preamble::Tls(begun) => match self
                 .listener(None)
                 .filter(|listener| listener.port().is_some())
             {
@@ -178,7 +178,7 @@ impl Tunnel {
                 None if self.monitor.is_some() => Ok(()),
                 None => self.carry_to_pin(child, &begun).await,
             },
-            Opening::Direct(begun) => match self.listener(port_of_host(&begun)) {
+            Preamble::Direct(begun) => match self.listener(port_of_host(&begun)) {
                 Some(listener) => self.carry_to_itself(child, &listener, &begun).await,
                 None => Ok(()),
             },
@@ -349,7 +349,7 @@ fn tcp_pair() -> io::Result<(std::net::TcpStream, std::net::TcpStream)> {
 }
 
 /// What a child wants. What was read of a connection that is handed on comes along.
-enum Opening {
+enum Preamble {
     /// A connection to `host:port`, in the language of its tool.
     Proxy(Dialect, String),
     /// It has begun TLS.
@@ -392,19 +392,21 @@ const HANDSHAKE: u8 = 0x16;
 const SOCKS: u8 = 5;
 
 /// Reads what a child wants; `None` for what can be no beginning of anything.
-async fn opening(child: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<Option<Opening>> {
+async fn preamble(
+    child: &mut (impl AsyncRead + AsyncWrite + Unpin),
+) -> io::Result<Option<Preamble>> {
     match child.read_u8().await? {
         SOCKS => Ok(socks(child)
             .await?
-            .map(|authority| Opening::Proxy(Dialect::Socks, authority))),
-        HANDSHAKE => Ok(Some(Opening::Tls(vec![HANDSHAKE]))),
+            .map(|authority| Preamble::Proxy(Dialect::Socks, authority))),
+        HANDSHAKE => Ok(Some(Preamble::Tls(vec![HANDSHAKE]))),
         first => http(child, first).await,
     }
 }
 
 /// Reads a request up to the end of its headers, and says whether it is `CONNECT host:port
 /// HTTP/1.1`.
-async fn http(child: &mut (impl AsyncRead + Unpin), first: u8) -> io::Result<Option<Opening>> {
+async fn http(child: &mut (impl AsyncRead + Unpin), first: u8) -> io::Result<Option<Preamble>> {
     const END: &[u8] = b"\r\n\r\n";
     let mut request = vec![first];
     let mut seen = 0;
@@ -423,7 +425,7 @@ async fn http(child: &mut (impl AsyncRead + Unpin), first: u8) -> io::Result<Opt
         }
     }
     if !request.starts_with(b"CONNECT ") {
-        return Ok(Some(Opening::Direct(request)));
+        return Ok(Some(Preamble::Direct(request)));
     }
     // A client says nothing behind its request before it is answered.
     if !request.ends_with(END) {
@@ -439,7 +441,7 @@ async fn http(child: &mut (impl AsyncRead + Unpin), first: u8) -> io::Result<Opt
     let authority = line
         .strip_prefix("CONNECT ")
         .and_then(|rest| rest.strip_suffix(" HTTP/1.1"));
-    Ok(authority.map(|authority| Opening::Proxy(Dialect::Http, authority.to_owned())))
+    Ok(authority.map(|authority| Preamble::Proxy(Dialect::Http, authority.to_owned())))
 }
 
 /// The port in the `Host` of a request (RFC 9110, section 7.2): which of a child's listeners it
