@@ -35,22 +35,18 @@ pub fn api_response(bytes: &[u8]) -> bool {
     let mut choices = Choices::new(bytes);
     let (answer, kept) = made_up(&mut choices);
     let text = answer.to_string();
-    let told = secrets
+    let out = secrets
         .hide(text.as_bytes(), ShownSecrets::Nothing)
         .expect("it is JSON");
-    let told = String::from_utf8(told).expect("JSON is text");
+    let out = String::from_utf8(out).expect("JSON is text");
     let encoded = BASE64_STANDARD.encode(SECRET);
     let encoded = encoded.trim_end_matches('=');
     assert!(
-        !told.contains(SECRET) && !told.contains(encoded),
-        "{text}\nis told as\n{told}"
+        !out.contains(SECRET) && !out.contains(encoded),
+        "{text}\nis told as\n{out}"
     );
-    assert_eq!(
-        told.matches(KEPT).count(),
-        kept,
-        "{text}\nis told as\n{told}"
-    );
-    only_marks(&serde_json::from_str(&told).expect("what is passed on is JSON"));
+    assert_eq!(out.matches(KEPT).count(), kept, "{text}\nis told as\n{out}");
+    only_marks(&serde_json::from_str(&out).expect("what is passed on is JSON"));
 
     let event = format!("{}\n", json!({"type": "MODIFIED", "object": answer}));
     for stream in [
@@ -81,10 +77,10 @@ fn passed(
     size: usize,
 ) -> (Vec<u8>, Option<EventError>) {
     let mut events = HiddenEvents::new(Arc::clone(secrets), ShownSecrets::Nothing);
-    let mut told = Vec::new();
+    let mut out = Vec::new();
     let mut pieces = stream.chunks(size.max(1));
-    let ended = pieces.try_for_each(|piece| events.pass(piece, &mut told));
-    (told, ended.err())
+    let ended = pieces.try_for_each(|piece| events.pass(piece, &mut out));
+    (out, ended.err())
 }
 
 /// Holds that each value in the places where a Secret has values is a mark.

@@ -131,11 +131,11 @@ pub fn rejected_key(bytes: &[u8]) -> bool {
             choices.pick::<&str>(&["", "\"", "&a ", "\u{85}", "}"]),
         );
     }
-    let hides = |told: &str, hidden: &[&str]| {
+    let hides = |out: &str, hidden: &[&str]| {
         for canary in hidden {
             assert!(
-                !told.contains(canary) && !told.contains(&BASE64_STANDARD.encode(canary)),
-                "{canary} is told: {told}\n{text}"
+                !out.contains(canary) && !out.contains(&BASE64_STANDARD.encode(canary)),
+                "{canary} is told: {out}\n{text}"
             );
         }
     };

@@ -179,8 +179,8 @@ fn stands_if(
 /// The words that run are those that were sent and those that are told.
 fn all_that_is_added_is_told(sent: &Invocation, runs: &Invocation) {
     let mut expected: Vec<String> = sent.argv();
-    let told = runs.adjustments().iter().skip(sent.adjustments().len());
-    for change in told {
+    let out = runs.adjustments().iter().skip(sent.adjustments().len());
+    for change in out {
         match change {
             Adjustment::Added { word } => expected.push(word.clone()),
             Adjustment::Clamped { flag, given, used } => {

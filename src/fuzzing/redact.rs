@@ -121,12 +121,12 @@ fn private_key(choices: &mut Choices<'_>) {
 
 fn told(bytes: &[u8], size: usize) -> Vec<u8> {
     let mut redactor = Redactor::new(&[SecretString::new("s3cret-token".into())]);
-    let mut told: Vec<u8> = bytes
+    let mut out: Vec<u8> = bytes
         .chunks(size)
         .flat_map(|chunk| redactor.push(chunk))
         .collect();
-    told.extend(redactor.finish());
-    told
+    out.extend(redactor.finish());
+    out
 }
 
 /// A document's tree, its keys in an order of their own.

@@ -174,25 +174,25 @@ impl Shaped {
     }
 
     fn push(&mut self, chunk: &[u8]) -> Vec<u8> {
-        let mut told = self.sanitizer.push(chunk);
+        let mut cleaned = self.sanitizer.push(chunk);
         if let Some(stacks) = &mut self.stacks {
-            told = stacks.push(&told);
+            cleaned = stacks.push(&cleaned);
         }
         match &mut self.compact {
-            Some(compact) => compact.push(&told),
-            None => told,
+            Some(compact) => compact.push(&cleaned),
+            None => cleaned,
         }
     }
 
     fn finish(self) -> Vec<u8> {
-        let mut told = self.sanitizer.finish();
+        let mut cleaned = self.sanitizer.finish();
         if let Some(mut stacks) = self.stacks {
-            told = stacks.push(&told);
-            told.extend(stacks.finish());
+            cleaned = stacks.push(&cleaned);
+            cleaned.extend(stacks.finish());
         }
         match self.compact {
-            Some(mut compact) => compact.push(&told),
-            None => told,
+            Some(mut compact) => compact.push(&cleaned),
+            None => cleaned,
         }
     }
 }
@@ -305,11 +305,11 @@ mod tests {
                 ..Captured::default()
             }
         );
-        let mut told = String::new();
+        let mut cleaned = String::new();
         while let Ok(crate::output::Event::Output { text, .. }) = heard.try_recv() {
-            told.push_str(&text);
+            cleaned.push_str(&text);
         }
-        assert_eq!(told, "a\nb");
+        assert_eq!(cleaned, "a\nb");
     }
 
     #[tokio::test]

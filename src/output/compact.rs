@@ -127,8 +127,8 @@ mod tests {
             for size in [1, 3, 1000] {
                 let mut compacting = Compact::new(form);
                 let chunks = text.as_bytes().chunks(size);
-                let told: Vec<u8> = chunks.flat_map(|chunk| compacting.push(chunk)).collect();
-                assert_eq!(String::from_utf8(told).unwrap(), compact);
+                let passed: Vec<u8> = chunks.flat_map(|chunk| compacting.push(chunk)).collect();
+                assert_eq!(String::from_utf8(passed).unwrap(), compact);
             }
         }
     }

@@ -129,7 +129,7 @@ impl Kept {
             };
         }
         let whole = self.whole.take().map(Whole::text);
-        let told = match self.items.take().and_then(Items::finish) {
+        let shown = match self.items.take().and_then(Items::finish) {
             Some(CutPlace::At { end, close, items }) => self.cut(end, &close, items),
             Some(CutPlace::Nowhere) => KeptText {
                 is_half: true,
@@ -137,7 +137,7 @@ impl Kept {
             },
             None => self.head_and_tail(),
         };
-        KeptText { whole, ..told }
+        KeptText { whole, ..shown }
     }
 
     fn cut(mut self, end: usize, close: &[u8], items: (u64, u64)) -> KeptText {
@@ -170,13 +170,13 @@ impl Kept {
         }
     }
 
-    fn left_out(&self, told: &[&[u8]], items: Option<(u64, u64)>, from_line: u64) -> LeftOut {
-        let bytes: usize = told.iter().map(|part| part.len()).sum();
-        let lines: u64 = told.iter().map(|part| newlines(part)).sum();
+    fn left_out(&self, shown: &[&[u8]], items: Option<(u64, u64)>, from_line: u64) -> LeftOut {
+        let bytes: usize = shown.iter().map(|part| part.len()).sum();
+        let lines: u64 = shown.iter().map(|part| newlines(part)).sum();
         LeftOut {
             bytes: (self.shown.saturating_sub(bytes as u64), self.shown),
             lines: (self.lines.all().saturating_sub(lines), self.lines.all()),
-            items: items.map(|(told, all)| (all.saturating_sub(told), all)),
+            items: items.map(|(shown, all)| (all.saturating_sub(shown), all)),
             from_line,
         }
     }
@@ -245,19 +245,19 @@ mod tests {
                     continue;
                 }
                 let (left_out, of) = items.unwrap();
-                let told = items_of(&found.text).unwrap_or_else(|| panic!("{}", found.text));
+                let shown = items_of(&found.text).unwrap_or_else(|| panic!("{}", found.text));
                 assert_eq!(
-                    (told + left_out as usize, of as usize),
+                    (shown + left_out as usize, of as usize),
                     (all, all),
                     "{}",
                     found.text
                 );
-                assert!(found.text.len() <= size && told > 0);
+                assert!(found.text.len() <= size && shown > 0);
                 assert_eq!(
                     bytes,
                     ((text.len() - found.text.len()) as u64, text.len() as u64)
                 );
-                cuts.insert(told);
+                cuts.insert(shown);
             }
         }
         assert!(cuts.len() > 2, "{cuts:?}");
@@ -367,13 +367,13 @@ mod tests {
         let text: String = (0..1000).map(|n| format!("line {n}\n")).collect();
         let found = kept(&text, 300, Form::Lines, 4096);
         let left_out = found.left_out.unwrap();
-        let told = found.text.lines().count() as u64 - 1;
-        assert_eq!(left_out.lines, (1000 - told, 1000));
+        let shown = found.text.lines().count() as u64 - 1;
+        assert_eq!(left_out.lines, (1000 - shown, 1000));
         assert_eq!(left_out.items, None);
         assert!(
             found
                 .text
-                .contains(&format!("[... {} of 1000 lines left out", 1000 - told)),
+                .contains(&format!("[... {} of 1000 lines left out", 1000 - shown)),
             "{}",
             found.text
         );

@@ -101,8 +101,8 @@ impl LiveLines {
     }
 
     /// Tells the lines that end here. Waits for the listener, but not past `stop`.
-    pub(super) async fn push(&mut self, told: &[u8], stop: &mut watch::Receiver<bool>) {
-        self.begun.extend_from_slice(told);
+    pub(super) async fn push(&mut self, text: &[u8], stop: &mut watch::Receiver<bool>) {
+        self.begun.extend_from_slice(text);
         let begun = std::mem::take(&mut self.begun);
         let mut rest = begun.as_slice();
         while let Some(end) = event_end(rest) {
@@ -132,11 +132,11 @@ impl LiveLines {
 }
 
 /// The end of what the next event tells; none while a line has not ended and is not too long.
-fn event_end(told: &[u8]) -> Option<usize> {
-    let first = told.get(..LONGEST_EVENT).unwrap_or(told);
+fn event_end(text: &[u8]) -> Option<usize> {
+    let first = text.get(..LONGEST_EVENT).unwrap_or(text);
     match first.iter().rposition(|&byte| byte == b'\n') {
         Some(end) => Some(end + 1),
-        None if told.len() > LONGEST_EVENT => Some(character_end(told, LONGEST_EVENT)),
+        None if text.len() > LONGEST_EVENT => Some(character_end(text, LONGEST_EVENT)),
         None => None,
     }
 }
@@ -154,14 +154,14 @@ fn character_end(bytes: &[u8], most: usize) -> usize {
 mod tests {
     use super::*;
 
-    async fn told(chunks: &[&[u8]]) -> Vec<String> {
+    async fn events(chunks: &[&[u8]]) -> Vec<String> {
         let (live, mut receiver) = Live::new(true);
         let (_sender, mut stop) = watch::channel(false);
         let mut lines = LiveLines::new(live, OutputStream::Stdout);
-        let mut told = Vec::new();
+        let mut texts = Vec::new();
         let mut take = |receiver: &mut mpsc::Receiver<Event>| {
             while let Ok(Event::Output { text, .. }) = receiver.try_recv() {
-                told.push(text);
+                texts.push(text);
             }
         };
         for chunk in chunks {
@@ -170,13 +170,13 @@ mod tests {
         }
         lines.finish(&mut stop).await;
         take(&mut receiver);
-        told
+        texts
     }
 
     #[tokio::test]
     async fn lines_are_told_when_they_end() {
         assert_eq!(
-            told(&[b"a\nb", b"c\nd\ne", b"f"]).await,
+            events(&[b"a\nb", b"c\nd\ne", b"f"]).await,
             ["a\n", "bc\nd\n", "ef"]
         );
     }
@@ -184,7 +184,7 @@ mod tests {
     #[tokio::test]
     async fn an_event_is_bounded_however_much_is_told_at_once() {
         let lines = format!("{}\n", "x".repeat(1000)).repeat(300);
-        let events = told(&[lines.as_bytes()]).await;
+        let events = events(&[lines.as_bytes()]).await;
         assert_eq!(events.concat(), lines);
         assert!(
             events
@@ -197,13 +197,13 @@ mod tests {
     #[tokio::test]
     async fn a_long_line_is_cut_between_characters() {
         let line = format!("x{}", "\u{20ac}".repeat(30_000));
-        let pieces = told(&[line.as_bytes()]).await;
+        let pieces = events(&[line.as_bytes()]).await;
         assert!(pieces.len() >= 2 && pieces.concat() == line);
     }
 
     #[tokio::test]
     async fn what_steers_a_terminal_is_not_told_however_it_is_cut() {
-        let pieces = told(&[b"\x1b", b"[31mred\x1b", b"]0;t\x07\n\xe2\x80", b"\xaeend"]).await;
+        let pieces = events(&[b"\x1b", b"[31mred\x1b", b"]0;t\x07\n\xe2\x80", b"\xaeend"]).await;
         assert_eq!(pieces.concat(), "red\nend");
     }
 

@@ -29,14 +29,14 @@ impl Respelled {
     pub(super) fn push(&mut self, chunk: &[u8]) -> Vec<u8> {
         let mut read = std::mem::take(&mut self.held);
         read.extend_from_slice(chunk);
-        let mut told = Vec::with_capacity(read.len() + 1);
+        let mut out = Vec::with_capacity(read.len() + 1);
         let mut at = 0;
         while let Some(found) = memmem::find(read.get(at..).unwrap_or_default(), &self.plain) {
             let (start, end) = (at + found, at + found + self.plain.len());
             // What follows a port may belong to it.
             let Some(&next) = read.get(end) else { break };
-            told.extend_from_slice(read.get(at..start).unwrap_or_default());
-            self.tell(next, &mut told);
+            out.extend_from_slice(read.get(at..start).unwrap_or_default());
+            self.tell(next, &mut out);
             at = end;
         }
         let rest = read.get(at..).unwrap_or_default();
@@ -45,9 +45,9 @@ impl Respelled {
             None => beginning(rest, std::iter::once(self.plain.as_slice())),
         };
         let (now, later) = rest.split_at(rest.len() - kept);
-        told.extend_from_slice(now);
+        out.extend_from_slice(now);
         self.held = later.to_vec();
-        told
+        out
     }
 
     /// What was held back, at the end of the stream.
@@ -55,19 +55,19 @@ impl Respelled {
         if self.held != self.plain {
             return self.held;
         }
-        let mut told = Vec::new();
-        self.tell(b'\n', &mut told);
-        told
+        let mut out = Vec::new();
+        self.tell(b'\n', &mut out);
+        out
     }
 
     /// Tells the URL, which `next` stands behind; it is another one's where that is of a port.
-    fn tell(&self, next: u8, told: &mut Vec<u8>) {
+    fn tell(&self, next: u8, out: &mut Vec<u8>) {
         let (scheme, rest) = self.plain.split_at(b"http".len());
-        told.extend_from_slice(scheme);
+        out.extend_from_slice(scheme);
         if !next.is_ascii_digit() {
-            told.push(b's');
+            out.push(b's');
         }
-        told.extend_from_slice(rest);
+        out.extend_from_slice(rest);
     }
 }
 
@@ -81,12 +81,12 @@ mod tests {
         let expected = "at http://a.example:64, https://a.example:6443/x http://a.example:64433 http://b:6443 \"https://a.example:6443\"\nhttps://a.example:6443";
         for length in 1..text.len() {
             let mut respelled = Respelled::new("a.example:6443");
-            let mut told = Vec::new();
+            let mut out = Vec::new();
             for chunk in text.as_bytes().chunks(length) {
-                told.extend(respelled.push(chunk));
+                out.extend(respelled.push(chunk));
             }
-            told.extend(respelled.finish());
-            assert_eq!(String::from_utf8(told).unwrap(), expected, "in {length}s");
+            out.extend(respelled.finish());
+            assert_eq!(String::from_utf8(out).unwrap(), expected, "in {length}s");
         }
     }
 }

@@ -62,8 +62,8 @@ impl Sanitizer {
             cleaned = respelled.push(&cleaned);
             cleaned.append(&mut respelled.finish());
         }
-        let mut told = redactor.push(&cleaned);
-        told.append(&mut redactor.finish());
-        told
+        let mut out = redactor.push(&cleaned);
+        out.append(&mut redactor.finish());
+        out
     }
 }

@@ -45,11 +45,11 @@ impl Whole {
     }
 
     /// Takes what is told next, or nothing any more where there is no room for all of it.
-    pub(super) fn push(&mut self, told: &[u8]) {
-        if self.is_cut || told.is_empty() {
+    pub(super) fn push(&mut self, out: &[u8]) {
+        if self.is_cut || out.is_empty() {
             return;
         }
-        for piece in told.chunks(PIECE) {
+        for piece in out.chunks(PIECE) {
             if !self.room.grow(piece.len()) {
                 self.is_cut = true;
                 return;

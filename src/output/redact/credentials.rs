@@ -99,20 +99,20 @@ impl Credentials {
     }
 
     /// What can be told of the stream after this chunk.
-    pub(super) fn push(&mut self, chunk: &[u8], told: &mut Vec<u8>) {
+    pub(super) fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
         if self.texts().is_none() {
-            told.extend_from_slice(chunk);
+            out.extend_from_slice(chunk);
             return;
         }
         if self.held.is_empty() {
-            let at = self.tell(chunk, self.safe(chunk), told);
+            let at = self.tell(chunk, self.safe(chunk), out);
             self.held
                 .extend_from_slice(chunk.get(at..).unwrap_or_default());
             return;
         }
         let mut read = std::mem::take(&mut self.held);
         read.extend_from_slice(chunk);
-        let at = self.tell(&read, self.safe(&read), told);
+        let at = self.tell(&read, self.safe(&read), out);
         read.drain(..at);
         self.held = read;
     }
@@ -129,22 +129,22 @@ impl Credentials {
     /// What was held back, at the end of the stream. The beginning of a text is taken out too:
     /// where a stream ends a caller may choose (`kubectl logs --limit-bytes`), and all but the last
     /// character is as good as a secret.
-    pub(super) fn finish(mut self, told: &mut Vec<u8>) {
+    pub(super) fn finish(mut self, out: &mut Vec<u8>) {
         let held = std::mem::take(&mut self.held);
         if held.is_empty() {
             return;
         }
-        let at = self.tell(&held, self.safe(&held), told);
+        let at = self.tell(&held, self.safe(&held), out);
         let begun = held.get(at..).unwrap_or_default();
         if begun.len() >= SHORTEST {
-            told.extend_from_slice(MARK);
+            out.extend_from_slice(MARK);
         } else {
-            self.tell(begun, begun.len(), told);
+            self.tell(begun, begun.len(), out);
         }
     }
 
     /// Tells what begins before `safe`; returns how far that goes.
-    fn tell(&mut self, read: &[u8], safe: usize, told: &mut Vec<u8>) -> usize {
+    fn tell(&mut self, read: &[u8], safe: usize, out: &mut Vec<u8>) -> usize {
         let (mut at, mut in_base64) = (0, self.in_base64);
         let Some(texts) = self.texts() else { return 0 };
         loop {
@@ -157,13 +157,13 @@ impl Credentials {
                 .find(Input::new(read).range(at.min(read.len())..))
                 .filter(|found| found.start() < safe);
             let Some(found) = found else { break };
-            told.extend_from_slice(read.get(at..found.start()).unwrap_or_default());
-            told.extend_from_slice(MARK);
+            out.extend_from_slice(read.get(at..found.start()).unwrap_or_default());
+            out.extend_from_slice(MARK);
             at = found.end();
             in_base64 = found.pattern().as_usize() >= self.encoded;
         }
         self.in_base64 = in_base64;
-        told.extend_from_slice(read.get(at..safe.max(at)).unwrap_or_default());
+        out.extend_from_slice(read.get(at..safe.max(at)).unwrap_or_default());
         safe.max(at)
     }
 }
@@ -215,12 +215,12 @@ mod tests {
             .map(|secret| SecretString::new((*secret).to_owned()))
             .collect();
         let mut credentials = Credentials::new(&secrets);
-        let mut told = Vec::new();
+        let mut out = Vec::new();
         chunks
             .iter()
-            .for_each(|chunk| credentials.push(chunk, &mut told));
-        credentials.finish(&mut told);
-        String::from_utf8(told).unwrap()
+            .for_each(|chunk| credentials.push(chunk, &mut out));
+        credentials.finish(&mut out);
+        String::from_utf8(out).unwrap()
     }
 
     #[test]
@@ -276,11 +276,11 @@ mod tests {
     #[test]
     fn nothing_waits_that_cannot_be_a_secret() {
         let mut credentials = Credentials::new(&[SecretString::new("s3cret-token".into())]);
-        let mut told = Vec::new();
-        credentials.push(b"a line\nand s3cr", &mut told);
-        assert_eq!(told, b"a line\nand ");
-        credentials.push(b"ecy\n", &mut told);
-        assert_eq!(told, b"a line\nand s3crecy\n");
+        let mut out = Vec::new();
+        credentials.push(b"a line\nand s3cr", &mut out);
+        assert_eq!(out, b"a line\nand ");
+        credentials.push(b"ecy\n", &mut out);
+        assert_eq!(out, b"a line\nand s3crecy\n");
     }
 
     #[test]

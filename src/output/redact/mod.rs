@@ -45,9 +45,9 @@ impl Redactor {
         second.clear();
         self.credentials.push(chunk, first);
         self.structure.push(first, second);
-        let mut told = Vec::with_capacity(second.len());
-        self.patterns.push(second, &mut told);
-        told
+        let mut out = Vec::with_capacity(second.len());
+        self.patterns.push(second, &mut out);
+        out
     }
 
     /// What was held back, at the end of the stream.
@@ -63,9 +63,9 @@ impl Redactor {
         credentials.finish(&mut first);
         structure.push(&first, &mut second);
         structure.finish(&mut second);
-        let mut told = Vec::new();
-        patterns.push(&second, &mut told);
-        patterns.finish(&mut told);
-        told
+        let mut out = Vec::new();
+        patterns.push(&second, &mut out);
+        patterns.finish(&mut out);
+        out
     }
 }

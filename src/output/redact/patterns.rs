@@ -98,7 +98,7 @@ enum Taken {
 }
 
 pub(super) struct Patterns {
-    /// What cannot be told yet.
+    /// What is not decided yet.
     held: Zeroizing<Vec<u8>>,
     /// Its offset in the stream.
     base: u64,
@@ -131,32 +131,32 @@ impl Patterns {
         }
     }
 
-    /// Reads a chunk and tells what can be told.
-    pub(super) fn push(&mut self, chunk: &[u8], told: &mut Vec<u8>) {
-        self.read(chunk, false, told);
+    /// Reads a chunk and writes out what is decided by now.
+    pub(super) fn push(&mut self, chunk: &[u8], cleaned: &mut Vec<u8>) {
+        self.read(chunk, false, cleaned);
     }
 
     /// Tells the rest.
-    pub(super) fn finish(mut self, told: &mut Vec<u8>) {
-        self.read(&[], true, told);
+    pub(super) fn finish(mut self, cleaned: &mut Vec<u8>) {
+        self.read(&[], true, cleaned);
     }
 
-    fn read(&mut self, chunk: &[u8], ended: bool, told: &mut Vec<u8>) {
+    fn read(&mut self, chunk: &[u8], ended: bool, cleaned: &mut Vec<u8>) {
         if self.held.is_empty() {
-            let rest = self.tell(chunk, ended, told);
+            let rest = self.tell(chunk, ended, cleaned);
             self.held
                 .extend_from_slice(chunk.get(rest..).unwrap_or_default());
             return;
         }
         let mut held = std::mem::take(&mut self.held);
         held.extend_from_slice(chunk);
-        let rest = self.tell(&held, ended, told);
+        let rest = self.tell(&held, ended, cleaned);
         held.drain(..rest);
         self.held = held;
     }
 
     /// Tells what is decided of a text; returns how far that goes.
-    fn tell(&mut self, text: &[u8], ended: bool, told: &mut Vec<u8>) -> usize {
+    fn tell(&mut self, text: &[u8], ended: bool, cleaned: &mut Vec<u8>) -> usize {
         let safe = if ended {
             text.len()
         } else {
@@ -165,7 +165,7 @@ impl Patterns {
         let mut at = 0; // all before it is told or taken out
         loop {
             let (taken, waits) = match self.taken {
-                Taken::Apart(before) => self.take_apart(text, at, before, ended, told),
+                Taken::Apart(before) => self.take_apart(text, at, before, ended, cleaned),
                 _ => self.take(text, at, ended),
             };
             at = taken;
@@ -196,14 +196,14 @@ impl Patterns {
             };
             let rest = match found {
                 Some((start, ShapeMatch::Out(kept, taken))) => {
-                    told.extend_from_slice(text.get(at..start + kept).unwrap_or_default());
-                    told.extend_from_slice(MARK);
+                    cleaned.extend_from_slice(text.get(at..start + kept).unwrap_or_default());
+                    cleaned.extend_from_slice(MARK);
                     self.taken = taken;
                     at = start + kept;
                     continue;
                 }
                 Some((start, ShapeMatch::Line(kept, taken))) => {
-                    told.extend_from_slice(text.get(at..start + kept).unwrap_or_default());
+                    cleaned.extend_from_slice(text.get(at..start + kept).unwrap_or_default());
                     self.taken = taken;
                     at = start + kept;
                     continue;
@@ -212,7 +212,7 @@ impl Patterns {
                 None if self.taken == Taken::Nothing => safe.max(at),
                 None => at,
             };
-            told.extend_from_slice(text.get(at..rest).unwrap_or_default());
+            cleaned.extend_from_slice(text.get(at..rest).unwrap_or_default());
             self.before = self.before(text, rest);
             self.base += rest as u64;
             return rest;
@@ -248,7 +248,7 @@ impl Patterns {
         mut at: usize,
         before: usize,
         ended: bool,
-        told: &mut Vec<u8>,
+        cleaned: &mut Vec<u8>,
     ) -> (usize, bool) {
         let begin = at;
         let is_over = |at: usize| before + (at - begin) >= LONGEST_PEM;
@@ -262,12 +262,12 @@ impl Patterns {
                     return (at, true);
                 }
                 wrapped::Piece::Text(length) => {
-                    told.extend_from_slice(rest.get(..length).unwrap_or_default());
+                    cleaned.extend_from_slice(rest.get(..length).unwrap_or_default());
                     at += length;
                     continue;
                 }
                 wrapped::Piece::Key(length) => {
-                    told.extend_from_slice(MARK);
+                    cleaned.extend_from_slice(MARK);
                     at += length;
                     continue;
                 }

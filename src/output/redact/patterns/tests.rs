@@ -6,12 +6,12 @@ use super::*;
 
 fn redacted_by(size: usize, text: &str) -> String {
     let mut patterns = Patterns::new();
-    let mut told = Vec::new();
+    let mut out = Vec::new();
     text.as_bytes()
         .chunks(size)
-        .for_each(|chunk| patterns.push(chunk, &mut told));
-    patterns.finish(&mut told);
-    String::from_utf8(told).unwrap()
+        .for_each(|chunk| patterns.push(chunk, &mut out));
+    patterns.finish(&mut out);
+    String::from_utf8(out).unwrap()
 }
 
 #[track_caller]

@@ -190,7 +190,7 @@ impl HeldText {
     }
 
     /// Tells what is decided, when the stream is read up to `now` and understood up to `whole`.
-    pub(super) fn tell(&mut self, now: u64, whole: u64, told: &mut Vec<u8>) {
+    pub(super) fn tell(&mut self, now: u64, whole: u64, out: &mut Vec<u8>) {
         let mut at = self.base;
         while let Some(place) = self.places.front_mut() {
             if place.may_be_key && now - place.start <= LOOK_BACK {
@@ -202,8 +202,8 @@ impl HeldText {
                 Fate::Out => {
                     // One that begins before this stands inside another that is out.
                     if !place.marked && place.start >= at {
-                        told.extend_from_slice(between(&self.bytes, self.base, at, place.start));
-                        write_mark(place.quoted, told);
+                        out.extend_from_slice(between(&self.bytes, self.base, at, place.start));
+                        write_mark(place.quoted, out);
                     }
                     place.marked = true;
                     at = at.max(place.end);
@@ -219,7 +219,7 @@ impl HeldText {
             Some(place) => place.start.max(at),
             None => whole.max(at),
         };
-        told.extend_from_slice(between(&self.bytes, self.base, at, undecided));
+        out.extend_from_slice(between(&self.bytes, self.base, at, undecided));
         let gone = usize::try_from(undecided - self.base)
             .unwrap_or(usize::MAX)
             .min(self.bytes.len());
@@ -243,8 +243,8 @@ impl HeldText {
     }
 
     /// Tells bytes in which there is nothing to hold.
-    pub(super) fn pass(&mut self, bytes: &[u8], told: &mut Vec<u8>) {
-        told.extend_from_slice(bytes);
+    pub(super) fn pass(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(bytes);
         self.base += bytes.len() as u64;
     }
 
@@ -271,10 +271,10 @@ fn between(bytes: &[u8], base: u64, from: u64, to: u64) -> &[u8] {
 }
 
 /// A string, as it is written inside of that many strings.
-fn write_mark(quoted: u8, told: &mut Vec<u8>) {
+fn write_mark(quoted: u8, out: &mut Vec<u8>) {
     let escapes = (1_usize << quoted) - 1;
     let quote = || std::iter::repeat_n(b'\\', escapes).chain([b'"']);
-    told.extend(quote());
-    told.extend_from_slice(MARK);
-    told.extend(quote());
+    out.extend(quote());
+    out.extend_from_slice(MARK);
+    out.extend(quote());
 }

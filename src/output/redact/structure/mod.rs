@@ -55,18 +55,18 @@ impl Structure {
         }
     }
 
-    /// Reads a chunk and tells what can be told.
-    pub(super) fn push(&mut self, chunk: &[u8], told: &mut Vec<u8>) {
+    /// Reads a chunk and writes out what is decided by now.
+    pub(super) fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
         if self.prefixes.are_none() {
-            return self.read(LinePart::Text, chunk, told);
+            return self.read(LinePart::Text, chunk, out);
         }
         let mut prefixes = std::mem::take(&mut self.prefixes);
-        prefixes.push(chunk, |part, bytes| self.read(part, bytes, told));
+        prefixes.push(chunk, |part, bytes| self.read(part, bytes, out));
         self.prefixes = prefixes;
     }
 
     /// Reads some of the stream. What the tool has put before a line is none of its text.
-    fn read(&mut self, part: LinePart, bytes: &[u8], told: &mut Vec<u8>) {
+    fn read(&mut self, part: LinePart, bytes: &[u8], out: &mut Vec<u8>) {
         for piece in bytes.chunks(PIECE) {
             if part == LinePart::Text {
                 self.level.read(
@@ -81,22 +81,22 @@ impl Structure {
             self.read += piece.len() as u64;
             let whole = self.level.whole(self.read);
             if self.held.is_empty() && whole == self.read {
-                self.held.pass(piece, told);
+                self.held.pass(piece, out);
                 continue;
             }
             self.held.push(piece);
             self.level.give_up(self.read, &mut self.held);
-            self.held.tell(self.read, whole, told);
+            self.held.tell(self.read, whole, out);
         }
     }
 
     /// Tells the rest.
-    pub(super) fn finish(mut self, told: &mut Vec<u8>) {
+    pub(super) fn finish(mut self, out: &mut Vec<u8>) {
         let prefixes = std::mem::take(&mut self.prefixes);
-        prefixes.finish(|part, bytes| self.read(part, bytes, told));
+        prefixes.finish(|part, bytes| self.read(part, bytes, out));
         self.level
             .end(self.read, LevelEnd::OfStream, &mut self.held);
-        self.held.tell(self.read, self.read, told);
+        self.held.tell(self.read, self.read, out);
     }
 }
 

@@ -2,12 +2,12 @@ use super::*;
 
 fn redacted_by(size: usize, text: &str) -> String {
     let mut structure = Structure::new();
-    let mut told = Vec::new();
+    let mut out = Vec::new();
     text.as_bytes()
         .chunks(size)
-        .for_each(|chunk| structure.push(chunk, &mut told));
-    structure.finish(&mut told);
-    String::from_utf8(told).unwrap()
+        .for_each(|chunk| structure.push(chunk, &mut out));
+    structure.finish(&mut out);
+    String::from_utf8(out).unwrap()
 }
 
 fn redacted(text: &str) -> String {
@@ -208,7 +208,7 @@ fn object(kind: &str, size: usize) -> String {
 #[test]
 fn a_kind_that_comes_too_late_is_taken_for_a_secret() {
     let bound = usize::try_from(held::LOOK_BACK).unwrap();
-    let told = |text: &str| {
+    let printed = |text: &str| {
         let whole = redacted_by(usize::MAX, text);
         for size in [999, 32 * 1024] {
             assert_eq!(redacted_by(size, text), whole, "in pieces of {size}");
@@ -217,25 +217,25 @@ fn a_kind_that_comes_too_late_is_taken_for_a_secret() {
     };
     for size in [bound / 2, bound - 100] {
         let text = object("ConfigMap", size);
-        assert_eq!(told(&text), text);
+        assert_eq!(printed(&text), text);
         assert_eq!(
-            told(&text.replace("ConfigMap", "Secret")).len(),
+            printed(&text.replace("ConfigMap", "Secret")).len(),
             object("Secret", 0).len() + "[REDACTED]".len() * 2 - 1
         );
     }
     let late = object("ConfigMap", bound + 1);
     assert_eq!(
-        told(&late),
-        told(&late.replace("ConfigMap", "Secret")).replace("Secret", "ConfigMap")
+        printed(&late),
+        printed(&late.replace("ConfigMap", "Secret")).replace("Secret", "ConfigMap")
     );
-    assert!(!told(&late).contains("xx"));
+    assert!(!printed(&late).contains("xx"));
     // One whose kind comes first is known for what it is.
     let first = late.replace("{\"apiVersion\"", "{\"kind\":\"ConfigMap\",\"apiVersion\"");
-    assert_eq!(told(&first), first);
+    assert_eq!(printed(&first), first);
     let many: String = (0..=held::PLACES)
         .map(|number| format!("  k{number}: v\n"))
         .collect();
-    assert!(!told(&format!("data:\n{many}kind: ConfigMap\n")).contains(": v\n"));
+    assert!(!printed(&format!("data:\n{many}kind: ConfigMap\n")).contains(": v\n"));
 }
 
 #[test]
