@@ -32,6 +32,10 @@ pub(super) struct NarrowRule {
     namespaces: NameSet,
     names: NameSet,
     charts: NameSet,
+    /// What it writes as `KEY=VALUE`, where all of it can be seen.
+    pairs: NameSet,
+    /// Of Argo CD's projects, those that it names.
+    projects: NameSet,
     /// Every flag that the commands have, each with its values.
     values: BTreeMap<String, NameSet>,
     /// Those without which it would be another command.
@@ -86,6 +90,11 @@ impl NarrowRule {
             },
             names: invocation.names().iter().cloned().collect(),
             charts: invocation.charts().iter().cloned().collect(),
+            pairs: match invocation.hides_pairs() {
+                true => NameSet::new(),
+                false => invocation.pairs().into_iter().collect(),
+            },
+            projects: invocation.projects().into_iter().collect(),
             values: flags
                 .clone()
                 .map(|(name, values)| (long(name), values.iter().cloned().collect()))
@@ -121,6 +130,8 @@ impl NarrowRule {
                 names: &self.names,
                 max_names: is_about_objects.then_some(self.max_names),
                 charts: &self.charts,
+                pairs: &self.pairs,
+                projects: &self.projects,
                 require: &self.require,
                 max_operands: self.max_operands,
                 after_dash: self.after_dash,
@@ -138,7 +149,9 @@ impl NarrowRule {
             Key::Groups => &mut self.groups,
             Key::Names => &mut self.names,
             Key::Namespaces => &mut self.namespaces,
+            Key::Pairs => &mut self.pairs,
             Key::Principals => &mut self.principals,
+            Key::Projects => &mut self.projects,
             Key::Resources => &mut self.resources,
             Key::Value(flag) => return self.values.get_mut(flag),
         })
@@ -153,7 +166,9 @@ enum Key {
     Groups,
     Names,
     Namespaces,
+    Pairs,
     Principals,
+    Projects,
     Resources,
     Value(String),
 }
@@ -175,6 +190,8 @@ pub(super) fn merged<T>(rules: Vec<(NarrowRule, T)>) -> Vec<(NarrowRule, Vec<T>)
         Key::Groups,
         Key::Clusters,
         Key::Charts,
+        Key::Pairs,
+        Key::Projects,
         Key::Resources,
     ];
     loop {
@@ -236,6 +253,10 @@ struct WrittenRule<'a> {
     max_names: Option<usize>,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     charts: &'a NameSet,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pairs: &'a NameSet,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    projects: &'a NameSet,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     require: &'a NameSet,
     max_operands: usize,

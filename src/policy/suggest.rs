@@ -258,8 +258,15 @@ fn words_held_back(invocation: &Invocation, verb: &str) -> Option<String> {
     if invocation.after_dash().is_some() {
         return Some(format!("no rule can say which words follow `--` in {verb}"));
     }
+    // `pairs` binds what is written so; a `*` in it would be a pattern.
+    let pairs = invocation.pairs();
+    let is_bound = |word: &str| pairs.iter().any(|pair| pair == word) && !invocation.hides_pairs();
+    if let Some(pair) = pairs.iter().find(|pair| pair.contains('*')) {
+        let pair = Excerpt::new(pair);
+        return Some(format!("no rule can say {pair}, in which `*` is a pattern"));
+    }
     let unbound = invocation.unnamed_operands();
-    let word = unbound.first()?;
+    let word = unbound.iter().find(|word| !is_bound(word))?;
     let word = Excerpt::new(word);
     (invocation.class() == Some(VerbClass::Write))
         .then(|| format!("no rule can say which other words {verb} takes: {word} could be any"))

@@ -35,6 +35,9 @@ fn log() -> String {
         record("ops-1", &["ops"], &["helm", "get", "values", "web"]),
         record("ops-1", &["ops"], &["kubectl", "--v=0", "delete", "--namespace=web", "pods.v1.", "web-0"]),
         record("ops-1", &["ops"], &["kubectl", "--v=0", "label", "--namespace=web", "pods.v1.", "web-0", "a=b"]),
+        record("ops-1", &["ops"], &["kubectl", "--v=0", "annotate", "--namespace=web", "pods.v1.", "web-0", "a=*"]),
+        record("ops-1", &["ops"], &["kubectl", "--v=0", "set", "image", "--namespace=web", "deployments.v1.apps/web", "app=r.example/web:2"]),
+        record("ops-1", &["ops"], &["argocd", "app", "sync", "--project=web"]),
         record("ops-1", &["ops"], &["kubectl", "--v=0", "proxy"]),
         record("ops-1", &["ops"], &["kubectl", "--v=0", "get", "--namespace=web", "pods.v1."]),
         "{\"event\":\"decision\",\"principal\":\"ops-1\",\"effect\":\"deny\",\"reason\":\"no command\"}\n".into(),
@@ -88,6 +91,11 @@ fn a_suggestion_loads_and_allows_what_was_denied_and_nothing_near_it() {
         ("kubectl scale deploy/api --replicas=3 -n web", "allow"),
         ("kubectl scale deploy/web --replicas=5 -n shop", "allow"),
         ("helm rollback web", "allow"),
+        ("kubectl label pods web-0 a=b -n web", "allow"),
+        (
+            "kubectl set image deploy/web app=r.example/web:2 -n web",
+            "allow",
+        ),
         // Near it: two of its lists crossed, another name, value, kind, place; more names; less said.
         ("kubectl scale deploy/web --replicas=5 -n web", "deny"),
         ("kubectl scale deploy/api --replicas=5 -n shop", "deny"),
@@ -104,6 +112,18 @@ fn a_suggestion_loads_and_allows_what_was_denied_and_nothing_near_it() {
             "deny",
         ),
         ("helm rollback web 2", "deny"),
+        ("kubectl label pods web-0 a=c -n web", "deny"),
+        ("kubectl label pods web-0 b=b -n web", "deny"),
+        ("kubectl label pods web-0 a- -n web", "deny"),
+        (
+            "kubectl set image deploy/web app=r.example/api:2 -n web",
+            "deny",
+        ),
+        (
+            "kubectl set image deploy/web *=r.example/web:2 -n web",
+            "deny",
+        ),
+        ("argocd app sync --project web", "deny"),
         ("helm rollback web -n kube-system", "deny"),
         ("helm rollback api", "deny"),
         // Held back, and what is near that.
@@ -116,7 +136,7 @@ fn a_suggestion_loads_and_allows_what_was_denied_and_nothing_near_it() {
         ("kubectl delete pod etcd-0 coredns -n kube-system", "deny"),
         ("kubectl get secrets -n web", "deny"),
         ("helm get values web", "deny"),
-        ("kubectl label pods web-0 a=b -n web", "deny"),
+        ("kubectl annotate pods web-0 a=b -n web", "deny"),
     ] {
         assert_eq!(decided(&file, &OPS, command), effect, "{command}\n{told}");
     }
@@ -172,7 +192,7 @@ fn the_replayed_log_says_that_only_the_suggested_commands_are_newly_allowed() {
         .collect();
     promised.sort();
     assert_eq!(replayed, promised);
-    assert_eq!(replayed.len(), 4);
+    assert_eq!(replayed.len(), 6);
     assert_eq!(
         (&said["allowed"], &said["without_command"]),
         (&json!(1), &json!(1))
@@ -185,14 +205,14 @@ fn what_is_held_back_says_why_and_is_as_narrow_when_it_is_let_in() {
     let file = suggested(folder.path(), &[]);
     let told = fs::read_to_string(&file).unwrap();
     for why in [
-        "# 3 rules allow 4 commands and nothing beside them; 5 more are comments.",
+        "# 5 rules allow 6 commands and nothing beside them; 6 more are comments.",
         "# `kubectl proxy` is never allowed: ",
         "# `kubectl scale` stays denied while the rule no-writing",
         "# Not suggested: `kubectl exec`: it runs a program\n",
         "# Not suggested: `kubectl get` touches Secrets here\n",
         "# Not suggested: `helm get values`: it prints credentials, or content that holds them\n",
         "# Not suggested: `kubectl delete`: what it removes is gone\n",
-        "# Not suggested: no rule can say which other words `kubectl label` takes: `a=b` could be any\n",
+        "# Not suggested: no rule can say `a=*`, in which `*` is a pattern\n",
         "# Denied 3 times to `ops-1`, of `ops`.\n",
     ] {
         assert!(told.contains(why), "{why}\n{told}");
@@ -223,6 +243,9 @@ fn what_is_held_back_says_why_and_is_as_narrow_when_it_is_let_in() {
         ("kubectl get secrets -n web", "allow"),
         ("kubectl get secrets db -n web", "deny"),
         ("kubectl get secrets -n shop", "deny"),
+        ("argocd app sync --project web", "allow"),
+        ("argocd app sync --project shop", "deny"),
+        ("argocd app sync web", "deny"),
     ] {
         assert_eq!(decided(opened, &OPS, command), effect, "{command}\n{open}");
     }
