@@ -74,7 +74,7 @@ async fn explained(
         if let Some(approved) = parts.policy().lookup(&unresolved, &target, now) {
             let note = "it may run, if the cluster has that resource and calls it so; this is asked when it runs";
             return Ok(Permitted {
-                rule: approved.rule(),
+                rule: Some(approved.rule()),
                 notes: vec![note.to_owned()],
             });
         }
@@ -118,7 +118,7 @@ impl Permitted {
             .into_iter()
             .chain(adjustments.map(ToString::to_string));
         Self {
-            rule: approved.rule(),
+            rule: Some(approved.rule()),
             notes: notes.collect(),
         }
     }

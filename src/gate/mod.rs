@@ -231,11 +231,14 @@ impl Gate {
     /// output that is kept; `live` hears what it prints while it does. Dropping the future
     /// cancels it: the child is ended and what it had is removed, whoever still listens.
     pub async fn run(&self, caller: Caller, request: Request, live: Option<Live>) -> Outcome {
+        if let Some(asked) = PartRequest::of_command(&request) {
+            return match request.is_question {
+                true => self.explain_part(&caller, asked),
+                false => self.part(&caller, asked, request.client.as_ref()).await,
+            };
+        }
         if request.is_question {
             return self.explain(&caller, &request).await;
-        }
-        if let Some(asked) = PartRequest::of_command(&request) {
-            return self.part(&caller, asked, request.client.as_ref()).await;
         }
         let started = Instant::now();
         let request_id = outcome::request_id();

@@ -36,8 +36,8 @@ pub struct Outcome {
 /// Why a command may run that was only asked about.
 #[derive(Debug)]
 pub struct Permitted {
-    /// The rule that allows it.
-    pub rule: String,
+    /// The rule that allows it; none for what needs none.
+    pub rule: Option<String>,
     /// That it may run, and what would differ from what was sent.
     pub notes: Vec<String>,
 }
@@ -390,7 +390,7 @@ impl Outcome {
             rule: refusal
                 .and_then(Refusal::rule)
                 .or_else(|| ran.map(|ran| ran.rule.clone()))
-                .or_else(|| permitted.map(|permitted| permitted.rule.clone())),
+                .or_else(|| permitted.and_then(|permitted| permitted.rule.clone())),
             sandbox: ran.map(|ran| Confinement::of(&ran.layers)),
             effects: ran
                 .and_then(|ran| ran.effects.clone())

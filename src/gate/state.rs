@@ -41,6 +41,7 @@ impl Gate {
         metrics::ready(self.missing().is_none(), self.audit().problem().is_none());
         let store = self.store();
         metrics::bounds(store.admission.places(), store.locks.list().len());
+        metrics::kept(store.kept.held_bytes());
         for tool in Tool::all() {
             let available = self.inventory().availability(tool);
             let known = match &available {

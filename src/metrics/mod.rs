@@ -14,7 +14,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-pub use state::{Reloaded, bounds, filter, layer, ready, reload, restart_needed, tokens, tool};
+pub use state::{
+    Reloaded, bounds, filter, kept, layer, ready, reload, restart_needed, tokens, tool,
+};
 pub use zero::{audit_events, sandbox_parts};
 
 use crate::{

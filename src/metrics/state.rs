@@ -18,6 +18,11 @@ pub(super) fn describe() {
         "airlock_layer",
         "1, with each layer of the sandbox and its state, as the last child reported it"
     );
+    describe_gauge!(
+        "airlock_kept_output_bytes",
+        metrics::Unit::Bytes,
+        "What is kept of outputs that answers showed a part of, in memory"
+    );
     describe_gauge!("airlock_locked_principals", "Principals that are locked");
     describe_gauge!("airlock_places", "Children that may run at once");
     describe_gauge!(
@@ -116,6 +121,11 @@ pub fn ready(is_ready: bool, is_recorded: bool) {
 pub fn bounds(places: usize, locked: usize) {
     gauge!("airlock_places").set(number(places));
     gauge!("airlock_locked_principals").set(number(locked));
+}
+
+/// Sets how many bytes of outputs are kept.
+pub fn kept(bytes: usize) {
+    gauge!("airlock_kept_output_bytes").set(number(bytes));
 }
 
 /// Sets whether calls of a tool run: its version and digest where they do.

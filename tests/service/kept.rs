@@ -128,6 +128,16 @@ fn what_an_answer_leaves_out_is_read_by_its_caller_over_every_door_and_by_nobody
     // By the words of the answer alone.
     let command = hint(&answer);
     assert_eq!(command, format!("output {id} lines={from}-"));
+    let asked = alice.kubectl(&command, &json!({ "explain": true }));
+    assert_eq!(
+        (&asked["success"], &asked["output"]),
+        (&json!(true), &json!("")),
+        "{asked}"
+    );
+    assert!(
+        asked["notes"].to_string().contains("it may be read"),
+        "{asked}"
+    );
     let rest = alice.kubectl(&command, &json!({}));
     assert_eq!(
         (&rest["success"], &rest["exit_code"]),
@@ -204,6 +214,15 @@ fn what_an_answer_leaves_out_is_read_by_its_caller_over_every_door_and_by_nobody
     assert_eq!(shape(&bob.read(&id, "?lines=3-5")), shape(&unknown));
     let refused = bob.kubectl(&format!("output {id} lines=3-5"), &json!({}));
     assert_eq!(refused["code"], "not_found", "{refused}");
+    let asked = format!("output {id} lines=3-5");
+    let asked = bob.kubectl(&asked, &json!({ "explain": true }));
+    assert_eq!(asked["code"], "not_found", "{asked}");
+    let metrics = String::from_utf8(server.get("/metrics").body).unwrap();
+    let held = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("airlock_kept_output_bytes "))
+        .and_then(|value| value.parse::<f64>().ok());
+    assert!(held.is_some_and(|held| held > 1000.0), "{metrics}");
     assert_eq!(Caller::nobody(&server).read(&id, "").status, 401);
     for (query, reason) in [
         ("?lines=x", "`x` names no lines"),
