@@ -97,6 +97,7 @@ pub fn http(options: Options) -> Done {
             store,
             connections: connections(&settings),
             probes,
+            compat: settings.compat,
             drain: settings.limits.drain,
         };
         doors.serve(listener, stop.clone()).await?;

@@ -19,6 +19,7 @@ use crate::{
     audit::AuditTable,
     clusters::ClusterTable,
     egress::{EgressTable, JudgingTable},
+    http::CompatTable,
     identity::{CallerTable, KnownCaller},
     kubeconfig::AllowancesTable,
     metrics::MetricsTable,
@@ -76,6 +77,8 @@ pub(super) struct Tables {
     pub(super) metrics: MetricsTable,
     /// The operator's own socket.
     pub(super) operator: OperatorTable,
+    /// How clients of the original service are answered.
+    pub(super) compat: CompatTable,
     /// Tools that are started, confined, before their call.
     pub(super) warm: Option<WarmTable>,
 }

@@ -41,6 +41,7 @@ use crate::{
     clusters::{ClusterSource, ClusterTable},
     command::FilterProgram,
     egress::{Allowed, JudgingSettings},
+    http::Compat,
     identity::Callers,
     kubeconfig::Allowances,
     mistake::SettingError,
@@ -85,6 +86,8 @@ pub struct Settings {
     pub kept: KeptBounds,
     /// Tools that are started before their call.
     pub warm: WarmSettings,
+    /// Whether clients expect the answers of the original service.
+    pub compat: Option<Compat>,
     /// Those who may call; none: everybody who reaches the port.
     pub callers: Callers,
     /// The file of these settings.
@@ -214,6 +217,7 @@ impl Settings {
             allowed_hosts,
             limits,
             kept: kept?,
+            compat: tables.compat.wanted(),
             warm,
             operator_socket: tables.operator.socket(folder),
             metrics_listen: options.metrics_listen.or(metrics_listen),

@@ -6,6 +6,7 @@ use axum::{Extension, Json, extract::State, http::StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::compat::Compat;
 use crate::{
     command::FilterProgram,
     egress::Judging,
@@ -18,8 +19,20 @@ use crate::{
 /// Whether the server lives, or is ready.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Status {
-    /// `ok`, or what is missing.
+    /// `ok`, or what is missing; `healthy` for clients of the original service (`[compat]`).
     status: String,
+    /// This server's version; for clients of the original service alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'static str>,
+}
+
+impl Status {
+    fn of(status: impl Into<String>) -> Self {
+        Self {
+            status: status.into(),
+            version: None,
+        }
+    }
 }
 
 /// The state of every tool and of the sandbox.
@@ -70,9 +83,13 @@ pub struct ToolStatus {
 
 /// The process lives.
 #[utoipa::path(get, path = "/health", operation_id = "health", responses((status = 200, description = "The server answers", body = Status)))]
-pub async fn health() -> Json<Status> {
-    Json(Status {
-        status: "ok".into(),
+pub(super) async fn health(compat: Option<Compat>) -> Json<Status> {
+    Json(match compat {
+        None => Status::of("ok"),
+        Some(Compat) => Status {
+            version: Some(env!("CARGO_PKG_VERSION")),
+            ..Status::of("healthy")
+        },
     })
 }
 
@@ -80,13 +97,8 @@ pub async fn health() -> Json<Status> {
 #[utoipa::path(get, path = "/ready", operation_id = "ready", responses((status = 200, description = "Calls run", body = Status), (status = 503, description = "They do not, and why", body = Status)))]
 pub async fn ready(State(gate): State<Gate>) -> (StatusCode, Json<Status>) {
     match gate.missing() {
-        None => (
-            StatusCode::OK,
-            Json(Status {
-                status: "ok".into(),
-            }),
-        ),
-        Some(status) => (StatusCode::SERVICE_UNAVAILABLE, Json(Status { status })),
+        None => (StatusCode::OK, Json(Status::of("ok"))),
+        Some(status) => (StatusCode::SERVICE_UNAVAILABLE, Json(Status::of(status))),
     }
 }
 

@@ -8,6 +8,7 @@ mod authentication;
 mod body;
 mod calls;
 mod closable;
+mod compat;
 mod connections;
 mod crowd;
 mod guard;
@@ -34,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_swagger_ui::SwaggerUi;
 
+pub use compat::{Compat, CompatTable};
 pub use guard::Hosts;
 
 use authentication::Entrance;
@@ -67,6 +69,8 @@ pub struct Doors {
     pub connections: usize,
     /// Where `/metrics` and probes are served instead of, and beside, the doors.
     pub probes: Option<TcpListener>,
+    /// Whether clients expect the answers of the original service.
+    pub compat: Option<Compat>,
     /// How long running calls go on once the server stops; then they are cancelled, and their
     /// callers still get an answer.
     pub drain: Duration,
@@ -113,6 +117,7 @@ impl Doors {
             hosts,
             authenticator,
             store,
+            compat,
             ..
         } = self;
         let entrance = |door| Entrance {
@@ -138,9 +143,13 @@ impl Doors {
                 authentication::check,
             ))
             .layer(middleware::from_fn(wire::in_json_rpc));
+        let mut call = post(tools::call);
+        if compat.is_some() {
+            call = call.layer(middleware::from_fn(compat::with_its_status));
+        }
         let of_callers = Router::new()
             .route("/tools/status", get(health::tools))
-            .route("/tools/{tool}", post(tools::call))
+            .route("/tools/{tool}", call)
             .route("/calls", get(calls::list))
             .route("/calls/{request_id}", delete(calls::cancel))
             .route("/calls/{request_id}/output", get(output::read))
@@ -152,7 +161,7 @@ impl Doors {
             ));
         let mut router = Router::new()
             .merge(of_callers)
-            .merge(probes::probes())
+            .merge(probes::probes(compat))
             .with_state(gate.clone());
         if has_metrics {
             router = router.route("/metrics", probes::metrics(gate, metrics));

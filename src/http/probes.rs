@@ -19,7 +19,7 @@ use axum::{
 use axum_server::Handle;
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use super::{connections::Connections, health, listen::server, reply};
+use super::{compat::Compat, connections::Connections, health, listen::server, reply};
 use crate::gate::Gate;
 
 /// Connections of scrapers and probes at once.
@@ -40,15 +40,15 @@ pub(super) fn metrics<S: Clone + Send + Sync + 'static>(
 }
 
 /// Routes the two probes.
-pub(super) fn probes() -> Router<Gate> {
+pub(super) fn probes(compat: Option<Compat>) -> Router<Gate> {
     Router::new()
-        .route("/health", get(health::health))
+        .route("/health", get(move || health::health(compat)))
         .route("/ready", get(health::ready))
 }
 
 /// Routes what scrapers and probes read, and nothing else.
 pub(super) fn router(gate: Gate, rendered: PrometheusHandle) -> Router {
-    probes()
+    probes(None)
         .with_state(gate.clone())
         .route("/metrics", metrics(gate, rendered))
         .method_not_allowed_fallback(reply::method_not_allowed)

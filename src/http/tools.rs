@@ -13,6 +13,7 @@ use axum::{
 
 use super::{
     body::{self, HeldBytes, Share, Unread, no_request},
+    compat::{self, Compat},
     connections::Connection,
     reply::{refused, rendered},
     stream::{self, Format},
@@ -75,7 +76,10 @@ async fn read(
         return Err(no_request("the body is no JSON object"));
     }
     // serde_json's messages name fields and places, and quote no value of ours to hide.
-    let arguments = serde_json::from_slice(&bytes);
+    let arguments = match parts.extensions.get::<Compat>() {
+        Some(Compat) => compat::known_fields(&bytes),
+        None => serde_json::from_slice(&bytes),
+    };
     Ok((
         arguments.map_err(|error| {
             no_request(&format!(

@@ -14,6 +14,7 @@ mod audit;
 mod budgets;
 mod callers;
 mod charts;
+mod compat;
 mod custom;
 mod discovery;
 mod doors;
