@@ -61,8 +61,12 @@ pub enum Construct {
     /// A mapping or a list in the place of a key.
     CollectionAsKey,
     Directive,
+    /// A key without quotes that is no text to YAML 1.1, or another one.
+    KeyWithType,
     MergeKey,
     Tag,
+    /// A key in brackets with nothing behind its colon.
+    TightColon,
 }
 
 impl fmt::Display for Construct {
@@ -72,8 +76,10 @@ impl fmt::Display for Construct {
             Self::Anchor => "a YAML anchor",
             Self::CollectionAsKey => "a key that is not a plain name",
             Self::Directive => "a YAML directive",
+            Self::KeyWithType => "a key without quotes that YAML takes for no text",
             Self::MergeKey => "a YAML merge key",
             Self::Tag => "a YAML tag",
+            Self::TightColon => "a colon without a space behind it, in brackets",
         })
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! The event level is used because a deserialiser has already resolved what is refused here.
 
-use std::{borrow::Cow, collections::HashSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashSet},
+};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 use zeroize::Zeroizing;
@@ -11,6 +14,7 @@ use super::{
     compact::{Compacted, every_byte},
     error::{Construct, YamlError},
     node::{Content, Node, key_name},
+    typed::is_key,
 };
 
 /// YAML 1.2, section 7.4.2.
@@ -68,10 +72,81 @@ pub fn read(bytes: &[u8], bounds: &YamlBounds) -> Result<Vec<Node>, YamlError> {
             construct: Construct::Directive,
         });
     }
+    match compacted(text, bounds) {
+        Err(ReadFailure::Indentation(first, last)) => indented(text, (first, last), bounds),
+        read => read.map_err(ReadFailure::error),
+    }
+}
+
+fn compacted(text: &str, bounds: &YamlBounds) -> Result<Vec<Node>, ReadFailure> {
     match Compacted::new(text) {
         Some(compacted) => documents(compacted.text(), Some(&compacted), bounds),
         None => documents(text, None, bounds),
     }
+}
+
+/// Why reading ends.
+#[derive(Debug, PartialEq, Eq)]
+enum ReadFailure {
+    /// Lines inside of brackets or quotes that stand further to the left than YAML 1.2 lets them: the first
+    /// and the last.
+    Indentation(usize, usize),
+    Other(YamlError),
+}
+
+impl From<YamlError> for ReadFailure {
+    fn from(error: YamlError) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl ReadFailure {
+    fn error(self) -> YamlError {
+        match self {
+            Self::Indentation(line, _) => YamlError::Syntax { line },
+            Self::Other(error) => error,
+        }
+    }
+}
+
+/// The most bytes that are read again for lines that stand too far to the left: a file of 8 KiB may have
+/// five hundred of them.
+const MOST_AGAIN: usize = 4 << 20;
+
+/// Reads a text whose lines inside of brackets and quotes stand as far to the left as Go's reader lets
+/// them, and people write them: a bracket that closes below the key of its list. Spaces before such a line
+/// mean nothing, so they are added until the parser is content.
+fn indented(
+    text: &str,
+    (mut first, mut last): (usize, usize),
+    bounds: &YamlBounds,
+) -> Result<Vec<Node>, YamlError> {
+    let spaces = |line: &str| line.len() - line.trim_start_matches(' ').len();
+    let deepest = text.lines().map(spaces).max().unwrap_or_default();
+    // Further to the right than anything that it could have to stand behind.
+    let margin = " ".repeat(1 + deepest.min(LONGEST_KEY));
+    let mut moved = BTreeSet::new();
+    for _ in 0..MOST_AGAIN / text.len().max(1) {
+        let known = moved.len();
+        moved.extend(first..=last);
+        if moved.len() == known {
+            break;
+        }
+        let mut again = Zeroizing::new(String::with_capacity(
+            text.len() + moved.len() * margin.len(),
+        ));
+        for (index, text) in text.split_inclusive('\n').enumerate() {
+            if moved.contains(&(index + 1)) {
+                again.push_str(&margin);
+            }
+            again.push_str(text);
+        }
+        match compacted(&again, bounds) {
+            Err(ReadFailure::Indentation(of, to)) => (first, last) = (of, to),
+            read => return read.map_err(ReadFailure::error),
+        }
+    }
+    Err(YamlError::Syntax { line: first })
 }
 
 /// Reads a text that may have been compacted.
@@ -79,12 +154,18 @@ fn documents<'t>(
     text: &'t str,
     compacted: Option<&'t Compacted<'t>>,
     bounds: &'t YamlBounds,
-) -> Result<Vec<Node>, YamlError> {
+) -> Result<Vec<Node>, ReadFailure> {
     let mut events = Events {
         parser: Parser::new_from_str(text),
+        text,
         compacted,
         bounds,
         nodes: 0,
+        end: 0,
+        tight: TIGHT
+            .iter()
+            .any(|tight| text.contains(tight))
+            .then_some(Cursor { text, at: 0 }),
     };
     let mut started = 0;
     let mut documents = Vec::new();
@@ -94,7 +175,8 @@ fn documents<'t>(
                 return Err(YamlError::TooManyDocuments {
                     line,
                     most: bounds.documents,
-                });
+                }
+                .into());
             }
             Event::DocumentStart(_) => started += 1,
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
@@ -102,7 +184,7 @@ fn documents<'t>(
         }
     }
     if documents.is_empty() {
-        return Err(YamlError::Empty);
+        return Err(YamlError::Empty.into());
     }
     Ok(documents)
 }
@@ -153,42 +235,102 @@ fn is_read_differently(c: char) -> bool {
         )
 }
 
+/// How many line breaks stand in the quotes that open at a character.
+fn quoted(text: &str, at: usize) -> usize {
+    let mut characters = text.chars().skip(at).peekable();
+    let quote = characters.next();
+    let mut breaks = 0;
+    while let Some(character) = characters.next() {
+        match (character, quote) {
+            ('\n', _) => breaks += 1,
+            ('\\', Some('"')) if characters.peek() != Some(&'\n') => drop(characters.next()),
+            ('\'', Some('\'')) if characters.peek() == Some(&'\'') => drop(characters.next()),
+            (_, quote) if quote == Some(character) => break,
+            _ => {}
+        }
+    }
+    breaks
+}
+
 struct Events<'t> {
     parser: Parser<'t, StrInput<'t>>,
+    /// What it parses.
+    text: &'t str,
     compacted: Option<&'t Compacted<'t>>,
     bounds: &'t YamlBounds,
     /// Read so far.
     nodes: usize,
+    /// Where the last event ends, in characters.
+    end: usize,
+    /// Where it was looked for a colon that stands tight, if the text has any.
+    tight: Option<Cursor<'t>>,
+}
+
+/// In brackets, YAML 1.2 ends a key at the colon in `[a:, b]`, and Go's reader takes the colon for a part
+/// of the text.
+const TIGHT: [&str; 5] = [":,", ":]", ":}", ":[", ":{"];
+
+/// What of a text is behind a place in it, which only moves on.
+struct Cursor<'t> {
+    text: &'t str,
+    /// Characters before it.
+    at: usize,
+}
+
+impl<'t> Cursor<'t> {
+    fn behind(&mut self, at: usize) -> &'t str {
+        let mut characters = self.text.chars();
+        for _ in self.at..at {
+            characters.next();
+        }
+        self.at = self.at.max(at);
+        self.text = characters.as_str();
+        self.text
+    }
 }
 
 impl<'t> Events<'t> {
     /// Returns the next event and its line.
-    fn next(&mut self) -> Result<Option<(Event<'t>, usize)>, YamlError> {
+    fn next(&mut self) -> Result<Option<(Event<'t>, usize)>, ReadFailure> {
         match self.parser.next_event() {
             None => Ok(None),
-            Some(Ok((event, span))) => Ok(Some((event, line_of(span)))),
-            Some(Err(error)) => Err(YamlError::Syntax {
-                line: error.marker().line(),
-            }),
+            Some(Ok((event, span))) => {
+                self.end = span.end.index();
+                Ok(Some((event, line_of(span))))
+            }
+            Some(Err(error)) => {
+                let line = error.marker().line();
+                Err(match error.info() {
+                    "invalid indentation" | "invalid indentation in flow construct" => {
+                        ReadFailure::Indentation(line, line)
+                    }
+                    // Says where the quotes open.
+                    "invalid indentation in quoted scalar" => {
+                        let within = quoted(self.text, error.marker().index());
+                        ReadFailure::Indentation(line + 1, line + within)
+                    }
+                    _ => YamlError::Syntax { line }.into(),
+                })
+            }
         }
     }
 
     /// The next event inside a value that began on `line`.
-    fn inside(&mut self, line: usize) -> Result<(Event<'t>, usize), YamlError> {
-        self.next()?.ok_or(YamlError::Syntax { line })
+    fn inside(&mut self, line: usize) -> Result<(Event<'t>, usize), ReadFailure> {
+        self.next()?.ok_or(YamlError::Syntax { line }.into())
     }
 
     /// The value that begins with `event`.
-    fn node(&mut self, event: Event<'t>, line: usize, depth: usize) -> Result<Node, YamlError> {
-        let refused = |construct| YamlError::Construct { line, construct };
+    fn node(&mut self, event: Event<'t>, line: usize, depth: usize) -> Result<Node, ReadFailure> {
+        let refused = |construct| ReadFailure::Other(YamlError::Construct { line, construct });
         self.nodes += 1;
         if self.nodes > self.bounds.nodes {
             let most = self.bounds.nodes;
-            return Err(YamlError::TooManyNodes { line, most });
+            return Err(YamlError::TooManyNodes { line, most }.into());
         }
         if depth > self.bounds.depth {
             let most = self.bounds.depth;
-            return Err(YamlError::TooDeep { line, most });
+            return Err(YamlError::TooDeep { line, most }.into());
         }
         let (anchor, tagged) = match &event {
             Event::Alias(_) => return Err(refused(Construct::Alias)),
@@ -215,7 +357,8 @@ impl<'t> Events<'t> {
             return Err(YamlError::Character {
                 line,
                 code: character.into(),
-            });
+            }
+            .into());
         }
         let content = match event {
             Event::Scalar(text, style, ..) => Content::Scalar {
@@ -224,9 +367,18 @@ impl<'t> Events<'t> {
             },
             Event::SequenceStart(..) => Content::Sequence(self.sequence(line, depth)?),
             Event::MappingStart(..) => Content::Mapping(self.mapping(line, depth)?),
-            _ => return Err(YamlError::Syntax { line }),
+            _ => return Err(YamlError::Syntax { line }.into()),
         };
         Ok(Node { line, content })
+    }
+
+    /// Whether a bracket, a brace or a comma follows on the colon of the key that ends there.
+    fn is_tight(&mut self, end: usize) -> bool {
+        let Some(cursor) = &mut self.tight else {
+            return false;
+        };
+        let behind = cursor.behind(end);
+        TIGHT.iter().any(|tight| behind.starts_with(tight))
     }
 
     fn whole(&self, text: Cow<'_, str>) -> Zeroizing<String> {
@@ -244,20 +396,20 @@ impl<'t> Events<'t> {
         YamlError::TooManyEntries { line, most }
     }
 
-    fn sequence(&mut self, line: usize, depth: usize) -> Result<Vec<Node>, YamlError> {
+    fn sequence(&mut self, line: usize, depth: usize) -> Result<Vec<Node>, ReadFailure> {
         let mut items = Vec::new();
         loop {
             match self.inside(line)? {
                 (Event::SequenceEnd, _) => return Ok(items),
                 (_, line) if items.len() == self.bounds.entries => {
-                    return Err(self.too_many_entries(line));
+                    return Err(self.too_many_entries(line).into());
                 }
                 (event, line) => items.push(self.node(event, line, depth + 1)?),
             }
         }
     }
 
-    fn mapping(&mut self, line: usize, depth: usize) -> Result<Vec<(String, Node)>, YamlError> {
+    fn mapping(&mut self, line: usize, depth: usize) -> Result<Vec<(String, Node)>, ReadFailure> {
         let mut entries: Vec<(String, Node)> = Vec::new();
         // Filled once there are more than a few: most mappings have one to five keys.
         let mut seen = HashSet::new();
@@ -267,12 +419,19 @@ impl<'t> Events<'t> {
                 key => key,
             };
             if entries.len() == self.bounds.entries {
-                return Err(self.too_many_entries(line));
+                return Err(self.too_many_entries(line).into());
             }
-            let refused = |construct| YamlError::Construct { line, construct };
+            let refused = |construct| ReadFailure::Other(YamlError::Construct { line, construct });
+            let end = self.end;
             let key = match self.node(event, line, depth + 1)?.content {
+                Content::Scalar { plain: true, .. } if self.is_tight(end) => {
+                    return Err(refused(Construct::TightColon));
+                }
                 Content::Scalar { text, plain } if plain && *text == "<<" => {
                     return Err(refused(Construct::MergeKey));
+                }
+                Content::Scalar { text, plain } if plain && !is_key(&text) => {
+                    return Err(refused(Construct::KeyWithType));
                 }
                 Content::Scalar { mut text, .. } => std::mem::take(&mut *text),
                 Content::Sequence(_) | Content::Mapping(_) => {
@@ -280,7 +439,7 @@ impl<'t> Events<'t> {
                 }
             };
             if key.len() > LONGEST_KEY {
-                return Err(YamlError::LongKey { line });
+                return Err(YamlError::LongKey { line }.into());
             }
             let known = match entries.len() {
                 0..FEW => entries.iter().any(|(known, _)| *known == key),
@@ -294,7 +453,8 @@ impl<'t> Events<'t> {
                 return Err(YamlError::DuplicateKey {
                     line,
                     key: key_name(&key),
-                });
+                }
+                .into());
             }
             let (event, line) = self.inside(line)?;
             entries.push((key, self.node(event, line, depth + 1)?));
@@ -486,6 +646,94 @@ mod tests {
             read(b"a: bc", &bounds).err(),
             Some(YamlError::TooLarge { bytes: 5, most: 4 })
         );
+    }
+
+    #[test]
+    fn lines_in_brackets_and_quotes_may_stand_as_far_left_as_go_lets_them() {
+        let same = [
+            (
+                "a:\n  b: [\n  c,\n  d\n  ]\n  e: f",
+                "a:\n  b: [\n   c,\n   d\n   ]\n  e: f",
+            ),
+            (
+                "a:\n  b: [\n    {c: d},\n]\n  ",
+                "a:\n  b: [\n    {c: d},\n   ]\n  ",
+            ),
+            (
+                "a:\n  - b: 'c\n  d\n\n  e'\n",
+                "a:\n  - b: 'c\n     d\n\n     e'\n",
+            ),
+            (
+                "a:\n  - b: 'c''d\n  e''\n  f'\n",
+                "a:\n  - b: 'c''d\n     e''\n     f'\n",
+            ),
+            (
+                "a:\n  - b: \"c\n  \\  d\"\n",
+                "a:\n  - b: \"c\n     \\  d\"\n",
+            ),
+        ];
+        for (left, right) in same {
+            let [left, right] = [left, right].map(|text| {
+                read_one(text)
+                    .unwrap()
+                    .iter()
+                    .map(shown)
+                    .collect::<Vec<_>>()
+            });
+            assert_eq!(left, right);
+        }
+        // Nowhere else does a line move.
+        for text in [
+            "a:\n  b: c\n d: e",
+            "a: |\n    b\n  c\n d",
+            "a:\n  b\nc\n",
+            "a:\n  b: [\n",
+        ] {
+            assert!(read_one(text).is_err(), "{text}");
+        }
+        let many = format!("a:\n  b: [\n{}  ]", "  c,\n".repeat(600));
+        assert_eq!(read_one(&many).err(), None);
+        let line = 3 + MOST_AGAIN / (12 + 3 * 20_000);
+        let more = format!("a:\n  b: [\n{}]", "c,\n".repeat(20_000));
+        let bounds = YamlBounds {
+            bytes: 1 << 20,
+            flow: 1 << 20,
+            nodes: 1 << 20,
+            entries: 1 << 20,
+            ..ONE
+        };
+        assert!(
+            matches!(read(more.as_bytes(), &bounds), Err(YamlError::Syntax { line: l }) if l <= line)
+        );
+    }
+
+    #[test]
+    fn a_colon_in_brackets_has_a_space_behind_it() {
+        for text in [
+            "[a:]",
+            "[a::, b]",
+            "{a:}",
+            "{a:, b: c}",
+            "[é, {x: [y:]}]",
+            "[\u{f0000}, a:]",
+        ] {
+            let refused = Err(YamlError::Construct {
+                line: 1,
+                construct: Construct::TightColon,
+            });
+            assert_eq!(read_one(text).map(|_| ()), refused, "{text}");
+        }
+        for text in [
+            "{a: , b: c}",
+            "{\"a\":[b]}",
+            "a: 'b:, c'",
+            "a: b:,",
+            "[a:b]",
+            "[a: b]",
+            "{a: ':]'}",
+        ] {
+            assert!(read_one(text).is_ok(), "{text}");
+        }
     }
 
     #[test]
