@@ -23,6 +23,7 @@ pub mod api_request;
 
 pub mod tool;
 pub mod catalogue;
+pub mod manifest;
 pub mod command;
 pub mod kubeconfig;
 pub mod argocd;

@@ -44,6 +44,8 @@ pub struct CustomResource {
     /// Empty where no cluster was asked.
     version: String,
     is_namespaced: bool,
+    /// As manifests write it; empty where no cluster was asked.
+    kind: String,
     /// Singular and short names, in ASCII lower case, the kind's among them.
     names: Vec<String>,
 }
@@ -150,6 +152,14 @@ impl CustomResources {
         }
     }
 
+    /// The resource whose objects have this kind, in the letters of a manifest; none where several claim it.
+    pub fn of_kind(&self, group: &str, kind: &str) -> Option<&CustomResource> {
+        let is_it = |known: &&CustomResource| known.group == group && known.has_kind(kind);
+        let mut found = self.0.iter().filter(is_it);
+        let one = found.next()?;
+        found.all(|other| other.plural == one.plural).then_some(one)
+    }
+
     /// The name of a resource here, or else of the table, that `word` may have been meant for.
     pub fn nearest(&self, word: &str) -> Option<String> {
         let word = word.to_ascii_lowercase();
@@ -195,7 +205,8 @@ impl CustomResource {
         if !is_group || !is_version || !is_dns_label(&plural) {
             return None;
         }
-        let kind = record.kind.to_ascii_lowercase();
+        let own_kind = record.kind;
+        let kind = own_kind.to_ascii_lowercase();
         let short = record.short_names.into_iter().take(MOST_SHORT);
         let names = [record.singular_name, kind].into_iter().chain(short);
         let names: Vec<String> = names.filter(|name| is_dns_label(name)).collect();
@@ -208,6 +219,7 @@ impl CustomResource {
             group,
             version,
             is_namespaced: record.namespaced,
+            kind: own_kind,
             names,
         })
     }
@@ -226,6 +238,7 @@ impl CustomResource {
             group: group.to_owned(),
             version: String::new(),
             is_namespaced: true,
+            kind: String::new(),
             names: singular.collect(),
         })
     }
@@ -258,6 +271,13 @@ impl CustomResource {
     fn names(&self) -> impl Iterator<Item = &str> {
         let others = self.names.iter().map(String::as_str);
         std::iter::once(self.plural.as_str()).chain(others)
+    }
+
+    fn has_kind(&self, kind: &str) -> bool {
+        match self.kind.is_empty() {
+            true => self.is_called(&kind.to_ascii_lowercase()),
+            false => self.kind == kind,
+        }
     }
 
     fn is_called(&self, name: &str) -> bool {

@@ -542,6 +542,15 @@ pub fn of_kind(group: &str, kind: &str) -> Option<String> {
     RESOURCES.iter().find(is_it).map(Resource::canonical)
 }
 
+/// The kinds of a group's resources.
+pub fn kinds(group: &str) -> impl Iterator<Item = &'static str> {
+    let of_group = move |resource: &&Resource| resource.group == group;
+    RESOURCES
+        .iter()
+        .filter(of_group)
+        .map(|resource| resource.kind)
+}
+
 /// The canonical names of the custom resources that a bare word may mean: two for `gateways`.
 pub fn claimants(word: &str) -> Vec<String> {
     let word = word.to_ascii_lowercase();

@@ -19,6 +19,7 @@
 //! | [`never_allow`] | no policy that loads allows what no policy may, wherever and however it is spelt |
 //! | [`kubeconfig()`] | what the kubeconfig room accepts is written with known keys only, and accepted again |
 //! | [`rejected_key`] | what stands under a key of a kubeconfig that is refused or dropped is written and said nowhere |
+//! | [`manifest()`] | what the manifest room accepts has kind, name and namespace, and is written as JSON in which every reader finds the same |
 //! | [`message()`] | a message between the server and its spawner is written and read again to the same one |
 //! | [`output()`] | clean text cannot steer a terminal, and stays as it is when it is cleaned again |
 //! | [`yaml()`] | what the strict reader of YAML accepts is within its bounds, and reads again to the same as JSON and letter by letter |
@@ -44,6 +45,7 @@ mod command;
 mod discovery;
 mod forbidden;
 mod kubeconfig;
+mod manifest;
 mod message;
 mod monotonic;
 mod never;
@@ -59,6 +61,7 @@ pub use audit::audit;
 pub use command::parse;
 pub use discovery::discovery;
 pub use kubeconfig::{kubeconfig, rejected_key};
+pub use manifest::manifest;
 pub use message::message;
 pub use monotonic::monotonic;
 pub use never::never_allow;
@@ -76,13 +79,14 @@ mod tests {
 
     type Property = fn(&[u8]) -> bool;
 
-    const PROPERTIES: [(&str, Property); 16] = [
+    const PROPERTIES: [(&str, Property); 17] = [
         ("api_request", api_request),
         ("api_response", api_response),
         ("audit", audit),
         ("decide", decide),
         ("discovery", discovery),
         ("kubeconfig", kubeconfig),
+        ("manifest", manifest),
         ("message", message),
         ("monotonic", monotonic),
         ("never_allow", never_allow),

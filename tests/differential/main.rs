@@ -23,6 +23,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests start processes")]
 
 mod kubeconfig;
+mod manifest;
 mod random;
 mod request;
 
