@@ -24,6 +24,7 @@ pub mod api_request;
 pub mod tool;
 pub mod catalogue;
 pub mod manifest;
+pub mod conditions;
 pub mod command;
 pub mod kubeconfig;
 pub mod argocd;

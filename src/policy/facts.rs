@@ -4,7 +4,10 @@
 use std::time::SystemTime;
 
 use super::target::Target;
-use crate::command::{Filter, Invocation};
+use crate::{
+    command::{Filter, Invocation},
+    manifest::ManifestObject,
+};
 
 /// Everything that rules know of a call. Borrowed: what may run is copied out of it once, when the
 /// decision is made.
@@ -20,6 +23,8 @@ pub struct Facts<'a> {
     pub(super) is_piped: bool,
     /// What its output goes through.
     pub(super) filters: &'a [Filter],
+    /// The objects that it carries.
+    pub(super) objects: &'a [ManifestObject],
     /// The moment. Where it is not known, no rule about hours allows anything, and each of them
     /// denies and asks.
     pub(super) now: Option<SystemTime>,
@@ -34,6 +39,7 @@ impl<'a> Facts<'a> {
             is_final: false,
             is_piped: false,
             filters: &[],
+            objects: &[],
             now: None,
         }
     }
@@ -65,6 +71,12 @@ impl<'a> Facts<'a> {
             is_piped: !filters.is_empty(),
             ..self
         }
+    }
+
+    /// The same of a command that carries these objects.
+    #[must_use]
+    pub fn carrying(self, objects: &'a [ManifestObject]) -> Self {
+        Self { objects, ..self }
     }
 
     /// The same at this moment.

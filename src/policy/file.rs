@@ -7,7 +7,11 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::rule::Effect;
-use crate::{schema::for_editors, tool::Tool};
+use crate::{
+    conditions::{ForbiddenPart, PodSecurity},
+    schema::for_editors,
+    tool::Tool,
+};
 
 /// A policy file of kube-airlock: rules about the commands that callers may run.
 #[derive(Deserialize, JsonSchema)]
@@ -130,6 +134,13 @@ pub(super) struct RawRule {
     /// How often one caller may use the rule: `10/1m`.
     #[schemars(with = "Option<String>")]
     pub(super) rate: Option<Spanned<String>>,
+    /// The objects that the command may carry, by one entry or several; a rule without is about commands
+    /// without objects.
+    #[serde(default)]
+    pub(super) objects: Vec<RawObjects>,
+    /// The id of an allow rule: the rule asks only about what that one does not accept. For confirm.
+    #[schemars(with = "Option<String>")]
+    pub(super) beyond: Option<Spanned<String>>,
     /// Whether words may follow `--`.
     #[serde(default)]
     pub(super) after_dash: bool,
@@ -164,6 +175,35 @@ pub(super) struct RawRule {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub(super) rejects: List,
+}
+
+/// Objects that a command may carry, and the conditions that they have to meet.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawObjects {
+    /// Their resources, by canonical name, or the name of a set; without it any.
+    #[schemars(with = "Option<Names>")]
+    pub(super) resources: Option<Spanned<Names>>,
+    /// Globs of their names.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(super) names: Option<Spanned<List>>,
+    /// Globs of their namespaces, beside those of the rule.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(super) namespaces: Option<Spanned<List>>,
+    /// `KEY=VALUE` with `*` in the value, or `KEY`: all of these labels have to be there.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub(super) labels: List,
+    /// The level of the Pod Security Standards that their pods keep to.
+    #[schemars(with = "Option<PodSecurity>")]
+    pub(super) pod_security: Option<Spanned<PodSecurity>>,
+    /// Globs of whole names of images: `docker.io/library/nginx:*`.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(super) images: Option<Spanned<List>>,
+    /// What they may not have.
+    #[serde(default)]
+    #[schemars(with = "Vec<ForbiddenPart>")]
+    pub(super) forbid: Vec<Spanned<ForbiddenPart>>,
 }
 
 /// A list of names, or the name of a set: `"@readable"`.
@@ -219,6 +259,9 @@ pub(super) struct RawTest {
     /// The command line, with its tool.
     #[schemars(with = "String")]
     pub(super) run: Spanned<String>,
+    /// The objects that it carries, as YAML or JSON.
+    #[schemars(with = "Option<String>")]
+    pub(super) stdin: Option<Spanned<String>>,
     /// The decision that it has to get.
     pub(super) expect: Effect,
     /// The id of the rule that has to decide.

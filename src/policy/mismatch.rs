@@ -84,6 +84,19 @@ pub(super) enum Mismatch<'a> {
     Operands {
         most: usize,
     },
+    /// An object that the rule does not accept: which, and the field.
+    Object {
+        object: String,
+        why: String,
+        /// How far the object got: its resource, its scope, its conditions.
+        depth: u8,
+    },
+    /// The rule is about objects, and the command carries none.
+    NoObjects,
+    /// The command carries objects, and the rule is about none.
+    Objects {
+        first: String,
+    },
     /// The rule wants a flag that the command does not have.
     Required {
         flag: &'a str,
@@ -122,8 +135,9 @@ impl Mismatch<'_> {
             Self::NoResource => 7,
             Self::Resource { .. } => 8,
             Self::Everywhere { .. } | Self::Namespace { .. } | Self::Outside { .. } => 9,
-            Self::NoName { .. } => 10,
+            Self::NoName { .. } | Self::NoObjects | Self::Objects { .. } => 10,
             Self::Name { .. } | Self::Names { .. } => 11,
+            Self::Object { depth, .. } => 11 + depth,
             Self::Chart { .. } => 12,
             Self::Operands { .. } => 13,
         }
@@ -231,6 +245,22 @@ impl Mismatch<'_> {
             Self::Window { window } => Advice::new(
                 format!("`{tool} {verb}` is not allowed at this time"),
                 format!("allowed: {window}"),
+            ),
+            Self::Object {
+                ref object,
+                ref why,
+                ..
+            } => Advice::new(
+                format!("{object}: {why}"),
+                "change the object, or leave it out",
+            ),
+            Self::NoObjects => Advice::new(
+                format!("`{tool} {verb}` is allowed here only with objects"),
+                "send them as data, with `-f -`",
+            ),
+            Self::Objects { ref first } => Advice::new(
+                format!("{first}: no rule about `{tool} {verb}` says what objects may be"),
+                "ask the operator",
             ),
             Self::NoName { allowed } => Advice::new(
                 format!("`{tool} {verb}` has to say what it is about"),

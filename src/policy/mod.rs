@@ -25,6 +25,7 @@ mod lint;
 mod load;
 mod mismatch;
 mod narrow;
+mod objects;
 mod offer;
 mod overlap;
 mod pattern;

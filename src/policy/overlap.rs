@@ -63,6 +63,8 @@ fn is_within(rule: &Rule, outer: &Rule) -> bool {
         opened_clusters,
         rate,
         details,
+        objects,
+        beyond: _,
         examples: _,
     } = rule;
     let verbs = match (verbs, &outer.verbs) {
@@ -86,6 +88,9 @@ fn is_within(rule: &Rule, outer: &Rule) -> bool {
             .all(|glob| outer.opened_clusters.contains(glob))
         && *rate == outer.rate
         && (!outer.details.narrow() || *details == outer.details)
+        // Objects are accepted where they are listed, and nowhere else.
+        && *objects == outer.objects
+        && outer.beyond.is_none()
         && flags.iter().all(accepted)
         && flag_classes
             .iter()

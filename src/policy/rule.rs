@@ -12,6 +12,7 @@ use super::{
     details::Details,
     facts::Facts,
     mismatch::Mismatch,
+    objects::{ObjectScope, Objects, accept_none},
     pattern::Pattern,
     resources::Resources,
     target::Target,
@@ -131,6 +132,10 @@ pub(super) struct Rule {
     pub(super) rate: Option<RuleRate>,
     /// What it says about the insides of a command.
     pub(super) details: Details,
+    /// What it says about the objects that a command carries.
+    pub(super) objects: Option<Objects>,
+    /// The allow rule about whose rest a confirm rule asks.
+    pub(super) beyond: Option<String>,
     /// Commands that match it, as its file has them.
     pub(super) examples: Vec<String>,
 }
@@ -393,6 +398,10 @@ impl Rule {
         if !self.has_namespaces(facts) {
             return Err(self.wrong_namespace(facts));
         }
+        match &self.objects {
+            Some(objects) => objects.accept(self.namespaces.as_ref(), facts)?,
+            None => accept_none(facts)?,
+        }
         if let Some(allowed) = &self.names {
             if invocation.names().is_empty() {
                 return Err(Mismatch::NoName { allowed });
@@ -531,16 +540,31 @@ impl Rule {
             let mut resources = invocation.resources().iter();
             resources.any(|resource| may_be_denied(denied, resource, invocation))
         };
+        let carried = ObjectScope {
+            resources: self.resources.as_ref(),
+            namespaces: self.namespaces.as_ref(),
+            names: self.names.as_ref(),
+        };
+        let touches_words = || {
+            self.touches_namespaces(facts)
+                && self.resources.as_ref().is_none_or(has_resource)
+                // A command that names nothing may touch anything.
+                && self.names.as_ref().is_none_or(|globs| invocation.names().is_empty() || named(globs))
+                && self.charts.as_ref().is_none_or(|globs| invocation.charts().iter().any(|chart| globs.iter().any(|glob| glob::matches_path(glob, chart))))
+        };
         self.has_verb(invocation)
             && !invocation.is_help()
-            && self.callers.as_ref().is_none_or(|callers| callers.include(target))
-            && self.clusters.as_ref().is_none_or(|globs| any(globs, &target.cluster) || any(globs, &target.may_be))
+            && self
+                .callers
+                .as_ref()
+                .is_none_or(|callers| callers.include(target))
+            && self
+                .clusters
+                .as_ref()
+                .is_none_or(|globs| any(globs, &target.cluster) || any(globs, &target.may_be))
             && self.details.touch(facts)
-            && self.touches_namespaces(facts)
-            && self.resources.as_ref().is_none_or(has_resource)
-            // A command that names nothing may touch anything.
-            && self.names.as_ref().is_none_or(|globs| invocation.names().is_empty() || named(globs))
-            && self.charts.as_ref().is_none_or(|globs| invocation.charts().iter().any(|chart| globs.iter().any(|glob| glob::matches_path(glob, chart))))
+            && (carried.touches(self.objects.as_ref(), facts)
+                || self.objects.is_none() && touches_words())
     }
 
     /// Whether a confirm rule asks about a command that the allow rule `allow` accepts, although
@@ -623,6 +647,7 @@ impl Rule {
             || self.names.is_some()
             || self.charts.is_some()
             || self.details.narrow()
+            || self.objects.is_some()
             || !self.flags.is_empty()
             || !self.flag_classes.is_empty();
         self.effect == Effect::Deny && self.verbs.include(verb) && covered && !narrowed

@@ -58,7 +58,11 @@ impl Rules {
             }
         };
         // Help does nothing that a person would have to confirm.
-        let confirm = || with(Effect::Confirm).filter(|_| !invocation.is_help());
+        let confirm = || {
+            with(Effect::Confirm)
+                .filter(|_| !invocation.is_help())
+                .filter(|rule| !self.leaves_it_to_another(rule, facts))
+        };
         let confirmed: Vec<&Rule> = confirm().filter(&mut accepts).collect();
         if let Some(&first) = confirmed.first() {
             return Ok(Verdict {
@@ -90,6 +94,15 @@ impl Rules {
                 Err(self.not_accepted(invocation, nearest))
             }
         }
+    }
+
+    /// Whether a rule asks about what another one does not accept, and that one accepts this.
+    fn leaves_it_to_another(&self, rule: &Rule, facts: Facts<'_>) -> bool {
+        let Some(beyond) = &rule.beyond else {
+            return false;
+        };
+        let mut rules = self.rules.iter().filter(|other| other.id.id == *beyond);
+        rules.any(|other| other.effect == Effect::Allow && other.accepts(facts).is_ok())
     }
 
     fn not_accepted(&self, invocation: &Invocation, nearest: Nearest<'_>) -> Denied {

@@ -24,6 +24,7 @@
 
 mod kubeconfig;
 mod manifest;
+mod pod_security;
 mod random;
 mod request;
 

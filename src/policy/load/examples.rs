@@ -2,10 +2,13 @@
 
 use std::time::SystemTime;
 
+use toml::Spanned;
+
 use super::loading::Loading;
 use crate::{
-    command::{Filter, Invocation, parse, split_stages},
+    command::{Filter, Invocation, Namespaces, parse, split_stages},
     excerpt::Excerpt,
+    manifest::{Manifest, ManifestContext},
     policy::{
         considered::Considered,
         error::{PolicyError, PolicyErrors},
@@ -95,6 +98,28 @@ impl Loading<'_> {
         Ok(())
     }
 
+    /// The objects of a test.
+    fn carried(
+        &self,
+        text: &Spanned<String>,
+        invocation: &Invocation,
+        target: &Target,
+    ) -> Result<Manifest, PolicyError> {
+        let namespace = match invocation.namespaces(&target.namespace) {
+            Namespaces::These(named) => named.first().map(|name| (*name).to_owned()),
+            Namespaces::All => None,
+        };
+        let context = ManifestContext {
+            namespace: namespace.as_deref().unwrap_or(&target.namespace),
+            // No cluster is asked here.
+            resolve: &|_, _, _| None,
+        };
+        Manifest::read(text.get_ref(), &context).map_err(|why| {
+            let message = format!("these objects are not read: {why}");
+            self.error(text.span(), &message, Some(why.help()))
+        })
+    }
+
     /// A test against the rules of its file.
     pub(super) fn test(&self, test: &RawTest, rules: &Rules) -> Result<(), TestFailure> {
         let anonymous = Target::default();
@@ -113,8 +138,13 @@ impl Loading<'_> {
         });
         let moment = moment.transpose()?;
         let read = self.invocation(test.run.get_ref());
+        let carried = match (&test.stdin, &read) {
+            (Some(text), Ok((invocation, _))) => Some(self.carried(text, invocation, &target)?),
+            _ => None,
+        };
         let facts = read.as_ref().map(|(invocation, filters)| {
             let facts = Facts::new(invocation, &target).through(filters);
+            let facts = facts.carrying(carried.as_ref().map_or(&[], Manifest::objects));
             moment.map_or(facts, |moment| facts.at(moment))
         });
         let decided = facts.as_ref().map_err(|why| (*why).clone());

@@ -11,6 +11,7 @@ mod details;
 mod examples;
 mod flags;
 mod loading;
+mod objects;
 mod resources;
 mod rule;
 mod scope;
@@ -221,9 +222,26 @@ impl<'a> Assembly<'a> {
                 Err(error) => errors.push(error),
             }
         }
+        errors.extend(self.beyond_what_there_is(&part, raw));
         part.own = first..self.rules.len();
         self.parts.push(part);
         errors
+    }
+
+    /// Rules that ask about the rest of an allow rule that is not there.
+    fn beyond_what_there_is(&self, part: &Part<'_>, raw: &RawFile) -> Vec<PolicyError> {
+        let is_allow = |id: &String| {
+            let rule = part.known.get(id).and_then(|place| self.rules.get(*place));
+            rule.is_some_and(|rule| rule.effect == Effect::Allow)
+        };
+        let named = raw.rule.iter().filter_map(|raw| raw.beyond.as_ref());
+        let wrong = named.filter(|id| !is_allow(id.get_ref()));
+        wrong
+            .map(|id| {
+                let message = format!("there is no allow rule `{}`", id.get_ref());
+                part.loading.error(id.span(), &message, None)
+            })
+            .collect()
     }
 
     /// Takes the rules of a file that `entry` includes.

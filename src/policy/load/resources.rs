@@ -32,10 +32,19 @@ impl Loading<'_> {
         let Some(listed) = &raw.resources else {
             return Ok(None);
         };
-        let wrong = |message: &str| Err(self.error(listed.span(), message, None));
         if raw.tool.spec().lists != RuleLists::NamesAndResources {
-            return wrong("only kubectl's commands name resources");
+            let message = "only kubectl's commands name resources";
+            return Err(self.error(listed.span(), message, None));
         }
+        let names = self.names_of(listed)?;
+        self.are_in_namespaces(raw, &names)?;
+        let names = names.into_iter().map(Spanned::into_inner).collect();
+        Ok(Some(Resources::new(names)))
+    }
+
+    /// The names of a list and of the sets in it.
+    pub(super) fn names_of(&self, listed: &Spanned<Names>) -> Result<List, PolicyError> {
+        let wrong = |message: &str| Err(self.error(listed.span(), message, None));
         let mut names: List = Vec::new();
         match listed.get_ref() {
             Names::Set(set) => {
@@ -59,9 +68,7 @@ impl Loading<'_> {
                 return Err(self.error(name.span(), &message, help));
             }
         }
-        self.are_in_namespaces(raw, &names)?;
-        let names = names.into_iter().map(Spanned::into_inner).collect();
-        Ok(Some(Resources::new(names)))
+        Ok(names)
     }
 
     fn resource_set(&self, name: &str, used: Range<usize>) -> Result<List, PolicyError> {

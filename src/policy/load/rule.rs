@@ -60,6 +60,8 @@ impl Loading<'_> {
             bounds: self.bounds(raw)?,
             rate: self.rate(raw)?,
             details,
+            objects: self.objects(raw)?,
+            beyond: raw.beyond.as_ref().map(|id| id.get_ref().clone()),
             examples: raw
                 .matches
                 .iter()

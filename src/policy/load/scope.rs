@@ -231,9 +231,17 @@ impl Loading<'_> {
 
     /// Globs of namespaces.
     pub(super) fn namespaces(&self, raw: &RawRule) -> Result<Option<Vec<String>>, PolicyError> {
-        let globs = self.globs_of(raw.namespaces.as_ref(), &NAMESPACE)?;
+        self.namespaces_of(raw.namespaces.as_ref())
+    }
+
+    /// The same of objects.
+    pub(super) fn namespaces_of(
+        &self,
+        list: Option<&Spanned<List>>,
+    ) -> Result<Option<Vec<String>>, PolicyError> {
+        let globs = self.globs_of(list, &NAMESPACE)?;
         let can_be = |glob: &&Spanned<String>| is_dns_label(&glob.get_ref().replace('*', "x"));
-        let mut listed = raw.namespaces.iter().flat_map(Spanned::get_ref);
+        let mut listed = list.into_iter().flat_map(Spanned::get_ref);
         match listed.find(|glob| !can_be(glob)) {
             Some(glob) => Err(self.error(
                 glob.span(),

@@ -4,6 +4,7 @@ mod dead_rules;
 mod dodges;
 mod foot_guns;
 mod lookups;
+mod objects;
 
 use std::{
     num::{NonZeroU32, NonZeroU64},
