@@ -139,6 +139,7 @@ async fn one(audit: Arc<Audit>, records: usize) -> Vec<Duration> {
             rule_at: None,
             reason: Some("callers diagnose; people change things".into()),
             kubeconfig_conflict: false,
+            preview: false,
         };
         let asked = Instant::now();
         audit.refused(&record).await.unwrap();

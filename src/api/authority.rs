@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, fmt, sync::LazyLock};
 
 use super::{
     answer::names_of,
-    body::BodyError,
+    body::{BodyError, BodyFacts},
     compile::Compiler,
     kept::KeptObjects,
     permit::{Miss, Permit},
@@ -143,6 +143,24 @@ impl Authority {
         if counts {
             self.seen.hold(release.objects);
         }
+    }
+
+    /// Whether this write makes a hook of the release that the call has read.
+    pub fn makes_hook(&self, request: &ApiRequest, media_type: &str, body: &[u8]) -> bool {
+        let ApiPath::Resource(path) = &request.path else {
+            return false;
+        };
+        let mut path = path.clone();
+        match request.verb {
+            ApiVerb::Create => {
+                let facts = BodyFacts::read(media_type, body);
+                path.name = path.name.or(facts.and_then(|facts| facts.name));
+            }
+            ApiVerb::Patch | ApiVerb::Update => {}
+            _ => return false,
+        }
+        let is_held = |are_hooks| self.seen.holds(&path, are_hooks);
+        path.name.is_some() && is_held(true) && !is_held(false)
     }
 
     /// Whether the command itself names the revision that this request reads.

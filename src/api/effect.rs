@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::preview::Preview;
 use crate::api_request::{ApiPath, ApiRequest, ApiVerb};
 
 /// One write, as the server answered it.
@@ -59,6 +60,9 @@ pub struct Effects {
     /// Those beyond them.
     #[serde(skip_serializing_if = "is_zero")]
     pub more_unexplained: u32,
+    /// What would become of the objects, where the call was a preview: nothing of it was done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
     /// What the call had enough of, where that ended it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exceeded: Option<String>,
@@ -95,6 +99,21 @@ impl Effects {
         }
         self.writes.push(ApiWrite::of(request));
         Some(self.writes.len() - 1)
+    }
+
+    /// The same of a write that is sent as its dry run.
+    pub fn note_rehearsal(&mut self, request: &ApiRequest) -> Option<usize> {
+        let noted = self.note(request);
+        let write = noted.and_then(|write| self.writes.get_mut(write));
+        write.into_iter().for_each(|write| write.dry_run = true);
+        noted
+    }
+
+    /// What is recorded: all of it but what objects hold.
+    pub fn recorded(&self) -> Self {
+        let mut recorded = self.clone();
+        recorded.preview = self.preview.as_ref().map(Preview::without_contents);
+        recorded
     }
 
     /// Notes the server's answer to a write; `answer` is its body.

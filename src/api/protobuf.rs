@@ -257,7 +257,7 @@ impl<'m> Fields<'m> {
     }
 
     /// The value of a field that is there once.
-    fn only(&self, number: u64) -> Option<&'m [u8]> {
+    pub(super) fn only(&self, number: u64) -> Option<&'m [u8]> {
         let mut values = self.all(number);
         values.next().filter(|_| values.next().is_none())
     }

@@ -14,7 +14,11 @@ use memchr::memmem;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::{release::RELEASE_TYPE, sentence::ShownSecrets};
+use super::{
+    events::{EventError, EventLines},
+    release::RELEASE_TYPE,
+    sentence::ShownSecrets,
+};
 use crate::api_request::{ApiPath, ApiRequest, ApiVerb};
 
 /// What every mark begins with. A multiple of three, so that its base64 begins every mark's.
@@ -154,29 +158,13 @@ impl HiddenSecrets {
     }
 }
 
-/// Takes the values of Secrets out of the events of a watch, one line each, however the stream is cut
-/// on its way.
+/// Takes the values of Secrets out of the events of a watch.
 pub struct HiddenEvents {
     secrets: Arc<HiddenSecrets>,
     /// The Secrets whose values are left.
     shown: ShownSecrets,
-    /// What has come of a line that has not ended.
-    held: Vec<u8>,
+    lines: EventLines,
 }
-
-/// Why events of a watch are not passed on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EventError {
-    /// A line is longer than any event about a Secret.
-    #[error("an event about Secrets is too long")]
-    TooLong,
-    /// A line is no JSON.
-    #[error("an event about Secrets is no JSON")]
-    Unread,
-}
-
-/// One event that is read here: a Secret has at most 1 MiB, and kubectl's annotation holds it again.
-const LONGEST_EVENT: usize = 4 << 20;
 
 impl HiddenEvents {
     /// For one watch of the call that `secrets` is for, whose sentence shows `shown`.
@@ -184,7 +172,7 @@ impl HiddenEvents {
         Self {
             secrets,
             shown,
-            held: Vec::new(),
+            lines: EventLines::default(),
         }
     }
 
@@ -194,24 +182,30 @@ impl HiddenEvents {
     /// # Errors
     /// [`EventError`] for what is no event, of which nothing is told; what stands before it is.
     pub fn pass(&mut self, came: &[u8], told: &mut Vec<u8>) -> Result<(), EventError> {
-        let mut lines = came.split_inclusive(|byte| *byte == b'\n');
-        lines.try_for_each(|part| {
-            let ended = part.strip_suffix(b"\n");
-            self.held.extend(ended.unwrap_or(part));
-            if self.held.len() > LONGEST_EVENT {
-                return Err(EventError::TooLong);
-            }
-            if ended.is_some() {
-                let event = std::mem::take(&mut self.held);
-                if !event.is_empty() {
-                    let hidden = self.secrets.hide(&event, self.shown);
-                    told.extend(hidden.ok_or(EventError::Unread)?);
-                    told.push(b'\n');
-                }
-            }
-            Ok(())
-        })
+        let (secrets, shown) = (&self.secrets, self.shown);
+        self.lines
+            .each(came, |event| tell(secrets, shown, event, told))
     }
+
+    /// The same for what is left at the end of the stream.
+    ///
+    /// # Errors
+    /// [`EventError`], as above.
+    pub fn finish(&mut self, told: &mut Vec<u8>) -> Result<(), EventError> {
+        let (secrets, shown) = (&self.secrets, self.shown);
+        self.lines.end(|event| tell(secrets, shown, event, told))
+    }
+}
+
+fn tell(
+    secrets: &HiddenSecrets,
+    shown: ShownSecrets,
+    event: &[u8],
+    told: &mut Vec<u8>,
+) -> Result<(), EventError> {
+    told.extend(secrets.hide(event, shown).ok_or(EventError::Unread)?);
+    told.push(b'\n');
+    Ok(())
 }
 
 /// Whether a value, in base64, is a text of certificates in PEM (RFC 7468) and of nothing else: they

@@ -141,6 +141,9 @@ pub struct DecisionRecord<'a> {
     /// Whether header and body carried different kubeconfigs; the header's was used.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub kubeconfig_conflict: bool,
+    /// Whether nothing that it writes is to be kept.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub preview: bool,
 }
 
 impl<'a> DecisionRecord<'a> {
@@ -161,6 +164,7 @@ impl<'a> DecisionRecord<'a> {
             rule_at: None,
             reason: None,
             kubeconfig_conflict: false,
+            preview: false,
         }
     }
 }
@@ -272,7 +276,7 @@ pub struct EndRecord<'a> {
     pub warm: bool,
     /// What the call did to its cluster, where its API requests were judged.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub effects: Option<&'a Effects>,
+    pub effects: Option<Effects>,
     /// How often the child asked for another server than its own.
     pub refused_connections: u32,
     /// The layers that the child reported as enforced.

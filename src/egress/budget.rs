@@ -99,11 +99,6 @@ impl Spending {
         self.over.get().copied()
     }
 
-    /// How many requests there were.
-    pub(super) fn requests(&self) -> u32 {
-        self.requests.load(Ordering::Relaxed)
-    }
-
     /// Counts a request.
     ///
     /// # Errors

@@ -10,43 +10,39 @@
 use std::{
     convert::Infallible,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
-use futures_util::{Stream, stream};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
-    header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, UPGRADE, USER_AGENT},
+    header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, UPGRADE, USER_AGENT},
 };
-use http_body_util::{BodyExt as _, Empty, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
-use hyper::{
-    body::{Frame, Incoming},
-    service::service_fn,
-};
+use http_body_util::{BodyExt as _, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::Semaphore,
+    sync::{Semaphore, SemaphorePermit},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 
 use super::{
-    answer::{AnswerBody, AnswerError, broken_off, exceeded, response, status, unreachable},
+    answer::{AnswerBody, broken_off, exceeded, response, status, unreachable},
     budget::{CallBudget, Spending, StreamWay},
-    headers::{
-        ANSWERED_OF_UPGRADE, AUDIT_ID, PASSED, PASSED_OF_UPGRADE, accepted, answered, only,
-        protocols, wants_a_stream,
-    },
-    metered::{MeteredBody, MeteredStream},
+    headers::{AUDIT_ID, PASSED, accepted, answered, only, wants_a_stream},
+    metered::MeteredBody,
+    previewing::{Previewing, WatchedEvents},
     upstream::{Upstream, whole},
 };
 use crate::{
     api::{
-        ApiPath, ApiRequest, ApiVerb, Authority, Effects, HiddenEvents, HiddenSecrets, Release,
-        Sentence, ShownSecrets,
+        ApiPath, ApiRequest, ApiVerb, Authority, Effects, HiddenEvents, HiddenSecrets,
+        NotRehearsed, Release, Sentence, ShownSecrets,
     },
     excerpt::Excerpt,
     metrics,
@@ -55,7 +51,7 @@ use crate::{
 /// A body of a request: the API server takes 3 MiB.
 const LONGEST_BODY: usize = 3 << 20;
 /// An answer that is read here: of a write, one object.
-const LONGEST_READ_ANSWER: usize = 16 << 20;
+pub(super) const LONGEST_READ_ANSWER: usize = 16 << 20;
 /// Answers of one call that are read here at the same time.
 const WHOLE_ANSWERS: usize = 2;
 /// One answer that is only passed on: more than any answer that a call may keep.
@@ -74,11 +70,37 @@ pub enum Enforcement {
     Tell,
 }
 
+/// Whether what a call writes is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MonitorMode {
+    /// It is.
+    InEarnest,
+    /// Nothing of it: each write is sent as its dry run, and taken for done within the call.
+    Preview,
+}
+
+/// How the requests of one call are taken.
+#[derive(Clone, Copy, Debug)]
+pub struct MonitorTerms<'c> {
+    /// What happens to what its command does not explain.
+    pub enforcement: Enforcement,
+    /// Whether what it writes is kept.
+    pub mode: MonitorMode,
+    /// The path before the API's own, for servers behind a proxy that tells them apart by it.
+    pub prefix: &'c str,
+    /// The call.
+    pub request_id: &'c str,
+    /// What it may ask in all.
+    pub budget: CallBudget,
+}
+
 /// Judges the API requests of one call, and sends on those that its command explains.
 pub struct Monitor {
     upstream: Arc<Upstream>,
     authority: Mutex<Authority>,
     enforcement: Enforcement,
+    /// What it would have changed, where nothing of it is kept.
+    previewing: Option<Arc<Previewing>>,
     /// The path before the API's own, for servers behind a proxy that tells them apart by it.
     prefix: String,
     request_id: String,
@@ -88,6 +110,8 @@ pub struct Monitor {
     /// Turns of answers that are read whole: so many are held at once.
     whole_answers: Semaphore,
     spending: Arc<Spending>,
+    /// How many requests were sent on.
+    sent: AtomicU32,
     /// Cancelled at the first request that is refused, or beyond the call's budget.
     denied: CancellationToken,
 }
@@ -112,38 +136,39 @@ enum Reading {
 }
 
 /// A request, as far as it may be sent on.
-struct Judged {
-    request: ApiRequest,
+pub(super) struct Judged {
+    pub(super) request: ApiRequest,
     /// What explains it; none where it is sent on without.
-    sentence: Option<Sentence>,
+    pub(super) sentence: Option<Sentence>,
     is_upgrade: bool,
 }
 
 impl Monitor {
-    /// A monitor of the call `request_id`, whose command may do what `authority` says, to the server
-    /// of `upstream`, whose API stands below the path `prefix`. `secrets` takes the values of
-    /// Secrets out of what the tool reads. In all the call may ask as much as `budget` says.
+    /// A monitor of a call whose command may do what `authority` says, to the server of `upstream`.
+    /// `secrets` takes the values of Secrets out of what the tool reads.
     pub fn new(
         upstream: Arc<Upstream>,
         authority: Authority,
-        enforcement: Enforcement,
         secrets: Option<HiddenSecrets>,
-        prefix: &str,
-        request_id: &str,
-        budget: CallBudget,
+        terms: MonitorTerms<'_>,
     ) -> Arc<Self> {
-        let secrets = secrets.map(Arc::new);
         let denied = CancellationToken::new();
+        let previewing = match terms.mode {
+            MonitorMode::InEarnest => None,
+            MonitorMode::Preview => Some(Arc::default()),
+        };
         Arc::new(Self {
             upstream,
             authority: Mutex::new(authority),
-            enforcement,
-            prefix: prefix.to_owned(),
-            request_id: request_id.to_owned(),
-            secrets,
+            enforcement: terms.enforcement,
+            previewing,
+            prefix: terms.prefix.to_owned(),
+            request_id: terms.request_id.to_owned(),
+            secrets: secrets.map(Arc::new),
             effects: Mutex::default(),
             whole_answers: Semaphore::new(WHOLE_ANSWERS),
-            spending: Arc::new(Spending::new(budget, denied.clone())),
+            spending: Arc::new(Spending::new(terms.budget, denied.clone())),
+            sent: AtomicU32::new(0),
             denied,
         })
     }
@@ -162,19 +187,34 @@ impl Monitor {
     pub fn effects(&self) -> Effects {
         let mut effects = self.noted().clone();
         effects.exceeded = self.spending.over().map(|over| over.to_string());
+        let previewing = self.previewing.as_ref();
+        effects.preview = previewing.map(|it| it.told(self.secrets.as_deref()));
         effects
     }
 
-    fn metered(&self, body: Incoming) -> MeteredBody<Incoming> {
+    pub(super) fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    pub(super) fn spending(&self) -> &Arc<Spending> {
+        &self.spending
+    }
+
+    /// A turn to read an answer whole.
+    pub(super) async fn turn_of_whole_answer(&self) -> Option<SemaphorePermit<'_>> {
+        self.whole_answers.acquire().await.ok() // it is closed by nobody
+    }
+
+    pub(super) fn metered(&self, body: Incoming) -> MeteredBody<Incoming> {
         let spending = Arc::clone(&self.spending);
         MeteredBody { body, spending }
     }
 
-    fn noted(&self) -> MutexGuard<'_, Effects> {
+    pub(super) fn noted(&self) -> MutexGuard<'_, Effects> {
         self.effects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn authority(&self) -> MutexGuard<'_, Authority> {
+    pub(super) fn authority(&self) -> MutexGuard<'_, Authority> {
         self.authority
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -210,10 +250,13 @@ impl Monitor {
             Ok(judged) => judged,
             Err(refused) => return refused,
         };
-        let taken = if judged.is_upgrade {
-            self.upgrade(judged.request, &mut request).await
-        } else {
-            self.pass(judged, request).await
+        let taken = match (judged.is_upgrade, &self.previewing) {
+            (true, Some(previewing)) => {
+                let why = NotRehearsed::Connects;
+                Err(self.not_rehearsed(previewing, &judged.request, why))
+            }
+            (true, None) => self.upgrade(judged.request, &mut request).await,
+            (false, _) => self.pass(judged, request).await,
         };
         taken.unwrap_or_else(|failed| failed)
     }
@@ -286,7 +329,7 @@ impl Monitor {
     }
 
     /// Notes a request that is refused, ends the call, and says so to the tool.
-    fn refuse(&self, told: &str) -> Response<AnswerBody> {
+    pub(super) fn refuse(&self, told: &str) -> Response<AnswerBody> {
         self.note_unexplained(told, true);
         self.denied.cancel();
         status(StatusCode::FORBIDDEN, "Forbidden", told)
@@ -298,10 +341,7 @@ impl Monitor {
         judged: Judged,
         sent: Request<Incoming>,
     ) -> Result<Response<AnswerBody>, Response<AnswerBody>> {
-        let Judged {
-            request, sentence, ..
-        } = judged;
-        let sentence = sentence.as_ref();
+        let (request, sentence) = (&judged.request, judged.sentence.as_ref());
         let (head, body) = sent.into_parts();
         let body = Limited::new(body, LONGEST_BODY).collect().await;
         let body = body.map_err(|_| {
@@ -313,33 +353,43 @@ impl Monitor {
             let target = request.target();
             return Err(self.refuse(&format!("GET {} has a body", Excerpt::new(&target))));
         }
-        self.judge_body(&request, sentence, &head.headers, &body)?;
+        self.judge_body(request, sentence, &head.headers, &body)?;
         self.spending
             .bytes(StreamWay::Sent, body.len())
             .map_err(exceeded)?;
         let rehearses = sentence.is_some_and(|sentence| sentence.rehearses_in_body);
         if !rehearses {
-            self.spending.object(&request).map_err(exceeded)?;
+            self.spending.object(request).map_err(exceeded)?;
         }
         let shown = sentence.map_or(ShownSecrets::Nothing, |sentence| sentence.shows);
-        let lists_releases = HiddenSecrets::lists_releases(&request, shown);
-        let reading = self.reading(&request, sentence);
+        if let Some(previewing) = &self.previewing {
+            if request.writes() {
+                return self.rehearse(previewing, &judged, &head, &body).await;
+            }
+            let laid = previewing.overlay().answer(request);
+            if let Some(answer) = laid {
+                self.noted().note(request);
+                return self.overlaid(request, shown, &answer);
+            }
+        }
+        let lists_releases = HiddenSecrets::lists_releases(request, shown);
+        let reading = self.reading(request, sentence);
         let mut headers = self.headers(&head.headers, &PASSED)?;
-        headers.extend(accepted(&request, &head.headers));
+        headers.extend(accepted(request, &head.headers));
         if !matches!(reading, Reading::Nothing) {
             headers.remove(ACCEPT_ENCODING);
         }
         let asked = match lists_releases {
             // Of all Secrets that are labelled so the server gives those that are releases.
-            true => HiddenSecrets::selecting_releases(&request),
+            true => HiddenSecrets::selecting_releases(request),
             false => request.clone(),
         };
         let upstream = self.upstream_request(&head.method, &asked, headers, body)?;
-        let write = self.noted().note(&request);
+        let write = self.noted().note(request);
         let answer = self.upstream.send(upstream).await;
         let (head, body) = answer.map_err(|error| unreachable(&error))?.into_parts();
         let body = self.metered(body);
-        let mut headers = answered(&head.headers, &request).ok_or_else(|| {
+        let mut headers = answered(&head.headers, request).ok_or_else(|| {
             let told = "the API server answers with a redirect, which is not followed";
             status(StatusCode::BAD_GATEWAY, "BadGateway", told)
         })?;
@@ -352,22 +402,24 @@ impl Monitor {
             Reading::Events => {
                 self.noted().answered(write, code, b"");
                 headers.remove(CONTENT_LENGTH);
-                UnsyncBoxBody::new(StreamBody::new(self.events_without_secrets(body, shown)))
+                let events = self.events(request, shown).of_answer(body);
+                UnsyncBoxBody::new(StreamBody::new(events))
             }
             Reading::Whole => {
-                let _turn = self.whole_answers.acquire().await.ok(); // closed by nobody
+                let _turn = self.turn_of_whole_answer().await;
                 let read = whole(body, LONGEST_READ_ANSWER).await;
                 let read = read.map_err(|error| broken_off(&*error))?;
+                let read = self.laid_over(request, head.status, read);
                 self.noted().answered(write, code, &read);
                 if head.status.is_success() {
-                    self.authority().learn_answer(&request, &read);
+                    self.authority().learn_answer(request, &read);
                 }
                 if head.status == StatusCode::OK {
-                    self.learn_releases(&request, sentence, &read).await;
+                    self.learn_releases(request, sentence, &read).await;
                 }
                 let told = match lists_releases {
                     true => read,
-                    false => self.without_secrets(&request, read, shown)?,
+                    false => self.without_secrets(request, read, shown)?,
                 };
                 headers.insert(CONTENT_LENGTH, HeaderValue::from(told.len()));
                 UnsyncBoxBody::new(Full::new(told).map_err(Into::into))
@@ -435,6 +487,12 @@ impl Monitor {
     fn reading(&self, request: &ApiRequest, sentence: Option<&Sentence>) -> Reading {
         let shown = sentence.map_or(ShownSecrets::Nothing, |sentence| sentence.shows);
         let tells = sentence.is_some_and(|sentence| sentence.tells.is_some());
+        let previews = self.previewing.is_some();
+        match request.verb {
+            ApiVerb::List if previews => return Reading::Whole,
+            ApiVerb::Watch if previews => return Reading::Events,
+            _ => {}
+        }
         if HiddenSecrets::lists_releases(request, shown) {
             return match tells {
                 true => Reading::Whole,
@@ -456,7 +514,7 @@ impl Monitor {
         clippy::result_large_err,
         reason = "the error is an answer, which is sent at once"
     )]
-    fn without_secrets(
+    pub(super) fn without_secrets(
         &self,
         request: &ApiRequest,
         answer: Bytes,
@@ -476,74 +534,26 @@ impl Monitor {
         })
     }
 
-    /// Takes the values of Secrets out of the events of a watch, one line each, but those that are
-    /// shown.
-    fn events_without_secrets(
-        &self,
-        body: MeteredBody<Incoming>,
-        shown: ShownSecrets,
-    ) -> impl Stream<Item = Result<Frame<Bytes>, AnswerError>> + Send + use<> {
-        let secrets = self.secrets.clone();
-        let events = secrets.map(|secrets| HiddenEvents::new(secrets, shown));
-        stream::try_unfold((body, events), |(mut body, mut events)| async move {
-            while let Some(frame) = body.frame().await.transpose()? {
-                let came = frame.into_data().unwrap_or_default();
-                let mut told = Vec::new();
-                let hidden = events.as_mut().ok_or("nothing hides what is in Secrets")?;
-                hidden.pass(&came, &mut told)?;
-                if !told.is_empty() {
-                    return Ok(Some((Frame::data(Bytes::from(told)), (body, events))));
-                }
-            }
-            Ok(None)
-        })
+    /// What the events of a watch become on their way.
+    fn events(&self, request: &ApiRequest, shown: ShownSecrets) -> WatchedEvents {
+        let secrets = self.secrets.as_ref();
+        let secrets = secrets.filter(|_| HiddenSecrets::are_in(request));
+        let hidden = secrets.map(|secrets| HiddenEvents::new(Arc::clone(secrets), shown));
+        WatchedEvents::new(self.previewing.as_ref(), request, hidden)
     }
 
-    /// Sends a request on whose connection becomes a stream of its own, and carries that.
-    async fn upgrade(
-        &self,
-        request: ApiRequest,
-        sent: &mut Request<Incoming>,
-    ) -> Result<Response<AnswerBody>, Response<AnswerBody>> {
-        let mut headers = self.headers(sent.headers(), &PASSED_OF_UPGRADE)?;
-        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        let without_bearers = protocols(sent.headers());
-        headers.extend(without_bearers);
-        let upstream = self.upstream_request(sent.method(), &request, headers, Bytes::new())?;
-        let write = self.noted().note(&request);
-        let answer = self.upstream.send_upgrade(upstream).await;
-        let mut answer = answer.map_err(|error| unreachable(&error))?;
-        let code = answer.status().as_u16();
-        self.noted().answered(write, code, b"");
-        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-            let (head, body) = answer.into_parts();
-            let headers = answered(&head.headers, &request).unwrap_or_default();
-            let body = Limited::new(self.metered(body), LONGEST_READ_ANSWER);
-            let body = UnsyncBoxBody::new(body);
-            return Ok(response(head.status, headers, body));
-        }
-        let mut headers = only(answer.headers(), &ANSWERED_OF_UPGRADE);
-        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        let (of_child, of_server) = (hyper::upgrade::on(sent), hyper::upgrade::on(&mut answer));
-        let spending = Arc::clone(&self.spending);
-        let metered = move |stream, way| MeteredStream {
-            stream,
-            way,
-            spending: Arc::clone(&spending),
+    /// Lays what a preview has changed over an answer to a list.
+    fn laid_over(&self, request: &ApiRequest, code: StatusCode, answer: Bytes) -> Bytes {
+        let previewing = self.previewing.as_ref();
+        let lists = request.verb == ApiVerb::List && code == StatusCode::OK;
+        let Some(previewing) = previewing.filter(|_| lists) else {
+            return answer;
         };
-        let carrying = async move {
-            let (Ok(child), Ok(server)) = tokio::join!(of_child, of_server) else {
-                return;
-            };
-            let (child, server) = (TokioIo::new(child), TokioIo::new(server));
-            let mut child = metered(child, StreamWay::Sent);
-            let mut server = metered(server, StreamWay::Received);
-            // Its end is the stream's end. Both go with the call: the child's end of it is dropped.
-            let _ = tokio::io::copy_bidirectional(&mut child, &mut server).await;
+        let Ok(mut list) = serde_json::from_slice(&answer) else {
+            return answer;
         };
-        tokio::spawn(carrying.in_current_span());
-        let nothing = UnsyncBoxBody::new(Empty::new().map_err(Into::into));
-        Ok(response(StatusCode::SWITCHING_PROTOCOLS, headers, nothing))
+        previewing.overlay().list(request, &mut list);
+        Bytes::from(list.to_string())
     }
 
     /// What of a request's headers is sent on, with what identifies the caller and the call.
@@ -551,7 +561,7 @@ impl Monitor {
         clippy::result_large_err,
         reason = "the error is an answer, which is sent at once"
     )]
-    fn headers(
+    pub(super) fn headers(
         &self,
         sent: &HeaderMap,
         passed: &[HeaderName],
@@ -563,7 +573,8 @@ impl Monitor {
         let agent = agent.map_or(own.clone(), |agent| format!("{agent} {own}"));
         let agent = HeaderValue::from_str(&agent).ok();
         headers.extend(agent.map(|agent| (USER_AGENT, agent)));
-        let number = self.spending.requests();
+        // Requests of one call may be under way at once, and the server's log names each.
+        let number = self.sent.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let audit_id = HeaderValue::from_str(&format!("{}-{number}", self.request_id));
         headers.extend(audit_id.ok().map(|id| (AUDIT_ID, id)));
         let identified = self.upstream.transport().identify(&mut headers);
@@ -576,7 +587,7 @@ impl Monitor {
         clippy::result_large_err,
         reason = "the error is an answer, which is sent at once"
     )]
-    fn upstream_request(
+    pub(super) fn upstream_request(
         &self,
         method: &Method,
         request: &ApiRequest,

@@ -17,7 +17,9 @@ use crate::{
     argocd::{ArgocdAccess, Variables},
     clusters::Clusters,
     command::Invocation,
-    egress::{Allowed, Enforcement, Judging, Monitor, PROXY, Pinned, pin},
+    egress::{
+        Allowed, Enforcement, Judging, Monitor, MonitorMode, MonitorTerms, PROXY, Pinned, pin,
+    },
     endpoint::Endpoint,
     excerpt::Excerpt,
     identity::Caller,
@@ -207,51 +209,53 @@ impl Access {
     }
 
     /// Puts this server in the API server's place, where the tool's requests are judged: they are
-    /// those of `approved`, in the call `request_id` of `principal`.
+    /// those of `approved`, in the call `request_id` of `principal`, as `request` wants it.
     /// Returns with it what holds the credential, which the tool does not get then.
     ///
     /// # Errors
-    /// [`Refusal::Transport`] when the kubeconfig is none that this server can use itself.
+    /// [`Refusal::Transport`] when the kubeconfig is none that this server can use itself,
+    /// [`Refusal::Tool`] where the tool's writes are not seen here, and have to be.
     pub(super) fn judged(
         &self,
         pinned: Pinned,
         approved: &Approved,
         parts: &Parts,
         principal: &str,
-        request_id: &str,
+        (request, request_id): (&Request, &str),
     ) -> Result<(Pinned, Option<Rendered>), Refusal> {
-        let invocation = approved.invocation();
-        let enforcement = match parts.judging.of(invocation.tool()) {
+        let tool = approved.invocation().tool();
+        let enforcement = match parts.judging.of(tool) {
             Judging::Require => Enforcement::Refuse,
             Judging::Prefer => Enforcement::Tell,
             Judging::Off if approved.bounds().max_objects.is_some() => {
-                return Err(Refusal::Tool(not_counted(invocation.tool(), approved)));
+                return Err(Refusal::Tool(not_counted(tool, approved)));
             }
-            Judging::Off => return Ok((pinned, None)),
+            Judging::Off => return unjudged(pinned, request),
         };
         let (Self::Kubernetes(kubeconfig), Some(address)) = (self, pinned.address()) else {
-            return Ok((pinned, None));
+            return unjudged(pinned, request);
         };
         let known_by = kubeconfig.render(address.ip());
         let upstream = pinned.upstream(&parts.upstreams, principal, kubeconfig, &known_by)?;
         let Some(upstream) = upstream else {
-            return Ok((pinned, None));
+            return unjudged(pinned, request);
         };
-        let authority = Authority::of(invocation, kubeconfig.namespace());
-        let secrets = hidden_secrets(invocation.tool())?;
-        let prefix = kubeconfig.endpoint().path();
+        let authority = Authority::of(approved.invocation(), kubeconfig.namespace());
         let mut budget = parts.bounds.api;
         let of_rule = approved.bounds().max_objects;
         budget.objects = of_rule.map_or(budget.objects, |most| budget.objects.min(most.get()));
-        let monitor = Monitor::new(
-            upstream,
-            authority,
+        let terms = MonitorTerms {
             enforcement,
-            secrets,
-            prefix,
+            mode: match request.is_preview {
+                true => MonitorMode::Preview,
+                false => MonitorMode::InEarnest,
+            },
+            prefix: kubeconfig.endpoint().path(),
             request_id,
             budget,
-        );
+        };
+        let secrets = hidden_secrets(tool)?;
+        let monitor = Monitor::new(upstream, authority, secrets, terms);
         Ok((pinned.judged_by(monitor), Some(known_by)))
     }
 
@@ -265,6 +269,21 @@ impl Access {
         };
         let pinned = pin(endpoint, allowed).await;
         Ok(pinned.inspect_err(|_| metrics::egress_refusal())?)
+    }
+}
+
+/// The way of a tool to its server whose requests are not seen here.
+///
+/// # Errors
+/// [`Refusal::Tool`] where nothing of them may be kept, unless it reaches nobody.
+fn unjudged(pinned: Pinned, request: &Request) -> Result<(Pinned, Option<Rendered>), Refusal> {
+    let tool = request.tool;
+    match request.is_preview && pinned.address().is_some() {
+        false => Ok((pinned, None)),
+        true => Err(Refusal::Tool(Advice {
+            reason: format!("{tool} has no preview here: its API requests do not pass this server"),
+            hint: "leave `dry_run` out, or use the tool's own dry run".into(),
+        })),
     }
 }
 

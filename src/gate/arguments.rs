@@ -55,6 +55,17 @@ pub struct Arguments {
     /// is needed.
     #[serde(default)]
     pub explain: bool,
+    /// Runs the command as a preview: nothing that it writes is kept, and `effects.preview` tells what
+    /// would become of each object.
+    pub dry_run: Option<DryRun>,
+}
+
+/// Where a preview is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DryRun {
+    /// At the API server, which answers each write as if it were done.
+    Server,
 }
 
 /// A duration as Go writes it, or a number of seconds, as models do.
@@ -172,6 +183,10 @@ impl Arguments {
             let value = sent.get(*name);
             value.is_some_and(|value| !value.is_string() && !may_be(value))
         };
+        let dry_run = sent.get("dry_run");
+        if dry_run.is_some_and(|value| !value.is_null() && value != "server") {
+            return Some("`dry_run` is `server`, or not there".to_owned());
+        }
         let name = Self::TEXTS.into_iter().find(is_wrong)?;
         Some(match name {
             "command" => "`command` is one text, and not a list of words".to_owned(),
@@ -214,6 +229,7 @@ impl Arguments {
             max_output: self.max_output,
             is_compact: self.compact,
             is_question: self.explain,
+            is_preview: self.dry_run == Some(DryRun::Server),
             client,
         }
     }

@@ -214,8 +214,8 @@ impl Confinement {
 }
 
 impl Body {
-    /// Returns what the command printed, its errors behind its output, and no word of the server's
-    /// but the marker where lines are left out.
+    /// Returns what the command printed, its errors behind its output, what differs in a preview, and
+    /// no word of the server's but the marker where lines are left out.
     pub fn printed(&self) -> String {
         let mut printed = self.output.clone();
         if let Some(line) = &self.last_line {
@@ -225,6 +225,12 @@ impl Body {
         // The error of a command that did not run is the reason of its refusal.
         if let Some(error) = self.error.as_ref().filter(|_| self.error != self.reason) {
             add(&mut printed, error);
+        }
+        let effects = self.effects.as_ref();
+        let preview = effects.and_then(|effects| effects.preview.as_ref());
+        let objects = preview.into_iter().flat_map(|preview| &preview.objects);
+        for diff in objects.filter_map(|object| object.diff.as_ref()) {
+            add(&mut printed, diff);
         }
         printed
     }

@@ -20,6 +20,7 @@ use super::{
     outcome::{Ran, Told},
     parts::Parts,
     pipeline::{Pipeline, Shares, Stages},
+    previewed::show,
     request::Request,
     shape::Shape,
     watch::Watch,
@@ -30,7 +31,7 @@ use crate::{
     identity::Caller,
     metrics::Step,
     output::{Live, Unshown},
-    policy::Facts,
+    policy::{Facts, Target},
     refusal::Refusal,
     sandbox::{Limits, Streams},
     store::{Place, Registration},
@@ -54,6 +55,7 @@ struct Rest {
     unshown: Unshown,
     deadline: Duration,
     live: Option<Live>,
+    target: Target,
 }
 
 impl Call<'_> {
@@ -95,8 +97,13 @@ impl Call<'_> {
         let deadline = requested.under(&approved)?;
         let pinned = access.pin(&parts.allowed).await?;
         let principal = caller.principal();
-        let (pinned, known_by) =
-            access.judged(pinned, &approved, parts, principal, self.request_id)?;
+        let (pinned, known_by) = access.judged(
+            pinned,
+            &approved,
+            parts,
+            principal,
+            (request, self.request_id),
+        )?;
         let recorded = journal
             .allowed(&approved, &filters, access.endpoint())
             .await?;
@@ -114,6 +121,7 @@ impl Call<'_> {
             unshown,
             deadline,
             live,
+            target,
         };
         // Most of a call's state is in here, and a refused one needs none of it.
         Box::pin(self.execute(cleared, rest, journal)).await
@@ -164,6 +172,7 @@ impl Call<'_> {
         if let Some(live) = &rest.live {
             live.started(self.request_id).await;
         }
+        let unshown = rest.unshown.clone();
         let watch = Watch {
             kept: &self.parts.store.kept,
             principal: self.caller.principal(),
@@ -183,7 +192,13 @@ impl Call<'_> {
         drop(place);
         let limit = bounds.read_output;
         let too_much = piped.too_much.then_some(Refusal::TooMuchOutput { limit });
-        let effects = monitor.map(|monitor| monitor.effects());
+        let mut effects = monitor.map(|monitor| monitor.effects());
+        let preview = effects
+            .as_mut()
+            .and_then(|effects| effects.preview.as_mut());
+        if let Some(preview) = preview {
+            show(preview, self.parts, &rest.target, &unshown);
+        }
         let told = effects.as_ref();
         let denied = told.and_then(Effects::refused).map(Refusal::Api);
         let exceeded = told.and_then(|effects| effects.exceeded.clone());

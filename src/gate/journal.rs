@@ -16,6 +16,7 @@ use futures_util::FutureExt as _;
 
 use super::{outcome::Ran, parts::Parts, request::Request};
 use crate::{
+    api::Effects,
     audit::{
         Audit, DecisionRecord, EndRecord, Recorded, StageRecord, Who, milliseconds,
         shown_of_refused,
@@ -219,6 +220,7 @@ impl<'a> Journal<'a> {
         let (request_id, tool) = (self.request_id, self.request.tool);
         DecisionRecord {
             kubeconfig_conflict: self.request.kubeconfig.is_over_another(),
+            preview: self.request.is_preview,
             ..DecisionRecord::new(request_id, who, tool, effect)
         }
     }
@@ -263,7 +265,7 @@ impl<'a> Journal<'a> {
             record.truncated = ran.stdout.truncated || ran.stderr.truncated;
             record.refused_connections = ran.refused_connections;
             record.warm = ran.was_warm;
-            record.effects = ran.effects.as_ref();
+            record.effects = ran.effects.as_ref().map(Effects::recorded);
             record.layers = layers(|state| state == LayerState::Enforced);
             record.layers_partial = layers(|state| state == LayerState::Partial);
             record.layers_missing = layers(LayerState::is_missing);

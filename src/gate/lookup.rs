@@ -88,8 +88,13 @@ impl Call<'_> {
         let deadline = requested.under(&approved)?.min(LONGEST);
         let pinned = access.pin(&parts.allowed).await?;
         let principal = caller.principal();
-        let (pinned, known_by) =
-            access.judged(pinned, &approved, parts, principal, self.request_id)?;
+        let (pinned, known_by) = access.judged(
+            pinned,
+            &approved,
+            parts,
+            principal,
+            (self.request, self.request_id),
+        )?;
         let inputs = access.inputs(&pinned, &approved, known_by);
         let asker = LookupKey::new(caller.principal(), inputs.known_by().expose());
         let known = parts

@@ -24,6 +24,7 @@ mod part;
 mod part_request;
 mod parts;
 mod pipeline;
+mod previewed;
 mod request;
 mod shape;
 mod state;
@@ -43,7 +44,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
-pub use arguments::{Arguments, Headers};
+pub use arguments::{Arguments, DryRun, Headers};
 pub use body::{Body, ChangedBody, Confinement, KeptBody, LeftOutBody, PartBody, StageBody};
 pub use outcome::{Bound, GivenPart, KeptWhole, Outcome, Permitted, Ran, Told};
 pub use part_request::PartRequest;

@@ -9,6 +9,7 @@ use super::{
     pipeline::Printed,
 };
 use crate::{
+    api::Preview,
     command::{Adjustment, Invocation},
     output::LeftOut,
     refusal::Refusal,
@@ -96,6 +97,10 @@ impl Notes {
         for adjustment in self.adjustments {
             told.adjusted(adjustment);
         }
+        let effects = ran.effects.as_ref();
+        let preview = effects.and_then(|effects| effects.preview.as_ref());
+        told.notes.extend(preview.map(previewed));
+        told.notes.extend(preview.into_iter().flat_map(missing));
         told.notes.extend(self.meanings);
         told.notes.extend(self.clamped);
         told.notes.extend(incomplete);
@@ -162,6 +167,24 @@ fn ended_at(bound: Bound) -> String {
             format!("ended after {lines} lines, as many as it may print; there may be more to come")
         }
     }
+}
+
+/// Says that nothing was done, and how much would be.
+fn previewed(preview: &Preview) -> String {
+    let [made, changed, deleted] = preview.count();
+    let more = match preview.more_objects {
+        0 => String::new(),
+        more => format!(", and {more} objects more"),
+    };
+    format!(
+        "a preview: nothing of this is done; it would create {made}, change {changed} and delete {deleted}{more}"
+    )
+}
+
+/// Says what is not in a preview.
+fn missing(preview: &Preview) -> impl Iterator<Item = String> {
+    let missing = preview.not_previewed.iter();
+    missing.map(|what| format!("not previewed: {what}"))
 }
 
 /// Says how many items of a document are left out; of lines the marker between them does.

@@ -31,6 +31,8 @@ pub struct Request {
     pub is_compact: bool,
     /// Whether it only asks whether it would run.
     pub is_question: bool,
+    /// Whether nothing that it writes is kept, and what it would do is told.
+    pub is_preview: bool,
     /// The name that the client's program gives itself, for the records.
     pub client: Option<Excerpt>,
 }
@@ -51,6 +53,7 @@ impl Request {
             max_output: None,
             is_compact: false,
             is_question: true,
+            is_preview: false,
             client: None,
         }
     }

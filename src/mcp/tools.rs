@@ -40,7 +40,7 @@ pub(super) fn usable(gate: &Gate, caller: &Caller) -> Vec<(Tool, Offer)> {
 }
 
 fn described(tool: Tool, offer: &Offer, clusters: &[String]) -> McpTool {
-    let schema = input_schema(tool, clusters);
+    let schema = input_schema(tool, offer, clusters);
     let described = McpTool::new(tool.as_str(), description(tool, offer), schema);
     let annotations = ToolAnnotations::from_raw(
         None,
@@ -116,7 +116,7 @@ fn of_each(groups: &VerbGroups<'_>, most: usize) -> String {
 }
 
 /// The arguments that a model fills. The door takes more: a model has no credential to give.
-fn input_schema(tool: Tool, clusters: &[String]) -> Arc<JsonObject> {
+fn input_schema(tool: Tool, offer: &Offer, clusters: &[String]) -> Arc<JsonObject> {
     let text = || json!({ "type": "string" });
     let mut properties = JsonObject::new();
     let mut add = |name: &str, schema: Value| properties.insert(name.to_owned(), schema);
@@ -128,6 +128,10 @@ fn input_schema(tool: Tool, clusters: &[String]) -> Arc<JsonObject> {
             add("cluster", json!({ "type": "string", "enum": clusters }));
         } else if !clusters.is_empty() {
             add("cluster", text());
+        }
+        // The instructions say what it is.
+        if !offer.reads_only {
+            add("dry_run", json!({ "enum": ["server"] }));
         }
     }
     add(

@@ -23,7 +23,7 @@ values = { "--dry-run" = ["client", "server"] }
 "#;
 
 /// A server whose kubectl is the probe, and what it does with what is not explained.
-fn server(judging: &str) -> (tempfile::TempDir, Server) {
+pub fn server(judging: &str) -> (tempfile::TempDir, Server) {
     let folder = readable_folder();
     let config = folder.path().join("airlock.toml");
     let policy = folder.path().join("policy.toml");
@@ -59,12 +59,12 @@ fn lied_by(server: &Server, command: &str, flag: &str, bytes: &str) -> Value {
         .json()
 }
 
-fn request(line: &str, body: &str) -> String {
+pub fn request(line: &str, body: &str) -> String {
     request_of("application/json", line, body)
 }
 
 /// A request whose body, if it has one, is in this form.
-fn request_of(media_type: &str, line: &str, body: &str) -> String {
+pub fn request_of(media_type: &str, line: &str, body: &str) -> String {
     let length = match body {
         "" => String::new(),
         body => format!(
@@ -205,7 +205,7 @@ const ODD: &[&str] = &[
     "CONNECT 127.0.0.1:1",
 ];
 
-fn is_denied(reply: &Value) -> bool {
+pub fn is_denied(reply: &Value) -> bool {
     reply["code"] == "api_denied"
 }
 

@@ -34,6 +34,8 @@ mod mcp;
 mod monitor;
 mod own;
 mod pipes;
+mod preview;
+mod preview_lies;
 mod prompts;
 mod redaction;
 mod resources;
