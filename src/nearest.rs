@@ -4,6 +4,8 @@
 
 /// Longer words are no misspelt name, and likeness takes time in proportion to both lengths.
 const LONGEST_NAME: usize = 64;
+/// Fewer letters are the beginning of too much.
+const SHORTEST_BEGINNING: usize = 3;
 /// Below this likeness (Jaro-Winkler) two names have little in common: `gett` and `get` have 0.94.
 const ALIKE: f64 = 0.85;
 
@@ -28,6 +30,15 @@ pub fn nearest<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) -> Opti
         .filter(|(likeness, name)| *likeness > ALIKE && is_slip(word, name))
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| name)
+}
+
+/// The one name of `known` that `word` is the beginning of.
+pub fn begun<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let mut found = known.into_iter().filter(|name| name.starts_with(word));
+    match (found.next(), found.next()) {
+        (Some(name), None) if word.len() >= SHORTEST_BEGINNING => Some(name),
+        _ => None,
+    }
 }
 
 /// Whether one letter that is missing, too many, wrong or swapped makes one word of the other, and
@@ -114,6 +125,14 @@ mod tests {
             nearest("certificates", ["certificatesigningrequests"]),
             None
         );
+    }
+
+    #[test]
+    fn a_beginning_is_of_one_name() {
+        let flags = ["sort-by", "selector", "show-labels", "show-kind"];
+        assert_eq!(begun("sort", flags), Some("sort-by"));
+        assert_eq!(begun("show", flags), None);
+        assert_eq!(begun("so", flags), None);
     }
 
     #[test]

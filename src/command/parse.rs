@@ -26,7 +26,7 @@ use crate::{
         flag_named, flags_in_scope, resource,
     },
     excerpt::Excerpt,
-    nearest::{is_slip_of_one, nearest},
+    nearest::{begun, is_slip_of_one, nearest},
     tool::{Cobra, EarlyScan, Grammar, Misnomer, Tool},
 };
 
@@ -362,17 +362,17 @@ impl<'a> Parser<'a> {
             .filter(|flag| !flag.hidden)
             .map(|flag| flag.name.as_str())
             .collect();
-        let nearest = if shown.starts_with("--") {
-            nearest(&wanted, names).map(|name| format!("--{name}"))
-        } else {
-            None
+        // One hyphen: of letters that are flags of their own nothing is guessed, but `-all` is `--all`.
+        let meant = match shown.strip_prefix("--") {
+            Some(_) => nearest(&wanted, names.iter().copied()).or_else(|| begun(&wanted, names)),
+            None => names.into_iter().find(|name| *name == wanted),
         };
         CommandError::UnknownFlag {
             instead: self.misnomer(&[], Some(shown)),
             tool: self.tool(),
             path: self.node().path.clone(),
             flag: Excerpt::new(shown),
-            nearest,
+            nearest: meant.map(|name| format!("--{name}")),
         }
     }
 
