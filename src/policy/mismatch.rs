@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 
 use super::{pattern::Pattern, window::Window};
-use crate::{advice::Advice, catalogue::CommandPath, excerpt::Excerpt, tool::Tool};
+use crate::{
+    advice::Advice, catalogue::CommandPath, excerpt::Excerpt, nearest::nearest, tool::Tool,
+};
 
 /// The first field of a rule that a command does not fit. `allowed` is what the rule lists.
 #[derive(Debug, PartialEq)]
@@ -164,7 +166,7 @@ impl Mismatch<'_> {
                 allowed,
             } => Advice::new(
                 format!("--{flag} may not be {} here", Excerpt::new(value)),
-                format!("allowed for --{flag}: {}", list(allowed)),
+                other_value(flag, value, allowed),
             ),
             Self::Namespace { allowed } => Advice::new(
                 format!("`{tool} {verb}` is not allowed in this namespace"),
@@ -303,26 +305,45 @@ impl Mismatch<'_> {
     }
 }
 
+/// The value that may have been meant, and all that there may be.
+fn other_value(flag: &str, value: &str, allowed: &[Pattern]) -> String {
+    let all = format!("allowed for --{flag}: {}", list(allowed));
+    let texts: Vec<String> = allowed.iter().map(Pattern::to_string).collect();
+    match nearest(value, texts.iter().map(String::as_str)) {
+        Some(meant) if is_whole(meant) => format!("did you mean `{meant}`? {all}"),
+        _ => all,
+    }
+}
+
+/// Whether a pattern's text is a value itself.
+fn is_whole(pattern: &str) -> bool {
+    !pattern.contains('*') && !pattern.contains("..")
+}
+
 /// How a flag is added that has to be there, with all values that it may have.
 fn required(flag: &str, allowed: &[Pattern]) -> String {
-    let is_whole = |pattern: &&Pattern| !pattern.to_string().contains('*');
-    let Some(pattern) = allowed.iter().find(is_whole).or(allowed.first()) else {
+    let is_plain = |pattern: &&Pattern| !pattern.to_string().contains('*');
+    let Some(pattern) = allowed.iter().find(is_plain).or(allowed.first()) else {
         return format!("add --{flag}");
     };
     let added = format!("add --{flag}={}", example(pattern));
     match allowed {
-        [_] => added,
+        [Pattern::Glob(_)] => added,
         _ => format!("{added}; allowed for --{flag}: {}", list(allowed)),
     }
 }
 
-/// A value that can be typed: the end of a range, or the text.
+/// A value that can be typed: the text, or the end of a range of times. No number is proposed: one that bounds what a
+/// caller may ask for (a hundred replicas) is seldom what it wants.
 fn example(pattern: &Pattern) -> String {
-    let text = pattern.to_string();
-    match text.split_once("..") {
-        Some((from, "")) => from.to_owned(),
-        Some((_, to)) => to.to_owned(),
-        None => text,
+    match pattern {
+        Pattern::Glob(text) => text.clone(),
+        Pattern::Integers { .. } => "NUMBER".into(),
+        Pattern::Durations { text, .. } => match text.split_once("..") {
+            Some((from, "")) => from.to_owned(),
+            Some((_, to)) => to.to_owned(),
+            None => text.clone(),
+        },
     }
 }
 
