@@ -161,9 +161,7 @@ impl FlagClass {
             Self::Identity => {
                 "leave it out; the request's own kubeconfig says who asks, and its `context` field chooses in it"
             }
-            Self::Endpoint => {
-                "leave it out; the request's own kubeconfig says which server is asked"
-            }
+            Self::Endpoint => "leave it out; the request itself says which server is asked",
             Self::ReadsFile => "give the content itself; there are no files here",
             Self::WritesFile => "leave it out; the output comes back in the reply",
             Self::Verbosity => "leave it out; errors come back in the reply",
