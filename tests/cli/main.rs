@@ -10,6 +10,7 @@
 
 mod catalogue;
 mod config;
+mod hints;
 mod include;
 mod judging;
 mod serving;
