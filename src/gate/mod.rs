@@ -288,7 +288,7 @@ impl Gate {
             span.in_scope(|| tracing::error!(error = %with_causes(refusal), "fault"));
         }
         if let Some(refusal) = &outcome.refusal {
-            metrics::refusal(refusal.code().as_str());
+            metrics::refusal(refusal.code());
         }
         metrics::call(tool, door, outcome.label(), outcome.took);
         metrics::principal(&principal, outcome.refusal.is_some());

@@ -50,7 +50,7 @@ impl Gate {
             Err(refusal) => (None, Some(refusal)),
         };
         if let Some(refusal) = &refusal {
-            metrics::refusal(refusal.code().as_str());
+            metrics::refusal(refusal.code());
         }
         Outcome {
             took: since.elapsed(),

@@ -3,8 +3,8 @@
 //! Comes in: what a call came to, or why a request never became one. Goes out: the object that
 //! every door renders, with the status of its code; a refusal is counted, and a fault logged under
 //! the request id that its caller gets. May not decide anything. Not in this shape are what hyper
-//! answers before a request is one (400 and 431, without a body), and what rmcp answers of MCP's
-//! own rules.
+//! answers before a request is one (400 and 431, without a body), what is no JSON-RPC message
+//! (`wire.rs`), and what rmcp answers of MCP's own rules.
 //!
 //! Held by `a_refusal_has_the_same_shape_wherever_it_comes_from` (`tests/service/doors.rs`).
 
@@ -44,7 +44,7 @@ pub(super) fn panicked(_: Box<dyn Any + Send>) -> Response {
 
 /// Answers a request that never reached the gate.
 pub(super) fn refused(refusal: Refusal) -> Response {
-    metrics::refusal(refusal.code().as_str());
+    metrics::refusal(refusal.code());
     let outcome = Outcome::refused(refusal);
     if let Some(Refusal::Fault { what, source }) = &outcome.refusal {
         tracing::error!(request_id = outcome.request_id, error = %source, "{what}");

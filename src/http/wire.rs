@@ -15,6 +15,7 @@ use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
 use super::reply::{IsRefusal, RefusedAnswer};
+use crate::{metrics, refusal::Code};
 
 /// The first protocol whose clients know an event without a message (SEP-1699).
 const KNOWS_PRIMING: &str = "2025-11-25";
@@ -90,7 +91,9 @@ pub(super) fn id_in_use(id: Value) -> Response {
     )
 }
 
+/// The answer to what is no message, in JSON-RPC's own words. It is counted as any refusal is.
 fn wrong(id: Value, code: i64, message: &str) -> Box<Response> {
+    metrics::refusal(Code::InvalidRequest);
     let error =
         json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": message } });
     Box::new((StatusCode::BAD_REQUEST, Json(error)).into_response())

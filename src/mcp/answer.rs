@@ -92,6 +92,6 @@ pub(super) fn malformed(error: &serde_json::Error, sent: &Map<String, Value>) ->
         reason,
         hint: "give `command`, and if needed `namespace`, `context` or `cluster`, `timeout`".into(),
     });
-    metrics::refusal(refusal.code().as_str());
+    metrics::refusal(refusal.code());
     rendered(&Outcome::refused(refusal))
 }

@@ -21,6 +21,7 @@ pub use zero::{audit_events, sandbox_parts};
 
 use crate::{
     catalogue::VerbClass,
+    code::Code,
     identity::{Door, KnownCaller},
     mistake::{SettingError, or_default},
     policy::Effect,
@@ -227,8 +228,8 @@ pub fn decision(tool: Tool, class: Option<VerbClass>, effect: Effect) {
 }
 
 /// Counts a refusal, of a call or of a request that never became one.
-pub fn refusal(code: &'static str) {
-    counter!("airlock_refusals_total", "code" => code).increment(1);
+pub fn refusal(code: Code) {
+    counter!("airlock_refusals_total", "code" => code.as_str()).increment(1);
 }
 
 /// Counts a child that could not be started.

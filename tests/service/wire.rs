@@ -95,6 +95,9 @@ fn what_is_no_message_is_answered_as_json_rpc_has_it() {
             "{body}: {told}"
         );
     }
+    let metrics = String::from_utf8(server.get("/metrics").body).unwrap();
+    let counted = "airlock_refusals_total{code=\"invalid_request\"} 9";
+    assert!(metrics.lines().any(|line| line == counted), "{metrics}");
 }
 
 #[test]
