@@ -96,7 +96,7 @@ fn what_is_no_message_is_answered_as_json_rpc_has_it() {
         );
     }
     let metrics = String::from_utf8(server.get("/metrics").body).unwrap();
-    let counted = "airlock_refusals_total{code=\"invalid_request\"} 9";
+    let counted = "airlock_refusals_total{code=\"invalid_request\"} 10";
     assert!(metrics.lines().any(|line| line == counted), "{metrics}");
 }
 
