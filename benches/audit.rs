@@ -130,6 +130,7 @@ async fn one(audit: Arc<Audit>, records: usize) -> Vec<Duration> {
                 .into(),
             ),
             argv_rest: None,
+            data: &[],
             filters: Vec::new(),
             target: Some("https://kubernetes.default.svc:6443".into()),
             cluster: None,

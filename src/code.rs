@@ -22,6 +22,8 @@ pub enum Code {
     Cancelled,
     /// The policy allows the command once a person has said so.
     ConfirmationRequired,
+    /// The request brings more for its command to read than it may.
+    DataTooLarge,
     /// The kubeconfig's server may not be reached from here.
     EgressDenied,
     /// The operator has ended the call.
@@ -30,6 +32,9 @@ pub enum Code {
     ForbiddenHost,
     /// The command line is not one of the tool's.
     InvalidCommand,
+    /// What the request brings for its command to read is not acceptable, or the command does not
+    /// read it.
+    InvalidData,
     /// The kubeconfig is not acceptable.
     InvalidKubeconfig,
     /// The request itself is malformed.
@@ -71,15 +76,17 @@ pub enum Code {
 
 impl Code {
     /// Every code, for documents and their tests.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::ApiDenied,
         Self::BudgetExceeded,
         Self::Cancelled,
         Self::ConfirmationRequired,
+        Self::DataTooLarge,
         Self::EgressDenied,
         Self::EndedByOperator,
         Self::ForbiddenHost,
         Self::InvalidCommand,
+        Self::InvalidData,
         Self::InvalidKubeconfig,
         Self::InvalidRequest,
         Self::Internal,
@@ -107,10 +114,12 @@ impl Code {
             Self::BudgetExceeded => "budget_exceeded",
             Self::Cancelled => "cancelled",
             Self::ConfirmationRequired => "confirmation_required",
+            Self::DataTooLarge => "data_too_large",
             Self::EgressDenied => "egress_denied",
             Self::EndedByOperator => "ended_by_operator",
             Self::ForbiddenHost => "forbidden_host",
             Self::InvalidCommand => "invalid_command",
+            Self::InvalidData => "invalid_data",
             Self::InvalidKubeconfig => "invalid_kubeconfig",
             Self::InvalidRequest => "invalid_request",
             Self::Internal => "internal",

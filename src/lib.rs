@@ -14,6 +14,7 @@ pub mod memory;
 pub mod schema;
 pub mod secret;
 pub mod trusted;
+pub mod data;
 pub mod unit;
 pub mod yaml;
 

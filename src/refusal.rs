@@ -12,6 +12,7 @@ use crate::{
     advice::Advice,
     argocd::ArgocdError,
     command::{CommandError, FilterError, WordsError},
+    data::DataError,
     egress::EgressError,
     excerpt::Excerpt,
     identity::Unidentified,
@@ -37,6 +38,9 @@ pub enum Refusal {
     /// Allowed once a person has said so, and nobody can be asked yet.
     #[error("{0}")]
     Unconfirmed(Question),
+    /// What the request brings for its command to read is no such thing, or is not read.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// Denied by the policy.
     #[error("{}", .0.advice.reason)]
     Denied(Denied),
@@ -179,6 +183,7 @@ impl Refusal {
             Self::Budget(_) => Code::BudgetExceeded,
             Self::Cancelled => Code::Cancelled,
             Self::Command(_) | Self::Filter(_) | Self::Words(_) => Code::InvalidCommand,
+            Self::Data(error) => error.code(),
             Self::Denied(_) => Code::PolicyDenied,
             Self::Unconfirmed(_) => Code::ConfirmationRequired,
             Self::Egress(_) => Code::EgressDenied,
@@ -239,6 +244,7 @@ impl Refusal {
             Self::Budget(_) => "what it did until then is in `effects`; ask for less at once: fewer names, a selector, one namespace".into(),
             Self::Cancelled => "call again if the answer is still wanted".into(),
             Self::Command(error) => error.help(),
+            Self::Data(error) => error.help(),
             Self::Denied(denied) => denied.advice.hint.clone(),
             Self::Unconfirmed(question) => question.advice.hint.clone(),
             Self::Egress(error) => error.help(),

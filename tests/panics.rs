@@ -136,6 +136,7 @@ fn main() {
                 largest_output: 1 << 16,
                 read_output: 1 << 20,
                 memory_bytes: LIMITS.memory_bytes,
+                data_bytes: 1 << 20,
                 api: CallBudget::default(),
             },
         });

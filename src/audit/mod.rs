@@ -27,8 +27,8 @@ pub use events::{
 };
 pub use file::{AuditError, FileSettings, MOST_KEPT, rotated};
 pub use record::{
-    ArgvRest, DecisionRecord, EndRecord, PolicyDigest, PolicyRecord, StageRecord, StartRecord,
-    StopRecord, Who, milliseconds, shown_of_refused,
+    ArgvRest, DataRecord, DecisionRecord, EndRecord, PolicyDigest, PolicyRecord, StageRecord,
+    StartRecord, StopRecord, Who, milliseconds, shown_of_refused,
 };
 pub use settings::{AuditSettings, AuditTable, KeyError, seal_of};
 pub use verify::{Break, Broken, Report, Verifier};

@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use super::chain::Hash;
 use crate::{
-    api::Effects, code::Code, excerpt::Excerpt, identity::Caller, policy::Effect, tool::Tool,
+    api::Effects, code::Code, data::DataPiece, excerpt::Excerpt, identity::Caller, policy::Effect,
+    secret::SecretString, tool::Tool,
 };
 
 /// The server starts, and who it is.
@@ -118,6 +119,9 @@ pub struct DecisionRecord<'a> {
     /// The canonical argv of each filter behind the tool, when the call may run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub filters: Vec<Vec<String>>,
+    /// What the request brings for its command to read.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub data: &'a [DataRecord],
     /// The target's URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
@@ -156,6 +160,7 @@ impl<'a> DecisionRecord<'a> {
             argv: None,
             argv_rest: None,
             filters: Vec::new(),
+            data: &[],
             target: None,
             cluster: None,
             effect,
@@ -165,6 +170,33 @@ impl<'a> DecisionRecord<'a> {
             reason: None,
             kubeconfig_conflict: false,
             preview: false,
+        }
+    }
+}
+
+/// A text that a request brings for its command to read.
+#[derive(Debug, Serialize)]
+pub struct DataRecord {
+    /// Its name in `files`; none for the standard input.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// How long it is.
+    pub bytes: usize,
+    /// Of it.
+    pub sha256: String,
+}
+
+impl DataRecord {
+    /// Of one piece of the data.
+    pub fn of(piece: &DataPiece, text: &SecretString) -> Self {
+        let text = text.expose();
+        Self {
+            file: match piece {
+                DataPiece::Input => None,
+                DataPiece::File(name) => Some(name.to_string()),
+            },
+            bytes: text.len(),
+            sha256: Hash::of(text.as_bytes()).to_string(),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{
     mask::{Mask, MaskTable, OperandMask},
     name::CommandPath,
 };
-use crate::{glob, tool::Tool};
+use crate::{data::FileName, glob, tool::Tool};
 
 /// What a verb does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -273,6 +273,28 @@ pub struct FlagHazard {
     /// Globs: these values can never be allowed.
     #[serde(default)]
     not: Vec<String>,
+    /// What of a request's own texts it reads; no other value can be allowed.
+    data: Option<ReadsData>,
+}
+
+/// Which of a request's own texts a flag reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReadsData {
+    /// `-`, or the name of a file.
+    Any,
+    /// The name of a file: to this flag `-` is a path as well.
+    Files,
+    /// `-` alone.
+    Stdin,
+}
+
+impl ReadsData {
+    /// Whether a value names a text that a request may bring.
+    fn takes(self, value: &str) -> bool {
+        let is_input = value == "-" && self != Self::Files;
+        is_input || self != Self::Stdin && FileName::read(value).is_some()
+    }
 }
 
 impl VerbHazard {
@@ -296,6 +318,25 @@ impl FlagHazard {
             never: false,
             only: Vec::new(),
             not: Vec::new(),
+            data: None,
+        }
+    }
+
+    /// What of a request's own texts it reads, if it does.
+    pub fn data(&self) -> Option<ReadsData> {
+        self.data
+    }
+
+    /// What a caller does instead of the flag, or a value of it, that no policy allows.
+    pub fn instead(&self) -> &'static str {
+        match self.data {
+            Some(ReadsData::Files) => {
+                "send the text in `files`, and name it by its bare name; there are no other files"
+            }
+            Some(ReadsData::Any | ReadsData::Stdin) => {
+                "send the text in `stdin`, and name it `-`; there are no files of this machine"
+            }
+            None => self.class.instead(),
         }
     }
 
@@ -317,13 +358,15 @@ impl FlagHazard {
     /// Whether some values of the flag are harmful and others are not: what a rule can allow is then
     /// not what its class is for.
     pub fn tells_values_apart(&self) -> bool {
-        !self.only.is_empty() || !self.not.is_empty()
+        !self.only.is_empty() || !self.not.is_empty() || self.data.is_some()
     }
 
     /// Why no rule may allow this value, when none may.
     pub fn never_value(&self, value: &str) -> Option<String> {
         let listed = |globs: &[String]| globs.iter().any(|glob| glob::matches(glob, value));
-        (!self.only.is_empty() && !listed(&self.only) || listed(&self.not)).then(|| self.reason())
+        let is_elsewhere = self.data.is_some_and(|data| !data.takes(value));
+        (is_elsewhere || !self.only.is_empty() && !listed(&self.only) || listed(&self.not))
+            .then(|| self.reason())
     }
 
     fn reason(&self) -> String {

@@ -15,7 +15,7 @@ pub mod resource;
 mod tree;
 
 pub use custom::{CustomResource, CustomResources, DiscoveryError, LONGEST_DISCOVERY, WordMeaning};
-pub use hazard::{FlagClass, FlagHazard, FlagValues, Hazards, VerbClass, VerbHazard};
+pub use hazard::{FlagClass, FlagHazard, FlagValues, Hazards, ReadsData, VerbClass, VerbHazard};
 pub use load::{CatalogueError, unclassed};
 pub use mask::{Mask, OperandMask};
 pub use name::CommandPath;

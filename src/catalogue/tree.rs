@@ -1,7 +1,7 @@
 //! The shape of a catalogue: [`Catalogue`], [`CommandNode`], [`Flag`], as cobra and pflag see them.
 
 use super::{
-    hazard::{FlagHazard, FlagValues, VerbHazard},
+    hazard::{FlagHazard, FlagValues, ReadsData, VerbHazard},
     mask::{Mask, OperandMask},
     name::CommandPath,
 };
@@ -64,6 +64,20 @@ impl Flag {
         hazard
             .never()
             .or_else(|| value.and_then(|value| hazard.never_value(value)))
+    }
+
+    /// Why no rule may allow any value that this glob stands for, when none may.
+    pub fn never_any_of(&self, glob: &str) -> Option<String> {
+        // The names of a request's files are its caller's to choose.
+        match self.data() {
+            Some(_) => self.never(Some(&glob.replace(['*', '?'], "x"))),
+            None => self.never(Some(glob)),
+        }
+    }
+
+    /// Which of a request's own texts it reads, if it does.
+    pub fn data(&self) -> Option<ReadsData> {
+        self.hazard.as_ref().and_then(FlagHazard::data)
     }
 }
 

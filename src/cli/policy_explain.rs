@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     asker::Asker,
@@ -18,8 +18,10 @@ use crate::{
     api::Authority,
     catalogue::Catalogue,
     config::{ReadFor, read_policies},
+    data::SentFiles,
     excerpt::Excerpt,
     policy::{Considered, Examined, Explained, Explainer, TestFailure},
+    secret::SecretString,
     tool::{Tool, UnknownTool},
 };
 
@@ -34,7 +36,8 @@ Examples:
   kube-airlock policy explain --policy team.toml --at 2026-11-30T09:00:00Z -- kubectl rollout restart deploy/web
   kube-airlock policy explain --json -- helm list | jq .rules
   kube-airlock policy explain --api -- kubectl describe deploy app -n web
-  jq .command calls.json | kube-airlock policy explain --batch --tool kubectl")]
+  jq .command calls.json | kube-airlock policy explain --batch --tool kubectl
+  jq -c '{command, stdin, files}' calls.json | kube-airlock policy explain --batch --tool kubectl")]
 pub struct Explain {
     /// A policy file, or builtin:NAME; several must all allow [default: builtin:read-only]
     #[arg(long, value_name = "FILE")]
@@ -42,7 +45,8 @@ pub struct Explain {
     /// The tool of commands that do not begin with one
     #[arg(long)]
     tool: Option<String>,
-    /// Read one JSON string (a command line) per line of standard input, write one JSON object each
+    /// Read one JSON string (a command line) per line of standard input, or one object with `command` and what comes with it
+    /// (`stdin`, `files`); write one JSON object each
     #[arg(long)]
     batch: bool,
     /// One JSON object: the decision, and under "rules" what each rule about the verb says
@@ -147,6 +151,25 @@ fn warn(failures: &[TestFailure]) -> io::Result<()> {
     Ok(())
 }
 
+/// One line of a batch.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Asked {
+    /// A command line. What its flags read is taken to be there.
+    Command(String),
+    Call(AskedCall),
+}
+
+/// A command line with all that comes with it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskedCall {
+    command: String,
+    stdin: Option<SecretString>,
+    #[serde(default)]
+    files: SentFiles,
+}
+
 fn tool_called(name: &str) -> Result<Tool, String> {
     name.parse().map_err(|UnknownTool| {
         let (name, known) = (Excerpt::new(name), Tool::names());
@@ -165,9 +188,19 @@ fn explain_lines(
         if line.trim().is_empty() {
             continue;
         }
-        let command: String = serde_json::from_str(&line)
-            .map_err(|_| "standard input has a line that is no JSON string")?;
-        let explained = explainer.explain(&command, tool);
+        let asked: Asked = serde_json::from_str(&line)
+            .map_err(|_| "standard input has a line that is neither a JSON string nor an object with `command` and, if it comes with any, `stdin` and `files`")?;
+        let explained = match asked {
+            Asked::Command(command) => explainer.explain(&command, tool),
+            Asked::Call(call) => {
+                let AskedCall {
+                    command,
+                    stdin,
+                    files,
+                } = call;
+                explainer.explain_bringing(&command, tool, stdin.as_ref(), &files)
+            }
+        };
         let report = ExplainReport {
             explained: &explained,
             rules: None,

@@ -1,9 +1,10 @@
 //! [`Invocation`]: what one command line means, and its one rendering.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::{CString, NulError},
     fmt,
+    path::Path,
 };
 
 use super::{
@@ -47,6 +48,8 @@ pub struct Invocation {
     pub(super) classes: BTreeMap<String, FlagClass>,
     /// What rules see in the values of given flags, where there is more than a text.
     pub(super) values: BTreeMap<String, FlagValues>,
+    /// The given flags whose values name a text of the request.
+    pub(super) reads: BTreeSet<String>,
     pub(super) never: Option<Box<Never>>,
     /// What differs from the words that were sent.
     pub(super) changes: Vec<Adjustment>,
@@ -97,6 +100,7 @@ impl Invocation {
             class: Some(VerbClass::Local),
             classes: BTreeMap::new(),
             values: BTreeMap::new(),
+            reads: BTreeSet::new(),
             never: None,
             changes: Vec::new(),
             masks: BTreeMap::new(),
@@ -175,6 +179,20 @@ impl Invocation {
             .get(name)
             .and_then(|values| values.last())
             .map(String::as_str)
+    }
+
+    /// The flags that read a text of the request, each with one of its values: `-`, or the name of a
+    /// file.
+    pub fn reads(&self) -> impl Iterator<Item = (&str, &str)> {
+        let given = self
+            .reads
+            .iter()
+            .filter_map(|name| self.flags.get_key_value(name));
+        given.flat_map(|(name, values)| {
+            values
+                .iter()
+                .map(move |value| (name.as_str(), value.as_str()))
+        })
     }
 
     /// The elements of one value of a flag, as the tool reads them.
@@ -266,6 +284,9 @@ impl Invocation {
             .map(|hazard| hazard.class);
         self.classes
             .extend(class.map(|class| (name.to_owned(), class)));
+        if as_flag.is_some_and(|flag| flag.data().is_some()) {
+            self.reads.insert(name.to_owned());
+        }
         let values = as_flag.and_then(|flag| flag.values.clone());
         self.values
             .extend(values.map(|values| (name.to_owned(), values)));
@@ -453,6 +474,15 @@ impl Invocation {
     /// first `--v=0` ends that search, `KUBECTL_KUBERC=false` in the child's environment the other.
     pub fn argv(&self) -> Vec<String> {
         self.rendered(|_, value| value.to_owned(), |_, operand| operand.to_owned())
+    }
+
+    /// [`Self::argv`], with the names of the request's files as they lie in this folder.
+    pub fn argv_in(&self, files: &Path) -> Vec<String> {
+        let placed = |name: &str, value: &str| match self.reads.contains(name) && value != "-" {
+            true => files.join(value).display().to_string(),
+            false => value.to_owned(),
+        };
+        self.rendered(placed, |_, operand| operand.to_owned())
     }
 
     /// [`Self::argv`], with flags' values and operands (which have a number) as these write them.

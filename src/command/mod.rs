@@ -8,6 +8,7 @@
 mod adjustment;
 mod error;
 mod filter;
+mod here_document;
 mod invocation;
 mod operand;
 mod parse;
@@ -25,6 +26,7 @@ pub(crate) use crate::catalogue::resource::is_dns_label;
 pub use adjustment::Adjustment;
 pub use error::CommandError;
 pub use filter::{Filter, FilterError, FilterProgram, filter_names};
+pub use here_document::HereDocumentError;
 pub use invocation::{Invocation, Namespaces, Never};
 pub use operand::NamedObject;
 pub use parse::{parse, parse_in, parse_unresolved};

@@ -22,8 +22,8 @@ use super::{
 };
 use crate::{
     catalogue::{
-        Catalogue, CommandNode, CustomResources, Flag, FlagKind, VerbClass, flag_lettered,
-        flag_named, flags_in_scope, resource,
+        Catalogue, CommandNode, CustomResources, Flag, FlagHazard, FlagKind, VerbClass,
+        flag_lettered, flag_named, flags_in_scope, resource,
     },
     excerpt::Excerpt,
     nearest::{begun, is_slip_of_one, nearest},
@@ -167,7 +167,7 @@ impl<'a> Parser<'a> {
         }
         let why = match word.as_str() {
             "" => Some("it is empty"),
-            "-" => Some("there is no standard input behind it"),
+            "-" => Some("the standard input is read by a flag (`-f -`)"),
             word if word.starts_with('@') => Some("response files do not exist here"),
             _ => None,
         };
@@ -435,7 +435,10 @@ impl<'a> Parser<'a> {
             .iter()
             .filter_map(|flag| Some((flag.name.clone(), flag.values.clone()?)))
             .collect();
+        let reads = self.given.iter().filter(|flag| flag.data().is_some());
+        let reads = reads.map(|flag| flag.name.clone()).collect();
         Ok(Invocation {
+            reads,
             tool: self.tool(),
             path: node.path.clone(),
             flags: self.flags,
@@ -500,10 +503,8 @@ impl<'a> Parser<'a> {
         let mut given = self.given.clone();
         given.sort_by(|a, b| a.name.cmp(&b.name));
         given.iter().find_map(|flag| {
-            let help = flag
-                .hazard
-                .as_ref()
-                .map_or(UNCLASSED_HELP, |hazard| hazard.class.instead());
+            let hazard = flag.hazard.as_ref();
+            let help = hazard.map_or(UNCLASSED_HELP, FlagHazard::instead);
             let instead = self.instead(Some(&flag.name));
             let help = instead.unwrap_or(help);
             if let Some(why) = flag.never(None) {

@@ -10,11 +10,13 @@ use std::borrow::Cow;
 use super::{
     adjustment::Adjustment,
     filter::passes_everything,
+    here_document::{self, HereDocument, HereDocumentError},
     prefix::{self, LONGEST_REST, Prefix},
     redirection,
 };
 use crate::{
     excerpt::{Excerpt, is_invisible},
+    secret::SecretString,
     tool::Tool,
 };
 
@@ -66,6 +68,12 @@ pub enum WordsError {
         /// What stands before it, where that is a command to repeat.
         first: Option<String>,
     },
+    /// A here-document that is not of the one form that is read.
+    #[error("the command has a here-document at byte {at}: {problem}")]
+    HereDocument {
+        problem: HereDocumentError,
+        at: usize,
+    },
     /// A kubeconfig of the caller's machine.
     #[error("the command names a kubeconfig, and the request brings its own")]
     OwnKubeconfig,
@@ -103,8 +111,9 @@ impl WordsError {
                 "leave it out, or write `2>&1` or `2>/dev/null` last: both streams come back in the reply, each by itself".into()
             }
             Self::Shell { operator: "<<" | "<<<", .. } => {
-                "leave it out: no text and no manifest is handed to a command here; change one thing with `set`, `scale`, `label` or `patch`".into()
+                "send the text as the field `stdin`, or end the line by `<<'EOF'`, then the text, and a line `EOF`".into()
             }
+            Self::HereDocument { problem, .. } => problem.help().into(),
             Self::Shell { operator: ">>", .. } => "leave it out: the output comes back in the reply, and no file is written".into(),
             Self::Shell { operator: "<" | ">", .. } => {
                 "leave redirections out: both streams come back in the reply; a placeholder like <name> must be filled in".into()
@@ -129,7 +138,7 @@ impl WordsError {
 }
 
 /// The words of a command line, and of each filter behind it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct CommandStages {
     /// The tool's, without its name.
     pub command: Vec<String>,
@@ -137,6 +146,8 @@ pub struct CommandStages {
     pub filters: Vec<Vec<String>>,
     /// What is left out of it.
     pub changes: Vec<Adjustment>,
+    /// The text of the here-document behind it.
+    pub document: Option<SecretString>,
 }
 
 /// Splits a command that stands alone into words; a leading tool name is dropped.
@@ -155,13 +166,29 @@ pub fn split(tool: Tool, text: &str) -> Result<Vec<String>, WordsError> {
     }
 }
 
-/// Splits a command line and the filters behind it, at each `|` that is not quoted.
+/// Splits a command line and the filters behind it, at each `|` that is not quoted; or takes the
+/// here-document that it ends with.
 ///
 /// # Errors
 /// A [`WordsError`] that says what stands where.
 pub fn split_stages(tool: Tool, text: &str) -> Result<CommandStages, WordsError> {
-    let text = one_line(text);
-    stages(tool, scan(&text)?)
+    let wrong = |(problem, at)| WordsError::HereDocument { problem, at };
+    let Some(HereDocument { line, text }) =
+        here_document::cut(text, LONGEST_COMMAND).map_err(wrong)?
+    else {
+        let text = one_line(text);
+        return stages(tool, scan(&text)?);
+    };
+    let at = line.len();
+    let line = one_line(line);
+    let scanned = scan(&line)?;
+    if scanned.stages.len() > 1 {
+        return Err(wrong((HereDocumentError::Filtered, at)));
+    }
+    Ok(CommandStages {
+        document: Some(text),
+        ..stages(tool, scanned)?
+    })
 }
 
 fn stages(tool: Tool, scanned: Scanned<'_>) -> Result<CommandStages, WordsError> {
@@ -215,6 +242,7 @@ fn stages(tool: Tool, scanned: Scanned<'_>) -> Result<CommandStages, WordsError>
         command,
         filters,
         changes,
+        document: None,
     })
 }
 

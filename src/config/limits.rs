@@ -10,6 +10,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::{
+    data::MOST_BYTES,
     egress::CallBudget,
     gate::Bounds,
     memory::Budget,
@@ -77,6 +78,10 @@ pub(super) struct LimitsTable {
     /// The memory of one tool: `1GiB`, at least `256MiB`.
     #[schemars(with = "Option<Bytes>")]
     memory: Option<Spanned<Bytes>>,
+    /// What a request may bring for its command to read, in `stdin` and `files`: `1MiB`, at most
+    /// `2MiB`.
+    #[schemars(with = "Option<Bytes>")]
+    data: Option<Spanned<Bytes>>,
     /// API requests of one call, where they are judged: 2048.
     #[schemars(with = "Option<u32>")]
     api_requests: Option<Spanned<u32>>,
@@ -211,8 +216,25 @@ fn bounds(table: &LimitsTable) -> Result<Bounds, SettingError> {
         largest_output: largest_output.max(kept_output),
         read_output: bytes(&table.longest_output, 64 << 20),
         memory_bytes,
+        data_bytes: data(table.data.as_ref())?,
         api: api(table)?,
     })
+}
+
+/// What a request may bring: its body has 3 MiB, and JSON writes the end of a line in two bytes.
+fn data(given: Option<&Spanned<Bytes>>) -> Result<usize, SettingError> {
+    const MOST: usize = 2 << 20;
+    let Some(given) = given else {
+        return Ok(MOST_BYTES);
+    };
+    match given.get_ref().length() {
+        length if length <= MOST => Ok(length),
+        _ => {
+            let problem = "a request has room for 2MiB";
+            let error = SettingError::new("limits.data", Some(given.span()), problem);
+            Err(error.help("give 2MiB or less"))
+        }
+    }
 }
 
 fn bytes(given: &Option<Spanned<Bytes>>, default: u64) -> u64 {

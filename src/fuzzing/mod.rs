@@ -11,6 +11,7 @@
 //! | [`audit()`] | the verifier takes any bytes; no byte and no line of a chain changes, goes, comes or moves unnoticed |
 //! | [`split()`] | what the words room accepts has no live shell syntax, and a POSIX shell reads the same words |
 //! | [`pipeline()`] | a POSIX shell cuts what is accepted at the same bars, and each filter renders to words that read again to it |
+//! | [`here_document()`] | what is taken for the here-document of a command, a POSIX shell hands over byte for byte, and runs nothing else |
 //! | [`parse`] | what the parser accepts renders to words that mean nothing else, and reads again to the same |
 //! | [`policy_load`] | no text is too odd for the policy loader, and each refusal points into the text |
 //! | [`decide`] | what a shipped policy allows, it allows again as it was rendered; nothing forbidden is in it, and nothing that was neither sent nor told |
@@ -44,6 +45,7 @@ mod choices;
 mod command;
 mod discovery;
 mod forbidden;
+mod here_document;
 mod kubeconfig;
 mod manifest;
 mod message;
@@ -60,6 +62,7 @@ pub use api_response::api_response;
 pub use audit::audit;
 pub use command::parse;
 pub use discovery::discovery;
+pub use here_document::here_document;
 pub use kubeconfig::{kubeconfig, rejected_key};
 pub use manifest::manifest;
 pub use message::message;
@@ -79,12 +82,13 @@ mod tests {
 
     type Property = fn(&[u8]) -> bool;
 
-    const PROPERTIES: [(&str, Property); 17] = [
+    const PROPERTIES: [(&str, Property); 18] = [
         ("api_request", api_request),
         ("api_response", api_response),
         ("audit", audit),
         ("decide", decide),
         ("discovery", discovery),
+        ("here_document", here_document),
         ("kubeconfig", kubeconfig),
         ("manifest", manifest),
         ("message", message),

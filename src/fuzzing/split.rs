@@ -47,6 +47,9 @@ pub fn pipeline(bytes: &[u8]) -> bool {
     let Ok(stages) = command::split_stages(tool, text) else {
         return false;
     };
+    if stages.document.is_some() {
+        return false; // the property `here_document` is about these
+    }
 
     let mut read = as_a_shell(text).expect("a shell finds no open quote in it");
     assert!(
@@ -103,17 +106,17 @@ const PAGERS: [&str; 3] = ["cat", "less", "more"];
 const IDLE: [&str; 2] = ["2>&1", "2>/dev/null"];
 
 /// What a POSIX shell makes of a line.
-struct Read {
-    words: Vec<String>,
+pub(super) struct Read {
+    pub(super) words: Vec<String>,
     /// How many words stand before each `|`.
     bars: Vec<usize>,
     /// The syntax that it would act upon.
-    live: Vec<String>,
+    pub(super) live: Vec<String>,
 }
 
 /// POSIX.1-2024, Shell Command Language, 2.2 Quoting and 2.3 Token Recognition. `None`: an open
 /// quote.
-fn as_a_shell(text: &str) -> Option<Read> {
+pub(super) fn as_a_shell(text: &str) -> Option<Read> {
     const OPERATORS: &str = "|&;<>()";
     const NAMES_A_PARAMETER: &str = "_@*#?$!-{(";
     let mut read = Read {

@@ -17,6 +17,7 @@ use crate::{
     argocd::{ArgocdAccess, Variables},
     clusters::Clusters,
     command::Invocation,
+    data::Data,
     egress::{
         Allowed, Enforcement, Judging, Monitor, MonitorMode, MonitorTerms, PROXY, Pinned, pin,
     },
@@ -54,9 +55,16 @@ pub(super) struct Inputs {
     pub(super) authority: Option<CertificateAuthority>,
     /// The variables of its environment that hold credentials.
     pub(super) variables: Option<Variables>,
+    /// What the request brings for its command to read.
+    pub(super) data: Data,
 }
 
 impl Inputs {
+    /// The same, with what the request brings for its command to read.
+    pub(super) fn bringing(self, data: Data) -> Self {
+        Self { data, ..self }
+    }
+
     /// What holds the credential that the call has: what is kept for a caller is kept by it.
     pub(super) fn known_by(&self) -> &Rendered {
         self.known_by.as_ref().unwrap_or(&self.kubeconfig)
@@ -113,6 +121,7 @@ impl Access {
             known_by: None,
             authority: None,
             variables: None,
+            data: Data::default(),
         };
         match (self, address) {
             (Self::Kubernetes(kubeconfig), Some(address)) if known_by.is_some() => Inputs {

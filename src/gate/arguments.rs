@@ -12,6 +12,7 @@ use super::request::{CarriedKubeconfig, Request};
 use crate::{
     argocd::Carried,
     command::filter_names,
+    data::SentFiles,
     excerpt::Excerpt,
     secret::SecretString,
     tool::{AccessKind, Tool},
@@ -29,6 +30,14 @@ pub struct Arguments {
     /// A kubeconfig in base64. The header X-Kubeconfig wins, and keeps it out of a model's sight.
     #[schema(value_type = Option<String>)]
     pub kubeconfig: Option<SecretString>,
+    /// A text that the command reads as its standard input: `apply -f -`. It may stand behind the
+    /// command instead: `apply -f - <<'EOF'`, the text, and a line `EOF`.
+    #[schema(value_type = Option<String>)]
+    pub stdin: Option<SecretString>,
+    /// Texts that the command reads as files, by name: `apply -f web.yaml`.
+    #[serde(default)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>, example = json!({ "web.yaml": "kind: Deployment\n…" }))]
+    pub files: SentFiles,
     /// A context of the kubeconfig, instead of its current one.
     pub context: Option<String>,
     /// A cluster that the operator has named, instead of a kubeconfig; GET /clusters lists them.
@@ -160,9 +169,10 @@ impl Arguments {
     }
 
     /// The fields that are texts; `timeout` may be a number, too.
-    const TEXTS: [&str; 9] = [
+    const TEXTS: [&str; 10] = [
         "command",
         "namespace",
+        "stdin",
         "context",
         "cluster",
         "timeout",
@@ -187,9 +197,22 @@ impl Arguments {
         if dry_run.is_some_and(|value| !value.is_null() && value != "server") {
             return Some("`dry_run` is `server`, or not there".to_owned());
         }
-        let name = Self::TEXTS.into_iter().find(is_wrong)?;
+        let files_are_wrong = || match sent.get("files") {
+            None | Some(serde_json::Value::Null) => false,
+            Some(serde_json::Value::Object(files)) => {
+                !files.values().all(serde_json::Value::is_string)
+            }
+            Some(_) => true,
+        };
+        let Some(name) = Self::TEXTS.into_iter().find(is_wrong) else {
+            let what = "`files` is an object of texts by name: {\"web.yaml\": \"kind: …\"}";
+            return files_are_wrong().then(|| what.to_owned());
+        };
         Some(match name {
             "command" => "`command` is one text, and not a list of words".to_owned(),
+            "stdin" => {
+                "`stdin` is a text: a manifest in it is YAML or JSON, and not an object".to_owned()
+            }
             "timeout" => "`timeout` is a number of seconds, or a text like `1m30s`".to_owned(),
             name => format!("`{name}` is a text"),
         })
@@ -219,6 +242,8 @@ impl Arguments {
             kubeconfig: CarriedKubeconfig::choose(header, self.kubeconfig),
             context: self.context,
             cluster: self.cluster,
+            stdin: self.stdin,
+            files: self.files,
             stray_fields,
             argocd: Carried {
                 server: argocd.server.or(self.argocd_server),

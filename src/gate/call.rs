@@ -79,6 +79,8 @@ impl Call<'_> {
         let requested = Requested::read(request, parts.bounds)?;
         Shape::read(request)?;
         let (invocation, filters) = self.read(requested, journal).await?;
+        let data = judge::data(request, parts.bounds.data_bytes)?;
+        journal.brings(&data);
         let access = tokio::select! {
             biased;
             () = self.cancel.cancelled() => return Err(Refusal::Cancelled.into()),
@@ -94,6 +96,7 @@ impl Call<'_> {
         let rates = &parts.store.rule_rates;
         rates.count(caller.principal(), approved.rates(), Instant::now())?;
         judge::can_run(&approved, &filters, &parts.inventory)?;
+        judge::reads(&approved, &data)?;
         let deadline = requested.under(&approved)?;
         let pinned = access.pin(&parts.allowed).await?;
         let principal = caller.principal();
@@ -110,7 +113,7 @@ impl Call<'_> {
         let place = self.place(deadline, journal).await?;
         let unshown = access.unshown(&pinned, &approved);
         let cleared = Cleared {
-            inputs: access.inputs(&pinned, &approved, known_by),
+            inputs: access.inputs(&pinned, &approved, known_by).bringing(data),
             approved,
             pinned,
             recorded,

@@ -55,7 +55,12 @@ impl Cleared {
         } = self;
         let tool = approved.invocation().tool();
         let mut run = Run::Approved(Box::new(approved), recorded, inputs.variables.take());
-        if let Some(warm) = parts.warm.take(tool, run.profile()) {
+        // A tool that waits has its standard input and its folder already.
+        let waits = inputs.data.is_empty();
+        if let Some(warm) = waits
+            .then(|| parts.warm.take(tool, run.profile()))
+            .flatten()
+        {
             let discovery = discovery(&warm, parts, principal, &inputs);
             match hand_over(warm, run, &pinned, &inputs, limits, discovery).await {
                 Ok(child) => return started(child, place).await,
@@ -66,13 +71,17 @@ impl Cleared {
                 }
             }
         }
-        let workspace = parts
+        let opened = parts
             .workspaces
-            .open(&inputs.kubeconfig, inputs.authority.as_ref())
-            .map_err(|source| Refusal::Fault {
-                what: "no directory could be made for the request",
-                source,
-            })?;
+            .open(&inputs.kubeconfig, inputs.authority.as_ref());
+        let brought = opened.and_then(|mut workspace| {
+            workspace.bring(&inputs.data)?;
+            Ok(workspace)
+        });
+        let workspace = brought.map_err(|source| Refusal::Fault {
+            what: "no directory could be made for the request",
+            source,
+        })?;
         let child = parts.sandbox.start(run, &pinned, workspace, limits).await;
         let child = child.map_err(not_started)?;
         started(child, place).await

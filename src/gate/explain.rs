@@ -80,12 +80,14 @@ async fn explained(
         }
     }
     let (invocation, filters) = read?;
+    let data = judge::data(request, parts.bounds.data_bytes)?;
     let target = target(&invocation, request, caller, parts).await?;
     let facts = Facts::new(&invocation, &target)
         .through(&filters)
         .at(SystemTime::now());
     let approved = judge::approved(parts.policy().decide(facts))?;
     judge::can_run(&approved, &filters, &parts.inventory)?;
+    judge::reads(&approved, &data)?;
     requested.under(&approved)?;
     Ok(Permitted::of(&approved))
 }

@@ -18,12 +18,13 @@ use super::{outcome::Ran, parts::Parts, request::Request};
 use crate::{
     api::Effects,
     audit::{
-        Audit, DecisionRecord, EndRecord, Recorded, StageRecord, Who, milliseconds,
+        Audit, DataRecord, DecisionRecord, EndRecord, Recorded, StageRecord, Who, milliseconds,
         shown_of_refused,
     },
     catalogue::VerbClass,
     code::Code,
     command::{Filter, Invocation, Recording},
+    data::Data,
     endpoint::Endpoint,
     identity::Caller,
     metrics::{self, Step},
@@ -59,6 +60,8 @@ pub(super) struct Journal<'a> {
     since: Instant,
     /// The command, once it could be read.
     invocation: Option<Invocation>,
+    /// What the request brings for its command to read.
+    brings: Vec<DataRecord>,
     /// Whether the call was allowed, which is recorded then.
     is_allowed: bool,
     queue: Option<Duration>,
@@ -83,6 +86,7 @@ impl<'a> Journal<'a> {
             request_id,
             since,
             invocation: None,
+            brings: Vec::new(),
             is_allowed: false,
             queue: None,
             spawn: None,
@@ -117,6 +121,14 @@ impl<'a> Journal<'a> {
     /// Notes the command, as it was read.
     pub(super) fn read(&mut self, invocation: &Invocation) {
         self.invocation = Some(invocation.clone());
+    }
+
+    /// Notes what the request brings, by its digest.
+    pub(super) fn brings(&mut self, data: &Data) {
+        self.brings = data
+            .pieces()
+            .map(|(piece, text)| DataRecord::of(&piece, text))
+            .collect();
     }
 
     /// Counts a tool that has started.
@@ -219,6 +231,7 @@ impl<'a> Journal<'a> {
         let who = Who::of(self.caller, self.request.client.as_ref());
         let (request_id, tool) = (self.request_id, self.request.tool);
         DecisionRecord {
+            data: &self.brings,
             kubeconfig_conflict: self.request.kubeconfig.is_over_another(),
             preview: self.request.is_preview,
             ..DecisionRecord::new(request_id, who, tool, effect)

@@ -13,6 +13,7 @@ use crate::{
         CommandError, CommandStages, Filter, Invocation, Unresolved, parse, parse_in,
         parse_unresolved, split_stages,
     },
+    data::Data,
     inventory::Inventory,
     metrics::Step,
     policy::{Approved, Decision},
@@ -39,6 +40,7 @@ pub(super) fn read(
         command,
         filters,
         changes,
+        document: _,
     } = split_stages(request.tool, &request.command)?;
     let namespace = request.namespace.as_deref();
     let mut invocation = match cluster {
@@ -52,6 +54,19 @@ pub(super) fn read(
     let filters = filters.collect::<Result<Vec<_>, _>>()?;
     invocation.note(filters.iter().flat_map(Filter::adjustments).cloned());
     Ok((invocation, filters))
+}
+
+/// Reads what the request brings for its command to read.
+///
+/// # Errors
+/// [`Refusal::Data`] for what is no such thing, or too much.
+pub(super) fn data(request: &Request, limit: usize) -> Result<Data, Refusal> {
+    let document = match request.command.contains("<<") {
+        true => split_stages(request.tool, &request.command)?.document,
+        false => None,
+    };
+    let (stdin, files) = (request.stdin.as_ref(), &request.files);
+    Ok(Data::read(stdin, document.as_ref(), files, limit)?)
 }
 
 /// Returns the command when it names a resource that only its cluster can tell.
@@ -100,6 +115,14 @@ pub(super) fn can_run(
     };
     let refusal = not_yet(approved.invocation()).or_else(|| filters.iter().find_map(missing));
     refusal.map_or(Ok(()), Err)
+}
+
+/// Refuses a command that does not read all that its request brings, or reads more.
+///
+/// # Errors
+/// [`Refusal::Data`], with the flag or the piece.
+pub(super) fn reads(approved: &Approved, data: &Data) -> Result<(), Refusal> {
+    Ok(data.is_read_by(approved.invocation().reads())?)
 }
 
 /// Returns why the policy may allow a command that this server cannot run yet: better refused than

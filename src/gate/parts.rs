@@ -35,6 +35,8 @@ pub struct Bounds {
     pub read_output: u64,
     /// RLIMIT_DATA of a child, in bytes.
     pub memory_bytes: u64,
+    /// What it may bring for its command to read, in bytes.
+    pub data_bytes: usize,
     /// What it may ask of its API server, where its requests are judged.
     pub api: CallBudget,
 }

@@ -1,7 +1,8 @@
 //! What a door gives to the gate: a [`Request`], the same over every door.
 
 use crate::{
-    argocd::Carried, excerpt::Excerpt, kubeconfig::decode, secret::SecretString, tool::Tool,
+    argocd::Carried, data::SentFiles, excerpt::Excerpt, kubeconfig::decode, secret::SecretString,
+    tool::Tool,
 };
 
 /// A request, as a door has read it.
@@ -20,6 +21,10 @@ pub struct Request {
     pub cluster: Option<String>,
     /// An Argo CD server and a token for it.
     pub argocd: Carried,
+    /// The text of its standard input.
+    pub stdin: Option<SecretString>,
+    /// Texts that its command reads by name.
+    pub files: SentFiles,
     /// The fields of its body that only argocd takes, when it is for another tool. Headers may
     /// always be there: a client's configuration sets them once for all tools.
     pub stray_fields: Vec<&'static str>,
@@ -48,6 +53,8 @@ impl Request {
             context: None,
             cluster: None,
             argocd: Carried::default(),
+            stdin: None,
+            files: SentFiles::default(),
             stray_fields: Vec::new(),
             timeout: None,
             max_output: None,

@@ -132,6 +132,7 @@ pub(super) fn status(code: Code) -> StatusCode {
         // Asked again, it ends in the same way.
         Code::BudgetExceeded
         | Code::InvalidCommand
+        | Code::InvalidData
         | Code::InvalidKubeconfig
         | Code::OutOfMemory
         | Code::TooMuchOutput => StatusCode::UNPROCESSABLE_ENTITY,
@@ -143,7 +144,7 @@ pub(super) fn status(code: Code) -> StatusCode {
         Code::Overloaded | Code::SandboxUnavailable | Code::ToolUnavailable => {
             StatusCode::SERVICE_UNAVAILABLE
         }
-        Code::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::DataTooLarge | Code::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::Timeout => StatusCode::GATEWAY_TIMEOUT,
         Code::NotFound | Code::UnknownCall | Code::UnknownTool => StatusCode::NOT_FOUND,
     }

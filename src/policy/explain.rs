@@ -28,6 +28,8 @@ use crate::{
     command::{
         CommandError, Filter, FilterError, Invocation, WordsError, parse, parse_in, split_stages,
     },
+    data::{Data, DataError, MOST_BYTES, SentFiles},
+    secret::SecretString,
     tool::Tool,
 };
 
@@ -179,6 +181,31 @@ impl Explainer {
     /// Explains one command line. Without a tool, its first word has to name one.
     pub fn explain(&self, command: &str, tool: Option<Tool>) -> Explained {
         self.explain_as(command, tool, self.target.clone())
+    }
+
+    /// Explains a command line that comes with these texts for it to read.
+    pub fn explain_bringing(
+        &self,
+        command: &str,
+        tool: Option<Tool>,
+        stdin: Option<&SecretString>,
+        files: &SentFiles,
+    ) -> Explained {
+        let mut explained = self.explain(command, tool);
+        let read = explained.invocation.is_some().then(|| {
+            let tool = explained.tool?;
+            split_stages(tool, command).ok()?.document
+        });
+        let document = read.flatten();
+        let data = Data::read(stdin, document.as_ref(), files, MOST_BYTES);
+        let is_read = data.and_then(|data| match &explained.runs {
+            Some(runs) => data.is_read_by(runs.reads()),
+            None => Ok(()),
+        });
+        if let (Err(error), true) = (is_read, explained.invocation.is_some()) {
+            explained.brings_wrong(&error);
+        }
+        explained
     }
 
     fn explain_as(&self, command: &str, tool: Option<Tool>, target: Target) -> Explained {
@@ -386,6 +413,17 @@ impl Explained {
             .iter()
             .map(ToString::to_string)
             .collect();
+    }
+
+    /// The command could run, and what comes with it is not what it reads.
+    fn brings_wrong(&mut self, error: &DataError) {
+        (self.argv, self.runs, self.rule_at) = (None, None, None);
+        self.effect = Effect::Deny;
+        self.refused(
+            error.code(),
+            None,
+            Advice::new(error.to_string(), error.help()),
+        );
     }
 
     fn refused(&mut self, code: Code, rule: Option<&RuleId>, advice: Advice) {

@@ -12,17 +12,21 @@ use std::{
 
 use nix::{
     errno::Errno,
+    fcntl::AtFlags,
     sys::{
         resource::{Resource, setrlimit},
         signal::{Signal, kill},
-        stat::{Mode, SFlag, fchmod, fstat},
+        stat::{Mode, SFlag, fchmod, fstat, fstatat},
         wait::waitpid,
     },
-    unistd::{Pid, UnlinkatFlags, fchown, geteuid, getpid, getsid, unlinkat},
+    unistd::{Pid, UnlinkatFlags, fchown, fchownat, geteuid, getpid, getsid, unlinkat},
 };
 
 use super::{privilege::Identity, sys};
-use crate::workspace::{DIRECTORIES, FILES, empty};
+use crate::{
+    data::MOST_FILES,
+    workspace::{DIRECTORIES, FILES, GIVEN, empty, names_in, remove},
+};
 
 /// What of a workspace belongs to the child while it lives. Descriptors and not paths: whoever may
 /// change owners (CAP_CHOWN) need not be able to look into directories.
@@ -31,6 +35,8 @@ pub(super) struct GivenWorkspace {
     pub(super) kubeconfig: OwnedFd,
     pub(super) home: OwnedFd,
     pub(super) scratch: Option<OwnedFd>,
+    /// The folder of the request's files; what is in it belongs to who it belongs to.
+    pub(super) files: Option<OwnedFd>,
 }
 
 impl GivenWorkspace {
@@ -41,6 +47,7 @@ impl GivenWorkspace {
             Some(&self.directory),
             Some(&self.home),
             self.scratch.as_ref(),
+            self.files.as_ref(),
         ];
         let folders = folders
             .into_iter()
@@ -62,6 +69,9 @@ impl GivenWorkspace {
 
     /// Makes all of it another user's.
     pub(super) fn give(&self, to: Identity) -> Result<(), Errno> {
+        if let Some(files) = &self.files {
+            give_files(files.as_fd(), to)?;
+        }
         let entries = [
             Some(&self.directory),
             Some(&self.kubeconfig),
@@ -75,6 +85,34 @@ impl GivenWorkspace {
     }
 }
 
+/// Makes the files of a request another user's, and their folder at last. It is ours meanwhile: who
+/// may change owners (CAP_CHOWN) need not be able to look into it otherwise, and nobody else changes
+/// what is in it.
+fn give_files(folder: BorrowedFd<'_>, to: Identity) -> Result<(), Errno> {
+    let owner = fstat(folder)?.st_uid;
+    fchown(folder, Some(geteuid()), None)?;
+    let names = names_in(folder, MOST_FILES + 1)?;
+    if names.len() > MOST_FILES {
+        return Err(Errno::E2BIG);
+    }
+    for name in names {
+        let status = fstatat(folder, name.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        let is_plain = status.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits();
+        if !is_plain || status.st_uid != owner {
+            return Err(Errno::EPERM);
+        }
+        let (uid, gid) = (Some(to.uid()), Some(to.gid()));
+        fchownat(
+            folder,
+            name.as_c_str(),
+            uid,
+            gid,
+            AtFlags::AT_SYMLINK_NOFOLLOW,
+        )?;
+    }
+    fchown(folder, Some(to.uid()), Some(to.gid()))
+}
+
 /// Removes what is in a workspace. For a server that was killed and cannot.
 pub(super) fn wipe(directory: BorrowedFd<'_>) {
     let us = geteuid();
@@ -83,6 +121,7 @@ pub(super) fn wipe(directory: BorrowedFd<'_>) {
     for file in FILES {
         let _ = unlinkat(directory, file, UnlinkatFlags::NoRemoveDir);
     }
+    let _ = remove(directory, GIVEN);
     for folder in DIRECTORIES {
         let _ = unlinkat(directory, folder, UnlinkatFlags::RemoveDir);
     }
@@ -194,6 +233,7 @@ mod tests {
             kubeconfig: open(kubeconfig),
             home: open(home),
             scratch: scratch.map(open),
+            files: None,
         };
         assert_eq!(
             with(&file, folder.path(), Some(folder.path())).of(us),

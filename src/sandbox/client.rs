@@ -126,7 +126,7 @@ impl Sandbox {
         let invocation = run.invocation();
         let start = ToolStart {
             tool: invocation.tool(),
-            argv: invocation.argv(),
+            argv: invocation.argv_in(&workspace.files()),
             variables: of_request(
                 &workspace.authority(),
                 run.variables(),
@@ -295,6 +295,9 @@ fn descriptors_of(workspace: &Workspace) -> io::Result<Vec<(Role, OwnedFd)>> {
             .scratch
             .map(|scratch| (Role::Scratch, scratch.into())),
     );
+    let of_request = [(Role::Files, opened.files), (Role::Stdin, opened.input)];
+    let of_request = of_request.into_iter();
+    of_child.extend(of_request.filter_map(|(role, file)| Some((role, file?.into()))));
     Ok(of_child)
 }
 

@@ -55,6 +55,7 @@ impl Given {
                         .helper
                         .then(|| named.take(Role::Scratch))
                         .transpose()?,
+                    files: named.take_if_there(Role::Files),
                 };
                 let stdin = named.take_if_there(Role::Stdin).map_or_else(null, Ok)?;
                 (stdin, Some(workspace))
@@ -181,7 +182,7 @@ mod tests {
         let with = |more: &[Role]| [&TOOL, more].concat();
         let network = with(&[Role::Notifications]);
         let streams = vec![Role::Report, Role::Stdin, Role::Stdout, Role::Stderr];
-        let may = vec![Role::Stdin, Role::Request];
+        let may = vec![Role::Stdin, Role::Files, Role::Request];
         vec![
             (tool, ProfileName::Offline, TOOL.to_vec(), may.clone()),
             (tool, ProfileName::Plain, network, may),
@@ -189,7 +190,7 @@ mod tests {
                 tool,
                 ProfileName::Diff,
                 with(&[Role::Notifications, Role::Scratch]),
-                vec![Role::Stdin],
+                vec![Role::Stdin, Role::Files],
             ),
             (filter, ProfileName::Filter, streams, Vec::new()),
         ]

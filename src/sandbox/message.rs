@@ -123,7 +123,7 @@ pub(super) struct Start {
 pub(super) enum Role {
     /// The child reports here that it runs its program, or what kept it from that.
     Report,
-    /// A filter reads its input here. A tool without it gets a `/dev/null` of its own.
+    /// A program reads its input here. A tool without it gets a `/dev/null` of its own.
     Stdin,
     Stdout,
     Stderr,
@@ -133,6 +133,8 @@ pub(super) enum Role {
     Home,
     /// The directory that a profile with a helper writes to.
     Scratch,
+    /// The folder of the request's files.
+    Files,
     /// A tool that is started before its request reads the request here.
     Request,
     /// A child of a profile with a network sends the listener of its notifications here.
@@ -140,7 +142,7 @@ pub(super) enum Role {
 }
 
 impl Role {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Report,
         Self::Stdin,
         Self::Stdout,
@@ -149,6 +151,7 @@ impl Role {
         Self::Kubeconfig,
         Self::Home,
         Self::Scratch,
+        Self::Files,
         Self::Request,
         Self::Notifications,
     ];

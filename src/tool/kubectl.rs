@@ -306,13 +306,13 @@ const MISNOMERS: &[Misnomer] = &[
 ];
 
 const INSTEAD: &[Misnomer] = &[
-    Misnomer::flag("apply", "filename", NO_MANIFESTS),
+    Misnomer::flag("apply", "filename", NO_PATHS),
     Misnomer::flag("apply", "kustomize", NO_MANIFESTS),
-    Misnomer::flag("create", "filename", NO_MANIFESTS),
+    Misnomer::flag("create", "filename", NO_PATHS),
     Misnomer::flag("create", "kustomize", NO_MANIFESTS),
-    Misnomer::flag("replace", "filename", NO_MANIFESTS),
+    Misnomer::flag("replace", "filename", NO_PATHS),
     Misnomer::flag("replace", "kustomize", NO_MANIFESTS),
-    Misnomer::flag("diff", "filename", NO_MANIFESTS),
+    Misnomer::flag("diff", "filename", NO_PATHS),
     Misnomer::flag("diff", "kustomize", NO_MANIFESTS),
     Misnomer::verb(
         "config",
@@ -333,4 +333,6 @@ const INSTEAD: &[Misnomer] = &[
     Misnomer::verb("plugin", "leave it out: plugins are not run here"),
 ];
 
-const NO_MANIFESTS: &str = "no manifest is taken here yet; change one thing with `set`, `scale`, `label` or `patch`, or create with `create KIND NAME`";
+const NO_PATHS: &str = "send the text in `stdin` (`-f -`) or in `files`, and name it by its bare name: `-f web.yaml`; there are no other files, and nothing is fetched";
+
+const NO_MANIFESTS: &str = "no folder is read here; change one thing with `set`, `scale`, `label` or `patch`, or create with `create KIND NAME`";

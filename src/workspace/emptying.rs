@@ -62,6 +62,13 @@ pub(crate) fn empty(scratch: BorrowedFd<'_>) -> Result<(), Errno> {
     }
 }
 
+/// Removes the folder of this name with all that is in it, whoever it belongs to, where we may.
+pub(crate) fn remove(of: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
+    let folder = Folder::find(of, name)?.take_over()?;
+    empty(folder.as_fd())?;
+    unlinkat(of, name, UnlinkatFlags::RemoveDir)
+}
+
 /// Moves a folder into `scratch` under the next name that is free: the child may have made folders
 /// of such names.
 fn move_up(
@@ -119,7 +126,7 @@ impl AsFd for Folder {
 }
 
 /// The names in a folder, at most this many of them.
-pub(super) fn names_in(folder: BorrowedFd<'_>, most: usize) -> Result<Vec<CString>, Errno> {
+pub(crate) fn names_in(folder: BorrowedFd<'_>, most: usize) -> Result<Vec<CString>, Errno> {
     let mut opened = Dir::openat(
         folder,
         ".",

@@ -14,6 +14,7 @@ mod emptying;
 mod sweep;
 
 use std::{
+    ffi::CStr,
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown},
@@ -30,9 +31,12 @@ use nix::{
 };
 use tempfile::TempDir;
 
-pub(crate) use self::emptying::empty;
+pub(crate) use self::emptying::{empty, names_in, remove};
 use self::sweep::{LOCK, PREFIX, sweep, trusted_base};
-use crate::kubeconfig::{CertificateAuthority, Rendered};
+use crate::{
+    data::{Data, FileName},
+    kubeconfig::{CertificateAuthority, Rendered},
+};
 
 /// Where the workspaces of one server are. Removed when it is dropped.
 #[derive(Debug)]
@@ -52,6 +56,10 @@ pub struct Workspace {
     kubeconfig: Option<File>,
     /// For a certificate, where there may be one.
     authority: Option<File>,
+    /// The files of its request, and where each was written.
+    files: Vec<(FileName, File)>,
+    /// The standard input of its child: a file without a name.
+    input: Option<File>,
     has_scratch: bool,
     in_memory: bool,
 }
@@ -69,6 +77,10 @@ pub(crate) struct WorkspaceDescriptors {
     pub(crate) kubeconfig: File,
     pub(crate) home: File,
     pub(crate) scratch: Option<File>,
+    /// The folder of the request's files.
+    pub(crate) files: Option<File>,
+    /// What the child reads from; its own place in it.
+    pub(crate) input: Option<File>,
 }
 
 /// The space of the file system that a child which writes has to leave free, because the
@@ -94,6 +106,9 @@ const KUBECONFIG: &str = "kubeconfig";
 const AUTHORITY: &str = "ca.pem";
 const HOME: &str = "home";
 const SCRATCH: &str = "scratch";
+const INPUT: &str = "input";
+/// The folder of a request's files, for who removes it by descriptor.
+pub(crate) const GIVEN: &CStr = c"files";
 /// The files of a workspace, and its directories, for who removes them by descriptor.
 pub(crate) const FILES: [&str; 2] = [KUBECONFIG, AUTHORITY];
 pub(crate) const DIRECTORIES: [&str; 2] = [HOME, SCRATCH];
@@ -183,15 +198,10 @@ impl Workspaces {
             directory,
             kubeconfig: None,
             authority: None,
+            files: Vec::new(),
+            input: None,
             has_scratch: false,
             in_memory: self.in_memory,
-        };
-        let new = |path: PathBuf, mode: u32| {
-            OpenOptions::new()
-                .create_new(true)
-                .write(true)
-                .mode(mode)
-                .open(path)
         };
         workspace.kubeconfig = Some(new(workspace.kubeconfig(), 0o600)?);
         DirBuilder::new().mode(0o500).create(workspace.home())?;
@@ -205,8 +215,9 @@ impl Workspaces {
 
 impl Drop for Workspace {
     fn drop(&mut self) {
-        if let Some(kubeconfig) = &self.kubeconfig {
-            let _ = kubeconfig.set_len(0); // then it is removed, or swept
+        let files = self.files.iter().map(|(_, file)| file);
+        for file in files.chain(&self.kubeconfig) {
+            let _ = file.set_len(0); // then it is removed, or swept
         }
         if let Err(error) = self.remove_ours().or_else(|_| self.remove_all()) {
             tracing::error!(path = %self.path().display(), %error, "a request's directory could not be removed; the next start sweeps it");
@@ -214,7 +225,46 @@ impl Drop for Workspace {
     }
 }
 
+/// Makes a file that is not there.
+fn new(path: PathBuf, mode: u32) -> io::Result<File> {
+    OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(mode)
+        .open(path)
+}
+
 impl Workspace {
+    /// Writes what a request brings for its command to read: each file by its name, and its standard
+    /// input where it has no name at all.
+    ///
+    /// # Errors
+    /// When the file system is full or read-only.
+    pub fn bring(&mut self, data: &Data) -> io::Result<()> {
+        if let Some(text) = data.input() {
+            let path = self.directory.join(INPUT);
+            new(path.clone(), 0o600)?.write_all(text.expose().as_bytes())?;
+            let opened = File::open(&path);
+            fs::remove_file(path)?;
+            self.input = Some(opened?);
+        }
+        if data.files().is_empty() {
+            return Ok(());
+        }
+        DirBuilder::new().mode(0o700).create(self.files())?;
+        for (name, text) in data.files() {
+            let mut file = new(self.files().join(name.as_str()), 0o600)?;
+            file.write_all(text.expose().as_bytes())?;
+            self.files.push((name.clone(), file));
+        }
+        Ok(())
+    }
+
+    /// The folder of the request's files, if it brings some.
+    pub fn files(&self) -> PathBuf {
+        self.directory.join("files")
+    }
+
     /// The way to write what a request brings, also when the files are its child's already.
     ///
     /// # Errors
@@ -234,6 +284,12 @@ impl Workspace {
         if self.authority.is_some() {
             let _ = fs::remove_file(self.authority());
         }
+        for (name, _) in &self.files {
+            let _ = fs::remove_file(self.files().join(name.as_str()));
+        }
+        if !self.files.is_empty() {
+            let _ = fs::remove_dir(self.files());
+        }
         let _ = fs::remove_dir(self.home());
         fs::remove_dir(self.path()) // only what is empty
     }
@@ -244,6 +300,7 @@ impl Workspace {
         for path in [
             Some(self.path().to_owned()),
             Some(self.home()),
+            Some(self.files()),
             self.scratch(),
         ]
         .into_iter()
@@ -329,6 +386,7 @@ impl Workspace {
                 .open(path)
         };
         let scratch = self.scratch();
+        let files = (!self.files.is_empty()).then(|| self.files());
         Ok(WorkspaceDescriptors {
             directory: open(self.path(), OFlag::O_DIRECTORY)?,
             kubeconfig: open(&self.kubeconfig(), OFlag::empty())?,
@@ -336,6 +394,10 @@ impl Workspace {
             scratch: scratch
                 .map(|scratch| open(&scratch, OFlag::O_DIRECTORY))
                 .transpose()?,
+            files: files
+                .map(|files| open(&files, OFlag::O_DIRECTORY))
+                .transpose()?,
+            input: self.input.as_ref().map(File::try_clone).transpose()?,
         })
     }
 }
@@ -397,6 +459,40 @@ fn is_tmpfs(path: &Path) -> bool {
 mod tests {
     use super::*;
     use crate::kubeconfig::Kubeconfig;
+
+    #[test]
+    fn what_a_request_brings_is_private_and_goes_with_it() {
+        let base = tempfile::tempdir().unwrap();
+        let workspaces = Workspaces::create(Some(base.path()), None).unwrap();
+        let mut workspace = workspaces.open(&Kubeconfig::nowhere(), None).unwrap();
+        let sent = serde_json::from_str(r#"{"a.yaml": "a: 1", "b": ""}"#).unwrap();
+        let stdin = crate::secret::SecretString::new("read me".into());
+        let data = Data::read(Some(&stdin), None, &sent, 100).unwrap();
+        workspace.bring(&data).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        let files = workspace.files();
+        assert_eq!(
+            (
+                mode(&files),
+                mode(&files.join("a.yaml")),
+                mode(&files.join("b"))
+            ),
+            (0o700, 0o600, 0o600)
+        );
+        assert_eq!(fs::read_to_string(files.join("a.yaml")).unwrap(), "a: 1");
+        let names = fs::read_dir(workspace.path()).unwrap().count();
+        assert_eq!(names, 3, "the kubeconfig, the home and the files");
+        let input = workspace.descriptors().unwrap().input.unwrap();
+        assert_eq!(io::read_to_string(&input).unwrap(), "read me");
+        let error = (&input).write_all(b"x").unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EBADF));
+        drop(workspace);
+        assert_eq!(
+            fs::read_dir(workspaces.path()).unwrap().count(),
+            1,
+            "the lock"
+        );
+    }
 
     #[test]
     fn a_workspace_is_private_and_goes_with_its_request() {

@@ -390,3 +390,97 @@ fn rules_about_hours_are_explained_and_tested_at_a_moment() {
     assert_eq!(wrong.status.code(), Some(2));
     assert!(text(&wrong.stderr).contains("2026-11-30T09:00:00Z"));
 }
+
+/// Manifests of a team's own.
+const MANIFESTS: &str = r#"schema = 1
+
+[[rule]]
+id = "manifests"
+effect = "allow"
+reason = "for a test"
+tool = "kubectl"
+verbs = ["apply", "get"]
+values = { "--filename" = ["-", "*.yaml"] }
+"#;
+
+#[test]
+fn a_batch_judges_a_command_with_what_comes_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = write(folder.path(), "team.toml", MANIFESTS);
+    let explain = [
+        "policy", "explain", "--batch", "--tool", "kubectl", "--policy", &policy,
+    ];
+    let document = "apply -f - <<EOF\nkind: Pod\nEOF";
+    let much = "x".repeat((1 << 20) + 1);
+    for (asked, effect, code) in [
+        (json!("apply -f -"), "allow", None),
+        (json!(document), "allow", None),
+        (json!("apply -f /etc/passwd"), "deny", Some("policy_denied")),
+        (json!({ "command": "get pods" }), "allow", None),
+        (json!({ "command": document }), "allow", None),
+        (
+            json!({ "command": "apply -f -", "stdin": "kind: Pod" }),
+            "allow",
+            None,
+        ),
+        (
+            json!({ "command": "apply -f a.yaml", "stdin": null, "files": { "a.yaml": "" } }),
+            "allow",
+            None,
+        ),
+        (
+            json!({ "command": "apply -f a", "files": { "a": "" } }),
+            "deny",
+            Some("policy_denied"),
+        ),
+        (
+            json!({ "command": "apply -f -", "files": null }),
+            "deny",
+            Some("invalid_data"),
+        ),
+        (
+            json!({ "command": "apply -f a.yaml" }),
+            "deny",
+            Some("invalid_data"),
+        ),
+        (
+            json!({ "command": "get pods", "stdin": "" }),
+            "deny",
+            Some("invalid_data"),
+        ),
+        (
+            json!({ "command": document, "stdin": "" }),
+            "deny",
+            Some("invalid_data"),
+        ),
+        (
+            json!({ "command": "apply -f -", "stdin": much }),
+            "deny",
+            Some("data_too_large"),
+        ),
+        (
+            json!({ "command": "apply -f - | id", "stdin": "" }),
+            "deny",
+            Some("invalid_command"),
+        ),
+    ] {
+        let output = airlock(&explain, &format!("{asked}\n"));
+        let told: Value = serde_json::from_str(&text(&output.stdout)).unwrap();
+        let decided = (told["effect"].as_str().unwrap(), told["code"].as_str());
+        assert_eq!(decided, (effect, code), "{asked}: {told}");
+        assert_eq!(told["argv"].is_null(), effect == "deny", "{told}");
+    }
+    for wrong in [
+        "{}",
+        "[\"get\"]",
+        r#"{"command": "get pods", "input": "x"}"#,
+        "1",
+    ] {
+        let output = airlock(&explain, &format!("{wrong}\n"));
+        let told = text(&output.stdout);
+        assert!(
+            !output.status.success() && !told.contains("effect"),
+            "{wrong}: {told}"
+        );
+    }
+}

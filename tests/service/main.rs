@@ -16,6 +16,7 @@ mod callers;
 mod charts;
 mod compat;
 mod custom;
+mod data;
 mod discovery;
 mod doors;
 mod egress;

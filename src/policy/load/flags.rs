@@ -191,7 +191,7 @@ impl Loading<'_> {
             }
             let never: Vec<String> = found
                 .iter()
-                .filter_map(|(_, flag)| flag.never(Some(text.get_ref())))
+                .filter_map(|(_, flag)| flag.never_any_of(text.get_ref()))
                 .collect();
             if let (Some(why), true, true) = (
                 never.first(),

@@ -50,6 +50,7 @@ impl Lent {
             kubeconfig,
             home,
             scratch,
+            ..
         } = &self.descriptors;
         [
             Some(kubeconfig),
