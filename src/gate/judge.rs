@@ -13,7 +13,7 @@ use crate::{
         CommandError, CommandStages, Filter, Invocation, Unresolved, parse, parse_in,
         parse_unresolved, split_stages,
     },
-    data::Data,
+    data::{Data, DataError},
     inventory::Inventory,
     metrics::Step,
     policy::{Approved, Decision},
@@ -117,12 +117,20 @@ pub(super) fn can_run(
     refusal.map_or(Ok(()), Err)
 }
 
-/// Refuses a command that does not read all that its request brings, or reads more.
+/// Refuses a command that does not read all that its request brings, or reads more, or has more to
+/// read than its rule lets it.
 ///
 /// # Errors
-/// [`Refusal::Data`], with the flag or the piece.
+/// [`Refusal::Data`], with the flag, the piece or the rule.
 pub(super) fn reads(approved: &Approved, data: &Data) -> Result<(), Refusal> {
-    Ok(data.is_read_by(approved.invocation().reads())?)
+    data.is_read_by(approved.invocation().reads())?;
+    match approved.bounds().max_data_bytes {
+        Some(limit) if data.bytes() > limit => {
+            let (bytes, rule) = (data.bytes(), Some(approved.rule()));
+            Err(DataError::TooLarge { bytes, limit, rule }.into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Returns why the policy may allow a command that this server cannot run yet: better refused than

@@ -121,6 +121,14 @@ fn input_schema(tool: Tool, offer: &Offer, clusters: &[String]) -> Arc<JsonObjec
     let mut properties = JsonObject::new();
     let mut add = |name: &str, schema: Value| properties.insert(name.to_owned(), schema);
     add("command", text());
+    if offer.reads_data {
+        add(
+            "stdin",
+            json!({ "type": "string", "description": "read by `-f -`" }),
+        );
+        let files = json!({ "type": "object", "additionalProperties": { "type": "string" }, "description": "texts by name, read by `-f NAME`" });
+        add("files", files);
+    }
     if tool.spec().access == AccessKind::Kubeconfig {
         add("namespace", text());
         add("context", text());

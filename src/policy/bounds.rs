@@ -23,6 +23,8 @@ pub struct RuleBounds {
     pub max_output_bytes: Option<usize>,
     /// The most lines of each stream; with the last one the command is ended.
     pub max_lines: Option<NonZeroU64>,
+    /// The most text that its request may bring, in bytes.
+    pub max_data_bytes: Option<usize>,
     /// The most objects that it may write or delete.
     pub max_objects: Option<NonZeroU32>,
 }
@@ -37,6 +39,7 @@ impl RuleBounds {
             timeout: least(self.timeout, other.timeout),
             max_output_bytes: least(self.max_output_bytes, other.max_output_bytes),
             max_lines: least(self.max_lines, other.max_lines),
+            max_data_bytes: least(self.max_data_bytes, other.max_data_bytes),
             max_objects: least(self.max_objects, other.max_objects),
         }
     }

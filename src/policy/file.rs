@@ -164,6 +164,9 @@ pub(super) struct RawRule {
     /// The most lines of each stream; with the last one the command is ended.
     #[schemars(with = "Option<u64>")]
     pub(super) max_lines: Option<Spanned<u64>>,
+    /// The most text that a request may bring in `stdin` and `files`: `64KiB`.
+    #[schemars(with = "Option<String>")]
+    pub(super) max_data: Option<Spanned<String>>,
     /// The most objects that a call may write or delete; with one more it is ended.
     #[schemars(with = "Option<u32>")]
     pub(super) max_objects: Option<Spanned<u32>>,

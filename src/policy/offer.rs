@@ -13,9 +13,10 @@ use super::{
     target::Target,
 };
 use crate::{
-    catalogue::{Catalogue, CommandPath, VerbClass},
+    catalogue::{Catalogue, CommandPath, VerbClass, flags_in_scope},
     command::{Filter, parse, split_stages},
     identity::Caller,
+    tool::Tool,
 };
 
 /// What of a tool a caller may use.
@@ -27,6 +28,8 @@ pub struct Offer {
     pub asking: Vec<CommandPath>,
     /// Whether all of these verbs only read.
     pub reads_only: bool,
+    /// Whether one of these verbs may read a text that a request brings.
+    pub reads_data: bool,
     /// A command that this policy allows this caller, without the tool's name.
     pub example: Option<String>,
 }
@@ -67,10 +70,21 @@ impl Policy {
                 Some(Effect::Confirm) => offer.asking.push(node.path.clone()),
                 Some(Effect::Deny) | None => continue,
             }
+            offer.reads_data |= self.lets_read(catalogue, &node.path, &target);
             offer.reads_only &= matches!(class, VerbClass::Read | VerbClass::Local);
         }
         offer.example = self.example(catalogue, &target);
         offer
+    }
+
+    /// Whether every file has a rule that lets a verb read a text of the request by the same flag.
+    fn lets_read(&self, catalogue: &Catalogue, verb: &CommandPath, target: &Target) -> bool {
+        let lineage = catalogue.lineage(verb).unwrap_or_default();
+        let mut flags = flags_in_scope(&lineage).filter(|flag| flag.data().is_some());
+        flags.any(|flag| {
+            let lets = |file: &Rules| file.accepts(catalogue.tool(), verb, &flag.name, target);
+            self.files.iter().all(lets)
+        })
     }
 
     /// Returns a command that all files allow: the tool's own, else one of the rules' examples.
@@ -118,6 +132,19 @@ impl Policy {
 }
 
 impl Rules {
+    /// Whether a rule lets the caller use a flag of a verb.
+    fn accepts(&self, tool: Tool, verb: &CommandPath, flag: &str, target: &Target) -> bool {
+        let verbs = self.by_verb.get(&tool);
+        let places = verbs
+            .and_then(|verbs| verbs.get(verb))
+            .into_iter()
+            .flatten();
+        let mut about = places.filter_map(|place| self.rules.get(*place));
+        about.any(|rule| {
+            rule.effect != Effect::Deny && rule.is_about(target) && rule.flags.contains_key(flag)
+        })
+    }
+
     /// The most that the file lets the caller do with a verb; none where no rule lets it anything.
     fn best(&self, catalogue: &Catalogue, verb: &CommandPath, target: &Target) -> Option<Effect> {
         let places = self.by_verb.get(&catalogue.tool())?.get(verb)?;

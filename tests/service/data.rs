@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{Server, as_admin, base64_of, cluster, eventually, is_root, readable_folder, tools},
-    mcp::call_tool,
+    mcp::{ask, call_tool},
+    pipes::looked,
 };
 
 /// Lets a caller write manifests. No policy of ours does yet.
@@ -26,6 +27,15 @@ tool = "kubectl"
 verbs = ["apply", "create", "delete", "diff", "get", "patch", "replace"]
 flags = ["@plain", "--watch", "--dry-run"]
 values = { "--filename" = ["*"], "--patch-file" = ["*"], "--output" = ["*"] }
+[[rule]]
+id = "little"
+effect = "allow"
+reason = "for a test"
+tool = "kubectl"
+verbs = ["wait"]
+max_data = "1KiB"
+values = { "--filename" = ["*"] }
+flags = ["--for", "--timeout"]
 [[rule]]
 id = "values"
 effect = "allow"
@@ -125,6 +135,27 @@ fn what_a_request_brings_is_read_over_every_door() {
     over_stdio(four);
     as_admin(&["delete", "configmap", four], "");
     assert!(server.stop().success());
+}
+
+#[test]
+fn a_model_is_told_of_stdin_and_files_where_a_verb_may_read_them() {
+    let (_folder, writes) = server("");
+    looked(&writes);
+    let reads = Server::start();
+    looked(&reads);
+    for (server, tool, expected) in [
+        (&writes, "kubectl", true),
+        (&writes, "helm", false),
+        (&reads, "kubectl", false),
+    ] {
+        let listed = ask(server, "tools/list", json!({}), &[]);
+        let tools = listed["tools"].as_array().unwrap();
+        let tool = tools.iter().find(|listed| listed["name"] == tool).unwrap();
+        let properties = tool["inputSchema"]["properties"].as_object().unwrap();
+        for name in ["stdin", "files"] {
+            assert_eq!(properties.contains_key(name), expected, "{tool:#}");
+        }
+    }
 }
 
 /// The same of a server that reads its requests from its standard input.
@@ -419,7 +450,34 @@ fn as_much_as_the_settings_say_is_taken_and_no_more() {
             assert_eq!(answer["success"], json!(is_taken), "{answer}");
         }
     }
+    let (_folder, server) = server("");
+    for (bytes, code) in [(1024, None), (1025, Some("data_too_large"))] {
+        let body = json!({ "command": "wait -f - --for=jsonpath={.data.key}=x --timeout=5s", "stdin": filled(bytes) });
+        let (_, answer) = call(&server, &body);
+        assert_eq!(answer["code"].as_str(), code, "{answer}");
+        let told = answer["reason"].as_str().unwrap_or_default();
+        assert_eq!(
+            told.contains("by the rule `little`"),
+            code.is_some(),
+            "{answer}"
+        );
+    }
     as_admin(&["delete", "configmap", "brought-much"], "");
+}
+
+/// The child that reads a file of its request.
+fn reader(server: &Server) -> Option<u32> {
+    let mut children = server.children().into_iter();
+    children.find(|child| {
+        let argv = fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&argv).contains("/files/one.yaml")
+    })
+}
+
+/// The directory of the request that brings it.
+fn with_files(server: &Server) -> std::path::PathBuf {
+    let mut workspaces = server.workspaces().into_iter();
+    workspaces.find(|path| path.join("files").exists()).unwrap()
 }
 
 #[test]
@@ -441,11 +499,11 @@ fn what_a_request_brings_is_its_childs_alone_and_goes_with_it() {
             &headers,
             body.to_string().as_bytes(),
         );
-        eventually("the tool runs", || server.children().len() == 1);
+        eventually("the tool runs", || reader(server).is_some());
         stream
     };
     let stream = hold(&server);
-    let workspace = server.workspaces().pop().unwrap();
+    let workspace = with_files(&server);
     let files = workspace.join("files");
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     assert_eq!(
@@ -461,7 +519,7 @@ fn what_a_request_brings_is_its_childs_alone_and_goes_with_it() {
         .map(|entry| entry.unwrap().file_name())
         .collect();
     assert!(names.iter().all(|name| name != "input"), "{names:?}");
-    let child = server.children()[0];
+    let child = reader(&server).unwrap();
     let owner = |path: &std::path::Path| fs::metadata(path).unwrap().uid();
     let owners = [&workspace, &files, &files.join("one.yaml")].map(|path| owner(path));
     assert_eq!(owners, [owner(format!("/proc/{child}").as_ref()); 3]);
@@ -477,7 +535,7 @@ fn what_a_request_brings_is_its_childs_alone_and_goes_with_it() {
     });
     // Nor is anything when the server is killed.
     let stream = hold(&server);
-    let files = server.workspaces().pop().unwrap().join("files");
+    let files = with_files(&server).join("files");
     assert!(files.join("one.yaml").exists());
     server.child.kill().unwrap();
     server.child.wait().unwrap();

@@ -117,6 +117,7 @@ impl Loading<'_> {
             raw.timeout.as_ref().map(|timeout| (timeout.span(), BOUNDS)),
             raw.max_output.as_ref().map(|most| (most.span(), BOUNDS)),
             raw.max_lines.as_ref().map(|most| (most.span(), BOUNDS)),
+            raw.max_data.as_ref().map(|most| (most.span(), BOUNDS)),
             raw.max_objects.as_ref().map(|most| (most.span(), BOUNDS)),
             raw.after_dash
                 .then(|| (raw.id.span(), "`after_dash` makes an allow rule wider")),
@@ -136,13 +137,14 @@ impl Loading<'_> {
                     self.error(text.span(), message, None)
                 })
         });
-        let max_output_bytes = raw.max_output.as_ref().map(|text| {
+        let size = |key: &str, given: &Option<Spanned<String>>| {
+            let Some(text) = given else { return Ok(None) };
             let bytes = text.get_ref().parse().map(Bytes::length);
-            bytes.map_err(|_: NotASize| {
-                let message = "max_output is a size like 64KiB or 1MiB, and not 0";
-                self.error(text.span(), message, None)
+            bytes.map(Some).map_err(|_: NotASize| {
+                let message = format!("{key} is a size like 64KiB or 1MiB, and not 0");
+                self.error(text.span(), &message, None)
             })
-        });
+        };
         let max_lines = raw.max_lines.as_ref().map(|most| {
             NonZeroU64::new(*most.get_ref()).ok_or_else(|| {
                 let message = "max_lines is a number of lines, and not 0";
@@ -157,7 +159,8 @@ impl Loading<'_> {
         });
         Ok(RuleBounds {
             timeout: timeout.transpose()?,
-            max_output_bytes: max_output_bytes.transpose()?,
+            max_output_bytes: size("max_output", &raw.max_output)?,
+            max_data_bytes: size("max_data", &raw.max_data)?,
             max_lines: max_lines.transpose()?,
             max_objects: max_objects.transpose()?,
         })

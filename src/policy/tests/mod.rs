@@ -132,7 +132,7 @@ fn the_tightest_bounds_count() {
     use super::Decision as D;
     let text = |timeout: &str, most: &str| {
         let bounds = format!(
-            "timeout = \"{timeout}\"\nmax_output = \"{most}\"\nmax_lines = 20\nmax_objects = 7\n"
+            "timeout = \"{timeout}\"\nmax_output = \"{most}\"\nmax_lines = 20\nmax_data = \"2KiB\"\nmax_objects = 7\n"
         );
         format!("{HEAD}verbs = [\"get\"]\nresources = [\"pods\"]\n{bounds}")
     };
@@ -149,6 +149,7 @@ fn the_tightest_bounds_count() {
             timeout,
             max_output_bytes: Some(16 * 1024),
             max_lines: NonZeroU64::new(20),
+            max_data_bytes: Some(2048),
             max_objects: NonZeroU32::new(7),
         }
     );
