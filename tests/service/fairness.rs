@@ -24,15 +24,15 @@ use crate::{
 pub const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 /// A server with two callers, the probe for kubectl, and these settings.
-struct Shared {
-    server: Server,
-    alice: String,
-    bob: String,
+pub struct Shared {
+    pub server: Server,
+    pub alice: String,
+    pub bob: String,
     folder: tempfile::TempDir,
 }
 
 impl Shared {
-    fn with(settings: &str) -> Self {
+    pub fn with(settings: &str) -> Self {
         let ((alice, of_alice), (bob, of_bob)) = (token("alice", &[]), token("bob", &[]));
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o1777)).unwrap();
@@ -81,13 +81,13 @@ impl Shared {
     }
 
     /// Opens a session, with further headers.
-    fn hello(&self, who: &str, more: &[(&str, &str)], name: &str) -> Reply {
+    pub fn hello(&self, who: &str, more: &[(&str, &str)], name: &str) -> Reply {
         let hello = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
             "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": name, "version": "1" } } });
         self.send(who, "POST", "/mcp", more, hello.to_string().as_bytes())
     }
 
-    fn session(&self, who: &str) -> String {
+    pub fn session(&self, who: &str) -> String {
         let hello = self.hello(who, &[VERSION], "t");
         assert_eq!(hello.status, 200, "{}", hello.head);
         session_of(&hello)
@@ -104,7 +104,7 @@ impl Shared {
         )
     }
 
-    fn lists(&self, who: &str, session: &str) -> u16 {
+    pub fn lists(&self, who: &str, session: &str) -> u16 {
         let list = json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {} });
         self.in_session(who, session, "POST", &list).status
     }
@@ -139,7 +139,7 @@ impl Shared {
 }
 
 pub const VERSION: (&str, &str) = ("MCP-Protocol-Version", "2025-11-25");
-const NO_RATE: &str = "[limits]\nrate = 0\n";
+pub const NO_RATE: &str = "[limits]\nrate = 0\n";
 
 fn session_of(hello: &Reply) -> String {
     let head = hello.head.to_ascii_lowercase();

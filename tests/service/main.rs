@@ -9,6 +9,7 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "tests start processes")]
 
+mod abandoned;
 mod argocd;
 mod audit;
 mod budgets;
