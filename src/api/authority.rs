@@ -21,6 +21,7 @@ use super::{
     selector::Selector,
     sentence::{Sentence, ToldRevision},
     table::ApiTable,
+    versions::SeenVersions,
     writing::WrittenBody,
 };
 use crate::{
@@ -36,6 +37,7 @@ pub struct Authority {
     permits: Vec<Permit>,
     seen: SeenNames,
     kept: KeptObjects,
+    versions: SeenVersions,
     /// The newest revision of the release, where a list of all was read.
     newest: Option<u64>,
 }
@@ -76,6 +78,7 @@ impl Authority {
             permits,
             seen,
             kept: KeptObjects::default(),
+            versions: SeenVersions::default(),
             newest: None,
         }
     }
@@ -83,6 +86,9 @@ impl Authority {
     /// Takes an answer of the API server: the names of its objects, and the object itself where the
     /// command may put another in its place.
     pub fn learn_answer(&mut self, request: &ApiRequest, answer: &[u8]) {
+        if request.writes() || self.may_write(request) {
+            self.learn_versions(request, answer);
+        }
         if self.keeps(request) {
             self.kept.keep(request, answer);
         }
@@ -95,6 +101,16 @@ impl Authority {
             let names = names.map(|(namespace, name)| (namespace.as_deref(), name.as_str()));
             self.learn(request, names);
         }
+    }
+
+    /// Takes the versions of the objects in an answer.
+    pub fn learn_versions(&mut self, request: &ApiRequest, answer: &[u8]) {
+        self.versions.learn(request, answer);
+    }
+
+    /// The version of the object that a request is about, as the call has read it last.
+    pub fn version_of(&self, request: &ApiRequest) -> Option<String> {
+        self.versions.of(request).map(str::to_owned)
     }
 
     /// Takes the names of an answer: `names` are the namespaces and names of its objects. Of an answer
@@ -172,7 +188,23 @@ impl Authority {
 
     /// Whether the answer to this request is asked for: then [`Self::learn_answer`] wants it.
     pub fn wants(&self, request: &ApiRequest) -> bool {
-        self.wants_names(request) || self.keeps(request) || self.edits(request)
+        self.wants_names(request)
+            || self.keeps(request)
+            || self.edits(request)
+            || (request.verb == ApiVerb::Get && self.may_write(request))
+    }
+
+    /// Whether this reads what the command may write.
+    fn may_write(&self, request: &ApiRequest) -> bool {
+        let ApiPath::Resource(path) = &request.path else {
+            return false;
+        };
+        let reads = matches!(request.verb, ApiVerb::Get | ApiVerb::List);
+        reads
+            && self
+                .permits
+                .iter()
+                .any(|permit| permit.may_write(path, &self.seen))
     }
 
     fn edits(&self, request: &ApiRequest) -> bool {

@@ -32,6 +32,9 @@ pub struct ApiWrite {
     /// The object's own identity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
+    /// The object's version before, where the call had read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource_version_before: Option<String>,
     /// The object's version afterwards.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_version: Option<String>,
@@ -101,6 +104,14 @@ impl Effects {
         Some(self.writes.len() - 1)
     }
 
+    /// Notes the version that a write's object had before.
+    pub fn note_version(&mut self, write: Option<usize>, version: Option<String>) {
+        let write = write.and_then(|write| self.writes.get_mut(write));
+        if let Some(write) = write {
+            write.resource_version_before = version;
+        }
+    }
+
     /// The same of a write that is sent as its dry run.
     pub fn note_rehearsal(&mut self, request: &ApiRequest) -> Option<usize> {
         let noted = self.note(request);
@@ -167,6 +178,7 @@ impl ApiWrite {
             status: None,
             dry_run: request.query.get("dryRun").is_some(),
             uid: None,
+            resource_version_before: None,
             resource_version: None,
         }
     }

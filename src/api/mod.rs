@@ -34,6 +34,7 @@ mod selected;
 mod selector;
 mod sentence;
 mod table;
+mod versions;
 mod walk;
 mod wording;
 mod writing;

@@ -237,6 +237,16 @@ impl Permit {
         self.body.explains(request, body, kept)
     }
 
+    /// Whether it writes objects of this path's resource.
+    pub(super) fn may_write(&self, path: &ResourcePath, seen: &SeenNames) -> bool {
+        let is_about = match &self.what {
+            What::Objects { are_hooks, .. } => seen.holds(path, *are_hooks),
+            What::Path(_) | What::Request(_) => false,
+            What::Resource(permit) => permit.resource == path.qualified(),
+        };
+        is_about && self.verbs.iter().any(|verb| verb.writes())
+    }
+
     /// Whether it edits lists of objects of this path's resource.
     pub(super) fn edits(&self, path: &ResourcePath) -> bool {
         matches!(&self.what, What::Resource(permit) if permit.is_about(path).is_ok())

@@ -356,6 +356,28 @@ mod tests {
     }
 
     #[test]
+    fn the_last_event_of_a_watch_is_told_although_nothing_ends_its_line() {
+        let secret = json!({"type": "ADDED", "object": {"data": {"a": "aHVudGVyMg=="}}});
+        let begun =
+            || HiddenEvents::new(Arc::new(HiddenSecrets::new([7; 32])), ShownSecrets::Nothing);
+        let (mut events, mut told) = (begun(), Vec::new());
+        events
+            .pass(secret.to_string().as_bytes(), &mut told)
+            .unwrap();
+        assert!(told.is_empty(), "it may go on");
+        events.finish(&mut told).unwrap();
+        assert!(told.ends_with(b"\n") && HiddenSecrets::has_mark(&told));
+        assert!(memmem::find(&told, b"aHVudGVyMg").is_none());
+        // Half of an event holds a value as it is.
+        let (mut events, mut told) = (begun(), Vec::new());
+        events
+            .pass(br#"{"object":{"data":{"a":"aHVudGVyMg=="#, &mut told)
+            .unwrap();
+        assert_eq!(events.finish(&mut told), Err(EventError::Unread));
+        assert!(told.is_empty());
+    }
+
+    #[test]
     fn a_mark_is_found_in_any_base64() {
         for before in ["", "a", "ab", "abc"] {
             let encoded = BASE64_STANDARD.encode(format!("{before}{MARK}0123"));

@@ -385,7 +385,9 @@ impl Monitor {
             false => request.clone(),
         };
         let upstream = self.upstream_request(&head.method, &asked, headers, body)?;
+        let version = self.authority().version_of(request);
         let write = self.noted().note(request);
+        self.noted().note_version(write, version);
         let answer = self.upstream.send(upstream).await;
         let (head, body) = answer.map_err(|error| unreachable(&error))?.into_parts();
         let body = self.metered(body);

@@ -62,6 +62,8 @@ impl Monitor {
             return self.overlaid(request, shown(judged), &answer);
         }
         let before = self.before(previewing, request, &sent.headers).await?;
+        let version = self.authority().version_of(request);
+        self.noted().note_version(write, version);
         let mut headers = self.headers(&sent.headers, &PASSED)?;
         headers.remove(ACCEPT_ENCODING);
         headers.insert(ACCEPT, JSON);
@@ -198,6 +200,7 @@ impl Monitor {
         let read = read.map_err(|error| broken_off(&*error))?;
         Ok(match head.status {
             StatusCode::OK => {
+                self.authority().learn_versions(&looked, &read);
                 Before::Was(serde_json::from_slice(&read).map_err(|error| broken_off(&error))?)
             }
             StatusCode::NOT_FOUND => Before::Nothing,

@@ -7,7 +7,6 @@
 use std::{
     env, fs,
     io::{Read as _, Seek as _, SeekFrom},
-    os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
@@ -18,7 +17,7 @@ use kube_airlock::api::{ApiRequest, Release};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Cluster, tools},
+    harness::{Cluster, audited_programs, tools},
     invocation,
     traces::{Trace, Traced, written},
 };
@@ -34,7 +33,7 @@ rules: [{level: RequestResponse}]
 #[ignore = "writes tests/corpus/api-traces/; some minutes"]
 fn records() {
     let work = tempfile::tempdir().unwrap();
-    let bin = audited_programs(work.path());
+    let bin = audited_programs(work.path(), POLICY);
     let cluster = Cluster::of(&bin, &["--with", "istio"]);
     let objects = fs::read_to_string(folder("tests/api/objects.yaml")).unwrap();
     assert!(cluster.as_admin(&["apply", "-f", "-"], &objects));
@@ -75,27 +74,6 @@ pub fn folder(path: &str) -> PathBuf {
 
 fn words(line: &str) -> Vec<String> {
     line.split(' ').map(str::to_owned).collect()
-}
-
-/// The programs of the demo cluster, its API server with an audit log in `work`.
-fn audited_programs(work: &Path) -> PathBuf {
-    let bin = work.join("bin");
-    fs::create_dir(&bin).unwrap();
-    for program in fs::read_dir(tools()).unwrap() {
-        let program = program.unwrap().path().canonicalize().unwrap();
-        symlink(&program, bin.join(program.file_name().unwrap())).unwrap();
-    }
-    let server = bin.join("kube-apiserver");
-    let real = server.canonicalize().unwrap();
-    fs::remove_file(&server).unwrap();
-    fs::write(work.join("audit.yaml"), POLICY).unwrap();
-    let (real, work) = (real.display(), work.display());
-    let script = format!(
-        "#!/bin/sh\nexec {real} \"$@\" --audit-policy-file={work}/audit.yaml --audit-log-path={work}/audit.log\n"
-    );
-    fs::write(&server, script).unwrap();
-    fs::set_permissions(&server, fs::Permissions::from_mode(0o755)).unwrap();
-    bin
 }
 
 struct Recorder {

@@ -13,7 +13,10 @@ use std::{
     env, fs,
     io::{BufRead, BufReader, Read, Write},
     net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
-    os::unix::process::CommandExt,
+    os::unix::{
+        fs::{PermissionsExt as _, symlink},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
@@ -321,6 +324,27 @@ impl Cluster {
             _child: child,
         }
     }
+}
+
+/// The programs of the demo cluster, its API server with an audit log in `work`, of what `policy` says.
+pub fn audited_programs(work: &Path, policy: &str) -> PathBuf {
+    let bin = work.join("bin");
+    fs::create_dir(&bin).unwrap();
+    for program in fs::read_dir(tools()).unwrap() {
+        let program = program.unwrap().path().canonicalize().unwrap();
+        symlink(&program, bin.join(program.file_name().unwrap())).unwrap();
+    }
+    let server = bin.join("kube-apiserver");
+    let real = server.canonicalize().unwrap();
+    fs::remove_file(&server).unwrap();
+    fs::write(work.join("audit.yaml"), policy).unwrap();
+    let (real, work) = (real.display(), work.display());
+    let script = format!(
+        "#!/bin/sh\nexec {real} \"$@\" --audit-policy-file={work}/audit.yaml --audit-log-path={work}/audit.log\n"
+    );
+    fs::write(&server, script).unwrap();
+    fs::set_permissions(&server, fs::Permissions::from_mode(0o755)).unwrap();
+    bin
 }
 
 /// A kubeconfig file as the header carries it.

@@ -30,6 +30,7 @@ mod harness;
 mod headers;
 mod honest;
 mod istio;
+mod joined;
 mod kept;
 mod lies;
 mod mcp;
