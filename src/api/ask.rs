@@ -29,6 +29,8 @@ pub(super) enum On {
     Objects,
     /// Its hooks, which are none of those.
     Hooks,
+    /// The objects of the command's manifest.
+    Manifest,
     /// The objects, or the path, that this flag names.
     Flag(String),
     /// A path outside of resources; `{…}` stands for one segment.
@@ -78,6 +80,7 @@ impl Ask {
             ("operands", _) => On::Operands,
             ("objects", _) => On::Objects,
             ("hooks", _) => On::Hooks,
+            ("manifest", _) => On::Manifest,
             ("", _) => return Err(format!("`{text}` says of nothing what is asked")),
             _ => On::Resource(what.to_owned()),
         };

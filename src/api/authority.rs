@@ -28,6 +28,7 @@ use crate::{
     api_request::{ApiPath, ApiRequest, ApiVerb},
     command::Invocation,
     excerpt::Excerpt,
+    manifest::ManifestObject,
     tool::{AccessKind, Tool},
 };
 
@@ -67,10 +68,19 @@ impl Authority {
     /// What `invocation` may ask, where `namespace_of_context` is the namespace of one that names
     /// none. A verb without an entry may ask nothing.
     pub fn of(invocation: &Invocation, namespace_of_context: &str) -> Self {
+        Self::carrying(invocation, &[], namespace_of_context)
+    }
+
+    /// What `invocation` may ask, of which `objects` are those of its manifest.
+    pub fn carrying(
+        invocation: &Invocation,
+        objects: &[ManifestObject],
+        namespace_of_context: &str,
+    ) -> Self {
         let asks = invocation.tool().spec().access == AccessKind::Kubeconfig;
         let table = ApiTable::of(invocation.tool()).filter(|_| asks && !invocation.is_offline());
         let permits = table.map_or_else(Vec::new, |table| {
-            Compiler::new(table, invocation, namespace_of_context).permits()
+            Compiler::new(table, invocation, objects, namespace_of_context).permits()
         });
         let wanted = permits.iter().flat_map(Permit::wants);
         let seen = SeenNames::of(wanted.map(str::to_owned));

@@ -51,6 +51,12 @@ pub enum BodyError {
     /// It is another patch than the one that the command has.
     #[error("its body is not the patch that the command has")]
     Document,
+    /// It is another object than the one of the manifest.
+    #[error("its body is not the object of the manifest")]
+    Manifest,
+    /// It sets or removes this field in another way than the manifest does.
+    #[error("its body does with `{}` what the manifest does not say", Excerpt::new(.0).text())]
+    Unsaid(String),
     /// It takes an object's place, and no answer of this call showed that.
     #[error("its body takes the place of an object that the call has not read")]
     Unseen,

@@ -10,11 +10,9 @@ use serde_json::Value;
 use super::{
     ask::{AskedVerb, On, Subresource},
     json::{read_json, read_yaml},
-    permit::{
-        ApiPlaces, KeyValue, ObjectNames, Permit, Requirement, ResourcePermit, SelectorPattern,
-        What,
-    },
-    selector::Selector,
+    manifested::ManifestedBody,
+    permit::{ApiPlaces, KeyValue, ObjectNames, Permit, Requirement, ResourcePermit, What},
+    requirement::{is_selector, requirement},
     sentence::Sentence,
     table::{ApiTable, Rehearsal, SentenceForm, WritingForm},
     writing::{BodyForm, BodyRule},
@@ -23,6 +21,7 @@ use crate::{
     api_request::{ApiRequest, ApiVerb},
     catalogue::resource,
     command::{Invocation, NamedObject},
+    manifest::{ManifestObject, Naming},
     tool::OperandGrammar,
 };
 
@@ -30,15 +29,22 @@ use crate::{
 pub(super) struct Compiler<'a> {
     table: &'a ApiTable,
     invocation: &'a Invocation,
+    manifest: &'a [ManifestObject],
     context: &'a str,
     rehearsal: Rehearsal,
 }
 
 impl<'a> Compiler<'a> {
-    pub(super) fn new(table: &'a ApiTable, invocation: &'a Invocation, context: &'a str) -> Self {
+    pub(super) fn new(
+        table: &'a ApiTable,
+        invocation: &'a Invocation,
+        manifest: &'a [ManifestObject],
+        context: &'a str,
+    ) -> Self {
         Self {
             table,
             invocation,
+            manifest,
             context,
             rehearsal: table.rehearsal(invocation.flag("dry-run")),
         }
@@ -70,6 +76,7 @@ impl<'a> Compiler<'a> {
                 _ => self.resources(form, &verbs, self.invocation.objects_of_flags()),
             },
             On::Objects | On::Hooks => self.objects(form, &verbs),
+            On::Manifest => self.manifest_objects(form, &verbs),
             On::Operands => self.resources(form, &verbs, self.invocation.objects()),
             On::Resource(resource) => {
                 let names = self.names(form, resource, &[]);
@@ -90,6 +97,47 @@ impl<'a> Compiler<'a> {
         let verbs = vec![AskedVerb::Verb(request.verb)];
         let what = What::Request(Box::new(request));
         vec![self.permit(form, verbs, what, Vec::new())]
+    }
+
+    /// The objects of the manifest, each where it is.
+    fn manifest_objects(&self, form: &SentenceForm, verbs: &[AskedVerb]) -> Vec<Permit> {
+        let objects = self.manifest.iter();
+        let permits = objects.flat_map(|object| {
+            let names = ObjectNames {
+                told: match object.naming() {
+                    Naming::Name(name) => vec![name.clone()],
+                    Naming::Beginning(_) => Vec::new(),
+                },
+                ..ObjectNames::default()
+            };
+            let places = ApiPlaces {
+                outside: object.namespace().is_none(),
+                these: object.namespace().map(str::to_owned).into_iter().collect(),
+                ..ApiPlaces::default()
+            };
+            let kinds = KINDS_OF_VERBS.into_iter();
+            kinds.filter_map(move |is_of_kind| {
+                let verbs: Vec<AskedVerb> = verbs.iter().copied().filter(is_of_kind).collect();
+                let query = self.query(form, &verbs, &names)?;
+                let what = What::Resource(ResourcePermit {
+                    resource: object.resource().to_owned(),
+                    subresource: None,
+                    places: places.clone(),
+                    names: names.clone(),
+                });
+                if verbs.is_empty() {
+                    return None;
+                }
+                let body = match form.writing {
+                    WritingForm::Manifest if verbs.iter().any(|asked| asked.writes()) => {
+                        BodyRule::Manifest(ManifestedBody::of(object.value()))
+                    }
+                    _ => self.body(form, verbs.iter().any(|asked| asked.writes()), &what),
+                };
+                Some(self.permit_to_write(form, verbs, what, query, body))
+            })
+        });
+        permits.collect()
     }
 
     /// The objects of a release.
@@ -153,13 +201,7 @@ impl<'a> Compiler<'a> {
         let (Some(names), Some(subresource)) = (names, subresource) else {
             return Vec::new();
         };
-        // Collections and writes have queries that single reads do not have.
-        let kinds: [fn(&AskedVerb) -> bool; 3] = [
-            |asked| is_collection(*asked),
-            |asked| !is_collection(*asked) && !asked.writes(),
-            |asked| asked.writes(),
-        ];
-        let permits = kinds.into_iter().filter_map(|is_of_kind| {
+        let permits = KINDS_OF_VERBS.into_iter().filter_map(|is_of_kind| {
             let verbs: Vec<AskedVerb> = verbs.iter().copied().filter(is_of_kind).collect();
             if verbs.is_empty() {
                 return None;
@@ -184,13 +226,26 @@ impl<'a> Compiler<'a> {
         query: Vec<Requirement>,
     ) -> Permit {
         let writes = verbs.iter().any(|asked| asked.writes());
+        let body = self.body(form, writes, &what);
+        self.permit_to_write(form, verbs, what, query, body)
+    }
+
+    /// A permit, of which the bodies of its writes may say what `body` says.
+    fn permit_to_write(
+        &self,
+        form: &SentenceForm,
+        verbs: Vec<AskedVerb>,
+        what: What,
+        query: Vec<Requirement>,
+        body: BodyRule,
+    ) -> Permit {
+        let writes = verbs.iter().any(|asked| asked.writes());
         let deletes = verbs.contains(&AskedVerb::Verb(ApiVerb::Delete));
         let creates = verbs.contains(&AskedVerb::Verb(ApiVerb::Create));
         let names = match &what {
             What::Resource(permit) if creates => permit.names.told.clone(),
             _ => Vec::new(),
         };
-        let body = self.body(form, writes, &what);
         let sentence = Sentence {
             text: super::wording::text(&verbs, &what, &query, &body),
             why: form.why.clone(),
@@ -219,6 +274,8 @@ impl<'a> Compiler<'a> {
         match &form.writing {
             _ if !writes => BodyRule::Unwritten,
             WritingForm::Unwritten => BodyRule::Unwritten,
+            // Each object has its own.
+            WritingForm::Manifest => BodyRule::Unwritten,
             WritingForm::Any => BodyRule::Any,
             WritingForm::Changes(changes) => {
                 let changes = changes.iter();
@@ -418,7 +475,7 @@ impl<'a> Compiler<'a> {
             if is_selector(key) && !collects {
                 continue;
             }
-            query.extend(self.requirement(key, value)?);
+            query.extend(requirement(self.invocation, key, value)?);
         }
         // The command's own selectors, where the sentence has none.
         let of_command = matches!(form.ask.on, On::Operands) && collects && names.every;
@@ -427,7 +484,7 @@ impl<'a> Compiler<'a> {
             ("fieldSelector", "field-selector"),
         ] {
             if of_command && !form.query.contains_key(key) {
-                query.extend(self.requirement(key, &format!("--{flag}"))?);
+                query.extend(requirement(self.invocation, key, &format!("--{flag}"))?);
             }
         }
         let in_query = self.rehearsal == Rehearsal::DryRunAll && !form.rehearses_in_body;
@@ -443,68 +500,6 @@ impl<'a> Compiler<'a> {
             });
         }
         Some(query)
-    }
-
-    /// What a key has to be: `--FLAG`, `--FLAG?`, `--`, `*`, `?`, or what is written, with `{name}` for what
-    /// the command is about, `{hook}` for a hook of the release and `{--FLAG}` for the name in a flag.
-    /// Nothing where a flag is not given.
-    fn requirement(&self, key: &str, text: &str) -> Option<Option<Requirement>> {
-        let some = |value| {
-            Some(Some(Requirement {
-                key: key.to_owned(),
-                value,
-            }))
-        };
-        if text == "--" {
-            let words = self.invocation.after_dash().unwrap_or_default();
-            return some(KeyValue::Each(words.to_vec()));
-        }
-        if let Some(flag) = text.strip_prefix("--") {
-            let (flag, is_free) = match flag.strip_suffix('?') {
-                Some(flag) => (flag, true),
-                None => (flag, false),
-            };
-            return match self.invocation.flag(flag) {
-                Some(value) if is_selector(key) => some(KeyValue::Selects(whole(value)?)),
-                value if is_switch(key) => some(KeyValue::Switch(value == Some("true"))),
-                Some(value) => some(KeyValue::Is(value.to_owned())),
-                None if is_free => some(KeyValue::Any),
-                None => Some(None),
-            };
-        }
-        match is_selector(key) {
-            true if text == "?" => some(KeyValue::Any),
-            true => some(KeyValue::Selects(self.patterns(text))),
-            false if text == "*" => some(KeyValue::Any),
-            false => some(KeyValue::Is(text.to_owned())),
-        }
-    }
-
-    /// The requirements of a selector in the table.
-    fn patterns(&self, text: &str) -> Vec<SelectorPattern> {
-        let patterns = text.split(',').map(|text| {
-            if let Some((head, flag)) = text.split_once("{--") {
-                let value = self.invocation.flag(flag.trim_end_matches('}'));
-                let name = value.map(|value| value.rsplit('/').next().unwrap_or(value));
-                return SelectorPattern::Is(format!("{head}{}", name.unwrap_or_default()));
-            }
-            if let Some(head) = text.strip_suffix("{name}") {
-                return SelectorPattern::OfName {
-                    head: head.to_owned(),
-                    told: self.invocation.names().to_vec(),
-                    of: self.invocation.resources().to_vec(),
-                };
-            }
-            if let Some(head) = text.strip_suffix("{hook}") {
-                return SelectorPattern::OfHook(head.to_owned());
-            }
-            match text.strip_suffix('*') {
-                Some("") => SelectorPattern::Some,
-                Some(head) => SelectorPattern::Begins(head.to_owned()),
-                None => SelectorPattern::Is(text.to_owned()),
-            }
-        });
-        patterns.collect()
     }
 
     /// Whether the command names an object of one of these resources.
@@ -530,29 +525,16 @@ impl<'a> Compiler<'a> {
     }
 }
 
+/// Collections and writes have queries that single reads do not have.
+const KINDS_OF_VERBS: [fn(&AskedVerb) -> bool; 3] = [
+    |asked| is_collection(*asked),
+    |asked| !is_collection(*asked) && !asked.writes(),
+    |asked| asked.writes(),
+];
+
 /// The patch that a command has, in JSON or in YAML.
 fn document(text: &str) -> Option<Value> {
     read_json(text.as_bytes()).or_else(|| read_yaml(text))
-}
-
-/// Every requirement of a selector that the command gives.
-fn whole(selector: &str) -> Option<Vec<SelectorPattern>> {
-    let selector = Selector::read(selector)?;
-    let requirements = selector.requirements();
-    Some(
-        requirements
-            .map(|it| SelectorPattern::Is(it.to_owned()))
-            .collect(),
-    )
-}
-
-/// Whether a key is on or off, and off where it is absent.
-fn is_switch(key: &str) -> bool {
-    matches!(key, "force" | "stdin" | "tty")
-}
-
-fn is_selector(key: &str) -> bool {
-    matches!(key, "labelSelector" | "fieldSelector")
 }
 
 fn is_collection(asked: AskedVerb) -> bool {

@@ -256,7 +256,8 @@ impl Permit {
     /// Whether an object that this path names may get another one in its place, which is compared
     /// with it.
     pub(super) fn replaces(&self, path: &ResourcePath, seen: &SeenNames) -> bool {
-        let updates = self.verbs.contains(&AskedVerb::Verb(ApiVerb::Update));
+        let replacing = [ApiVerb::Update, ApiVerb::Patch].map(AskedVerb::Verb);
+        let updates = self.verbs.iter().any(|verb| replacing.contains(verb));
         let What::Resource(permit) = &self.what else {
             return false;
         };

@@ -59,6 +59,8 @@ pub(super) enum WritingForm {
     Any,
     /// Changes of these fields.
     Changes(Vec<ChangeForm>),
+    /// What the manifest says of the object.
+    Manifest,
     /// The patch in this flag, in the form that another one names.
     Patch(String),
     /// It has no writes, or deletes alone.
@@ -252,7 +254,7 @@ impl ApiTable {
                 WritingForm::Patch(flag) => {
                     flags.insert(flag.clone());
                 }
-                WritingForm::Any | WritingForm::Unwritten => {}
+                WritingForm::Any | WritingForm::Manifest | WritingForm::Unwritten => {}
             }
         }
         flags.remove("");
@@ -357,6 +359,7 @@ impl WritingForm {
             ),
             ([], None) => Ok(Self::Unwritten),
             ([], Some("any")) => Ok(Self::Any),
+            ([], Some("manifest")) => Ok(Self::Manifest),
             ([], Some("named")) => Ok(Self::Changes(Vec::new())),
             ([patch], None) if patch.starts_with("--") && !patch.contains(' ') => {
                 Ok(Self::Patch(patch.trim_start_matches("--").to_owned()))
@@ -365,7 +368,7 @@ impl WritingForm {
                 let changes = changes.iter().map(|text| ChangeForm::read(text));
                 changes.collect::<Result<_, _>>().map(Self::Changes)
             }
-            (_, Some(_)) => Err("`body` is \"any\" or \"named\", and then there are no `changes`".into()),
+            (_, Some(_)) => Err("`body` is \"any\", \"manifest\" or \"named\", and then there are no `changes`".into()),
         }
     }
 }

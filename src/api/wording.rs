@@ -50,6 +50,7 @@ fn changed(body: &BodyRule) -> Option<String> {
             let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
             Some(changes.join(", "))
         }
+        BodyRule::Manifest(_) => Some("what the manifest says".into()),
         BodyRule::Patch(..) => Some("what its patch says".into()),
     }
 }

@@ -15,6 +15,7 @@ use super::{
     change::BodyChange,
     json::read_json,
     kept::KeptObjects,
+    manifested::{ManifestedBody, PatchKind},
     protobuf::read_protobuf,
     walk::{Becomes, FieldPath, FieldWalk, Merge},
 };
@@ -36,6 +37,8 @@ pub(super) enum BodyRule {
     Any,
     /// Changes of these fields.
     Changes(Vec<BodyChange>),
+    /// What this object of the manifest says.
+    Manifest(ManifestedBody),
     /// This patch, in this form; none where the command's cannot be read.
     Patch(BodyForm, Option<Value>),
     /// Nothing: what it explains are no writes, or deletes.
@@ -98,7 +101,7 @@ impl<'b> WrittenBody<'b> {
 impl BodyRule {
     /// Whether it compares what takes an object's place with that.
     pub(super) fn compares(&self) -> bool {
-        matches!(self, Self::Changes(_))
+        matches!(self, Self::Changes(_) | Self::Manifest(_))
     }
 
     /// Whether it needs the lists of objects that it edits.
@@ -126,6 +129,20 @@ impl BodyRule {
             Self::Patch(told, patch) => {
                 let is_told = *told == form && patch.as_ref() == Some(body.json()?);
                 return is_told.then_some(()).ok_or(BodyError::Document);
+            }
+            Self::Manifest(_) if deletes => return Err(BodyError::Manifest),
+            Self::Manifest(manifest) => {
+                let (media_type, body) = (body.media_type, body.json()?);
+                let before = kept.at(request);
+                return match form {
+                    BodyForm::Apply => manifest.is(body),
+                    BodyForm::Merge => manifest.patches(body, PatchKind::Plain, before),
+                    BodyForm::Object if request.verb == ApiVerb::Create => manifest.is(body),
+                    BodyForm::Object => manifest.replaces(body),
+                    BodyForm::Operations => manifest.moves(body),
+                    BodyForm::Protobuf => Err(BodyError::Form(media_type.to_owned())),
+                    BodyForm::Strategic => manifest.patches(body, PatchKind::Strategic, before),
+                };
             }
             Self::Changes(changes) => changes,
         };

@@ -196,7 +196,7 @@ fn a_table_says_what_is_wrong_with_it() {
     );
     wrong(
         "{ ask = \"patch operands\", body = \"any\", changes = \"/a\", why = \"x\" }",
-        "verb `get`: sentence 1: `body` is \"any\" or \"named\", and then there are no `changes`",
+        "verb `get`: sentence 1: `body` is \"any\", \"manifest\" or \"named\", and then there are no `changes`",
     );
     wrong(
         "{ ask = \"patch operands\", changes = \"spec\" }",
