@@ -53,8 +53,6 @@ const KEYED: [(&str, &[&str]); 16] = [
     ("volumes", &["name"]),
 ];
 
-type Explained = Result<(), BodyError>;
-
 impl ManifestedBody {
     /// The rule of an object.
     pub(super) fn of(object: &Value) -> Self {
@@ -64,7 +62,7 @@ impl ManifestedBody {
     }
 
     /// Holds what is created, or applied by the server, against the object.
-    pub(super) fn is(&self, body: &Value) -> Explained {
+    pub(super) fn is(&self, body: &Value) -> Result<(), BodyError> {
         let (body, note) = without_note(body);
         self.is_note(note)?;
         (body == self.object)
@@ -73,7 +71,7 @@ impl ManifestedBody {
     }
 
     /// Holds what takes an object's place against the object: the tool adds the version that it has read.
-    pub(super) fn replaces(&self, body: &Value) -> Explained {
+    pub(super) fn replaces(&self, body: &Value) -> Result<(), BodyError> {
         let mut body = body.clone();
         let own = self.object.pointer("/metadata/resourceVersion");
         if own.is_none()
@@ -90,7 +88,7 @@ impl ManifestedBody {
         patch: &Value,
         kind: PatchKind,
         before: Option<&Value>,
-    ) -> Explained {
+    ) -> Result<(), BodyError> {
         let note = before.and_then(note_of);
         let applied = note.and_then(|note| read_json(note.as_bytes()));
         // What begins so in the manifest is no field to a server that merges it.
@@ -105,7 +103,7 @@ impl ManifestedBody {
 
     /// Holds a list of operations against what moves an object from one kind of apply to the other: who
     /// manages its fields.
-    pub(super) fn moves(&self, operations: &Value) -> Explained {
+    pub(super) fn moves(&self, operations: &Value) -> Result<(), BodyError> {
         let operations = operations.as_array().ok_or(BodyError::Unread)?;
         let is_move = |operation: &Value| {
             let path = operation.get("path").and_then(Value::as_str);
@@ -121,7 +119,7 @@ impl ManifestedBody {
     }
 
     /// What is noted as applied has to be the object: a later apply removes what it has and that one lacks.
-    fn is_note(&self, note: Option<String>) -> Explained {
+    fn is_note(&self, note: Option<String>) -> Result<(), BodyError> {
         let Some(note) = note else { return Ok(()) };
         let noted = read_json(note.as_bytes()).ok_or(BodyError::Unread)?;
         let (noted, more) = without_note(&noted);
@@ -172,7 +170,7 @@ impl ObjectPatch {
         patch: &Value,
         object: Option<&Value>,
         applied: Option<&Value>,
-    ) -> Explained {
+    ) -> Result<(), BodyError> {
         match (patch, object) {
             // Of a field without a value nothing stays.
             (Value::Null, None | Some(Value::Null)) => is_gone(key, applied),
@@ -196,7 +194,7 @@ impl ObjectPatch {
         patch: &Value,
         object: Option<&Value>,
         applied: Option<&Value>,
-    ) -> Explained {
+    ) -> Result<(), BodyError> {
         let Value::Object(fields) = patch else {
             return unsaid(key);
         };
@@ -225,7 +223,7 @@ impl ObjectPatch {
         elements: &[Value],
         own: &[Value],
         applied: Option<&Value>,
-    ) -> Explained {
+    ) -> Result<(), BodyError> {
         let keyed = KEYED.iter().find(|(list, _)| *list == key);
         let Some((_, names)) = keyed.filter(|_| self.kind == PatchKind::Strategic) else {
             return self.primitives(key, elements, own);
@@ -251,7 +249,7 @@ impl ObjectPatch {
     }
 
     /// Some of a list that is merged as a set; any other is replaced, and was compared as a whole.
-    fn primitives(&self, key: &str, elements: &[Value], own: &[Value]) -> Explained {
+    fn primitives(&self, key: &str, elements: &[Value], own: &[Value]) -> Result<(), BodyError> {
         let is_set = self.kind == PatchKind::Strategic && key == "finalizers";
         match is_set && elements.iter().all(|element| own.contains(element)) {
             true => Ok(()),
@@ -277,7 +275,7 @@ fn directive_holds(
     value: &Value,
     object: Option<&Value>,
     applied: Option<&Value>,
-) -> Explained {
+) -> Result<(), BodyError> {
     let elements = value.as_array();
     match directive.split_once('/') {
         Some(("setElementOrder", _)) if elements.is_some() => Ok(()),
@@ -312,14 +310,14 @@ fn at<'v>(object: Option<&'v Value>, key: &str) -> Option<&'v Value> {
     object.and_then(|object| object.get(key))
 }
 
-fn is_gone(key: &str, applied: Option<&Value>) -> Explained {
+fn is_gone(key: &str, applied: Option<&Value>) -> Result<(), BodyError> {
     match applied {
         Some(_) => Ok(()),
         None => unsaid(key),
     }
 }
 
-fn unsaid(field: &str) -> Explained {
+fn unsaid(field: &str) -> Result<(), BodyError> {
     Err(BodyError::Unsaid(field.to_owned()))
 }
 
