@@ -13,7 +13,7 @@ use super::{
     corpus::Case,
     decide::Decision,
     error::{PolicyError, PolicyErrors},
-    facts::Facts,
+    facts::{Facts, namespace_of_call},
     include::PolicySource,
     known::Known,
     load::TestFailure,
@@ -29,6 +29,7 @@ use crate::{
         CommandError, Filter, FilterError, Invocation, WordsError, parse, parse_in, split_stages,
     },
     data::{Data, DataError, MOST_BYTES, SentFiles},
+    manifest::{KnownKind, Manifest, ManifestContext, ManifestError},
     secret::SecretString,
     tool::Tool,
 };
@@ -84,12 +85,18 @@ pub struct Explained {
     /// What differs between the command and what would run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
+    /// The objects that the command carries.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<String>,
     /// The filters behind the command; no rule is about them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub filters: Vec<Vec<String>>,
     /// The command, when it could be read.
     #[serde(skip)]
     pub(super) invocation: Option<Invocation>,
+    /// What the command carries.
+    #[serde(skip)]
+    manifest: Option<Manifest>,
     /// The command as it would run, at once or when it is confirmed.
     #[serde(skip)]
     runs: Option<Invocation>,
@@ -171,7 +178,7 @@ impl Explainer {
     /// Explains the command of a case, sent by whom the case says.
     pub fn explain_case(&self, case: &Case) -> Explained {
         let target = case.asked.target(&self.target);
-        let mut explained = self.explain_as(&case.command, None, target);
+        let mut explained = self.explain_as(&case.command, None, target, None);
         if let (true, Some(invocation)) = (case.is_rendered, &explained.invocation) {
             explained.command = self.typed(invocation, &explained.filters);
         }
@@ -180,7 +187,7 @@ impl Explainer {
 
     /// Explains one command line. Without a tool, its first word has to name one.
     pub fn explain(&self, command: &str, tool: Option<Tool>) -> Explained {
-        self.explain_as(command, tool, self.target.clone())
+        self.explain_as(command, tool, self.target.clone(), None)
     }
 
     /// Explains a command line that comes with these texts for it to read.
@@ -208,7 +215,18 @@ impl Explainer {
         explained
     }
 
-    fn explain_as(&self, command: &str, tool: Option<Tool>, target: Target) -> Explained {
+    /// Explains one command line that carries the objects of a text.
+    pub fn explain_carrying(&self, command: &str, tool: Option<Tool>, text: &str) -> Explained {
+        self.explain_as(command, tool, self.target.clone(), Some(text))
+    }
+
+    fn explain_as(
+        &self,
+        command: &str,
+        tool: Option<Tool>,
+        target: Target,
+        text: Option<&str>,
+    ) -> Explained {
         let first = command.split_whitespace().next().unwrap_or_default();
         let tool = tool.or_else(|| first.parse().ok());
         let mut explained = Explained {
@@ -226,8 +244,10 @@ impl Explainer {
             operands: Vec::new(),
             argv: None,
             changes: Vec::new(),
+            objects: Vec::new(),
             filters: Vec::new(),
             invocation: None,
+            manifest: None,
             runs: None,
         };
         match self.read(command, tool) {
@@ -236,8 +256,23 @@ impl Explainer {
                 explained.flags = invocation.flags().clone();
                 explained.operands = invocation.operands().to_vec();
                 explained.filters = filters.iter().map(Filter::argv).collect();
+                match self.carried(text, &invocation, &explained.target) {
+                    Ok(manifest) => explained.manifest = manifest,
+                    Err(why) => {
+                        let advice = Advice::new(why.to_string(), why.help());
+                        explained.refused(Code::InvalidRequest, None, advice);
+                        return explained;
+                    }
+                }
+                let objects = explained
+                    .manifest
+                    .as_ref()
+                    .map_or(&[][..], Manifest::objects);
+                explained.objects = objects.iter().map(ToString::to_string).collect();
                 let facts = self.facts(&invocation, &explained.target);
-                explained.decided(self.policy.decide(facts.through(&filters)));
+                let facts = facts.carrying(objects).through(&filters);
+                let decision = self.policy.decide(facts);
+                explained.decided(decision);
                 let mut resources = invocation.resources().iter();
                 if resources.any(|name| invocation.has_found(name)) {
                     explained.changes.push(OF_ANOTHER_CLUSTER.into());
@@ -255,11 +290,31 @@ impl Explainer {
     /// Every rule that is about the command's verb, and what it says; none about no command.
     pub fn consider(&self, explained: &Explained) -> Vec<Considered> {
         match &explained.invocation {
-            Some(invocation) => self
-                .policy
-                .consider(self.facts(invocation, &explained.target)),
+            Some(invocation) => self.policy.consider(
+                self.facts(invocation, &explained.target).carrying(
+                    explained
+                        .manifest
+                        .as_ref()
+                        .map_or(&[][..], Manifest::objects),
+                ),
+            ),
             None => Vec::new(),
         }
+    }
+
+    /// The objects of a text. Custom ones are those that the policy names: no cluster is asked here.
+    fn carried(
+        &self,
+        text: Option<&str>,
+        invocation: &Invocation,
+        target: &Target,
+    ) -> Result<Option<Manifest>, ManifestError> {
+        let context = ManifestContext {
+            namespace: namespace_of_call(invocation, target),
+            resolve: &|group, _, kind| KnownKind::of(&self.customs, group, kind),
+        };
+        let read = text.map(|text| Manifest::read(text, &context));
+        read.transpose()
     }
 
     fn facts<'a>(&self, invocation: &'a Invocation, target: &'a Target) -> Facts<'a> {

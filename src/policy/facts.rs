@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::target::Target;
 use crate::{
-    command::{Filter, Invocation},
+    command::{Filter, Invocation, Namespaces},
     manifest::ManifestObject,
 };
 
@@ -28,6 +28,15 @@ pub struct Facts<'a> {
     /// The moment. Where it is not known, no rule about hours allows anything, and each of them
     /// denies and asks.
     pub(super) now: Option<SystemTime>,
+}
+
+/// The namespace of a call: that of the objects that it carries and that name none.
+pub fn namespace_of_call<'a>(invocation: &'a Invocation, target: &'a Target) -> &'a str {
+    let named = match invocation.namespaces(&target.namespace) {
+        Namespaces::These(named) => named.first().copied(),
+        Namespaces::All => None,
+    };
+    named.unwrap_or(&target.namespace)
 }
 
 impl<'a> Facts<'a> {

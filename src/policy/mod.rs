@@ -50,7 +50,7 @@ pub use decide::{Approved, Decision, Pending, Question};
 pub use diff::{Change, PolicyDiff, UnreadLine};
 pub use error::{PolicyError, PolicyErrors, PolicyFile};
 pub use explain::{Examined, Explained, Explainer};
-pub use facts::Facts;
+pub use facts::{Facts, namespace_of_call};
 pub use file::schema;
 pub use include::{PolicySource, ReadBeside};
 pub use known::{Known, SettingsCluster};

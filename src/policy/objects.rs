@@ -59,6 +59,11 @@ pub(super) fn accept_none<'a>(facts: Facts<'a>) -> Result<(), Mismatch<'a>> {
 }
 
 impl Objects {
+    /// The resources that its entries list.
+    pub(super) fn resources(&self) -> impl Iterator<Item = &Resources> {
+        self.0.iter().filter_map(|entry| entry.resources.as_ref())
+    }
+
     /// Whether an allow rule with these accepts the objects of the command, all within its namespaces;
     /// else the first that it does not.
     pub(super) fn accept<'a>(

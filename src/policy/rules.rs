@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{error::PolicyError, resources::Resources, rule::Rule, target::Target};
+use super::{
+    error::PolicyError, objects::Objects, resources::Resources, rule::Rule, target::Target,
+};
 use crate::{
     catalogue::{CommandPath, resource},
     command::Invocation,
@@ -43,7 +45,10 @@ impl Policy {
     /// The custom resources that rules name in full, which no table holds.
     pub(super) fn customs(&self) -> impl Iterator<Item = &str> {
         let rules = self.files.iter().flat_map(|file| &file.rules);
-        let named = rules.filter_map(|rule| rule.resources.as_ref());
+        let named = rules.flat_map(|rule| {
+            let carried = rule.objects.iter().flat_map(Objects::resources);
+            rule.resources.iter().chain(carried)
+        });
         let entries = named.flat_map(Resources::entries).map(String::as_str);
         entries.filter(|name| !name.contains('*') && !resource::is_canonical(name))
     }

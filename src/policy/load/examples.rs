@@ -6,13 +6,13 @@ use toml::Spanned;
 
 use super::loading::Loading;
 use crate::{
-    command::{Filter, Invocation, Namespaces, parse, split_stages},
+    command::{Filter, Invocation, parse, split_stages},
     excerpt::Excerpt,
     manifest::{Manifest, ManifestContext},
     policy::{
         considered::Considered,
         error::{PolicyError, PolicyErrors},
-        facts::Facts,
+        facts::{Facts, namespace_of_call},
         file::{RawRule, RawTest},
         rule::{Effect, Rule},
         rules::Rules,
@@ -105,12 +105,8 @@ impl Loading<'_> {
         invocation: &Invocation,
         target: &Target,
     ) -> Result<Manifest, PolicyError> {
-        let namespace = match invocation.namespaces(&target.namespace) {
-            Namespaces::These(named) => named.first().map(|name| (*name).to_owned()),
-            Namespaces::All => None,
-        };
         let context = ManifestContext {
-            namespace: namespace.as_deref().unwrap_or(&target.namespace),
+            namespace: namespace_of_call(invocation, target),
             // No cluster is asked here.
             resolve: &|_, _, _| None,
         };

@@ -3,6 +3,7 @@
 mod dead_rules;
 mod dodges;
 mod foot_guns;
+mod hostile;
 mod lookups;
 mod objects;
 

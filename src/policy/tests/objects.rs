@@ -5,7 +5,7 @@ use crate::{
     catalogue::Catalogue,
     command::parse,
     manifest::{KnownKind, Manifest, ManifestContext},
-    policy::{Decision, Facts, Policy, Target},
+    policy::{Decision, Effect, Explainer, Facts, Policy, Target},
     tool::Tool,
 };
 
@@ -228,4 +228,48 @@ fn the_example_of_the_documentation_loads() {
     let section = manual.split("\n## Objects\n").nth(1).unwrap();
     let example = section.split("```toml\n").nth(1).unwrap();
     load(example.split("```").next().unwrap()).unwrap();
+}
+
+#[test]
+fn what_a_command_carries_is_explained_with_it() {
+    let rules = RULES.replacen(
+        "\"configmaps\", ",
+        "\"configmaps\", \"widgets.example.com\", ",
+        1,
+    );
+    let catalogues = Catalogue::carried().unwrap();
+    let explainer = Explainer::new(load(&rules).unwrap(), catalogues, Target::default());
+    let said = |text: &str| {
+        let explained = explainer.explain_carrying("kubectl apply -f - -n shop", None, text);
+        let considered = explainer.consider(&explained);
+        let matching = considered
+            .into_iter()
+            .filter(|one| one.matches)
+            .map(|one| one.rule);
+        (
+            explained.effect,
+            explained.objects,
+            explained.reason,
+            matching.collect::<Vec<_>>(),
+        )
+    };
+    let widget = "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: a}\n";
+    assert_eq!(
+        said(widget),
+        (
+            Effect::Allow,
+            vec!["Widget shop/a".into()],
+            None,
+            vec!["apply (p.toml:4)".into()]
+        )
+    );
+    assert_eq!(
+        said("apiVersion: example.org/v1\nkind: Widget\nmetadata: {name: a}\n"),
+        (
+            Effect::Deny,
+            Vec::new(),
+            Some("`kind` of document 1 (line 2) is `Widget`, of which `example.org/v1` has none that is known".into()),
+            Vec::new()
+        )
+    );
 }
