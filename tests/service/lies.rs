@@ -16,9 +16,9 @@ id = "honest"
 effect = "allow"
 reason = "for a test"
 tool = "kubectl"
-verbs = ["get", "describe", "label", "annotate", "delete", "scale", "set image", "rollout restart", "cordon", "patch"]
+verbs = ["get", "describe", "label", "annotate", "delete", "scale", "set image", "rollout restart", "cordon", "patch", "create configmap"]
 resources = ["pods", "configmaps", "deployments.apps", "nodes"]
-flags = ["--selector", "--replicas", "--patch", "--field-manager", "--resource-version"]
+flags = ["--selector", "--replicas", "--patch", "--field-manager", "--resource-version", "--from-literal"]
 values = { "--dry-run" = ["client", "server"] }
 "#;
 
@@ -51,7 +51,7 @@ fn lied(server: &Server, command: &str, bytes: &str) -> Value {
 
 /// The same; the probe takes the bytes from this flag, where the command has names and can have no
 /// selector.
-fn lied_by(server: &Server, command: &str, flag: &str, bytes: &str) -> Value {
+pub fn lied_by(server: &Server, command: &str, flag: &str, bytes: &str) -> Value {
     let lie = BASE64_URL_SAFE_NO_PAD.encode(bytes);
     let command = format!("{command} {flag} lie:{lie}");
     server

@@ -35,6 +35,7 @@ mod kept;
 mod lies;
 mod mcp;
 mod monitor;
+mod object_lies;
 mod own;
 mod pipes;
 mod preview;
