@@ -4,7 +4,7 @@
 //! and without secrets as any output. An object that is there already is shown to who may `get` it: a rule
 //! that lets a caller change what it may not read does not show it by a preview.
 //!
-//! Held by `tests/service/preview.rs`.
+//! Held by `tests/service/preview_shown.rs`.
 
 use std::time::SystemTime;
 

@@ -5,16 +5,19 @@ use std::{cell::RefCell, collections::BTreeMap, fs, process::Command, thread, ti
 
 use serde_json::{Value, json};
 
-use crate::harness::{Cluster, Server, base64_of, cluster, eventually, readable_folder, tools};
+use crate::{
+    harness::{Cluster, Server, base64_of, eventually, readable_folder, tools},
+    preview_commands::COMMANDS,
+};
 
 const POLICY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/verbs/policy.toml");
 
 /// A server of which every verb is allowed, with these settings besides.
-fn server(cluster: &Cluster, settings: &str) -> (tempfile::TempDir, Server) {
+pub fn server(cluster: &Cluster, settings: &str) -> (tempfile::TempDir, Server) {
     server_with(cluster, POLICY, settings)
 }
 
-fn server_with(cluster: &Cluster, policy: &str, settings: &str) -> (tempfile::TempDir, Server) {
+pub fn server_with(cluster: &Cluster, policy: &str, settings: &str) -> (tempfile::TempDir, Server) {
     let folder = readable_folder();
     let config = folder.path().join("airlock.toml");
     let text = format!("policy = [{policy:?}]\n[limits]\nrate = 0\n{settings}");
@@ -32,7 +35,7 @@ fn server_with(cluster: &Cluster, policy: &str, settings: &str) -> (tempfile::Te
 }
 
 /// Runs a command of any tool, in earnest or as a preview.
-fn call(server: &Server, cluster: &Cluster, line: &str, is_preview: bool) -> Value {
+pub fn call(server: &Server, cluster: &Cluster, line: &str, is_preview: bool) -> Value {
     let tool = line.split(' ').next().unwrap();
     let mut body = json!({ "command": line });
     if is_preview {
@@ -146,210 +149,6 @@ fn tidy(mut object: Value) -> Value {
     walk(&mut object);
     object
 }
-
-/// Commands in their order, each previewed and then run: what it would do, by object. `*` stands for
-/// what the server chooses.
-const COMMANDS: &[(&str, &[&str])] = &[
-    (
-        "create namespace {ns}-more",
-        &["create namespaces {ns}-more"],
-    ),
-    (
-        "create configmap settings --from-literal=a=1 -n {ns}",
-        &["create configmaps settings"],
-    ),
-    (
-        "create secret generic credential --from-literal=password=hush -n {ns}",
-        &["create secrets credential"],
-    ),
-    (
-        "create deployment app --image=demo/app:1 --replicas=2 --port=8080 -n {ns}",
-        &["create deployments.apps app"],
-    ),
-    (
-        "create job once --image=demo/job:1 -n {ns} -- true",
-        &["create jobs.batch once"],
-    ),
-    (
-        "create cronjob nightly --image=demo/job:1 --schedule='0 3 * * *' -n {ns}",
-        &["create cronjobs.batch nightly"],
-    ),
-    (
-        "create job by-hand --from=cronjob/nightly -n {ns}",
-        &["create jobs.batch by-hand"],
-    ),
-    (
-        "create serviceaccount robot -n {ns}",
-        &["create serviceaccounts robot"],
-    ),
-    (
-        "create role reader --verb=get,list --resource=pods -n {ns}",
-        &["create roles.rbac.authorization.k8s.io reader"],
-    ),
-    (
-        "create rolebinding readers --role=reader --serviceaccount={ns}:robot -n {ns}",
-        &["create rolebindings.rbac.authorization.k8s.io readers"],
-    ),
-    (
-        "create service clusterip plain --tcp=80:8080 -n {ns}",
-        &["create services plain"],
-    ),
-    (
-        "create ingress web --rule=a.example/*=plain:80 -n {ns}",
-        &["create ingresses.networking.k8s.io web"],
-    ),
-    (
-        "create quota limit --hard=pods=50 -n {ns}",
-        &["create resourcequotas limit"],
-    ),
-    (
-        "create poddisruptionbudget guard --selector=app=none --min-available=1 -n {ns}",
-        &["create poddisruptionbudgets.policy guard"],
-    ),
-    (
-        "create priorityclass {ns} --value=5 --description=x",
-        &["create priorityclasses.scheduling.k8s.io {ns}"],
-    ),
-    (
-        "set image deploy/app app=demo/app:2 -n {ns}",
-        &["update deployments.apps app"],
-    ),
-    (
-        "set env deploy/app MODE=fast -n {ns}",
-        &["update deployments.apps app"],
-    ),
-    (
-        "set resources deploy/app --limits=cpu=200m -n {ns}",
-        &["update deployments.apps app"],
-    ),
-    (
-        "set serviceaccount deploy/app robot -n {ns}",
-        &["update deployments.apps app"],
-    ),
-    (
-        "rollout undo deploy/app -n {ns}",
-        &["update deployments.apps app"],
-    ),
-    (
-        "rollout pause deploy/app -n {ns}",
-        &["update deployments.apps app"],
-    ),
-    (
-        "rollout resume deploy/app -n {ns}",
-        &["update deployments.apps app"],
-    ),
-    (
-        "rollout restart deploy/app -n {ns}",
-        &["update deployments.apps app"],
-    ),
-    (
-        "scale deploy/app --replicas=3 -n {ns}",
-        &["update deployments.apps app"],
-    ),
-    (
-        "scale deploy/app --replicas=2 --current-replicas=3 -n {ns}",
-        &["update deployments.apps app"],
-    ),
-    (
-        "scale deploy/app --replicas=2 -n {ns}",
-        &["nothing deployments.apps app"],
-    ),
-    (
-        "autoscale deploy/app --min=1 --max=4 --cpu=80% -n {ns}",
-        &["create horizontalpodautoscalers.autoscaling app"],
-    ),
-    (
-        "label deploy/app tier=front -n {ns}",
-        &["update deployments.apps app"],
-    ),
-    (
-        "label cm,secret --all tier=front -n {ns}",
-        &[
-            "update configmaps kube-root-ca.crt",
-            "update configmaps settings",
-            "update secrets credential",
-        ],
-    ),
-    (
-        "label deploy/app tier- -n {ns}",
-        &["update deployments.apps app"],
-    ),
-    (
-        "annotate deploy/app note=x -n {ns}",
-        &["update deployments.apps app"],
-    ),
-    (
-        r#"patch deploy/app -p '{"spec":{"minReadySeconds":1}}' -n {ns}"#,
-        &["update deployments.apps app"],
-    ),
-    (
-        r#"patch deploy/app --type=merge -p '{"spec":{"minReadySeconds":2}}' -n {ns}"#,
-        &["update deployments.apps app"],
-    ),
-    (
-        r#"patch deploy/app --type=json -p '[{"op":"replace","path":"/spec/minReadySeconds","value":3}]' -n {ns}"#,
-        &["update deployments.apps app"],
-    ),
-    (
-        "patch cm settings -p '{\"data\":{\"b\":\"1\\n2\\n\"}}' -n {ns}",
-        &["update configmaps settings"],
-    ),
-    (
-        "expose deploy/app --port=80 --target-port=8080 -n {ns}",
-        &["create services app"],
-    ),
-    ("run lone --image=demo/one:1 -n {ns}", &["create pods lone"]),
-    (
-        "debug lone --image=demo/debug:1 -n {ns}",
-        &["update pods lone"],
-    ),
-    (
-        "debug lone --image=demo/debug:1 --copy-to=lone-copy -n {ns}",
-        &["create pods lone-copy"],
-    ),
-    ("cordon node1", &["update nodes node1"]),
-    ("uncordon node1", &["update nodes node1"]),
-    (
-        "taint nodes node1 airlock=x:PreferNoSchedule",
-        &["update nodes node1"],
-    ),
-    ("taint nodes node1 airlock-", &["update nodes node1"]),
-    (
-        "delete pod lone lone-copy -n {ns}",
-        &["delete pods lone", "delete pods lone-copy"],
-    ),
-    (
-        "delete svc/app hpa/app -n {ns} --wait=false",
-        &[
-            "delete services app",
-            "delete horizontalpodautoscalers.autoscaling app",
-        ],
-    ),
-    (
-        "delete job once by-hand -n {ns} --cascade=background",
-        &["delete jobs.batch once", "delete jobs.batch by-hand"],
-    ),
-    (
-        "delete cm,secret -l tier=front -n {ns}",
-        &[
-            "delete configmaps kube-root-ca.crt",
-            "delete configmaps settings",
-            "delete secrets credential",
-        ],
-    ),
-    (
-        "delete deploy --all -n {ns}",
-        &["delete deployments.apps app"],
-    ),
-    (
-        "delete priorityclass {ns}",
-        &["delete priorityclasses.scheduling.k8s.io {ns}"],
-    ),
-    (
-        "delete namespace {ns}-more --timeout=25s",
-        &["delete namespaces {ns}-more"],
-    ),
-];
 
 #[test]
 fn a_preview_tells_what_the_same_command_then_does_and_changes_nothing() {
@@ -658,136 +457,4 @@ fn helm(cluster: &Cluster, arguments: &[&str]) {
         "{}",
         String::from_utf8_lossy(&helm.stderr)
     );
-}
-
-/// Rules by which a caller may change what it may not read.
-const FEW: &str = r#"
-schema = 1
-[[rule]]
-id = "change"
-effect = "allow"
-reason = "for a test"
-tool = "kubectl"
-verbs = ["label", "create configmap"]
-flags = ["--overwrite", "--from-literal"]
-[[rule]]
-id = "look"
-effect = "allow"
-reason = "for a test"
-tool = "kubectl"
-verbs = ["get"]
-resources = ["configmaps"]
-values = { "--output" = ["yaml"] }
-[[rule]]
-id = "ask"
-effect = "confirm"
-reason = "a person looks first"
-tool = "kubectl"
-verbs = ["delete"]
-[[rule]]
-id = "argocd"
-effect = "allow"
-reason = "for a test"
-tool = "argocd"
-verbs = ["app sync"]
-"#;
-
-#[test]
-fn a_preview_needs_what_its_command_needs_and_shows_what_its_caller_may_read() {
-    let folder = readable_folder();
-    let policy = folder.path().join("policy.toml");
-    fs::write(&policy, FEW).unwrap();
-    let (cluster, policy) = (cluster(), policy.to_str().unwrap());
-    let (_folder, server) = server_with(cluster, policy, "");
-    for (line, code) in [
-        ("kubectl scale deploy worker --replicas=1", "policy_denied"),
-        ("kubectl delete pod web-0", "confirmation_required"),
-        ("kubectl exec web-0 -- true", "policy_denied"),
-    ] {
-        let told = call(&server, cluster, line, true);
-        assert_eq!(
-            (&told["code"], &told["effects"]),
-            (&json!(code), &Value::Null),
-            "{line}: {told}"
-        );
-    }
-    let object = |line: &str| {
-        let told = call(&server, cluster, line, true);
-        assert_eq!(told["success"], true, "{told:#}");
-        told["effects"]["preview"]["objects"][0].clone()
-    };
-    let read = object("kubectl label configmap app-config tier=one");
-    assert!(
-        read["diff"].as_str().unwrap().contains("+    tier: one\n"),
-        "{read:#}"
-    );
-    assert_eq!(read["after"]["data"]["LOG_LEVEL"], "info", "{read:#}");
-    let unread = object("kubectl label statefulset web tier=one");
-    for part in ["before", "after", "diff"] {
-        assert!(unread.get(part).is_none(), "{unread:#}");
-    }
-    let why = unread["left_out"][0].as_str().unwrap();
-    assert!(why.contains("no rule lets you `get` it"), "{why}");
-    assert_eq!(unread["change"], "update");
-    let made = object("kubectl create configmap preview-made --from-literal=a=b");
-    assert_eq!(
-        (&made["change"], &made["after"]["data"]["a"]),
-        (&json!("create"), &json!("b"))
-    );
-    // What does not pass this server has no preview.
-    let (_folder, off) = server_with(cluster, policy, "[api]\nkubectl = \"off\"\n");
-    let told = call(
-        &off,
-        cluster,
-        "kubectl label configmap app-config tier=one",
-        true,
-    );
-    assert_eq!(told["code"], "tool_unavailable", "{told}");
-    assert!(
-        told["reason"].as_str().unwrap().contains("no preview"),
-        "{told}"
-    );
-    let body = json!({"command": "get pods", "dry_run": "client"}).to_string();
-    let headers = [("Content-Type", "application/json")];
-    let refused = server.send("POST", "/tools/kubectl", &headers, body.as_bytes());
-    assert_eq!(refused.status, 400);
-    assert!(
-        refused.text("reason").contains("`dry_run` is `server`"),
-        "{}",
-        refused.json()
-    );
-}
-
-#[test]
-fn a_preview_is_recorded_as_one_without_what_objects_hold() {
-    let cluster = cluster();
-    let (_folder, server) = server(cluster, "");
-    let told = call(
-        &server,
-        cluster,
-        "kubectl annotate configmap app-config note=7b1e",
-        true,
-    );
-    let notes = told["notes"].as_array().unwrap();
-    let note = "a preview: nothing of this is done; it would create 0, change 1 and delete 0";
-    assert!(notes.contains(&json!(note)), "{told:#}");
-    let of_call = |record: &Value| record["request_id"] == told["request_id"];
-    eventually("it is recorded", || {
-        let records = server.records();
-        records
-            .iter()
-            .any(|record| of_call(record) && record["event"] == "end")
-    });
-    let records: Vec<Value> = server.records().into_iter().filter(of_call).collect();
-    assert_eq!(records[0]["preview"], true, "{records:?}");
-    let effects = &records[1]["effects"];
-    let object = json!({"change": "update", "resource": "configmaps", "namespace": "default", "name": "app-config"});
-    assert_eq!(
-        effects["preview"]["objects"],
-        json!([object]),
-        "{effects:#}"
-    );
-    assert_eq!(effects["writes"][0]["dry_run"], true, "{effects:#}");
-    assert_eq!(effects["reads"], told["effects"]["reads"]);
-    assert!(!effects.to_string().contains("7b1e"));
 }
