@@ -74,13 +74,16 @@ pub(super) fn used(file: &RawFile) -> BTreeSet<&str> {
     for raw in &file.rule {
         let flags = raw.flags.iter();
         used.extend(flags.filter_map(|flag| flag.get_ref().strip_prefix('@')));
-        match raw.resources.as_ref().map(Spanned::get_ref) {
-            Some(Names::Set(set)) => drop(used.insert(set.strip_prefix('@').unwrap_or(set))),
-            Some(Names::List(list)) => used.extend(
-                list.iter()
-                    .filter_map(|name| name.get_ref().strip_prefix('@')),
-            ),
-            None => {}
+        let carried = raw.objects.iter().map(|entry| entry.resources.as_ref());
+        for listed in carried.chain([raw.resources.as_ref()]) {
+            match listed.map(Spanned::get_ref) {
+                Some(Names::Set(set)) => drop(used.insert(set.strip_prefix('@').unwrap_or(set))),
+                Some(Names::List(list)) => used.extend(
+                    list.iter()
+                        .filter_map(|name| name.get_ref().strip_prefix('@')),
+                ),
+                None => {}
+            }
         }
     }
     used

@@ -273,3 +273,26 @@ fn what_a_command_carries_is_explained_with_it() {
         )
     );
 }
+
+#[test]
+fn a_set_of_objects_is_used() {
+    let rules = RULES
+        .replacen(
+            "schema = 1",
+            "schema = 1\n[sets]\ncarried = [\"configmaps\", \"services\"]",
+            1,
+        )
+        .replacen(
+            "resources = [\"configmaps\", \"services\"]",
+            "resources = \"@carried\"",
+            1,
+        );
+    let policy = load(&rules).unwrap();
+    let lints: Vec<String> = policy.lints().map(ToString::to_string).collect();
+    assert!(
+        !lints.iter().any(|lint| lint.contains("no rule uses")),
+        "{lints:?}"
+    );
+    let config = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: any}\n";
+    assert_eq!(decided(&policy, "apply -f -", config), "allow apply");
+}
