@@ -37,6 +37,8 @@ pub enum Code {
     InvalidData,
     /// The kubeconfig is not acceptable.
     InvalidKubeconfig,
+    /// A text that should be a manifest is none, or can be read in two ways.
+    InvalidManifest,
     /// The request itself is malformed.
     InvalidRequest,
     /// A fault of this server.
@@ -76,7 +78,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, for documents and their tests.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::ApiDenied,
         Self::BudgetExceeded,
         Self::Cancelled,
@@ -88,6 +90,7 @@ impl Code {
         Self::InvalidCommand,
         Self::InvalidData,
         Self::InvalidKubeconfig,
+        Self::InvalidManifest,
         Self::InvalidRequest,
         Self::Internal,
         Self::MethodNotAllowed,
@@ -121,6 +124,7 @@ impl Code {
             Self::InvalidCommand => "invalid_command",
             Self::InvalidData => "invalid_data",
             Self::InvalidKubeconfig => "invalid_kubeconfig",
+            Self::InvalidManifest => "invalid_manifest",
             Self::InvalidRequest => "invalid_request",
             Self::Internal => "internal",
             Self::MethodNotAllowed => "method_not_allowed",

@@ -281,6 +281,26 @@ impl Data {
         input.chain(files.map(|(name, text)| (DataPiece::File(name.clone()), text)))
     }
 
+    /// The text that a flag reads by this value: `-`, or the name of a file.
+    pub fn text(&self, value: &str) -> Option<&SecretString> {
+        match value {
+            "-" => self.input.as_ref(),
+            name => self.files.get(&FileName::read(name)?),
+        }
+    }
+
+    /// The same with another text in the place of one that is there.
+    #[must_use]
+    pub fn with(mut self, value: &str, text: SecretString) -> Self {
+        match FileName::read(value) {
+            Some(name) => {
+                self.files.entry(name).and_modify(|known| *known = text);
+            }
+            None => self.input = self.input.map(|_| text),
+        }
+        self
+    }
+
     /// The bytes of all of it.
     pub fn bytes(&self) -> usize {
         self.pieces().map(|(_, text)| text.expose().len()).sum()

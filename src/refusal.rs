@@ -17,6 +17,7 @@ use crate::{
     excerpt::Excerpt,
     identity::Unidentified,
     kubeconfig::{KubeconfigError, TransportError},
+    manifest::ManifestError,
     policy::{Denied, Question},
     sandbox::SandboxError,
     store::StoreError,
@@ -62,6 +63,9 @@ pub enum Refusal {
     /// Not an acceptable kubeconfig.
     #[error(transparent)]
     Kubeconfig(#[from] KubeconfigError),
+    /// A text that is no manifest, or one that can be read in two ways.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
     /// A method that the path does not take.
     #[error("this path does not take that method")]
     MethodNotAllowed,
@@ -191,6 +195,7 @@ impl Refusal {
                 Code::InvalidKubeconfig
             }
             Self::ForbiddenHost(_) => Code::ForbiddenHost,
+            Self::Manifest(_) => Code::InvalidManifest,
             Self::MethodNotAllowed => Code::MethodNotAllowed,
             Self::NotFound | Self::UnknownSession => Code::NotFound,
             Self::TooManyConnections
@@ -260,6 +265,7 @@ impl Refusal {
             Self::ForbiddenHost(advice) | Self::Request(advice) | Self::Tool(advice) => {
                 advice.hint.clone()
             }
+            Self::Manifest(error) => error.help(),
             Self::MethodNotAllowed => {
                 "the header Allow names those that it takes; POST /tools/kubectl runs a command".into()
             }

@@ -275,6 +275,9 @@ pub struct FlagHazard {
     not: Vec<String>,
     /// What of a request's own texts it reads; no other value can be allowed.
     data: Option<ReadsData>,
+    /// Whether what it reads is objects.
+    #[serde(default)]
+    manifest: bool,
 }
 
 /// Which of a request's own texts a flag reads.
@@ -319,12 +322,18 @@ impl FlagHazard {
             only: Vec::new(),
             not: Vec::new(),
             data: None,
+            manifest: false,
         }
     }
 
     /// What of a request's own texts it reads, if it does.
     pub fn data(&self) -> Option<ReadsData> {
         self.data
+    }
+
+    /// Whether what it reads is objects.
+    pub fn is_manifest(&self) -> bool {
+        self.manifest
     }
 
     /// What a caller does instead of the flag, or a value of it, that no policy allows.

@@ -66,6 +66,11 @@ impl Flag {
             .or_else(|| value.and_then(|value| hazard.never_value(value)))
     }
 
+    /// Whether what it reads of them is objects.
+    pub fn is_manifest(&self) -> bool {
+        self.hazard.as_ref().is_some_and(FlagHazard::is_manifest)
+    }
+
     /// Why no rule may allow any value that this glob stands for, when none may.
     pub fn never_any_of(&self, glob: &str) -> Option<String> {
         // The names of a request's files are its caller's to choose.

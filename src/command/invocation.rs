@@ -50,6 +50,8 @@ pub struct Invocation {
     pub(super) values: BTreeMap<String, FlagValues>,
     /// The given flags whose values name a text of the request.
     pub(super) reads: BTreeSet<String>,
+    /// Those of them that read objects.
+    pub(super) manifests: BTreeSet<String>,
     pub(super) never: Option<Box<Never>>,
     /// What differs from the words that were sent.
     pub(super) changes: Vec<Adjustment>,
@@ -101,6 +103,7 @@ impl Invocation {
             classes: BTreeMap::new(),
             values: BTreeMap::new(),
             reads: BTreeSet::new(),
+            manifests: BTreeSet::new(),
             never: None,
             changes: Vec::new(),
             masks: BTreeMap::new(),
@@ -195,6 +198,15 @@ impl Invocation {
         })
     }
 
+    /// What of these is a manifest: `-`, or the name of a file.
+    pub fn manifests(&self) -> impl Iterator<Item = &str> {
+        let given = self
+            .manifests
+            .iter()
+            .filter_map(|name| self.flags.get(name));
+        given.flatten().map(String::as_str)
+    }
+
     /// The elements of one value of a flag, as the tool reads them.
     pub fn elements<'v>(&self, flag: &str, value: &'v str) -> Vec<&'v str> {
         match self.values.get(flag) {
@@ -284,9 +296,6 @@ impl Invocation {
             .map(|hazard| hazard.class);
         self.classes
             .extend(class.map(|class| (name.to_owned(), class)));
-        if as_flag.is_some_and(|flag| flag.data().is_some()) {
-            self.reads.insert(name.to_owned());
-        }
         let values = as_flag.and_then(|flag| flag.values.clone());
         self.values
             .extend(values.map(|values| (name.to_owned(), values)));

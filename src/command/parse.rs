@@ -437,8 +437,11 @@ impl<'a> Parser<'a> {
             .collect();
         let reads = self.given.iter().filter(|flag| flag.data().is_some());
         let reads = reads.map(|flag| flag.name.clone()).collect();
+        let manifests = self.given.iter().filter(|flag| flag.is_manifest());
+        let manifests = manifests.map(|flag| flag.name.clone()).collect();
         Ok(Invocation {
             reads,
+            manifests,
             tool: self.tool(),
             path: node.path.clone(),
             flags: self.flags,

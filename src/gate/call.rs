@@ -88,15 +88,18 @@ impl Call<'_> {
         };
         let target = access.target(caller, request.cluster.as_deref(), &parts.clusters);
         let policy = parts.policy();
+        let sent_bytes = data.bytes();
+        let (data, objects) = judge::manifests(data, &invocation, &target)?;
         let facts = Facts::new(&invocation, &target)
             .through(&filters)
+            .carrying(&objects)
             .at(SystemTime::now());
         let decision = journal.timed(Step::Policy, || policy.decide(facts));
         let approved = judge::approved(decision)?;
         let rates = &parts.store.rule_rates;
         rates.count(caller.principal(), approved.rates(), Instant::now())?;
         judge::can_run(&approved, &filters, &parts.inventory)?;
-        judge::reads(&approved, &data)?;
+        judge::reads(&approved, &data, sent_bytes)?;
         let deadline = requested.under(&approved)?;
         let pinned = access.pin(&parts.allowed).await?;
         let principal = caller.principal();

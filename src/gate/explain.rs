@@ -82,12 +82,15 @@ async fn explained(
     let (invocation, filters) = read?;
     let data = judge::data(request, parts.bounds.data_bytes)?;
     let target = target(&invocation, request, caller, parts).await?;
+    let sent_bytes = data.bytes();
+    let (data, objects) = judge::manifests(data, &invocation, &target)?;
     let facts = Facts::new(&invocation, &target)
         .through(&filters)
+        .carrying(&objects)
         .at(SystemTime::now());
     let approved = judge::approved(parts.policy().decide(facts))?;
     judge::can_run(&approved, &filters, &parts.inventory)?;
-    judge::reads(&approved, &data)?;
+    judge::reads(&approved, &data, sent_bytes)?;
     requested.under(&approved)?;
     Ok(Permitted::of(&approved))
 }

@@ -3,7 +3,7 @@
 //!
 //! Comes in: a request and what this server has. May not start anything or know a credential.
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use super::{journal::Journal, request::Request};
 use crate::{
@@ -15,9 +15,11 @@ use crate::{
     },
     data::{Data, DataError},
     inventory::Inventory,
+    manifest::{Manifest, ManifestContext, ManifestObject},
     metrics::Step,
-    policy::{Approved, Decision},
+    policy::{Approved, Decision, Target},
     refusal::Refusal,
+    secret::SecretString,
     tool::NotYetWhat,
 };
 
@@ -117,16 +119,45 @@ pub(super) fn can_run(
     refusal.map_or(Ok(()), Err)
 }
 
+/// Reads the manifests among what a request brings: the policy judges their objects, and the tool
+/// gets these written anew in their place. What is not there is refused behind the policy.
+///
+/// # Errors
+/// [`Refusal::Manifest`] for what cannot be read in one way.
+pub(super) fn manifests(
+    mut data: Data,
+    invocation: &Invocation,
+    target: &Target,
+) -> Result<(Data, Vec<ManifestObject>), Refusal> {
+    let context = ManifestContext {
+        namespace: invocation.flag("namespace").unwrap_or(&target.namespace),
+        // A kind that the table does not hold is not looked for in the cluster.
+        resolve: &|_, _, _| None,
+    };
+    let mut objects = Vec::new();
+    let values: BTreeSet<&str> = invocation.manifests().collect();
+    for value in values {
+        let Some(text) = data.text(value) else {
+            continue;
+        };
+        let manifest = Manifest::read(text.expose(), &context)?;
+        let written = String::from_utf8_lossy(manifest.to_bytes().expose()).into_owned();
+        data = data.with(value, SecretString::new(written));
+        objects.extend(manifest.into_objects());
+    }
+    Ok((data, objects))
+}
+
 /// Refuses a command that does not read all that its request brings, or reads more, or has more to
 /// read than its rule lets it.
 ///
 /// # Errors
 /// [`Refusal::Data`], with the flag, the piece or the rule.
-pub(super) fn reads(approved: &Approved, data: &Data) -> Result<(), Refusal> {
+pub(super) fn reads(approved: &Approved, data: &Data, sent_bytes: usize) -> Result<(), Refusal> {
     data.is_read_by(approved.invocation().reads())?;
     match approved.bounds().max_data_bytes {
-        Some(limit) if data.bytes() > limit => {
-            let (bytes, rule) = (data.bytes(), Some(approved.rule()));
+        Some(limit) if sent_bytes > limit => {
+            let (bytes, rule) = (sent_bytes, Some(approved.rule()));
             Err(DataError::TooLarge { bytes, limit, rule }.into())
         }
         _ => Ok(()),

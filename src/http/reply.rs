@@ -134,6 +134,7 @@ pub(super) fn status(code: Code) -> StatusCode {
         | Code::InvalidCommand
         | Code::InvalidData
         | Code::InvalidKubeconfig
+        | Code::InvalidManifest
         | Code::OutOfMemory
         | Code::TooMuchOutput => StatusCode::UNPROCESSABLE_ENTITY,
         Code::InvalidRequest => StatusCode::BAD_REQUEST,

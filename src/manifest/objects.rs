@@ -42,6 +42,11 @@ impl Manifest {
         &self.objects
     }
 
+    /// The objects themselves.
+    pub fn into_objects(self) -> Vec<ManifestObject> {
+        self.objects
+    }
+
     /// What the tool gets: each object in a line of JSON.
     pub fn to_bytes(&self) -> SecretBytes {
         let mut written = Vec::new();

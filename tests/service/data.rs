@@ -24,9 +24,19 @@ id = "manifests"
 effect = "allow"
 reason = "for a test"
 tool = "kubectl"
-verbs = ["apply", "create", "delete", "diff", "get", "patch", "replace"]
+verbs = ["apply", "create", "delete", "diff", "get", "replace"]
 flags = ["@plain", "--watch", "--dry-run"]
-values = { "--filename" = ["*"], "--patch-file" = ["*"], "--output" = ["*"] }
+values = { "--filename" = ["*"], "--output" = ["*"] }
+[[rule.objects]]
+resources = ["configmaps"]
+[[rule]]
+id = "words"
+effect = "allow"
+reason = "for a test"
+tool = "kubectl"
+verbs = ["get", "patch"]
+flags = ["@plain"]
+values = { "--patch-file" = ["*"] }
 [[rule]]
 id = "little"
 effect = "allow"
@@ -36,6 +46,8 @@ verbs = ["wait"]
 max_data = "1KiB"
 values = { "--filename" = ["*"] }
 flags = ["--for", "--timeout"]
+[[rule.objects]]
+resources = ["configmaps"]
 [[rule]]
 id = "values"
 effect = "allow"
@@ -306,10 +318,10 @@ fn what_is_no_text_of_the_request_is_not_read() {
         ),
         ("apply -f ''", none, &no_files, 403, "policy_denied"),
         // What is not there, or not read.
-        ("apply -f -", none, &no_files, 422, "invalid_data"),
-        ("apply -f-", none, &no_files, 422, "invalid_data"),
-        ("apply -f a", none, &no_files, 422, "invalid_data"),
-        ("apply -f A", none, &file("a"), 422, "invalid_data"),
+        ("apply -f -", none, &no_files, 403, "policy_denied"),
+        ("apply -f-", none, &no_files, 403, "policy_denied"),
+        ("apply -f a", none, &no_files, 403, "policy_denied"),
+        ("apply -f A", none, &file("a"), 403, "policy_denied"),
         ("apply -f - -f -", text, &no_files, 422, "invalid_data"),
         ("apply -f -,-", text, &no_files, 422, "invalid_data"),
         ("apply -f a", none, &both, 422, "invalid_data"),
@@ -407,6 +419,42 @@ fn what_is_no_text_of_the_request_is_not_read() {
 }
 
 #[test]
+fn objects_are_judged_and_their_tool_reads_no_byte_of_the_caller() {
+    let (_folder, server) = server("");
+    let secret = "kind: Secret\napiVersion: v1\nmetadata: {name: never-brought}\n";
+    let both = format!("{}---\n{secret}", map("never-brought", "x"));
+    for (text, status, code, told) in [
+        (secret, 403, "policy_denied", "Secret"),
+        (both.as_str(), 403, "policy_denied", "Secret"),
+        (
+            "kind: List\napiVersion: v1\nitems: [{kind: Secret, apiVersion: v1, metadata: {name: x}}]",
+            403,
+            "policy_denied",
+            "Secret",
+        ),
+        ("a: &x 1\nb: *x", 422, "invalid_manifest", ""),
+        ("kind: ConfigMap\nkind: Secret", 422, "invalid_manifest", ""),
+        ("", 422, "invalid_manifest", ""),
+    ] {
+        for explain in [false, true] {
+            let body = json!({ "command": "apply -f -", "stdin": text, "explain": explain });
+            let (got, answer) = call(&server, &body);
+            let got = (got, answer["code"].as_str());
+            // A question about a refusal is answered, too.
+            assert!(
+                got.1 == Some(code) && (explain || got.0 == status),
+                "{body}: {answer}"
+            );
+            assert!(
+                answer["reason"].as_str().unwrap().contains(told),
+                "{answer}"
+            );
+        }
+    }
+    assert!(!as_admin(&["get", "configmap", "never-brought"], ""));
+}
+
+#[test]
 fn as_much_as_the_settings_say_is_taken_and_no_more() {
     let filled = |bytes: usize| {
         let map = map("brought-much", "x");
@@ -417,8 +465,9 @@ fn as_much_as_the_settings_say_is_taken_and_no_more() {
     for (limits, most) in [("", mib), ("data = \"1KiB\"", 1024)] {
         let (_folder, server) = server(limits);
         let split = |bytes: usize| {
-            let text = filled(bytes - 10);
-            json!({ "command": "apply -f a -f b", "files": { "a": text, "b": "# 4567890\n" } })
+            let little = map("brought-little", "x");
+            let text = filled(bytes - little.len());
+            json!({ "command": "apply -f a -f b", "files": { "a": text, "b": little } })
         };
         let document = format!("apply -f - <<'EOF'\n{}EOF", filled(most));
         let much = format!("apply -f - <<'EOF'\n{}EOF", filled(most + 1));
@@ -462,7 +511,10 @@ fn as_much_as_the_settings_say_is_taken_and_no_more() {
             "{answer}"
         );
     }
-    as_admin(&["delete", "configmap", "brought-much"], "");
+    as_admin(
+        &["delete", "configmap", "brought-much", "brought-little"],
+        "",
+    );
 }
 
 /// The child that reads a file of its request.
@@ -529,6 +581,9 @@ fn what_a_request_brings_is_its_childs_alone_and_goes_with_it() {
         !argv.contains("hunter2") && argv.contains("/files/one.yaml"),
         "{argv}"
     );
+    let held = fs::read_to_string(files.join("one.yaml")).unwrap();
+    let written = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "brought-held", "namespace": "default" }, "data": { "key": "x" } });
+    assert_eq!(serde_json::from_str::<Value>(&held).unwrap(), written);
     drop(stream);
     eventually("nothing is left", || {
         server.children().is_empty() && server.workspaces().is_empty()

@@ -368,6 +368,14 @@ impl Loading<'_> {
                 format!("--{name} chooses what a command is about, so it cannot be added");
             return wrong(&message, Some("list it under `require`"));
         }
+        if chosen
+            .flag(name)
+            .iter()
+            .any(|(_, flag)| flag.data().is_some())
+        {
+            let message = format!("--{name} reads what a request brings, so it cannot be added");
+            return wrong(&message, Some("list it under `values`"));
+        }
         if chosen.flag(name).len() < chosen.commands.len() {
             let message = format!(
                 "not every verb of this rule has --{name} in every version of {}, so it cannot be added",
