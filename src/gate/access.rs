@@ -25,6 +25,7 @@ use crate::{
     excerpt::Excerpt,
     identity::Caller,
     kubeconfig::{CertificateAuthority, Kubeconfig, KubeconfigError, Outline, Rendered, decode},
+    manifest::ManifestObject,
     metrics,
     output::Unshown,
     policy::{Approved, Target},
@@ -227,7 +228,7 @@ impl Access {
     pub(super) fn judged(
         &self,
         pinned: Pinned,
-        approved: &Approved,
+        (approved, objects): (&Approved, &[ManifestObject]),
         parts: &Parts,
         principal: &str,
         (request, request_id): (&Request, &str),
@@ -249,7 +250,8 @@ impl Access {
         let Some(upstream) = upstream else {
             return unjudged(pinned, request);
         };
-        let authority = Authority::of(approved.invocation(), kubeconfig.namespace());
+        let namespace = kubeconfig.namespace();
+        let authority = Authority::carrying(approved.invocation(), objects, namespace);
         let mut budget = parts.bounds.api;
         let of_rule = approved.bounds().max_objects;
         budget.objects = of_rule.map_or(budget.objects, |most| budget.objects.min(most.get()));

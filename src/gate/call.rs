@@ -105,7 +105,7 @@ impl Call<'_> {
         let principal = caller.principal();
         let (pinned, known_by) = access.judged(
             pinned,
-            &approved,
+            (&approved, &objects),
             parts,
             principal,
             (request, self.request_id),

@@ -90,7 +90,7 @@ impl Call<'_> {
         let principal = caller.principal();
         let (pinned, known_by) = access.judged(
             pinned,
-            &approved,
+            (&approved, &[]),
             parts,
             principal,
             (self.request, self.request_id),

@@ -58,12 +58,18 @@ verbs = ["list"]
 
 /// A server that lets a caller write manifests.
 fn server(limits: &str) -> ([tempfile::TempDir; 2], Server) {
+    server_that(limits, "off")
+}
+
+/// The same with kubectl's API requests judged so.
+fn server_that(limits: &str, judging: &str) -> ([tempfile::TempDir; 2], Server) {
     let folder = readable_folder();
     let policy = folder.path().join("policy.toml");
     fs::write(&policy, WRITES).unwrap();
     let policy = policy.to_str().unwrap();
-    let settings =
-        format!("policy = [{policy:?}]\n[limits]\nrate = 0\n{limits}\n[api]\nkubectl = \"off\"\n");
+    let settings = format!(
+        "policy = [{policy:?}]\n[limits]\nrate = 0\n{limits}\n[api]\nkubectl = {judging:?}\n"
+    );
     let (settings, server) = Server::with_settings(&settings);
     ([folder, settings], server)
 }
@@ -452,6 +458,29 @@ fn objects_are_judged_and_their_tool_reads_no_byte_of_the_caller() {
         }
     }
     assert!(!as_admin(&["get", "configmap", "never-brought"], ""));
+}
+
+#[test]
+fn what_a_manifest_says_is_all_that_is_written_under_the_monitor() {
+    let (_folder, server) = server_that("", "require");
+    let name = "brought-judged";
+    as_admin(&["delete", "configmap", "--ignore-not-found", name], "");
+    for (command, value, verb) in [
+        ("apply -f -", "one", "create"),
+        ("apply -f -", "two", "patch"),
+        ("replace -f -", "three", "update"),
+        ("delete -f -", "three", "delete"),
+        ("create -f -", "four", "create"),
+    ] {
+        let body = json!({ "command": command, "stdin": map(name, value) });
+        let (_, answer) = call(&server, &body);
+        assert_eq!(answer["success"], json!(true), "{command}: {answer}");
+        let written = answer["effects"]["writes"].to_string();
+        let is_told = written.contains(name) && written.contains(verb);
+        assert!(is_told, "{command}: {answer}");
+        assert_eq!(has(name, value), verb != "delete", "{command}");
+    }
+    as_admin(&["delete", "configmap", name], "");
 }
 
 #[test]
