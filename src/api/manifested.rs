@@ -70,6 +70,26 @@ impl ManifestedBody {
             .ok_or(BodyError::Manifest)
     }
 
+    /// Holds what the server applies against the object: all of it, or kubectl's note of it alone.
+    pub(super) fn applies(&self, body: &Value) -> Result<(), BodyError> {
+        let (rest, note) = without_note(body);
+        match note.is_some() && rest == self.identity() {
+            true => self.is_note(note),
+            false => self.is(body),
+        }
+    }
+
+    /// What says which object it is, and nothing else.
+    fn identity(&self) -> Value {
+        let mut metadata = Map::new();
+        for key in ["name", "namespace"] {
+            let value = self.object.pointer(&format!("/metadata/{key}"));
+            metadata.extend(value.map(|value| (key.to_owned(), value.clone())));
+        }
+        let own = |key: &str| self.object.get(key).cloned().unwrap_or_default();
+        serde_json::json!({ "apiVersion": own("apiVersion"), "kind": own("kind"), "metadata": metadata })
+    }
+
     /// Holds what takes an object's place against the object: the tool adds the version that it has read.
     pub(super) fn replaces(&self, body: &Value) -> Result<(), BodyError> {
         let mut body = body.clone();
@@ -370,6 +390,18 @@ mod tests {
         replaced["metadata"]["resourceVersion"] = json!("7");
         assert_eq!(rule.replaces(&replaced), Ok(()));
         assert_eq!(rule.is(&replaced), Err(BodyError::Manifest));
+        // The server applies it, or the note of it alone.
+        let only_note = |noted_as: &Value| {
+            let mut body = web();
+            body.as_object_mut().unwrap().remove("spec");
+            noted(&body, noted_as)
+        };
+        assert_eq!(rule.applies(&web()), Ok(()));
+        assert_eq!(rule.applies(&only_note(&web())), Ok(()));
+        assert_eq!(rule.applies(&only_note(&other)), Err(BodyError::Manifest));
+        let mut nothing = web();
+        nothing.as_object_mut().unwrap().remove("spec");
+        assert_eq!(rule.applies(&nothing), Err(BodyError::Manifest));
     }
 
     #[test]

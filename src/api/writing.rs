@@ -135,7 +135,7 @@ impl BodyRule {
                 let (media_type, body) = (body.media_type, body.json()?);
                 let before = kept.at(request);
                 return match form {
-                    BodyForm::Apply => manifest.is(body),
+                    BodyForm::Apply => manifest.applies(body),
                     BodyForm::Merge => manifest.patches(body, PatchKind::Plain, before),
                     BodyForm::Object if request.verb == ApiVerb::Create => manifest.is(body),
                     BodyForm::Object => manifest.replaces(body),

@@ -191,7 +191,9 @@ fn explain_lines(
         let asked: Asked = serde_json::from_str(&line)
             .map_err(|_| "standard input has a line that is neither a JSON string nor an object with `command` and, if it comes with any, `stdin` and `files`")?;
         let explained = match asked {
-            Asked::Command(command) => explainer.explain(&command, tool),
+            Asked::Command(command) => {
+                explainer.explain_bringing(&command, tool, None, &SentFiles::default())
+            }
             Asked::Call(call) => {
                 let AskedCall {
                     command,

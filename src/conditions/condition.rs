@@ -37,6 +37,10 @@ pub enum ForbiddenPart {
     NodePort,
     /// An owner with which it goes away.
     OwnerReferences,
+    /// What is in a Secret, given to a pod. A pull secret is not: the node reads it.
+    Secrets,
+    /// A pod that runs as another ServiceAccount than its namespace's own.
+    ServiceAccount,
     /// A token of a ServiceAccount: one that is mounted because nothing says otherwise, too.
     ServiceAccountToken,
     /// An image by a tag, which may become another one.
@@ -118,6 +122,14 @@ impl ForbiddenPart {
             }),
             Self::Finalizers => in_metadata(object, "finalizers", "keeps it from going away"),
             Self::OwnerReferences => in_metadata(object, "ownerReferences", "is its owner"),
+            Self::Secrets => pods(object)?.iter().try_for_each(|pod| secrets(&pod.spec)),
+            Self::ServiceAccount => {
+                let of_pod = |pod: &Pod<'_>| {
+                    let mut names = ["serviceAccountName", "serviceAccount"].into_iter();
+                    names.try_for_each(|name| pod.spec.one_of(name, &["", "default"]))
+                };
+                pods(object)?.iter().try_for_each(of_pod)
+            }
             Self::ServiceAccountToken => tokens(object),
             Self::Tags => {
                 let mut images = images(object)?.into_iter();
@@ -188,6 +200,23 @@ fn tokens(object: &ManifestObject) -> Result<(), Breach> {
                     "is a token of a ServiceAccount",
                 )?;
             }
+        }
+    }
+    Ok(())
+}
+
+/// Variables, files and drivers that get what is in a Secret: whatever in a pod names one.
+fn secrets(field: &Field<'_>) -> Result<(), Breach> {
+    for (key, child) in field.children() {
+        match key {
+            "secret" | "secretName" | "secretRef" | "secretKeyRef" => {
+                return child.breach("gives it what is in a Secret");
+            }
+            key if key.ends_with("SecretRef") => {
+                return child.breach("gives it what is in a Secret");
+            }
+            "imagePullSecrets" => {}
+            _ => secrets(&child)?,
         }
     }
     Ok(())

@@ -302,6 +302,13 @@ fn what_is_forbidden_is_found() {
         (ForbiddenPart::ServiceAccountToken, pod("{}"), "spec does not set automountServiceAccountToken to false"),
         (ForbiddenPart::ServiceAccountToken, pod("{automountServiceAccountToken: false, volumes: [{projected: {sources: [{serviceAccountToken: {path: a}}]}}]}"), "spec.volumes[0].projected.sources[0].serviceAccountToken is a token of a ServiceAccount"),
         (ForbiddenPart::ServiceAccountToken, "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ntype: kubernetes.io/service-account-token\n".to_owned(), "type is `kubernetes.io/service-account-token`"),
+        (ForbiddenPart::ServiceAccount, pod("{serviceAccountName: admin}"), "spec.serviceAccountName is `admin`"),
+        (ForbiddenPart::ServiceAccount, pod("{serviceAccount: admin}"), "spec.serviceAccount is `admin`"),
+        (ForbiddenPart::Secrets, container("envFrom: [{secretRef: {name: x}}]"), "spec.containers[0].envFrom[0].secretRef gives it what is in a Secret"),
+        (ForbiddenPart::Secrets, container("env: [{name: x, valueFrom: {secretKeyRef: {name: x, key: y}}}]"), "spec.containers[0].env[0].valueFrom.secretKeyRef gives it what is in a Secret"),
+        (ForbiddenPart::Secrets, pod("{volumes: [{name: a, secret: {secretName: x}}]}"), "spec.volumes[0].secret gives it what is in a Secret"),
+        (ForbiddenPart::Secrets, pod("{volumes: [{name: a, projected: {sources: [{secret: {name: x}}]}}]}"), "spec.volumes[0].projected.sources[0].secret gives it what is in a Secret"),
+        (ForbiddenPart::Secrets, pod("{volumes: [{name: a, csi: {driver: d, nodePublishSecretRef: {name: x}}}]}"), "spec.volumes[0].csi.nodePublishSecretRef gives it what is in a Secret"),
         (ForbiddenPart::Unlimited, container("resources: {limits: {cpu: 1}}"), "spec.containers[0] has no limit of memory"),
     ] {
         assert_eq!(breach(&ObjectCondition::Forbid(forbidden), &text).as_deref(), Some(why));
@@ -317,6 +324,14 @@ fn what_is_forbidden_is_found() {
         (
             ForbiddenPart::ServiceAccountToken,
             pod("{automountServiceAccountToken: false}"),
+        ),
+        (
+            ForbiddenPart::ServiceAccount,
+            pod("{serviceAccountName: default}"),
+        ),
+        (
+            ForbiddenPart::Secrets,
+            pod("{imagePullSecrets: [{name: registry}]}"),
         ),
         (
             ForbiddenPart::Unlimited,

@@ -3,7 +3,7 @@
 //!
 //! Comes in: a request and what this server has. May not start anything or know a credential.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::time::Instant;
 
 use super::{journal::Journal, request::Request};
 use crate::{
@@ -15,11 +15,10 @@ use crate::{
     },
     data::{Data, DataError},
     inventory::Inventory,
-    manifest::{Manifest, ManifestContext, ManifestObject},
+    manifest::ManifestObject,
     metrics::Step,
-    policy::{Approved, Decision, Target},
+    policy::{Approved, Decision, Target, carried},
     refusal::Refusal,
-    secret::SecretString,
     tool::NotYetWhat,
 };
 
@@ -125,27 +124,12 @@ pub(super) fn can_run(
 /// # Errors
 /// [`Refusal::Manifest`] for what cannot be read in one way.
 pub(super) fn manifests(
-    mut data: Data,
+    data: Data,
     invocation: &Invocation,
     target: &Target,
 ) -> Result<(Data, Vec<ManifestObject>), Refusal> {
-    let context = ManifestContext {
-        namespace: invocation.flag("namespace").unwrap_or(&target.namespace),
-        // A kind that the table does not hold is not looked for in the cluster.
-        resolve: &|_, _, _| None,
-    };
-    let mut objects = Vec::new();
-    let values: BTreeSet<&str> = invocation.manifests().collect();
-    for value in values {
-        let Some(text) = data.text(value) else {
-            continue;
-        };
-        let manifest = Manifest::read(text.expose(), &context)?;
-        let written = String::from_utf8_lossy(manifest.to_bytes().expose()).into_owned();
-        data = data.with(value, SecretString::new(written));
-        objects.extend(manifest.into_objects());
-    }
-    Ok((data, objects))
+    // A kind that the table does not hold is not looked for in the cluster.
+    Ok(carried(data, invocation, target, &|_, _, _| None)?)
 }
 
 /// Refuses a command that does not read all that its request brings, or reads more, or has more to

@@ -9,11 +9,12 @@ use std::{collections::BTreeMap, time::SystemTime};
 use serde::Serialize;
 
 use super::{
+    carried::{ResolveKind, carried},
     considered::Considered,
     corpus::Case,
     decide::Decision,
     error::{PolicyError, PolicyErrors},
-    facts::{Facts, namespace_of_call},
+    facts::Facts,
     include::PolicySource,
     known::Known,
     load::TestFailure,
@@ -29,7 +30,7 @@ use crate::{
         CommandError, Filter, FilterError, Invocation, WordsError, parse, parse_in, split_stages,
     },
     data::{Data, DataError, MOST_BYTES, SentFiles},
-    manifest::{KnownKind, Manifest, ManifestContext, ManifestError},
+    manifest::{KnownKind, ManifestError, ManifestObject},
     secret::SecretString,
     tool::Tool,
 };
@@ -96,7 +97,7 @@ pub struct Explained {
     pub(super) invocation: Option<Invocation>,
     /// What the command carries.
     #[serde(skip)]
-    manifest: Option<Manifest>,
+    carried: Vec<ManifestObject>,
     /// The command as it would run, at once or when it is confirmed.
     #[serde(skip)]
     runs: Option<Invocation>,
@@ -198,13 +199,12 @@ impl Explainer {
         stdin: Option<&SecretString>,
         files: &SentFiles,
     ) -> Explained {
-        let mut explained = self.explain(command, tool);
-        let read = explained.invocation.is_some().then(|| {
-            let tool = explained.tool?;
-            split_stages(tool, command).ok()?.document
-        });
+        let of_tool = tool.or_else(|| command.split_whitespace().next()?.parse().ok());
+        let read = of_tool.map(|tool| split_stages(tool, command).ok()?.document);
         let document = read.flatten();
         let data = Data::read(stdin, document.as_ref(), files, MOST_BYTES);
+        let brought = data.as_ref().ok();
+        let mut explained = self.explain_as(command, tool, self.target.clone(), brought);
         let is_read = data.and_then(|data| match &explained.runs {
             Some(runs) => data.is_read_by(runs.reads()),
             None => Ok(()),
@@ -217,7 +217,9 @@ impl Explainer {
 
     /// Explains one command line that carries the objects of a text.
     pub fn explain_carrying(&self, command: &str, tool: Option<Tool>, text: &str) -> Explained {
-        self.explain_as(command, tool, self.target.clone(), Some(text))
+        let text = SecretString::new(text.to_owned());
+        let data = Data::read(Some(&text), None, &SentFiles::default(), MOST_BYTES);
+        self.explain_as(command, tool, self.target.clone(), data.as_ref().ok())
     }
 
     fn explain_as(
@@ -225,7 +227,7 @@ impl Explainer {
         command: &str,
         tool: Option<Tool>,
         target: Target,
-        text: Option<&str>,
+        data: Option<&Data>,
     ) -> Explained {
         let first = command.split_whitespace().next().unwrap_or_default();
         let tool = tool.or_else(|| first.parse().ok());
@@ -247,7 +249,7 @@ impl Explainer {
             objects: Vec::new(),
             filters: Vec::new(),
             invocation: None,
-            manifest: None,
+            carried: Vec::new(),
             runs: None,
         };
         match self.read(command, tool) {
@@ -256,18 +258,15 @@ impl Explainer {
                 explained.flags = invocation.flags().clone();
                 explained.operands = invocation.operands().to_vec();
                 explained.filters = filters.iter().map(Filter::argv).collect();
-                match self.carried(text, &invocation, &explained.target) {
-                    Ok(manifest) => explained.manifest = manifest,
+                match self.carried(data, &invocation, &explained.target) {
+                    Ok(carried) => explained.carried = carried,
                     Err(why) => {
                         let advice = Advice::new(why.to_string(), why.help());
-                        explained.refused(Code::InvalidRequest, None, advice);
+                        explained.refused(Code::InvalidManifest, None, advice);
                         return explained;
                     }
                 }
-                let objects = explained
-                    .manifest
-                    .as_ref()
-                    .map_or(&[][..], Manifest::objects);
+                let objects = &explained.carried;
                 explained.objects = objects.iter().map(ToString::to_string).collect();
                 let facts = self.facts(&invocation, &explained.target);
                 let facts = facts.carrying(objects).through(&filters);
@@ -291,30 +290,27 @@ impl Explainer {
     pub fn consider(&self, explained: &Explained) -> Vec<Considered> {
         match &explained.invocation {
             Some(invocation) => self.policy.consider(
-                self.facts(invocation, &explained.target).carrying(
-                    explained
-                        .manifest
-                        .as_ref()
-                        .map_or(&[][..], Manifest::objects),
-                ),
+                self.facts(invocation, &explained.target)
+                    .carrying(&explained.carried),
             ),
             None => Vec::new(),
         }
     }
 
-    /// The objects of a text. Custom ones are those that the policy names: no cluster is asked here.
+    /// The objects of a request's data. Custom ones are those that the policy names: no cluster is asked
+    /// here.
     fn carried(
         &self,
-        text: Option<&str>,
+        data: Option<&Data>,
         invocation: &Invocation,
         target: &Target,
-    ) -> Result<Option<Manifest>, ManifestError> {
-        let context = ManifestContext {
-            namespace: namespace_of_call(invocation, target),
-            resolve: &|group, _, kind| KnownKind::of(&self.customs, group, kind),
+    ) -> Result<Vec<ManifestObject>, ManifestError> {
+        let Some(data) = data else {
+            return Ok(Vec::new());
         };
-        let read = text.map(|text| Manifest::read(text, &context));
-        read.transpose()
+        let resolve: &ResolveKind<'_> = &|group, _, kind| KnownKind::of(&self.customs, group, kind);
+        let (_, objects) = carried(data.clone(), invocation, target, resolve)?;
+        Ok(objects)
     }
 
     fn facts<'a>(&self, invocation: &'a Invocation, target: &'a Target) -> Facts<'a> {

@@ -113,6 +113,8 @@ fn changing<'c>(
 fn any_resource(rule: &Rule, catalogues: &[Catalogue]) -> Option<Advice> {
     let open = rule.effect == Effect::Allow
         && rule.resources.is_none()
+        // It is about what a manifest carries, and about no operand.
+        && rule.objects.is_none()
         && rule.tool.spec().lists == RuleLists::NamesAndResources;
     // Programs have a warning of their own (`wide.rs`).
     let may_be_any = |node: &CommandNode| {

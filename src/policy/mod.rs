@@ -9,6 +9,7 @@
 
 mod bounds;
 mod builtin;
+mod carried;
 mod considered;
 mod corpus;
 mod decide;
@@ -44,13 +45,14 @@ mod tests;
 
 pub use bounds::{RuleBounds, RuleRate};
 pub use builtin::{BUILTINS, Builtin, PREFIX as BUILTIN_PREFIX};
+pub use carried::{ResolveKind, carried};
 pub use considered::Considered;
 pub use corpus::{Case, CaseSender, Corpus, CorpusError, cases, unescaped};
 pub use decide::{Approved, Decision, Pending, Question};
 pub use diff::{Change, PolicyDiff, UnreadLine};
 pub use error::{PolicyError, PolicyErrors, PolicyFile};
 pub use explain::{Examined, Explained, Explainer};
-pub use facts::{Facts, namespace_of_call};
+pub use facts::Facts;
 pub use file::schema;
 pub use include::{PolicySource, ReadBeside};
 pub use known::{Known, SettingsCluster};

@@ -588,9 +588,10 @@ impl Rule {
         };
         self.touches(facts)
             && self.require.iter().all(has_required)
+            // A manifest names each of its objects.
             && self
                 .max_names
-                .is_none_or(|most| invocation.names().len() <= most)
+                .is_none_or(|most| invocation.names().len() + facts.objects.len() <= most)
             && allow
                 .require
                 .iter()

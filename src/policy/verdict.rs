@@ -105,6 +105,17 @@ impl Rules {
         rules.any(|other| other.effect == Effect::Allow && other.accepts(facts).is_ok())
     }
 
+    /// The object, and what of it, that a rule asks about because another one does not accept it.
+    pub(super) fn beyond(&self, asks: &RuleId, facts: Facts<'_>) -> Option<String> {
+        let rule = self.rules.iter().find(|rule| rule.id == *asks)?;
+        let beyond = rule.beyond.as_ref()?;
+        let mut rules = self.rules.iter().filter(|other| other.id.id == *beyond);
+        rules.find_map(|other| match other.accepts(facts) {
+            Err(Mismatch::Object { object, why, .. }) => Some(format!("{object}: {why}")),
+            _ => None,
+        })
+    }
+
     fn not_accepted(&self, invocation: &Invocation, nearest: Nearest<'_>) -> Denied {
         let (tool, path) = (invocation.tool(), invocation.path());
         match nearest {

@@ -399,9 +399,19 @@ id = "manifests"
 effect = "allow"
 reason = "for a test"
 tool = "kubectl"
-verbs = ["apply", "get"]
+verbs = ["apply"]
 values = { "--filename" = ["-", "*.yaml"] }
+objects = [{ resources = ["pods"], pod_security = "baseline" }]
+
+[[rule]]
+id = "reading"
+effect = "allow"
+reason = "for a test"
+tool = "kubectl"
+verbs = ["get"]
 "#;
+
+const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n";
 
 #[test]
 fn a_batch_judges_a_command_with_what_comes_with_it() {
@@ -410,38 +420,49 @@ fn a_batch_judges_a_command_with_what_comes_with_it() {
     let explain = [
         "policy", "explain", "--batch", "--tool", "kubectl", "--policy", &policy,
     ];
-    let document = "apply -f - <<EOF\nkind: Pod\nEOF";
+    let document = format!("apply -f - <<EOF\n{POD}EOF");
     let much = "x".repeat((1 << 20) + 1);
+    let privileged = format!("{POD}spec: {{hostNetwork: true}}\n");
     for (asked, effect, code) in [
-        (json!("apply -f -"), "allow", None),
         (json!(document), "allow", None),
+        (json!("apply -f -"), "deny", Some("policy_denied")),
         (json!("apply -f /etc/passwd"), "deny", Some("policy_denied")),
         (json!({ "command": "get pods" }), "allow", None),
         (json!({ "command": document }), "allow", None),
         (
+            json!({ "command": "apply -f -", "stdin": POD }),
+            "allow",
+            None,
+        ),
+        (
+            json!({ "command": "apply -f -", "stdin": privileged }),
+            "deny",
+            Some("policy_denied"),
+        ),
+        (
             json!({ "command": "apply -f -", "stdin": "kind: Pod" }),
+            "deny",
+            Some("invalid_manifest"),
+        ),
+        (
+            json!({ "command": "apply -f a.yaml", "stdin": null, "files": { "a.yaml": POD } }),
             "allow",
             None,
         ),
         (
-            json!({ "command": "apply -f a.yaml", "stdin": null, "files": { "a.yaml": "" } }),
-            "allow",
-            None,
-        ),
-        (
-            json!({ "command": "apply -f a", "files": { "a": "" } }),
+            json!({ "command": "apply -f a", "files": { "a": POD } }),
             "deny",
             Some("policy_denied"),
         ),
         (
             json!({ "command": "apply -f -", "files": null }),
             "deny",
-            Some("invalid_data"),
+            Some("policy_denied"),
         ),
         (
             json!({ "command": "apply -f a.yaml" }),
             "deny",
-            Some("invalid_data"),
+            Some("policy_denied"),
         ),
         (
             json!({ "command": "get pods", "stdin": "" }),

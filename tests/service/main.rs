@@ -33,6 +33,7 @@ mod istio;
 mod joined;
 mod kept;
 mod lies;
+mod manifests;
 mod mcp;
 mod monitor;
 mod object_lies;
