@@ -9,7 +9,7 @@
 //! A list is merged by Kubernetes' own patches where its elements have a key, and replaced where they have
 //! none (`k8s.io/api` types.go, `patchMergeKey`): one that could be taken in both ways has to be whole.
 //!
-//! Held by the tests below.
+//! Held by the tests below, `tests/service/manifests.rs` and `tests/service/manifest_lies.rs`.
 
 use serde_json::{Map, Value};
 

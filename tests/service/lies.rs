@@ -24,10 +24,15 @@ values = { "--dry-run" = ["client", "server"] }
 
 /// A server whose kubectl is the probe, and what it does with what is not explained.
 pub fn server(judging: &str) -> (tempfile::TempDir, Server) {
+    server_with(POLICY, judging)
+}
+
+/// The same with other rules.
+pub fn server_with(rules: &str, judging: &str) -> (tempfile::TempDir, Server) {
     let folder = readable_folder();
     let config = folder.path().join("airlock.toml");
     let policy = folder.path().join("policy.toml");
-    fs::write(&policy, POLICY).unwrap();
+    fs::write(&policy, rules).unwrap();
     let settings =
         format!("policy = [{policy:?}]\n[limits]\nrate = 0\n[api]\nkubectl = \"{judging}\"\n");
     fs::write(&config, settings).unwrap();

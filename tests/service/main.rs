@@ -33,6 +33,7 @@ mod istio;
 mod joined;
 mod kept;
 mod lies;
+mod manifest_lies;
 mod manifests;
 mod mcp;
 mod monitor;
