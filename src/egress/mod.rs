@@ -20,6 +20,7 @@ mod pin;
 mod previewing;
 mod rehearsal;
 mod settings;
+mod terms;
 mod tunnel;
 mod upgrade;
 mod upstream;
@@ -28,8 +29,9 @@ pub use address::{AllowError, AllowRule, Allowed, Forbidden, OnlyError, OnlyRule
 pub use budget::CallBudget;
 pub use judging::{Judging, JudgingSettings, JudgingTable};
 pub use listener::Listening;
-pub use monitor::{Enforcement, Monitor, MonitorMode, MonitorTerms};
+pub use monitor::Monitor;
 pub use pin::{EgressError, Pinned, pin};
 pub use settings::EgressTable;
+pub use terms::{Enforcement, MonitorMode, MonitorTerms};
 pub use tunnel::{PROXY, Tunnel};
 pub use upstream::{Upstream, UpstreamError, Upstreams};

@@ -33,10 +33,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     answer::{AnswerBody, broken_off, exceeded, response, status, unreachable},
-    budget::{CallBudget, Spending, StreamWay},
+    budget::{Spending, StreamWay},
     headers::{AUDIT_ID, PASSED, accepted, answered, only, wants_a_stream},
     metered::MeteredBody,
     previewing::{Previewing, WatchedEvents},
+    terms::{Enforcement, MonitorMode, MonitorTerms},
     upstream::{Upstream, whole},
 };
 use crate::{
@@ -60,39 +61,6 @@ const LONGEST_ANSWER: usize = 1 << 30;
 const LONGEST_HEAD: usize = 64 << 10;
 /// A head comes at once, from the same machine.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
-
-/// What happens to a request that the approved command does not explain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Enforcement {
-    /// It is refused, and ends the call.
-    Refuse,
-    /// It is sent on, and told.
-    Tell,
-}
-
-/// Whether what a call writes is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MonitorMode {
-    /// It is.
-    InEarnest,
-    /// Nothing of it: each write is sent as its dry run, and taken for done within the call.
-    Preview,
-}
-
-/// How the requests of one call are taken.
-#[derive(Clone, Copy, Debug)]
-pub struct MonitorTerms<'c> {
-    /// What happens to what its command does not explain.
-    pub enforcement: Enforcement,
-    /// Whether what it writes is kept.
-    pub mode: MonitorMode,
-    /// The path before the API's own, for servers behind a proxy that tells them apart by it.
-    pub prefix: &'c str,
-    /// The call.
-    pub request_id: &'c str,
-    /// What it may ask in all.
-    pub budget: CallBudget,
-}
 
 /// Judges the API requests of one call, and sends on those that its command explains.
 pub struct Monitor {

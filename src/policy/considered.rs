@@ -7,8 +7,8 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{
+    effect::Effect,
     facts::Facts,
-    rule::Effect,
     rules::{Policy, Rules},
 };
 

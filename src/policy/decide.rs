@@ -10,8 +10,9 @@ use std::{fmt, ptr, time::SystemTime};
 
 use super::{
     bounds::{RuleBounds, RuleRate},
+    effect::RuleId,
     facts::Facts,
-    rule::{Injected, Rule, RuleId},
+    rule::{Injected, Rule},
     rules::Policy,
     target::Target,
     verdict::{Denied, Verdict},

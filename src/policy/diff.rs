@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::{
     corpus::Case,
+    effect::Effect,
     explain::{Explained, Explainer},
-    rule::Effect,
     target::Target,
 };
 use crate::code::Code;

@@ -13,12 +13,12 @@ use super::{
     considered::Considered,
     corpus::Case,
     decide::Decision,
+    effect::{Effect, RuleId},
     error::{PolicyError, PolicyErrors},
     facts::Facts,
     include::PolicySource,
     known::Known,
     load::TestFailure,
-    rule::{Effect, RuleId},
     rules::Policy,
     target::Target,
 };

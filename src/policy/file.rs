@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::rule::Effect;
+use super::effect::Effect;
 use crate::{
     conditions::{ForbiddenPart, PodSecurity},
     schema::for_editors,

@@ -7,10 +7,11 @@
 use std::{ops::Range, sync::Arc};
 
 use super::{
+    effect::Effect,
     error::{PolicyError, PolicyFile},
     known::Known,
     pattern::Pattern,
-    rule::{Effect, Rule, Verbs},
+    rule::{Rule, Verbs},
 };
 use crate::{
     advice::Advice,

@@ -3,10 +3,11 @@
 use std::{ops::Range, sync::Arc};
 
 use super::{
+    effect::Effect,
     error::{PolicyError, PolicyFile},
     overlap,
     resources::Resources,
-    rule::{Effect, Rule, Verbs},
+    rule::{Rule, Verbs},
     wide,
 };
 use crate::{

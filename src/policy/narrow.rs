@@ -14,7 +14,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{rule::Effect, target::Target};
+use super::{effect::Effect, target::Target};
 use crate::{
     command::{Invocation, Namespaces},
     tool::Tool,

@@ -7,8 +7,9 @@ use std::time::SystemTime;
 
 use super::{
     decide::Decision,
+    effect::Effect,
     facts::Facts,
-    rule::{Effect, Rule},
+    rule::Rule,
     rules::{Policy, Rules},
     target::Target,
 };

@@ -5,8 +5,9 @@
 //! `policy/load/tests.rs`.
 
 use super::{
+    effect::Effect,
     resources::Resources,
-    rule::{Effect, Rule, Subjects, Verbs},
+    rule::{Rule, Subjects, Verbs},
 };
 use crate::advice::Advice;
 

@@ -12,11 +12,11 @@ use serde::Serialize;
 use super::{
     corpus::Case,
     diff::UnreadLine,
+    effect::Effect,
     error::PolicyErrors,
     explain::{Explained, Explainer},
     include::PolicySource,
     narrow::{CallersBy, NarrowRule, merged},
-    rule::Effect,
     rules::Policy,
 };
 use crate::{

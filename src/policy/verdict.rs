@@ -5,9 +5,10 @@
 //! rule, whatever their order in the file. Held by the fuzz target `monotonic`.
 
 use super::{
+    effect::{Effect, RuleId},
     facts::Facts,
     mismatch::Mismatch,
-    rule::{Effect, Rule, RuleId, Verbs},
+    rule::{Rule, Verbs},
     rules::Rules,
 };
 use crate::{advice::Advice, command::Invocation};

@@ -4,8 +4,9 @@
 //! shipped policies and the tutorial have none of it. Held by `policy/load/tests.rs`.
 
 use super::{
+    effect::Effect,
     pattern::Pattern,
-    rule::{Effect, Rule, Verbs},
+    rule::{Rule, Verbs},
 };
 use crate::{
     advice::Advice,

@@ -20,9 +20,9 @@ use crate::{
     policy::{
         bounds::RuleRate,
         details::Details,
+        effect::Effect,
         error::PolicyError,
         file::{List, RawRule},
-        rule::Effect,
         window::{NoWindow, Window},
     },
     tool::{OperandGrammar, ProjectGrammar},

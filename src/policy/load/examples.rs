@@ -11,10 +11,11 @@ use crate::{
     manifest::{Manifest, ManifestContext},
     policy::{
         considered::Considered,
+        effect::Effect,
         error::{PolicyError, PolicyErrors},
         facts::{Facts, namespace_of_call},
         file::{RawRule, RawTest},
-        rule::{Effect, Rule},
+        rule::Rule,
         rules::Rules,
         target::Target,
         window::Window,

@@ -14,10 +14,11 @@ use crate::{
     command::typed_value,
     excerpt::Excerpt,
     policy::{
+        effect::Effect,
         error::PolicyError,
         file::{List, RawFlags, RawRule},
         pattern::Pattern,
-        rule::{Effect, Injected},
+        rule::Injected,
     },
 };
 

@@ -30,13 +30,14 @@ use std::{
 };
 
 use super::{
+    effect::Effect,
     error::{PolicyError, PolicyErrors},
     file::RawFile,
     foot_guns,
     include::{PolicySource, SourceFile},
     known::Known,
     lint,
-    rule::{Effect, Rule},
+    rule::Rule,
     rules::{Policy, Rules},
 };
 use crate::{

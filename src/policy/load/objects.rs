@@ -10,11 +10,11 @@ use super::loading::Loading;
 use crate::{
     conditions::ObjectCondition,
     policy::{
+        effect::Effect,
         error::PolicyError,
         file::{RawObjects, RawRule},
         objects::{ObjectEntry, Objects},
         resources::Resources,
-        rule::Effect,
     },
     tool::RuleLists,
 };

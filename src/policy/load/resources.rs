@@ -15,10 +15,10 @@ use crate::{
     command::is_dns_label,
     excerpt::Excerpt,
     policy::{
+        effect::Effect,
         error::PolicyError,
         file::{List, Names, RawRule},
         resources::{Resources, is_listed},
-        rule::Effect,
     },
     tool::RuleLists,
 };

@@ -9,9 +9,10 @@ use super::loading::{Loading, long_name};
 use crate::{
     policy::{
         bounds::RuleBounds,
+        effect::{Effect, RuleId},
         error::{PolicyError, position},
         file::RawRule,
-        rule::{Effect, Rule, RuleId},
+        rule::Rule,
     },
     tool::RuleLists,
     unit::{Bytes, NotASize, go_duration},

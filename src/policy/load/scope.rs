@@ -16,10 +16,11 @@ use crate::{
     excerpt::Excerpt,
     glob,
     policy::{
+        effect::Effect,
         error::PolicyError,
         file::{List, Names, RawFile, RawRule},
         known::Known,
-        rule::{Effect, Subjects},
+        rule::Subjects,
     },
     tool::{AccessKind, OperandGrammar, RuleLists},
 };

@@ -9,11 +9,7 @@ use super::loading::{Loading, nearest};
 use crate::{
     catalogue::{Catalogue, CommandNode, CommandPath, Flag, VerbClass, flag_named, flags_in_scope},
     excerpt::Excerpt,
-    policy::{
-        error::PolicyError,
-        file::RawRule,
-        rule::{Effect, Verbs},
-    },
+    policy::{effect::Effect, error::PolicyError, file::RawRule, rule::Verbs},
     tool::Tool,
 };
 
