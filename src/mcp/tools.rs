@@ -16,9 +16,11 @@ use crate::{
     tool::{AccessKind, Tool},
 };
 
-/// The longest list of verbs, in bytes: some sixty tokens. Above it, groups of verbs are named by
-/// fewer of them.
+/// The longest list of verbs that are allowed, in bytes: some sixty tokens. Above it, groups of verbs
+/// are named by fewer of them.
 const LONGEST_LIST: usize = 260;
+/// The same of those that need a person.
+const LONGEST_ASKED: usize = 140;
 
 /// More clusters than this are not listed by name.
 const MOST_CLUSTERS: usize = 16;
@@ -58,23 +60,23 @@ fn description(tool: Tool, offer: &Offer) -> String {
         text += &format!(", e.g. `{example}`");
     }
     text += ".";
-    for (what, verbs) in [
-        ("Allowed", &offer.allowed),
-        ("Only a person may", &offer.asking),
+    for (what, verbs, longest) in [
+        ("Allowed", &offer.allowed, LONGEST_LIST),
+        ("Only a person may", &offer.asking, LONGEST_ASKED),
     ] {
         if !verbs.is_empty() {
-            text += &format!(" {what}: {}.", listed(verbs));
+            text += &format!(" {what}: {}.", listed(verbs, longest));
         }
     }
     text
 }
 
 /// Verbs, those of one group together; of a group no more than there is space for.
-fn listed(verbs: &[CommandPath]) -> String {
+fn listed(verbs: &[CommandPath], longest: usize) -> String {
     let groups = grouped(verbs);
     let lists = [usize::MAX, 4, 3, 2, 1].into_iter();
     let lists = lists.map(|most| of_each(&groups, most));
-    let mut short = lists.filter(|list| list.len() <= LONGEST_LIST);
+    let mut short = lists.filter(|list| list.len() <= longest);
     short.next().unwrap_or_else(|| of_each(&groups, 0))
 }
 
@@ -170,11 +172,14 @@ mod tests {
                 .collect()
         };
         let few = paths(&["get", "rollout history", "rollout status", "top pod"]);
-        assert_eq!(listed(&few), "get, rollout (history, status), top pod");
+        assert_eq!(
+            listed(&few, LONGEST_LIST),
+            "get, rollout (history, status), top pod"
+        );
         let names: Vec<String> = (0..50).map(|at| format!("app verb-{at}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         assert_eq!(
-            listed(&paths(&names)),
+            listed(&paths(&names), LONGEST_LIST),
             "app (verb-0, verb-1, verb-2, verb-3…)"
         );
     }

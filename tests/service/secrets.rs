@@ -545,7 +545,7 @@ fn malformed(server: &Server, run: &mut Run) {
     let json = ("Content-Type", "application/json");
     let large = format!(
         r#"{{"command":"get pods","kubeconfig":"{}"}}"#,
-        TOKEN.repeat(60_000)
+        TOKEN.repeat(150_000)
     );
     let body = |text: &str| text.replace("SECRET", TOKEN).into_bytes();
     for (method, path, headers, body, status) in [

@@ -30,7 +30,7 @@ pub fn rows() -> Vec<Row> {
             "manifest generate --set profile=minimal",
             "kind: CustomResourceDefinition",
         ),
-        same("validate -f -", "validation succeed"),
+        refused("validate -f -", "invalid_data", "brings none"),
         same("waypoint generate -n web", "istio-waypoint"),
         // The fixture has no Gateway API.
         fails(
