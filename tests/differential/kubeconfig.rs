@@ -14,12 +14,10 @@
 use std::{
     collections::BTreeMap,
     env, fs,
-    io::{BufRead, BufReader, BufWriter, Write},
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     sync::Arc,
-    thread,
     time::{Instant, SystemTime},
 };
 
@@ -36,7 +34,7 @@ use rcgen::{
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
-use crate::{built, random::Random};
+use crate::{answers, built, random::Random};
 
 #[test]
 fn client_go_reads_every_accepted_kubeconfig_of_the_corpus_as_the_parser_does() {
@@ -640,35 +638,15 @@ impl Accepted {
 
 /// client-go's readings of these.
 fn ask(oracle: &Path, questions: &[Value]) -> Vec<Reading> {
-    let mut child = Command::new(oracle)
+    let oracle = &mut Command::new(oracle);
+    oracle
         .env_clear()
-        .env("HOME", "/nonexistent")
         .current_dir("/")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .expect("the oracle starts");
-    let mut asked = BufWriter::new(child.stdin.take().unwrap());
-    let answers = BufReader::new(child.stdout.take().unwrap());
-    let readings: Vec<Reading> = thread::scope(|scope| {
-        scope.spawn(move || {
-            for question in questions {
-                writeln!(asked, "{question}").expect("the oracle reads");
-            }
-        });
-        answers
-            .lines()
-            .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
-            .collect()
-    });
-    assert!(child.wait().unwrap().success(), "the oracle failed");
-    assert_eq!(
-        readings.len(),
-        questions.len(),
-        "an answer for each question"
-    );
-    readings
+        .env("HOME", "/nonexistent");
+    answers(
+        oracle,
+        &questions.iter().map(Value::to_string).collect::<Vec<_>>(),
+    )
 }
 
 /// A certificate and its key, as PEM; the key in each form that it has.

@@ -44,7 +44,7 @@ use kube_airlock::{
     tool::Tool,
     unit::go_duration,
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use random::Random;
 
@@ -384,36 +384,46 @@ fn built(module: &str, package: &str) -> PathBuf {
 fn ask(oracle: &Path, argvs: &[Vec<String>]) -> Vec<Reading> {
     // The environment that a catalogue is generated with: a child's, as far as the tree is
     // concerned.
-    let mut child = Command::new(oracle)
-        .env_clear()
-        .envs([
-            ("HOME", "/nonexistent"),
-            ("KUBECTL_KUBERC", "false"),
-            ("HELM_NO_PLUGINS", "1"),
-        ])
-        .current_dir("/")
+    let oracle = &mut Command::new(oracle);
+    oracle.env_clear().current_dir("/").envs([
+        ("HOME", "/nonexistent"),
+        ("KUBECTL_KUBERC", "false"),
+        ("HELM_NO_PLUGINS", "1"),
+    ]);
+    let argvs = argvs
+        .iter()
+        .map(|argv| serde_json::to_string(argv).unwrap());
+    answers(oracle, &argvs.collect::<Vec<_>>())
+}
+
+/// An oracle's answers, a line of JSON to each line. A thread writes, so that neither waits for the other.
+fn answers<T: DeserializeOwned>(oracle: &mut Command, questions: &[String]) -> Vec<T> {
+    let mut child = oracle
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .spawn()
         .expect("the oracle starts");
-    let mut questions = BufWriter::new(child.stdin.take().unwrap());
-    let answers = BufReader::new(child.stdout.take().unwrap());
-    let readings: Vec<Reading> = thread::scope(|scope| {
+    let mut input = BufWriter::new(child.stdin.take().unwrap());
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let answers: Vec<T> = thread::scope(|scope| {
         scope.spawn(move || {
-            for argv in argvs {
-                writeln!(questions, "{}", serde_json::to_string(argv).unwrap())
-                    .expect("the oracle reads");
+            for question in questions {
+                writeln!(input, "{question}").expect("the oracle reads");
             }
         });
-        answers
+        output
             .lines()
             .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
             .collect()
     });
     assert!(child.wait().unwrap().success(), "the oracle failed");
-    assert_eq!(readings.len(), argvs.len(), "an answer for each question");
-    readings
+    assert_eq!(
+        answers.len(),
+        questions.len(),
+        "an answer for each question"
+    );
+    answers
 }
 
 /// The flags that a command accepts: its own, then its ancestors' persistent ones.

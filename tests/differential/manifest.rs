@@ -10,10 +10,8 @@
 use std::{
     collections::BTreeMap,
     env, fs,
-    io::{BufRead, BufReader, BufWriter, Write},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    thread,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -21,7 +19,7 @@ use kube_airlock::manifest::{KnownKind, Manifest, ManifestContext, ManifestError
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{built, random::Random};
+use crate::{answers, built, random::Random};
 
 #[test]
 fn kubectl_finds_in_every_accepted_manifest_of_the_corpus_what_the_parser_finds() {
@@ -307,32 +305,14 @@ fn put_namespace(object: &mut Value, namespace: Option<&str>) {
 }
 
 fn ask(oracle: &Path, texts: &[String]) -> Vec<Reading> {
-    let mut child = Command::new(oracle)
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = BufWriter::new(child.stdin.take().unwrap());
-    let lines: Vec<String> = texts
+    let texts = texts
         .iter()
-        .map(|text| serde_json::to_string(text).unwrap())
-        .collect();
-    let writer = thread::spawn(move || {
-        for line in lines {
-            writeln!(input, "{line}").unwrap();
-        }
-    });
-    let output = BufReader::new(child.stdout.take().unwrap());
-    let readings: Vec<Reading> = output
-        .lines()
-        .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
-        .collect();
-    writer.join().unwrap();
-    assert!(child.wait().unwrap().success());
-    assert_eq!(readings.len(), texts.len());
-    readings
+        .map(|text| serde_json::to_string(text).unwrap());
+    let oracle = &mut Command::new(oracle);
+    answers(
+        oracle.env_clear().current_dir("/"),
+        &texts.collect::<Vec<_>>(),
+    )
 }
 
 /// Writes texts, most of them manifests.

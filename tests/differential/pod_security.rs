@@ -5,10 +5,8 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, BufWriter, Write},
     path::PathBuf,
     process::{Command, Stdio},
-    thread,
 };
 
 use kube_airlock::{
@@ -18,7 +16,7 @@ use kube_airlock::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::built;
+use crate::{answers, built};
 
 #[test]
 fn the_levels_accept_the_pods_that_the_upstream_standard_accepts() {
@@ -155,27 +153,7 @@ struct Judgement {
 }
 
 fn ask(pods: &[(String, Value)]) -> Vec<Judgement> {
-    let mut child = Command::new(built("manifest-oracle", "./podsecurity"))
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = BufWriter::new(child.stdin.take().unwrap());
-    let lines: Vec<String> = pods.iter().map(|(_, pod)| pod.to_string()).collect();
-    let writer = thread::spawn(move || {
-        for line in lines {
-            writeln!(input, "{line}").unwrap();
-        }
-    });
-    let output = BufReader::new(child.stdout.take().unwrap());
-    let answers = output
-        .lines()
-        .map(|line| serde_json::from_str(&line.unwrap()).unwrap());
-    let answers: Vec<Judgement> = answers.collect();
-    writer.join().unwrap();
-    assert!(child.wait().unwrap().success());
-    assert_eq!(answers.len(), pods.len());
-    answers
+    let pods: Vec<String> = pods.iter().map(|(_, pod)| pod.to_string()).collect();
+    let oracle = &mut Command::new(built("manifest-oracle", "./podsecurity"));
+    answers(oracle.env_clear().current_dir("/"), &pods)
 }

@@ -7,19 +7,12 @@
 //!
 //! `AIRLOCK_TEST_REQUESTS` is the number of lines, `AIRLOCK_TEST_SEED` what they are made from.
 
-use std::{
-    collections::BTreeMap,
-    env,
-    io::{BufRead, BufReader, BufWriter, Write},
-    process::{Command, Stdio},
-    thread,
-    time::Instant,
-};
+use std::{collections::BTreeMap, env, process::Command, time::Instant};
 
 use kube_airlock::api::{ApiPath, ApiRequest, KubeletPath, ResourcePath};
 use serde::{Deserialize, Deserializer};
 
-use crate::{built, random::Random};
+use crate::{answers, built, random::Random};
 
 #[test]
 fn the_api_server_reads_every_accepted_request_as_our_reader_does() {
@@ -48,9 +41,8 @@ fn the_api_server_reads_every_accepted_request_as_our_reader_does() {
             Err(odd) => *refused.entry(odd.to_string()).or_default() += 1,
         }
     }
-    let lines = asked.iter().map(|(line, _)| line.clone()).collect();
-    let readings = ask(&oracle, lines);
-    assert_eq!(readings.len(), asked.len());
+    let lines: Vec<String> = asked.iter().map(|(line, _)| line.clone()).collect();
+    let readings: Vec<Reading> = answers(&mut Command::new(&oracle), &lines);
     let differences: Vec<String> = asked
         .iter()
         .zip(readings)
@@ -163,30 +155,6 @@ impl Reading {
             self.label_selector = selector("labelSelector");
         }
     }
-}
-
-/// One process reads all lines; a thread writes them, so that neither waits for the other.
-fn ask(oracle: &std::path::Path, lines: Vec<String>) -> Vec<Reading> {
-    let mut child = Command::new(oracle)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = BufWriter::new(child.stdin.take().unwrap());
-    let stdout = BufReader::new(child.stdout.take().unwrap());
-    let writer = thread::spawn(move || {
-        for line in lines {
-            writeln!(stdin, "{line}").unwrap();
-        }
-        stdin.flush().unwrap();
-    });
-    let readings = stdout
-        .lines()
-        .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
-        .collect();
-    writer.join().unwrap();
-    assert!(child.wait().unwrap().success());
-    readings
 }
 
 /// Writes request lines: honest ones, crafty ones, and damaged ones of both.
