@@ -4,11 +4,10 @@ use std::{collections::BTreeMap, fs, path::Path, thread};
 
 use serde_json::{Value, json};
 
-use crate::harness::{
-    Cluster, Server, audited_programs, base64_of, eventually, readable_folder, tools,
+use crate::{
+    harness::{Cluster, audited_programs, base64_of, eventually},
+    preview,
 };
-
-const POLICY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/verbs/policy.toml");
 
 const LOGGED: &str = "
 apiVersion: audit.k8s.io/v1
@@ -111,23 +110,7 @@ fn writes_of_record(effects: &Value) -> BTreeMap<Write, usize> {
 fn the_clusters_log_has_every_call_and_each_write_of_it_and_no_other() {
     let work = tempfile::tempdir().unwrap();
     let own = Cluster::of(&audited_programs(work.path(), LOGGED), &[]);
-    let folder = readable_folder();
-    let config = folder.path().join("airlock.toml");
-    fs::write(
-        &config,
-        format!("policy = [{POLICY:?}]\n[limits]\nrate = 0\n"),
-    )
-    .unwrap();
-    let (tools, allowed) = (tools(), own.server.to_string());
-    let flags = [
-        "--tools-dir",
-        tools.to_str().unwrap(),
-        "--egress-allow",
-        &allowed,
-        "--config",
-        config.to_str().unwrap(),
-    ];
-    let server = Server::with(&flags, None);
+    let (_settings, server) = preview::server(&own, "");
     let kubeconfig = base64_of(&own.admin);
     let call = |(line, is_preview): &(&str, bool)| {
         let mut body = json!({ "command": line });
