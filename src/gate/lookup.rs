@@ -153,9 +153,7 @@ impl Call<'_> {
         child.wait().await;
         drop(place);
         CustomResources::read(&printed).map_err(|error| {
-            let mut sanitizer = Sanitizer::of(&unshown);
-            let errors = [sanitizer.push(&errors), sanitizer.finish()].concat();
-            let errors = String::from_utf8_lossy(&errors);
+            let errors = Sanitizer::of(&unshown).whole(&errors);
             let why = match errors.trim() {
                 "" => error.to_string(),
                 errors => Excerpt::new(errors.lines().last().unwrap_or_default()).to_string(),

@@ -22,12 +22,7 @@ const UNREADABLE: &str = "before, after and diff: no rule lets you `get` it with
 
 /// Draws what of a preview the caller of `target` is shown, but what is `unshown`.
 pub(super) fn show(preview: &mut Preview, parts: &Parts, target: &Target, unshown: &Unshown) {
-    let clean = |text: &str| {
-        let mut sanitizer = Sanitizer::of(unshown);
-        let mut told = sanitizer.push(text.as_bytes());
-        told.extend(sanitizer.finish());
-        String::from_utf8_lossy(&told).into_owned()
-    };
+    let clean = |text: &str| Sanitizer::of(unshown).whole(text.as_bytes());
     for object in &mut preview.objects {
         let is_shown = object.change == ObjectChange::Create || may_read(object, parts, target);
         if !is_shown {

@@ -41,6 +41,13 @@ impl Sanitizer {
         }
     }
 
+    /// What can be told of a text that is there as a whole.
+    pub fn whole(mut self, text: &[u8]) -> String {
+        let mut cleaned = self.push(text);
+        cleaned.extend(self.finish());
+        String::from_utf8_lossy(&cleaned).into_owned()
+    }
+
     /// What can be told of the stream after this chunk.
     pub fn push(&mut self, chunk: &[u8]) -> Vec<u8> {
         let cleaned = self.cleaner.push(chunk);
