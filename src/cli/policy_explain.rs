@@ -155,7 +155,7 @@ fn warn(failures: &[TestFailure]) -> io::Result<()> {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Asked {
-    /// A command line. What its flags read is taken to be there.
+    /// A command line that comes with nothing, but the here-document that it may end with.
     Command(String),
     Call(AskedCall),
 }
@@ -190,19 +190,19 @@ fn explain_lines(
         }
         let asked: Asked = serde_json::from_str(&line)
             .map_err(|_| "standard input has a line that is neither a JSON string nor an object with `command` and, if it comes with any, `stdin` and `files`")?;
-        let explained = match asked {
-            Asked::Command(command) => {
-                explainer.explain_bringing(&command, tool, None, &SentFiles::default())
-            }
-            Asked::Call(call) => {
-                let AskedCall {
-                    command,
-                    stdin,
-                    files,
-                } = call;
-                explainer.explain_bringing(&command, tool, stdin.as_ref(), &files)
-            }
+        let AskedCall {
+            command,
+            stdin,
+            files,
+        } = match asked {
+            Asked::Command(command) => AskedCall {
+                command,
+                stdin: None,
+                files: SentFiles::default(),
+            },
+            Asked::Call(call) => call,
         };
+        let explained = explainer.explain_bringing(&command, tool, stdin.as_ref(), &files);
         let report = ExplainReport {
             explained: &explained,
             rules: None,

@@ -147,21 +147,16 @@ pub enum Decision {
 impl Policy {
     /// Decides about one command: deny > confirm > allow, in every file.
     pub fn decide(&self, facts: Facts<'_>) -> Decision {
-        let decision = self
+        let mut decision = self
             .candidate(facts)
             .map_or_else(Decision::Deny, Candidate::decision);
-        match decision {
-            Decision::Confirm(mut pending) => {
-                let rule = &pending.question.rule;
-                let object = self.files.iter().find_map(|file| file.beyond(rule, facts));
-                if let Some(object) = object {
-                    let reason = &mut pending.question.advice.reason;
-                    *reason = format!("{object}: {reason}");
-                }
-                Decision::Confirm(pending)
+        if let Decision::Confirm(Pending { question, .. }) = &mut decision {
+            let mut files = self.files.iter();
+            if let Some(object) = files.find_map(|file| file.beyond(&question.rule, facts)) {
+                question.advice.reason = format!("{object}: {}", question.advice.reason);
             }
-            decision => decision,
         }
+        decision
     }
 
     /// Approves the question what a cluster has, for a command that only the cluster can tell: when

@@ -215,13 +215,6 @@ impl Explainer {
         explained
     }
 
-    /// Explains one command line that carries the objects of a text.
-    pub fn explain_carrying(&self, command: &str, tool: Option<Tool>, text: &str) -> Explained {
-        let text = SecretString::new(text.to_owned());
-        let data = Data::read(Some(&text), None, &SentFiles::default(), MOST_BYTES);
-        self.explain_as(command, tool, self.target.clone(), data.as_ref().ok())
-    }
-
     fn explain_as(
         &self,
         command: &str,

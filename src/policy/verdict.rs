@@ -99,19 +99,23 @@ impl Rules {
 
     /// Whether a rule asks about what another one does not accept, and that one accepts this.
     fn leaves_it_to_another(&self, rule: &Rule, facts: Facts<'_>) -> bool {
-        let Some(beyond) = &rule.beyond else {
-            return false;
+        let mut allowing = self.allowing_before(rule);
+        allowing.any(|other| other.accepts(facts).is_ok())
+    }
+
+    /// The allow rule beyond which a rule asks.
+    fn allowing_before<'p>(&'p self, rule: &'p Rule) -> impl Iterator<Item = &'p Rule> {
+        let is_it = |other: &&Rule| {
+            other.effect == Effect::Allow && rule.beyond.as_ref() == Some(&other.id.id)
         };
-        let mut rules = self.rules.iter().filter(|other| other.id.id == *beyond);
-        rules.any(|other| other.effect == Effect::Allow && other.accepts(facts).is_ok())
+        self.rules.iter().filter(is_it)
     }
 
     /// The object, and what of it, that a rule asks about because another one does not accept it.
     pub(super) fn beyond(&self, asks: &RuleId, facts: Facts<'_>) -> Option<String> {
         let rule = self.rules.iter().find(|rule| rule.id == *asks)?;
-        let beyond = rule.beyond.as_ref()?;
-        let mut rules = self.rules.iter().filter(|other| other.id.id == *beyond);
-        rules.find_map(|other| match other.accepts(facts) {
+        let mut allowing = self.allowing_before(rule);
+        allowing.find_map(|other| match other.accepts(facts) {
             Err(Mismatch::Object { object, why, .. }) => Some(format!("{object}: {why}")),
             _ => None,
         })

@@ -1,7 +1,7 @@
 //! Manifests that an agent is talked into, under a policy that lets it run applications of its own: none of
 //! them is allowed, wherever in a manifest it stands and however it is written.
 
-use super::load;
+use super::{explained_with, load};
 use crate::{
     catalogue::Catalogue,
     policy::{Effect, Explainer, Target},
@@ -105,12 +105,15 @@ fn no_hostile_pod_is_allowed_in_any_kind_that_embeds_one() {
     hostile.push(HONEST.replace("automountServiceAccountToken: false, ", ""));
     let mut refused = 0;
     for kind in EMBEDDING {
-        let honest =
-            explainer.explain_carrying("kubectl apply -f -", None, &kind.replace("POD", HONEST));
+        let honest = explained_with(
+            &explainer,
+            "kubectl apply -f -",
+            &kind.replace("POD", HONEST),
+        );
         assert_eq!(honest.effect, Effect::Allow, "{kind}: {:?}", honest.reason);
         for pod in &hostile {
             let explained =
-                explainer.explain_carrying("kubectl apply -f -", None, &kind.replace("POD", pod));
+                explained_with(&explainer, "kubectl apply -f -", &kind.replace("POD", pod));
             assert_eq!(explained.effect, Effect::Deny, "{kind} with {pod}");
             assert!(explained.reason.unwrap().starts_with("objects[0] "));
             refused += 1;
@@ -188,17 +191,15 @@ fn nothing_else_that_hides_in_a_manifest_is_allowed() {
     ]);
     for text in &hostile {
         for text in [text.clone(), format!("{honest}---\n{text}")] {
-            let explained = explainer.explain_carrying("kubectl apply -f -", None, &text);
+            let explained = explained_with(&explainer, "kubectl apply -f -", &text);
             assert_eq!(explained.effect, Effect::Deny, "{text}");
         }
     }
     assert_eq!(
-        explainer
-            .explain_carrying("kubectl apply -f -", None, honest)
-            .effect,
+        explained_with(&explainer, "kubectl apply -f -", honest).effect,
         Effect::Allow
     );
     // The call's own namespace is the rule's, too.
-    let elsewhere = explainer.explain_carrying("kubectl apply -n other -f -", None, honest);
+    let elsewhere = explained_with(&explainer, "kubectl apply -n other -f -", honest);
     assert_eq!(elsewhere.effect, Effect::Deny);
 }

@@ -13,10 +13,15 @@ use std::{
     time::SystemTime,
 };
 
-use super::{Decision, Effect, Facts, Policy, PolicyError, PolicySource, RuleBounds, Target};
+use super::{
+    Decision, Effect, Explained, Explainer, Facts, Policy, PolicyError, PolicySource, RuleBounds,
+    Target,
+};
 use crate::{
     catalogue::Catalogue,
     command::{Filter, parse, split, split_stages},
+    data::SentFiles,
+    secret::SecretString,
     tool::Tool,
 };
 
@@ -508,4 +513,10 @@ fn of_several_rules_the_one_that_is_meant_is_told_of() {
             other => panic!("{words}: {other:?}"),
         }
     }
+}
+
+/// What is explained of a command that reads a text as its standard input.
+fn explained_with(explainer: &Explainer, command: &str, text: &str) -> Explained {
+    let stdin = SecretString::new(text.to_owned());
+    explainer.explain_bringing(command, None, Some(&stdin), &SentFiles::default())
 }

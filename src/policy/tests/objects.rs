@@ -1,6 +1,6 @@
 //! What do rules say to the objects that a command carries?
 
-use super::{carried, load};
+use super::{carried, explained_with, load};
 use crate::{
     catalogue::Catalogue,
     command::parse,
@@ -240,7 +240,7 @@ fn what_a_command_carries_is_explained_with_it() {
     let catalogues = Catalogue::carried().unwrap();
     let explainer = Explainer::new(load(&rules).unwrap(), catalogues, Target::default());
     let said = |text: &str| {
-        let explained = explainer.explain_carrying("kubectl apply -f - -n shop", None, text);
+        let explained = explained_with(&explainer, "kubectl apply -f - -n shop", text);
         let considered = explainer.consider(&explained);
         let matching = considered
             .into_iter()
