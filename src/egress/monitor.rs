@@ -43,7 +43,7 @@ use super::{
 use crate::{
     api::{
         ApiPath, ApiRequest, ApiVerb, Authority, Effects, HiddenEvents, HiddenSecrets,
-        NotRehearsed, Release, Sentence, ShownSecrets,
+        NotRehearsed, Release, Sentence, ShownSecrets, ToldRevision,
     },
     excerpt::Excerpt,
     metrics,
@@ -109,6 +109,19 @@ pub(super) struct Judged {
     /// What explains it; none where it is sent on without.
     pub(super) sentence: Option<Sentence>,
     is_upgrade: bool,
+}
+
+impl Judged {
+    /// The Secrets whose values the tool gets.
+    pub(super) fn shown(&self) -> ShownSecrets {
+        let sentence = self.sentence.as_ref();
+        sentence.map_or(ShownSecrets::Nothing, |sentence| sentence.shows)
+    }
+
+    /// Whether the answer says what a release consists of.
+    fn tells(&self) -> Option<ToldRevision> {
+        self.sentence.as_ref().and_then(|sentence| sentence.tells)
+    }
 }
 
 impl Monitor {
@@ -329,7 +342,7 @@ impl Monitor {
         if !rehearses {
             self.spending.object(request).map_err(exceeded)?;
         }
-        let shown = sentence.map_or(ShownSecrets::Nothing, |sentence| sentence.shows);
+        let shown = judged.shown();
         if let Some(previewing) = &self.previewing {
             if request.writes() {
                 return self.rehearse(previewing, &judged, &head, &body).await;
@@ -341,7 +354,7 @@ impl Monitor {
             }
         }
         let lists_releases = HiddenSecrets::lists_releases(request, shown);
-        let reading = self.reading(request, sentence);
+        let reading = self.reading(&judged);
         let mut headers = self.headers(&head.headers, &PASSED)?;
         headers.extend(accepted(request, &head.headers));
         if !matches!(reading, Reading::Nothing) {
@@ -385,7 +398,7 @@ impl Monitor {
                     self.authority().learn_answer(request, &read);
                 }
                 if head.status == StatusCode::OK {
-                    self.learn_releases(request, sentence, &read).await;
+                    self.learn_releases(&judged, &read).await;
                 }
                 let told = match lists_releases {
                     true => read,
@@ -435,14 +448,9 @@ impl Monitor {
     }
 
     /// Takes what a release consists of, where the answer to this request says it.
-    async fn learn_releases(
-        &self,
-        request: &ApiRequest,
-        sentence: Option<&Sentence>,
-        answer: &Bytes,
-    ) {
-        let tells = sentence.and_then(|sentence| sentence.tells);
-        let (Some(tells), ApiPath::Resource(path)) = (tells, &request.path) else {
+    async fn learn_releases(&self, judged: &Judged, answer: &Bytes) {
+        let request = &judged.request;
+        let (Some(tells), ApiPath::Resource(path)) = (judged.tells(), &request.path) else {
             return;
         };
         let (answer, namespace) = (answer.clone(), path.namespace.clone().unwrap_or_default());
@@ -454,19 +462,18 @@ impl Monitor {
     }
 
     /// How much of the answer to a request is read here.
-    fn reading(&self, request: &ApiRequest, sentence: Option<&Sentence>) -> Reading {
-        let shown = sentence.map_or(ShownSecrets::Nothing, |sentence| sentence.shows);
-        let tells = sentence.is_some_and(|sentence| sentence.tells.is_some());
+    fn reading(&self, judged: &Judged) -> Reading {
+        let request = &judged.request;
         let previews = self.previewing.is_some();
         match request.verb {
             ApiVerb::List if previews => return Reading::Whole,
             ApiVerb::Watch if previews => return Reading::Events,
             _ => {}
         }
-        if HiddenSecrets::lists_releases(request, shown) {
-            return match tells {
-                true => Reading::Whole,
-                false => Reading::Nothing,
+        if HiddenSecrets::lists_releases(request, judged.shown()) {
+            return match judged.tells() {
+                Some(_) => Reading::Whole,
+                None => Reading::Nothing,
             };
         }
         let has_secrets = self.secrets.is_some() && HiddenSecrets::are_in(request);

@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Response, StatusCode,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
     header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
     request::Parts,
+    response::Parts as AnswerParts,
 };
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use serde_json::Value;
@@ -59,7 +60,7 @@ impl Monitor {
         if let Some(answer) = laid.map_err(full)? {
             let told = answer.body.to_string();
             self.noted().answered(write, answer.status, told.as_bytes());
-            return self.overlaid(request, shown(judged), &answer);
+            return self.overlaid(request, judged.shown(), &answer);
         }
         let before = self.before(previewing, request, &sent.headers).await?;
         let version = self.authority().version_of(request);
@@ -72,12 +73,8 @@ impl Monitor {
         }
         let body = Bytes::from(rehearsed.body);
         let upstream = self.upstream_request(&sent.method, &rehearsed.request, headers, body)?;
-        let answer = self.upstream().send(upstream).await;
-        let (head, body) = answer.map_err(|error| unreachable(&error))?.into_parts();
+        let (head, read) = self.read_whole(upstream).await?;
         let headers = answered(&head.headers, request).unwrap_or_default();
-        let _turn = self.turn_of_whole_answer().await;
-        let read = whole(self.metered(body), LONGEST_READ_ANSWER).await;
-        let read = read.map_err(|error| broken_off(&*error))?;
         self.noted().answered(write, head.status.as_u16(), &read);
         self.misses_namespace(previewing, request, head.status);
         let told = match head.status.is_success() {
@@ -91,7 +88,7 @@ impl Monitor {
                 told
             }
         };
-        let told = self.without_secrets(request, told, shown(judged))?;
+        let told = self.without_secrets(request, told, judged.shown())?;
         Ok(read_here(head.status, headers, told))
     }
 
@@ -164,6 +161,18 @@ impl Monitor {
         }
     }
 
+    /// Sends a request on, and reads its answer to the end.
+    async fn read_whole(
+        &self,
+        upstream: Request<Full<Bytes>>,
+    ) -> Result<(AnswerParts, Bytes), Response<AnswerBody>> {
+        let answer = self.upstream().send(upstream).await;
+        let (head, body) = answer.map_err(|error| unreachable(&error))?.into_parts();
+        let _turn = self.turn_of_whole_answer().await;
+        let read = whole(self.metered(body), LONGEST_READ_ANSWER).await;
+        Ok((head, read.map_err(|error| broken_off(&*error))?))
+    }
+
     /// What the object of a write is, as the server has it, where the preview does not know it.
     async fn before(
         &self,
@@ -193,11 +202,7 @@ impl Monitor {
         headers.insert(ACCEPT, JSON);
         let upstream = self.upstream_request(&Method::GET, &looked, headers, Bytes::new())?;
         self.noted().note(&looked);
-        let answer = self.upstream().send(upstream).await;
-        let (head, body) = answer.map_err(|error| unreachable(&error))?.into_parts();
-        let _turn = self.turn_of_whole_answer().await;
-        let read = whole(self.metered(body), LONGEST_READ_ANSWER).await;
-        let read = read.map_err(|error| broken_off(&*error))?;
+        let (head, read) = self.read_whole(upstream).await?;
         Ok(match head.status {
             StatusCode::OK => {
                 self.authority().learn_versions(&looked, &read);
@@ -207,11 +212,6 @@ impl Monitor {
             other => Before::Unread(other.as_u16()),
         })
     }
-}
-
-fn shown(judged: &Judged) -> ShownSecrets {
-    let sentence = judged.sentence.as_ref();
-    sentence.map_or(ShownSecrets::Nothing, |sentence| sentence.shows)
 }
 
 /// An answer that was read here.
