@@ -62,6 +62,11 @@ pub enum BodyError {
     Unseen,
 }
 
+/// What the form of a body is called, without parameters.
+pub(super) fn essence(media_type: &str) -> &str {
+    media_type.split(';').next().unwrap_or_default().trim()
+}
+
 impl Sentence {
     /// Holds a body against the sentence that explains its request.
     ///

@@ -115,27 +115,17 @@ impl<'a> Compiler<'a> {
                 these: object.namespace().map(str::to_owned).into_iter().collect(),
                 ..ApiPlaces::default()
             };
-            let kinds = KINDS_OF_VERBS.into_iter();
-            kinds.filter_map(move |is_of_kind| {
-                let verbs: Vec<AskedVerb> = verbs.iter().copied().filter(is_of_kind).collect();
-                let query = self.query(form, &verbs, &names)?;
-                let what = What::Resource(ResourcePermit {
-                    resource: object.resource().to_owned(),
-                    subresource: None,
-                    places: places.clone(),
-                    names: names.clone(),
-                });
-                if verbs.is_empty() {
-                    return None;
-                }
-                let body = match form.writing {
-                    WritingForm::Manifest if verbs.iter().any(|asked| asked.writes()) => {
-                        BodyRule::Manifest(ManifestedBody::of(object.value()))
-                    }
-                    _ => self.body(form, verbs.iter().any(|asked| asked.writes()), &what),
-                };
-                Some(self.permit_to_write(form, verbs, what, query, body))
-            })
+            let permit = ResourcePermit {
+                resource: object.resource().to_owned(),
+                subresource: None,
+                places,
+                names,
+            };
+            let manifested = || match form.writing {
+                WritingForm::Manifest => Some(ManifestedBody::of(object.value())),
+                _ => None,
+            };
+            self.of_each_kind(form, verbs, &permit, manifested)
         });
         permits.collect()
     }
@@ -201,19 +191,38 @@ impl<'a> Compiler<'a> {
         let (Some(names), Some(subresource)) = (names, subresource) else {
             return Vec::new();
         };
+        let permit = ResourcePermit {
+            resource: resource.to_owned(),
+            subresource,
+            places: self.places(form, resource),
+            names,
+        };
+        self.of_each_kind(form, verbs, &permit, || None)
+    }
+
+    /// The permits of collections, of single reads and of writes, which have other queries; the bodies of
+    /// writes may say what is `manifested`, where that is told.
+    fn of_each_kind(
+        &self,
+        form: &SentenceForm,
+        verbs: &[AskedVerb],
+        permit: &ResourcePermit,
+        manifested: impl Fn() -> Option<ManifestedBody>,
+    ) -> Vec<Permit> {
         let permits = KINDS_OF_VERBS.into_iter().filter_map(|is_of_kind| {
             let verbs: Vec<AskedVerb> = verbs.iter().copied().filter(is_of_kind).collect();
             if verbs.is_empty() {
                 return None;
             }
-            let what = What::Resource(ResourcePermit {
-                resource: resource.to_owned(),
-                subresource: subresource.clone(),
-                places: self.places(form, resource),
-                names: names.clone(),
-            });
-            let query = self.query(form, &verbs, &names)?;
-            Some(self.permit(form, verbs, what, query))
+            let query = self.query(form, &verbs, &permit.names)?;
+            let what = What::Resource(permit.clone());
+            let writes = verbs.iter().any(|asked| asked.writes());
+            Some(match writes.then(&manifested).flatten() {
+                Some(body) => {
+                    self.permit_to_write(form, verbs, what, query, BodyRule::Manifest(body))
+                }
+                None => self.permit(form, verbs, what, query),
+            })
         });
         permits.collect()
     }

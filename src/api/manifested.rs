@@ -11,27 +11,16 @@
 //!
 //! Held by the tests below, `tests/service/manifests.rs` and `tests/service/manifest_lies.rs`.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
-use super::{body::BodyError, json::read_json};
+use super::{body::BodyError, json::read_json, secrets::LAST_APPLIED, walk::Merge};
 
 /// What an object of a manifest lets a write say.
-#[derive(Debug)]
 pub(super) struct ManifestedBody {
     object: Value,
 }
-
-/// How a patch treats lists and `$`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PatchKind {
-    /// RFC 7386.
-    Plain,
-    /// Kubernetes' own.
-    Strategic,
-}
-
-/// kubectl's note of what was applied last.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Lists whose elements a strategic merge tells apart by this field. One of `ports` has either.
 const KEYED: [(&str, &[&str]); 16] = [
@@ -52,6 +41,13 @@ const KEYED: [(&str, &[&str]); 16] = [
     ("volumeMounts", &["mountPath"]),
     ("volumes", &["name"]),
 ];
+
+/// Nothing of the object: it may be a Secret.
+impl fmt::Debug for ManifestedBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ManifestedBody")
+    }
+}
 
 impl ManifestedBody {
     /// The rule of an object.
@@ -106,16 +102,16 @@ impl ManifestedBody {
     pub(super) fn patches(
         &self,
         patch: &Value,
-        kind: PatchKind,
+        merge: Merge,
         before: Option<&Value>,
     ) -> Result<(), BodyError> {
         let note = before.and_then(note_of);
         let applied = note.and_then(|note| read_json(note.as_bytes()));
         // What begins so in the manifest is no field to a server that merges it.
-        if kind == PatchKind::Strategic && has_directive(&self.object) {
+        if merge == Merge::Strategic && has_directive(&self.object) {
             return unsaid("$patch");
         }
-        let walk = ObjectPatch { kind };
+        let walk = ObjectPatch { merge };
         let (patch, note) = without_note(patch);
         self.is_note(note)?;
         walk.object("", &patch, Some(&self.object), applied.as_ref())
@@ -178,7 +174,7 @@ fn without_note(object: &Value) -> (Value, Option<String>) {
 
 /// A patch of an object that a manifest has.
 struct ObjectPatch {
-    kind: PatchKind,
+    merge: Merge,
 }
 
 impl ObjectPatch {
@@ -224,7 +220,7 @@ impl ObjectPatch {
         }
         for (name, value) in fields {
             match name.strip_prefix('$') {
-                Some(directive) if self.kind == PatchKind::Strategic => {
+                Some(directive) if self.merge == Merge::Strategic => {
                     directive_holds(directive, value, object, applied)?;
                 }
                 _ => {
@@ -245,7 +241,7 @@ impl ObjectPatch {
         applied: Option<&Value>,
     ) -> Result<(), BodyError> {
         let keyed = KEYED.iter().find(|(list, _)| *list == key);
-        let Some((_, names)) = keyed.filter(|_| self.kind == PatchKind::Strategic) else {
+        let Some((_, names)) = keyed.filter(|_| self.merge == Merge::Strategic) else {
             return self.primitives(key, elements, own);
         };
         let applied = applied.and_then(Value::as_array).map(Vec::as_slice);
@@ -270,7 +266,7 @@ impl ObjectPatch {
 
     /// Some of a list that is merged as a set; any other is replaced, and was compared as a whole.
     fn primitives(&self, key: &str, elements: &[Value], own: &[Value]) -> Result<(), BodyError> {
-        let is_set = self.kind == PatchKind::Strategic && key == "finalizers";
+        let is_set = self.merge == Merge::Strategic && key == "finalizers";
         match is_set && elements.iter().all(|element| own.contains(element)) {
             true => Ok(()),
             false => unsaid(key),
@@ -411,7 +407,7 @@ mod tests {
         applied["spec"]["paused"] = json!(true);
         applied["spec"]["template"]["spec"]["containers"][1]["name"] = json!("old");
         let before = noted(&applied, &applied);
-        let explains = |patch: &Value| rule.patches(patch, PatchKind::Strategic, Some(&before));
+        let explains = |patch: &Value| rule.patches(patch, Merge::Strategic, Some(&before));
         let containers = |elements: Value| json!({ "spec": { "template": { "spec": { "containers": elements } } } });
         for patch in [
             json!({}),
@@ -451,15 +447,12 @@ mod tests {
         }
         // What the call has not read cannot say what was applied.
         let removes = json!({ "spec": { "paused": null } });
-        assert!(rule.patches(&removes, PatchKind::Strategic, None).is_err());
+        assert!(rule.patches(&removes, Merge::Strategic, None).is_err());
         // A plain merge replaces lists.
         let some = containers(json!([{ "name": "app", "image": "r.example/web:2" }]));
-        assert!(
-            rule.patches(&some, PatchKind::Plain, Some(&before))
-                .is_err()
-        );
+        assert!(rule.patches(&some, Merge::Plain, Some(&before)).is_err());
         let all = containers(web()["spec"]["template"]["spec"]["containers"].clone());
-        assert_eq!(rule.patches(&all, PatchKind::Plain, Some(&before)), Ok(()));
+        assert_eq!(rule.patches(&all, Merge::Plain, Some(&before)), Ok(()));
     }
 
     #[test]

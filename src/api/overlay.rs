@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{json::read_json, protobuf::read_protobuf, selected::is_selected};
+use super::{body::essence, json::read_json, protobuf::read_protobuf, selected::is_selected};
 use crate::api_request::{ApiPath, ApiRequest, ApiVerb, ResourcePath};
 
 /// What a preview has changed.
@@ -412,11 +412,7 @@ impl Overlaid {
 }
 
 fn key(path: &ResourcePath) -> Option<ObjectKey> {
-    // A namespace stands in its own path where others have theirs.
-    let namespace = path
-        .namespace
-        .clone()
-        .filter(|_| path.resource != "namespaces");
+    let namespace = path.within().map(str::to_owned);
     Some((path.qualified(), namespace, path.name.clone()?))
 }
 
@@ -436,12 +432,9 @@ fn named(collection: &ResourcePath, object: &Value) -> Option<ResourcePath> {
 }
 
 fn is_in(collection: &ResourcePath, object: &ResourcePath) -> bool {
-    let namespace = collection
-        .namespace
-        .as_ref()
-        .filter(|_| collection.resource != "namespaces");
+    let namespace = collection.within();
     collection.qualified() == object.qualified()
-        && namespace.is_none_or(|namespace| object.namespace.as_ref() == Some(namespace))
+        && namespace.is_none_or(|namespace| object.namespace.as_deref() == Some(namespace))
 }
 
 /// What an answer changes of an object as the server has it, put into the object as it is by now.
@@ -483,8 +476,7 @@ fn put_in(was: &Value, answer: &Value, current: &mut Value) {
 /// An object that the server does not have, with a change of it; none where that is in a form that is
 /// not read here.
 fn changed(created: &Value, verb: ApiVerb, media_type: &str, body: &[u8]) -> Option<Value> {
-    let essence = media_type.split(';').next().unwrap_or_default().trim();
-    match (verb, essence) {
+    match (verb, essence(media_type)) {
         (ApiVerb::Patch, "application/merge-patch+json") => {
             let mut now = created.clone();
             merge(&mut now, &read_json(body)?);

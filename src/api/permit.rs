@@ -45,7 +45,7 @@ pub(super) enum What {
 }
 
 /// A resource, and which of its objects.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ResourcePermit {
     /// The canonical name.
     pub resource: String,
@@ -325,10 +325,7 @@ impl ResourcePermit {
         request: &ApiRequest,
         seen: &SeenNames,
     ) -> Result<(), Miss> {
-        let namespace = match path.resource.as_str() {
-            "namespaces" => None,
-            _ => path.namespace.as_deref(),
-        };
+        let namespace = path.within();
         let holds = match &path.name {
             Some(name) => self.names.hold(&self.resource, namespace, name, seen),
             // The name of what is created is in its body.

@@ -184,11 +184,7 @@ impl PreviewedObject {
                 false => change,
             },
             resource: object.path.qualified(),
-            namespace: object
-                .path
-                .namespace
-                .clone()
-                .filter(|_| object.path.resource != "namespaces"),
+            namespace: object.path.within().map(str::to_owned),
             name: object.path.name.clone().unwrap_or_default(),
             versioned: {
                 let (path, version) = (&object.path, &object.path.version);

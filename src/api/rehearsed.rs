@@ -11,6 +11,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
+    body::essence,
     json::read_json,
     protobuf::{Fields, PROTOBUF},
 };
@@ -62,7 +63,7 @@ impl Rehearsed {
             ("serviceaccounts", Some("token")) => return Err(NotRehearsed::Token),
             _ => {}
         }
-        let essence = media_type.split(';').next().unwrap_or_default().trim();
+        let essence = essence(media_type);
         let mut rehearsed = Self {
             request: request.clone(),
             body: body.to_vec(),

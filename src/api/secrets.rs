@@ -25,7 +25,7 @@ use crate::api_request::{ApiPath, ApiRequest, ApiVerb};
 const MARK: &str = "REDACTED-BY-AIRLOCK--";
 
 /// The annotation in which `kubectl apply` keeps the object that it was given.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Takes the values of Secrets out of one call's answers.
 pub struct HiddenSecrets {

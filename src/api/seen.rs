@@ -60,10 +60,7 @@ impl SeenNames {
     /// or among what it consists of.
     pub(super) fn holds(&self, path: &ResourcePath, are_hooks: bool) -> bool {
         let resource = path.qualified();
-        let namespace = match path.resource.as_str() {
-            "namespaces" => None,
-            _ => path.namespace.as_deref(),
-        };
+        let namespace = path.within();
         self.held.iter().any(|object| {
             let is_there = object.namespace.as_deref() == namespace
                 && object.resource.is(&resource)

@@ -11,11 +11,11 @@ use std::{borrow::Cow, cell::OnceCell};
 use serde_json::Value;
 
 use super::{
-    body::BodyError,
+    body::{BodyError, essence},
     change::BodyChange,
     json::read_json,
     kept::KeptObjects,
-    manifested::{ManifestedBody, PatchKind},
+    manifested::ManifestedBody,
     protobuf::read_protobuf,
     walk::{Becomes, FieldPath, FieldWalk, Merge},
 };
@@ -64,9 +64,8 @@ pub(super) enum BodyForm {
 
 impl<'b> WrittenBody<'b> {
     pub(super) fn new(media_type: &'b str, bytes: &'b [u8]) -> Self {
-        let essence = media_type.split(';').next().unwrap_or_default();
         Self {
-            media_type: essence.trim(),
+            media_type: essence(media_type),
             bytes,
             json: OnceCell::new(),
             protobuf: OnceCell::new(),
@@ -136,12 +135,12 @@ impl BodyRule {
                 let before = kept.at(request);
                 return match form {
                     BodyForm::Apply => manifest.applies(body),
-                    BodyForm::Merge => manifest.patches(body, PatchKind::Plain, before),
+                    BodyForm::Merge => manifest.patches(body, Merge::Plain, before),
                     BodyForm::Object if request.verb == ApiVerb::Create => manifest.is(body),
                     BodyForm::Object => manifest.replaces(body),
                     BodyForm::Operations => manifest.moves(body),
                     BodyForm::Protobuf => Err(BodyError::Form(media_type.to_owned())),
-                    BodyForm::Strategic => manifest.patches(body, PatchKind::Strategic, before),
+                    BodyForm::Strategic => manifest.patches(body, Merge::Strategic, before),
                 };
             }
             Self::Changes(changes) => changes,

@@ -168,18 +168,23 @@ impl fmt::Display for ApiPath {
     }
 }
 
+impl ResourcePath {
+    /// The namespace that its objects are in. A namespace is an object outside of namespaces, whose
+    /// name stands where theirs does.
+    pub fn within(&self) -> Option<&str> {
+        let namespace = self.namespace.as_deref();
+        namespace.filter(|_| self.resource != "namespaces")
+    }
+}
+
 impl fmt::Display for ResourcePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.group.as_str() {
             "" => write!(f, "/api/{}", self.version)?,
             group => write!(f, "/apis/{group}/{}", self.version)?,
         }
-        // A namespace is an object outside of namespaces, whose name stands where theirs does.
-        match &self.namespace {
-            Some(namespace) if self.resource != "namespaces" => {
-                write!(f, "/namespaces/{namespace}")?;
-            }
-            _ => {}
+        if let Some(namespace) = self.within() {
+            write!(f, "/namespaces/{namespace}")?;
         }
         write!(f, "/{}", self.resource)?;
         for part in [&self.name, &self.subresource].into_iter().flatten() {
